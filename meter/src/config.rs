@@ -1,0 +1,177 @@
+//! The plugin configuration: JSON in, checked values out; every problem names its key and what is allowed.
+
+mod check;
+mod keys;
+
+pub use check::Problems;
+pub use keys::{KEYS, Key, Kind};
+
+use serde_json::Value;
+
+/// The checked configuration. Every value lies within the limits of its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where events go; without it there are records and metrics only.
+    pub collector: Option<Collector>,
+    /// When a batch is sent.
+    pub batch: Batch,
+    /// The bound of the queue of unacknowledged events, bytes.
+    pub outbox_max_bytes: usize,
+    /// Where the tenant comes from, first match wins.
+    pub tenant: Vec<TenantSource>,
+    /// The bound of label sets per worker.
+    pub max_series: usize,
+    /// Whether answers of unknown hosts and paths are recognised by the shape of their body.
+    pub detect_by_shape: bool,
+}
+
+/// Where events go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collector {
+    /// Envoy's cluster.
+    pub cluster: String,
+    /// The `:authority` of the calls.
+    pub authority: String,
+    /// The `:path` of the calls.
+    pub path: String,
+    /// The environment variable of the VM that holds the bearer token.
+    pub token_env: String,
+    /// How long to wait for an answer.
+    pub timeout_ms: u64,
+}
+
+/// When a batch is sent: as soon as one of the bounds is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Events in a batch.
+    pub max_events: usize,
+    /// Bytes in a batch.
+    pub max_bytes: usize,
+    /// The age of the oldest event.
+    pub max_age_ms: u64,
+}
+
+/// Where a tenant comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TenantSource {
+    /// The SPIFFE id of the client certificate.
+    Spiffe {
+        /// The part of the id that is the tenant.
+        take: SpiffePart,
+    },
+    /// A claim of the JWT that Envoy's jwt_authn verified.
+    Jwt {
+        /// The path of the claim.
+        claim: Vec<String>,
+        /// jwt_authn's `payload_in_metadata`.
+        payload_key: String,
+    },
+    /// A request header.
+    Header {
+        /// Its name, in lower case.
+        name: String,
+        /// Whether its value counts; if not, requests that carry it are counted.
+        trusted: bool,
+    },
+}
+
+/// The part of a SPIFFE id that names a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpiffePart {
+    /// The segment behind `ns`.
+    Namespace,
+    /// Everything behind the trust domain.
+    Path,
+    /// The trust domain.
+    TrustDomain,
+}
+
+/// Checks a configuration. Nothing at all is the same as `{}`.
+pub fn parse(json: &[u8]) -> Result<Config, Problems> {
+    let json = if json.trim_ascii().is_empty() { b"{}" } else { json };
+    let value: Value =
+        serde_json::from_slice(json).map_err(|error| Problems::one("", &format!("not JSON: {error}")))?;
+    check::check(&value)?;
+    let reader = Reader(&value);
+    let collector = value.pointer("/collector/cluster").is_some().then(|| Collector {
+        cluster: reader.text("collector.cluster"),
+        authority: reader.text("collector.authority"),
+        path: reader.text("collector.path"),
+        token_env: reader.text("collector.token_env"),
+        timeout_ms: reader.number("collector.timeout_ms"),
+    });
+    Ok(Config {
+        collector,
+        batch: Batch {
+            max_events: reader.size("batch.max_events"),
+            max_bytes: reader.size("batch.max_bytes"),
+            max_age_ms: reader.number("batch.max_age_ms"),
+        },
+        outbox_max_bytes: reader.size("outbox.max_bytes"),
+        tenant: reader.tenant(),
+        max_series: reader.size("metrics.max_series"),
+        detect_by_shape: reader.bool("detect.by_shape"),
+    })
+}
+
+/// Reads checked values, a key's default where it is absent.
+struct Reader<'a>(&'a Value);
+
+impl Reader<'_> {
+    fn value(&self, path: &str) -> Value {
+        let found = path.split('.').try_fold(self.0, |value, segment| value.get(segment));
+        found.cloned().unwrap_or_else(|| keys::default(path))
+    }
+
+    fn text(&self, path: &str) -> String {
+        self.value(path).as_str().unwrap_or_default().to_owned()
+    }
+
+    fn number(&self, path: &str) -> u64 {
+        self.value(path).as_u64().unwrap_or_default()
+    }
+
+    fn size(&self, path: &str) -> usize {
+        usize::try_from(self.number(path)).unwrap_or(usize::MAX)
+    }
+
+    fn bool(&self, path: &str) -> bool {
+        self.value(path).as_bool().unwrap_or_default()
+    }
+
+    fn tenant(&self) -> Vec<TenantSource> {
+        let list = self.value("tenant");
+        list.as_array().into_iter().flatten().filter_map(Self::source).collect()
+    }
+
+    fn source(entry: &Value) -> Option<TenantSource> {
+        let text = |key: &str| {
+            let value = entry.get(key).cloned().unwrap_or_else(|| keys::default(&format!("tenant[].{key}")));
+            value.as_str().unwrap_or_default().to_owned()
+        };
+        match entry.get("from")?.as_str()? {
+            "spiffe" => Some(TenantSource::Spiffe {
+                take: match text("take").as_str() {
+                    "path" => SpiffePart::Path,
+                    "trust_domain" => SpiffePart::TrustDomain,
+                    _ => SpiffePart::Namespace,
+                },
+            }),
+            "jwt" => Some(TenantSource::Jwt {
+                claim: match entry.get("claim") {
+                    Some(Value::Array(path)) => path.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+                    _ => vec![text("claim")],
+                },
+                payload_key: text("payload_key"),
+            }),
+            "header" => Some(TenantSource::Header {
+                name: text("name").to_ascii_lowercase(),
+                trusted: entry.get("trusted").and_then(Value::as_bool).unwrap_or_default(),
+            }),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

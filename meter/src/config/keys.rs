@@ -1,0 +1,116 @@
+//! The catalogue of keys: the one place that names them, their limits, defaults and meaning.
+
+use serde_json::Value;
+
+/// What a key takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An object with the keys below it.
+    Object,
+    /// A list of at most so many objects, with the keys below `[]`.
+    Objects(usize),
+    /// A text of 1 to so many bytes, visible ASCII only.
+    Text(usize),
+    /// A text, or a list of texts, each as in `Text`.
+    Path(usize),
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A whole number from .0 to .1.
+    Number(u64, u64),
+    /// `true` or `false`.
+    Bool,
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its path; `[]` stands for any element of a list.
+    pub path: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// What holds without it, as JSON; empty: nothing.
+    pub default: &'static str,
+    /// One sentence for the reader of a table.
+    pub help: &'static str,
+}
+
+const fn key(path: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Key {
+    Key { path, kind, default, help }
+}
+
+/// Every key.
+#[rustfmt::skip]
+pub const KEYS: &[Key] = &[
+    key("collector", Kind::Object, "", "where events go; without it there are metrics and access-log records only"),
+    key("collector.cluster", Kind::Text(256), "", "Envoy's cluster of the collector; needed as soon as `collector` is there"),
+    key("collector.authority", Kind::Text(256), "\"meshmeter-collector\"", "the `:authority` of the calls"),
+    key("collector.path", Kind::Text(1024), "\"/v1/events\"", "the `:path` of the calls; any CloudEvents ingest will do"),
+    key("collector.token_env", Kind::Text(128), "\"MESHMETER_INGEST_TOKEN\"", "the environment variable of the VM that holds the bearer token; no variable, no token"),
+    key("collector.timeout_ms", Kind::Number(100, 60_000), "5000", "how long to wait for the collector's answer"),
+    key("batch", Kind::Object, "{}", "when a batch is sent: as soon as one of the bounds is reached"),
+    key("batch.max_events", Kind::Number(1, 1000), "100", "events in a batch"),
+    key("batch.max_bytes", Kind::Number(16_384, 4_194_304), "262144", "bytes in a batch"),
+    key("batch.max_age_ms", Kind::Number(100, 60_000), "1000", "age of the oldest event"),
+    key("outbox", Kind::Object, "{}", "the queue of events that are not acknowledged yet, one per worker"),
+    key("outbox.max_bytes", Kind::Number(65_536, 268_435_456), "8388608", "its bound; an event that does not fit is dropped, counted, and leaves a gap in the sequence"),
+    key("tenant", Kind::Objects(16), r#"[{"from":"spiffe"},{"from":"jwt"},{"from":"header","name":"x-tenant-id"}]"#, "where the tenant comes from: ranked, the first that matches wins"),
+    key("tenant[].from", Kind::Word(&["spiffe", "jwt", "header"]), "", "`spiffe`: client certificate; `jwt`: claim that jwt_authn verified; `header`: request header"),
+    key("tenant[].take", Kind::Word(&["namespace", "path", "trust_domain"]), "\"namespace\"", "`spiffe` only: the part of the id that is the tenant; `namespace` is the segment behind `ns`"),
+    key("tenant[].claim", Kind::Path(128), "\"tenant\"", "`jwt` only: the claim; a list is a path into nested claims"),
+    key("tenant[].payload_key", Kind::Text(256), "\"jwt_payload\"", "`jwt` only: jwt_authn's `payload_in_metadata`"),
+    key("tenant[].name", Kind::Text(128), "\"x-tenant-id\"", "`header` only: the header's name"),
+    key("tenant[].trusted", Kind::Bool, "false", "`header` only: whether the header counts; if not, it changes nothing, and requests that carry it are counted"),
+    key("metrics", Kind::Object, "{}", "what the metrics may cost"),
+    key("metrics.max_series", Kind::Number(1, 100_000), "2000", "sets of tenant, provider and model per worker; past it tenant and model become `overflow`, the totals stay right"),
+    key("detect", Kind::Object, "{}", "how calls are found"),
+    key("detect.by_shape", Kind::Bool, "true", "recognise calls to unknown hosts and paths by the shape of the answer's body"),
+];
+
+/// The default of a key, null where there is none.
+pub(super) fn default(path: &str) -> Value {
+    let key = KEYS.iter().find(|key| key.path == path);
+    key.and_then(|key| serde_json::from_str(key.default).ok()).unwrap_or(Value::Null)
+}
+
+/// Which source a key of `tenant[]` belongs to; none: all of them.
+pub(super) fn source_of(name: &str) -> Option<&'static str> {
+    match name {
+        "take" => Some("spiffe"),
+        "claim" | "payload_key" => Some("jwt"),
+        "name" | "trusted" => Some("header"),
+        _ => None,
+    }
+}
+
+impl Kind {
+    /// What is allowed, as a part of a sentence.
+    pub fn allowed(&self) -> String {
+        match self {
+            Kind::Object => "an object".to_owned(),
+            Kind::Objects(max) => format!("a list of at most {max} objects"),
+            Kind::Text(max) => format!("a text of 1 to {max} visible ASCII characters"),
+            Kind::Path(max) => format!("a text of 1 to {max} visible ASCII characters, or a list of 1 to 8 such texts"),
+            Kind::Word(words) => format!("one of {}", words.join(", ")),
+            Kind::Number(min, max) => format!("a whole number from {min} to {max}"),
+            Kind::Bool => "true or false".to_owned(),
+        }
+    }
+
+    /// Whether a value is of this kind and within its limits; members are checked by their own keys.
+    pub(super) fn admits(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Kind::Object, Value::Object(_)) | (Kind::Bool, Value::Bool(_)) => true,
+            (Kind::Objects(max), Value::Array(list)) => list.len() <= *max,
+            (Kind::Text(max) | Kind::Path(max), Value::String(text)) => {
+                (1..=*max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+            }
+            (Kind::Path(max), Value::Array(list)) => {
+                (1..=8).contains(&list.len())
+                    && list.iter().all(|text| text.is_string() && Kind::Text(*max).admits(text))
+            }
+            (Kind::Word(words), Value::String(text)) => words.contains(&text.as_str()),
+            (Kind::Number(min, max), value) => value.as_u64().is_some_and(|number| (*min..=*max).contains(&number)),
+            _ => false,
+        }
+    }
+}

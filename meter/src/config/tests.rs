@@ -1,0 +1,78 @@
+use super::*;
+
+cases! {
+    fn contract_empty_means_defaults() {
+        let defaults = parse(b"{}").unwrap();
+        assert_eq!(parse(b"").unwrap(), defaults);
+        assert_eq!(parse(b" \n").unwrap(), defaults);
+        assert_eq!(defaults.collector, None);
+        assert_eq!(defaults.batch, Batch { max_events: 100, max_bytes: 262_144, max_age_ms: 1000 });
+        assert_eq!(defaults.outbox_max_bytes, 8 << 20);
+        assert_eq!((defaults.max_series, defaults.detect_by_shape), (2000, true));
+        assert_eq!(defaults.tenant, [
+            TenantSource::Spiffe { take: SpiffePart::Namespace },
+            TenantSource::Jwt { claim: vec!["tenant".into()], payload_key: "jwt_payload".into() },
+            TenantSource::Header { name: "x-tenant-id".into(), trusted: false },
+        ]);
+    }
+
+    fn contract_every_default_is_allowed_by_its_own_key() {
+        for key in KEYS.iter().filter(|key| !key.default.is_empty()) {
+            let value: Value = serde_json::from_str(key.default).unwrap();
+            assert!(key.kind.admits(&value), "{}", key.path);
+        }
+    }
+
+    fn contract_values_arrive() {
+        let config = parse(br#"{
+            "collector": {"cluster": "c", "authority": "a", "path": "/p", "token_env": "T", "timeout_ms": 100},
+            "batch": {"max_events": 1, "max_bytes": 16384, "max_age_ms": 100},
+            "outbox": {"max_bytes": 65536}, "metrics": {"max_series": 1}, "detect": {"by_shape": false},
+            "tenant": [{"from": "header", "name": "X-Team", "trusted": true}, {"from": "jwt", "claim": ["org", "id"], "payload_key": "k"},
+                       {"from": "spiffe", "take": "path"}]}"#).unwrap();
+        assert_eq!(config, Config {
+            collector: Some(Collector { cluster: "c".into(), authority: "a".into(), path: "/p".into(), token_env: "T".into(), timeout_ms: 100 }),
+            batch: Batch { max_events: 1, max_bytes: 16_384, max_age_ms: 100 },
+            outbox_max_bytes: 65_536,
+            tenant: vec![
+                TenantSource::Header { name: "x-team".into(), trusted: true },
+                TenantSource::Jwt { claim: vec!["org".into(), "id".into()], payload_key: "k".into() },
+                TenantSource::Spiffe { take: SpiffePart::Path },
+            ],
+            max_series: 1,
+            detect_by_shape: false,
+        });
+    }
+
+    fn contract_a_wrong_key_is_refused_with_its_path_and_what_is_allowed() {
+        let cases = [
+            ("[]", "configuration: must be an object"),
+            ("{", "configuration: not JSON: EOF while parsing an object at line 1 column 1"),
+            (r#"{"colector":{}}"#, "colector: unknown key; allowed: collector, batch, outbox, tenant, metrics, detect"),
+            (r#"{"collector":{}}"#, "collector.cluster: is missing; allowed: the name of Envoy's cluster of the collector"),
+            (r#"{"collector":{"cluster":"c","token":"s3cret"}}"#, "collector.token: unknown key; allowed: cluster, authority, path, token_env, timeout_ms"),
+            (r#"{"batch":{"max_events":0}}"#, "batch.max_events: must be a whole number from 1 to 1000"),
+            (r#"{"batch":{"max_events":"100"}}"#, "batch.max_events: must be a whole number from 1 to 1000"),
+            (r#"{"batch":{"max_age_ms":1.5}}"#, "batch.max_age_ms: must be a whole number from 100 to 60000"),
+            (r#"{"batch":3}"#, "batch: must be an object"),
+            (r#"{"detect":{"by_shape":"yes"}}"#, "detect.by_shape: must be true or false"),
+            (r#"{"tenant":{}}"#, "tenant: must be a list of at most 16 objects"),
+            (r#"{"tenant":[{"name":"x"}]}"#, "tenant[0].from: is missing; allowed: spiffe, jwt, header"),
+            (r#"{"tenant":[{"from":"jwt"},{"from":"cookie"}]}"#, "tenant[1].from: must be one of spiffe, jwt, header"),
+            (r#"{"tenant":[{"from":"jwt","name":"x"}]}"#, "tenant[0].name: only allowed with \"from\": \"header\""),
+            (r#"{"tenant":[{"from":"header","name":"a b"}]}"#, "tenant[0].name: must be a text of 1 to 128 visible ASCII characters"),
+            (r#"{"tenant":[{"from":"jwt","claim":[]}]}"#, "tenant[0].claim: must be a text of 1 to 128 visible ASCII characters, or a list of 1 to 8 such texts"),
+            (r#"{"batch":{"max_events":0},"x":1}"#, "batch.max_events: must be a whole number from 1 to 1000\nx: unknown key; allowed: collector, batch, outbox, tenant, metrics, detect"),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(parse(json.as_bytes()).unwrap_err().to_string(), expected, "{json}");
+        }
+    }
+
+    fn contract_hostile_configuration_is_refused_in_bounded_space() {
+        let many: Vec<String> = (0..10_000).map(|n| format!("\"k{n}\":1")).collect();
+        let text = parse(format!("{{{}}}", many.join(",")).as_bytes()).unwrap_err().to_string();
+        assert_eq!(text.lines().count(), 20);
+        assert!(parse("[".repeat(10_000).as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,148 @@
+//! The wire form of a record: one CloudEvent, flat, the same bytes for collector and journal.
+
+mod decode;
+mod encode;
+
+pub use decode::{Event, Invalid, decode};
+pub use encode::encode;
+
+use crate::usage::Class;
+
+/// The CloudEvents `type` of a call's record.
+pub const TYPE: &str = "meshmeter.call.v1";
+/// The CloudEvents `source`.
+pub const SOURCE: &str = "meshmeter";
+/// The content type of a batch.
+pub const BATCH_CONTENT_TYPE: &str = "application/cloudevents-batch+json";
+/// The extractor's version, part of every event.
+pub const EXTRACTOR: &str = concat!("meshmeter/", env!("CARGO_PKG_VERSION"));
+/// The longest text of a field, bytes; `raw_usage` has its own cap.
+pub const MAX_TEXT: usize = 256;
+/// The cap of `raw_usage`, bytes.
+pub const MAX_RAW_USAGE: usize = 2048;
+/// Sequence numbers stay exact in any JSON reader.
+pub const MAX_SEQUENCE: u64 = (1 << 53) - 1;
+
+/// What a field holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text of at most so many bytes.
+    Text(usize),
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A list of words.
+    Words,
+    /// A whole number from .0 to .1.
+    Number(u64, u64),
+    /// True or false.
+    Bool,
+}
+
+/// A field of the event's `data`.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// Its unit, empty where there is none.
+    pub unit: &'static str,
+    /// One sentence for the reader of a table.
+    pub help: &'static str,
+}
+
+macro_rules! fields {
+    ($($variant:ident $name:literal $kind:expr, $unit:literal, $help:literal;)+) => {
+        /// The fields of `data` beside the usage classes.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Field {
+            $(#[doc = $help] $variant,)+
+        }
+
+        impl Field {
+            /// Every field, in the order of the wire.
+            pub const ALL: &'static [Field] = &[$(Field::$variant,)+];
+
+            /// Name, kind, unit and help.
+            pub const fn spec(self) -> Spec {
+                match self {
+                    $(Field::$variant => Spec { name: $name, kind: $kind, unit: $unit, help: $help },)+
+                }
+            }
+        }
+    };
+}
+
+const OUTCOMES: &[&str] = &["completed", "error_status", "client_aborted", "upstream_reset", "timeout", "not_sent"];
+const EVIDENCE: &[&str] = &["reported", "partial", "estimated", "missing"];
+const SOURCES: &[&str] = &["spiffe", "jwt", "header", "unknown", "invalid"];
+const MISSING: &[&str] = &[
+    "not_requested",
+    "absent",
+    "no_body",
+    "no_response",
+    "truncated_body",
+    "malformed_body",
+    "unknown_format",
+    "encoded_body",
+    "error_status",
+];
+const COUNT: Kind = Kind::Number(0, crate::usage::MAX_COUNT);
+const TOTAL: Kind = Kind::Number(0, MAX_SEQUENCE);
+const MICROSECONDS: Kind = Kind::Number(0, MAX_SEQUENCE);
+const TEXT: Kind = Kind::Text(MAX_TEXT);
+
+fields! {
+    Emitter "emitter" Kind::Text(32), "", "who counts: 128 random bits per WebAssembly VM, 32 lower-case hex digits";
+    Sequence "sequence" Kind::Number(1, MAX_SEQUENCE), "", "the emitter's number of this record: from 1, without gaps";
+    Tenant "tenant" Kind::Text(crate::identity::MAX_TENANT), "", "who is charged; `unknown` if no source matched, `invalid` if its value is not allowed";
+    TenantSource "tenant_source" Kind::Word(SOURCES), "", "what proved the tenant";
+    Principal "principal" Kind::Text(crate::identity::MAX_PRINCIPAL), "", "the authenticated workload that called: a SPIFFE id";
+    Provider "provider" TEXT, "", "who answered, in the words of `gen_ai.provider.name`";
+    Api "api" TEXT, "", "the API spoken";
+    Operation "operation" TEXT, "", "in the words of `gen_ai.operation.name`";
+    RequestModel "request_model" TEXT, "", "the model asked for";
+    ResponseModel "response_model" TEXT, "", "the model that answered";
+    Stream "stream" Kind::Bool, "", "whether the answer was a stream of events or, if none came, was asked to be one";
+    Status "status" Kind::Number(100, 999), "", "the HTTP status, if an answer began";
+    Attempts "attempts" Kind::Number(0, u32::MAX as u64), "", "requests Envoy made for this call; more than one may have been charged more than once";
+    ResponseId "response_id" TEXT, "", "the provider's id of the answer";
+    ProviderRequestId "provider_request_id" TEXT, "", "the provider's id of the request";
+    RequestId "request_id" TEXT, "", "the mesh's id of the request, `x-request-id`";
+    Route "route" TEXT, "", "Envoy's route name";
+    Cluster "cluster" TEXT, "", "Envoy's upstream cluster";
+    Node "node" TEXT, "", "Envoy's node id";
+    ServiceTier "service_tier" TEXT, "", "the service tier that the provider says it used";
+    ErrorType "error_type" TEXT, "", "the provider's word for an error, never its message";
+    Outcome "outcome" Kind::Word(OUTCOMES), "", "how the call ended";
+    Evidence "evidence" Kind::Word(EVIDENCE), "", "how good the counts are";
+    MissingReason "missing_reason" Kind::Word(MISSING), "", "why there are no counts";
+    Flags "flags" Kind::Words, "", "what a reader of the counts should know";
+    Duration "duration_us" MICROSECONDS, "µs", "from the request's start to the end of the stream";
+    TimeToFirstToken "time_to_first_token_us" MICROSECONDS, "µs", "from the request's start to the first byte of the answer's body";
+    TimePerOutputToken "time_per_output_token_us" MICROSECONDS, "µs", "from the first byte of a streamed answer to its end, per output token after the first";
+    InputTokens "input_tokens" TOTAL, "tokens", "all that the model read: the sum of the input and cache classes";
+    OutputTokens "output_tokens" TOTAL, "tokens", "all that the model wrote: the sum of the output classes";
+    ProviderTotal "provider_total_tokens" COUNT, "tokens", "the total as the provider reported it, for audit";
+    RawUsage "raw_usage" Kind::Text(MAX_RAW_USAGE), "", "the provider's usage objects by their path, a JSON text, for audit";
+    Extractor "extractor" TEXT, "", "what extracted the counts, with its version";
+}
+
+impl Field {
+    /// The field's name.
+    pub const fn name(self) -> &'static str {
+        self.spec().name
+    }
+}
+
+/// Every field of `data`, usage classes included, for documentation.
+pub fn specs() -> impl Iterator<Item = Spec> {
+    let classes = Class::ALL.iter().map(|class| {
+        let unit = if class.kind() == crate::usage::Kind::Unit { "count" } else { "tokens" };
+        Spec { name: class.name(), kind: COUNT, unit, help: class.help() }
+    });
+    Field::ALL.iter().map(|field| field.spec()).chain(classes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! Bytes to record, for whoever receives events: every problem names its field and what is allowed.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::{Field, Kind, TYPE};
+use crate::identity::{Identity, Source, tenant};
+use crate::record::{Evidence, Flag, Flags, Missing, Outcome, Record};
+use crate::usage::{Class, MAX_COUNT, Usage};
+
+/// An event that was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Globally unique and the same over retries: `EMITTER-SEQUENCE`.
+    pub id: String,
+    /// Who counted.
+    pub emitter: String,
+    /// The emitter's number of the record.
+    pub sequence: u64,
+    /// The record.
+    pub record: Record,
+}
+
+/// Why an event was not taken: the field, the problem, what is allowed. Never a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// The field's path.
+    pub field: String,
+    /// The problem, and what is allowed.
+    pub problem: String,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.field.is_empty() { f.write_str(&self.problem) } else { write!(f, "{}: {}", self.field, self.problem) }
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+fn invalid(field: &str, problem: impl Into<String>) -> Invalid {
+    Invalid { field: field.to_owned(), problem: problem.into() }
+}
+
+/// Reads one event. Fields that this version does not know are left alone.
+pub fn decode(bytes: &[u8]) -> Result<Event, Invalid> {
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|error| invalid("", format!("not readable as JSON: {error}")))?;
+    let Value::Object(envelope) = value else {
+        return Err(invalid("", "must be a JSON object, a CloudEvent"));
+    };
+    expect_word(&envelope, "specversion", "1.0")?;
+    expect_word(&envelope, "type", TYPE)?;
+    let id = envelope_text(&envelope, "id")?;
+    let started_ns = time(envelope_text(&envelope, "time")?)?;
+    let Some(Value::Object(data)) = envelope.get("data") else {
+        return Err(invalid("data", "must be an object"));
+    };
+    let data = Data(data);
+    let emitter = data.required(Field::Emitter, Data::text)?;
+    if emitter.len() != 32 || !emitter.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        return Err(invalid("data.emitter", "must be 32 lower-case hex digits"));
+    }
+    let sequence = data.required(Field::Sequence, Data::number)?;
+    if id != format!("{emitter}-{sequence}") {
+        return Err(invalid("id", "must be data.emitter, a hyphen and data.sequence"));
+    }
+    Ok(Event { id: id.to_owned(), record: data.record(started_ns)?, emitter, sequence })
+}
+
+fn expect_word(envelope: &Map<String, Value>, name: &str, expected: &str) -> Result<(), Invalid> {
+    match envelope.get(name) {
+        Some(Value::String(text)) if text == expected => Ok(()),
+        _ => Err(invalid(name, format!("must be \"{expected}\""))),
+    }
+}
+
+fn envelope_text<'a>(envelope: &'a Map<String, Value>, name: &str) -> Result<&'a str, Invalid> {
+    match envelope.get(name) {
+        Some(Value::String(text)) if !text.is_empty() && text.len() <= super::MAX_TEXT => Ok(text),
+        _ => Err(invalid(name, format!("must be a text of 1 to {} bytes", super::MAX_TEXT))),
+    }
+}
+
+fn time(text: &str) -> Result<u64, Invalid> {
+    let problem =
+        || invalid("time", "must be a time in UTC as in RFC 3339, 2026-01-31T12:00:00.000000000Z, after 1970");
+    let time = humantime::parse_rfc3339(text).map_err(|_| problem())?;
+    let since = time.duration_since(std::time::UNIX_EPOCH).map_err(|_| problem())?;
+    u64::try_from(since.as_nanos()).map_err(|_| problem())
+}
+
+/// The event's `data`.
+struct Data<'a>(&'a Map<String, Value>);
+
+impl Data<'_> {
+    fn record(&self, started_ns: u64) -> Result<Record, Invalid> {
+        let name = self.required(Field::Tenant, Data::text)?;
+        if tenant(name.as_bytes()).is_none() {
+            let allowed = "must be ASCII letters, digits and ._-@:/, without empty path segments";
+            return Err(invalid("data.tenant", allowed));
+        }
+        let identity = Identity {
+            tenant: name,
+            source: self.required(Field::TenantSource, |data, field| data.word(field, Source::from_word))?,
+            principal: self.text(Field::Principal)?,
+        };
+        Ok(Record {
+            started_ns,
+            identity,
+            duration_us: self.number(Field::Duration)?.unwrap_or(0),
+            time_to_first_token_us: self.number(Field::TimeToFirstToken)?,
+            time_per_output_token_us: self.number(Field::TimePerOutputToken)?,
+            provider: self.required(Field::Provider, Data::text)?,
+            api: self.required(Field::Api, Data::text)?,
+            operation: self.required(Field::Operation, Data::text)?,
+            request_model: self.text(Field::RequestModel)?,
+            response_model: self.text(Field::ResponseModel)?,
+            stream: self.bool(Field::Stream)?.unwrap_or(false),
+            status: self.number(Field::Status)?,
+            attempts: self.number(Field::Attempts)?,
+            response_id: self.text(Field::ResponseId)?,
+            provider_request_id: self.text(Field::ProviderRequestId)?,
+            request_id: self.text(Field::RequestId)?,
+            route: self.text(Field::Route)?,
+            cluster: self.text(Field::Cluster)?,
+            node: self.text(Field::Node)?,
+            service_tier: self.text(Field::ServiceTier)?,
+            error_type: self.text(Field::ErrorType)?,
+            outcome: self.required(Field::Outcome, |data, field| data.word(field, Outcome::from_word))?,
+            evidence: self.required(Field::Evidence, |data, field| data.word(field, Evidence::from_word))?,
+            missing_reason: self.word(Field::MissingReason, Missing::from_word)?,
+            flags: self.flags()?,
+            usage: self.usage()?,
+            provider_total: self.number(Field::ProviderTotal)?,
+            raw_usage: self.text(Field::RawUsage)?,
+        })
+    }
+
+    fn required<T>(
+        &self,
+        field: Field,
+        read: impl Fn(&Self, Field) -> Result<Option<T>, Invalid>,
+    ) -> Result<T, Invalid> {
+        read(self, field)?.ok_or_else(|| invalid(&path(field), "is missing"))
+    }
+
+    fn text(&self, field: Field) -> Result<Option<String>, Invalid> {
+        let Kind::Text(max) = field.spec().kind else { return Ok(None) };
+        match self.0.get(field.name()) {
+            None => Ok(None),
+            Some(Value::String(text)) if text.len() <= max => Ok(Some(text.clone())),
+            Some(_) => Err(invalid(&path(field), format!("must be a text of at most {max} bytes"))),
+        }
+    }
+
+    fn number(&self, field: Field) -> Result<Option<u64>, Invalid> {
+        let Kind::Number(min, max) = field.spec().kind else { return Ok(None) };
+        number(self.0.get(field.name()), &path(field), min, max)
+    }
+
+    fn bool(&self, field: Field) -> Result<Option<bool>, Invalid> {
+        match self.0.get(field.name()) {
+            None => Ok(None),
+            Some(Value::Bool(value)) => Ok(Some(*value)),
+            Some(_) => Err(invalid(&path(field), "must be true or false")),
+        }
+    }
+
+    fn word<T>(&self, field: Field, from_word: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Invalid> {
+        let Kind::Word(allowed) = field.spec().kind else { return Ok(None) };
+        let Some(value) = self.0.get(field.name()) else { return Ok(None) };
+        let word = value.as_str().and_then(from_word);
+        word.map(Some).ok_or_else(|| invalid(&path(field), format!("must be one of {}", allowed.join(", "))))
+    }
+
+    /// Flags of a later version are left alone: they explain counts, they do not change them.
+    fn flags(&self) -> Result<Flags, Invalid> {
+        let mut flags = Flags::default();
+        let problem = || invalid(&path(Field::Flags), "must be a list of texts");
+        match self.0.get(Field::Flags.name()) {
+            None => {}
+            Some(Value::Array(words)) => {
+                for word in words {
+                    if let Some(flag) = Flag::from_word(word.as_str().ok_or_else(problem)?) {
+                        flags.insert(flag);
+                    }
+                }
+            }
+            Some(_) => return Err(problem()),
+        }
+        Ok(flags)
+    }
+
+    /// The totals are checked against the classes: a count that cannot be attributed is never taken silently.
+    fn usage(&self) -> Result<Usage, Invalid> {
+        let mut usage = Usage::default();
+        for &class in Class::ALL {
+            let path = format!("data.{}", class.name());
+            usage.set(class, number(self.0.get(class.name()), &path, 0, MAX_COUNT)?);
+        }
+        let totals = [(Field::InputTokens, usage.input_total()), (Field::OutputTokens, usage.output_total())];
+        for (field, sum) in totals {
+            if self.number(field)? != sum {
+                return Err(invalid(&path(field), "must be the sum of its classes"));
+            }
+        }
+        Ok(usage)
+    }
+}
+
+fn number(value: Option<&Value>, path: &str, min: u64, max: u64) -> Result<Option<u64>, Invalid> {
+    let Some(value) = value else { return Ok(None) };
+    match value.as_u64() {
+        Some(number) if (min..=max).contains(&number) => Ok(Some(number)),
+        _ => Err(invalid(path, format!("must be a whole number from {min} to {max}"))),
+    }
+}
+
+fn path(field: Field) -> String {
+    format!("data.{}", field.name())
+}

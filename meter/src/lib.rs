@@ -1,0 +1,34 @@
+//! The core of meshmeter: bytes and facts of an LLM call in, one usage record out.
+//!
+//! Sans-IO: no proxy-wasm, no clock, no network. Time comes in as an argument, outputs are polled. It runs inside
+//! other people's proxies, so nothing in here may panic, and every buffer has a cap that is a named constant.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
+#[cfg(test)]
+#[macro_use]
+mod testing;
+
+pub mod call;
+pub mod config;
+pub mod event;
+pub mod framing;
+pub mod identity;
+pub mod outbox;
+pub mod provider;
+pub mod record;
+pub mod scan;
+pub mod telemetry;
+pub mod usage;

@@ -1,0 +1,214 @@
+//! The usage record: what is known of one call when it has ended.
+
+use crate::identity::Identity;
+use crate::usage::Usage;
+
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)+];
+
+            /// The word on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $word,)+ }
+            }
+
+            /// The value of a word.
+            pub fn from_word(word: &str) -> Option<$name> {
+                $name::ALL.iter().copied().find(|value| value.as_str() == word)
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+words! {
+    /// How the call ended.
+    Outcome {
+        /// The answer arrived whole, with a status below 400.
+        Completed "completed",
+        /// The answer arrived whole, with a status of 400 or above.
+        ErrorStatus "error_status",
+        /// The client went away before the end.
+        ClientAborted "client_aborted",
+        /// The provider's side broke off.
+        UpstreamReset "upstream_reset",
+        /// Envoy gave up waiting.
+        Timeout "timeout",
+        /// Envoy answered itself; the provider never saw the call.
+        NotSent "not_sent",
+    }
+}
+
+words! {
+    /// How good the counts are.
+    Evidence {
+        /// The provider's final counts.
+        Reported "reported",
+        /// Counts the provider had reported before the answer broke off.
+        Partial "partial",
+        /// Counted from the visible output.
+        Estimated "estimated",
+        /// No counts; `missing_reason` says why.
+        Missing "missing",
+    }
+}
+
+words! {
+    /// Why there are no counts.
+    Missing {
+        /// A stream whose request did not ask for usage.
+        NotRequested "not_requested",
+        /// Well-formed, but no usage in it.
+        Absent "absent",
+        /// The answer had no body.
+        NoBody "no_body",
+        /// No answer came from the provider.
+        NoResponse "no_response",
+        /// The body ended in the middle.
+        TruncatedBody "truncated_body",
+        /// The body broke the rules of its format.
+        MalformedBody "malformed_body",
+        /// The body is in no format the meter reads.
+        UnknownFormat "unknown_format",
+        /// The body's content encoding is not read.
+        EncodedBody "encoded_body",
+        /// The provider answered with an error.
+        ErrorStatus "error_status",
+    }
+}
+
+words! {
+    /// What a reader of the counts should know.
+    Flag {
+        /// The provider's total is not the sum of its parts.
+        TotalMismatch "total_mismatch",
+        /// A part exceeds the count it should be inside of.
+        PartExceedsParent "part_exceeds_parent",
+        /// A count that is negative, fractional, absurd or no number was dropped.
+        BadValue "bad_value",
+        /// The lifetime of some cache writes was assumed.
+        TtlAssumed "ttl_assumed",
+        /// The provider's usage object was too long to keep whole.
+        RawUsageCapped "raw_usage_capped",
+        /// The body broke off or broke the rules after the usage.
+        BodyIncomplete "body_incomplete",
+    }
+}
+
+/// A set of flags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(u32);
+
+impl Flags {
+    /// Adds a flag.
+    pub fn insert(&mut self, flag: Flag) {
+        self.0 |= Self::bit(flag);
+    }
+
+    /// Whether a flag is set.
+    pub fn contains(self, flag: Flag) -> bool {
+        self.0 & Self::bit(flag) != 0
+    }
+
+    /// Whether no flag is set.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The flags that are set.
+    pub fn iter(self) -> impl Iterator<Item = Flag> {
+        Flag::ALL.iter().copied().filter(move |&flag| self.contains(flag))
+    }
+
+    fn bit(flag: Flag) -> u32 {
+        1u32.checked_shl(flag as u32).unwrap_or(0)
+    }
+}
+
+/// What is known of one call. Texts are capped where they are read; absent means unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// When the request began, nanoseconds since the Unix epoch.
+    pub started_ns: u64,
+    /// From the request's first byte to the end of the stream, microseconds.
+    pub duration_us: u64,
+    /// From the request's first byte to the first byte of the answer's body, microseconds.
+    pub time_to_first_token_us: Option<u64>,
+    /// From the first byte of the answer's body to the end, per output token, microseconds; streams only.
+    pub time_per_output_token_us: Option<u64>,
+    /// Who is charged, and who called.
+    pub identity: Identity,
+    /// Who answered, in the words of OpenTelemetry's `gen_ai.provider.name`.
+    pub provider: String,
+    /// The API spoken.
+    pub api: String,
+    /// In the words of OpenTelemetry's `gen_ai.operation.name`.
+    pub operation: String,
+    /// The model asked for.
+    pub request_model: Option<String>,
+    /// The model that answered.
+    pub response_model: Option<String>,
+    /// Whether the answer was asked for as a stream.
+    pub stream: bool,
+    /// The HTTP status, if an answer began.
+    pub status: Option<u64>,
+    /// Requests Envoy made for this one; more than one means the provider may have charged for answers nobody saw.
+    pub attempts: Option<u64>,
+    /// The provider's id of the answer.
+    pub response_id: Option<String>,
+    /// The provider's id of the request.
+    pub provider_request_id: Option<String>,
+    /// The mesh's id of the request (`x-request-id`).
+    pub request_id: Option<String>,
+    /// Envoy's route.
+    pub route: Option<String>,
+    /// Envoy's upstream cluster.
+    pub cluster: Option<String>,
+    /// Envoy's node id.
+    pub node: Option<String>,
+    /// The service tier that the provider says it used.
+    pub service_tier: Option<String>,
+    /// The provider's own word for an error; never its message.
+    pub error_type: Option<String>,
+    /// How the call ended.
+    pub outcome: Outcome,
+    /// How good the counts are.
+    pub evidence: Evidence,
+    /// Why there are none.
+    pub missing_reason: Option<Missing>,
+    /// What a reader of the counts should know.
+    pub flags: Flags,
+    /// The counts, in disjoint classes.
+    pub usage: Usage,
+    /// The total as the provider reported it, tokens.
+    pub provider_total: Option<u64>,
+    /// The provider's usage objects by their path, capped.
+    pub raw_usage: Option<String>,
+}
+
+impl Default for Outcome {
+    fn default() -> Self {
+        Outcome::NotSent
+    }
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Evidence::Missing
+    }
+}
+
+impl Record {
+    /// The model that prices the call: the one that answered, else the one asked for.
+    pub fn model(&self) -> Option<&str> {
+        self.response_model.as_deref().or(self.request_model.as_deref())
+    }
+}
