@@ -1,1 +1,62 @@
-//! x
+//! Pulls named values out of JSON bytes as they stream by: any split, no tree, fixed memory.
+//!
+//! A [`Paths`] table says which values are wanted. A [`Scanner`] walks the bytes, knows at every moment whether the
+//! place it stands at can still lead to a wanted value, and skips what cannot in blocks. Objects and arrays off every
+//! path are skipped by counting brackets: the scanner finds values, it does not validate what nobody asked for.
+
+mod machine;
+mod number;
+mod paths;
+mod skip;
+mod text;
+
+pub use machine::Scanner;
+pub use number::{Count, count};
+pub use paths::{MAX_DEPTH, Paths};
+pub(crate) use skip::run;
+
+/// The longest scalar that is kept, bytes; of longer texts the beginning is kept, longer numbers are no counts.
+pub const MAX_SCALAR: usize = 256;
+
+/// A value that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scalar<'a> {
+    /// A number as written.
+    Number(&'a [u8]),
+    /// A text, unescaped, at most [`MAX_SCALAR`] bytes of it.
+    Text(&'a str),
+    /// `true` or `false`.
+    Bool(bool),
+    /// `null`.
+    Null,
+    /// A number that is too long to be one.
+    Overlong,
+}
+
+/// Takes what a scanner finds.
+pub trait Sink<L> {
+    /// A scalar at a wanted path.
+    fn scalar(&mut self, leaf: L, value: Scalar<'_>);
+    /// An object or array begins at a path that is wanted whole; its bytes follow.
+    fn raw_begin(&mut self, leaf: L);
+    /// Bytes of it, as they are.
+    fn raw(&mut self, leaf: L, bytes: &[u8]);
+    /// It has ended.
+    fn raw_end(&mut self, leaf: L);
+}
+
+/// How far a scanner has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing but white space yet.
+    Empty,
+    /// In the middle of a value.
+    Inside,
+    /// One whole value has passed.
+    Done,
+    /// The bytes are not JSON.
+    Broken,
+}
+
+#[cfg(test)]
+mod tests;

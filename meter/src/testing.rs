@@ -11,3 +11,13 @@ macro_rules! cases {
         )+
     };
 }
+
+/// Property tests draw the same cases in every run; `PROPTEST_CASES` asks for more of them.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn properties() -> proptest::test_runner::Config {
+    proptest::test_runner::Config {
+        failure_persistence: None,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(0x6d65_7465_726d_6574),
+        ..proptest::test_runner::Config::default()
+    }
+}

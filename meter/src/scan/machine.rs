@@ -1,0 +1,342 @@
+//! The state machine that walks the bytes.
+
+use super::paths::{MAX_NAME, Node};
+use super::text::{Short, unescape};
+use super::{MAX_DEPTH, MAX_SCALAR, Paths, Progress, Scalar, Sink, skip};
+
+/// What the next byte belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// A value begins.
+    Value,
+    /// An array has begun: an element or the end.
+    ElementOrEnd,
+    /// An object has begun: a name or the end.
+    NameOrEnd,
+    /// Behind a comma in an object: a name.
+    Name,
+    /// Inside a name.
+    InName,
+    /// Behind a name.
+    Colon,
+    /// Inside a text value.
+    InText,
+    /// Inside a number or literal.
+    InWord,
+    /// Behind a value: a comma or the end of what holds it.
+    After,
+    /// Inside an object or array that no path leads into.
+    Skipping,
+    /// Inside a text in there.
+    SkippingText,
+    /// The one value is over.
+    Done,
+    /// Not JSON.
+    Broken,
+}
+
+/// An open object or array on a wanted path.
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    node: Node,
+    object: bool,
+}
+
+/// Walks one JSON value. Fixed size; whatever the bytes are, work is linear in their number.
+#[derive(Clone, Debug)]
+pub struct Scanner<L> {
+    state: State,
+    /// Where the value that is being read stands in the tree; `None` off every path.
+    node: Option<Node>,
+    levels: [Level; MAX_DEPTH],
+    depth: usize,
+    /// Brackets open inside what is being skipped.
+    skipped: u64,
+    /// The next byte is behind a backslash.
+    escape: bool,
+    /// The name or text that is being read has escapes.
+    escaped: bool,
+    name: Short<MAX_NAME>,
+    scalar: Short<MAX_SCALAR>,
+    /// The object or array that is being passed on whole, and the depth it stands at.
+    raw: Option<(L, usize)>,
+}
+
+impl<L: Copy> Default for Scanner<L> {
+    fn default() -> Self {
+        Scanner {
+            state: State::Value,
+            node: Some(Paths::<L>::ROOT),
+            levels: [Level { node: 0, object: false }; MAX_DEPTH],
+            depth: 0,
+            skipped: 0,
+            escape: false,
+            escaped: false,
+            name: Short::new(),
+            scalar: Short::new(),
+            raw: None,
+        }
+    }
+}
+
+impl<L: Copy> Scanner<L> {
+    /// Makes ready for the next value, without touching the buffers.
+    pub fn reset(&mut self) {
+        self.state = State::Value;
+        self.node = Some(Paths::<L>::ROOT);
+        self.depth = 0;
+        self.skipped = 0;
+        self.escape = false;
+        self.raw = None;
+    }
+
+    /// How far it has come.
+    pub fn progress(&self) -> Progress {
+        match self.state {
+            State::Value if self.depth == 0 => Progress::Empty,
+            State::Done => Progress::Done,
+            State::Broken => Progress::Broken,
+            _ => Progress::Inside,
+        }
+    }
+
+    /// Walks on. Bytes behind the end of the value must be white space.
+    pub fn feed(&mut self, paths: &Paths<L>, bytes: &[u8], sink: &mut impl Sink<L>) {
+        let mut raw_from = 0usize;
+        let mut at = 0usize;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            let had_raw = self.raw.is_some();
+            let used = self.step(paths, rest, sink);
+            // Nothing used means only that the state has changed: the end of a word is looked at twice.
+            let next = at.saturating_add(used);
+            if !had_raw && self.raw.is_some() {
+                raw_from = at;
+            }
+            if let Some((leaf, _)) = self.raw.filter(|(_, depth)| self.closed_at(*depth)) {
+                sink.raw(leaf, bytes.get(raw_from..next).unwrap_or_default());
+                sink.raw_end(leaf);
+                self.raw = None;
+            }
+            at = next;
+        }
+        if let Some((leaf, _)) = self.raw {
+            sink.raw(leaf, bytes.get(raw_from..).unwrap_or_default());
+        }
+    }
+
+    fn closed_at(&self, depth: usize) -> bool {
+        self.depth == depth && matches!(self.state, State::After | State::Done)
+    }
+
+    /// Handles the first byte, or a run of bytes of one kind; returns how many.
+    fn step(&mut self, paths: &Paths<L>, rest: &[u8], sink: &mut impl Sink<L>) -> usize {
+        let Some(&byte) = rest.first() else { return 0 };
+        match self.state {
+            State::InName => return self.in_name(paths, rest),
+            State::InText => return self.in_text(paths, rest, sink),
+            State::InWord => return self.in_word(paths, rest, sink),
+            State::Skipping => return self.skipping(rest),
+            State::SkippingText => return self.skipping_text(rest),
+            State::Broken => return rest.len(),
+            _ => {}
+        }
+        if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+            return 1;
+        }
+        match (self.state, byte) {
+            (State::Value | State::ElementOrEnd, b'{' | b'[') => self.open(paths, byte == b'{', sink),
+            (State::Value | State::ElementOrEnd, b'"') => self.begin(State::InText),
+            (State::Value | State::ElementOrEnd, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
+                self.begin(State::InWord);
+                return self.in_word(paths, rest, sink);
+            }
+            (State::ElementOrEnd, b']') | (State::NameOrEnd, b'}') => self.close(),
+            (State::NameOrEnd | State::Name, b'"') => {
+                self.name.clear();
+                self.escaped = false;
+                self.escape = false;
+                self.state = State::InName;
+            }
+            (State::Colon, b':') => self.state = State::Value,
+            (State::After, b',') => self.next(paths),
+            (State::After, b'}' | b']') => match self.level() {
+                Some(level) if level.object == (byte == b'}') => self.close(),
+                _ => self.state = State::Broken,
+            },
+            _ => self.state = State::Broken,
+        }
+        1
+    }
+
+    fn begin(&mut self, state: State) {
+        self.scalar.clear();
+        self.escaped = false;
+        self.escape = false;
+        self.state = state;
+    }
+
+    fn level(&self) -> Option<Level> {
+        self.levels.get(self.depth.checked_sub(1)?).copied()
+    }
+
+    fn open(&mut self, paths: &Paths<L>, object: bool, sink: &mut impl Sink<L>) {
+        if let (None, Some(leaf)) = (self.raw, self.node.and_then(|node| paths.raw(node))) {
+            self.raw = Some((leaf, self.depth));
+            sink.raw_begin(leaf);
+        }
+        let wanted =
+            self.node.filter(|&node| if object { paths.has_names(node) } else { paths.element(node).is_some() });
+        match (wanted, self.levels.get_mut(self.depth)) {
+            (Some(node), Some(level)) => {
+                *level = Level { node, object };
+                self.depth = self.depth.saturating_add(1);
+                if object {
+                    self.state = State::NameOrEnd;
+                } else {
+                    self.node = paths.element(node);
+                    self.state = State::ElementOrEnd;
+                }
+            }
+            _ => {
+                self.skipped = 1;
+                self.state = State::Skipping;
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+        self.ended();
+    }
+
+    fn ended(&mut self) {
+        self.state = if self.depth == 0 { State::Done } else { State::After };
+    }
+
+    fn next(&mut self, paths: &Paths<L>) {
+        match self.level() {
+            Some(Level { object: true, .. }) => self.state = State::Name,
+            Some(Level { object: false, node }) => {
+                self.node = paths.element(node);
+                self.state = State::Value;
+            }
+            None => self.state = State::Broken,
+        }
+    }
+
+    fn in_name(&mut self, paths: &Paths<L>, rest: &[u8]) -> usize {
+        let (used, end) = self.text_run(rest);
+        self.name.push(rest.get(..used).unwrap_or_default());
+        if !end {
+            return used;
+        }
+        let parent = self.level().map(|level| level.node);
+        self.node = match parent {
+            _ if self.name.overflowed() => None,
+            Some(parent) if self.escaped => paths.named(parent, unescape(self.name.bytes()).as_bytes()),
+            Some(parent) => paths.named(parent, self.name.bytes()),
+            None => None,
+        };
+        self.state = State::Colon;
+        used.saturating_add(1)
+    }
+
+    fn in_text(&mut self, paths: &Paths<L>, rest: &[u8], sink: &mut impl Sink<L>) -> usize {
+        let (used, end) = self.text_run(rest);
+        let leaf = self.node.and_then(|node| paths.leaf(node));
+        if leaf.is_some() {
+            self.scalar.push(rest.get(..used).unwrap_or_default());
+        }
+        if !end {
+            return used;
+        }
+        if let Some(leaf) = leaf {
+            let raw = self.scalar.bytes();
+            match std::str::from_utf8(raw) {
+                Ok(text) if !self.escaped => sink.scalar(leaf, Scalar::Text(text)),
+                _ => sink.scalar(leaf, Scalar::Text(&unescape(raw))),
+            }
+        }
+        self.ended();
+        used.saturating_add(1)
+    }
+
+    /// The bytes of a text up to a place of interest, and whether its closing quote stands there.
+    fn text_run(&mut self, rest: &[u8]) -> (usize, bool) {
+        if self.escape {
+            self.escape = false;
+            return (1, false);
+        }
+        let plain = skip::text(rest);
+        match rest.get(plain) {
+            Some(b'"') => (plain, true),
+            Some(_) => {
+                self.escape = true;
+                self.escaped = true;
+                (plain.saturating_add(1), false)
+            }
+            None => (plain, false),
+        }
+    }
+
+    fn in_word(&mut self, paths: &Paths<L>, rest: &[u8], sink: &mut impl Sink<L>) -> usize {
+        let used = rest
+            .iter()
+            .position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t'))
+            .unwrap_or(rest.len());
+        self.scalar.push(rest.get(..used).unwrap_or_default());
+        if used == rest.len() {
+            return used;
+        }
+        let leaf = self.node.and_then(|node| paths.leaf(node));
+        let word = match self.scalar.bytes() {
+            _ if self.scalar.overflowed() => Some(Scalar::Overlong),
+            b"null" => Some(Scalar::Null),
+            b"true" => Some(Scalar::Bool(true)),
+            b"false" => Some(Scalar::Bool(false)),
+            number => {
+                let plain = number.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+                plain.then_some(Scalar::Number(number))
+            }
+        };
+        match (word, leaf) {
+            (None, _) => {
+                self.state = State::Broken;
+                return used;
+            }
+            (Some(word), Some(leaf)) => sink.scalar(leaf, word),
+            _ => {}
+        }
+        self.ended();
+        // The delimiter is looked at again, as what follows the value.
+        used
+    }
+
+    fn skipping(&mut self, rest: &[u8]) -> usize {
+        let plain = skip::plain(rest);
+        match rest.get(plain) {
+            None => return plain,
+            Some(b'"') => {
+                self.escape = false;
+                self.state = State::SkippingText;
+            }
+            Some(b'{' | b'[') => self.skipped = self.skipped.saturating_add(1),
+            Some(_) => {
+                self.skipped = self.skipped.saturating_sub(1);
+                if self.skipped == 0 {
+                    self.ended();
+                }
+            }
+        }
+        plain.saturating_add(1)
+    }
+
+    fn skipping_text(&mut self, rest: &[u8]) -> usize {
+        let (used, end) = self.text_run(rest);
+        if end {
+            self.state = State::Skipping;
+            return used.saturating_add(1);
+        }
+        used
+    }
+}

@@ -1,0 +1,72 @@
+//! Reads counts the way providers write them: `4`, `4.0`, `"4"`, `4e3`.
+
+use crate::usage::MAX_COUNT;
+
+use super::Scalar;
+
+/// A count, if it is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// A count from 0 to [`MAX_COUNT`].
+    Value(u64),
+    /// `null`: nothing was said.
+    Null,
+    /// Negative, fractional, absurdly large, or no number at all.
+    Bad,
+}
+
+/// Reads a count. Integers, numbers with a fraction of zero, and either as a text; nothing else.
+pub fn count(value: Scalar<'_>) -> Count {
+    let digits = match value {
+        Scalar::Number(digits) => digits,
+        Scalar::Text(text) => text.as_bytes(),
+        Scalar::Null => return Count::Null,
+        Scalar::Bool(_) | Scalar::Overlong => return Count::Bad,
+    };
+    match exact(digits) {
+        Some(count) if count <= MAX_COUNT => Count::Value(count),
+        _ => Count::Bad,
+    }
+}
+
+/// Digits, a fraction, an exponent: the value if it is a whole number. No floats: those would round.
+fn exact(number: &[u8]) -> Option<u64> {
+    let (mantissa, exponent) = match number.iter().position(|byte| matches!(byte, b'e' | b'E')) {
+        Some(at) => (number.get(..at)?, signed(number.get(at.checked_add(1)?..)?)?),
+        None => (number, 0),
+    };
+    let (whole, fraction) = match mantissa.iter().position(|&byte| byte == b'.') {
+        Some(at) => (mantissa.get(..at)?, mantissa.get(at.checked_add(1)?..)?),
+        None => (mantissa, &[][..]),
+    };
+    if whole.is_empty() || (mantissa.contains(&b'.') && fraction.is_empty()) {
+        return None;
+    }
+    // All digits as one integer, and how far its last digit stands from the unit.
+    let fraction =
+        fraction.get(..fraction.iter().rposition(|&byte| byte != b'0').map_or(0, |at| at.saturating_add(1)))?;
+    let mut value: u64 = 0;
+    for byte in whole.iter().chain(fraction) {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte.wrapping_sub(b'0')))?;
+        value = value.checked_mul(10)?.checked_add(digit)?;
+    }
+    let mut shift = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    while shift > 0 && value > 0 {
+        value = value.checked_mul(10)?;
+        shift = shift.checked_sub(1)?;
+    }
+    while shift < 0 && value > 0 {
+        if value.checked_rem(10)? != 0 {
+            return None;
+        }
+        value = value.checked_div(10)?;
+        shift = shift.checked_add(1)?;
+    }
+    Some(value)
+}
+
+fn signed(digits: &[u8]) -> Option<i32> {
+    let text = std::str::from_utf8(digits).ok()?;
+    // Rust's own parser takes a sign and digits, as JSON does.
+    text.parse().ok()
+}

@@ -1,0 +1,128 @@
+//! The table of wanted paths, as a tree that a scanner walks along.
+
+/// How deep a wanted value may lie.
+pub const MAX_DEPTH: usize = 12;
+
+/// The longest name in a wanted path, bytes; longer names in a body cannot match.
+pub(super) const MAX_NAME: usize = 64;
+
+/// A place in the tree.
+pub(super) type Node = u16;
+
+/// The wanted paths: names joined by dots, `[]` behind the name of an array for any of its elements.
+#[derive(Debug)]
+pub struct Paths<L> {
+    nodes: Vec<Place<L>>,
+}
+
+#[derive(Debug)]
+struct Place<L> {
+    names: Vec<(&'static str, Node)>,
+    element: Option<Node>,
+    leaf: Option<L>,
+    raw: Option<L>,
+}
+
+impl<L> Place<L> {
+    const fn new() -> Self {
+        Place { names: Vec::new(), element: None, leaf: None, raw: None }
+    }
+}
+
+impl<L: Copy> Paths<L> {
+    /// The root of every tree.
+    pub(super) const ROOT: Node = 0;
+
+    /// Builds the tree of scalars (`leaves`) and of objects or arrays that are wanted whole (`raws`). Paths deeper than
+    /// [`MAX_DEPTH`] are left out.
+    pub fn new(leaves: &[(&'static str, L)], raws: &[(&'static str, L)]) -> Self {
+        let mut paths = Paths { nodes: vec![Place::new()] };
+        for (path, leaf) in leaves {
+            if let Some(place) = paths.reach(path) {
+                place.leaf = Some(*leaf);
+            }
+        }
+        for (path, leaf) in raws {
+            if let Some(place) = paths.reach(path) {
+                place.raw = Some(*leaf);
+            }
+        }
+        paths
+    }
+
+    fn reach(&mut self, path: &'static str) -> Option<&mut Place<L>> {
+        let mut node = Self::ROOT;
+        let mut depth = 0usize;
+        for segment in path.split('.') {
+            let (name, is_array) = match segment.strip_suffix("[]") {
+                Some(name) => (name, true),
+                None => (segment, false),
+            };
+            if !name.is_empty() {
+                node = self.child(node, name)?;
+                depth = depth.saturating_add(1);
+            }
+            if is_array {
+                node = self.element_of(node)?;
+                depth = depth.saturating_add(1);
+            }
+        }
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        self.nodes.get_mut(usize::from(node))
+    }
+
+    fn child(&mut self, node: Node, name: &'static str) -> Option<Node> {
+        if name.len() > MAX_NAME {
+            return None;
+        }
+        match self.named(node, name.as_bytes()) {
+            Some(child) => Some(child),
+            None => {
+                let child = self.grow()?;
+                self.nodes.get_mut(usize::from(node))?.names.push((name, child));
+                Some(child)
+            }
+        }
+    }
+
+    fn element_of(&mut self, node: Node) -> Option<Node> {
+        match self.element(node) {
+            Some(child) => Some(child),
+            None => {
+                let child = self.grow()?;
+                self.nodes.get_mut(usize::from(node))?.element = Some(child);
+                Some(child)
+            }
+        }
+    }
+
+    fn grow(&mut self) -> Option<Node> {
+        let node = Node::try_from(self.nodes.len()).ok()?;
+        self.nodes.push(Place::new());
+        Some(node)
+    }
+
+    pub(super) fn named(&self, node: Node, name: &[u8]) -> Option<Node> {
+        let place = self.nodes.get(usize::from(node))?;
+        place.names.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, child)| *child)
+    }
+
+    pub(super) fn element(&self, node: Node) -> Option<Node> {
+        self.nodes.get(usize::from(node))?.element
+    }
+
+    pub(super) fn leaf(&self, node: Node) -> Option<L> {
+        self.nodes.get(usize::from(node))?.leaf
+    }
+
+    pub(super) fn raw(&self, node: Node) -> Option<L> {
+        self.nodes.get(usize::from(node))?.raw
+    }
+
+    /// Whether an object at the place can hold something wanted.
+    pub(super) fn has_names(&self, node: Node) -> bool {
+        self.nodes.get(usize::from(node)).is_some_and(|place| !place.names.is_empty())
+    }
+}

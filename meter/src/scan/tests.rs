@@ -1,0 +1,193 @@
+use super::*;
+
+/// What a scanner found, in order, as text.
+#[derive(Default)]
+struct Found(Vec<String>);
+
+impl Sink<&'static str> for Found {
+    fn scalar(&mut self, leaf: &'static str, value: Scalar<'_>) {
+        let value = match value {
+            Scalar::Number(digits) => String::from_utf8_lossy(digits).into_owned(),
+            other => format!("{other:?}"),
+        };
+        self.0.push(format!("{leaf}={value}"));
+    }
+    fn raw_begin(&mut self, leaf: &'static str) {
+        self.0.push(format!("{leaf}:"));
+    }
+    fn raw(&mut self, _: &'static str, bytes: &[u8]) {
+        self.0.last_mut().unwrap().push_str(&String::from_utf8_lossy(bytes));
+    }
+    fn raw_end(&mut self, _: &'static str) {
+        let raw = self.0.pop().unwrap();
+        self.0.push(format!("{raw}!"));
+    }
+}
+
+const LEAVES: &[(&str, &str)] = &[
+    ("usage.a", "a"),
+    ("usage.deep.b", "b"),
+    ("model", "model"),
+    ("choices[].delta.text", "text"),
+    ("stream", "stream"),
+];
+
+fn scan(chunks: &[&[u8]], raws: &[(&'static str, &'static str)]) -> (Vec<String>, Progress) {
+    let paths = Paths::new(LEAVES, raws);
+    let mut scanner = Scanner::default();
+    let mut found = Found::default();
+    for chunk in chunks {
+        scanner.feed(&paths, chunk, &mut found);
+    }
+    (found.0, scanner.progress())
+}
+
+fn whole(json: &str) -> Vec<String> {
+    scan(&[json.as_bytes()], &[]).0
+}
+
+cases! {
+    fn deterministic_values_are_found_by_their_exact_path() {
+        assert_eq!(whole(r#"{"usage":{"a":1,"deep":{"b":2,"a":9},"x":{"a":9}},"a":9,"other":{"usage":{"a":9}}}"#), ["a=1", "b=2"]);
+        assert_eq!(whole(r#"{"choices":[{"delta":{"text":"x"}},{"delta":{"text":null}},7,"s"],"stream":true}"#), ["text=Text(\"x\")", "text=Null", "stream=Bool(true)"]);
+        assert_eq!(whole(r#"[{"usage":{"a":1}}]"#), [""; 0], "an array at the root is not the path");
+        assert_eq!(whole(r#"{"usage":[{"a":1}],"model":{"a":1}}"#), [""; 0], "neither is a wrong type");
+    }
+
+    fn deterministic_names_inside_texts_are_not_paths() {
+        assert_eq!(whole(r#"{"content":"\"usage\":{\"a\":9}","x":["{\"usage\":{\"a\":9}}","\\"],"usage":{"a":1}}"#), ["a=1"]);
+    }
+
+    fn deterministic_escapes_in_names_and_texts_are_undone() {
+        assert_eq!(whole(r#"{"us\u0061ge":{"\u0061":3}}"#), ["a=3"]);
+        assert_eq!(whole(r#"{"model":"\u00fc\n\"\ud83d\ude00\ud83d"}"#), ["model=Text(\"ü\\n\\\"😀\u{fffd}\")"]);
+    }
+
+    fn deterministic_duplicates_come_in_order() {
+        assert_eq!(whole(r#"{"usage":{"a":1,"a":2}}"#), ["a=1", "a=2"]);
+    }
+
+    fn deterministic_raw_objects_pass_through_unchanged() {
+        let raws = [("usage", "raw"), ("choices", "list")];
+        let json = r#"{"choices":[ {"delta":1} ],"usage": {"a" : 1,"q":{"z":[1,"}"]}} ,"model":"m"}"#;
+        let expected = ["list:[ {\"delta\":1} ]!", "raw:{\"a\" : 1,\"q\":{\"z\":[1,\"}\"]}}a=1!", "model=Text(\"m\")"];
+        let (found, _) = scan(&[json.as_bytes()], &raws);
+        assert_eq!(found.iter().filter(|line| line.contains("list")).count(), 1);
+        assert_eq!(found.first().unwrap(), expected[0]);
+        assert_eq!(found.last().unwrap(), expected[2]);
+    }
+
+    fn contract_progress_tells_whole_from_cut_and_broken() {
+        for (json, expected) in [
+            ("", Progress::Empty), (" \n", Progress::Empty), ("{\"a\":", Progress::Inside), ("{}", Progress::Done),
+            ("{} \n", Progress::Done), ("{}x", Progress::Broken), ("<html>", Progress::Broken), ("{\"model\" \"x\"}", Progress::Broken),
+            ("{\"usage\":{\"a\":1]}", Progress::Broken), ("{\"model\":tru}", Progress::Broken), ("[1,2]", Progress::Done), ("{,}", Progress::Broken),
+        ] {
+            assert_eq!(scan(&[json.as_bytes()], &[]).1, expected, "{json}");
+        }
+    }
+
+    fn contract_long_values_are_capped() {
+        let long = "x".repeat(10_000);
+        let found = whole(&format!(r#"{{"model":"{long}","{long}":{{"a":1}},"usage":{{"a":{}}}}}"#, "1".repeat(10_000)));
+        assert_eq!(found, [format!("model=Text(\"{}\")", &long[..MAX_SCALAR]), "a=Overlong".to_owned()]);
+    }
+
+    fn contract_depth_is_bounded_only_off_the_paths() {
+        let deep = format!(r#"{{"x":{}{},"usage":{{"a":1}}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(whole(&deep), ["a=1"]);
+    }
+
+    fn deterministic_counts_are_read_as_providers_write_them() {
+        let number = |text: &str| count(Scalar::Number(text.as_bytes()));
+        for (text, expected) in [
+            ("0", 0), ("4", 4), ("4.0", 4), ("4.000", 4), ("4e3", 4000), ("4.5e1", 45), ("40e-1", 4), ("5000000000", 5_000_000_000),
+            ("1099511627776", 1 << 40), ("0e999999999", 0), ("-0", 0),
+        ] {
+            let expected = if text == "-0" { Count::Bad } else { Count::Value(expected) };
+            assert_eq!(number(text), expected, "{text}");
+        }
+        for bad in ["-1", "1.5", "1e99", "1e2147483648", "1099511627777", "18446744073709551616", "", ".", "1.", ".5", "e1", "+1", "0x10", "4e-1"] {
+            assert_eq!(number(bad), Count::Bad, "{bad}");
+        }
+        assert_eq!(count(Scalar::Text("4")), Count::Value(4));
+        assert_eq!(count(Scalar::Text("four")), Count::Bad);
+        assert_eq!(count(Scalar::Bool(true)), Count::Bad);
+        assert_eq!(count(Scalar::Null), Count::Null);
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    /// The same answer from a whole tree: wanted scalars in document order.
+    fn oracle(value: &Value, path: &str, out: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                    oracle(value, &path, out);
+                }
+            }
+            Value::Array(elements) => elements.iter().for_each(|value| oracle(value, &format!("{path}[]"), out)),
+            scalar => {
+                if let Some((_, leaf)) = LEAVES.iter().find(|(wanted, _)| *wanted == path) {
+                    out.push(match scalar {
+                        Value::Number(number) => format!("{leaf}={number}"),
+                        Value::String(text) => format!("{leaf}={:?}", Scalar::Text(text)),
+                        Value::Bool(value) => format!("{leaf}={:?}", Scalar::Bool(*value)),
+                        _ => format!("{leaf}=Null"),
+                    });
+                }
+            }
+        }
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let name = prop_oneof![
+            4 => prop::sample::select(vec!["usage", "a", "deep", "b", "model", "choices", "delta", "text", "stream"]).prop_map(str::to_owned),
+            1 => "\\PC{0,6}",
+        ];
+        let leaf = prop_oneof![
+            any::<i32>().prop_map(Value::from),
+            "\\PC{0,12}|[\"\\\\{}\\[\\]:,]{0,8}".prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+            Just(Value::Null),
+        ];
+        leaf.prop_recursive(6, 64, 6, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::btree_map(name.clone(), inner, 0..6)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(crate::testing::properties())]
+
+        #[test]
+        fn deterministic_every_split_equals_the_oracle(value in json(), splits in prop::collection::vec(any::<prop::sample::Index>(), 0..6), pretty in any::<bool>()) {
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+            prop_assume!(value.is_object() || value.is_array());
+            let mut expected = Vec::new();
+            oracle(&value, "", &mut expected);
+            let mut cuts: Vec<usize> = splits.iter().map(|at| at.index(text.len() + 1)).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            let chunks: Vec<&[u8]> = cuts.windows(2).map(|cut| &text.as_bytes()[cut[0]..cut[1]]).collect();
+            prop_assert_eq!(scan(&chunks, &[]), (expected.clone(), Progress::Done));
+            let bytes: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+            prop_assert_eq!(scan(&bytes, &[]).0, expected);
+        }
+
+        #[test]
+        fn contract_any_bytes_are_survived_and_split_alike(bytes in prop::collection::vec(prop_oneof![Just(b'{'), Just(b'}'), Just(b'"'), Just(b'\\'), Just(b':'), Just(b','), Just(b'['), Just(b'a'), any::<u8>()], 0..200)) {
+            let one: Vec<&[u8]> = bytes.chunks(1).collect();
+            prop_assert_eq!(scan(&[&bytes], &[("usage", "raw")]), scan(&one, &[("usage", "raw")]));
+        }
+    }
+}
