@@ -1,0 +1,144 @@
+//! The shipped bootstrap, `envoy/envoy.yaml`, with only its addresses, paths and ports changed to those of a test.
+
+use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
+
+use serde_json::{Map, Value, json};
+
+use crate::{Result, paths};
+
+/// A bootstrap as JSON.
+#[derive(Clone, Debug)]
+pub struct Bootstrap(Value);
+
+impl Bootstrap {
+    /// Reads the file that users take.
+    pub fn shipped() -> Result<Self> {
+        let path = paths::bootstrap();
+        let yaml = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self(serde_saphyr::from_str(&yaml)?))
+    }
+
+    /// Writes it where Envoy can read it.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        Ok(fs::write(path, serde_json::to_vec_pretty(&self.0)?)?)
+    }
+
+    /// Every listener and the admin page on a free port of the loopback interface.
+    pub fn any_port(&mut self) {
+        let any = json!({"socket_address": {"address": "127.0.0.1", "port_value": 0}});
+        self.0["admin"]["address"] = any.clone();
+        for listener in self.listeners() {
+            listener["address"] = any.clone();
+        }
+    }
+
+    /// Replaces whole strings: the paths of files.
+    pub fn replace(&mut self, texts: &BTreeMap<&str, String>) -> Result<()> {
+        for (old, new) in texts {
+            let mut found = 0;
+            visit(&mut self.0, &mut |value| {
+                if value.as_str() == Some(old) {
+                    *value = Value::String(new.clone());
+                    found += 1;
+                }
+            });
+            if found == 0 {
+                return Err(format!("{} does not contain {old}", paths::bootstrap().display()).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a cluster's traffic to `address` in plain text.
+    pub fn point(&mut self, cluster: &str, address: SocketAddr) -> Result<()> {
+        let clusters = self.0["static_resources"]["clusters"].as_array_mut().ok_or("no clusters")?;
+        let cluster = clusters
+            .iter_mut()
+            .find(|candidate| candidate["name"] == cluster)
+            .ok_or_else(|| format!("no cluster {cluster}"))?;
+        let socket = cluster
+            .pointer_mut("/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address")
+            .ok_or("the cluster has no endpoint")?;
+        *socket = json!({"address": address.ip().to_string(), "port_value": address.port()});
+        if let Some(cluster) = cluster.as_object_mut() {
+            cluster.remove("transport_socket");
+            cluster.insert("type".to_owned(), "STATIC".into());
+            cluster.remove("dns_lookup_family");
+        }
+        Ok(())
+    }
+
+    /// The plugin's configuration.
+    pub fn plugin(&self) -> Result<Value> {
+        let mut found = None;
+        visit(&mut self.0.clone(), &mut |value| {
+            if value.get("vm_config").is_some() {
+                found = value["configuration"]["value"].as_str().map(str::to_owned);
+            }
+        });
+        Ok(serde_json::from_str(&found.ok_or("the bootstrap has no plugin")?)?)
+    }
+
+    /// Gives the plugin another configuration; any text.
+    pub fn set_plugin(&mut self, text: &str) {
+        visit(&mut self.0, &mut |value| {
+            if value.get("vm_config").is_some() {
+                value["configuration"]["value"] = text.into();
+            }
+        });
+    }
+
+    /// Takes the meter out: for comparison.
+    pub fn without_plugin(&mut self) {
+        visit(&mut self.0, &mut |value| {
+            if let Some(filters) = value.get_mut("http_filters").and_then(Value::as_array_mut) {
+                filters.retain(|filter| filter["name"] != "meshmeter");
+            }
+        });
+    }
+
+    /// Moves the listeners into a file that Envoy watches, and returns what [`write_listeners`] puts there.
+    pub fn listeners_from(&mut self, file: &Path) -> Result<Value> {
+        let folder = file.parent().ok_or("the file of listeners has no folder")?;
+        let resources = self.0["static_resources"].as_object_mut().ok_or("no static resources")?;
+        let mut listeners = resources.remove("listeners").ok_or("no listeners")?;
+        for listener in listeners.as_array_mut().into_iter().flatten() {
+            listener["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener".into();
+        }
+        let source = json!({"path": file, "watched_directory": {"path": folder}});
+        self.0["dynamic_resources"] =
+            json!({"lds_config": {"resource_api_version": "V3", "path_config_source": source}});
+        Ok(listeners)
+    }
+
+    fn listeners(&mut self) -> impl Iterator<Item = &mut Value> {
+        self.0["static_resources"]["listeners"].as_array_mut().into_iter().flatten()
+    }
+}
+
+/// Puts listeners where Envoy watches for them, in one step: Envoy sees a file that is moved into the folder.
+pub fn write_listeners(file: &Path, version: u32, listeners: &Value) -> Result<()> {
+    let response = json!({"version_info": version.to_string(), "resources": listeners});
+    let draft = file.with_extension("draft");
+    fs::write(&draft, serde_json::to_vec(&response)?)?;
+    Ok(fs::rename(draft, file)?)
+}
+
+/// Gives the plugin in `listeners` another configuration.
+pub fn set_plugin_of(listeners: &Value, text: &str) -> Value {
+    let mut bootstrap = Bootstrap(listeners.clone());
+    bootstrap.set_plugin(text);
+    bootstrap.0
+}
+
+fn visit(value: &mut Value, act: &mut impl FnMut(&mut Value)) {
+    act(value);
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(|value| visit(value, act)),
+        Value::Object(object) => {
+            let object: &mut Map<String, Value> = object;
+            object.values_mut().for_each(|value| visit(value, act));
+        }
+        _ => {}
+    }
+}

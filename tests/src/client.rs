@@ -1,0 +1,162 @@
+//! An HTTP/1.1 client that sends a call as an application would, over plain TCP or with a client certificate, and
+//! that can hang up in the middle of an answer.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::{HeaderMap, Method, Request, header::HOST};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, rustls::ClientConfig};
+
+use crate::{Result, fault::Fault};
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// `POST`, ...
+    pub method: Method,
+    /// The `host` header: what Envoy routes by.
+    pub host: String,
+    /// Path and query.
+    pub path: String,
+    /// Further headers.
+    pub headers: Vec<(String, String)>,
+    /// The body, as it is sent.
+    pub body: Bytes,
+}
+
+impl Call {
+    /// A JSON request.
+    pub fn post(host: &str, path: &str, body: &Value) -> Self {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        let (host, path) = (host.to_owned(), path.to_owned());
+        Self { method: Method::POST, host, path, headers, body: body.to_string().into() }
+    }
+
+    /// A request without a body.
+    pub fn get(host: &str, path: &str) -> Self {
+        let (host, path) = (host.to_owned(), path.to_owned());
+        Self { method: Method::GET, host, path, headers: Vec::new(), body: Bytes::new() }
+    }
+
+    /// With another method.
+    pub fn method(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// With one more header.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With a tag by which the provider's ledger finds it again.
+    pub fn tag(self, tag: &str) -> Self {
+        self.header(crate::provider::TAG, tag)
+    }
+
+    /// Asks the provider to misbehave.
+    pub fn fault(self, fault: Fault) -> Self {
+        self.header(crate::fault::HEADER, &fault.to_string())
+    }
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The response headers.
+    pub headers: HeaderMap,
+    /// The body's bytes, as far as they came.
+    pub body: Bytes,
+    /// Whether the body ended as HTTP says it must; false for a reset and for our own abort.
+    pub whole: bool,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Result<Value> {
+        let text = || String::from_utf8_lossy(&self.body[..self.body.len().min(200)]).into_owned();
+        serde_json::from_slice(&self.body).map_err(|error| format!("{error}: HTTP {} {}", self.status, text()).into())
+    }
+}
+
+/// Where to send, and how.
+#[derive(Clone, Debug)]
+pub struct Route {
+    address: SocketAddr,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+impl Route {
+    /// Plain HTTP.
+    pub fn plain(address: SocketAddr) -> Self {
+        Self { address, tls: None }
+    }
+
+    /// TLS with what `config` shows and trusts.
+    pub fn tls(address: SocketAddr, config: Arc<ClientConfig>) -> Self {
+        Self { address, tls: Some(config) }
+    }
+
+    /// Sends and reads the answer to its end.
+    pub async fn send(&self, call: &Call) -> Result<Answer> {
+        self.read(call, usize::MAX).await
+    }
+
+    /// Sends, reads at least `bytes` of the body, and hangs up.
+    pub async fn abort_after(&self, call: &Call, bytes: usize) -> Result<Answer> {
+        self.read(call, bytes).await
+    }
+
+    async fn read(&self, call: &Call, limit: usize) -> Result<Answer> {
+        let tcp = TcpStream::connect(self.address).await?;
+        tcp.set_nodelay(true)?;
+        match &self.tls {
+            None => exchange(tcp, call, limit).await,
+            Some(config) => {
+                let name = "localhost".try_into()?;
+                exchange(TlsConnector::from(config.clone()).connect(name, tcp).await?, call, limit).await
+            }
+        }
+    }
+}
+
+async fn exchange<S>(stream: S, call: &Call, limit: usize) -> Result<Answer>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let mut request = Request::builder().method(call.method.clone()).uri(&call.path).header(HOST, &call.host);
+    for (name, value) in &call.headers {
+        request = request.header(name, value);
+    }
+    let mut response = sender.send_request(request.body(Full::new(call.body.clone()))?).await?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let mut body = BytesMut::new();
+    let whole = loop {
+        if body.len() >= limit {
+            break false;
+        }
+        match response.body_mut().frame().await {
+            None => break true,
+            Some(Err(_)) => break false,
+            Some(Ok(frame)) => {
+                if let Some(chunk) = frame.data_ref() {
+                    body.extend_from_slice(chunk);
+                }
+            }
+        }
+    };
+    connection.abort();
+    Ok(Answer { status, headers, body: body.freeze(), whole })
+}

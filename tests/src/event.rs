@@ -1,0 +1,71 @@
+//! One event as the harness reads it: the raw bytes, and values by name.
+
+use serde_json::{Value, value::RawValue};
+
+use crate::{Result, fixture::Classes};
+
+/// The classes of the contract; tests are independent of the meter's own list.
+pub const CLASSES: [&str; 11] = [
+    "input_text_tokens",
+    "input_audio_tokens",
+    "input_image_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "cache_write_other_tokens",
+    "output_text_tokens",
+    "output_reasoning_tokens",
+    "output_audio_tokens",
+    "web_searches",
+];
+
+/// A CloudEvent and the bytes it came in.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The event's bytes.
+    pub raw: String,
+    value: Value,
+}
+
+impl Event {
+    /// Reads one event.
+    pub fn parse(raw: &str) -> Result<Self> {
+        Ok(Self { raw: raw.to_owned(), value: serde_json::from_str(raw)? })
+    }
+
+    /// Reads a batch, keeping the bytes of each event.
+    pub fn batch(body: &[u8]) -> Result<Vec<Self>> {
+        let events: Vec<&RawValue> = serde_json::from_slice(body)?;
+        events.into_iter().map(|event| Self::parse(event.get())).collect()
+    }
+
+    /// The CloudEvents id.
+    pub fn id(&self) -> &str {
+        self.value["id"].as_str().unwrap_or_default()
+    }
+
+    /// An attribute of the envelope.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.value[name].as_str()
+    }
+
+    /// A value of `data`.
+    pub fn get(&self, name: &str) -> &Value {
+        &self.value["data"][name]
+    }
+
+    /// A text of `data`, empty if it is absent.
+    pub fn text(&self, name: &str) -> &str {
+        self.get(name).as_str().unwrap_or_default()
+    }
+
+    /// A count of `data`.
+    pub fn count(&self, name: &str) -> Option<u64> {
+        self.get(name).as_u64()
+    }
+
+    /// The disjoint classes it reports.
+    pub fn classes(&self) -> Classes {
+        CLASSES.into_iter().filter_map(|class| Some((class.to_owned(), self.count(class)?))).collect()
+    }
+}

@@ -1,0 +1,24 @@
+//! The end-to-end harness: a provider that answers like the real ones, a real Envoy, a real collector, a gate between
+//! the two that can misbehave, and a client. Everything listens on loopback, on ports the system chooses, and stops
+//! when it is dropped.
+
+pub mod bootstrap;
+pub mod client;
+pub mod collector;
+pub mod envoy;
+pub mod event;
+pub mod fault;
+pub mod fixture;
+pub mod gate;
+pub mod identity;
+pub mod paths;
+pub mod process;
+pub mod prometheus;
+pub mod provider;
+pub mod stack;
+pub mod wait;
+
+/// Any failure of the harness, as a sentence.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+/// What the harness returns.
+pub type Result<T> = std::result::Result<T, Error>;

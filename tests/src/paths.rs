@@ -1,0 +1,64 @@
+//! Where the built artefacts and the shipped files are.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use crate::Result;
+
+/// The top of the checkout.
+pub fn workspace() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().unwrap_or(tests).to_path_buf()
+}
+
+/// A file under `tests/fixtures`.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+/// Envoy: `MESHMETER_ENVOY`, else `envoy` on the PATH.
+pub fn envoy() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("MESHMETER_ENVOY") {
+        return present(path.into(), "MESHMETER_ENVOY");
+    }
+    let found = env::var_os("PATH")
+        .and_then(|path| env::split_paths(&path).map(|folder| folder.join("envoy")).find(|path| path.is_file()));
+    found.ok_or_else(|| "no Envoy: set MESHMETER_ENVOY (the justfile does), or put envoy on the PATH".into())
+}
+
+/// The filter: `MESHMETER_WASM`, else where cargo builds it.
+pub fn wasm() -> Result<PathBuf> {
+    let built = || workspace().join("target/wasm32-wasip1/release/filter.wasm");
+    present(env::var_os("MESHMETER_WASM").map_or_else(built, PathBuf::from), "the filter (MESHMETER_WASM)")
+}
+
+/// The collector: `MESHMETER_COLLECTOR`, else beside this very binary, else where cargo builds it.
+pub fn collector() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("MESHMETER_COLLECTOR") {
+        return present(path.into(), "MESHMETER_COLLECTOR");
+    }
+    let exe = env::current_exe()?;
+    // target/debug/demo and target/debug/deps/contract_api-0123 both lead to target/debug/meshmeter.
+    let beside = exe.ancestors().skip(1).take(2).map(|folder| folder.join("meshmeter"));
+    let built = ["debug", "release"].map(|profile| workspace().join("target").join(profile).join("meshmeter"));
+    beside
+        .chain(built)
+        .find(|path| path.is_file())
+        .ok_or_else(|| "no collector: build it with `cargo build -p collector`, or set MESHMETER_COLLECTOR".into())
+}
+
+/// The bootstrap that users take.
+pub fn bootstrap() -> PathBuf {
+    workspace().join("envoy/envoy.yaml")
+}
+
+/// The price book that users start from.
+pub fn prices() -> PathBuf {
+    workspace().join("collector/prices/example.toml")
+}
+
+fn present(path: PathBuf, what: &str) -> Result<PathBuf> {
+    if path.is_file() { Ok(path) } else { Err(format!("{what}: no file at {}", path.display()).into()) }
+}
