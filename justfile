@@ -1,0 +1,84 @@
+# Every verb of the project. `just` lists them; `./just RECIPE` also works on a machine that has only rustup and python3.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+tools := justfile_directory() / ".tools"
+target := env("CARGO_TARGET_DIR", justfile_directory() / "target")
+
+# What tools/setup brings comes first; the last is where rustup puts cargo.
+export PATH := tools / "bin:" + env("PATH") + ":" + home_directory() / ".cargo/bin"
+
+# What the tests and the demo run. Set these to try another Envoy, filter or collector.
+export MESHMETER_ENVOY := env("MESHMETER_ENVOY", tools / "bin/envoy")
+export MESHMETER_WASM := env("MESHMETER_WASM", target / "wasm32-wasip1/release/filter.wasm")
+export MESHMETER_COLLECTOR := env("MESHMETER_COLLECTOR", target / "debug/meshmeter")
+
+# list the recipes
+[private]
+default:
+    @just --list --unsorted
+
+# meter calls of three tenants on a real Envoy, print what each owes, check it against what the provider served
+[group('try it')]
+demo *ARGS: (_setup "demo") filter _collector
+    cargo run --quiet -p e2e --bin demo -- {{ ARGS }}
+
+# the demo, left running, with what to try by curl
+[group('try it')]
+up: (demo "up")
+
+# everything below, as CI does
+[group('check')]
+test: (_setup "test") lint unit wasm e2e istio
+
+# format, clippy on both targets, licences and bans of the dependencies
+[group('check')]
+lint: (_setup "lint")
+    cargo fmt --all --check
+    cargo clippy --quiet --all-targets -- -D warnings
+    cargo clippy --quiet -p filter --target wasm32-wasip1 -- -D warnings
+    cargo deny --log-level warn check licenses bans sources
+
+# the meter and the collector on this machine
+[group('check')]
+unit: (_setup "unit")
+    cargo test --quiet -p meter -p collector
+
+# the meter's cases again, in a WebAssembly VM (Node)
+[group('check')]
+wasm: (_setup "wasm")
+    cargo test --quiet -p meter --target wasm32-unknown-unknown
+
+# a real Envoy, the collector and a provider, end to end
+[group('check')]
+e2e: (_setup "e2e") filter _collector
+    cargo test --quiet -p e2e
+
+# the manifests in istio/ against Istio's own schemas and rules
+[group('check')]
+istio: (_setup "istio") _collector
+    cd tests/istio && test -z "$(go env GOROOT | xargs -I% %/bin/gofmt -l .)"
+    @echo "building Istio's validators (some minutes, once) …"
+    cd tests/istio && go test -count=1 ./...
+
+# the plugin: target/wasm32-wasip1/release/filter.wasm
+[group('build')]
+filter: (_setup "filter")
+    cargo build --quiet -p filter --release --target wasm32-wasip1
+    @printf 'filter.wasm: %s bytes, %s gzipped\n' "$(wc -c < '{{ MESHMETER_WASM }}')" "$(gzip -c '{{ MESHMETER_WASM }}' | wc -c)"
+
+# tables in the documents that are made from the code
+[group('build')]
+docs: (_setup "docs")
+    cargo run --quiet -p e2e --bin docs
+
+# what cargo built (.tools/ stays)
+[group('build')]
+clean:
+    cargo clean
+
+_collector: (_setup "unit")
+    cargo build --quiet -p collector
+
+_setup RECIPE:
+    @tools/setup {{ RECIPE }}
