@@ -1,1 +1,279 @@
-//! x
+//! One call on its way: headers and chunks of bodies in, one record out.
+
+mod outcome;
+mod request;
+
+pub use outcome::outcome;
+
+use crate::framing::{Body, Ending, Format};
+use crate::identity::Identity;
+use crate::provider::{Api, Certainty, Fact, Facts, Target, detect, read, response_paths};
+use crate::record::{Evidence, Flag, Missing, Outcome, Record};
+use crate::usage::Usage;
+use request::Asked;
+
+/// The head of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    /// `:method`
+    pub method: &'a [u8],
+    /// `:authority`
+    pub host: &'a [u8],
+    /// `:path`
+    pub path: &'a [u8],
+    /// `content-encoding`
+    pub content_encoding: Option<&'a [u8]>,
+}
+
+/// The head of an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseHead<'a> {
+    /// `:status`
+    pub status: Option<u64>,
+    /// `content-type`
+    pub content_type: Option<&'a [u8]>,
+    /// `content-encoding`
+    pub content_encoding: Option<&'a [u8]>,
+}
+
+/// What the proxy knows when a stream is over.
+#[derive(Clone, Debug, Default)]
+pub struct Ended {
+    /// Nanoseconds since the Unix epoch.
+    pub now_ns: u64,
+    /// Envoy's response flags, a bit each.
+    pub response_flags: u64,
+    /// Who called.
+    pub identity: Identity,
+    /// `upstream.request_attempt_count`
+    pub attempts: Option<u64>,
+    /// The provider's request id.
+    pub provider_request_id: Option<String>,
+    /// `x-request-id`
+    pub request_id: Option<String>,
+    /// Envoy's route.
+    pub route: Option<String>,
+    /// Envoy's cluster.
+    pub cluster: Option<String>,
+    /// Envoy's node.
+    pub node: Option<String>,
+}
+
+/// A call on its way.
+#[derive(Debug)]
+pub struct Call {
+    target: Target,
+    started_ns: u64,
+    first_byte_ns: Option<u64>,
+    asked: Asked,
+    answer: Option<Answer>,
+}
+
+/// An answer that has begun.
+#[derive(Debug)]
+struct Answer {
+    status: Option<u64>,
+    encoded: bool,
+    body: Body<Fact>,
+    facts: Facts,
+    ending: Option<Ending>,
+}
+
+impl Call {
+    /// Begins a call, if the request can be one.
+    pub fn begin(head: &RequestHead<'_>, by_shape: bool, now_ns: u64) -> Option<Call> {
+        let target = detect(head.method, head.host, head.path, by_shape)?;
+        let asked = Asked::new(is_encoded(head.content_encoding));
+        Some(Call { target, started_ns: now_ns, first_byte_ns: None, asked, answer: None })
+    }
+
+    /// Whether host and path alone make it an LLM call.
+    pub fn is_certain(&self) -> bool {
+        self.target.certainty == Certainty::Known
+    }
+
+    /// Whether the request's body can still say something.
+    pub fn reads_request(&self) -> bool {
+        self.asked.reads()
+    }
+
+    /// A chunk of the request's body.
+    pub fn request_body(&mut self, bytes: &[u8]) {
+        self.asked.feed(bytes);
+    }
+
+    /// The answer begins. A second head (Envoy's own answer in place of the provider's) replaces the first.
+    pub fn response_head(&mut self, head: &ResponseHead<'_>) {
+        self.answer = Some(Answer {
+            status: head.status,
+            encoded: is_encoded(head.content_encoding),
+            body: Body::new(head.content_type),
+            facts: Facts::default(),
+            ending: None,
+        });
+    }
+
+    /// Whether the answer's body can still say something; if not, its bytes need not be fetched.
+    pub fn reads_response(&self) -> bool {
+        let readable =
+            |answer: &Answer| !answer.encoded && answer.ending.is_none() && answer.body.format() != Format::Unknown;
+        self.answer.as_ref().is_some_and(readable)
+    }
+
+    /// The answer's body has begun to arrive; of several words the first counts.
+    pub fn first_byte(&mut self, now_ns: impl FnOnce() -> u64) {
+        self.first_byte_ns.get_or_insert_with(now_ns);
+    }
+
+    /// A chunk of the answer's body.
+    pub fn response_body(&mut self, bytes: &[u8]) {
+        if let Some(answer) = &mut self.answer
+            && answer.ending.is_none()
+            && !answer.encoded
+        {
+            answer.body.feed(response_paths(), bytes, &mut answer.facts);
+        }
+    }
+
+    /// The answer has arrived whole. Said again, nothing happens.
+    pub fn response_end(&mut self) {
+        if let Some(answer) = &mut self.answer {
+            answer.end();
+        }
+    }
+
+    /// The counts so far; final after [`Call::response_end`].
+    pub fn usage(&self) -> Option<Usage> {
+        let answer = self.answer.as_ref()?;
+        let usage = read(self.api(answer)?, &answer.facts).usage;
+        (!usage.is_empty()).then_some(usage)
+    }
+
+    /// The record; `None` if the stream turns out not to have been an LLM call.
+    pub fn finish(mut self, ended: Ended) -> Option<Record> {
+        let outcome = outcome(ended.response_flags, self.answer.as_ref().and_then(|answer| answer.status));
+        if outcome == Outcome::Completed || outcome == Outcome::ErrorStatus {
+            self.response_end();
+        }
+        let api = self.confirmed()?;
+        let first_byte_ns = self.first_byte_ns;
+        let mut record = Record {
+            started_ns: self.started_ns,
+            duration_us: micros(self.started_ns, ended.now_ns),
+            time_to_first_token_us: first_byte_ns.map(|first| micros(self.started_ns, first)),
+            identity: ended.identity,
+            provider: self.target.provider.unwrap_or(api.compatible()).to_owned(),
+            api: api.as_str().to_owned(),
+            operation: api.operation().to_owned(),
+            request_model: self.asked.take_model(),
+            stream: self.asked.stream(),
+            attempts: ended.attempts,
+            provider_request_id: ended.provider_request_id,
+            request_id: ended.request_id,
+            route: ended.route,
+            cluster: ended.cluster,
+            node: ended.node,
+            outcome,
+            missing_reason: Some(Missing::NoResponse),
+            ..Record::default()
+        };
+        if let Some(answer) = self.answer {
+            answer.fill(api, &self.asked, &mut record);
+        }
+        let output = record.usage.output_total().and_then(|output| output.checked_sub(1)).filter(|&rest| rest > 0);
+        if let (true, Some(first), Some(rest)) = (record.stream, first_byte_ns, output) {
+            record.time_per_output_token_us = micros(first, ended.now_ns).checked_div(rest);
+        }
+        Some(record)
+    }
+
+    /// The API, if it is certain by now that this was a call.
+    fn confirmed(&self) -> Option<Api> {
+        let mark = self.answer.as_ref().and_then(|answer| answer.facts.shape());
+        match self.target.certainty {
+            Certainty::Known => {}
+            Certainty::Path if self.asked.names_model() || mark.is_some() => {}
+            Certainty::Shape if mark.is_some() => {}
+            _ => return None,
+        }
+        match &self.answer {
+            Some(answer) => self.api(answer),
+            None => self.target.api,
+        }
+    }
+
+    /// The API of the path, unless the body has the counts of another.
+    fn api(&self, answer: &Answer) -> Option<Api> {
+        let by_path = self.target.api.filter(|&api| !read(api, &answer.facts).usage.is_empty());
+        by_path.or_else(|| answer.facts.shape()).or(self.target.api)
+    }
+}
+
+impl Answer {
+    fn end(&mut self) -> Ending {
+        let Answer { body, facts, ending, .. } = self;
+        *ending.get_or_insert_with(|| body.end(response_paths(), facts))
+    }
+
+    fn fill(mut self, api: Api, asked: &Asked, record: &mut Record) {
+        let whole = self.ending.is_some();
+        let ending = self.end();
+        let format = self.body.format();
+        record.status = self.status;
+        record.stream = format == Format::Sse || (record.stream && format != Format::Json);
+        let reading = read(api, &self.facts);
+        record.flags = self.facts.flags;
+        for flag in reading.flags {
+            record.flags.insert(flag);
+        }
+        record.provider_total = reading.total;
+        record.raw_usage = self.facts.raw_usage();
+        record.response_model = self.facts.model.take();
+        record.response_id = self.facts.id.take();
+        record.service_tier = self.facts.service_tier.take();
+        record.error_type = self.facts.error_type.take();
+        record.evidence = match (reading.usage.is_empty(), reading.complete) {
+            (true, _) => Evidence::Missing,
+            (false, true) => Evidence::Reported,
+            (false, false) => Evidence::Partial,
+        };
+        record.usage = reading.usage;
+        let incomplete = !whole || ending != Ending::Whole;
+        record.missing_reason = None;
+        if record.evidence == Evidence::Missing {
+            record.missing_reason = Some(self.missing(asked, format, ending, incomplete));
+        } else if incomplete {
+            record.flags.insert(Flag::BodyIncomplete);
+        }
+    }
+
+    fn missing(&self, asked: &Asked, format: Format, ending: Ending, incomplete: bool) -> Missing {
+        match (format, ending) {
+            _ if self.encoded => Missing::EncodedBody,
+            _ if self.status.is_some_and(|status| status >= 400) => Missing::ErrorStatus,
+            (Format::Unknown, _) => Missing::UnknownFormat,
+            (_, Ending::Broken) => Missing::MalformedBody,
+            _ if incomplete && !self.facts.terminal => Missing::TruncatedBody,
+            (Format::Empty, _) => Missing::NoBody,
+            (Format::Sse, _) if !asked.includes_usage() && self.facts.mark == Some(Api::OpenAiChat) => {
+                Missing::NotRequested
+            }
+            _ => Missing::Absent,
+        }
+    }
+}
+
+/// Whether a body is in another encoding than itself.
+fn is_encoded(content_encoding: Option<&[u8]>) -> bool {
+    content_encoding.is_some_and(|encoding| {
+        let encoding = encoding.trim_ascii();
+        !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity")
+    })
+}
+
+fn micros(from_ns: u64, to_ns: u64) -> u64 {
+    to_ns.saturating_sub(from_ns) / 1000
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! What a request asks for, read from its body as it streams by.
+
+use std::sync::OnceLock;
+
+use crate::framing::{Body, Format, Values};
+use crate::scan::{Paths, Scalar, Sink};
+
+#[derive(Clone, Copy, Debug)]
+enum Field {
+    Model,
+    Stream,
+    IncludeUsage,
+}
+
+fn paths() -> &'static Paths<Field> {
+    static PATHS: OnceLock<Paths<Field>> = OnceLock::new();
+    PATHS.get_or_init(|| {
+        let leaves =
+            [("model", Field::Model), ("stream", Field::Stream), ("stream_options.include_usage", Field::IncludeUsage)];
+        Paths::new(&leaves, &[])
+    })
+}
+
+/// What a request asks for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    body: Body<Field>,
+    encoded: bool,
+    found: Found,
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    model: Option<String>,
+    stream: bool,
+    include_usage: bool,
+}
+
+impl Asked {
+    pub(super) fn new(encoded: bool) -> Self {
+        Asked { body: Body::new(None), encoded, found: Found::default() }
+    }
+
+    pub(super) fn reads(&self) -> bool {
+        !self.encoded && matches!(self.body.format(), Format::Empty | Format::Json)
+    }
+
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
+        if self.reads() {
+            self.body.feed(paths(), bytes, &mut self.found);
+        }
+    }
+
+    pub(super) fn names_model(&self) -> bool {
+        self.found.model.is_some()
+    }
+
+    pub(super) fn take_model(&mut self) -> Option<String> {
+        self.found.model.take()
+    }
+
+    pub(super) fn stream(&self) -> bool {
+        self.found.stream
+    }
+
+    pub(super) fn includes_usage(&self) -> bool {
+        self.found.include_usage
+    }
+}
+
+impl Sink<Field> for Found {
+    fn scalar(&mut self, field: Field, value: Scalar<'_>) {
+        match (field, value) {
+            (Field::Model, Scalar::Text(text)) if !text.is_empty() => self.model = Some(text.to_owned()),
+            (Field::Stream, Scalar::Bool(value)) => self.stream = value,
+            (Field::IncludeUsage, Scalar::Bool(value)) => self.include_usage = value,
+            _ => {}
+        }
+    }
+    fn raw_begin(&mut self, _: Field) {}
+    fn raw(&mut self, _: Field, _: &[u8]) {}
+    fn raw_end(&mut self, _: Field) {}
+}
+
+impl Values<Field> for Found {}

@@ -1,0 +1,167 @@
+use super::*;
+use crate::usage::Class;
+
+const MS: u64 = 1_000_000;
+
+/// A stream to play: host, path, request, status, content type, chunks of the answer, and how it ended.
+#[derive(Clone, Copy)]
+struct Play<'a> {
+    host: &'a str,
+    path: &'a str,
+    request: &'a str,
+    status: Option<u64>,
+    content_type: &'a str,
+    encoding: Option<&'a str>,
+    body: &'a str,
+    flags: u64,
+}
+
+impl Default for Play<'_> {
+    fn default() -> Self {
+        Play {
+            host: "api.openai.com",
+            path: "/v1/chat/completions",
+            request: r#"{"model":"gpt-4.1","messages":[{"role":"user","content":"\"model\":\"fake\""}]}"#,
+            status: Some(200),
+            content_type: "application/json",
+            encoding: None,
+            body: CHAT,
+            flags: 0,
+        }
+    }
+}
+
+impl Play<'_> {
+    fn run_split(&self, size: usize) -> Option<Record> {
+        let head = RequestHead {
+            method: b"POST",
+            host: self.host.as_bytes(),
+            path: self.path.as_bytes(),
+            content_encoding: None,
+        };
+        let mut call = Call::begin(&head, true, 5_000 * MS)?;
+        self.request.as_bytes().chunks(size).for_each(|chunk| call.request_body(chunk));
+        if self.status.is_some() {
+            call.response_head(&ResponseHead {
+                status: self.status,
+                content_type: Some(self.content_type.as_bytes()),
+                content_encoding: self.encoding.map(str::as_bytes),
+            });
+        }
+        for (index, chunk) in self.body.as_bytes().chunks(size).enumerate() {
+            call.first_byte(|| 5_100 * MS + index as u64);
+            call.response_body(chunk);
+        }
+        if self.flags == 0 {
+            call.response_end();
+            call.response_end();
+        }
+        call.finish(Ended { now_ns: 5_200 * MS, response_flags: self.flags, ..Ended::default() })
+    }
+
+    /// The record, the same for every size of chunk.
+    fn run(&self) -> Option<Record> {
+        let whole = self.run_split(usize::MAX);
+        for size in [1, 2, 3, 7, 64] {
+            assert_eq!(self.run_split(size), whole, "chunks of {size}");
+        }
+        whole
+    }
+}
+
+const CHAT: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","model":"gpt-4.1-2025-04-14","service_tier":"default","choices":[{"message":{"content":"\"usage\":{\"prompt_tokens\":9999}"}}],"usage":{"prompt_tokens":30,"completion_tokens":12,"total_tokens":42,"prompt_tokens_details":{"cached_tokens":10}}}"#;
+const CHUNKS: &str = "data: {\"id\":\"chatcmpl-2\",\"object\":\"chat.completion.chunk\",\"model\":\"gpt-4.1\",\"choices\":[{\"delta\":{\"content\":\"Hi\"}}],\"usage\":null}\n\n";
+const USAGE_CHUNK: &str = "data: {\"id\":\"chatcmpl-2\",\"object\":\"chat.completion.chunk\",\"model\":\"gpt-4.1\",\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":11,\"total_tokens\":16}}\n\n";
+
+cases! {
+    fn deterministic_a_whole_answer_gives_a_full_record() {
+        let record = Play::default().run().unwrap();
+        assert_eq!((record.provider.as_str(), record.api.as_str(), record.operation.as_str()), ("openai", "openai_chat", "chat"));
+        assert_eq!(record.request_model.as_deref(), Some("gpt-4.1"));
+        assert_eq!(record.response_model.as_deref(), Some("gpt-4.1-2025-04-14"));
+        assert_eq!((record.response_id.as_deref(), record.service_tier.as_deref()), (Some("chatcmpl-1"), Some("default")));
+        assert_eq!(record.usage.iter().collect::<Vec<_>>(), [(Class::InputText, 20), (Class::CacheRead, 10), (Class::OutputText, 12)]);
+        assert_eq!((record.outcome, record.evidence, record.missing_reason), (Outcome::Completed, Evidence::Reported, None));
+        assert_eq!((record.status, record.stream, record.provider_total), (Some(200), false, Some(42)));
+        assert_eq!((record.duration_us, record.time_to_first_token_us, record.time_per_output_token_us), (200_000, Some(100_000), None));
+        assert!(record.flags.is_empty());
+    }
+
+    fn deterministic_a_stream_has_times_per_token() {
+        let body = format!("{CHUNKS}{CHUNKS}{USAGE_CHUNK}data: [DONE]\n\n");
+        let record = Play { content_type: "text/event-stream", body: &body, ..Play::default() }.run().unwrap();
+        assert!(record.stream);
+        assert_eq!((record.usage.input_total(), record.usage.output_total()), (Some(5), Some(11)));
+        assert_eq!(record.time_per_output_token_us, Some(10_000));
+        assert_eq!(record.evidence, Evidence::Reported);
+    }
+
+    fn contract_every_ending_gives_one_record_that_says_why_there_is_no_usage() {
+        let stream = format!("{CHUNKS}data: [DONE]\n\n");
+        let error = r#"{"error":{"message":"secret prompt","type":"invalid_request_error"}}"#;
+        let client = 1 << 14;
+        let cases = [
+            (Play { body: &stream, ..Play::default() }, Outcome::Completed, Missing::NotRequested),
+            (Play { body: &stream, request: r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#, ..Play::default() }, Outcome::Completed, Missing::Absent),
+            (Play { body: "{\"object\":\"chat.completion\"}", ..Play::default() }, Outcome::Completed, Missing::Absent),
+            (Play { body: "", ..Play::default() }, Outcome::Completed, Missing::NoBody),
+            (Play { body: "<html>", ..Play::default() }, Outcome::Completed, Missing::UnknownFormat),
+            (Play { body: "{\"object\":\"chat.completion\",", ..Play::default() }, Outcome::Completed, Missing::TruncatedBody),
+            (Play { body: "{\"object\"}", ..Play::default() }, Outcome::Completed, Missing::MalformedBody),
+            (Play { encoding: Some("GZIP"), ..Play::default() }, Outcome::Completed, Missing::EncodedBody),
+            (Play { status: Some(400), body: error, ..Play::default() }, Outcome::ErrorStatus, Missing::ErrorStatus),
+            (Play { status: Some(503), body: "upstream connect error", flags: 1 << 5, ..Play::default() }, Outcome::NotSent, Missing::ErrorStatus),
+            (Play { body: CHUNKS, flags: client, ..Play::default() }, Outcome::ClientAborted, Missing::TruncatedBody),
+            (Play { body: CHUNKS, flags: 1 << 4, ..Play::default() }, Outcome::UpstreamReset, Missing::TruncatedBody),
+            (Play { status: None, body: "", flags: client, ..Play::default() }, Outcome::ClientAborted, Missing::NoResponse),
+            (Play { status: Some(504), body: "timeout", flags: 1 << 2, ..Play::default() }, Outcome::Timeout, Missing::ErrorStatus),
+        ];
+        for (play, outcome, reason) in cases {
+            let record = play.run().unwrap();
+            assert_eq!((record.outcome, record.missing_reason), (outcome, Some(reason)), "{} {:?}", play.body, play.status);
+            assert_eq!((record.evidence, record.usage.is_empty()), (Evidence::Missing, true));
+        }
+        let record = Play { status: Some(400), body: error, ..Play::default() }.run().unwrap();
+        assert_eq!(record.error_type.as_deref(), Some("invalid_request_error"));
+    }
+
+    fn contract_usage_seen_before_the_end_is_kept() {
+        let late = format!("{CHUNKS}{USAGE_CHUNK}");
+        let record = Play { body: &late, flags: 1 << 14, ..Play::default() }.run().unwrap();
+        assert_eq!((record.evidence, record.usage.output_total(), record.outcome), (Evidence::Reported, Some(11), Outcome::ClientAborted));
+        assert!(record.flags.contains(Flag::BodyIncomplete));
+        let start = "data: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"model\":\"claude\",\"usage\":{\"input_tokens\":25,\"output_tokens\":1}}}\n\n";
+        let anthropic = Play { host: "api.anthropic.com", path: "/v1/messages", body: start, flags: 1 << 14, ..Play::default() };
+        let record = anthropic.run().unwrap();
+        assert_eq!((record.evidence, record.usage.input_total()), (Evidence::Partial, Some(25)));
+        assert_eq!(record.response_id.as_deref(), Some("msg_1"));
+    }
+
+    fn deterministic_unknown_hosts_are_confirmed_by_request_or_answer() {
+        let unknown = Play { host: "llm.internal", path: "/v1/chat/completions", ..Play::default() };
+        assert_eq!(unknown.run().unwrap().provider, "openai_compatible");
+        let failed = Play { status: Some(500), body: "oops", ..unknown };
+        assert_eq!(failed.run().unwrap().outcome, Outcome::ErrorStatus);
+        let odd = Play { path: "/ask", ..unknown };
+        assert_eq!(odd.run().unwrap().api, "openai_chat");
+        let other_api = Play { host: "mail.internal", path: "/v1/messages", request: r#"{"to":"bob"}"#, body: r#"{"id":"m1","status":"sent"}"#, ..Play::default() };
+        assert_eq!(other_api.run(), None);
+        let no_call = Play { host: "shop.internal", path: "/cart", request: r#"{"model":"boots"}"#, body: r#"{"usage":{"input_tokens":1}}"#, ..Play::default() };
+        assert_eq!(no_call.run(), None);
+    }
+
+    fn deterministic_the_bodys_own_counts_beat_the_paths_promise() {
+        let body = r#"{"object":"response","id":"resp_1","usage":{"input_tokens":7,"output_tokens":3,"total_tokens":10}}"#;
+        let record = Play { body, ..Play::default() }.run().unwrap();
+        assert_eq!((record.api.as_str(), record.usage.input_total()), ("openai_responses", Some(7)));
+    }
+
+    fn contract_envoys_own_answer_replaces_the_providers() {
+        let head = RequestHead { method: b"POST", host: b"api.openai.com", path: b"/v1/chat/completions", content_encoding: None };
+        let mut call = Call::begin(&head, true, 0).unwrap();
+        for status in [200, 504] {
+            call.response_head(&ResponseHead { status: Some(status), content_type: None, content_encoding: None });
+        }
+        assert_eq!(call.finish(Ended::default()).unwrap().status, Some(504));
+    }
+}

@@ -1,0 +1,72 @@
+//! Anthropic's meaning: `input_tokens` does not contain the cache's; `output_tokens` contains thinking. Sources:
+//! anthropic-sdk's `types/usage.py`, `types/message_delta_usage.py`.
+//!
+//! A stream says the input in `message_start` with a small first count of the output, and the final counts, cumulative,
+//! in `message_delta`. Only `message_start` has the lifetimes of cache writes.
+
+use super::Reading;
+use super::facts::{Facts, Number, Raw};
+use crate::record::Flag;
+use crate::usage::Class;
+
+/// Messages: `usage`, or `message.usage` overlaid by the later `usage`.
+pub(super) fn messages(facts: &Facts) -> Reading {
+    let mut reading = Reading::default();
+    let usage = &mut reading.usage;
+    usage.set(Class::InputText, facts.get(Number::InputTokens));
+    usage.set(Class::CacheRead, facts.get(Number::CacheReadInput));
+    let thinking = facts.get(Number::OutputThinking);
+    match (facts.get(Number::OutputTokens), thinking) {
+        (Some(output), Some(thinking)) => match output.checked_sub(thinking) {
+            Some(rest) => {
+                usage.set(Class::OutputText, Some(rest));
+                usage.set(Class::OutputReasoning, Some(thinking));
+            }
+            None => {
+                usage.set(Class::OutputText, Some(output));
+                reading.flags.push(Flag::PartExceedsParent);
+            }
+        },
+        (output, _) => usage.set(Class::OutputText, output),
+    }
+    cache_writes(facts, &mut reading);
+    web_searches(facts, &mut reading);
+    reading.complete = facts.closed(Raw::Usage);
+    reading
+}
+
+/// The total of cache writes is the later word, the split by lifetime may be older: what the split leaves open is
+/// counted as 5 minutes, the default lifetime.
+fn cache_writes(facts: &Facts, reading: &mut Reading) {
+    let (five, hour) = (facts.get(Number::CacheCreation5m), facts.get(Number::CacheCreation1h));
+    let split = five.unwrap_or(0).saturating_add(hour.unwrap_or(0));
+    let Some(total) = facts.get(Number::CacheCreation) else {
+        reading.usage.set(Class::CacheWrite5m, five);
+        reading.usage.set(Class::CacheWrite1h, hour);
+        return;
+    };
+    match total.checked_sub(split) {
+        Some(0) if five.is_some() || hour.is_some() => {
+            reading.usage.set(Class::CacheWrite5m, five);
+            reading.usage.set(Class::CacheWrite1h, hour);
+        }
+        Some(open) => {
+            reading.usage.set(Class::CacheWrite5m, Some(five.unwrap_or(0).saturating_add(open)));
+            reading.usage.set(Class::CacheWrite1h, hour);
+            if open > 0 {
+                reading.flags.push(Flag::TtlAssumed);
+            }
+        }
+        None => {
+            let five = five.unwrap_or(0).min(total);
+            reading.usage.set(Class::CacheWrite5m, Some(five));
+            reading.usage.set(Class::CacheWrite1h, Some(total.saturating_sub(five)));
+            reading.flags.push(Flag::PartExceedsParent);
+        }
+    }
+}
+
+/// Searches that the provider ran; paid for beside the tokens.
+pub(super) fn web_searches(facts: &Facts, reading: &mut Reading) {
+    reading.usage.set(Class::WebSearches, facts.get(Number::WebSearchRequests));
+}

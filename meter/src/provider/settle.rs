@@ -1,0 +1,126 @@
+//! Counts whose parts lie inside of them, and what to do when the arithmetic says otherwise.
+
+use crate::record::Flag;
+use crate::usage::{Class, Usage};
+
+use super::Reading;
+
+/// Counts as most providers report them: parts are inside their wholes, unless the total proves otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub input: Option<u64>,
+    pub output: Option<u64>,
+    pub total: Option<u64>,
+    pub cache_read: Option<u64>,
+    pub cache_write: Option<u64>,
+    pub audio_input: Option<u64>,
+    pub image_input: Option<u64>,
+    pub reasoning: Option<u64>,
+    pub audio_output: Option<u64>,
+}
+
+/// The parts that can turn out to lie beside their whole; the first set that explains the total is taken.
+const HYPOTHESES: [&[Part]; 5] = [
+    &[Part::Reasoning],
+    &[Part::AudioInput],
+    &[Part::Reasoning, Part::AudioInput],
+    &[Part::CacheRead],
+    &[Part::CacheRead, Part::CacheWrite],
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Reasoning,
+    AudioInput,
+    CacheRead,
+    CacheWrite,
+}
+
+/// Turns counts into disjoint classes. Nothing is ever negative, and what does not fit is flagged.
+pub(super) fn settle(counts: Counts) -> Reading {
+    let mut reading = Reading { total: counts.total, ..Reading::default() };
+    let beside = beside(&counts, &mut reading.flags);
+    let outside = |part: Part| beside.contains(&part);
+    let usage = &mut reading.usage;
+
+    let mut input = Whole::new(counts.input);
+    input.part(usage, Class::CacheRead, counts.cache_read, outside(Part::CacheRead));
+    input.part(usage, Class::CacheWriteOther, counts.cache_write, outside(Part::CacheWrite));
+    input.part(usage, Class::InputAudio, counts.audio_input, outside(Part::AudioInput));
+    input.part(usage, Class::InputImage, counts.image_input, false);
+    input.rest(usage, Class::InputText);
+
+    let mut output = Whole::new(counts.output);
+    output.part(usage, Class::OutputReasoning, counts.reasoning, outside(Part::Reasoning));
+    output.part(usage, Class::OutputAudio, counts.audio_output, false);
+    output.rest(usage, Class::OutputText);
+
+    if input.exceeded || output.exceeded {
+        reading.flags.push(Flag::PartExceedsParent);
+    }
+    reading
+}
+
+/// Which parts the total proves to lie beside their whole.
+fn beside(counts: &Counts, flags: &mut Vec<Flag>) -> &'static [Part] {
+    let (Some(total), Some(input), Some(output)) = (counts.total, counts.input, counts.output) else { return &[] };
+    let sum = input.saturating_add(output);
+    if total == 0 || total == sum {
+        return &[];
+    }
+    let count = |part: &Part| match part {
+        Part::Reasoning => counts.reasoning,
+        Part::AudioInput => counts.audio_input,
+        Part::CacheRead => counts.cache_read,
+        Part::CacheWrite => counts.cache_write,
+    };
+    let fits = |parts: &&[Part]| {
+        // A part of zero proves nothing.
+        let mut with_parts = Some(sum);
+        for part in parts.iter() {
+            let count = count(part).filter(|&count| count > 0);
+            with_parts = with_parts.and_then(|sum| sum.checked_add(count?));
+        }
+        with_parts == Some(total)
+    };
+    let mut fitting = HYPOTHESES.into_iter().filter(fits);
+    match (fitting.next(), fitting.next()) {
+        (Some(parts), None) => parts,
+        _ => {
+            flags.push(Flag::TotalMismatch);
+            &[]
+        }
+    }
+}
+
+/// A count from which its parts are taken out.
+struct Whole {
+    left: Option<u64>,
+    exceeded: bool,
+}
+
+impl Whole {
+    fn new(count: Option<u64>) -> Self {
+        Whole { left: count, exceeded: false }
+    }
+
+    /// Takes a part out; one that lies beside the whole is a class of its own. One that is inside but larger than what
+    /// is left cannot be what it says: the whole stays charged as it was reported, the part stays in the raw usage.
+    fn part(&mut self, usage: &mut Usage, class: Class, count: Option<u64>, beside: bool) {
+        let Some(count) = count else { return };
+        if !beside && let Some(left) = self.left {
+            match left.checked_sub(count) {
+                Some(rest) => self.left = Some(rest),
+                None => {
+                    self.exceeded = true;
+                    return;
+                }
+            }
+        }
+        usage.set(class, Some(count));
+    }
+
+    fn rest(&self, usage: &mut Usage, class: Class) {
+        usage.set(class, self.left);
+    }
+}
