@@ -31,6 +31,7 @@ pub(crate) use words;
 
 words! {
     /// How the call ended.
+    #[derive(Default)]
     Outcome {
         /// The answer arrived whole, with a status below 400.
         Completed "completed",
@@ -43,12 +44,14 @@ words! {
         /// Envoy gave up waiting.
         Timeout "timeout",
         /// Envoy answered itself; the provider never saw the call.
+        #[default]
         NotSent "not_sent",
     }
 }
 
 words! {
     /// How good the counts are.
+    #[derive(Default)]
     Evidence {
         /// The provider's final counts.
         Reported "reported",
@@ -57,6 +60,7 @@ words! {
         /// Counted from the visible output.
         Estimated "estimated",
         /// No counts; `missing_reason` says why.
+        #[default]
         Missing "missing",
     }
 }
@@ -192,18 +196,6 @@ pub struct Record {
     pub provider_total: Option<u64>,
     /// The provider's usage objects by their path, capped.
     pub raw_usage: Option<String>,
-}
-
-impl Default for Outcome {
-    fn default() -> Self {
-        Outcome::NotSent
-    }
-}
-
-impl Default for Evidence {
-    fn default() -> Self {
-        Evidence::Missing
-    }
 }
 
 impl Record {

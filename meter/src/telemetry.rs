@@ -1,1 +1,127 @@
-//! x
+//! The metric catalogue, and the label sets in use.
+//!
+//! Names and labels follow OpenTelemetry's GenAI conventions in Prometheus form. A label set is part of the stat's name,
+//! `NAME.LABEL=.=VALUE;.;…`, which stock Istio, and Envoy with a `stats_tags` rule per label, take apart again.
+
+mod series;
+
+pub use series::{Registry, Telemetry};
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only rises.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// A distribution; its sum is approximate, nothing may be billed on it.
+    Histogram,
+}
+
+/// A metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// Its name in Prometheus.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// Its labels, in the order of the stat's name.
+    pub labels: &'static [&'static str],
+    /// One sentence for the reader of a table.
+    pub help: &'static str,
+}
+
+/// Every label. Envoy finds a label by a substring of the stat's name, so none may be the end of another.
+pub const LABELS: &[&str] = &[TENANT, PROVIDER, MODEL, OPERATION, TOKEN_TYPE, OUTCOME, EVIDENCE, REASON];
+
+const TENANT: &str = "tenant";
+const PROVIDER: &str = "gen_ai_provider_name";
+const MODEL: &str = "gen_ai_response_model";
+const OPERATION: &str = "gen_ai_operation_name";
+const TOKEN_TYPE: &str = "gen_ai_token_type";
+const OUTCOME: &str = "meshmeter_outcome";
+const EVIDENCE: &str = "meshmeter_evidence";
+const REASON: &str = "meshmeter_reason";
+
+macro_rules! metrics {
+    ($($variant:ident $name:literal $kind:ident [$($label:expr),*] $help:literal;)+) => {
+        /// A metric of the catalogue.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Metric {
+            $(#[doc = $help] $variant,)+
+        }
+
+        impl Metric {
+            /// Every metric.
+            pub const ALL: &'static [Metric] = &[$(Metric::$variant,)+];
+
+            /// Name, kind, labels and help.
+            pub const fn spec(self) -> Spec {
+                match self {
+                    $(Metric::$variant => Spec { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help },)+
+                }
+            }
+        }
+    };
+}
+
+metrics! {
+    Tokens "gen_ai_client_inference_usage_tokens_total" Counter [TENANT, PROVIDER, MODEL, TOKEN_TYPE] "tokens in disjoint classes: the sum over `gen_ai_token_type` is the total; `web_searches` are searches";
+    Calls "gen_ai_client_inference_calls_total" Counter [TENANT, PROVIDER, MODEL, OPERATION, OUTCOME, EVIDENCE] "calls, by how they ended and how good their counts are";
+    Duration "gen_ai_client_operation_duration_milliseconds" Histogram [PROVIDER, MODEL, OPERATION] "from the request's start to the end of the stream, ms";
+    TimeToFirstToken "gen_ai_server_time_to_first_token_milliseconds" Histogram [PROVIDER, MODEL, OPERATION] "from the request's start to the first byte of the answer's body, ms; streams only";
+    TimePerOutputToken "gen_ai_server_time_per_output_token_milliseconds" Histogram [PROVIDER, MODEL, OPERATION] "time per output token after the first, ms; streams only";
+    CallTokens "gen_ai_client_token_usage" Histogram [PROVIDER, MODEL, TOKEN_TYPE] "tokens per call; `gen_ai_token_type` is `input` or `output` here";
+    Seen "meshmeter_calls_total" Counter [] "LLM calls that ended: equals `meshmeter_records_total`, or calls were lost";
+    Records "meshmeter_records_total" Counter [] "records made";
+    Queued "meshmeter_events_queued_total" Counter [] "events taken into the outbox";
+    Acknowledged "meshmeter_events_acknowledged_total" Counter [] "events that the collector has taken";
+    Retried "meshmeter_events_retried_total" Counter [] "events sent again because the collector did not take them";
+    Dropped "meshmeter_events_dropped_total" Counter [] "events dropped because the outbox was full; each leaves a gap in the sequence";
+    Rejected "meshmeter_events_rejected_total" Counter [] "events that the collector refuses, each alone in its batch; their ids are in Envoy's log";
+    OutboxBytes "meshmeter_outbox_bytes" Gauge [] "bytes of events that are not acknowledged yet";
+    IdentityRefused "meshmeter_identity_refused_total" Counter [REASON] "identities that were not taken: `untrusted_header`, `invalid_value`";
+    UsageMissing "meshmeter_usage_missing_total" Counter [REASON] "calls without counts, by why";
+    HostFailures "meshmeter_host_failures_total" Counter [] "answers of Envoy that the filter could not use; metering went on without them";
+    SeriesOverflow "meshmeter_series_overflow_total" Counter [] "records whose tenant and model became `overflow` because `metrics.max_series` was reached";
+}
+
+/// The longest value of a label, bytes.
+const MAX_VALUE: usize = 128;
+
+/// A stat's name with its labels.
+pub fn stat_name(metric: Metric, values: &[&str]) -> String {
+    let spec = metric.spec();
+    let mut name = String::with_capacity(160);
+    name.push_str(spec.name);
+    for (index, (label, value)) in spec.labels.iter().zip(values).enumerate() {
+        // The dot ends the name; without it the first label would become a part of it.
+        name.push_str(if index == 0 { "." } else { "" });
+        name.push_str(label);
+        name.push_str("=.=");
+        push_value(&mut name, value);
+        name.push_str(";.;");
+    }
+    name
+}
+
+/// A label's value in characters that cannot end it, nor wake one of Envoy's or Istio's own rules.
+fn push_value(name: &mut String, value: &str) {
+    let from = name.len();
+    name.extend(value.chars().take(MAX_VALUE).map(|c| match c {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-' | '@' | ':' | '/' | '+' => c,
+        _ => '_',
+    }));
+    for woken in ["cache.", "component.", "tag."] {
+        while let Some(at) = name.get(from..).and_then(|value| value.find(woken)) {
+            let dot = from.saturating_add(at).saturating_add(woken.len());
+            name.replace_range(dot.saturating_sub(1)..dot, "_");
+        }
+    }
+    if name.len() == from {
+        name.push_str("unknown");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -80,5 +80,5 @@ fn provider(host: &[u8]) -> Option<&'static str> {
             _ => name.eq_ignore_ascii_case(pattern),
         }
     };
-    PROVIDERS.iter().find(|provider| provider.hosts.iter().any(|pattern| is(pattern))).map(|provider| provider.name)
+    PROVIDERS.iter().find(|provider| provider.hosts.iter().any(is)).map(|provider| provider.name)
 }
