@@ -1,0 +1,181 @@
+use super::*;
+use crate::money::Charge;
+use meter::usage::Class;
+
+fn date(text: &str) -> Date {
+    day(text).unwrap()
+}
+
+fn cost(book: &PriceBook, provider: &str, model: &str, on: &str, class: Class, quantity: i128) -> String {
+    match book.rate(provider, model, date(on), class, quantity).unwrap() {
+        Rated::Priced(charge) => charge.to_string(),
+        Rated::Fallback(charge) => format!("{charge} fallback"),
+        Rated::Unpriced => "unpriced".to_owned(),
+    }
+}
+
+const BOOK: &str = r#"
+[[price]]
+provider = "openai"
+model = ["gpt-4.1", "gpt-4.1-20*"]
+valid_from = 2025-04-14
+valid_to = 2025-12-31
+input_text = "2.00"
+cache_read = "0.50"
+output_text = "8.00"
+web_searches = "10.00"
+
+[[price]]
+provider = "openai"
+model = ["gpt-4.1", "gpt-4.1-20*"]
+valid_from = "2026-01-01"
+input_text = "1.999999999"
+
+[[price]]
+provider = "openai"
+model = "gpt-4.1-mini*"
+valid_from = 2025-04-14
+input_text = "0.40"
+
+[[price]]
+provider = "anthropic"
+model = "claude-sonnet-4-5*"
+valid_from = 2025-09-29
+input_text = "3.00"
+cache_write_5m = "3.75"
+output_text = "15.00"
+"#;
+
+#[test]
+fn deterministic_the_day_the_name_and_the_class_decide() {
+    use Class::*;
+    let book = PriceBook::parse(BOOK).unwrap();
+    let cases = [
+        ("openai", "gpt-4.1", "2025-04-14", InputText, 1_000_000, "2.00"),
+        ("openai", "gpt-4.1", "2025-04-13", InputText, 1_000_000, "unpriced"),
+        ("openai", "gpt-4.1", "2025-12-31", InputText, 7, "0.000014"),
+        ("openai", "gpt-4.1", "2026-01-01", InputText, 7, "0.000013999999993"),
+        ("openai", "gpt-4.1-2025-04-14", "2025-12-31", CacheRead, 1, "0.0000005"),
+        ("openai", "gpt-4.1-mini-2025-04-14", "2026-01-01", InputText, 5, "0.000002"),
+        ("openai", "gpt-4.1-nano", "2026-01-01", InputText, 5, "unpriced"),
+        ("openai_compatible", "gpt-4.1", "2026-01-01", InputText, 5, "unpriced"),
+        ("openai", "gpt-4.1", "2025-05-01", WebSearches, 3, "0.03"),
+        ("openai", "gpt-4.1", "2026-05-01", WebSearches, 3, "unpriced"),
+        ("openai", "gpt-4.1", "2026-05-01", OutputText, 3, "unpriced"),
+        ("openai", "gpt-4.1", "2025-05-01", OutputReasoning, 10, "0.00008 fallback"),
+        ("openai", "gpt-4.1", "2025-05-01", OutputAudio, 10, "0.00008 fallback"),
+        ("openai", "gpt-4.1", "2025-05-01", InputAudio, 10, "0.00002 fallback"),
+        ("openai", "gpt-4.1", "2025-05-01", InputImage, 10, "0.00002 fallback"),
+        ("openai", "gpt-4.1", "2025-05-01", CacheWrite1h, 10, "0.00002 fallback"),
+        ("anthropic", "claude-sonnet-4-5-20250929", "2026-05-01", CacheWrite1h, 100, "0.000375 fallback"),
+        ("anthropic", "claude-sonnet-4-5-20250929", "2026-05-01", CacheWriteOther, 100, "0.000375 fallback"),
+        ("anthropic", "claude-sonnet-4-5-20250929", "2026-05-01", CacheRead, 100, "0.0003 fallback"),
+        ("anthropic", "claude-sonnet-4-5", "2026-05-01", CacheWrite5m, i64::MAX as i128, "34587645138205.40927625"),
+    ];
+    for (provider, model, on, class, quantity, expected) in cases {
+        assert_eq!(cost(&book, provider, model, on, class, quantity), expected, "{model} {on} {class:?}");
+    }
+}
+
+#[test]
+fn deterministic_the_closest_name_wins_in_any_order() {
+    let entry = |model: &str, price: &str| {
+        format!("[[price]]\nprovider = \"p\"\nmodel = \"{model}\"\nvalid_from = 2026-01-01\ninput_text = \"{price}\"\n")
+    };
+    let entries = [entry("*", "1"), entry("m*", "2"), entry("m-large*", "3"), entry("m-large", "4")];
+    let forward = entries.concat();
+    let backward = entries.iter().rev().cloned().collect::<String>();
+    for text in [forward, backward] {
+        let book = PriceBook::parse(&text).unwrap();
+        let models = [("other", "1.00"), ("m", "2.00"), ("m-large-2", "3.00"), ("m-large", "4.00"), ("", "1.00")];
+        for (model, expected) in models {
+            assert_eq!(cost(&book, "p", model, "2026-01-01", Class::InputText, 1_000_000), expected, "{model}");
+        }
+    }
+}
+
+#[test]
+fn contract_a_wrong_price_book_names_entry_field_and_what_is_allowed() {
+    let entry = "[[price]]\nprovider = \"p\"\nmodel = \"m\"\nvalid_from = 2026-01-01\n";
+    let classes = "input_text, input_audio, input_image, cache_read, cache_write_5m, cache_write_1h, \
+                   cache_write_other, output_text, output_reasoning, output_audio, web_searches";
+    let cases = [
+        ("price = 1".to_owned(), "price: must be a list of tables, [[price]]".to_owned()),
+        ("[prices]".to_owned(), "prices: is not known; a price book has [[price]] tables only".to_owned()),
+        ("price = [1]".to_owned(), "price[0]: must be a table, [[price]]".to_owned()),
+        (entry.to_owned(), format!("price[0] (p m): names no price; allowed are {classes}")),
+        (
+            format!("{entry}input_text = 2.5"),
+            "price[0] (p m).input_text: must be a decimal number in quotes such as \"2.50\", so that it stays exact".to_owned(),
+        ),
+        (format!("{entry}input_text = \"0.1234567891\""), "price[0] (p m).input_text: must have at most 9 decimals".to_owned()),
+        (
+            format!("{entry}input_tokens = \"1\"\ninput_text = \"1\""),
+            format!(
+                "price[0] (p m).input_tokens: is not known; allowed are provider, model, valid_from, valid_to and the prices {classes}"
+            ),
+        ),
+        (
+            format!("{entry}valid_to = 2025-12-31\ninput_text = \"1\""),
+            "price[0] (p m).valid_to: must not be before valid_from; it is the last day of these prices".to_owned(),
+        ),
+        (
+            format!("{entry}valid_to = \"2026-02-30\"\ninput_text = \"1\""),
+            "price[0] (p m).valid_to: must be a date such as 2026-01-31".to_owned(),
+        ),
+        (
+            format!("{entry}valid_to = 2026-02-03T00:00:00Z\ninput_text = \"1\""),
+            "price[0] (p m).valid_to: must be a date such as 2026-01-31".to_owned(),
+        ),
+        (
+            "[[price]]\nmodel = \"a*b\"\ninput_text = \"1\"".to_owned(),
+            "price[0].provider: is missing; the provider as it stands in the report, such as \"openai\"\n\
+             price[0].model: must be the name of a model or a list of names; a name may end in *, which stands for any ending\n\
+             price[0].valid_from: is missing; the first day of these prices, YYYY-MM-DD"
+                .to_owned(),
+        ),
+        (
+            format!("{entry}input_text = \"1\"\n{entry}output_text = \"1\"\n"),
+            "price[1] (p m).valid_from: overlaps price[0] (p m) for m; at most one entry may be valid on a day, \
+             end the earlier one with valid_to"
+                .to_owned(),
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(PriceBook::parse(&text).unwrap_err().to_string(), expected, "{text}");
+    }
+    let broken = PriceBook::parse("[[price]]\nprovider = \"p\nmodel = 1").unwrap_err().to_string();
+    assert!(broken.starts_with("line 2: is not readable as TOML: "), "{broken}");
+}
+
+#[test]
+fn contract_the_example_price_book_is_valid_and_prices_dated_snapshots() {
+    let book = PriceBook::parse(include_str!("../../prices/example.toml")).unwrap();
+    let models = [
+        ("openai", "gpt-4.1", "2.00"),
+        ("openai", "gpt-4.1-2025-04-14", "2.00"),
+        ("openai", "gpt-4.1-mini-2025-04-14", "0.40"),
+        ("openai", "gpt-4o-2024-08-06", "2.50"),
+        ("openai", "gpt-4o-mini-2024-07-18", "0.15"),
+        ("openai", "o4-mini-2025-04-16", "1.10"),
+        ("openai", "gpt-5-2025-08-07", "1.25"),
+        ("openai", "gpt-5-mini-2025-08-07", "unpriced"),
+        ("anthropic", "claude-sonnet-4-5-20250929", "3.00"),
+        ("anthropic", "claude-opus-4-1-20250805", "15.00"),
+        ("anthropic", "claude-haiku-4-5-20251001", "1.00"),
+    ];
+    for (provider, model, expected) in models {
+        assert_eq!(cost(&book, provider, model, "2026-06-01", Class::InputText, 1_000_000), expected, "{model}");
+    }
+}
+
+#[test]
+fn deterministic_an_amount_that_does_not_fit_is_an_error_not_a_number() {
+    let book = PriceBook::parse(BOOK).unwrap();
+    let rated = book.rate("openai", "gpt-4.1", date("2025-05-01"), Class::InputText, i128::MAX);
+    assert_eq!(rated, Err("the charge does not fit in 128 bits"));
+    assert_eq!(
+        book.rate("openai", "gpt-4.1", date("2025-05-01"), Class::InputText, 0),
+        Ok(Rated::Priced(Charge::default()))
+    );
+}
