@@ -1,0 +1,35 @@
+use super::*;
+use crate::prices::Rated;
+
+#[test]
+fn deterministic_a_model_brings_its_provider_and_columns_have_one_order() {
+    let names =
+        |text: &str| dimensions(text).map(|by| by.into_iter().map(Dimension::name).collect::<Vec<_>>().join(" "));
+    assert_eq!(names("model,tenant"), Ok("tenant provider model".to_owned()));
+    assert_eq!(names("provider, day,day"), Ok("day provider".to_owned()));
+    let allowed = "must be a list of day, month, tenant, provider, model, separated by commas";
+    assert_eq!(names(""), Err(allowed.to_owned()));
+    assert_eq!(names("tenant,"), Err(allowed.to_owned()));
+}
+
+#[test]
+fn deterministic_sums_beyond_128_bits_are_an_error_not_a_number() {
+    let mut sum = Sum::default();
+    let class = Counted::Usage(Class::InputText);
+    sum.add(class, i128::MAX, Rated::Unpriced).unwrap();
+    assert!(sum.add(class, 1, Rated::Unpriced).is_err());
+    let mut other = Sum::default();
+    other.add(Counted::Calls, i128::MAX, Rated::Unpriced).unwrap();
+    assert!(other.clone().merge(&other).is_err());
+}
+
+#[test]
+fn contract_csv_fields_survive_any_model_name() {
+    let mut lines = BTreeMap::new();
+    let key = vec!["a \"b\", c\r\nd".to_owned()];
+    lines.insert((key, Grade(Evidence::Missing)), Sum { calls: 1, ..Sum::default() });
+    let question = Question { selection: Selection::default(), by: vec![Dimension::Model] };
+    let csv = Report { question, priced: false, lines }.render(Format::Csv).unwrap();
+    let (_, line) = csv.split_once("\r\n").unwrap();
+    assert_eq!(line, "\"a \"\"b\"\", c\r\nd\",missing,1,,,,,,,,,,,,,,\r\n");
+}
