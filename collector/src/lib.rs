@@ -1,0 +1,22 @@
+//! The billing collector: takes usage events, keeps the ledger, rates it and reports.
+//!
+//! [`serve`] receives, [`store`] keeps, [`report`] answers; [`prices`] and [`money`] are what a charge is made of.
+//! The binary `meshmeter` is a thin command line over this library.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+
+pub mod money;
+pub mod prices;
+pub mod report;
+pub mod serve;
+pub mod store;

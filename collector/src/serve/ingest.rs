@@ -1,0 +1,128 @@
+//! `POST /v1/events`: reads a batch, decodes its events, and answers after the commit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use meter::event::BATCH_CONTENT_TYPE;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::App;
+use super::auth::Scope;
+use super::refusal::Refusal;
+use super::writer::Job;
+use crate::store::{Arrival, Batch};
+
+/// The largest body, bytes: many times what a filter sends, and decoded in a fraction of a second.
+const MAX_BODY: usize = 8 << 20;
+/// The most that is read and thrown away of a larger body, bytes: who is cut off in the middle of sending may never
+/// see the 413, and would send it again.
+const MAX_DISCARDED: usize = 64 << 20;
+/// The memory of all bodies together, KiB.
+pub const BODIES_KIB: usize = 128 << 10;
+/// How long a body may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+const EVENT_CONTENT_TYPE: &str = "application/cloudevents+json";
+
+pub async fn events(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
+    app.tokens.authorize(&headers, Scope::Ingest)?;
+    let form = Form::of(&headers).ok_or(Refusal::UnsupportedType)?;
+    let room = room(&app, &headers)?;
+    let body = tokio::time::timeout(BODY_TIMEOUT, read(body)).await.map_err(|_| Refusal::TooSlow)??;
+    // Decoding takes long enough to hold up the other connections of this thread.
+    let batch = tokio::task::spawn_blocking(move || form.batch(&body))
+        .await
+        .map_err(|_| Refusal::Internal("decoding failed".to_owned()))??;
+    let (done, outcome) = oneshot::channel();
+    app.jobs.try_send(Job { batch, done, room }).map_err(|error| match error {
+        TrySendError::Full(_) => Refusal::Busy("too many batches are waiting"),
+        TrySendError::Closed(_) => Refusal::Busy("shutting down"),
+    })?;
+    match outcome.await {
+        Ok(Some(taken)) => {
+            let body = serde_json::to_string(&taken).map_err(|error| Refusal::Internal(error.to_string()))?;
+            Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
+        }
+        Ok(None) => Err(Refusal::Busy("the batch could not be stored")),
+        Err(_) => Err(Refusal::Busy("shutting down")),
+    }
+}
+
+/// Room for a body of the announced length, else of the largest.
+fn room(app: &App, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, Refusal> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let kib = announced.unwrap_or(MAX_BODY).min(MAX_BODY).div_ceil(1024);
+    let kib = u32::try_from(kib).map_err(|_| Refusal::TooLarge(MAX_BODY))?;
+    app.bodies.clone().try_acquire_many_owned(kib).map_err(|_| Refusal::Busy("too many batches are on their way"))
+}
+
+async fn read(mut body: Body) -> Result<Vec<u8>, Refusal> {
+    let mut bytes = Vec::new();
+    let mut length = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Refusal::BadRequest("the body broke off".to_owned()))?;
+        let Some(chunk) = frame.data_ref() else { continue };
+        length = length.saturating_add(chunk.len());
+        if length <= MAX_BODY {
+            bytes.extend_from_slice(chunk);
+        } else if length <= MAX_DISCARDED {
+            bytes = Vec::new();
+        } else {
+            break;
+        }
+    }
+    if length <= MAX_BODY { Ok(bytes) } else { Err(Refusal::TooLarge(MAX_BODY)) }
+}
+
+/// How events come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Batch,
+    Single,
+}
+
+impl Form {
+    fn of(headers: &HeaderMap) -> Option<Form> {
+        let encoding = headers.get(CONTENT_ENCODING).map(|value| value.as_bytes());
+        if !matches!(encoding, None | Some(b"identity")) {
+            return None;
+        }
+        let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+        let essence = value.split(';').next()?.trim();
+        if essence.eq_ignore_ascii_case(BATCH_CONTENT_TYPE) {
+            Some(Form::Batch)
+        } else if essence.eq_ignore_ascii_case(EVENT_CONTENT_TYPE) {
+            Some(Form::Single)
+        } else {
+            None
+        }
+    }
+
+    /// The events of a body: each with its bytes as sent, decoded or with the reason why not.
+    fn batch(self, body: &[u8]) -> Result<Batch, Refusal> {
+        let events: Vec<Box<RawValue>> = match self {
+            Form::Batch => serde_json::from_slice(body)
+                .map_err(|error| Refusal::BadRequest(format!("the body must be a JSON array of events: {error}")))?,
+            Form::Single => {
+                vec![serde_json::from_slice(body).map_err(|error| {
+                    Refusal::BadRequest(format!("the body must be a JSON object, an event: {error}"))
+                })?]
+            }
+        };
+        if let Some(position) = events.iter().position(|event| !event.get().starts_with('{')) {
+            return Err(Refusal::BadRequest(format!("[{position}]: must be a JSON object, an event")));
+        }
+        let decode = |bytes: Box<RawValue>| {
+            let decoded = meter::event::decode(bytes.get().as_bytes()).map_err(|invalid| invalid.to_string());
+            Arrival { bytes, decoded }
+        };
+        Ok(events.into_iter().map(decode).collect())
+    }
+}

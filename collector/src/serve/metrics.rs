@@ -1,0 +1,95 @@
+//! The collector's own metrics, in Prometheus' text format.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::store::Taken;
+
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+/// The metrics; clones share them.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    events: Family<Outcome, Counter>,
+    batches: Counter,
+    refused: Family<Refused, Counter>,
+    commits: Family<Outcome, Counter>,
+    commit_seconds: Histogram,
+    queue: Gauge,
+}
+
+impl Metrics {
+    pub fn new() -> Metrics {
+        let mut registry = Registry::with_prefix("meshmeter_collector");
+        let events = Family::default();
+        let batches = Counter::default();
+        let refused = Family::default();
+        let commits = Family::default();
+        // From 0.1 ms, an SSD that does not wait for its disk, to 3 s, beyond the patience of senders.
+        let commit_seconds = Histogram::new(exponential_buckets(0.0001, 2.0, 16));
+        let queue = Gauge::default();
+        registry.register("events", "Events answered, by what became of them", events.clone());
+        registry.register("batches", "Batches taken", batches.clone());
+        registry.register("requests_refused", "Requests answered with a status of 400 or above", refused.clone());
+        registry.register("commits", "Transactions, each for all batches that waited", commits.clone());
+        registry.register_with_unit(
+            "commit_duration",
+            "Duration of transactions",
+            Unit::Seconds,
+            commit_seconds.clone(),
+        );
+        registry.register("queue_batches", "Batches that wait for the writer", queue.clone());
+        for outcome in ["accepted", "duplicate", "dead_letter"] {
+            drop(Family::<Outcome, Counter>::get_or_create(&events, &Outcome { outcome }));
+        }
+        for outcome in ["stored", "failed"] {
+            drop(Family::<Outcome, Counter>::get_or_create(&commits, &Outcome { outcome }));
+        }
+        Metrics { registry: Arc::new(registry), events, batches, refused, commits, commit_seconds, queue }
+    }
+
+    pub fn taken(&self, taken: &Taken) {
+        let Taken { accepted, duplicates, dead_letters } = *taken;
+        for (outcome, count) in [("accepted", accepted), ("duplicate", duplicates), ("dead_letter", dead_letters)] {
+            self.events.get_or_create(&Outcome { outcome }).inc_by(count);
+        }
+        self.batches.inc();
+    }
+
+    pub fn refused(&self, status: StatusCode) {
+        self.refused.get_or_create(&Refused { status: status.as_u16() }).inc();
+    }
+
+    pub fn committed(&self, duration: Duration, stored: bool) {
+        let outcome = if stored { "stored" } else { "failed" };
+        self.commits.get_or_create(&Outcome { outcome }).inc();
+        self.commit_seconds.observe(duration.as_secs_f64());
+    }
+
+    /// The text of now, with the depth of the queue as it is now.
+    pub fn text(&self, queued: usize) -> Result<String, std::fmt::Error> {
+        self.queue.set(i64::try_from(queued).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,172 @@
+//! The HTTP service: what it serves, how it starts, and how it ends in order.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::store::sqlite::{Ledger, Reader};
+use metrics::Metrics;
+
+mod answers;
+mod auth;
+mod ingest;
+mod metrics;
+mod refusal;
+mod writer;
+
+pub use auth::Token;
+
+/// How long connections may take to end after the signal.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What the service is started with.
+pub struct Options {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The ledger's file.
+    pub database: PathBuf,
+    /// The price book of reports.
+    pub prices: Option<PathBuf>,
+    /// The tokens of those who may send events.
+    pub ingest: Vec<Token>,
+    /// The tokens of those who may read.
+    pub read: Vec<Token>,
+    /// Whether nobody is asked for a token.
+    pub open: bool,
+    /// Batches that may wait for the disk.
+    pub queue: usize,
+}
+
+/// What every request needs.
+struct App {
+    tokens: auth::Tokens,
+    jobs: mpsc::Sender<writer::Job>,
+    /// Bounds the memory of bodies: from the first byte to the commit.
+    bodies: Arc<Semaphore>,
+    metrics: Metrics,
+    reader: Reader,
+    prices: Option<PathBuf>,
+}
+
+/// Serves until it is told to end; returns when everything taken is committed.
+pub fn run(options: Options) -> Result<(), String> {
+    let ledger = Ledger::open(&options.database).map_err(|error| error.to_string())?;
+    let metrics = Metrics::new();
+    let (jobs, waiting) = mpsc::channel(options.queue);
+    let (gone, writer_ends) = oneshot::channel::<()>();
+    let writer = std::thread::Builder::new().name("writer".to_owned()).spawn({
+        let metrics = metrics.clone();
+        move || {
+            // Dropped when the thread ends, whatever ends it.
+            let _gone = gone;
+            writer::run(ledger, waiting, &metrics);
+        }
+    });
+    let writer = writer.map_err(|error| format!("no writer thread: {error}"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
+    let ended = runtime.block_on(serve(options, jobs, metrics, writer_ends));
+    // Connections that did not end in time go now, and with them the last sender: the writer commits what waits.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    let joined = writer.join().map_err(|_| "the writer did not end in order".to_owned());
+    ended.and(joined)
+}
+
+async fn serve(
+    options: Options,
+    jobs: mpsc::Sender<writer::Job>,
+    metrics: Metrics,
+    writer_ends: oneshot::Receiver<()>,
+) -> Result<(), String> {
+    let cannot_listen = |error: std::io::Error| format!("cannot listen on {}: {error}", options.listen);
+    let listener = TcpListener::bind(options.listen).await.map_err(cannot_listen)?;
+    let address = listener.local_addr().map_err(cannot_listen)?;
+    if !options.open && options.read.is_empty() {
+        log("no read token is set: /v1/report and /metrics answer 401");
+    }
+    let app = Arc::new(App {
+        tokens: auth::Tokens { ingest: options.ingest, read: options.read, open: options.open },
+        jobs,
+        bodies: Arc::new(Semaphore::new(ingest::BODIES_KIB)),
+        metrics,
+        reader: Reader::new(&options.database),
+        prices: options.prices,
+    });
+    let mut stop = stop_signal()?;
+    let mut stopping = stop.clone();
+    let listener = listener.tap_io(|stream| {
+        // An answer is one small packet; without this it may wait for an ACK of the one before.
+        let _ = stream.set_nodelay(true);
+    });
+    let server = axum::serve(listener, router(app))
+        .with_graceful_shutdown(async move { drop(stopping.wait_for(|stop| *stop).await) });
+    announce(address)?;
+    tokio::select! {
+        result = async { server.await } => result.map_err(|error| format!("serving failed: {error}")),
+        () = async { drop(stop.wait_for(|stop| *stop).await); tokio::time::sleep(GRACE).await } => {
+            log("some connections did not end in time");
+            Ok(())
+        }
+        _ = writer_ends => Err("the writer ended; nothing can be stored".to_owned()),
+    }
+}
+
+fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/v1/events", post(ingest::events))
+        .route("/v1/report", get(answers::report))
+        .route("/metrics", get(answers::metrics))
+        .route("/healthz", get(answers::health))
+        .fallback(refusal::not_found)
+        .method_not_allowed_fallback(refusal::method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), count_refusals))
+        .with_state(app)
+}
+
+async fn count_refusals(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        app.metrics.refused(status);
+    }
+    response
+}
+
+/// Becomes true with SIGTERM or SIGINT. A second signal ends the process at once.
+fn stop_signal() -> Result<watch::Receiver<bool>, String> {
+    let failed = |error: std::io::Error| format!("cannot wait for signals: {error}");
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let (told, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        told.send_replace(true);
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        std::process::exit(1);
+    });
+    Ok(stop)
+}
+
+fn announce(address: SocketAddr) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "listening on http://{address}")
+        .and_then(|()| out.flush())
+        .map_err(|error| format!("standard output: {error}"))
+}
+
+/// A line for the operator. Without standard error there is nobody to tell.
+fn log(line: &str) {
+    let _ = writeln!(std::io::stderr(), "meshmeter: {line}");
+}
