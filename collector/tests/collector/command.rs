@@ -1,0 +1,193 @@
+//! The command line: what it prints, what it refuses, and its exit codes.
+
+use std::process::Output;
+
+use meter::record::Evidence;
+use meter::usage::Class;
+
+use crate::support::*;
+
+struct Done {
+    code: i32,
+    out: String,
+    error: String,
+}
+
+fn run(args: &[&str]) -> Done {
+    done(meshmeter(args).output().unwrap())
+}
+
+fn done(output: Output) -> Done {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Done { code: output.status.code().unwrap(), out: text(output.stdout), error: text(output.stderr) }
+}
+
+#[test]
+fn contract_serve_refuses_to_start_where_anybody_could_write() {
+    let dir = Dir::new();
+    let database = dir.file("ledger.db");
+    let serve = |more: &[&str], env: &[(&str, &str)]| {
+        let mut args = vec!["serve", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()];
+        args.extend(more);
+        done(meshmeter(&args).envs(env.iter().copied()).output().unwrap())
+    };
+    let empty = dir.write("empty", "\n");
+    let spaced = dir.write("spaced", "my secret");
+    let bad_prices = dir.write("prices.toml", "[[price]]\n");
+    let token = [("MESHMETER_INGEST_TOKEN", "a")];
+    type Case<'a> = (i32, &'a str, Vec<&'a str>, Vec<(&'a str, &'a str)>);
+    let cases: [Case<'_>; 8] = [
+        (2, "no ingest token: set MESHMETER_INGEST_TOKEN, or name a file", vec![], vec![]),
+        (2, "no ingest token: set OTHER", vec!["--ingest-token-env", "OTHER"], token.to_vec()),
+        (
+            2,
+            "--insecure-no-auth: must listen on a loopback address, not on 0.0.0.0:0",
+            vec!["--insecure-no-auth", "--listen", "0.0.0.0:0"],
+            vec![],
+        ),
+        (2, "the read token must differ", vec![], vec![token[0], ("MESHMETER_READ_TOKEN", "a")]),
+        (1, "has no token in it", vec!["--ingest-token-file", empty.to_str().unwrap()], vec![]),
+        (1, "a token must be of visible ASCII", vec!["--ingest-token-file", spaced.to_str().unwrap()], vec![]),
+        (1, "price[0].valid_from: is missing", vec!["--prices", bad_prices.to_str().unwrap()], token.to_vec()),
+        (2, "unexpected argument '--ingest-token'", vec!["--ingest-token", "x"], vec![]),
+    ];
+    for (code, expected, mut more, env) in cases {
+        if more.contains(&"0.0.0.0:0") {
+            more.retain(|arg| *arg != "--listen" && *arg != "0.0.0.0:0");
+            let args =
+                ["serve", "--database", database.to_str().unwrap(), "--listen", "0.0.0.0:0", "--insecure-no-auth"];
+            let done = run(&args);
+            assert!(done.code == code && done.error.contains(expected), "{}", done.error);
+            continue;
+        }
+        let done = serve(&more, &env);
+        assert!(done.error.contains(expected), "{expected:?} is not in: {}", done.error);
+        assert!(!done.error.contains("my secret"), "{}", done.error);
+        assert_eq!((done.code, done.out.as_str()), (code, ""), "{}", done.error);
+    }
+    assert!(!database.exists(), "a refused start leaves nothing behind");
+}
+
+#[test]
+fn contract_tokens_of_files_are_taken_and_several_while_rotating() {
+    let dir = Dir::new();
+    let (ingest, read) = (dir.write("ingest", "old\nnew\n"), dir.write("read", "reader"));
+    let files = ["--ingest-token-file", ingest.to_str().unwrap(), "--read-token-file", read.to_str().unwrap()];
+    let server = Server::start(&dir, &files);
+    let status = |token: &str| {
+        let bearer = format!("Bearer {token}");
+        server.post(&[("authorization", &bearer), ("content-type", BATCH)], b"[]").status
+    };
+    assert_eq!(["old", "new", INGEST, "reader"].map(status), [200, 200, 401, 403]);
+    assert_eq!(server.get("/metrics", Some("reader")).status, 200);
+}
+
+#[test]
+fn contract_without_tokens_only_loopback_serves() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &["--insecure-no-auth", "--ingest-token-env", "NO", "--read-token-env", "NO"]);
+    assert_eq!(server.post(&[("content-type", BATCH)], b"[]").status, 200);
+    assert_eq!(server.get("/metrics", None).status, 200);
+}
+
+#[test]
+fn contract_the_table_shows_evidence_apart_and_ends_with_totals() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    let mut estimated =
+        record("claude-sonnet-4-5-20250929", &[(Class::InputText, 1_234_567), (Class::CacheWriteOther, 4)]);
+    estimated.provider = "anthropic".to_owned();
+    estimated.evidence = Evidence::Estimated;
+    let mut missing = record("gpt-4.1", &[]);
+    missing.evidence = Evidence::Missing;
+    let hostile = record("\u{1b}[2Jmodel", &[(Class::OutputReasoning, 1)]);
+    let searches = record("o4-mini", &[(Class::OutputReasoning, 3), (Class::WebSearches, 2)]);
+    let records = [record("gpt-4.1", &[(Class::InputText, 3)]), estimated, missing, hostile, searches];
+    let batch: Vec<Vec<u8>> =
+        (1..).zip(&records).map(|(sequence, record)| meter::event::encode(record, &emitter(1), sequence)).collect();
+    assert_eq!(server.send(&batch).taken(), (5, 0, 0));
+    let database = dir.file("ledger.db");
+    let done = run(&["report", "--database", database.to_str().unwrap(), "--prices", price_book().to_str().unwrap()]);
+    assert_eq!((done.code, done.error.as_str()), (0, ""));
+    let words: Vec<String> =
+        done.out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        words[0],
+        "tenant provider model evidence calls input cache read cache write output reasoning web_searches cost (USD)"
+    );
+    assert_eq!(
+        words[2..],
+        [
+            "acme anthropic claude-sonnet-4-5-20250929 estimated 1 1,234,567 - 4 - - - 3.703716 *",
+            "acme openai \\u{1b}[2Jmodel reported 1 - - - - 1 - unpriced",
+            "acme openai gpt-4.1 reported 1 3 - - - - - 0.000006",
+            "acme openai gpt-4.1 missing 1 - - - - - - -",
+            "acme openai o4-mini reported 1 - - - - 3 2 0.0200132",
+            "",
+            "total reported 3 3 - - - 4 2 0.0200192 + unpriced",
+            "total estimated 1 1,234,567 - 4 - - - 3.703716 *",
+            "total missing 1 - - - - - - -",
+            "total all 5 1,234,570 - 4 - 4 2 3.7237352 * + unpriced",
+            "* in part charged by the price of another class; --format json says which",
+            "unpriced: the price book has no price for it on that day; unknown is not free",
+        ]
+    );
+}
+
+#[test]
+fn contract_a_report_needs_a_ledger_and_a_good_price_book() {
+    let dir = Dir::new();
+    let not_ours = dir.file("other.db");
+    rusqlite::Connection::open(&not_ours).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    let later = dir.file("later.db");
+    let version = "PRAGMA application_id = 1835365224; PRAGMA user_version = 99;";
+    rusqlite::Connection::open(&later).unwrap().execute_batch(version).unwrap();
+    let text = dir.write(
+        "text.db",
+        "This is a file of text, and it is longer than the header of a database would be. ".repeat(9),
+    );
+    let book = dir
+        .write("prices.toml", "[[price]]\nprovider = \"p\"\nmodel = \"m\"\nvalid_from = 2026-01-01\ninput_text = 1.5");
+    let cases = [
+        (vec!["--database", "/no/such.db"], "meshmeter: /no/such.db: there is no such file"),
+        (vec!["--database", not_ours.to_str().unwrap()], "is a database of another program"),
+        (vec!["--database", later.to_str().unwrap()], "was written by a later version of meshmeter"),
+        (vec!["--database", text.to_str().unwrap()], "is not a database of meshmeter"),
+        (vec!["--prices", "/no/prices"], "meshmeter: /no/prices: "),
+        (vec!["--prices", book.to_str().unwrap()], "price[0] (p m).input_text: must be a decimal number in quotes"),
+    ];
+    for (args, expected) in cases {
+        let done = run(&[&["report"], args.as_slice()].concat());
+        assert!(done.error.contains(expected), "{expected:?} is not in: {}", done.error);
+        assert_eq!((done.code, done.out.as_str()), (1, ""), "{}", done.error);
+    }
+    for args in [["report", "--since", "2026-02-30"], ["report", "--by", "colour"], ["report", "--format", "xml"]] {
+        assert_eq!(run(&args).code, 2, "{args:?}");
+    }
+    let serve = ["serve", "--database", not_ours.to_str().unwrap(), "--insecure-no-auth", "--listen", "127.0.0.1:0"];
+    let done = run(&serve);
+    assert!(done.code == 1 && done.error.contains("is a database of another program"), "{}", done.error);
+    let tables = rusqlite::Connection::open(&not_ours).unwrap();
+    let count: i64 = tables.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 1, "another program's database was changed");
+}
+
+#[test]
+fn contract_check_says_what_the_plugin_would_say() {
+    let dir = Dir::new();
+    let good = dir.write("good.json", "{}");
+    let bad = dir.write("bad.json", "{\"colector\":{},\"batch\":{\"max_events\":0}}");
+    let done = run(&["check", good.to_str().unwrap()]);
+    assert_eq!((done.code, done.out), (0, format!("{}: ok\n", good.display())));
+    let done = run(&["check", bad.to_str().unwrap()]);
+    assert_eq!((done.code, done.out.as_str()), (1, ""));
+    let problems = meter::config::parse(b"{\"colector\":{},\"batch\":{\"max_events\":0}}").unwrap_err().to_string();
+    let expected: Vec<String> = problems.lines().map(|problem| format!("{}: {problem}", bad.display())).collect();
+    assert!(
+        expected.len() == 2 && problems.contains("colector") && problems.contains("batch.max_events"),
+        "{problems}"
+    );
+    assert_eq!(done.error.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(run(&["check", "/no/such.json"]).code, 1);
+    assert_eq!(run(&["check"]).code, 2);
+}

@@ -1,0 +1,170 @@
+//! What is acknowledged is kept, once: over crashes, restarts and many clients at the same time.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use crate::support::*;
+
+const CLIENTS: u32 = 8;
+const BATCH_EVENTS: u64 = 10;
+
+type Key = (String, u64);
+
+/// What clients have been told is taken, and what they have sent at all.
+#[derive(Default)]
+struct Told {
+    acknowledged: Mutex<BTreeSet<Key>>,
+    sent: Mutex<BTreeSet<Key>>,
+    batches: AtomicUsize,
+    enough: AtomicBool,
+}
+
+impl Told {
+    /// Sends batch after batch until the connection breaks or it is enough.
+    fn client(&self, address: std::net::SocketAddr, emitter: &str, mut next: u64) {
+        while !self.enough.load(Ordering::Relaxed) {
+            let sequences = next..next + BATCH_EVENTS;
+            let keys: Vec<Key> = sequences.clone().map(|sequence| (emitter.to_owned(), sequence)).collect();
+            self.sent.lock().unwrap().extend(keys.iter().cloned());
+            match send(address, &events(emitter, sequences)) {
+                Some(answer) if answer.status == 200 => {
+                    self.acknowledged.lock().unwrap().extend(keys);
+                    self.batches.fetch_add(1, Ordering::Relaxed);
+                    next += BATCH_EVENTS;
+                }
+                Some(answer) if answer.status == 503 => {}
+                Some(answer) => panic!("{answer:?}"),
+                None => return,
+            }
+        }
+    }
+
+    /// Runs all clients against a server, and does something in the middle.
+    fn run(&self, address: std::net::SocketAddr, round: u64, batches: usize, middle: impl FnOnce()) {
+        let target = self.batches.load(Ordering::Relaxed) + batches;
+        thread::scope(|scope| {
+            for number in 0..CLIENTS {
+                scope.spawn(move || self.client(address, &emitter(number), 1 + round * 1_000_000));
+            }
+            until("enough batches are acknowledged", || self.batches.load(Ordering::Relaxed) >= target);
+            middle();
+            self.enough.store(true, Ordering::Relaxed);
+        });
+        self.enough.store(false, Ordering::Relaxed);
+    }
+}
+
+fn ledger(dir: &Dir) -> BTreeSet<Key> {
+    let database = dir.database();
+    let mut select = database.prepare("SELECT emitter, sequence FROM ledger").unwrap();
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64))).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+/// The ledger has every event once, and the sums and ranges say the same.
+fn assert_consistent(dir: &Dir) {
+    let entries = dir.number("SELECT count(*) FROM ledger");
+    assert_eq!(ledger(dir).len() as i64, entries, "an event is in the ledger twice");
+    for (class, each) in [("calls", 1), ("input_text_tokens", 3), ("output_text_tokens", 2)] {
+        let sum = dir.number(&format!("SELECT coalesce(sum(quantity), 0) FROM rollup WHERE class = '{class}'"));
+        assert_eq!(sum, entries * each, "{class}");
+    }
+    assert_eq!(dir.number("SELECT coalesce(sum(last - first + 1), 0) FROM emitter_ranges"), entries);
+}
+
+#[test]
+fn race_a_killed_collector_has_all_it_acknowledged_and_doubles_nothing() {
+    let dir = Dir::new();
+    let told = Told::default();
+    for (round, batches) in [(0, 25), (1, 60), (2, 3)] {
+        let server = Server::start(&dir, &[]);
+        let address = server.address;
+        told.run(address, round, batches, || server.kill());
+        let kept = ledger(&dir);
+        let missing: Vec<_> = told.acknowledged.lock().unwrap().difference(&kept).cloned().collect();
+        assert!(missing.is_empty(), "acknowledged and not in the ledger: {missing:?}");
+        assert_consistent(&dir);
+    }
+    // The senders know nothing of the crashes: everything is sent again, in other batches.
+    let server = Server::start(&dir, &[]);
+    let sent: Vec<Key> = told.sent.lock().unwrap().iter().cloned().collect();
+    let before = ledger(&dir).len() as u64;
+    let mut sums = (0, 0);
+    for keys in sent.chunks(37) {
+        let batch: Vec<Vec<u8>> = keys.iter().map(|(emitter, sequence)| event(emitter, *sequence)).collect();
+        let (accepted, duplicates, _) = server.send(&batch).taken();
+        sums = (sums.0 + accepted, sums.1 + duplicates);
+    }
+    assert_eq!(sums, (sent.len() as u64 - before, before));
+    assert_eq!(ledger(&dir), sent.into_iter().collect());
+    assert_consistent(&dir);
+}
+
+#[test]
+fn race_many_clients_that_send_the_same_are_charged_once() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    let address = server.address;
+    let accepted: u64 = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                scope.spawn(move || {
+                    let one = |start: u64| send(address, &events(&emitter(1), start..start + BATCH_EVENTS)).unwrap();
+                    // Each begins somewhere else, so that all orders of arrival happen.
+                    let starts = (0..20).map(|step| 1 + (step + u64::from(number) * 5) % 20 * BATCH_EVENTS);
+                    starts.map(|start| one(start).taken().0).sum::<u64>()
+                })
+            })
+            .collect();
+        clients.into_iter().map(|client| client.join().unwrap()).sum()
+    });
+    assert_eq!(accepted, 20 * BATCH_EVENTS);
+    assert_consistent(&dir);
+    assert_eq!(dir.number("SELECT count(*) FROM emitter_ranges WHERE first = 1 AND last = 200"), 1);
+    let batches = server.metric("meshmeter_collector_batches_total");
+    let commits = server.metric("meshmeter_collector_commits_total{outcome=\"stored\"}");
+    assert_eq!(batches, u64::from(CLIENTS) * 20);
+    assert!((1..=batches).contains(&commits), "{commits} commits");
+}
+
+#[test]
+fn race_sigterm_under_load_ends_in_order_with_all_that_was_acknowledged() {
+    let dir = Dir::new();
+    let told = Told::default();
+    let server = Server::start(&dir, &[]);
+    let address = server.address;
+    told.run(address, 0, 20, || assert!(server.terminate().success()));
+    let kept = ledger(&dir);
+    assert!(told.acknowledged.lock().unwrap().is_subset(&kept));
+    assert_consistent(&dir);
+    let server = Server::start(&dir, &[]);
+    let sequences: Vec<u64> = kept.iter().filter(|(of, _)| *of == emitter(0)).map(|(_, sequence)| *sequence).collect();
+    let again = server.send(&events(&emitter(0), sequences.iter().copied()));
+    assert_eq!(again.taken(), (0, sequences.len() as u64, 0), "a restart forgets nothing");
+}
+
+#[test]
+fn race_a_client_that_does_not_wait_for_the_answer_is_stored_whole_or_not_at_all() {
+    use std::io::Write;
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    for round in 0..40 {
+        let batch = events(&emitter(round), 1..=5);
+        let body = array(&batch);
+        let head = format!(
+            "POST /v1/events HTTP/1.1\r\nhost: c\r\nauthorization: Bearer {INGEST}\r\ncontent-type: {BATCH}\r\n\
+             content-length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+        stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+        drop(stream);
+        let (accepted, duplicates, _) = server.send(&batch).taken();
+        assert!([(5, 0), (0, 5)].contains(&(accepted, duplicates)), "{accepted} accepted, {duplicates} duplicates");
+    }
+    until("nothing waits", || server.metric("meshmeter_collector_queue_batches") == 0);
+    assert_eq!(ledger(&dir).len(), 200);
+    assert_consistent(&dir);
+}

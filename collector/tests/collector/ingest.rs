@@ -1,0 +1,212 @@
+//! What `POST /v1/events` takes, and what it answers.
+
+use std::thread;
+
+use meter::record::Evidence;
+use meter::usage::Class;
+
+use crate::support::*;
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+#[test]
+fn contract_every_refusal_has_its_status_and_stores_nothing() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    let good = array(&events(&emitter(1), [1]));
+    let (ingest, read, unknown) = (bearer(INGEST), bearer(READ), bearer("who?"));
+    let json = "application/json";
+    let deep = [b"[{\"a\":".as_slice(), "[".repeat(10_000).as_bytes(), b"}]"].concat();
+    type Case<'a> = (&'a str, u16, &'a [(&'a str, &'a str)], &'a [u8]);
+    let cases: [Case<'_>; 15] = [
+        ("no token", 401, &[("content-type", BATCH)], &good),
+        ("unknown token", 401, &[("authorization", &unknown), ("content-type", BATCH)], &good),
+        ("token of the readers", 403, &[("authorization", &read), ("content-type", BATCH)], &good),
+        ("no content type", 415, &[("authorization", &ingest)], &good),
+        ("other content type", 415, &[("authorization", &ingest), ("content-type", json)], &good),
+        (
+            "compressed",
+            415,
+            &[("authorization", &ingest), ("content-type", BATCH), ("content-encoding", "gzip")],
+            &good,
+        ),
+        ("empty", 400, &[("authorization", &ingest), ("content-type", BATCH)], b""),
+        ("not JSON", 400, &[("authorization", &ingest), ("content-type", BATCH)], b"hello"),
+        ("cut off", 400, &[("authorization", &ingest), ("content-type", BATCH)], &good[..good.len() - 1]),
+        ("more behind it", 400, &[("authorization", &ingest), ("content-type", BATCH)], b"[] []"),
+        ("an object", 400, &[("authorization", &ingest), ("content-type", BATCH)], b"{}"),
+        ("an array of numbers", 400, &[("authorization", &ingest), ("content-type", BATCH)], b"[{}, 7]"),
+        ("invalid UTF-8", 400, &[("authorization", &ingest), ("content-type", BATCH)], b"[{\"id\":\"\xff\xfe\"}]"),
+        ("deep and cut off", 400, &[("authorization", &ingest), ("content-type", BATCH)], &deep),
+        ("over 8 MiB", 413, &[("authorization", &ingest), ("content-type", BATCH)], &[b' '; (8 << 20) + 1]),
+    ];
+    for (what, status, headers, body) in cases {
+        let answer = server.post(headers, body);
+        assert_eq!(answer.status, status, "{what}: {answer:?}");
+        assert!(answer.json()["error"].is_string(), "{what}: {answer:?}");
+        assert_eq!(answer.header("www-authenticate"), (status == 401).then_some("Bearer"), "{what}");
+        assert!(!answer.body.contains(INGEST), "{what}: the answer shows a token");
+    }
+    assert_eq!(request(server.address, "GET", "/v1/events", &[], b"").unwrap().status, 405);
+    assert_eq!(server.get("/v2/events", Some(INGEST)).status, 404);
+    assert_eq!(dir.number("SELECT (SELECT count(*) FROM ledger) + (SELECT count(*) FROM dead_letters)"), 0);
+    assert_eq!(server.metric("meshmeter_collector_requests_refused_total{status=\"415\"}"), 3);
+    assert_eq!(server.send(&events(&emitter(1), [1])).taken(), (1, 0, 0), "it still works");
+    assert!(!server.log().contains(INGEST), "a token is in the log");
+}
+
+#[test]
+fn contract_a_batch_and_a_single_event_are_taken_as_they_were_sent() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    let ingest = bearer(INGEST);
+    assert_eq!(server.send(&[]).taken(), (0, 0, 0));
+    assert_eq!(server.send(&events(&emitter(1), 1..=100)).taken(), (100, 0, 0));
+    // Space, order and unknown fields are kept: what was sent is what an auditor reads.
+    let text =
+        String::from_utf8(event(&emitter(1), 101)).unwrap().replace(",\"data\"", " ,\n\"later\": 1.50, \"data\"");
+    let headers = [("authorization", ingest.as_str()), ("content-type", "Application/CloudEvents+JSON; charset=utf-8")];
+    assert_eq!(server.post(&headers, text.as_bytes()).taken(), (1, 0, 0));
+    let stored: String =
+        dir.database().query_row("SELECT event FROM ledger WHERE sequence = 101", [], |row| row.get(0)).unwrap();
+    assert_eq!(stored, text);
+    assert_eq!(dir.number("SELECT count(*) FROM emitter_ranges WHERE first = 1 AND last = 101"), 1);
+    assert_eq!(server.metric("meshmeter_collector_events_total{outcome=\"accepted\"}"), 101);
+    assert_eq!(server.metric("meshmeter_collector_batches_total"), 3);
+}
+
+#[test]
+fn contract_duplicates_are_acknowledged_and_not_charged() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    let (one, two) = (emitter(1), emitter(2));
+    assert_eq!(server.send(&events(&one, [5, 3, 5, 4])).taken(), (3, 1, 0));
+    assert_eq!(server.send(&events(&one, 1..=6)).taken(), (3, 3, 0));
+    assert_eq!(server.send(&events(&two, [3])).taken(), (1, 0, 0), "another emitter's numbers are its own");
+    assert_eq!(dir.number("SELECT count(*) FROM ledger"), 7);
+    assert_eq!(dir.number("SELECT quantity FROM rollup WHERE class = 'calls'"), 7);
+    assert_eq!(dir.number("SELECT quantity FROM rollup WHERE class = 'input_text_tokens'"), 21);
+    assert_eq!(dir.number("SELECT count(*) FROM emitter_ranges WHERE (first, last) IN ((1, 6), (3, 3))"), 2);
+}
+
+#[test]
+fn contract_an_invalid_event_is_kept_with_its_reason_and_its_neighbours_are_stored() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    let deep = format!("{{\"deep\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
+    let negative = String::from_utf8(event(&emitter(1), 2))
+        .unwrap()
+        .replace("\"input_text_tokens\":3", "\"input_text_tokens\":-3");
+    let mut far = record("gpt-4.1", &[]);
+    far.started_ns = u64::MAX;
+    let batch = [
+        event(&emitter(1), 1),
+        negative.into_bytes(),
+        deep.into_bytes(),
+        b"{}".to_vec(),
+        meter::event::encode(&far, &emitter(1), 4),
+        event(&emitter(1), 3),
+    ];
+    assert_eq!(server.send(&batch).taken(), (2, 0, 4));
+    assert_eq!(server.send(&batch).taken(), (0, 2, 4), "sent again, it is answered again");
+    let mut reasons: Vec<String> = Vec::new();
+    let database = dir.database();
+    let mut select = database.prepare("SELECT reason FROM dead_letters WHERE deliveries = 2 ORDER BY reason").unwrap();
+    for reason in select.query_map([], |row| row.get(0)).unwrap() {
+        reasons.push(reason.unwrap());
+    }
+    assert_eq!(reasons.len(), 4, "{reasons:?}");
+    assert!(reasons[0].starts_with("data.input_text_tokens: must be "), "{reasons:?}");
+    assert!(reasons[1].starts_with("not readable as JSON: "), "{reasons:?}");
+    assert!(reasons[2].starts_with("specversion: must be "), "{reasons:?}");
+    assert_eq!(reasons[3], "time: must be before the year 2262");
+    // What was not taken leaves a gap, so that nobody believes it was.
+    assert_eq!(dir.number("SELECT count(*) FROM emitter_ranges"), 2);
+    assert_eq!(server.metric("meshmeter_collector_events_total{outcome=\"dead_letter\"}"), 8);
+}
+
+#[test]
+fn contract_sums_are_kept_by_day_model_and_evidence() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    let mut next_day = record("gpt-4.1", &[(Class::InputText, 1)]);
+    next_day.started_ns += 1;
+    let mut only_asked = record("", &[(Class::WebSearches, 2), (Class::OutputText, 0)]);
+    only_asked.response_model = None;
+    let mut missing = record("gpt-4.1", &[]);
+    missing.evidence = Evidence::Missing;
+    let records = [record("gpt-4.1", &[(Class::InputText, 1)]), next_day, only_asked, missing];
+    let batch: Vec<Vec<u8>> =
+        (1..).zip(&records).map(|(sequence, record)| meter::event::encode(record, &emitter(1), sequence)).collect();
+    assert_eq!(server.send(&batch).taken(), (4, 0, 0));
+    let database = dir.database();
+    let mut select = database
+        .prepare("SELECT concat_ws(' ', day, tenant, provider, model, evidence, class, quantity) FROM rollup")
+        .unwrap();
+    let mut rows: Vec<String> = select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    rows.sort();
+    assert_eq!(
+        rows,
+        [
+            "2026-01-31 acme openai asked-for reported calls 1",
+            "2026-01-31 acme openai asked-for reported output_text_tokens 0",
+            "2026-01-31 acme openai asked-for reported web_searches 2",
+            "2026-01-31 acme openai gpt-4.1 missing calls 1",
+            "2026-01-31 acme openai gpt-4.1 reported calls 1",
+            "2026-01-31 acme openai gpt-4.1 reported input_text_tokens 1",
+            "2026-02-01 acme openai gpt-4.1 reported calls 1",
+            "2026-02-01 acme openai gpt-4.1 reported input_text_tokens 1",
+        ]
+    );
+}
+
+#[test]
+fn contract_a_sum_that_would_overflow_is_a_dead_letter_and_blocks_nobody() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    assert_eq!(server.send(&events(&emitter(1), [1])).taken(), (1, 0, 0));
+    let near = format!("UPDATE rollup SET quantity = {} WHERE class = 'input_text_tokens'", i64::MAX - 4);
+    assert_eq!(dir.database().execute(&near, []).unwrap(), 1);
+    assert_eq!(server.send(&events(&emitter(1), [2, 3])).taken(), (1, 0, 1));
+    assert_eq!(dir.number("SELECT quantity FROM rollup WHERE class = 'input_text_tokens'"), i64::MAX - 1);
+    assert_eq!(dir.number("SELECT quantity FROM rollup WHERE class = 'calls'"), 2, "not a part of an event");
+    let reason: String = dir.database().query_row("SELECT reason FROM dead_letters", [], |row| row.get(0)).unwrap();
+    assert_eq!(reason, "data.input_text_tokens: the day's sum would not fit in 64 bits");
+}
+
+#[test]
+fn contract_the_ledger_is_append_only() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    assert_eq!(server.send(&events(&emitter(1), [1])).taken(), (1, 0, 0));
+    for sql in ["UPDATE ledger SET tenant = 'other'", "DELETE FROM ledger"] {
+        let error = dir.database().execute(sql, []).unwrap_err().to_string();
+        assert_eq!(error, "the ledger is append only", "{sql}");
+    }
+}
+
+#[test]
+fn race_a_database_that_is_locked_is_503_and_nothing_is_lost_or_doubled() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &["--queue", "1"]);
+    let address = server.address;
+    let locked = dir.database();
+    locked.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // The writer holds one batch or two, the queue one: of six at once some find it full, the others the lock.
+    let clients: Vec<_> = (1..=6)
+        .map(|sequence| thread::spawn(move || send(address, &events(&emitter(1), [sequence])).expect("an answer")))
+        .collect();
+    let answers: Vec<Answer> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+    for answer in &answers {
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{answer:?}");
+    }
+    let told = |what: &str| answers.iter().filter(|answer| answer.body.contains(what)).count();
+    assert!(told("too many batches are waiting") > 0, "{answers:?}");
+    assert!(told("the batch could not be stored") > 0, "{answers:?}");
+    locked.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(server.send(&events(&emitter(1), 1..=6)).taken(), (6, 0, 0));
+    assert_eq!(dir.number("SELECT count(*) FROM ledger"), 6);
+    assert_eq!(server.metric("meshmeter_collector_requests_refused_total{status=\"503\"}"), 6);
+}

@@ -1,0 +1,7 @@
+//! The real `meshmeter` process over real HTTP.
+
+mod command;
+mod durability;
+mod ingest;
+mod reading;
+mod support;

@@ -1,0 +1,151 @@
+//! Reports, metrics and health over HTTP: who may read, what is answered, which questions are refused.
+
+use meter::usage::Class;
+
+use crate::support::*;
+
+fn filled(dir: &Dir, more: &[&str]) -> Server {
+    let server = Server::start(dir, more);
+    let mut other = record("gpt-4.1", &[(Class::InputText, 1_000_001), (Class::CacheRead, 1), (Class::OutputText, 7)]);
+    other.identity.tenant = "acme/ml".to_owned();
+    other.started_ns += 1;
+    let unknown = record("no-such-model", &[(Class::InputText, 5)]);
+    let batch = [
+        event(&emitter(1), 1),
+        meter::event::encode(&other, &emitter(1), 2),
+        meter::event::encode(&unknown, &emitter(1), 3),
+    ];
+    assert_eq!(server.send(&batch).taken(), (3, 0, 0));
+    server
+}
+
+#[test]
+fn contract_only_the_read_token_reads_and_health_is_open() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    for path in ["/v1/report", "/v1/report?format=nonsense", "/metrics"] {
+        assert_eq!(server.get(path, None).status, 401, "{path}");
+        assert_eq!(server.get(path, Some("who?")).status, 401, "{path}");
+        assert_eq!(server.get(path, Some(INGEST)).status, 403, "{path}");
+    }
+    for path in ["/v1/report", "/metrics"] {
+        assert_eq!(server.get(path, Some(READ)).status, 200, "{path}");
+    }
+    let health = server.get("/healthz", None);
+    assert_eq!((health.status, health.body.as_str()), (200, "ok\n"));
+}
+
+#[test]
+fn contract_a_report_is_exact_and_tells_unpriced_from_free() {
+    let dir = Dir::new();
+    let server = filled(&dir, &["--prices", price_book().to_str().unwrap()]);
+    let report = server.get("/v1/report", Some(READ)).json();
+    let lines: Vec<String> = report["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| {
+            format!("{} {} {} {} {}", line["tenant"], line["model"], line["calls"], line["cost"], line["unpriced"])
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            r#""acme" "gpt-4.1" 1 "0.000022" null"#,
+            r#""acme" "no-such-model" 1 null {"input_text_tokens":5}"#,
+            r#""acme/ml" "gpt-4.1" 1 "2.0000585" null"#,
+        ]
+    );
+    assert_eq!(report["lines"][2]["costs"]["cache_read_tokens"], "0.0000005");
+    assert_eq!(report["totals"][0]["cost"], "2.0000805");
+    assert_eq!(report["totals"][0]["unpriced"]["input_text_tokens"], 5);
+}
+
+#[test]
+fn contract_questions_select_and_group() {
+    let dir = Dir::new();
+    let server = filled(&dir, &["--prices", price_book().to_str().unwrap()]);
+    let csv = |question: &str| server.get(&format!("/v1/report?format=csv&{question}"), Some(READ));
+    let classes = "input_text_tokens,input_audio_tokens,input_image_tokens,cache_read_tokens,cache_write_5m_tokens,\
+                   cache_write_1h_tokens,cache_write_other_tokens,output_text_tokens,output_reasoning_tokens,\
+                   output_audio_tokens,web_searches";
+    let cases = [
+        (
+            "by=tenant&tenant=acme",
+            "tenant",
+            "acme,reported,2,8,,,,,,,2,,,,0.000022,input_text_tokens,\r\nacme/ml,reported,1,1000001,,,1,,,,7,,,,2.0000585,,\r\n",
+        ),
+        ("by=tenant&tenant=acme/ml", "tenant", "acme/ml,reported,1,1000001,,,1,,,,7,,,,2.0000585,,\r\n"),
+        ("by=tenant&tenant=acm", "tenant", ""),
+        ("by=day&since=2026-02-01", "day", "2026-02-01,reported,1,1000001,,,1,,,,7,,,,2.0000585,,\r\n"),
+        ("by=month&until=2026-01-31", "month", "2026-01,reported,2,8,,,,,,,2,,,,0.000022,input_text_tokens,\r\n"),
+    ];
+    for (question, by, lines) in cases {
+        let answer = csv(question);
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/csv; charset=utf-8")));
+        assert_eq!(
+            answer.body,
+            format!("{by},evidence,calls,{classes},cost_usd,unpriced,fallback\r\n{lines}"),
+            "{question}"
+        );
+    }
+}
+
+#[test]
+fn contract_a_wrong_question_is_400_and_says_what_is_allowed() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    let cases = [
+        ("format=xml", "format: must be json or csv"),
+        ("since=2026-02-30", "since: must be a date such as 2026-01-31"),
+        ("until=tomorrow", "until: must be a date such as 2026-01-31"),
+        ("by=price", "by: must be a list of day, month, tenant, provider, model, separated by commas"),
+        ("colour=red", "colour"),
+    ];
+    for (question, expected) in cases {
+        let answer = server.get(&format!("/v1/report?{question}"), Some(READ));
+        assert_eq!(answer.status, 400, "{question}");
+        let error = answer.json()["error"].as_str().unwrap().to_owned();
+        assert!(error.contains(expected), "{question}: {error}");
+    }
+}
+
+#[test]
+fn contract_a_new_price_counts_from_the_next_report_on() {
+    let dir = Dir::new();
+    let book = |price: &str| {
+        format!("[[price]]\nprovider = \"openai\"\nmodel = \"*\"\nvalid_from = 2026-01-01\ninput_text = \"{price}\"\n")
+    };
+    let file = dir.write("prices.toml", book("1"));
+    let server = filled(&dir, &["--prices", file.to_str().unwrap()]);
+    let cost = || server.get("/v1/report?until=2026-01-31&by=tenant", Some(READ)).json()["lines"][0]["costs"].clone();
+    assert_eq!(cost(), serde_json::json!({ "input_text_tokens": "0.000008" }));
+    dir.write("prices.toml", book("2"));
+    assert_eq!(cost(), serde_json::json!({ "input_text_tokens": "0.000016" }));
+    dir.write("prices.toml", book("2,5"));
+    let answer = server.get("/v1/report", Some(READ));
+    assert_eq!(answer.status, 500);
+    let error = answer.json()["error"].as_str().unwrap().to_owned();
+    assert!(error.contains("price[0] (openai *).input_text: must be a decimal number"), "{error}");
+}
+
+#[test]
+fn contract_metrics_are_of_the_kinds_they_say() {
+    let dir = Dir::new();
+    let server = filled(&dir, &[]);
+    let answer = server.get("/metrics", Some(READ));
+    assert!(answer.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    for line in [
+        "# TYPE meshmeter_collector_events counter",
+        "meshmeter_collector_events_total{outcome=\"accepted\"} 3",
+        "meshmeter_collector_events_total{outcome=\"duplicate\"} 0",
+        "meshmeter_collector_batches_total 1",
+        "meshmeter_collector_commits_total{outcome=\"stored\"} 1",
+        "# TYPE meshmeter_collector_commit_duration_seconds histogram",
+        "meshmeter_collector_commit_duration_seconds_count 1",
+        "meshmeter_collector_queue_batches 0",
+        "# EOF",
+    ] {
+        assert!(answer.body.lines().any(|found| found == line), "{line} is not in\n{}", answer.body);
+    }
+}

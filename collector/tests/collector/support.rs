@@ -1,0 +1,244 @@
+//! A running `meshmeter`, a client of few lines, and events to send.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use meter::identity::Identity;
+use meter::record::{Evidence, Outcome, Record};
+use meter::usage::{Class, Usage};
+
+pub const INGEST: &str = "ingest-token-of-the-tests";
+pub const READ: &str = "read-token-of-the-tests";
+pub const BATCH: &str = "application/cloudevents-batch+json";
+/// 2026-01-31T23:59:59.999999999Z
+pub const LAST_OF_JANUARY_NS: u64 = 1_769_903_999_999_999_999;
+/// Long enough for any machine; whoever waits longer has found a deadlock.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A directory of a test, gone at its end.
+pub struct Dir(PathBuf);
+
+impl Dir {
+    pub fn new() -> Dir {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("meshmeter-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Dir(path)
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        fs::write(self.file(name), text).unwrap();
+        self.file(name)
+    }
+
+    pub fn database(&self) -> rusqlite::Connection {
+        let connection = rusqlite::Connection::open(self.file("ledger.db")).unwrap();
+        connection.busy_timeout(PATIENCE).unwrap();
+        connection
+    }
+
+    pub fn number(&self, sql: &str) -> i64 {
+        self.database().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+pub fn meshmeter(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_meshmeter"));
+    command.args(args).env_clear().stdin(Stdio::null());
+    command
+}
+
+/// A running `meshmeter serve`, killed when it is dropped.
+pub struct Server {
+    pub address: SocketAddr,
+    process: Child,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts it on `ledger.db` of the directory, with tokens, and waits until it listens.
+    pub fn start(dir: &Dir, more: &[&str]) -> Server {
+        let database = dir.file("ledger.db");
+        let mut command = meshmeter(&["serve", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()]);
+        command.args(more).env("MESHMETER_INGEST_TOKEN", INGEST).env("MESHMETER_READ_TOKEN", READ);
+        let log = dir.file("log");
+        let errors = fs::File::options().create(true).append(true).open(&log).unwrap();
+        let mut process = command.stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let Some(address) = line.trim().strip_prefix("listening on http://").and_then(|text| text.parse().ok()) else {
+            let _ = process.kill();
+            panic!("not listening: {line:?}, log: {}", fs::read_to_string(&log).unwrap());
+        };
+        Server { address, process, log }
+    }
+
+    /// SIGKILL: nothing is finished.
+    pub fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// SIGTERM; returns how the process ended.
+    pub fn terminate(mut self) -> ExitStatus {
+        let kill = format!("kill -TERM {}", self.process.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        self.process.wait().unwrap()
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    pub fn send(&self, events: &[Vec<u8>]) -> Answer {
+        send(self.address, events).expect("an answer")
+    }
+
+    pub fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        request(self.address, "POST", "/v1/events", headers, body).expect("an answer")
+    }
+
+    pub fn get(&self, path: &str, token: Option<&str>) -> Answer {
+        let bearer = format!("Bearer {}", token.unwrap_or(""));
+        let headers: &[(&str, &str)] = if token.is_some() { &[("authorization", &bearer)] } else { &[] };
+        request(self.address, "GET", path, headers, b"").expect("an answer")
+    }
+
+    /// The value of a metric, 0 if it is not there.
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = self.get("/metrics", Some(READ)).body;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0, |value| value.parse().unwrap())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of meshmeter\n{}", self.log());
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    head: String,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    /// Accepted, duplicates, dead letters of a batch that was taken.
+    pub fn taken(&self) -> (u64, u64, u64) {
+        assert_eq!(self.status, 200, "{self:?}");
+        let json = self.json();
+        let count = |name: &str| json[name].as_u64().unwrap();
+        (count("accepted"), count("duplicates"), count("dead_letters"))
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// One request on a connection of its own; `None` if the connection breaks.
+pub fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Answer> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: collector\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+    stream.write_all(&[head.as_bytes(), body].concat()).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let answer = String::from_utf8(answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    (length == Some(body.len())).then(|| Answer { status, head: head.to_owned(), body: body.to_owned() })
+}
+
+pub fn send(address: SocketAddr, events: &[Vec<u8>]) -> Option<Answer> {
+    let bearer = format!("Bearer {INGEST}");
+    request(address, "POST", "/v1/events", &[("authorization", &bearer), ("content-type", BATCH)], &array(events))
+}
+
+pub fn array(events: &[Vec<u8>]) -> Vec<u8> {
+    [b"[".as_slice(), &events.join(b",".as_slice()), b"]"].concat()
+}
+
+pub fn emitter(number: u32) -> String {
+    format!("{number:032x}")
+}
+
+/// The record of a call of the tenant `acme`.
+pub fn record(model: &str, counts: &[(Class, u64)]) -> Record {
+    let mut usage = Usage::default();
+    for (class, count) in counts {
+        usage.set(*class, Some(*count));
+    }
+    Record {
+        started_ns: LAST_OF_JANUARY_NS,
+        identity: Identity { tenant: "acme".to_owned(), ..Identity::default() },
+        provider: "openai".to_owned(),
+        api: "openai_chat".to_owned(),
+        operation: "chat".to_owned(),
+        request_model: Some("asked-for".to_owned()),
+        response_model: Some(model.to_owned()),
+        status: Some(200),
+        outcome: Outcome::Completed,
+        evidence: Evidence::Reported,
+        usage,
+        ..Record::default()
+    }
+}
+
+/// An event of 3 input and 2 output tokens.
+pub fn event(emitter: &str, sequence: u64) -> Vec<u8> {
+    let counts = [(Class::InputText, 3), (Class::OutputText, 2)];
+    meter::event::encode(&record("gpt-4.1", &counts), emitter, sequence)
+}
+
+pub fn events(emitter: &str, sequences: impl IntoIterator<Item = u64>) -> Vec<Vec<u8>> {
+    sequences.into_iter().map(|sequence| event(emitter, sequence)).collect()
+}
+
+pub fn price_book() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/prices/example.toml"))
+}
+
+/// Waits until something is so.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
