@@ -1,0 +1,29 @@
+//! What Envoy knows of the caller.
+
+use meter::identity::Caller;
+
+use crate::host::{self, Headers};
+
+/// The caller of the current stream; to be asked while the request's headers are there.
+pub struct EnvoyCaller;
+
+impl Caller for EnvoyCaller {
+    fn spiffe_id(&self) -> Option<Vec<u8>> {
+        let certificate = property("connection\0uri_san_peer_certificate");
+        // Behind Istio's HBONE the inner connection has no certificate; the outer one's identity is handed on here.
+        certificate.or_else(|| property("filter_state\0io.istio.peer_principal"))
+    }
+
+    fn claim(&self, payload_key: &str, claim: &[String]) -> Option<Vec<u8>> {
+        let claim = claim.join("\0");
+        property(&format!("metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0{payload_key}\0{claim}"))
+    }
+
+    fn header(&self, name: &str) -> Option<Vec<u8>> {
+        host::header(Headers::Request, name).ok().flatten()
+    }
+}
+
+fn property(path: &str) -> Option<Vec<u8>> {
+    host::property(path).ok().flatten().filter(|value| !value.is_empty())
+}

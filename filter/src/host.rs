@@ -1,0 +1,182 @@
+//! Envoy's side of the plugin: thin wrappers that turn every status into a `Result`.
+//!
+//! The SDK's own wrappers unwrap and panic on statuses they do not expect; a panic here resets other people's streams.
+//! So these calls are declared once more, with the status as the number it is. Source: proxy-wasm ABI 0.2.1.
+#![allow(unsafe_code)] // The ABI is C; every block says why it is sound.
+
+use std::ptr::null_mut;
+
+use meter::telemetry::{Kind, Registry};
+
+/// A status that is not success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure(pub u32);
+
+const OK: u32 = 0;
+const NOT_FOUND: u32 = 1;
+
+/// A body or text of the host.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub enum Buffer {
+    RequestBody = 0,
+    ResponseBody = 1,
+    PluginConfiguration = 7,
+}
+
+/// Headers of the host.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub enum Headers {
+    Request = 0,
+    Response = 2,
+    CallResponse = 6,
+}
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_get_buffer_bytes(kind: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_header_map_value(
+        kind: u32,
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(key: *const u8, key_size: usize, value: *const u8, value_size: usize, cas: u32) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+}
+
+/// Bytes that the host has put into our memory, and the status of the call that did.
+struct Returned {
+    data: *mut u8,
+    size: usize,
+}
+
+impl Returned {
+    const fn new() -> Self {
+        Returned { data: null_mut(), size: 0 }
+    }
+
+    /// The bytes; a host that says yes and gives nothing means an empty value.
+    fn take(self, status: u32) -> Result<Option<Vec<u8>>, Failure> {
+        match status {
+            OK if self.data.is_null() => Ok(Some(Vec::new())),
+            // SAFETY: the host allocates by the SDK's `proxy_on_memory_allocate`, which leaks a boxed slice of exactly
+            // this size from the global allocator, and hands it to us alone.
+            OK => Ok(Some(unsafe { Vec::from_raw_parts(self.data, self.size, self.size) })),
+            NOT_FOUND => Ok(None),
+            status => Err(Failure(status)),
+        }
+    }
+}
+
+fn check(status: u32) -> Result<(), Failure> {
+    if status == OK { Ok(()) } else { Err(Failure(status)) }
+}
+
+/// A copy of the first `size` bytes of a buffer.
+pub fn buffer(kind: Buffer, size: usize) -> Result<Option<Vec<u8>>, Failure> {
+    let mut returned = Returned::new();
+    // SAFETY: both pointers are to live locals that the host writes before it returns.
+    let status = unsafe { proxy_get_buffer_bytes(kind as u32, 0, size, &mut returned.data, &mut returned.size) };
+    returned.take(status)
+}
+
+/// A header's value.
+pub fn header(kind: Headers, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let mut returned = Returned::new();
+    // SAFETY: the name outlives the call; both result pointers are to live locals.
+    let status = unsafe {
+        proxy_get_header_map_value(kind as u32, name.as_ptr(), name.len(), &mut returned.data, &mut returned.size)
+    };
+    returned.take(status)
+}
+
+/// A property; `path` has its segments joined by NUL.
+pub fn property(path: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let mut returned = Returned::new();
+    // SAFETY: the path outlives the call; both result pointers are to live locals.
+    let status = unsafe { proxy_get_property(path.as_ptr(), path.len(), &mut returned.data, &mut returned.size) };
+    returned.take(status)
+}
+
+/// A property that is a whole number: eight bytes, little-endian.
+pub fn number(path: &str) -> Result<Option<u64>, Failure> {
+    Ok(property(path)?.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?))))
+}
+
+/// Writes filter state `wasm.NAME`.
+pub fn set_property(name: &str, value: &[u8]) -> Result<(), Failure> {
+    // SAFETY: both slices outlive the call; the host copies them.
+    check(unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
+}
+
+/// Marks a key in the memory that all VMs of the plugin share; true for the one VM that is first.
+pub fn first_to_mark(key: &str) -> bool {
+    let mut returned = Returned::new();
+    let mut cas = 0u32;
+    // SAFETY: the key outlives the call; the result pointers are to live locals.
+    let status =
+        unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), &mut returned.data, &mut returned.size, &mut cas) };
+    if !matches!(returned.take(status), Ok(None)) {
+        return false;
+    }
+    // SAFETY: both slices outlive the call; the host copies them.
+    check(unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), b"1".as_ptr(), 1, cas) }).is_ok()
+}
+
+/// Nanoseconds since the Unix epoch; 0 if the host does not know.
+pub fn now_ns() -> u64 {
+    let mut now = 0u64;
+    // SAFETY: the pointer is to a live local.
+    let status = unsafe { proxy_get_current_time_nanoseconds(&mut now) };
+    if status == OK { now } else { 0 }
+}
+
+/// Asks for a tick every so many milliseconds.
+pub fn set_tick(period_ms: u32) -> Result<(), Failure> {
+    // SAFETY: no pointers.
+    check(unsafe { proxy_set_tick_period_milliseconds(period_ms) })
+}
+
+/// Envoy's metrics.
+pub struct Metrics;
+
+impl Registry for Metrics {
+    fn define(&mut self, kind: Kind, name: &str) -> Option<u32> {
+        let kind = match kind {
+            Kind::Counter => 0,
+            Kind::Gauge => 1,
+            Kind::Histogram => 2,
+        };
+        let mut id = 0u32;
+        // SAFETY: the name outlives the call; the pointer is to a live local.
+        let status = unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &mut id) };
+        check(status).ok().map(|()| id)
+    }
+
+    fn add(&mut self, id: u32, amount: i64) {
+        // An id that the host gave cannot be wrong, and there is nobody to tell.
+        // SAFETY: no pointers.
+        let _ = unsafe { proxy_increment_metric(id, amount) };
+    }
+
+    fn record(&mut self, id: u32, value: u64) {
+        // SAFETY: no pointers.
+        let _ = unsafe { proxy_record_metric(id, value) };
+    }
+}

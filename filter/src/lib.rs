@@ -1,0 +1,27 @@
+//! The proxy-wasm plugin: Envoy's callbacks in, host calls out. What a call used is found out in `meter`; what lives
+//! here is only the wiring. Nothing in here may trap: a trap resets every stream of the worker.
+
+#![allow(missing_docs)] // The SDK's macro exports a function without; everything of ours is private.
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
+
+mod caller;
+mod host;
+mod plugin;
+mod stream;
+mod vm;
+
+use proxy_wasm::traits::RootContext;
+use proxy_wasm::types::LogLevel;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|context_id| -> Box<dyn RootContext> { Box::new(plugin::Plugin::new(context_id)) });
+}}

@@ -1,0 +1,173 @@
+//! The root context: takes the configuration, and sends batches on its ticks.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use meter::config::{self, Collector, Config};
+use meter::event::BATCH_CONTENT_TYPE;
+use meter::outbox::{Answer, Batch};
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+
+use crate::host::{self, Buffer, Headers};
+use crate::stream::Stream;
+use crate::vm;
+
+/// A root context, one per VM and configuration.
+pub struct Plugin {
+    context_id: u32,
+    config: Option<Rc<Config>>,
+    authorization: Option<String>,
+}
+
+impl Plugin {
+    pub fn new(context_id: u32) -> Self {
+        Plugin { context_id, config: None, authorization: None }
+    }
+
+    fn collector(&self) -> Option<&Collector> {
+        self.config.as_ref()?.collector.as_ref()
+    }
+
+    /// Only the root context that was configured last sends: an older one waits for its last streams.
+    fn is_sender(&self) -> bool {
+        vm::with(|vm| vm.sender == self.context_id).unwrap_or(false)
+    }
+
+    /// An answer later than this never comes: its root context is gone.
+    fn patience_ms(collector: &Collector) -> u64 {
+        collector.timeout_ms.saturating_add(1000)
+    }
+
+    fn send_due(&self) {
+        let Some(collector) = self.collector() else { return };
+        let now_ms = vm::millis(host::now_ns());
+        let batch = vm::with(|vm| {
+            if vm.outbox.is_overdue(now_ms) {
+                vm.token = None;
+                let random = vm.random();
+                let settled = vm.outbox.settle(now_ms, Answer::default(), random);
+                vm.settled(&settled);
+            }
+            vm.outbox.poll(now_ms, Self::patience_ms(collector))
+        });
+        if let Some(batch) = batch.flatten() {
+            self.send(collector, batch, now_ms);
+        }
+    }
+
+    fn send(&self, collector: &Collector, batch: Batch, now_ms: u64) {
+        let mut headers = vec![
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", collector.path.as_str()),
+            (":authority", collector.authority.as_str()),
+            ("content-type", BATCH_CONTENT_TYPE),
+        ];
+        if let Some(authorization) = &self.authorization {
+            headers.push(("authorization", authorization));
+        }
+        let timeout = Duration::from_millis(collector.timeout_ms);
+        // The SDK's own call, for it keeps the list of tokens; it returns both statuses that Envoy can give.
+        let sent = hostcalls::dispatch_http_call(&collector.cluster, headers, Some(&batch.body), vec![], timeout);
+        vm::with(|vm| match sent {
+            Ok(token) => vm.token = Some(token),
+            Err(_) => {
+                let random = vm.random();
+                let settled = vm.outbox.settle(now_ms, Answer::default(), random);
+                vm.settled(&settled);
+            }
+        });
+    }
+}
+
+impl Context for Plugin {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, _body: usize, _trailers: usize) {
+        let ours = vm::with(|vm| vm.token == Some(token)).unwrap_or(false);
+        if !ours {
+            return;
+        }
+        // A call that was reset in the middle of the answer has no headers.
+        let answer = if headers == 0 { Answer::default() } else { answer() };
+        let now_ms = vm::millis(host::now_ns());
+        vm::with(|vm| {
+            vm.token = None;
+            let random = vm.random();
+            let settled = vm.outbox.settle(now_ms, answer, random);
+            vm.settled(&settled);
+        });
+        self.send_due();
+    }
+
+    /// The end of a configuration, or of Envoy: one last call on the warm connection.
+    fn on_done(&mut self) -> bool {
+        if let (true, Some(collector)) = (self.is_sender(), self.collector()) {
+            let now_ms = vm::millis(host::now_ns());
+            let batch = vm::with(|vm| vm.outbox.flush(now_ms, Self::patience_ms(collector)));
+            if let Some(batch) = batch.flatten() {
+                self.send(collector, batch, now_ms);
+            }
+        }
+        true
+    }
+}
+
+impl RootContext for Plugin {
+    /// Runs several times per process, on the main thread and in a VM that is thrown away: nothing may be counted here.
+    fn on_configure(&mut self, size: usize) -> bool {
+        let json = host::buffer(Buffer::PluginConfiguration, size).ok().flatten().unwrap_or_default();
+        let config = match config::parse(&json) {
+            Ok(config) => config,
+            Err(problems) => {
+                for problem in problems.to_string().lines() {
+                    log::error!("meshmeter: configuration refused: {problem}");
+                }
+                return false;
+            }
+        };
+        match &config.collector {
+            None if host::first_to_mark("meshmeter: no collector") => {
+                log::warn!(
+                    "meshmeter: no collector.cluster configured: metrics and access-log records only, no billing"
+                );
+            }
+            None => {}
+            Some(collector) => {
+                let token = std::env::var(&collector.token_env).ok().filter(|token| !token.trim().is_empty());
+                self.authorization = token.map(|token| format!("Bearer {}", token.trim()));
+                // Often enough that a batch is not much older than it may be.
+                let period_ms = (config.batch.max_age_ms / 4).clamp(50, 1000);
+                if host::set_tick(u32::try_from(period_ms).unwrap_or(1000)).is_err() {
+                    log::error!("meshmeter: Envoy gives no ticks: events are queued, but not sent");
+                }
+            }
+        }
+        vm::configure(&config, self.context_id);
+        self.config = Some(Rc::new(config));
+        true
+    }
+
+    fn on_tick(&mut self) {
+        if self.is_sender() {
+            self.send_due();
+        }
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream::new(self.config.clone())))
+    }
+}
+
+/// The collector's answer, read off the headers of the call.
+fn answer() -> Answer {
+    let number = |name: &str| {
+        let value = host::header(Headers::CallResponse, name).ok().flatten()?;
+        std::str::from_utf8(&value).ok()?.trim().parse::<u64>().ok()
+    };
+    Answer { status: number(":status"), retry_after_ms: number("retry-after").map(|s| s.saturating_mul(1000)) }
+}
