@@ -136,7 +136,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Failed(problem)) => fail(&prefixed(&problem)),
         Err(Failure::Problems(problems)) => fail(&problems),
-        Err(Failure::Usage(problem)) => Cli::command().error(ErrorKind::InvalidValue, problem).exit(),
+        Err(Failure::Usage(problem)) => refuse(&problem),
     }
 }
 
@@ -144,6 +144,18 @@ fn fail(text: &str) -> ExitCode {
     // Without standard error there is nobody to tell.
     let _ = writeln!(std::io::stderr(), "{text}");
     ExitCode::from(1)
+}
+
+/// Only `serve` has rules that the parser does not know.
+fn refuse(problem: &str) -> ! {
+    let mut command = Cli::command();
+    command.build();
+    let error = |command: &mut clap::Command| command.error(ErrorKind::InvalidValue, problem);
+    let error = match command.find_subcommand_mut("serve") {
+        Some(serve) => error(serve),
+        None => error(&mut command),
+    };
+    error.exit()
 }
 
 fn prefixed(problem: &str) -> String {

@@ -1,7 +1,5 @@
 //! A report as JSON: counts are numbers, amounts are exact decimal texts, what is unknown is absent.
 
-use std::collections::BTreeMap;
-
 use meter::usage::Class;
 use serde::{Serialize, Serializer};
 
@@ -27,7 +25,7 @@ struct Document<'a> {
 #[derive(Serialize)]
 struct Line<'a> {
     #[serde(flatten)]
-    key: BTreeMap<&'static str, &'a str>,
+    key: Key<'a>,
     evidence: &'static str,
     calls: i128,
     usage: ByClass<i128>,
@@ -41,6 +39,15 @@ struct Line<'a> {
     /// Classes charged by the price of another class.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fallback: Vec<&'static str>,
+}
+
+/// The values of the columns, in their order; one that is empty is unknown.
+struct Key<'a>(Vec<(&'static str, &'a str)>);
+
+impl Serialize for Key<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().filter(|(_, value)| !value.is_empty()).copied())
+    }
 }
 
 struct ByClass<T>(Vec<(Class, T)>);
@@ -64,15 +71,11 @@ pub fn render(report: &Report) -> Result<String, ReportError> {
         .iter()
         .map(|((key, grade), sum)| {
             let names = question.by.iter().map(|dimension| dimension.name());
-            line(
-                names.zip(key.iter().map(String::as_str)).filter(|(_, value)| !value.is_empty()).collect(),
-                *grade,
-                sum,
-            )
+            line(Key(names.zip(key.iter().map(String::as_str)).collect()), *grade, sum)
         })
         .collect();
     let totals = report.totals()?;
-    let totals: Result<_, _> = totals.iter().map(|(grade, sum)| line(BTreeMap::new(), *grade, sum)).collect();
+    let totals: Result<_, _> = totals.iter().map(|(grade, sum)| line(Key(Vec::new()), *grade, sum)).collect();
     let document = Document {
         since: question.selection.since.map(|day| day.to_string()),
         until: question.selection.until.map(|day| day.to_string()),
@@ -89,7 +92,7 @@ pub fn render(report: &Report) -> Result<String, ReportError> {
     Ok(text)
 }
 
-fn line<'a>(key: BTreeMap<&'static str, &'a str>, grade: Grade, sum: &Sum) -> Result<Line<'a>, ReportError> {
+fn line<'a>(key: Key<'a>, grade: Grade, sum: &Sum) -> Result<Line<'a>, ReportError> {
     Ok(Line {
         key,
         evidence: grade.0.as_str(),

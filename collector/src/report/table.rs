@@ -8,6 +8,8 @@ use super::{Report, ReportError, Sum};
 /// One line under the head, nothing else.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
+const UNPRICED: &str = "unpriced";
+
 /// A column of counts: its head, and the classes in it.
 struct Column {
     head: &'static str,
@@ -50,25 +52,29 @@ pub fn render(report: &Report) -> Result<String, ReportError> {
     table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
     let heads = columns.iter().map(|column| column.head);
     let names = by.iter().map(|dimension| dimension.name());
-    let header: Vec<&str> = names.chain(["evidence", "calls"]).chain(heads).chain(["cost (USD)"]).collect();
+    let header: Vec<&str> = names.chain(["evidence", "calls"]).chain(heads).chain(["cost (USD)", ""]).collect();
     table.set_header(header.iter().copied());
     let rule = || Row::from(header.iter().map(|_| ""));
+    let totals = report.totals()?;
+    let mut all = Sum::default();
+    for sum in totals.values() {
+        all.merge(sum)?;
+    }
+    let mut decimals = 0;
+    for sum in report.lines.values().chain(totals.values()).chain([&all]) {
+        decimals = decimals.max(sum.cost()?.map_or(0, |cost| self::decimals(&cost.to_string())));
+    }
     let mut rows = Vec::new();
     for ((key, grade), sum) in &report.lines {
         let key = key.iter().map(|value| if value.is_empty() { "-".to_owned() } else { printable(value) }).collect();
-        rows.push(cells(key, grade.0.as_str(), sum, &columns)?);
+        rows.push(cells(key, grade.0.as_str(), sum, &columns, decimals)?);
     }
-    let totals = report.totals()?;
     rows.push(rule());
     for (grade, sum) in &totals {
-        rows.push(cells(total_key(by.len()), grade.0.as_str(), sum, &columns)?);
+        rows.push(cells(total_key(by.len()), grade.0.as_str(), sum, &columns, decimals)?);
     }
     if totals.len() > 1 {
-        let mut all = Sum::default();
-        for sum in totals.values() {
-            all.merge(sum)?;
-        }
-        rows.push(cells(total_key(by.len()), "all", &all, &columns)?);
+        rows.push(cells(total_key(by.len()), "all", &all, &columns, decimals)?);
     }
     table.add_rows(rows);
     for (index, column) in table.column_iter_mut().enumerate() {
@@ -87,7 +93,7 @@ fn total_key(width: usize) -> Vec<String> {
     key
 }
 
-fn cells(key: Vec<String>, evidence: &str, sum: &Sum, columns: &[Column]) -> Result<Row, ReportError> {
+fn cells(key: Vec<String>, evidence: &str, sum: &Sum, columns: &[Column], decimals: usize) -> Result<Row, ReportError> {
     let mut cells: Vec<Cell> = key.into_iter().map(Cell::new).collect();
     cells.push(Cell::new(evidence));
     cells.push(Cell::new(grouped(sum.calls)));
@@ -97,18 +103,36 @@ fn cells(key: Vec<String>, evidence: &str, sum: &Sum, columns: &[Column]) -> Res
         let count = counts.reduce(i128::saturating_add);
         cells.push(Cell::new(count.map_or("-".to_owned(), grouped)));
     }
-    cells.push(Cell::new(cost(sum)?));
+    cells.push(Cell::new(cost(sum, decimals)?));
+    cells.push(Cell::new(mark(sum)).set_alignment(CellAlignment::Left));
     Ok(Row::from(cells))
 }
 
-fn cost(sum: &Sum) -> Result<String, ReportError> {
-    let mark = if sum.fallback.is_empty() { "" } else { " *" };
-    Ok(match (sum.cost()?, sum.unpriced.is_empty()) {
-        (Some(cost), true) => format!("{cost}{mark}"),
-        (Some(cost), false) => format!("{cost}{mark} + unpriced"),
-        (None, false) => "unpriced".to_owned(),
-        (None, true) => "-".to_owned(),
+/// The cost, with room for `decimals`, so that the points stand below each other.
+fn cost(sum: &Sum, decimals: usize) -> Result<String, ReportError> {
+    Ok(match sum.cost()? {
+        Some(cost) => {
+            let text = cost.to_string();
+            let missing = decimals.saturating_sub(self::decimals(&text));
+            format!("{text}{:missing$}", "")
+        }
+        None if sum.unpriced.is_empty() => "-".to_owned(),
+        None => UNPRICED.to_owned(),
     })
+}
+
+/// What else there is to say about a cost.
+fn mark(sum: &Sum) -> &'static str {
+    match (sum.fallback.is_empty(), sum.unpriced.is_empty() || sum.charges.is_empty()) {
+        (true, true) => "",
+        (false, true) => "*",
+        (true, false) => "+ unpriced",
+        (false, false) => "* + unpriced",
+    }
+}
+
+fn decimals(amount: &str) -> usize {
+    amount.split_once('.').map_or(0, |(_, decimals)| decimals.len())
 }
 
 fn notes(report: &Report) -> String {

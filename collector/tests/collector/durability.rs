@@ -82,7 +82,13 @@ fn race_a_killed_collector_has_all_it_acknowledged_and_doubles_nothing() {
         let server = Server::start(&dir, &[]);
         let address = server.address;
         told.run(address, round, batches, || server.kill());
+        // A report of what is left needs no service, and leaves nothing to repair.
+        let database = dir.file("ledger.db");
+        let report =
+            meshmeter(&["report", "--format", "json", "--database", database.to_str().unwrap()]).output().unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
         let kept = ledger(&dir);
+        assert_eq!(report["totals"][0]["calls"].as_u64(), Some(kept.len() as u64));
         let missing: Vec<_> = told.acknowledged.lock().unwrap().difference(&kept).cloned().collect();
         assert!(missing.is_empty(), "acknowledged and not in the ledger: {missing:?}");
         assert_consistent(&dir);

@@ -107,3 +107,15 @@ fn contract_a_commit_that_fails_keeps_nothing_of_any_batch() {
     let taken = ledger.append(&[&batch(1), &batch(2)], 1).unwrap();
     assert_eq!(taken.iter().map(|taken| taken.accepted).collect::<Vec<_>>(), [1, 1], "sent again, it is taken");
 }
+
+#[test]
+fn contract_a_commit_is_on_the_disk_before_it_is_acknowledged() {
+    let file = std::env::temp_dir().join(format!("meshmeter-sync-{}.db", std::process::id()));
+    let ledger = Ledger::open(&file).unwrap();
+    let pragma = |name: &str| ledger.0.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
+    // 2 is FULL: with NORMAL, a WAL is synced at checkpoints only, and a power cut takes back commits.
+    assert_eq!(pragma("synchronous").unwrap(), rusqlite::types::Value::Integer(2));
+    assert_eq!(pragma("journal_mode").unwrap(), rusqlite::types::Value::Text("wal".to_owned()));
+    drop(ledger);
+    std::fs::remove_file(&file).unwrap();
+}
