@@ -1,0 +1,70 @@
+//! The tables of README.md stand as the catalogues in the code say: `just docs` writes them, this test compares.
+#![cfg(not(target_arch = "wasm32"))]
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use meter::{config, event, telemetry};
+
+/// Set to have the tables written instead of compared.
+const WRITE: &str = "MESHMETER_WRITE_DOCS";
+
+fn configuration() -> String {
+    let mut table = String::from("| key | takes | default | meaning |\n|---|---|---|---|\n");
+    for key in config::KEYS {
+        let default = match key.default {
+            "" | "{}" => String::new(),
+            default => format!("`{default}`"),
+        };
+        writeln!(table, "| `{}` | {} | {default} | {} |", key.path, key.kind.allowed(), key.help).unwrap();
+    }
+    table
+}
+
+fn metrics() -> String {
+    let mut table = String::from("| metric | kind | labels | meaning |\n|---|---|---|---|\n");
+    for metric in telemetry::Metric::ALL {
+        let spec = metric.spec();
+        let labels: Vec<String> = spec.labels.iter().map(|label| format!("`{label}`")).collect();
+        let kind = format!("{:?}", spec.kind).to_lowercase();
+        writeln!(table, "| `{}` | {kind} | {} | {} |", spec.name, labels.join(" "), spec.help).unwrap();
+    }
+    table
+}
+
+fn fields() -> String {
+    let mut table = String::from("| field of `data` | holds | meaning |\n|---|---|---|\n");
+    for spec in event::specs() {
+        let holds = match spec.kind {
+            event::Kind::Text(max) => format!("text, at most {max} bytes"),
+            event::Kind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" "),
+            event::Kind::Words => "list of words".to_owned(),
+            event::Kind::Number(..) if spec.unit.is_empty() => "whole number".to_owned(),
+            event::Kind::Number(..) => format!("whole number, {}", spec.unit),
+            event::Kind::Bool => "true or false".to_owned(),
+        };
+        writeln!(table, "| `{}` | {holds} | {} |", spec.name, spec.help).unwrap();
+    }
+    table
+}
+
+/// Puts a table between its marks.
+fn replace(text: &str, name: &str, table: &str) -> String {
+    let (begin, end) = (format!("<!-- table: {name} -->\n"), "<!-- end of table -->");
+    let at = text.find(&begin).unwrap_or_else(|| panic!("README.md has no mark {begin}")) + begin.len();
+    let length = text[at..].find(end).unwrap_or_else(|| panic!("README.md: {name} has no end mark"));
+    format!("{}{table}{}", &text[..at], &text[at + length..])
+}
+
+#[test]
+fn contract_the_readme_says_what_the_code_does() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let found = std::fs::read_to_string(&path).unwrap();
+    let tables = [("configuration", configuration()), ("metrics", metrics()), ("event", fields())];
+    let expected = tables.iter().fold(found.clone(), |text, (name, table)| replace(&text, name, table));
+    if std::env::var_os(WRITE).is_some() {
+        std::fs::write(&path, &expected).unwrap();
+    } else {
+        assert!(found == expected, "README.md is not what the code says: run `just docs`");
+    }
+}
