@@ -2,8 +2,12 @@
 //!
 //! The content type is only a hint: providers answer with JSON where a stream was asked for, and the other way round.
 
+mod event_stream;
+mod json;
 mod sse;
 
+use event_stream::EventStream;
+use json::Json;
 use sse::Sse;
 
 use crate::scan::{Paths, Progress, Scanner, Sink};
@@ -13,10 +17,12 @@ use crate::scan::{Paths, Progress, Scanner, Sink};
 pub enum Format {
     /// No byte of content yet.
     Empty,
-    /// One JSON value.
+    /// JSON values: one, one a line, or those of one array.
     Json,
     /// A stream of server-sent events.
     Sse,
+    /// `application/vnd.amazon.eventstream`: binary frames around JSON.
+    EventStream,
     /// Nothing the meter reads.
     Unknown,
 }
@@ -34,31 +40,69 @@ pub enum Ending {
 
 /// Takes the values of a body.
 pub trait Values<L>: Sink<L> {
-    /// A value of a stream has ended, whole or broken.
+    /// A value has ended, whole or broken.
     fn value_end(&mut self) {}
     /// The stream's own end marker, `[DONE]`.
     fn done(&mut self) {}
+    /// The name of an exception that ends an AWS event stream.
+    fn exception(&mut self, _name: &[u8]) {}
+    /// Whether a flowing text is a JSON value in base64, to be read in its place.
+    fn is_wrapped(_leaf: L) -> bool {
+        false
+    }
 }
 
 /// Reads one body. Holds no content beside the scanner's short buffers.
 #[derive(Clone, Debug)]
 pub struct Body<L> {
     format: Format,
-    says_stream: bool,
+    hint: Hint,
+    /// Bytes of a byte order mark seen.
+    mark: usize,
     sse: Sse,
+    json: Json,
+    frames: EventStream<L>,
     scanner: Scanner<L>,
     /// A value of the stream was broken.
     broken: bool,
+    values: u64,
 }
+
+/// What the content type says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hint {
+    None,
+    Sse,
+    EventStream,
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl<L: Copy> Body<L> {
     /// A body; `content_type` as the header says, in any case.
     pub fn new(content_type: Option<&[u8]>) -> Self {
-        let stream = b"text/event-stream";
-        let says_stream = content_type
-            .and_then(|value| value.trim_ascii_start().get(..stream.len()))
-            .is_some_and(|value| value.eq_ignore_ascii_case(stream));
-        Body { format: Format::Empty, says_stream, sse: Sse::default(), scanner: Scanner::default(), broken: false }
+        let says = |name: &[u8]| {
+            let start = content_type.and_then(|value| value.trim_ascii_start().get(..name.len()));
+            start.is_some_and(|value| value.eq_ignore_ascii_case(name))
+        };
+        let hint = if says(b"text/event-stream") {
+            Hint::Sse
+        } else if says(b"application/vnd.amazon.eventstream") {
+            Hint::EventStream
+        } else {
+            Hint::None
+        };
+        Body {
+            format: Format::Empty,
+            hint,
+            mark: 0,
+            sse: Sse::default(),
+            json: Json::default(),
+            frames: EventStream::default(),
+            scanner: Scanner::default(),
+            broken: false,
+            values: 0,
+        }
     }
 
     /// What it turned out to be.
@@ -66,77 +110,104 @@ impl<L: Copy> Body<L> {
         self.format
     }
 
+    /// Whether it holds its answer in pieces.
+    pub fn is_stream(&self) -> bool {
+        match self.format {
+            Format::Sse | Format::EventStream => true,
+            Format::Json => self.values > 1 || self.json.is_array(),
+            Format::Empty | Format::Unknown => false,
+        }
+    }
+
     /// Reads on.
     pub fn feed(&mut self, paths: &Paths<L>, bytes: &[u8], values: &mut impl Values<L>) {
         let mut bytes = bytes;
-        if self.format == Format::Empty {
-            bytes = bytes.trim_ascii_start();
-            let Some(&first) = bytes.first() else { return };
-            self.format = self.sniff(first);
-        }
-        match self.format {
-            Format::Json => self.scanner.feed(paths, bytes, values),
-            Format::Sse => {
-                let mut events = Events { paths, scanner: &mut self.scanner, values, broken: &mut self.broken };
-                self.sse.feed(bytes, &mut events);
+        while self.format == Format::Empty {
+            let Some((&first, rest)) = bytes.split_first() else { return };
+            if BYTE_ORDER_MARK.get(self.mark) == Some(&first) {
+                self.mark = self.mark.saturating_add(1);
+            } else if !first.is_ascii_whitespace() {
+                self.format = self.sniff(first);
+                break;
             }
+            bytes = rest;
+        }
+        let mut pieces = Pieces {
+            paths,
+            scanner: &mut self.scanner,
+            values,
+            broken: &mut self.broken,
+            count: &mut self.values,
+        };
+        match self.format {
+            Format::Json => self.json.feed(bytes, &mut pieces),
+            Format::Sse => self.sse.feed(bytes, &mut pieces),
+            Format::EventStream => self.frames.feed(bytes, &mut pieces),
             Format::Empty | Format::Unknown => {}
         }
     }
 
     /// The body is over: a last event without its blank line still counts.
     pub fn end(&mut self, paths: &Paths<L>, values: &mut impl Values<L>) -> Ending {
-        match self.format {
-            Format::Empty | Format::Unknown => Ending::Whole,
-            Format::Json => match self.scanner.progress() {
-                Progress::Done | Progress::Empty => Ending::Whole,
-                Progress::Inside => Ending::Cut,
-                Progress::Broken => Ending::Broken,
-            },
+        let inside = self.scanner.progress() == Progress::Inside;
+        let cut = match self.format {
+            Format::Empty | Format::Unknown => return Ending::Whole,
+            Format::Json => inside || self.json.is_open(),
             Format::Sse => {
-                let cut = self.scanner.progress() == Progress::Inside;
-                let mut events = Events { paths, scanner: &mut self.scanner, values, broken: &mut self.broken };
-                self.sse.end(&mut events);
-                match (self.broken, cut) {
-                    (_, true) => Ending::Cut,
-                    (true, false) => Ending::Broken,
-                    (false, false) => Ending::Whole,
-                }
+                let mut pieces = Pieces {
+                    paths,
+                    scanner: &mut self.scanner,
+                    values,
+                    broken: &mut self.broken,
+                    count: &mut self.values,
+                };
+                self.sse.end(&mut pieces);
+                inside
             }
+            Format::EventStream => self.frames.is_inside(),
+        };
+        match (cut, self.broken) {
+            (true, _) => Ending::Cut,
+            (false, true) => Ending::Broken,
+            (false, false) => Ending::Whole,
         }
     }
 
     fn sniff(&self, first: u8) -> Format {
-        match first {
-            b'{' | b'[' => Format::Json,
-            // The byte order mark, a comment, or one of `data`, `event`, `id`, `retry`.
-            0xef | b':' | b'd' | b'e' | b'i' | b'r' => Format::Sse,
-            _ if self.says_stream => Format::Sse,
+        match (first, self.hint) {
+            // A frame begins with its length, which stays below 16 MiB; no text begins with a zero.
+            (0, _) => Format::EventStream,
+            (b'{' | b'[', _) => Format::Json,
+            (_, Hint::EventStream) => Format::Unknown,
+            // A comment, or one of `data`, `event`, `id`, `retry`.
+            (b':' | b'd' | b'e' | b'i' | b'r', _) | (_, Hint::Sse) => Format::Sse,
             _ => Format::Unknown,
         }
     }
 }
 
-/// Feeds the data of each event to a scanner of its own start.
-struct Events<'a, L, V> {
+/// Feeds the pieces of a body to a scanner.
+struct Pieces<'a, L, V> {
     paths: &'a Paths<L>,
     scanner: &'a mut Scanner<L>,
     values: &'a mut V,
     broken: &'a mut bool,
+    count: &'a mut u64,
 }
 
-impl<L: Copy, V: Values<L>> sse::Events for Events<'_, L, V> {
-    fn data(&mut self, bytes: &[u8]) {
-        self.scanner.feed(self.paths, bytes, self.values);
+impl<L: Copy, V: Values<L>> Pieces<'_, L, V> {
+    /// Bytes of a value whose end the framing marks; what stands behind the value in there must be white space.
+    fn bytes(&mut self, bytes: &[u8]) {
+        let used = self.scanner.feed(self.paths, bytes, self.values);
+        let rest = bytes.get(used..).unwrap_or_default();
+        *self.broken |= !rest.trim_ascii().is_empty();
     }
 
-    fn end(&mut self, is_done_marker: bool) {
-        if is_done_marker {
-            self.values.done();
-        } else {
-            *self.broken |= matches!(self.scanner.progress(), Progress::Broken | Progress::Inside);
-            self.values.value_end();
-        }
+    /// The value has ended.
+    fn end(&mut self) {
+        *self.broken |= matches!(self.scanner.progress(), Progress::Broken | Progress::Inside);
+        *self.count = self.count.saturating_add(1);
+        self.values.value_end();
         self.scanner.reset();
     }
 }

@@ -43,6 +43,8 @@ pub trait Sink<L> {
     fn raw(&mut self, leaf: L, bytes: &[u8]);
     /// It has ended.
     fn raw_end(&mut self, leaf: L);
+    /// Bytes of a text that is wanted as it flows by, escapes and all.
+    fn flow(&mut self, leaf: L, bytes: &[u8]);
 }
 
 /// How far a scanner has come.

@@ -17,7 +17,7 @@ fn paths() -> &'static Paths<Field> {
     PATHS.get_or_init(|| {
         let leaves =
             [("model", Field::Model), ("stream", Field::Stream), ("stream_options.include_usage", Field::IncludeUsage)];
-        Paths::new(&leaves, &[])
+        Paths::new(&leaves, &[], &[])
     })
 }
 
@@ -80,6 +80,7 @@ impl Sink<Field> for Found {
     fn raw_begin(&mut self, _: Field) {}
     fn raw(&mut self, _: Field, _: &[u8]) {}
     fn raw_end(&mut self, _: Field) {}
+    fn flow(&mut self, _: Field, _: &[u8]) {}
 }
 
 impl Values<Field> for Found {}

@@ -2,26 +2,16 @@
 //!
 //! Lines end with LF, CRLF or a lone CR. A field is a name, a colon and a value; one space behind the colon is not part
 //! of the value. Several `data` fields of an event are joined by a newline. A blank line ends the event. Only `data`
-//! is passed on, as it comes: no line is ever held, so no line is too long.
+//! is passed on, as it comes: no line is ever held, so no line is too long. What an event is called is in its data too.
 
+use super::{Pieces, Values};
 use crate::scan::run;
-
-/// Takes the data of events.
-pub(super) trait Events {
-    /// Bytes of the current event's data.
-    fn data(&mut self, bytes: &[u8]);
-    /// The event has ended; the end marker `[DONE]` is no value.
-    fn end(&mut self, is_done_marker: bool);
-}
 
 const DATA: &[u8] = b"data";
 const DONE: &[u8] = b"[DONE]";
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
-    /// At the beginning of the stream, so many bytes of the byte order mark seen.
-    Mark(usize),
     /// In a field's name; so many bytes match `data`, `None`: it is another field.
     Name { matched: Option<usize>, empty: bool },
     /// Behind the colon of a `data` field.
@@ -48,12 +38,12 @@ pub(super) struct Sse {
 
 impl Default for Sse {
     fn default() -> Self {
-        Sse { line: Line::Mark(0), after_cr: false, has_data: false, done: Some(0) }
+        Sse { line: START, after_cr: false, has_data: false, done: Some(0) }
     }
 }
 
 impl Sse {
-    pub(super) fn feed(&mut self, bytes: &[u8], events: &mut impl Events) {
+    pub(super) fn feed<L: Copy, V: Values<L>>(&mut self, bytes: &[u8], events: &mut Pieces<'_, L, V>) {
         let mut rest = bytes;
         while let Some(&byte) = rest.first() {
             if std::mem::take(&mut self.after_cr) && byte == b'\n' {
@@ -61,15 +51,6 @@ impl Sse {
                 continue;
             }
             let used = match self.line {
-                Line::Mark(seen) => {
-                    let expected = BYTE_ORDER_MARK.get(seen).copied();
-                    if expected != Some(byte) {
-                        self.line = START;
-                        continue;
-                    }
-                    self.line = Line::Mark(seen.saturating_add(1));
-                    1
-                }
                 Line::Data | Line::Other => self.value(rest, events),
                 Line::Name { .. } | Line::Space if byte == b'\n' || byte == b'\r' => {
                     self.line_end(byte, events);
@@ -89,19 +70,19 @@ impl Sse {
     }
 
     /// The stream is over. A cut name without a colon can be a field too, but never one with data.
-    pub(super) fn end(&mut self, events: &mut impl Events) {
+    pub(super) fn end<L: Copy, V: Values<L>>(&mut self, events: &mut Pieces<'_, L, V>) {
         if self.has_data {
             self.event_end(events);
         }
     }
 
     /// A run of a value's bytes, up to and with the end of the line.
-    fn value(&mut self, rest: &[u8], events: &mut impl Events) -> usize {
+    fn value<L: Copy, V: Values<L>>(&mut self, rest: &[u8], events: &mut Pieces<'_, L, V>) -> usize {
         let length = run(rest, |byte| byte == b'\n' || byte == b'\r');
         let value = rest.get(..length).unwrap_or_default();
         if self.line == Line::Data && !value.is_empty() {
             self.match_done(value);
-            events.data(value);
+            events.bytes(value);
         }
         match rest.get(length) {
             Some(&byte) => {
@@ -112,16 +93,16 @@ impl Sse {
         }
     }
 
-    fn begin_value(&mut self, events: &mut impl Events) {
+    fn begin_value<L: Copy, V: Values<L>>(&mut self, events: &mut Pieces<'_, L, V>) {
         if self.has_data {
             self.match_done(b"\n");
-            events.data(b"\n");
+            events.bytes(b"\n");
         }
         self.has_data = true;
         self.line = Line::Data;
     }
 
-    fn line_end(&mut self, byte: u8, events: &mut impl Events) {
+    fn line_end<L: Copy, V: Values<L>>(&mut self, byte: u8, events: &mut Pieces<'_, L, V>) {
         self.after_cr = byte == b'\r';
         let blank = matches!(self.line, Line::Name { empty: true, .. });
         match self.line {
@@ -135,8 +116,13 @@ impl Sse {
         self.line = START;
     }
 
-    fn event_end(&mut self, events: &mut impl Events) {
-        events.end(self.done == Some(DONE.len()));
+    fn event_end<L: Copy, V: Values<L>>(&mut self, events: &mut Pieces<'_, L, V>) {
+        if self.done == Some(DONE.len()) {
+            events.scanner.reset();
+            events.values.done();
+        } else {
+            events.end();
+        }
         self.has_data = false;
         self.done = Some(0);
     }

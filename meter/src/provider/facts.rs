@@ -130,7 +130,7 @@ pub fn response_paths() -> &'static Paths<Fact> {
                 leaves.push((path, Fact::Count(*number)));
             }
         }
-        Paths::new(&leaves, &Raw::ALL.map(|(path, raw)| (path, Fact::Raw(raw))))
+        Paths::new(&leaves, &Raw::ALL.map(|(path, raw)| (path, Fact::Raw(raw))), &[])
     })
 }
 
@@ -280,6 +280,8 @@ impl Sink<Fact> for Facts {
             target.extend_from_slice(bytes.get(..kept).unwrap_or_default());
         }
     }
+
+    fn flow(&mut self, _: Fact, _: &[u8]) {}
 
     fn raw_end(&mut self, fact: Fact) {
         let Fact::Raw(raw) = fact else { return };

@@ -100,11 +100,11 @@ impl<L: Copy> Scanner<L> {
         }
     }
 
-    /// Walks on. Bytes behind the end of the value must be white space.
-    pub fn feed(&mut self, paths: &Paths<L>, bytes: &[u8], sink: &mut impl Sink<L>) {
+    /// Walks on, to the end of the value at most; returns how many bytes that took.
+    pub fn feed(&mut self, paths: &Paths<L>, bytes: &[u8], sink: &mut impl Sink<L>) -> usize {
         let mut raw_from = 0usize;
         let mut at = 0usize;
-        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty() && self.state != State::Done) {
             let had_raw = self.raw.is_some();
             let used = self.step(paths, rest, sink);
             // Nothing used means only that the state has changed: the end of a word is looked at twice.
@@ -122,6 +122,7 @@ impl<L: Copy> Scanner<L> {
         if let Some((leaf, _)) = self.raw {
             sink.raw(leaf, bytes.get(raw_from..).unwrap_or_default());
         }
+        at
     }
 
     fn closed_at(&self, depth: usize) -> bool {
@@ -246,6 +247,9 @@ impl<L: Copy> Scanner<L> {
         let leaf = self.node.and_then(|node| paths.leaf(node));
         if leaf.is_some() {
             self.scalar.push(rest.get(..used).unwrap_or_default());
+        }
+        if let Some(leaf) = self.node.and_then(|node| paths.flow(node)) {
+            sink.flow(leaf, rest.get(..used).unwrap_or_default());
         }
         if !end {
             return used;

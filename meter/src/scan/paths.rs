@@ -21,11 +21,12 @@ struct Place<L> {
     element: Option<Node>,
     leaf: Option<L>,
     raw: Option<L>,
+    flow: Option<L>,
 }
 
 impl<L> Place<L> {
     const fn new() -> Self {
-        Place { names: Vec::new(), element: None, leaf: None, raw: None }
+        Place { names: Vec::new(), element: None, leaf: None, raw: None, flow: None }
     }
 }
 
@@ -33,10 +34,15 @@ impl<L: Copy> Paths<L> {
     /// The root of every tree.
     pub(super) const ROOT: Node = 0;
 
-    /// Builds the tree of scalars (`leaves`) and of objects or arrays that are wanted whole (`raws`). Paths deeper than
-    /// [`MAX_DEPTH`] are left out.
-    pub fn new(leaves: &[(&'static str, L)], raws: &[(&'static str, L)]) -> Self {
+    /// Builds the tree of scalars (`leaves`), of objects or arrays that are wanted whole (`raws`), and of texts that
+    /// are wanted as they flow by (`flows`). Paths deeper than [`MAX_DEPTH`] are left out.
+    pub fn new(leaves: &[(&'static str, L)], raws: &[(&'static str, L)], flows: &[(&'static str, L)]) -> Self {
         let mut paths = Paths { nodes: vec![Place::new()] };
+        for (path, leaf) in flows {
+            if let Some(place) = paths.reach(path) {
+                place.flow = Some(*leaf);
+            }
+        }
         for (path, leaf) in leaves {
             if let Some(place) = paths.reach(path) {
                 place.leaf = Some(*leaf);
@@ -119,6 +125,10 @@ impl<L: Copy> Paths<L> {
 
     pub(super) fn raw(&self, node: Node) -> Option<L> {
         self.nodes.get(usize::from(node))?.raw
+    }
+
+    pub(super) fn flow(&self, node: Node) -> Option<L> {
+        self.nodes.get(usize::from(node))?.flow
     }
 
     /// Whether an object at the place can hold something wanted.

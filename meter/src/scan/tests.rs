@@ -2,7 +2,11 @@ use super::*;
 
 /// What a scanner found, in order, as text.
 #[derive(Default)]
-struct Found(Vec<String>);
+struct Found {
+    values: Vec<String>,
+    raw: String,
+    flow: String,
+}
 
 impl Sink<&'static str> for Found {
     fn scalar(&mut self, leaf: &'static str, value: Scalar<'_>) {
@@ -10,17 +14,19 @@ impl Sink<&'static str> for Found {
             Scalar::Number(digits) => String::from_utf8_lossy(digits).into_owned(),
             other => format!("{other:?}"),
         };
-        self.0.push(format!("{leaf}={value}"));
+        self.values.push(format!("{leaf}={value}"));
     }
     fn raw_begin(&mut self, leaf: &'static str) {
-        self.0.push(format!("{leaf}:"));
+        self.raw = format!("{leaf}:");
     }
     fn raw(&mut self, _: &'static str, bytes: &[u8]) {
-        self.0.last_mut().unwrap().push_str(&String::from_utf8_lossy(bytes));
+        self.raw.push_str(&String::from_utf8_lossy(bytes));
     }
     fn raw_end(&mut self, _: &'static str) {
-        let raw = self.0.pop().unwrap();
-        self.0.push(format!("{raw}!"));
+        self.values.push(std::mem::take(&mut self.raw));
+    }
+    fn flow(&mut self, _: &'static str, bytes: &[u8]) {
+        self.flow.push_str(&String::from_utf8_lossy(bytes));
     }
 }
 
@@ -33,13 +39,21 @@ const LEAVES: &[(&str, &str)] = &[
 ];
 
 fn scan(chunks: &[&[u8]], raws: &[(&'static str, &'static str)]) -> (Vec<String>, Progress) {
-    let paths = Paths::new(LEAVES, raws);
+    let (found, progress, _) = scan_with(chunks, raws, &[]);
+    (found.values, progress)
+}
+
+/// What was found, how far it came, and how many bytes that took.
+fn scan_with(
+    chunks: &[&[u8]],
+    raws: &[(&'static str, &'static str)],
+    flows: &[(&'static str, &'static str)],
+) -> (Found, Progress, usize) {
+    let paths = Paths::new(LEAVES, raws, flows);
     let mut scanner = Scanner::default();
     let mut found = Found::default();
-    for chunk in chunks {
-        scanner.feed(&paths, chunk, &mut found);
-    }
-    (found.0, scanner.progress())
+    let used = chunks.iter().map(|chunk| scanner.feed(&paths, chunk, &mut found)).sum();
+    (found, scanner.progress(), used)
 }
 
 fn whole(json: &str) -> Vec<String> {
@@ -70,17 +84,31 @@ cases! {
     fn deterministic_raw_objects_pass_through_unchanged() {
         let raws = [("usage", "raw"), ("choices", "list")];
         let json = r#"{"choices":[ {"delta":1} ],"usage": {"a" : 1,"q":{"z":[1,"}"]}} ,"model":"m"}"#;
-        let expected = ["list:[ {\"delta\":1} ]!", "raw:{\"a\" : 1,\"q\":{\"z\":[1,\"}\"]}}a=1!", "model=Text(\"m\")"];
-        let (found, _) = scan(&[json.as_bytes()], &raws);
-        assert_eq!(found.iter().filter(|line| line.contains("list")).count(), 1);
-        assert_eq!(found.first().unwrap(), expected[0]);
-        assert_eq!(found.last().unwrap(), expected[2]);
+        let expected = ["list:[ {\"delta\":1} ]", "a=1", "raw:{\"a\" : 1,\"q\":{\"z\":[1,\"}\"]}}", "model=Text(\"m\")"];
+        assert_eq!(scan(&[json.as_bytes()], &raws).0, expected);
+        let single: Vec<&[u8]> = json.as_bytes().chunks(1).collect();
+        assert_eq!(scan(&single, &raws).0, expected);
+    }
+
+    fn deterministic_a_text_flows_by_as_it_is() {
+        let json = r#"{"model":"a\"b\u00fc\\","x":"y"}"#;
+        for size in [1, 2, 1000] {
+            let chunks: Vec<&[u8]> = json.as_bytes().chunks(size).collect();
+            assert_eq!(scan_with(&chunks, &[], &[("model", "flow")]).0.flow, r#"a\"b\u00fc\\"#);
+        }
+    }
+
+    fn contract_a_scanner_stops_behind_its_value() {
+        for (json, used) in [("{} {\"model\":1}", 2), ("[1],", 3), ("12,3", 2), ("\"a\"b", 3)] {
+            let (found, progress, taken) = scan_with(&[json.as_bytes()], &[], &[]);
+            assert_eq!((found.values.len(), progress, taken), (0, Progress::Done, used), "{json}");
+        }
     }
 
     fn contract_progress_tells_whole_from_cut_and_broken() {
         for (json, expected) in [
             ("", Progress::Empty), (" \n", Progress::Empty), ("{\"a\":", Progress::Inside), ("{}", Progress::Done),
-            ("{} \n", Progress::Done), ("{}x", Progress::Broken), ("<html>", Progress::Broken), ("{\"model\" \"x\"}", Progress::Broken),
+            ("{]", Progress::Broken), ("<html>", Progress::Broken), ("{\"model\" \"x\"}", Progress::Broken),
             ("{\"usage\":{\"a\":1]}", Progress::Broken), ("{\"model\":tru}", Progress::Broken), ("[1,2]", Progress::Done), ("{,}", Progress::Broken),
         ] {
             assert_eq!(scan(&[json.as_bytes()], &[]).1, expected, "{json}");
