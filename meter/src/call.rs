@@ -7,8 +7,10 @@ pub use outcome::outcome;
 
 use crate::framing::{Body, Ending, Format};
 use crate::identity::Identity;
-use crate::provider::{Api, Certainty, Fact, Facts, Target, detect, read, response_paths};
-use crate::record::{Evidence, Flag, Missing, Outcome, Record};
+use crate::provider::{
+    Api, Certainty, Fact, Facts, HEADERS, Part, Reading, Target, detect, has_counts, read, response_paths, shape,
+};
+use crate::record::{Evidence, Flag, Flags, Missing, Outcome, Record};
 use crate::usage::Usage;
 use request::Asked;
 
@@ -34,6 +36,11 @@ pub struct ResponseHead<'a> {
     pub content_type: Option<&'a [u8]>,
     /// `content-encoding`
     pub content_encoding: Option<&'a [u8]>,
+}
+
+/// The headers of an answer that give counts; ask for them only if [`Call::reads_headers`].
+pub fn counting_headers() -> impl Iterator<Item = &'static str> {
+    HEADERS.iter().map(|(name, _)| *name)
 }
 
 /// What the proxy knows when a stream is over.
@@ -113,6 +120,22 @@ impl Call {
         });
     }
 
+    /// Whether headers of the answer may give counts.
+    pub fn reads_headers(&self) -> bool {
+        matches!(self.target.provider, Some("aws.bedrock") | Some("huggingface"))
+            || self.target.api == Some(Api::BedrockInvoke)
+    }
+
+    /// A header of [`counting_headers`], given after [`Call::response_head`].
+    pub fn response_header(&mut self, name: &str, value: &[u8]) {
+        let number = HEADERS.iter().find(|(known, _)| *known == name);
+        if let (Some(answer), Some((_, number))) = (&mut self.answer, number)
+            && answer.status.is_some_and(|status| status < 400)
+        {
+            answer.facts.header(*number, value);
+        }
+    }
+
     /// Whether the answer's body can still say something; if not, its bytes need not be fetched.
     pub fn reads_response(&self) -> bool {
         let readable =
@@ -145,12 +168,30 @@ impl Call {
     /// The counts so far; final after [`Call::response_end`].
     pub fn usage(&self) -> Option<Usage> {
         let answer = self.answer.as_ref()?;
-        let usage = read(self.api(answer)?, &answer.facts).usage;
+        let usage = read(self.api(answer)?, &answer.facts, &self.target).usage;
         (!usage.is_empty()).then_some(usage)
     }
 
-    /// The record; `None` if the stream turns out not to have been an LLM call.
-    pub fn finish(mut self, ended: Ended) -> Option<Record> {
+    /// The record, and behind it one for each other model that was used; none if the stream turns out not to have been
+    /// an LLM call.
+    pub fn finish(self, ended: Ended) -> Vec<Record> {
+        let Some((record, parts)) = self.record(ended) else { return Vec::new() };
+        let parts = parts.into_iter().map(|part| Record {
+            usage: part.usage,
+            response_model: part.model.or_else(|| record.response_model.clone()),
+            part: Some(part.name),
+            flags: Flags::default(),
+            provider_total: None,
+            provider_cost_nano_usd: None,
+            raw_usage: None,
+            time_per_output_token_us: None,
+            ..record.clone()
+        });
+        let parts: Vec<Record> = parts.collect();
+        std::iter::once(record).chain(parts).collect()
+    }
+
+    fn record(mut self, ended: Ended) -> Option<(Record, Vec<Part>)> {
         let outcome = outcome(ended.response_flags, self.answer.as_ref().and_then(|answer| answer.status));
         if outcome == Outcome::Completed || outcome == Outcome::ErrorStatus {
             self.response_end();
@@ -164,8 +205,8 @@ impl Call {
             identity: ended.identity,
             provider: self.target.provider.unwrap_or(api.compatible()).to_owned(),
             api: api.as_str().to_owned(),
-            operation: api.operation().to_owned(),
-            request_model: self.asked.take_model(),
+            operation: self.target.operation.unwrap_or("chat").to_owned(),
+            request_model: self.asked.take_model().or_else(|| self.target.model.clone()),
             stream: self.asked.stream(),
             attempts: ended.attempts,
             provider_request_id: ended.provider_request_id,
@@ -177,20 +218,24 @@ impl Call {
             missing_reason: Some(Missing::NoResponse),
             ..Record::default()
         };
+        let mut parts = Vec::new();
         if let Some(answer) = self.answer {
-            answer.fill(api, &self.asked, &mut record);
+            let reading = read(api, &answer.facts, &self.target);
+            parts = answer.fill(reading, &self.asked, &mut record);
         }
         let output = record.usage.output_total().and_then(|output| output.checked_sub(1)).filter(|&rest| rest > 0);
         if let (true, Some(first), Some(rest)) = (record.stream, first_byte_ns, output) {
             record.time_per_output_token_us = micros(first, ended.now_ns).checked_div(rest);
         }
-        Some(record)
+        Some((record, parts))
     }
 
     /// The API, if it is certain by now that this was a call.
     fn confirmed(&self) -> Option<Api> {
-        let mark = self.answer.as_ref().and_then(|answer| answer.facts.shape());
+        let facts = self.answer.as_ref().map(|answer| &answer.facts);
+        let mark = facts.and_then(shape);
         match self.target.certainty {
+            _ if facts.is_some_and(|facts| facts.not_own) => return None,
             Certainty::Known => {}
             Certainty::Path if self.asked.names_model() || mark.is_some() => {}
             Certainty::Shape if mark.is_some() => {}
@@ -204,8 +249,8 @@ impl Call {
 
     /// The API of the path, unless the body has the counts of another.
     fn api(&self, answer: &Answer) -> Option<Api> {
-        let by_path = self.target.api.filter(|&api| !read(api, &answer.facts).usage.is_empty());
-        by_path.or_else(|| answer.facts.shape()).or(self.target.api)
+        let by_path = self.target.api.filter(|&api| has_counts(api, &answer.facts));
+        by_path.or_else(|| shape(&answer.facts)).or(self.target.api)
     }
 }
 
@@ -215,19 +260,19 @@ impl Answer {
         *ending.get_or_insert_with(|| body.end(response_paths(), facts))
     }
 
-    fn fill(mut self, api: Api, asked: &Asked, record: &mut Record) {
+    fn fill(mut self, reading: Reading, asked: &Asked, record: &mut Record) -> Vec<Part> {
         let whole = self.ending.is_some();
         let ending = self.end();
         let format = self.body.format();
         record.status = self.status;
-        record.stream = format == Format::Sse || (record.stream && format != Format::Json);
-        let reading = read(api, &self.facts);
+        record.stream = self.body.is_stream() || (record.stream && format != Format::Json);
+        record.raw_usage = self.facts.raw_usage();
         record.flags = self.facts.flags;
         for flag in reading.flags {
             record.flags.insert(flag);
         }
         record.provider_total = reading.total;
-        record.raw_usage = self.facts.raw_usage();
+        record.provider_cost_nano_usd = self.facts.cost_nano_usd;
         record.response_model = self.facts.model.take();
         record.response_id = self.facts.id.take();
         record.service_tier = self.facts.service_tier.take();
@@ -245,6 +290,7 @@ impl Answer {
         } else if incomplete {
             record.flags.insert(Flag::BodyIncomplete);
         }
+        reading.parts
     }
 
     fn missing(&self, asked: &Asked, format: Format, ending: Ending, incomplete: bool) -> Missing {

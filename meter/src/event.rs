@@ -124,7 +124,9 @@ fields! {
     InputTokens "input_tokens" TOTAL, "tokens", "all that the model read: the sum of the input and cache classes";
     OutputTokens "output_tokens" TOTAL, "tokens", "all that the model wrote: the sum of the output classes";
     ProviderTotal "provider_total_tokens" COUNT, "tokens", "the total as the provider reported it, for audit";
+    ProviderCost "provider_cost_nano_usd" TOTAL, "nano-USD", "what the provider says the call cost";
     RawUsage "raw_usage" Kind::Text(MAX_RAW_USAGE), "", "the provider's usage objects by their path, a JSON text, for audit";
+    Part "part" TEXT, "", "only in a record of what another model was used for in the same call: for what; such a record is no call of its own";
     Extractor "extractor" TEXT, "", "what extracted the counts, with its version";
 }
 

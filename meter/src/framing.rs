@@ -132,13 +132,8 @@ impl<L: Copy> Body<L> {
             }
             bytes = rest;
         }
-        let mut pieces = Pieces {
-            paths,
-            scanner: &mut self.scanner,
-            values,
-            broken: &mut self.broken,
-            count: &mut self.values,
-        };
+        let mut pieces =
+            Pieces { paths, scanner: &mut self.scanner, values, broken: &mut self.broken, count: &mut self.values };
         match self.format {
             Format::Json => self.json.feed(bytes, &mut pieces),
             Format::Sse => self.sse.feed(bytes, &mut pieces),

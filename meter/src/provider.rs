@@ -1,43 +1,65 @@
 //! Who answered, which API was spoken, and what its numbers mean.
 //!
 //! An [`Api`] is a wire format with one meaning: the same field name means different things in different APIs, so the
-//! API is decided first and the numbers are read after. Hosts and paths decide it; for unknown hosts the body does.
+//! API is decided first and the numbers are read after. Hosts and paths decide it; where the body has none of that
+//! API's counts, and for unknown hosts, the body does.
 
 mod anthropic;
+mod bedrock;
+mod cohere;
 mod detect;
 pub mod facts;
+mod gemini;
+mod hosts;
 mod openai;
+mod paths;
+mod plain;
 mod settle;
+mod shape;
 
 pub use detect::{Certainty, Target, detect};
-pub use facts::{Fact, Facts, response_paths};
+pub use facts::{Fact, Facts, HEADERS, Number, response_paths};
+pub use shape::{has_counts, shape};
 
 use crate::record::{Flag, words};
-use crate::usage::Usage;
+use crate::usage::{Class, Usage};
 
 words! {
     /// A wire format with one meaning.
     Api {
-        /// OpenAI Chat Completions and whatever is compatible with it.
+        /// OpenAI Chat Completions, legacy completions, embeddings, reranks, and whatever is compatible with them.
         OpenAiChat "openai_chat",
-        /// OpenAI Responses.
+        /// OpenAI Responses; images and transcriptions count the same way.
         OpenAiResponses "openai_responses",
         /// Anthropic Messages.
         AnthropicMessages "anthropic_messages",
+        /// Gemini's generateContent, embedContent and Live.
+        Gemini "gemini",
+        /// Gemini Interactions.
+        GeminiInteractions "gemini_interactions",
+        /// Bedrock Converse.
+        BedrockConverse "bedrock_converse",
+        /// Bedrock InvokeModel: the vendor's own body, with Bedrock's metrics beside it.
+        BedrockInvoke "bedrock_invoke",
+        /// Bedrock agents, by their trace.
+        BedrockAgent "bedrock_agent",
+        /// Cohere's own endpoints.
+        Cohere "cohere",
+        /// APIs that say input and output and nothing else.
+        Plain "plain",
     }
 }
 
 impl Api {
-    /// In the words of OpenTelemetry's `gen_ai.operation.name`.
-    pub fn operation(self) -> &'static str {
-        "chat"
-    }
-
     /// The provider's name when the host is unknown and the API is all that is known.
     pub fn compatible(self) -> &'static str {
         match self {
             Api::OpenAiChat | Api::OpenAiResponses => "openai_compatible",
             Api::AnthropicMessages => "anthropic_compatible",
+            Api::Gemini | Api::GeminiInteractions => "gemini_compatible",
+            Api::BedrockConverse | Api::BedrockInvoke | Api::BedrockAgent => "bedrock_compatible",
+            Api::Cohere => "cohere_compatible",
+            Api::Plain => "self_hosted",
         }
     }
 }
@@ -53,14 +75,42 @@ pub struct Reading {
     pub total: Option<u64>,
     /// Whether these are the final counts.
     pub complete: bool,
+    /// What other models were used for in the same call, with what for.
+    pub parts: Vec<Part>,
+}
+
+/// Usage of another model in the same call: priced apart, so a record of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What it was used for, in the provider's word.
+    pub name: String,
+    /// The model.
+    pub model: Option<String>,
+    /// Its counts.
+    pub usage: Usage,
 }
 
 /// Reads the facts of an answer as its API means them.
-pub fn read(api: Api, facts: &Facts) -> Reading {
-    match api {
-        Api::OpenAiChat => openai::chat(facts),
+pub fn read(api: Api, facts: &Facts, target: &Target) -> Reading {
+    let mut reading = match api {
+        Api::OpenAiChat => openai::chat(facts, target),
         Api::OpenAiResponses => openai::responses(facts),
         Api::AnthropicMessages => anthropic::messages(facts),
+        Api::Gemini => gemini::generate(facts),
+        Api::GeminiInteractions => gemini::interactions(facts),
+        Api::BedrockConverse => bedrock::converse(facts),
+        Api::BedrockInvoke => bedrock::invoke(facts),
+        Api::BedrockAgent => bedrock::agent(facts),
+        Api::Cohere => cohere::read(facts),
+        Api::Plain => plain::read(facts),
+    };
+    bedrock::fill_from_headers(facts, &mut reading);
+    reading
+}
+
+impl Reading {
+    fn set(&mut self, class: Class, count: Option<u64>) {
+        self.usage.set(class, count);
     }
 }
 

@@ -194,8 +194,12 @@ pub struct Record {
     pub usage: Usage,
     /// The total as the provider reported it, tokens.
     pub provider_total: Option<u64>,
+    /// What the provider says the call cost, nano-USD.
+    pub provider_cost_nano_usd: Option<u64>,
     /// The provider's usage objects by their path, capped.
     pub raw_usage: Option<String>,
+    /// What another model was used for in the same call: such a record is a part of the call's, with its own counts.
+    pub part: Option<String>,
 }
 
 impl Record {

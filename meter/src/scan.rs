@@ -11,7 +11,7 @@ mod skip;
 mod text;
 
 pub use machine::Scanner;
-pub use number::{Count, count};
+pub use number::{Count, count, scaled};
 pub use paths::{MAX_DEPTH, Paths};
 pub(crate) use skip::run;
 

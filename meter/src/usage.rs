@@ -53,15 +53,28 @@ macro_rules! classes {
 classes! {
     InputText "input_text_tokens" Input "input that no cache served, text or of unknown modality";
     InputAudio "input_audio_tokens" Input "audio input that no cache served";
-    InputImage "input_image_tokens" Input "image input that no cache served";
-    CacheRead "cache_read_tokens" Input "input served from the provider's cache";
+    InputImage "input_image_tokens" Input "image and document input that no cache served";
+    InputVideo "input_video_tokens" Input "video input that no cache served";
+    InputTool "input_tool_tokens" Input "input that the provider's own tools put into the prompt";
+    CacheRead "cache_read_tokens" Input "input served from the provider's cache, text or of unknown modality";
+    CacheReadAudio "cache_read_audio_tokens" Input "audio input served from the cache";
+    CacheReadImage "cache_read_image_tokens" Input "image and document input served from the cache";
+    CacheReadVideo "cache_read_video_tokens" Input "video input served from the cache";
     CacheWrite5m "cache_write_5m_tokens" Input "input written to a cache of 5 minutes";
     CacheWrite1h "cache_write_1h_tokens" Input "input written to a cache of 1 hour";
     CacheWriteOther "cache_write_other_tokens" Input "input written to a cache of another or unknown lifetime";
     OutputText "output_text_tokens" Output "visible output, tool calls included";
     OutputReasoning "output_reasoning_tokens" Output "output spent on reasoning";
     OutputAudio "output_audio_tokens" Output "audio output";
+    OutputImage "output_image_tokens" Output "image output";
+    OutputVideo "output_video_tokens" Output "video output";
+    OutputCitation "output_citation_tokens" Output "output spent on citations";
     WebSearches "web_searches" Unit "web searches the provider ran for the call";
+    CacheReadUnbilled "cache_read_unbilled_tokens" Unit "cache hits that the provider names beside what it bills, or that exceed their whole: in no total, for information";
+    SearchUnits "search_units" Unit "search units of a rerank, as the provider counts them";
+    AudioSeconds "audio_seconds" Unit "seconds of audio, where they are what is paid for; a fraction counts as a whole second";
+    Pages "pages" Unit "pages read from documents";
+    Images "images" Unit "images made, where they are what is paid for";
 }
 
 /// Counts above this are nonsense, not usage (2^40 tokens).

@@ -38,9 +38,12 @@ fn run(entry: &Value, body: &[u8], chunk: usize) -> Option<Record> {
         content_type: Some(text("content_type").as_bytes()),
         content_encoding: None,
     });
+    for (name, value) in entry["usage_headers"].as_object().into_iter().flatten() {
+        call.response_header(&name.to_lowercase(), value.as_str().unwrap().as_bytes());
+    }
     body.chunks(chunk).for_each(|chunk| call.response_body(chunk));
     call.response_end();
-    call.finish(Ended::default())
+    call.finish(Ended::default()).into_iter().next()
 }
 
 /// The five counts that money depends on; absent is 0 for the last three.
@@ -49,7 +52,13 @@ fn counts(record: &Record) -> [Option<u64>; 5] {
     [
         record.usage.input_total(),
         record.usage.output_total(),
-        sum(&[Class::CacheRead]),
+        sum(&[
+            Class::CacheRead,
+            Class::CacheReadAudio,
+            Class::CacheReadImage,
+            Class::CacheReadVideo,
+            Class::CacheReadUnbilled,
+        ]),
         sum(&[Class::CacheWrite5m, Class::CacheWrite1h, Class::CacheWriteOther]),
         sum(&[Class::OutputReasoning]),
     ]
@@ -78,16 +87,16 @@ fn fidelity_recorded_answers_give_the_counts_of_a_full_parse() {
         .collect();
     let (mut seen, mut with_usage, mut exact, mut problems) = (0, 0, 0, Vec::new());
     for entry in lines(&corpus.join("index.jsonl")) {
-        if !WIRES.contains(&entry["wire"].as_str().unwrap()) {
-            continue;
-        }
         seen += 1;
         let id = entry["id"].as_str().unwrap().to_owned();
         let truth = &truths[&id];
         let body = std::fs::read(corpus.join(entry["body_file"].as_str().unwrap())).unwrap();
         let record = run(&entry, &body, usize::MAX);
         assert_eq!(run(&entry, &body, 7), record, "{id}: the split changes the record");
-        let reported = record.as_ref().filter(|record| record.evidence != Evidence::Missing);
+        let reported = record.as_ref().filter(|record| {
+            record.evidence != Evidence::Missing
+                && (record.usage.input_total().is_some() || record.usage.output_total().is_some())
+        });
         let has_usage = truth["has_usage"].as_bool().unwrap();
         with_usage += usize::from(has_usage);
         let problem = match (has_usage, reported) {
@@ -100,6 +109,7 @@ fn fidelity_recorded_answers_give_the_counts_of_a_full_parse() {
             (true, None) => "missed".to_owned(),
             (false, Some(record)) => format!("false {:?}", counts(record)),
         };
+        println!("{id} {} {} {}{}: {problem}", entry["provider"], entry["wire"], entry["host"], entry["path"]);
         problems.push((entry, format!("{id}: {problem}")));
     }
     println!("{seen} recordings, {with_usage} with usage, {exact} exact");

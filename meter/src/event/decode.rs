@@ -134,7 +134,9 @@ impl Data<'_> {
             flags: self.flags()?,
             usage: self.usage()?,
             provider_total: self.number(Field::ProviderTotal)?,
+            provider_cost_nano_usd: self.number(Field::ProviderCost)?,
             raw_usage: self.text(Field::RawUsage)?,
+            part: self.text(Field::Part)?,
         })
     }
 

@@ -104,9 +104,11 @@ impl Serialize for Payload<'_> {
             map.serialize_entry(class.name(), &count)?;
         }
         number!(ProviderTotal, record.provider_total);
+        number!(ProviderCost, record.provider_cost_nano_usd);
         if let Some(raw) = record.raw_usage.as_deref() {
             put!(RawUsage, capped(raw, MAX_RAW_USAGE));
         }
+        text!(Part, record.part);
         put!(Extractor, EXTRACTOR);
         map.end()
     }

@@ -38,6 +38,8 @@ fn full() -> Record {
         evidence: Evidence::Reported,
         missing_reason: Some(Missing::Absent),
         provider_total: Some(66),
+        provider_cost_nano_usd: Some(172_125),
+        part: text("advisor_message"),
         raw_usage: text("{\"usage\":{\"prompt_tokens\":1}}"),
         ..Record::default()
     };

@@ -96,7 +96,8 @@ impl<L: Copy> EventStream<L> {
                 }
             },
             Part::Headers => {
-                if let Some(name) = header(&self.headers, b":exception-type").or_else(|| header(&self.headers, b":error-code"))
+                if let Some(name) =
+                    header(&self.headers, b":exception-type").or_else(|| header(&self.headers, b":error-code"))
                 {
                     pieces.values.exception(name);
                 }

@@ -4,6 +4,8 @@
 //! A stream says the input in `message_start` with a small first count of the output, and the final counts, cumulative,
 //! in `message_delta`. Only `message_start` has the lifetimes of cache writes.
 
+mod iterations;
+
 use super::Reading;
 use super::facts::{Facts, Number, Raw};
 use crate::record::Flag;
@@ -32,6 +34,7 @@ pub(super) fn messages(facts: &Facts) -> Reading {
     cache_writes(facts, &mut reading);
     web_searches(facts, &mut reading);
     reading.complete = facts.closed(Raw::Usage);
+    iterations::apply(facts, &mut reading);
     reading
 }
 

@@ -1,120 +1,123 @@
 //! What an answer says, before anybody knows what it means: counts and texts by their path.
 
+mod numbers;
+mod texts;
+
 use std::sync::OnceLock;
 
+use numbers::{DIRECT, Merge, NUMBERS, PLACED};
+pub use numbers::{HEADERS, Number};
+use texts::TEXTS;
+pub use texts::Text;
+
 use super::Api;
+use crate::event::MAX_RAW_USAGE;
 use crate::framing::Values;
 use crate::record::{Flag, Flags};
 use crate::scan::{Count, Paths, Scalar, Sink, count};
 
-/// The cap of the usage objects that are kept as they came, bytes.
-const MAX_RAW: usize = crate::event::MAX_RAW_USAGE;
+/// The cap of the usage objects that are held for their lists, bytes in all.
+const MAX_RAW: usize = 16 * 1024;
 
 /// Something an answer can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// A number.
+    /// A count.
     Count(Number),
     /// A text.
     Text(Text),
     /// A usage object as it came.
     Raw(Raw),
+    /// An amount of money as the provider writes it.
+    Cost(Cost),
+    /// A flag.
+    Switch(Switch),
+    /// A JSON value in base64.
+    Wrapped,
 }
 
-macro_rules! numbers {
+/// An amount of money, by its unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// US dollars, a decimal.
+    Dollars,
+    /// xAI's ticks: 10^10 to the dollar.
+    Ticks,
+}
+
+/// A truth value that matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// Ollama's `done`.
+    Done,
+}
+
+macro_rules! raws {
     ($($variant:ident $path:literal,)+) => {
-        /// A count, named after its path.
+        /// Where a usage object stands.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Number {
+        pub enum Raw {
             $(#[doc = concat!("`", $path, "`")] $variant,)+
         }
 
-        /// Where each stands below a usage object.
-        const NUMBERS: &[(&str, Number)] = &[$(($path, Number::$variant),)+];
+        impl Raw {
+            const ALL: &'static [(&'static str, Raw)] = &[$(($path, Raw::$variant),)+];
+
+            fn path(self) -> &'static str {
+                match self { $(Raw::$variant => $path,)+ }
+            }
+        }
     };
 }
 
-numbers! {
-    PromptTokens "prompt_tokens",
-    CompletionTokens "completion_tokens",
-    TotalTokens "total_tokens",
-    PromptCached "prompt_tokens_details.cached_tokens",
-    PromptCacheWrite "prompt_tokens_details.cache_write_tokens",
-    PromptAudio "prompt_tokens_details.audio_tokens",
-    PromptImage "prompt_tokens_details.image_tokens",
-    CompletionReasoning "completion_tokens_details.reasoning_tokens",
-    CompletionAudio "completion_tokens_details.audio_tokens",
-    InputTokens "input_tokens",
-    OutputTokens "output_tokens",
-    InputCached "input_tokens_details.cached_tokens",
-    InputCacheWrite "input_tokens_details.cache_write_tokens",
-    OutputReasoning "output_tokens_details.reasoning_tokens",
-    OutputThinking "output_tokens_details.thinking_tokens",
-    CacheCreation "cache_creation_input_tokens",
-    CacheCreation5m "cache_creation.ephemeral_5m_input_tokens",
-    CacheCreation1h "cache_creation.ephemeral_1h_input_tokens",
-    CacheReadInput "cache_read_input_tokens",
-    WebSearchRequests "server_tool_use.web_search_requests",
+raws! {
+    Usage "usage",
+    ResponseUsage "response.usage",
+    MessageUsage "message.usage",
+    InteractionUsage "interaction.usage",
+    DeltaUsage "delta.usage",
+    ResultUsage "result.usage",
+    GroqUsage "x_groq.usage",
+    ChoiceUsage "choices[].usage",
+    DataUsage "data.usage",
+    MetadataUsage "metadata.usage",
+    Metadata "usageMetadata",
+    ResponseMetadata "response.usageMetadata",
+    Meta "meta",
+    ResponseMeta "response.meta",
+    Metrics "amazon-bedrock-invocationMetrics",
+    TencentUsage "Usage",
+    TencentResponseUsage "Response.Usage",
 }
 
-/// A text, named after its path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Text {
-    /// `object`
-    Object,
-    /// `type`
-    Type,
-    /// `id`
-    Id,
-    /// `model`
-    Model,
-    /// `service_tier`
-    ServiceTier,
-    /// `error.type`, `error.code`
-    ErrorType,
-}
+/// The usage objects that share the names below `usage`.
+const USAGE_PLACES: &[&str] = &[
+    "usage",
+    "response.usage",
+    "message.usage",
+    "interaction.usage",
+    "delta.usage",
+    "result.usage",
+    "x_groq.usage",
+    "choices[].usage",
+    "data.usage",
+    "metadata.usage",
+    "meta",
+    "response.meta",
+    "usageMetadata",
+    "response.usageMetadata",
+    "Usage",
+    "Response.Usage",
+    "amazon-bedrock-invocationMetrics",
+];
 
-/// Where a usage object stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Raw {
-    /// `usage`
-    Usage,
-    /// `response.usage`, in an event of OpenAI Responses.
-    ResponseUsage,
-    /// `message.usage`, in Anthropic's `message_start`.
-    MessageUsage,
-}
-
-impl Raw {
-    const ALL: [(&'static str, Raw); 3] =
-        [("usage", Raw::Usage), ("response.usage", Raw::ResponseUsage), ("message.usage", Raw::MessageUsage)];
-
-    fn path(self) -> &'static str {
-        match self {
-            Raw::Usage => "usage",
-            Raw::ResponseUsage => "response.usage",
-            Raw::MessageUsage => "message.usage",
-        }
-    }
-}
-
-/// The texts by their paths.
-const TEXTS: &[(&str, Text)] = &[
-    ("object", Text::Object),
-    ("type", Text::Type),
-    ("id", Text::Id),
-    ("model", Text::Model),
-    ("service_tier", Text::ServiceTier),
-    ("error.type", Text::ErrorType),
-    ("error.code", Text::ErrorType),
-    ("response.id", Text::Id),
-    ("response.model", Text::Model),
-    ("response.service_tier", Text::ServiceTier),
-    ("response.error.code", Text::ErrorType),
-    ("message.id", Text::Id),
-    ("message.model", Text::Model),
-    ("usage.service_tier", Text::ServiceTier),
-    ("message.usage.service_tier", Text::ServiceTier),
+const COSTS: &[(&str, Cost)] = &[
+    ("usage.cost", Cost::Dollars),
+    ("response.usage.cost", Cost::Dollars),
+    ("usage.cost.total_cost", Cost::Dollars),
+    ("response.usage.cost.total_cost", Cost::Dollars),
+    ("usage.cost_in_usd_ticks", Cost::Ticks),
+    ("response.usage.cost_in_usd_ticks", Cost::Ticks),
 ];
 
 /// The paths of every API, as one tree: it also finds what an unknown host speaks.
@@ -123,21 +126,27 @@ pub fn response_paths() -> &'static Paths<Fact> {
     PATHS.get_or_init(|| {
         let mut leaves: Vec<(&'static str, Fact)> =
             TEXTS.iter().map(|(path, text)| (*path, Fact::Text(*text))).collect();
-        for (place, _) in Raw::ALL {
-            for (path, number) in NUMBERS {
+        let named = DIRECT.iter().filter(|(path, _)| !path.is_empty());
+        leaves.extend(named.map(|(path, number)| (*path, Fact::Count(*number))));
+        leaves.extend(COSTS.iter().map(|(path, cost)| (*path, Fact::Cost(*cost))));
+        leaves.push(("done", Fact::Switch(Switch::Done)));
+        for place in USAGE_PLACES {
+            for (path, number) in PLACED {
                 // Built once per VM; the table needs names that live as long as it does.
                 let path: &'static str = String::leak(format!("{place}.{path}"));
                 leaves.push((path, Fact::Count(*number)));
             }
         }
-        Paths::new(&leaves, &Raw::ALL.map(|(path, raw)| (path, Fact::Raw(raw))), &[])
+        let raws: Vec<(&'static str, Fact)> = Raw::ALL.iter().map(|(path, raw)| (*path, Fact::Raw(*raw))).collect();
+        Paths::new(&leaves, &raws, &[("bytes", Fact::Wrapped)])
     })
 }
 
-/// What an answer has said so far. Counts are cumulative, never added: of each the last that says something holds.
+/// What an answer has said so far. Counts are cumulative: of each the last that says something holds. Only the few
+/// that are given per element of a list are added up.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    counts: [Option<u64>; NUMBERS.len()],
+    counts: Counts,
     /// The first id: some gateways change it in every event.
     pub id: Option<String>,
     /// The model that answered.
@@ -146,116 +155,132 @@ pub struct Facts {
     pub service_tier: Option<String>,
     /// The provider's word for an error.
     pub error_type: Option<String>,
+    /// What the provider says the call cost, nano-USD.
+    pub cost_nano_usd: Option<u64>,
     /// Values that could not be read.
     pub flags: Flags,
     /// The API whose mark the body bears.
     pub mark: Option<Api>,
+    /// The usage in the body is not this call's own.
+    pub not_own: bool,
     /// The answer itself says that it is over.
     pub terminal: bool,
-    /// Usage objects that arrived whole.
-    closed: [bool; 3],
+    closed: u32,
     raw: Vec<(Raw, Vec<u8>)>,
+}
+
+#[derive(Clone, Debug)]
+struct Counts([Option<u64>; NUMBERS]);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Counts([None; NUMBERS])
+    }
 }
 
 impl Facts {
     /// A count, if the answer gave it.
     pub fn get(&self, number: Number) -> Option<u64> {
-        self.counts.get(number as usize).copied().flatten()
+        self.counts.0.get(number as usize).copied().flatten()
+    }
+
+    /// Whether the answer gave a count.
+    pub fn has(&self, number: Number) -> bool {
+        self.get(number).is_some()
+    }
+
+    /// The first of several counts that the answer gave.
+    pub fn first(&self, numbers: &[Number]) -> Option<u64> {
+        numbers.iter().find_map(|&number| self.get(number))
+    }
+
+    /// Takes a count that a header gives.
+    pub fn header(&mut self, number: Number, value: &[u8]) {
+        self.number(number, Scalar::Number(value.trim_ascii()));
     }
 
     /// Whether a usage object arrived whole.
     pub fn closed(&self, raw: Raw) -> bool {
-        self.closed.get(raw as usize).copied().unwrap_or(false)
+        self.closed & bit(raw) != 0
     }
 
-    /// The usage objects as they came, a JSON text of path and object; flagged if one was too long.
-    pub fn raw_usage(&self) -> Option<String> {
+    /// Whether any usage object arrived whole.
+    pub fn any_closed(&self) -> bool {
+        self.closed != 0
+    }
+
+    /// A usage object as it came, if it arrived whole and was not too long to be held.
+    pub fn raw(&self, raw: Raw) -> Option<&[u8]> {
+        let whole = self.closed(raw) && !self.flags.contains(Flag::RawUsageCapped);
+        whole.then(|| self.raw.iter().find(|(known, _)| *known == raw).map(|(_, bytes)| bytes.as_slice())).flatten()
+    }
+
+    /// The usage objects as they came, a JSON text of path and object, cut at [`MAX_RAW_USAGE`].
+    pub fn raw_usage(&mut self) -> Option<String> {
         if self.raw.is_empty() {
             return None;
         }
         let objects =
             self.raw.iter().map(|(raw, bytes)| format!("\"{}\":{}", raw.path(), String::from_utf8_lossy(bytes)));
-        Some(format!("{{{}}}", objects.collect::<Vec<_>>().join(",")))
-    }
-
-    /// The API that the body itself gives away, also without its mark.
-    pub fn shape(&self) -> Option<Api> {
-        let has = |number| self.get(number).is_some();
-        if self.mark.is_some() {
-            self.mark
-        } else if has(Number::PromptTokens) && has(Number::CompletionTokens) {
-            Some(Api::OpenAiChat)
-        } else if has(Number::InputTokens) && (has(Number::InputCached) || has(Number::OutputReasoning)) {
-            Some(Api::OpenAiResponses)
-        } else if has(Number::InputTokens) && (has(Number::CacheReadInput) || has(Number::CacheCreation)) {
-            Some(Api::AnthropicMessages)
-        } else {
-            None
+        let mut text = format!("{{{}}}", objects.collect::<Vec<_>>().join(","));
+        if text.len() > MAX_RAW_USAGE {
+            self.flags.insert(Flag::RawUsageCapped);
+            let mut end = MAX_RAW_USAGE;
+            while !text.is_char_boundary(end) {
+                end = end.saturating_sub(1);
+            }
+            text.truncate(end);
         }
+        Some(text)
     }
 
     fn number(&mut self, number: Number, value: Scalar<'_>) {
-        let Some(slot) = self.counts.get_mut(number as usize) else { return };
-        match count(value) {
+        let Some(slot) = self.counts.0.get_mut(number as usize) else { return };
+        match (count(value), number.merge()) {
             // A later zero or null takes nothing back.
-            Count::Value(0) if slot.is_some() => {}
-            Count::Value(count) => *slot = Some(count),
-            Count::Null => {}
-            Count::Bad => self.flags.insert(Flag::BadValue),
+            (Count::Value(0), _) if slot.is_some() => {}
+            (Count::Value(count), Merge::Sum) => *slot = Some(slot.unwrap_or(0).saturating_add(count)),
+            (Count::Value(count), Merge::Last) => *slot = Some(count),
+            (Count::Null, _) => {}
+            (Count::Bad, _) if number.is_measure() => *slot = round_up(value).or(*slot),
+            (Count::Bad, _) => self.flags.insert(Flag::BadValue),
         }
     }
 
-    fn text(&mut self, text: Text, value: &str) {
-        match text {
-            Text::Object => self.object(value),
-            Text::Type => self.kind(value),
-            Text::Id => keep_first(&mut self.id, value),
-            Text::Model => keep_last(&mut self.model, value),
-            Text::ServiceTier => keep_last(&mut self.service_tier, value),
-            Text::ErrorType => keep_first(&mut self.error_type, value),
-        }
-    }
-
-    fn object(&mut self, value: &str) {
-        match value {
-            "chat.completion" | "chat.completion.chunk" => self.mark = Some(Api::OpenAiChat),
-            "response" | "response.compaction" => self.mark = Some(Api::OpenAiResponses),
-            _ => {}
-        }
-    }
-
-    fn kind(&mut self, value: &str) {
-        match value {
-            "message" | "message_start" => self.mark = Some(Api::AnthropicMessages),
-            "message_stop" => self.terminal = true,
-            "response.completed" | "response.incomplete" | "response.failed" => {
-                self.mark = Some(Api::OpenAiResponses);
-                self.terminal = true;
-            }
-            "response.created" => self.mark = Some(Api::OpenAiResponses),
-            _ => {}
+    fn cost(&mut self, cost: Cost, value: Scalar<'_>) {
+        let digits = match value {
+            Scalar::Number(digits) => digits,
+            Scalar::Text(text) => text.as_bytes(),
+            _ => return,
+        };
+        let shift = match cost {
+            Cost::Dollars => 9,
+            Cost::Ticks => -1,
+        };
+        if let Some(amount) = crate::scan::scaled(digits, shift).filter(|&amount| amount > 0) {
+            self.cost_nano_usd = Some(amount);
         }
     }
 }
 
-fn keep_first(slot: &mut Option<String>, value: &str) {
-    if slot.is_none() && !value.is_empty() {
-        *slot = Some(value.to_owned());
-    }
+/// A measure that is no whole number, such as seconds, counts as the next one.
+fn round_up(value: Scalar<'_>) -> Option<u64> {
+    let Scalar::Number(digits) = value else { return None };
+    crate::scan::scaled(digits, 3).map(|thousandths| thousandths.div_ceil(1000))
 }
 
-fn keep_last(slot: &mut Option<String>, value: &str) {
-    // Most events repeat it: no allocation for the same again.
-    if !value.is_empty() && slot.as_deref() != Some(value) {
-        *slot = Some(value.to_owned());
-    }
+fn bit(raw: Raw) -> u32 {
+    1u32.checked_shl(raw as u32).unwrap_or(0)
 }
 
 impl Sink<Fact> for Facts {
     fn scalar(&mut self, fact: Fact, value: Scalar<'_>) {
         match (fact, value) {
             (Fact::Count(number), value) => self.number(number, value),
+            (Fact::Cost(cost), value) => self.cost(cost, value),
             (Fact::Text(text), Scalar::Text(value)) => self.text(text, value),
+            // OpenAI's and Cloudflare's codes can be numbers; they say nothing that the status does not.
+            (Fact::Switch(Switch::Done), Scalar::Bool(true)) => self.terminal = true,
             _ => {}
         }
     }
@@ -270,9 +295,8 @@ impl Sink<Fact> for Facts {
 
     fn raw(&mut self, fact: Fact, bytes: &[u8]) {
         let Fact::Raw(raw) = fact else { return };
-        let held: usize = self.raw.iter().map(|(_, bytes)| bytes.len()).fold(0, usize::saturating_add);
-        let room = MAX_RAW.saturating_sub(held).saturating_sub(64);
-        let kept = bytes.len().min(room);
+        let held = self.raw.iter().map(|(_, bytes)| bytes.len()).fold(0, usize::saturating_add);
+        let kept = bytes.len().min(MAX_RAW.saturating_sub(held));
         if kept < bytes.len() {
             self.flags.insert(Flag::RawUsageCapped);
         }
@@ -281,18 +305,24 @@ impl Sink<Fact> for Facts {
         }
     }
 
-    fn flow(&mut self, _: Fact, _: &[u8]) {}
-
     fn raw_end(&mut self, fact: Fact) {
         let Fact::Raw(raw) = fact else { return };
-        if let Some(closed) = self.closed.get_mut(raw as usize) {
-            *closed = true;
-        }
+        self.closed |= bit(raw);
     }
+
+    fn flow(&mut self, _: Fact, _: &[u8]) {}
 }
 
 impl Values<Fact> for Facts {
     fn done(&mut self) {
         self.terminal = true;
+    }
+
+    fn exception(&mut self, name: &[u8]) {
+        self.text(Text::ErrorType, &String::from_utf8_lossy(name));
+    }
+
+    fn is_wrapped(fact: Fact) -> bool {
+        fact == Fact::Wrapped
     }
 }

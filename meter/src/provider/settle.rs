@@ -15,8 +15,10 @@ pub(super) struct Counts {
     pub cache_write: Option<u64>,
     pub audio_input: Option<u64>,
     pub image_input: Option<u64>,
+    pub video_input: Option<u64>,
     pub reasoning: Option<u64>,
     pub audio_output: Option<u64>,
+    pub image_output: Option<u64>,
 }
 
 /// The parts that can turn out to lie beside their whole; the first set that explains the total is taken.
@@ -48,11 +50,13 @@ pub(super) fn settle(counts: Counts) -> Reading {
     input.part(usage, Class::CacheWriteOther, counts.cache_write, outside(Part::CacheWrite));
     input.part(usage, Class::InputAudio, counts.audio_input, outside(Part::AudioInput));
     input.part(usage, Class::InputImage, counts.image_input, false);
+    input.part(usage, Class::InputVideo, counts.video_input, false);
     input.rest(usage, Class::InputText);
 
     let mut output = Whole::new(counts.output);
     output.part(usage, Class::OutputReasoning, counts.reasoning, outside(Part::Reasoning));
     output.part(usage, Class::OutputAudio, counts.audio_output, false);
+    output.part(usage, Class::OutputImage, counts.image_output, false);
     output.rest(usage, Class::OutputText);
 
     if input.exceeded || output.exceeded {
@@ -105,7 +109,7 @@ impl Whole {
     }
 
     /// Takes a part out; one that lies beside the whole is a class of its own. One that is inside but larger than what
-    /// is left cannot be what it says: the whole stays charged as it was reported, the part stays in the raw usage.
+    /// is left cannot be what it says: the whole stays charged as it was reported.
     fn part(&mut self, usage: &mut Usage, class: Class, count: Option<u64>, beside: bool) {
         let Some(count) = count else { return };
         if !beside && let Some(left) = self.left {
@@ -113,6 +117,9 @@ impl Whole {
                 Some(rest) => self.left = Some(rest),
                 None => {
                     self.exceeded = true;
+                    if class == Class::CacheRead {
+                        usage.set(Class::CacheReadUnbilled, Some(count));
+                    }
                     return;
                 }
             }

@@ -1,4 +1,3 @@
-use super::facts::Facts;
 use super::*;
 use crate::framing::Body;
 use crate::usage::Class::{self, *};
@@ -9,7 +8,7 @@ fn reading(api: Api, body: &str) -> Reading {
     let mut reader = Body::new(None);
     reader.feed(response_paths(), body.as_bytes(), &mut facts);
     reader.end(response_paths(), &mut facts);
-    read(api, &facts)
+    read(api, &facts, &Target::of(api))
 }
 
 #[track_caller]
@@ -45,7 +44,7 @@ cases! {
 
     fn deterministic_a_part_larger_than_its_whole_is_not_charged() {
         expect(Api::OpenAiChat, r#"{"usage":{"prompt_tokens":31,"completion_tokens":9,"total_tokens":40,"prompt_tokens_details":{"cached_tokens":161}}}"#,
-            &[(InputText, 31), (OutputText, 9)], &[Flag::PartExceedsParent]);
+            &[(InputText, 31), (OutputText, 9), (CacheReadUnbilled, 161)], &[Flag::PartExceedsParent]);
     }
 
     fn deterministic_responses() {
@@ -87,7 +86,12 @@ cases! {
             ("api.anthropic.com", "/v1/messages?beta=true", Some((Some("anthropic"), Some(Api::AnthropicMessages), Known))),
             ("api.anthropic.com", "/v1/messages/count_tokens", None),
             ("api.openai.com", "/v1/responses/resp_1/cancel", None),
-            ("api.openai.com", "/v1/files", None),
+            ("api.openai.com", "/v1/responses/input_tokens", None),
+            ("x.openai.azure.com", "//openai/deployments/d/chat/completions?api-version=1", Some((Some("azure.ai.openai"), Some(Api::OpenAiChat), Known))),
+            ("europe-west4-aiplatform.googleapis.com", "/v1/x/models/gemini-2.5-flash:streamGenerateContent?alt=sse", Some((Some("gcp.vertex_ai"), Some(Api::Gemini), Known))),
+            ("bedrock-runtime.us-east-1.amazonaws.com", "/model/us.amazon.nova%3A0/converse-stream", Some((Some("aws.bedrock"), Some(Api::BedrockConverse), Known))),
+            ("bedrock-runtime-fips.us-east-1.amazonaws.com.evil.example", "/x", Some((None, None, Shape))),
+            ("api.openai.com", "/v1/files", Some((Some("openai"), None, Shape))),
             ("vllm.internal:8000", "/v1/chat/completions", Some((None, Some(Api::OpenAiChat), Path))),
             ("[::1]", "/anything", Some((None, None, Shape))),
             ("", "", Some((None, None, Shape))),
@@ -106,7 +110,7 @@ cases! {
         reader.feed(response_paths(), body.as_bytes(), &mut facts);
         assert!(facts.raw_usage().unwrap().len() <= crate::event::MAX_RAW_USAGE);
         assert!(facts.flags.contains(Flag::RawUsageCapped));
-        assert_eq!(read(Api::OpenAiChat, &facts).usage.get(OutputText), Some(2));
+        assert_eq!(read(Api::OpenAiChat, &facts, &Target::of(Api::OpenAiChat)).usage.get(OutputText), Some(2));
         let mut facts = Facts::default();
         let mut reader = Body::new(None);
         reader.feed(response_paths(), br#"{"usage": {"prompt_tokens" : 1}}"#, &mut facts);

@@ -29,8 +29,42 @@ pub fn count(value: Scalar<'_>) -> Count {
     }
 }
 
-/// Digits, a fraction, an exponent: the value if it is a whole number. No floats: those would round.
+/// The value if it is a whole number. No floats: those would round.
 fn exact(number: &[u8]) -> Option<u64> {
+    let (mut value, mut shift) = decimal(number)?;
+    while shift < 0 && value > 0 {
+        if value.checked_rem(10)? != 0 {
+            return None;
+        }
+        value = value.checked_div(10)?;
+        shift = shift.checked_add(1)?;
+    }
+    raised(value, shift)
+}
+
+/// A decimal times ten to the power of `by`, rounded half up: dollars to nano-dollars without a float on the way.
+pub fn scaled(number: &[u8], by: i32) -> Option<u64> {
+    let (mut value, shift) = decimal(number)?;
+    let mut shift = shift.checked_add(by)?;
+    let mut dropped = 0;
+    while shift < 0 && (value > 0 || dropped > 0) {
+        dropped = value.checked_rem(10)?;
+        value = value.checked_div(10)?;
+        shift = shift.checked_add(1)?;
+    }
+    raised(value.checked_add(u128::from(dropped >= 5))?, shift.max(0))
+}
+
+fn raised(mut value: u128, mut shift: i32) -> Option<u64> {
+    while shift > 0 && value > 0 {
+        value = value.checked_mul(10)?;
+        shift = shift.checked_sub(1)?;
+    }
+    u64::try_from(value).ok()
+}
+
+/// Digits, a fraction, an exponent: all digits as one integer, and how far its last digit stands from the unit.
+fn decimal(number: &[u8]) -> Option<(u128, i32)> {
     let (mantissa, exponent) = match number.iter().position(|byte| matches!(byte, b'e' | b'E')) {
         Some(at) => (number.get(..at)?, signed(number.get(at.checked_add(1)?..)?)?),
         None => (number, 0),
@@ -42,27 +76,14 @@ fn exact(number: &[u8]) -> Option<u64> {
     if whole.is_empty() || (mantissa.contains(&b'.') && fraction.is_empty()) {
         return None;
     }
-    // All digits as one integer, and how far its last digit stands from the unit.
-    let fraction =
-        fraction.get(..fraction.iter().rposition(|&byte| byte != b'0').map_or(0, |at| at.saturating_add(1)))?;
-    let mut value: u64 = 0;
+    let last = fraction.iter().rposition(|&byte| byte != b'0').map_or(0, |at| at.saturating_add(1));
+    let fraction = fraction.get(..last)?;
+    let mut value: u128 = 0;
     for byte in whole.iter().chain(fraction) {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte.wrapping_sub(b'0')))?;
+        let digit = byte.is_ascii_digit().then(|| u128::from(byte.wrapping_sub(b'0')))?;
         value = value.checked_mul(10)?.checked_add(digit)?;
     }
-    let mut shift = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?;
-    while shift > 0 && value > 0 {
-        value = value.checked_mul(10)?;
-        shift = shift.checked_sub(1)?;
-    }
-    while shift < 0 && value > 0 {
-        if value.checked_rem(10)? != 0 {
-            return None;
-        }
-        value = value.checked_div(10)?;
-        shift = shift.checked_add(1)?;
-    }
-    Some(value)
+    Some((value, exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?))
 }
 
 fn signed(digits: &[u8]) -> Option<i32> {

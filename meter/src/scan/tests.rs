@@ -138,6 +138,13 @@ cases! {
         for bad in ["-1", "1.5", "1e99", "1e2147483648", "1099511627777", "18446744073709551616", "", ".", "1.", ".5", "e1", "+1", "0x10", "4e-1"] {
             assert_eq!(number(bad), Count::Bad, "{bad}");
         }
+        for (text, by, expected) in [("0.00614", 9, 6_140_000), ("6.14e-3", 9, 6_140_000), ("1721250", -1, 172_125), ("15", -1, 2), ("14", -1, 1),
+            ("0.0000000004", 9, 0), ("0.0000000005", 9, 1), ("0.006140000000000001", 9, 6_140_000), ("6.1", 3, 6100), ("0", 9, 0)] {
+            assert_eq!(scaled(text.as_bytes(), by), Some(expected), "{text}");
+        }
+        for bad in ["-1", "1e999999999", "x", ""] {
+            assert_eq!(scaled(bad.as_bytes(), 9), None, "{bad}");
+        }
         assert_eq!(count(Scalar::Text("4")), Count::Value(4));
         assert_eq!(count(Scalar::Text("four")), Count::Bad);
         assert_eq!(count(Scalar::Bool(true)), Count::Bad);

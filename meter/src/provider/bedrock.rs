@@ -1,0 +1,108 @@
+//! Bedrock's meanings: the cache lies beside the input. Sources: botocore's `bedrock-runtime` service model.
+
+use super::facts::{Facts, Number::*, Raw};
+use super::{Api, Reading, Target, openai, plain};
+use crate::record::Flag;
+use crate::usage::{Class, MAX_COUNT};
+
+/// Converse and ConverseStream, and Nova's native body.
+pub(super) fn converse(facts: &Facts) -> Reading {
+    let mut reading = Reading { total: facts.get(ConverseTotal), complete: facts.any_closed(), ..Reading::default() };
+    let (input, output) = (facts.get(ConverseInput), facts.get(ConverseOutput));
+    let read = facts.first(&[ConverseCacheRead, CacheReadCount]);
+    let write = facts.first(&[ConverseCacheWrite, CacheWriteCount]);
+    let cached = read.unwrap_or(0).saturating_add(write.unwrap_or(0));
+    let sum = input.unwrap_or(0).saturating_add(output.unwrap_or(0));
+    let mut fresh = input;
+    if let Some(total) = reading.total.filter(|&total| total > 0) {
+        if cached > 0 && total == sum {
+            // The total leaves the cache out: then it is part of the input.
+            fresh = input.map(|input| match input.checked_sub(cached) {
+                Some(rest) => rest,
+                None => {
+                    reading.flags.push(Flag::PartExceedsParent);
+                    0
+                }
+            });
+        } else if total != sum.saturating_add(cached) {
+            reading.flags.push(Flag::TotalMismatch);
+        }
+    }
+    reading.set(Class::InputText, fresh);
+    reading.set(Class::CacheRead, read);
+    reading.set(Class::OutputText, output);
+    writes(facts, write, &mut reading);
+    reading
+}
+
+/// `cacheDetails` splits the writes by lifetime; what it leaves open is counted as 5 minutes, the default.
+fn writes(facts: &Facts, write: Option<u64>, reading: &mut Reading) {
+    let Some(write) = write else { return };
+    let raw = facts.raw(Raw::Usage).or_else(|| facts.raw(Raw::MetadataUsage));
+    let details = raw.and_then(|raw| serde_json::from_slice::<serde_json::Value>(raw).ok());
+    let hour = details.as_ref().and_then(|usage| usage.get("cacheDetails")?.as_array()).map(|details| {
+        let of_an_hour = details.iter().filter(|detail| detail.get("ttl").and_then(|ttl| ttl.as_str()) == Some("1h"));
+        let tokens =
+            of_an_hour.filter_map(|detail| detail.get("inputTokens")?.as_u64().filter(|&count| count <= MAX_COUNT));
+        tokens.fold(0, u64::saturating_add).min(write)
+    });
+    reading.set(Class::CacheWrite5m, Some(write.saturating_sub(hour.unwrap_or(0))));
+    reading.set(Class::CacheWrite1h, hour);
+    if hour.is_none() && write > 0 {
+        reading.flags.push(Flag::TtlAssumed);
+    }
+}
+
+/// InvokeModel: the vendor's own usage; Bedrock's metrics only fill what it leaves out.
+pub(super) fn invoke(facts: &Facts) -> Reading {
+    let native = native(facts);
+    let metrics = facts.first(&[InvocationInput, InvocationOutput]).is_some();
+    match native {
+        Some(reading) if reading.usage.input_total().is_some() || !metrics => reading,
+        _ => {
+            let mut reading = Reading { complete: true, ..Reading::default() };
+            reading.set(Class::InputText, facts.get(InvocationInput));
+            reading.set(Class::OutputText, facts.get(InvocationOutput));
+            reading.set(Class::CacheRead, facts.get(CacheReadCount));
+            writes(facts, facts.get(CacheWriteCount), &mut reading);
+            reading
+        }
+    }
+}
+
+fn native(facts: &Facts) -> Option<Reading> {
+    if facts.first(&[ConverseInput, ConverseOutput]).is_some() {
+        Some(converse(facts))
+    } else if facts.first(&[PromptTokens, CompletionTokens]).is_some() {
+        Some(openai::chat(facts, &Target::of(Api::OpenAiChat)))
+    } else if facts.first(&[InputTokens, OutputTokens]).is_some() {
+        Some(super::anthropic::messages(facts))
+    } else if plain::is_there(facts) {
+        Some(plain::read(facts))
+    } else {
+        None
+    }
+}
+
+/// Headers fill what the body leaves out; they never replace it.
+pub(super) fn fill_from_headers(facts: &Facts, reading: &mut Reading) {
+    let pairs = [(HeaderCacheRead, Class::CacheRead), (HeaderCacheWrite, Class::CacheWrite5m)];
+    if reading.usage.input_total().is_none() {
+        reading.set(Class::InputText, facts.get(HeaderInput));
+        for (number, class) in pairs {
+            reading.set(class, facts.get(number));
+        }
+    }
+    if reading.usage.output_total().is_none() {
+        reading.set(Class::OutputText, facts.get(HeaderOutput));
+    }
+    reading.complete |= facts.first(&[HeaderInput, HeaderOutput]).is_some();
+}
+
+/// An agent calls models on its own; its trace has the counts of each.
+pub(super) fn agent(facts: &Facts) -> Reading {
+    let mut reading = Reading { complete: true, ..Reading::default() };
+    reading.set(Class::InputText, facts.get(AgentInput));
+    reading.set(Class::OutputText, facts.get(AgentOutput));
+    reading
+}

@@ -1,0 +1,26 @@
+//! Cohere bills `billed_units`: `tokens` contains a hidden template, and `cached_tokens` is part of that, not of what is
+//! billed. Source: cohere-python's `types/usage.py`, `api_meta_billed_units.py`.
+
+use super::Reading;
+use super::facts::{Facts, Number::*};
+use crate::usage::Class;
+
+/// `usage` of v2, `meta` of v1, embeddings and reranks.
+pub(super) fn read(facts: &Facts) -> Reading {
+    let mut reading = Reading { complete: facts.any_closed(), ..Reading::default() };
+    let image = facts.get(BilledImage);
+    let input = facts.get(BilledInput).or_else(|| facts.get(CohereInput).filter(|_| image.is_none()));
+    reading.set(Class::InputText, input);
+    reading.set(Class::InputImage, image);
+    let output = facts.first(&[BilledOutput, CohereOutput]);
+    match (output, facts.get(CohereReasoning)) {
+        (Some(output), Some(reasoning)) if reasoning <= output => {
+            reading.set(Class::OutputText, output.checked_sub(reasoning));
+            reading.set(Class::OutputReasoning, Some(reasoning));
+        }
+        _ => reading.set(Class::OutputText, output),
+    }
+    reading.set(Class::CacheReadUnbilled, facts.get(FlatCached));
+    reading.set(Class::SearchUnits, facts.get(BilledSearch));
+    reading
+}

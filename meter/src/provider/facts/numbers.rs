@@ -1,0 +1,194 @@
+//! The counts by their paths.
+
+/// How several of one count go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Merge {
+    /// Cumulative: the last holds.
+    Last,
+    /// One per element of a list: they are added.
+    Sum,
+}
+
+macro_rules! numbers {
+    (placed { $($placed:ident $below:literal,)+ } direct { $($direct:ident $($path:literal)+,)+ } sums { $($sum:ident $($each:literal)+,)+ }) => {
+        /// A count, named after its path.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Number {
+            $(#[doc = concat!("`", $below, "` of a usage object")] $placed,)+
+            $(#[doc = concat!($("`", $path, "` ",)+)] $direct,)+
+            $(#[doc = concat!("the sum of ", $("`", $each, "` ",)+)] $sum,)+
+        }
+
+        /// How many there are.
+        pub(super) const NUMBERS: usize = [$(Number::$placed,)+ $(Number::$direct,)+ $(Number::$sum,)+].len();
+
+        /// Those below a usage object, wherever that stands.
+        pub(super) const PLACED: &[(&str, Number)] = &[$(($below, Number::$placed),)+];
+
+        /// Those with a path of their own.
+        pub(super) const DIRECT: &[(&str, Number)] =
+            &[$($(($path, Number::$direct),)+)+ $($(($each, Number::$sum),)+)+];
+
+        impl Number {
+            pub(super) fn merge(self) -> Merge {
+                match self {
+                    $(Number::$sum => Merge::Sum,)+
+                    _ => Merge::Last,
+                }
+            }
+        }
+    };
+}
+
+numbers! {
+    placed {
+        // OpenAI Chat Completions and what is compatible with it.
+        PromptTokens "prompt_tokens",
+        CompletionTokens "completion_tokens",
+        TotalTokens "total_tokens",
+        PromptCached "prompt_tokens_details.cached_tokens",
+        PromptCacheWrite "prompt_tokens_details.cache_write_tokens",
+        PromptCacheCreation "prompt_tokens_details.cache_creation_tokens",
+        PromptCacheCreationInput "prompt_tokens_details.cache_creation_input_tokens",
+        PromptAudio "prompt_tokens_details.audio_tokens",
+        PromptImage "prompt_tokens_details.image_tokens",
+        PromptVideo "prompt_tokens_details.video_tokens",
+        PromptDetailCached "prompt_token_details.cached_tokens",
+        CompletionReasoning "completion_tokens_details.reasoning_tokens",
+        CompletionAudio "completion_tokens_details.audio_tokens",
+        CompletionImage "completion_tokens_details.image_tokens",
+        FlatCached "cached_tokens",
+        NumCached "num_cached_tokens",
+        CacheHit "prompt_cache_hit_tokens",
+        CacheMiss "prompt_cache_miss_tokens",
+        FlatReasoning "reasoning_tokens",
+        Citation "citation_tokens",
+        SearchQueries "num_search_queries",
+        PromptAudioSeconds "prompt_audio_seconds",
+        // OpenAI Responses, images and transcription.
+        InputTokens "input_tokens",
+        OutputTokens "output_tokens",
+        InputCached "input_tokens_details.cached_tokens",
+        InputCacheWrite "input_tokens_details.cache_write_tokens",
+        InputCacheCreation "input_tokens_details.cache_creation_tokens",
+        InputImageTokens "input_tokens_details.image_tokens",
+        InputAudioTokens "input_token_details.audio_tokens",
+        OutputReasoning "output_tokens_details.reasoning_tokens",
+        OutputImageTokens "output_tokens_details.image_tokens",
+        Seconds "seconds",
+        // Anthropic.
+        OutputThinking "output_tokens_details.thinking_tokens",
+        CacheCreation "cache_creation_input_tokens",
+        CacheCreation5m "cache_creation.ephemeral_5m_input_tokens",
+        CacheCreation1h "cache_creation.ephemeral_1h_input_tokens",
+        CacheReadInput "cache_read_input_tokens",
+        WebSearchRequests "server_tool_use.web_search_requests",
+        // Bedrock Converse, and Nova by InvokeModel.
+        ConverseInput "inputTokens",
+        ConverseOutput "outputTokens",
+        ConverseTotal "totalTokens",
+        ConverseCacheRead "cacheReadInputTokens",
+        ConverseCacheWrite "cacheWriteInputTokens",
+        // Those of the converse twins and of InvokeModel's own metrics.
+        CacheReadCount "cacheReadInputTokenCount",
+        CacheWriteCount "cacheWriteInputTokenCount",
+        InvocationInput "inputTokenCount",
+        InvocationOutput "outputTokenCount",
+        // Gemini.
+        GeminiPrompt "promptTokenCount",
+        GeminiCandidates "candidatesTokenCount",
+        GeminiResponse "responseTokenCount",
+        GeminiThoughts "thoughtsTokenCount",
+        GeminiTool "toolUsePromptTokenCount",
+        GeminiCached "cachedContentTokenCount",
+        GeminiTotal "totalTokenCount",
+        // Gemini Interactions.
+        TotalInput "total_input_tokens",
+        TotalOutput "total_output_tokens",
+        TotalCached "total_cached_tokens",
+        TotalThought "total_thought_tokens",
+        TotalReasoning "total_reasoning_tokens",
+        TotalToolUse "total_tool_use_tokens",
+        // Cohere.
+        BilledInput "billed_units.input_tokens",
+        BilledOutput "billed_units.output_tokens",
+        BilledImage "billed_units.image_tokens",
+        BilledSearch "billed_units.search_units",
+        CohereInput "tokens.input_tokens",
+        CohereOutput "tokens.output_tokens",
+        CohereReasoning "tokens.reasoning_tokens",
+        // Tencent.
+        TencentPrompt "PromptTokens",
+        TencentCompletion "CompletionTokens",
+        TencentTotal "TotalTokens",
+    }
+    direct {
+        OllamaPrompt "prompt_eval_count",
+        OllamaCached "prompt_eval_cached_count",
+        OllamaEval "eval_count",
+        LlamaPrompt "prompt_token_count",
+        LlamaGeneration "generation_token_count",
+        TitanInput "inputTextTokenCount",
+        TitanTotalOutput "totalOutputTextTokenCount",
+        WatsonxInput "results[].input_token_count",
+        WatsonxGenerated "results[].generated_token_count",
+        ReplicateInput "metrics.input_token_count",
+        ReplicateOutput "metrics.output_token_count",
+        AlephPrompt "num_tokens_prompt_total",
+        AlephGenerated "num_tokens_generated",
+        TgiInput "details.input_length",
+        TgiGenerated "details.generated_tokens",
+        PalmInput "metadata.tokenMetadata.inputTokenCount.totalTokens",
+        PalmOutput "metadata.tokenMetadata.outputTokenCount.totalTokens",
+        SglangPrompt "meta_info.prompt_tokens",
+        SglangCompletion "meta_info.completion_tokens",
+        SglangCached "meta_info.cached_tokens",
+        LlamaCppEvaluated "tokens_evaluated",
+        LlamaCppPredicted "tokens_predicted",
+        OcrPages "usage_info.pages_processed",
+        // Given by headers of the answer; their paths name no place in a body.
+        HeaderInput "",
+        HeaderOutput "",
+        HeaderCacheRead "",
+        HeaderCacheWrite "",
+    }
+    sums {
+        TitanOutput "results[].tokenCount",
+        VertexTokens "predictions[].embeddings.statistics.token_count",
+        AgentInput
+            "trace.trace.orchestrationTrace.modelInvocationOutput.metadata.usage.inputTokens"
+            "trace.trace.preProcessingTrace.modelInvocationOutput.metadata.usage.inputTokens"
+            "trace.trace.postProcessingTrace.modelInvocationOutput.metadata.usage.inputTokens"
+            "trace.trace.routingClassifierTrace.modelInvocationOutput.metadata.usage.inputTokens"
+            "trace.orchestrationTrace.modelInvocationOutput.metadata.usage.inputTokens"
+            "trace.preProcessingTrace.modelInvocationOutput.metadata.usage.inputTokens"
+            "trace.postProcessingTrace.modelInvocationOutput.metadata.usage.inputTokens"
+            "trace.routingClassifierTrace.modelInvocationOutput.metadata.usage.inputTokens",
+        AgentOutput
+            "trace.trace.orchestrationTrace.modelInvocationOutput.metadata.usage.outputTokens"
+            "trace.trace.preProcessingTrace.modelInvocationOutput.metadata.usage.outputTokens"
+            "trace.trace.postProcessingTrace.modelInvocationOutput.metadata.usage.outputTokens"
+            "trace.trace.routingClassifierTrace.modelInvocationOutput.metadata.usage.outputTokens"
+            "trace.orchestrationTrace.modelInvocationOutput.metadata.usage.outputTokens"
+            "trace.preProcessingTrace.modelInvocationOutput.metadata.usage.outputTokens"
+            "trace.postProcessingTrace.modelInvocationOutput.metadata.usage.outputTokens"
+            "trace.routingClassifierTrace.modelInvocationOutput.metadata.usage.outputTokens",
+    }
+}
+
+/// The counts that headers of an answer give: Bedrock's, and Text Generation Inference's.
+pub const HEADERS: &[(&str, Number)] = &[
+    ("x-amzn-bedrock-input-token-count", Number::HeaderInput),
+    ("x-amzn-bedrock-output-token-count", Number::HeaderOutput),
+    ("x-amzn-bedrock-cache-read-input-token-count", Number::HeaderCacheRead),
+    ("x-amzn-bedrock-cache-write-input-token-count", Number::HeaderCacheWrite),
+    ("x-prompt-tokens", Number::HeaderInput),
+    ("x-generated-tokens", Number::HeaderOutput),
+];
+
+impl Number {
+    /// Whether it measures what comes in fractions.
+    pub(super) fn is_measure(self) -> bool {
+        matches!(self, Number::Seconds | Number::PromptAudioSeconds | Number::BilledSearch)
+    }
+}

@@ -1,0 +1,178 @@
+//! Gemini's meanings: thoughts lie beside the candidates, the tools' prompt beside the prompt, the cache inside it.
+//! Sources: python-genai's `types.py`; the total is prompt + candidates + thoughts + tool use.
+
+use serde_json::Value;
+
+use super::Reading;
+use super::facts::{Facts, Number::*, Raw};
+use crate::record::Flag;
+use crate::usage::{Class, MAX_COUNT, Usage};
+
+/// generateContent, embedContent, Live.
+pub(super) fn generate(facts: &Facts) -> Reading {
+    let mut reading = Reading { total: facts.get(GeminiTotal), complete: facts.any_closed(), ..Reading::default() };
+    let prompt = facts.get(GeminiPrompt);
+    let output = facts.first(&[GeminiCandidates, GeminiResponse]);
+    let (thoughts, tool) = (facts.get(GeminiThoughts), facts.get(GeminiTool));
+    let cached = facts.get(GeminiCached);
+    let raw = facts.raw(Raw::Metadata).or_else(|| facts.raw(Raw::ResponseMetadata));
+    let details = Details::of(raw);
+
+    let (cached, fresh) = match (prompt, cached) {
+        (Some(prompt), Some(cached)) if cached > prompt => {
+            reading.flags.push(Flag::PartExceedsParent);
+            (None, Some(prompt))
+        }
+        (Some(prompt), cached) => (cached, prompt.checked_sub(cached.unwrap_or(0))),
+        // Embeddings say a total only.
+        (None, cached) if output.is_none() && thoughts.is_none() => (cached, reading.total),
+        (None, cached) => (cached, None),
+    };
+    let mut cache = details.list(&["cacheTokensDetails"]);
+    let mut input = details.list(&["promptTokensDetails", "promptTokenDetails"]);
+    for modality in Modality::ALL {
+        input.take(modality, cache.get(modality));
+    }
+    split(&mut reading, cached, &mut cache, CACHE);
+    split(&mut reading, fresh, &mut input, INPUT);
+    split(&mut reading, output, &mut details.list(&["candidatesTokensDetails", "responseTokensDetails"]), OUTPUT);
+    reading.set(Class::OutputReasoning, thoughts);
+    reading.set(Class::InputTool, tool);
+    let sum = [prompt, output, thoughts, tool].into_iter().flatten().fold(0, u64::saturating_add);
+    if prompt.is_some() && reading.total.is_some_and(|total| total > 0 && total != sum) {
+        reading.flags.push(Flag::TotalMismatch);
+    }
+    reading
+}
+
+/// The Interactions API.
+pub(super) fn interactions(facts: &Facts) -> Reading {
+    let mut reading = Reading { total: facts.get(TotalTokens), complete: facts.any_closed(), ..Reading::default() };
+    let (input, output) = (facts.get(TotalInput), facts.get(TotalOutput));
+    let thoughts = facts.first(&[TotalReasoning, TotalThought]);
+    let tool = facts.get(TotalToolUse);
+    let cached = facts.get(TotalCached);
+    match (input, cached) {
+        (Some(input), Some(cached)) if cached <= input => {
+            reading.set(Class::InputText, input.checked_sub(cached));
+            reading.set(Class::CacheRead, Some(cached));
+        }
+        (input, _) => reading.set(Class::InputText, input),
+    }
+    reading.set(Class::InputTool, tool);
+    let sum = [input, output, thoughts, tool].into_iter().flatten().fold(0, u64::saturating_add);
+    match (reading.total, output, thoughts) {
+        // The total proves that thoughts are part of the output.
+        (Some(total), Some(output), Some(thoughts))
+            if total < sum && total == sum.saturating_sub(thoughts) && thoughts <= output =>
+        {
+            reading.set(Class::OutputText, output.checked_sub(thoughts));
+        }
+        (total, output, _) => {
+            reading.set(Class::OutputText, output);
+            if total.is_some_and(|total| total > 0 && total != sum) {
+                reading.flags.push(Flag::TotalMismatch);
+            }
+        }
+    }
+    reading.set(Class::OutputReasoning, thoughts);
+    reading
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Modality {
+    Audio,
+    Image,
+    Video,
+}
+
+impl Modality {
+    const ALL: [Modality; 3] = [Modality::Audio, Modality::Image, Modality::Video];
+}
+
+/// The classes of text, audio, image, video.
+type Classes = [Class; 4];
+const INPUT: Classes = [Class::InputText, Class::InputAudio, Class::InputImage, Class::InputVideo];
+const CACHE: Classes = [Class::CacheRead, Class::CacheReadAudio, Class::CacheReadImage, Class::CacheReadVideo];
+const OUTPUT: Classes = [Class::OutputText, Class::OutputAudio, Class::OutputImage, Class::OutputVideo];
+
+/// Splits a count by modality. The count holds: details that exceed it are cut, the rest is text or unknown.
+fn split(reading: &mut Reading, count: Option<u64>, details: &mut List, [text, audio, image, video]: Classes) {
+    let Some(mut left) = count else { return };
+    for (modality, class) in [(Modality::Audio, audio), (Modality::Image, image), (Modality::Video, video)] {
+        let said = details.get(modality);
+        let taken = said.min(left);
+        if taken > 0 {
+            set(&mut reading.usage, class, taken);
+        }
+        if taken < said && !reading.flags.contains(&Flag::PartExceedsParent) {
+            reading.flags.push(Flag::PartExceedsParent);
+        }
+        left = left.saturating_sub(taken);
+    }
+    reading.set(text, Some(left));
+}
+
+fn set(usage: &mut Usage, class: Class, count: u64) {
+    usage.set(class, Some(count));
+}
+
+/// The lists of a usage object.
+struct Details(Option<Value>);
+
+impl Details {
+    /// Parsed only if one of them can matter: text alone needs no split.
+    fn of(raw: Option<&[u8]>) -> Self {
+        let other = |raw: &&[u8]| {
+            let has = |name: &[u8]| raw.windows(name.len()).any(|window| window == name);
+            has(b"\"AUDIO\"") || has(b"\"IMAGE\"") || has(b"\"VIDEO\"") || has(b"\"DOCUMENT\"")
+        };
+        Details(raw.filter(other).and_then(|raw| serde_json::from_slice(raw).ok()))
+    }
+
+    fn list(&self, names: &[&str]) -> List {
+        let mut list = List::default();
+        let Some(usage) = &self.0 else { return list };
+        let entries = names.iter().find_map(|name| usage.get(*name)?.as_array());
+        for entry in entries.into_iter().flatten() {
+            let tokens =
+                entry.get("tokenCount").and_then(Value::as_u64).filter(|&count| count <= MAX_COUNT).unwrap_or(0);
+            let slot = match entry.get("modality").and_then(Value::as_str) {
+                Some("AUDIO") => &mut list.audio,
+                // The cache calls a document what the prompt calls an image, and the other way round.
+                Some("IMAGE" | "DOCUMENT") => &mut list.image,
+                Some("VIDEO") => &mut list.video,
+                _ => continue,
+            };
+            *slot = slot.saturating_add(tokens);
+        }
+        list
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct List {
+    audio: u64,
+    image: u64,
+    video: u64,
+}
+
+impl List {
+    fn slot(&mut self, modality: Modality) -> &mut u64 {
+        match modality {
+            Modality::Audio => &mut self.audio,
+            Modality::Image => &mut self.image,
+            Modality::Video => &mut self.video,
+        }
+    }
+
+    fn get(&mut self, modality: Modality) -> u64 {
+        *self.slot(modality)
+    }
+
+    /// Takes out what the cache served.
+    fn take(&mut self, modality: Modality, count: u64) {
+        let slot = self.slot(modality);
+        *slot = slot.saturating_sub(count);
+    }
+}

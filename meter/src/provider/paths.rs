@@ -1,0 +1,141 @@
+//! The APIs by the ends of their paths: data, one row each.
+
+use super::Api;
+
+/// A path.
+pub(super) struct Row {
+    /// Segments from the end of the path. `*` is any one segment, `*:verb` any that ends so.
+    pattern: &'static str,
+    pub api: Api,
+    /// In the words of OpenTelemetry's `gen_ai.operation.name`.
+    pub operation: &'static str,
+}
+
+const fn row(pattern: &'static str, api: Api, operation: &'static str) -> Row {
+    Row { pattern, api, operation }
+}
+
+const ROWS: &[Row] = &[
+    row("chat/completions", Api::OpenAiChat, "chat"),
+    row("fim/completions", Api::OpenAiChat, "text_completion"),
+    row("agents/completions", Api::OpenAiChat, "chat"),
+    row("completions", Api::OpenAiChat, "text_completion"),
+    row("responses", Api::OpenAiResponses, "chat"),
+    row("responses/compact", Api::OpenAiResponses, "chat"),
+    row("embeddings", Api::OpenAiChat, "embeddings"),
+    row("multimodalembeddings", Api::OpenAiChat, "embeddings"),
+    row("v1/rerank", Api::OpenAiChat, "rerank"),
+    row("images/generations", Api::OpenAiResponses, "generate_content"),
+    row("images/edits", Api::OpenAiResponses, "generate_content"),
+    row("audio/transcriptions", Api::OpenAiResponses, "generate_content"),
+    row("audio/translations", Api::OpenAiResponses, "generate_content"),
+    row("audio/speech", Api::OpenAiResponses, "generate_content"),
+    row("v1/messages", Api::AnthropicMessages, "chat"),
+    row("*:rawPredict", Api::AnthropicMessages, "chat"),
+    row("*:streamRawPredict", Api::AnthropicMessages, "chat"),
+    row("*:generateContent", Api::Gemini, "generate_content"),
+    row("*:streamGenerateContent", Api::Gemini, "generate_content"),
+    row("*:embedContent", Api::Gemini, "embeddings"),
+    row("*:batchEmbedContents", Api::Gemini, "embeddings"),
+    row("*:predict", Api::Plain, "embeddings"),
+    row("interactions", Api::GeminiInteractions, "generate_content"),
+    row("model/*/converse", Api::BedrockConverse, "chat"),
+    row("model/*/converse-stream", Api::BedrockConverse, "chat"),
+    row("model/*/invoke", Api::BedrockInvoke, "chat"),
+    row("model/*/invoke-with-response-stream", Api::BedrockInvoke, "chat"),
+    row("agents/*/agentAliases/*/sessions/*/text", Api::BedrockAgent, "invoke_agent"),
+    row("v2/chat", Api::Cohere, "chat"),
+    row("v1/chat", Api::Cohere, "chat"),
+    row("v1/generate", Api::Cohere, "text_completion"),
+    row("v1/embed", Api::Cohere, "embeddings"),
+    row("v2/embed", Api::Cohere, "embeddings"),
+    row("v2/rerank", Api::Cohere, "rerank"),
+    row("api/chat", Api::Plain, "chat"),
+    row("api/generate", Api::Plain, "text_completion"),
+    row("api/embed", Api::Plain, "embeddings"),
+    row("text/generation", Api::Plain, "text_completion"),
+    row("text/generation_stream", Api::Plain, "text_completion"),
+    row("text/chat", Api::OpenAiChat, "chat"),
+    row("text/chat_stream", Api::OpenAiChat, "chat"),
+    row("generate_stream", Api::Plain, "text_completion"),
+    row("predictions", Api::Plain, "text_completion"),
+    row("serving-endpoints/*/invocations", Api::OpenAiChat, "chat"),
+    row("threads/*/runs", Api::OpenAiChat, "invoke_agent"),
+    row("threads/runs", Api::OpenAiChat, "invoke_agent"),
+    row("threads/*/runs/*/submit_tool_outputs", Api::OpenAiChat, "invoke_agent"),
+];
+
+/// Calls that say token counts which are not charged: they only count or announce.
+const NOT_OWN: &[&str] = &[
+    "count_tokens",
+    "count-tokens",
+    "*:countTokens",
+    "count-tokens:rawPredict",
+    "responses/input_tokens",
+    "tokenize",
+    "cachedContents",
+    "batches",
+    "responses/*/cancel",
+];
+
+/// The row of a path without its query.
+pub(super) fn row_of(path: &[u8]) -> Option<&'static Row> {
+    ROWS.iter().find(|row| ends_with(path, row.pattern))
+}
+
+/// Whether a path's answer is known to have no usage of its own.
+pub(super) fn is_not_own(path: &[u8]) -> bool {
+    NOT_OWN.iter().any(|pattern| ends_with(path, pattern))
+}
+
+/// The model that a path names: the segment behind `models`, `model`, `deployments` or `serving-endpoints`.
+pub(super) fn model_of(path: &[u8]) -> Option<String> {
+    let mut segments = path.split(|&byte| byte == b'/');
+    segments.find(|segment| {
+        matches!(*segment, b"models" | b"model" | b"deployments" | b"serving-endpoints" | b"tunedModels")
+    })?;
+    let segment = segments.next()?;
+    let segment = match segment.iter().position(|&byte| byte == b':') {
+        // Gemini's verb stands behind a colon; Bedrock's version does too, but is a number.
+        Some(colon)
+            if segment.get(colon.saturating_add(1)..).is_some_and(|verb| verb.iter().all(u8::is_ascii_alphabetic)) =>
+        {
+            segment.get(..colon)?
+        }
+        _ => segment,
+    };
+    let name = percent_decoded(segment);
+    let clean =
+        !name.is_empty() && name.len() <= crate::event::MAX_TEXT && name.bytes().all(|byte| byte.is_ascii_graphic());
+    clean.then_some(name)
+}
+
+fn ends_with(path: &[u8], pattern: &str) -> bool {
+    let mut segments = path.rsplit(|&byte| byte == b'/');
+    pattern.as_bytes().rsplit(|&byte| byte == b'/').all(|wanted| {
+        segments.next().is_some_and(|segment| match wanted {
+            b"*" => !segment.is_empty(),
+            [b'*', verb @ ..] => segment.len() > verb.len() && segment.ends_with(verb),
+            wanted => segment == wanted,
+        })
+    })
+}
+
+fn percent_decoded(text: &[u8]) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        let hex = |digits: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
+        match (byte, after.split_first_chunk::<2>()) {
+            (b'%', Some((digits, later))) if hex(digits).is_some() => {
+                out.extend(hex(digits));
+                rest = later;
+            }
+            _ => {
+                out.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
