@@ -29,6 +29,7 @@ pub mod identity;
 pub mod outbox;
 pub mod provider;
 pub mod record;
+pub mod rewrite;
 pub mod scan;
 pub mod telemetry;
 pub mod usage;
