@@ -1,10 +1,12 @@
 //! One call on its way: headers and chunks of bodies in, one record out.
 
+mod estimate;
 mod outcome;
 mod request;
 
 pub use outcome::outcome;
 
+use crate::estimate::Ratios;
 use crate::framing::{Body, Ending, Format};
 use crate::identity::Identity;
 use crate::provider::{
@@ -99,6 +101,21 @@ impl Call {
         self.target.certainty == Certainty::Known
     }
 
+    /// The API that the path belongs to.
+    pub fn api(&self) -> Option<Api> {
+        self.target.api
+    }
+
+    /// The provider that the host belongs to.
+    pub fn provider(&self) -> Option<&'static str> {
+        self.target.provider
+    }
+
+    /// The filter asks for usage in the client's place.
+    pub fn asked_for_usage(&mut self) {
+        self.asked.set_includes_usage();
+    }
+
     /// Whether the request's body can still say something.
     pub fn reads_request(&self) -> bool {
         self.asked.reads()
@@ -168,14 +185,16 @@ impl Call {
     /// The counts so far; final after [`Call::response_end`].
     pub fn usage(&self) -> Option<Usage> {
         let answer = self.answer.as_ref()?;
-        let usage = read(self.api(answer)?, &answer.facts, &self.target).usage;
+        let usage = read(self.api_of(answer)?, &answer.facts, &self.target).usage;
         (!usage.is_empty()).then_some(usage)
     }
 
     /// The record, and behind it one for each other model that was used; none if the stream turns out not to have been
     /// an LLM call.
-    pub fn finish(self, ended: Ended) -> Vec<Record> {
-        let Some((record, parts)) = self.record(ended) else { return Vec::new() };
+    ///
+    /// `ratios` learns from a call with counts, and serves one without.
+    pub fn finish(self, ended: Ended, ratios: &mut Ratios) -> Vec<Record> {
+        let Some((record, parts)) = self.record(ended, ratios) else { return Vec::new() };
         let parts = parts.into_iter().map(|part| Record {
             usage: part.usage,
             response_model: part.model.or_else(|| record.response_model.clone()),
@@ -191,7 +210,7 @@ impl Call {
         std::iter::once(record).chain(parts).collect()
     }
 
-    fn record(mut self, ended: Ended) -> Option<(Record, Vec<Part>)> {
+    fn record(mut self, ended: Ended, ratios: &mut Ratios) -> Option<(Record, Vec<Part>)> {
         let outcome = outcome(ended.response_flags, self.answer.as_ref().and_then(|answer| answer.status));
         if outcome == Outcome::Completed || outcome == Outcome::ErrorStatus {
             self.response_end();
@@ -221,7 +240,9 @@ impl Call {
         let mut parts = Vec::new();
         if let Some(answer) = self.answer {
             let reading = read(api, &answer.facts, &self.target);
+            let visible = answer.facts.visible.clone();
             parts = answer.fill(reading, &self.asked, &mut record);
+            estimate::settle(&mut record, self.asked.text(), &visible, ratios);
         }
         let output = record.usage.output_total().and_then(|output| output.checked_sub(1)).filter(|&rest| rest > 0);
         if let (true, Some(first), Some(rest)) = (record.stream, first_byte_ns, output) {
@@ -242,13 +263,13 @@ impl Call {
             _ => return None,
         }
         match &self.answer {
-            Some(answer) => self.api(answer),
+            Some(answer) => self.api_of(answer),
             None => self.target.api,
         }
     }
 
     /// The API of the path, unless the body has the counts of another.
-    fn api(&self, answer: &Answer) -> Option<Api> {
+    fn api_of(&self, answer: &Answer) -> Option<Api> {
         let by_path = self.target.api.filter(|&api| has_counts(api, &answer.facts));
         by_path.or_else(|| shape(&answer.facts)).or(self.target.api)
     }

@@ -40,6 +40,8 @@ pub enum Ending {
 
 /// Takes the values of a body.
 pub trait Values<L>: Sink<L> {
+    /// What the body turned out to be, before its first value.
+    fn format(&mut self, _format: Format) {}
     /// A value has ended, whole or broken.
     fn value_end(&mut self) {}
     /// The stream's own end marker, `[DONE]`.
@@ -128,6 +130,7 @@ impl<L: Copy> Body<L> {
                 self.mark = self.mark.saturating_add(1);
             } else if !first.is_ascii_whitespace() {
                 self.format = self.sniff(first);
+                values.format(self.format);
                 break;
             }
             bytes = rest;

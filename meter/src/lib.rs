@@ -23,6 +23,7 @@ mod testing;
 
 pub mod call;
 pub mod config;
+pub mod estimate;
 pub mod event;
 pub mod framing;
 pub mod identity;

@@ -102,6 +102,8 @@ words! {
         TtlAssumed "ttl_assumed",
         /// The provider's usage object was too long to keep whole.
         RawUsageCapped "raw_usage_capped",
+        /// The input is reported, the output estimated.
+        OutputEstimated "output_estimated",
         /// The body broke off or broke the rules after the usage.
         BodyIncomplete "body_incomplete",
     }

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use crate::estimate::Text;
 use crate::framing::{Body, Format, Values};
 use crate::scan::{Paths, Scalar, Sink};
 
@@ -10,14 +11,37 @@ enum Field {
     Model,
     Stream,
     IncludeUsage,
+    Text,
 }
+
+/// Where the text stands that the model reads.
+const TEXTS: &[&str] = &[
+    "messages[].content",
+    "messages[].content[].text",
+    "messages[].tool_calls[].function.arguments",
+    "system",
+    "system[].text",
+    "prompt",
+    "prompt[]",
+    "input",
+    "input[]",
+    "input[].content",
+    "input[].content[].text",
+    "instructions",
+    "contents[].parts[].text",
+    "systemInstruction.parts[].text",
+    "message",
+    "texts[]",
+    "inputs",
+];
 
 fn paths() -> &'static Paths<Field> {
     static PATHS: OnceLock<Paths<Field>> = OnceLock::new();
     PATHS.get_or_init(|| {
         let leaves =
             [("model", Field::Model), ("stream", Field::Stream), ("stream_options.include_usage", Field::IncludeUsage)];
-        Paths::new(&leaves, &[], &[])
+        let texts: Vec<_> = TEXTS.iter().map(|path| (*path, Field::Text)).collect();
+        Paths::new(&leaves, &[], &texts)
     })
 }
 
@@ -34,6 +58,7 @@ struct Found {
     model: Option<String>,
     stream: bool,
     include_usage: bool,
+    text: Text,
 }
 
 impl Asked {
@@ -66,6 +91,16 @@ impl Asked {
     pub(super) fn includes_usage(&self) -> bool {
         self.found.include_usage
     }
+
+    /// The filter asks for usage in the client's place.
+    pub(super) fn set_includes_usage(&mut self) {
+        self.found.include_usage = true;
+    }
+
+    /// The text that the model reads.
+    pub(super) fn text(&self) -> &Text {
+        &self.found.text
+    }
 }
 
 impl Sink<Field> for Found {
@@ -80,7 +115,9 @@ impl Sink<Field> for Found {
     fn raw_begin(&mut self, _: Field) {}
     fn raw(&mut self, _: Field, _: &[u8]) {}
     fn raw_end(&mut self, _: Field) {}
-    fn flow(&mut self, _: Field, _: &[u8]) {}
+    fn flow(&mut self, _: Field, bytes: &[u8]) {
+        self.text.feed(bytes, false);
+    }
 }
 
 impl Values<Field> for Found {}

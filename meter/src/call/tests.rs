@@ -56,7 +56,12 @@ impl Play<'_> {
             call.response_end();
             call.response_end();
         }
-        call.finish(Ended { now_ns: 5_200 * MS, response_flags: self.flags, ..Ended::default() }).into_iter().next()
+        call.finish(
+            Ended { now_ns: 5_200 * MS, response_flags: self.flags, ..Ended::default() },
+            &mut Ratios::default(),
+        )
+        .into_iter()
+        .next()
     }
 
     /// The record, the same for every size of chunk.
@@ -119,7 +124,9 @@ cases! {
         for (play, outcome, reason) in cases {
             let record = play.run().unwrap();
             assert_eq!((record.outcome, record.missing_reason), (outcome, Some(reason)), "{} {:?}", play.body, play.status);
-            assert_eq!((record.evidence, record.usage.is_empty()), (Evidence::Missing, true));
+            // Where the model has written something, that is what the estimate goes by.
+            let expected = if play.body.contains("Hi") { (Evidence::Estimated, Some(1)) } else { (Evidence::Missing, None) };
+            assert_eq!((record.evidence, record.usage.output_total()), expected, "{}", play.body);
         }
         let record = Play { status: Some(400), body: error, ..Play::default() }.run().unwrap();
         assert_eq!(record.error_type.as_deref(), Some("invalid_request_error"));
@@ -135,6 +142,27 @@ cases! {
         let record = anthropic.run().unwrap();
         assert_eq!((record.evidence, record.usage.input_total()), (Evidence::Partial, Some(25)));
         assert_eq!(record.response_id.as_deref(), Some("msg_1"));
+    }
+
+    fn deterministic_estimates_learn_from_completed_calls() {
+        let mut ratios = Ratios::default();
+        let stream = |usage: &str| {
+            let text = "words and more words ".repeat(30);
+            format!("data: {{\"model\":\"m\",\"object\":\"chat.completion.chunk\",\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n{usage}")
+        };
+        let mut run = |body: &str, flags| {
+            let head = RequestHead { method: b"POST", host: b"api.openai.com", path: b"/v1/chat/completions", content_encoding: None };
+            let mut call = Call::begin(&head, true, 0).unwrap();
+            call.request_body(format!("{{\"messages\":[{{\"content\":\"{}\"}}]}}", "x".repeat(500)).as_bytes());
+            call.response_head(&ResponseHead { status: Some(200), content_type: None, content_encoding: None });
+            call.response_body(body.as_bytes());
+            let record = call.finish(Ended { response_flags: flags, ..Ended::default() }, &mut ratios).remove(0);
+            (record.evidence, record.usage.input_total(), record.usage.output_total())
+        };
+        assert_eq!(run(&stream(""), 1 << 14), (Evidence::Estimated, Some(125), Some(120)));
+        let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":50,\"completion_tokens\":300,\"total_tokens\":350}}\n\n";
+        assert_eq!(run(&stream(usage), 0), (Evidence::Reported, Some(50), Some(300)));
+        assert_eq!(run(&stream(""), 1 << 14), (Evidence::Estimated, Some(50), Some(300)));
     }
 
     fn deterministic_unknown_hosts_are_confirmed_by_request_or_answer() {
@@ -162,6 +190,6 @@ cases! {
         for status in [200, 504] {
             call.response_head(&ResponseHead { status: Some(status), content_type: None, content_encoding: None });
         }
-        assert_eq!(call.finish(Ended::default())[0].status, Some(504));
+        assert_eq!(call.finish(Ended::default(), &mut Ratios::default())[0].status, Some(504));
     }
 }

@@ -12,7 +12,7 @@ pub use texts::Text;
 
 use super::Api;
 use crate::event::MAX_RAW_USAGE;
-use crate::framing::Values;
+use crate::framing::{Format, Values};
 use crate::record::{Flag, Flags};
 use crate::scan::{Count, Paths, Scalar, Sink, count};
 
@@ -34,6 +34,8 @@ pub enum Fact {
     Switch(Switch),
     /// A JSON value in base64.
     Wrapped,
+    /// Text that the model wrote, for estimates.
+    Visible,
 }
 
 /// An amount of money, by its unit.
@@ -120,6 +122,45 @@ const COSTS: &[(&str, Cost)] = &[
     ("response.usage.cost_in_usd_ticks", Cost::Ticks),
 ];
 
+/// Where the text stands that the model wrote, whole or in pieces. A stream's closing event repeats it elsewhere.
+const VISIBLE: &[&str] = &[
+    "choices[].delta.content",
+    "choices[].delta.reasoning_content",
+    "choices[].delta.reasoning",
+    "choices[].delta.refusal",
+    "choices[].delta.tool_calls[].function.arguments",
+    "choices[].delta.function_call.arguments",
+    "choices[].message.content",
+    "choices[].message.reasoning_content",
+    "choices[].message.refusal",
+    "choices[].message.tool_calls[].function.arguments",
+    "choices[].text",
+    // OpenAI Responses and Anthropic.
+    "delta",
+    "delta.text",
+    "delta.thinking",
+    "delta.partial_json",
+    "output[].content[].text",
+    "output[].arguments",
+    "content[].text",
+    "content[].thinking",
+    // Gemini, Bedrock, Cohere, Ollama, Hugging Face.
+    "candidates[].content.parts[].text",
+    "delta.toolUse.input",
+    "delta.reasoningContent.text",
+    "contentBlockDelta.delta.text",
+    "output.message.content[].text",
+    "delta.message.content.text",
+    "message.content[].text",
+    "message.content",
+    "message.thinking",
+    "response",
+    "generation",
+    "outputText",
+    "token.text",
+    "generated_text",
+];
+
 /// The paths of every API, as one tree: it also finds what an unknown host speaks.
 pub fn response_paths() -> &'static Paths<Fact> {
     static PATHS: OnceLock<Paths<Fact>> = OnceLock::new();
@@ -138,7 +179,9 @@ pub fn response_paths() -> &'static Paths<Fact> {
             }
         }
         let raws: Vec<(&'static str, Fact)> = Raw::ALL.iter().map(|(path, raw)| (*path, Fact::Raw(*raw))).collect();
-        Paths::new(&leaves, &raws, &[("bytes", Fact::Wrapped)])
+        let mut flows = vec![("bytes", Fact::Wrapped)];
+        flows.extend(VISIBLE.iter().map(|path| (*path, Fact::Visible)));
+        Paths::new(&leaves, &raws, &flows)
     })
 }
 
@@ -165,6 +208,9 @@ pub struct Facts {
     pub not_own: bool,
     /// The answer itself says that it is over.
     pub terminal: bool,
+    /// Text that the model wrote.
+    pub visible: crate::estimate::Text,
+    is_stream: bool,
     closed: u32,
     raw: Vec<(Raw, Vec<u8>)>,
 }
@@ -310,10 +356,18 @@ impl Sink<Fact> for Facts {
         self.closed |= bit(raw);
     }
 
-    fn flow(&mut self, _: Fact, _: &[u8]) {}
+    fn flow(&mut self, fact: Fact, bytes: &[u8]) {
+        if fact == Fact::Visible {
+            self.visible.feed(bytes, self.is_stream);
+        }
+    }
 }
 
 impl Values<Fact> for Facts {
+    fn format(&mut self, format: Format) {
+        self.is_stream = matches!(format, Format::Sse | Format::EventStream);
+    }
+
     fn done(&mut self) {
         self.terminal = true;
     }
