@@ -42,7 +42,7 @@ lint: (_setup "lint")
 # the meter and the collector on this machine
 [group('check')]
 unit: (_setup "unit")
-    cargo test --quiet -p meter -p collector
+    cargo test --quiet -p meter -p collector -p corpus
 
 # the meter's cases again, in a WebAssembly VM (Node)
 [group('check')]
@@ -53,6 +53,22 @@ wasm: (_setup "wasm")
 [group('check')]
 e2e: (_setup "e2e") filter _collector
     cargo test --quiet -p e2e
+
+# recordings of real answers in DIR through the meter, or with --envoy through a real one: --help tells more
+[group('check')]
+[positional-arguments]
+corpus *DIR: (_setup "unit")
+    #!/usr/bin/env bash
+    set -euo pipefail
+    case " $* " in
+    *' --envoy '*) '{{ just_executable() }}' _envoy-corpus; program=corpus ;;
+    *) cargo build --quiet -p meter --example corpus; program=examples/corpus ;;
+    esac
+    cd '{{ invocation_directory() }}'
+    exec '{{ target }}/debug/'"$program" "$@"
+
+_envoy-corpus: (_setup "e2e") filter
+    cargo build --quiet -p e2e --bin corpus
 
 # the manifests in istio/ against Istio's own schemas and rules
 [group('check')]

@@ -1,0 +1,47 @@
+//! A recording through the meter alone, as the filter would feed it.
+
+use corpus::{Corpus, Recording, Result};
+use meter::call::{Call, Ended, RequestHead, ResponseHead};
+use meter::estimate::Ratios;
+use meter::event::encode;
+use serde_json::Value;
+
+/// How a recording is fed.
+#[derive(Clone, Copy, Debug)]
+pub struct Feed {
+    /// The longest piece of a body, bytes.
+    pub piece: usize,
+    /// Bodies that are kept compressed are fed so.
+    pub encoded: bool,
+}
+
+/// The event of a recorded call, if it leaves one. What another model was used for in it is not this call's truth.
+pub fn event(corpus: &Corpus, recording: &Recording, feed: Feed) -> Result<Option<Value>> {
+    let head = RequestHead {
+        method: recording.method.as_bytes(),
+        host: recording.host.as_bytes(),
+        path: recording.path.as_bytes(),
+        content_encoding: None,
+    };
+    let Some(mut call) = Call::begin(&head, true, 0) else { return Ok(None) };
+    corpus.request(recording)?.chunks(feed.piece).for_each(|piece| call.request_body(piece));
+    let encoded = if feed.encoded { corpus.encoded(recording)? } else { None };
+    let (body, encoding) = match encoded {
+        Some((body, encoding)) => (body, Some(encoding)),
+        None => (corpus.response(recording)?, None),
+    };
+    call.response_head(&ResponseHead {
+        status: Some(recording.status.into()),
+        content_type: recording.content_type.as_deref().map(str::as_bytes),
+        content_encoding: encoding.as_deref().map(str::as_bytes),
+    });
+    for (name, value) in recording.usage_headers.iter().flatten() {
+        call.response_header(&name.to_lowercase(), value.as_bytes());
+    }
+    body.chunks(feed.piece).for_each(|piece| call.response_body(piece));
+    call.response_end();
+    match call.finish(Ended::default(), &mut Ratios::default()).first() {
+        Some(record) => Ok(Some(serde_json::from_slice(&encode(record, "corpus", 1))?)),
+        None => Ok(None),
+    }
+}

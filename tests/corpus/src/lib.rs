@@ -1,0 +1,20 @@
+//! A corpus: recordings of real answers, and beside them what a full parse says each call used.
+//!
+//! A directory with `index.jsonl` (where an answer came from, how it was asked for), `truth.jsonl` (the counts) and
+//! `bodies/`. Nothing here knows the meter: what it made of a recording comes as its event, in JSON, so that the meter
+//! alone and the whole of it inside Envoy are measured by the same rule.
+
+mod arguments;
+mod compare;
+mod recording;
+mod tally;
+
+pub use arguments::Arguments;
+pub use compare::{Counts, Problem, compare};
+pub use recording::{Corpus, Recording, Truth};
+pub use tally::{Progress, Tally};
+
+/// Any failure, as a sentence that names the file.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+/// What this crate returns.
+pub type Result<T> = std::result::Result<T, Error>;

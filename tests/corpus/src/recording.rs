@@ -1,0 +1,200 @@
+//! The files of a corpus.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::Result;
+
+/// A line of `index.jsonl`, as far as a meter can notice it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Recording {
+    /// Names it, and its files.
+    pub id: String,
+    /// Who answered, in the corpus' own words.
+    pub provider: String,
+    /// The format, in the corpus' own words.
+    #[serde(default)]
+    pub wire: String,
+    /// The request's method.
+    #[serde(default = "post")]
+    pub method: String,
+    /// The request's `:authority`.
+    pub host: String,
+    /// The request's path and query.
+    pub path: String,
+    /// The model asked for, wherever the request named it.
+    pub request_model: Option<String>,
+    /// Whether the request asked for a stream.
+    pub stream_requested: Option<bool>,
+    /// The request's `stream_options`.
+    pub stream_options: Option<Value>,
+    /// The answer's status.
+    pub status: u16,
+    /// The answer's content type.
+    pub content_type: Option<String>,
+    /// The headers of the answer that carry counts.
+    pub usage_headers: Option<BTreeMap<String, String>>,
+    /// The encoding of what `raw_file` holds.
+    pub stored_compressed: Option<String>,
+    body_file: String,
+    request_file: Option<String>,
+    raw_file: Option<String>,
+}
+
+/// A line of `truth.jsonl`, as far as it is compared.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Truth {
+    id: String,
+    /// Whether this call's own usage was reported.
+    pub has_usage: bool,
+    pub(crate) canonical: Option<Totals>,
+    pub(crate) cached_input_tokens: Option<f64>,
+    pub(crate) cache_creation_tokens: Option<f64>,
+    pub(crate) reasoning_tokens: Option<f64>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Totals {
+    pub(crate) input_total: Option<f64>,
+    pub(crate) output_total: Option<f64>,
+}
+
+/// A directory of recordings.
+#[derive(Debug)]
+pub struct Corpus {
+    dir: PathBuf,
+    /// Every recording with its truth, in the order of the index.
+    pub recordings: Vec<(Recording, Truth)>,
+}
+
+impl Corpus {
+    /// Reads the index and the truth; the bodies are read when they are asked for.
+    pub fn read(dir: &Path) -> Result<Corpus> {
+        let truth_file = dir.join("truth.jsonl");
+        let mut truths: HashMap<String, Truth> =
+            lines::<Truth>(&truth_file)?.into_iter().map(|truth| (truth.id.clone(), truth)).collect();
+        let index = dir.join("index.jsonl");
+        let with_truth = |recording: Recording| match truths.remove(&recording.id) {
+            Some(truth) => Ok((recording, truth)),
+            None => {
+                Err(format!("{}: no line for {}, or the index has it twice", truth_file.display(), recording.id).into())
+            }
+        };
+        let recordings = lines::<Recording>(&index)?.into_iter().map(with_truth).collect::<Result<Vec<_>>>()?;
+        if recordings.is_empty() {
+            return Err(format!("{}: no recordings", index.display()).into());
+        }
+        Ok(Corpus { dir: dir.to_owned(), recordings })
+    }
+
+    /// The request's body; where none was recorded, the smallest that asks for the same.
+    pub fn request(&self, recording: &Recording) -> Result<Vec<u8>> {
+        let usual = format!("bodies/{}.req", recording.id);
+        match &recording.request_file {
+            Some(file) => self.file(file),
+            None if self.dir.join(&usual).is_file() => self.file(&usual),
+            None if recording.method != "POST" => Ok(Vec::new()),
+            None => Ok(recording.asked().to_string().into_bytes()),
+        }
+    }
+
+    /// The answer's body, decoded.
+    pub fn response(&self, recording: &Recording) -> Result<Vec<u8>> {
+        self.file(&recording.body_file)
+    }
+
+    /// The answer's body as it was on the wire and its content encoding, where that was kept.
+    pub fn encoded(&self, recording: &Recording) -> Result<Option<(Vec<u8>, String)>> {
+        let Some(file) = &recording.raw_file else { return Ok(None) };
+        let encoding = recording.stored_compressed.clone().unwrap_or_else(|| "gzip".to_owned());
+        Ok(Some((self.file(file)?, encoding)))
+    }
+
+    fn file(&self, name: &str) -> Result<Vec<u8>> {
+        let path = self.dir.join(name);
+        std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()).into())
+    }
+}
+
+impl Recording {
+    fn asked(&self) -> Value {
+        let mut request = json!({});
+        if let Some(model) = &self.request_model {
+            request["model"] = model.as_str().into();
+        }
+        if self.stream_requested == Some(true) {
+            request["stream"] = true.into();
+        }
+        if let Some(options) = &self.stream_options {
+            request["stream_options"] = options.clone();
+        }
+        request
+    }
+}
+
+fn post() -> String {
+    "POST".to_owned()
+}
+
+fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let read = |(number, line): (usize, &str)| {
+        // serde_json counts lines too, but each of ours is the first to it.
+        serde_json::from_str(line).map_err(|error| {
+            let problem = error.to_string().replace(" at line 1 column ", " at column ");
+            format!("{}:{}: {problem}", path.display(), number + 1).into()
+        })
+    };
+    text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A corpus of one recording in a directory of its own.
+    fn written(index: &str, truth: &str) -> PathBuf {
+        static SERIAL: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let serial = SERIAL.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("corpus-{}-{serial}", std::process::id()));
+        std::fs::create_dir_all(dir.join("bodies")).unwrap();
+        std::fs::write(dir.join("index.jsonl"), index).unwrap();
+        std::fs::write(dir.join("truth.jsonl"), truth).unwrap();
+        dir
+    }
+
+    const INDEX: &str = r#"{"id":"a","provider":"p","host":"h","path":"/","request_model":"m","status":200,"body_file":"bodies/a.resp"}"#;
+
+    #[test]
+    fn contract_errors_name_the_file_and_the_line() {
+        for (index, truth, expected) in [
+            (INDEX, "{\"id\":\"b\",\"has_usage\":true}", "truth.jsonl: no line for a, or the index has it twice"),
+            (INDEX, "\n{\"id\":\"a\"}", "truth.jsonl:2: missing field `has_usage` at column 10"),
+            ("{", "", "index.jsonl:1: EOF while parsing an object at column 1"),
+            ("", "", "index.jsonl: no recordings"),
+        ] {
+            let dir = written(index, truth);
+            let error = Corpus::read(&dir).unwrap_err().to_string();
+            assert_eq!(error, format!("{}/{expected}", dir.display()));
+            std::fs::remove_dir_all(dir).unwrap();
+        }
+    }
+
+    #[test]
+    fn contract_a_body_that_is_missing_is_named_and_a_request_is_made_up() {
+        let dir = written(INDEX, "{\"id\":\"a\",\"has_usage\":false}\n");
+        let corpus = Corpus::read(&dir).unwrap();
+        let recording = &corpus.recordings[0].0;
+        assert_eq!(corpus.request(recording).unwrap(), b"{\"model\":\"m\"}");
+        let error = corpus.response(recording).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{}/bodies/a.resp: ", dir.display())), "{error}");
+        std::fs::write(dir.join("bodies/a.req"), "asked").unwrap();
+        assert_eq!(corpus.request(recording).unwrap(), b"asked");
+        assert!(corpus.encoded(recording).unwrap().is_none());
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}

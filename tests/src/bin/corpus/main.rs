@@ -1,0 +1,192 @@
+//! `just corpus DIR --envoy`: recordings of real answers through a real Envoy with the plugin, and how the counts in the
+//! journal compare with the truth. What the client gets is compared too, byte by byte.
+
+mod replay;
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use corpus::{Arguments, Corpus, Progress, Recording, Tally};
+use e2e::{
+    Result,
+    client::{Call, Route},
+    envoy::Envoy,
+    identity::Identity,
+    stack::{bootstrap, with_request_id},
+    wait,
+};
+use hyper::Method;
+use replay::{Recorded, Replay};
+use serde_json::Value;
+
+/// Calls in flight: enough that streams of one worker interleave.
+const AT_ONCE: usize = 8;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(touched) => {
+            eprintln!("corpus: the traffic was changed in {touched} of the differences");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("corpus: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<usize> {
+    let Some(arguments) = Arguments::read(std::env::args().skip(1))? else { return Ok(0) };
+    let corpus = Arc::new(Corpus::read(&arguments.dir)?);
+    let dir = tempfile::Builder::new().prefix("meshmeter-").tempdir()?;
+    let replay = Arc::new(Replay::start().await?);
+    let mut envoy = start(dir.path(), &replay).await?;
+    let changes = {
+        let route = Route::plain(envoy.listener("llm").await?);
+        send_all(corpus.clone(), replay.clone(), route, arguments.encoded).await?
+    };
+    logged(dir.path(), corpus.recordings.len()).await?;
+    envoy.stop()?;
+    if let Some(line) = envoy.log().lines().find(|line| line.contains("wasm trap") || line.contains("[critical]")) {
+        return Err(format!("Envoy's log has: {line}").into());
+    }
+    envoy.quiet();
+    let events = journal(dir.path())?;
+    let mut tally = Tally::default();
+    for (at, (recording, truth)) in corpus.recordings.iter().enumerate() {
+        tally.add(recording, truth, events.get(&recording.id));
+        if let Some(change) = changes.get(&at) {
+            let note = tally.note(recording, change);
+            tally.differences.push(note);
+        }
+    }
+    tally.report(&arguments.out)?;
+    Ok(changes.len())
+}
+
+/// The shipped bootstrap, without a collector: the journal has the records.
+async fn start(dir: &Path, replay: &Replay) -> Result<Envoy> {
+    let identity = Identity::create(dir)?;
+    let mut bootstrap = bootstrap(dir, &identity, replay.address(), replay.address())?;
+    let mut plugin = bootstrap.plugin()?;
+    if let Some(settings) = plugin.as_object_mut() {
+        settings.remove("collector");
+    }
+    bootstrap.set_plugin(&plugin.to_string());
+    let mut envoy = Envoy::start(dir, &bootstrap, None)?;
+    envoy.ready().await?;
+    Ok(envoy)
+}
+
+/// Sends every recorded call; returns what went through changed, by the number of the recording.
+async fn send_all(
+    corpus: Arc<Corpus>,
+    replay: Arc<Replay>,
+    route: Route,
+    encoded: bool,
+) -> Result<HashMap<usize, String>> {
+    let queue = Arc::new(Mutex::new((0..corpus.recordings.len(), Progress::of(corpus.recordings.len()))));
+    let mut senders = tokio::task::JoinSet::new();
+    for _ in 0..AT_ONCE {
+        let (corpus, replay, route, queue) = (corpus.clone(), replay.clone(), route.clone(), queue.clone());
+        senders.spawn(async move {
+            let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).0.next();
+            let mut changes = HashMap::new();
+            while let Some(at) = next() {
+                let recording = &corpus.recordings[at].0;
+                if let Some(change) = send(&corpus, recording, &replay, &route, encoded).await? {
+                    changes.insert(at, change);
+                }
+                queue.lock().unwrap_or_else(PoisonError::into_inner).1.step();
+            }
+            Result::Ok(changes)
+        });
+    }
+    let mut changes = HashMap::new();
+    while let Some(of_sender) = senders.join_next().await {
+        changes.extend(of_sender??);
+    }
+    Ok(changes)
+}
+
+/// Sends one call; returns what went through changed.
+async fn send(
+    corpus: &Corpus,
+    recording: &Recording,
+    replay: &Replay,
+    route: &Route,
+    encoded: bool,
+) -> Result<Option<String>> {
+    let id = &recording.id;
+    let encoded = if encoded { corpus.encoded(recording)? } else { None };
+    let (body, encoding) = match encoded {
+        Some((body, encoding)) => (body, Some(encoding)),
+        None => (corpus.response(recording)?, None),
+    };
+    let (asked, body) = (Bytes::from(corpus.request(recording)?), Bytes::from(body));
+    replay.answer(id, Recorded::of(recording, body.clone(), encoding));
+    let mut call = Call::get(&recording.host, &recording.path).method(recording.method.parse::<Method>()?);
+    if !asked.is_empty() {
+        call = call.header("content-type", "application/json");
+        call.body = asked.clone();
+    }
+    let answer = route.send(&with_request_id(call, id)).await.map_err(|error| format!("{id}: {error}"))?;
+    let arrived = replay.arrived(id);
+    Ok(if arrived.is_none() {
+        Some(format!("the call did not arrive, status {}", answer.status))
+    } else if arrived.is_some_and(|arrived| !same_request(&asked, &arrived)) {
+        Some("the request was changed".to_owned())
+    } else if answer.status != recording.status {
+        Some(format!("status {}", answer.status))
+    } else if !answer.whole {
+        Some("the answer broke off".to_owned())
+    } else if answer.body != body {
+        Some(format!("the answer was changed: {} bytes, not {}", answer.body.len(), body.len()))
+    } else {
+        None
+    })
+}
+
+/// Whether a request arrived as it was sent; the meter may ask for usage in it, and for nothing else.
+fn same_request(sent: &[u8], arrived: &[u8]) -> bool {
+    let without_options = |body: &[u8]| {
+        let mut value: Value = serde_json::from_slice(body).ok()?;
+        value.as_object_mut()?.remove("stream_options");
+        Some(value)
+    };
+    sent == arrived || without_options(sent).is_some_and(|sent| without_options(arrived) == Some(sent))
+}
+
+/// Waits until Envoy has logged every call: then the journal is complete too.
+async fn logged(dir: &Path, calls: usize) -> Result<()> {
+    wait::until(&format!("{calls} calls in the access log"), || async {
+        let have = read(&dir.join("access.log"))?.lines().count();
+        wait::ensure(have >= calls, || format!("it has {have}"))
+    })
+    .await
+}
+
+/// The events by the id of their recording.
+fn journal(dir: &Path) -> Result<HashMap<String, Value>> {
+    let mut events = HashMap::new();
+    for line in read(&dir.join("journal"))?.lines() {
+        let event: Value = serde_json::from_str(line)?;
+        let id = event["data"]["request_id"].as_str().unwrap_or_default().to_owned();
+        // What another model was used for in the same call is not what the truth tells.
+        if event["data"]["part"].is_null() && events.insert(id.clone(), event).is_some() {
+            return Err(format!("the journal has two events of {id}").into());
+        }
+    }
+    Ok(events)
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()).into())
+}

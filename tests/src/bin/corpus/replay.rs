@@ -1,0 +1,145 @@
+//! A provider that answers every call as it was recorded.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use e2e::{Error, Result, provider::TAG};
+use http_body_util::{BodyExt, Collected, channel::Channel, combinators::UnsyncBoxBody};
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue},
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpListener, task::JoinHandle};
+
+/// The longest piece of a body that is sent at once, bytes: below what a read of Envoy takes, so that bodies are split.
+const PIECE: usize = 4000;
+
+/// An answer as it was recorded.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The status.
+    pub status: u16,
+    /// `content-type`, `content-encoding` and those that carry counts.
+    pub headers: Vec<(String, String)>,
+    /// The body on the wire.
+    pub body: Bytes,
+}
+
+impl Recorded {
+    /// The answer of a recording; `encoding` is that of `body`.
+    pub fn of(recording: &corpus::Recording, body: Bytes, encoding: Option<String>) -> Recorded {
+        let content_type = recording.content_type.clone().filter(|kind| !kind.is_empty());
+        let mut headers: Vec<(String, String)> = recording.usage_headers.clone().into_iter().flatten().collect();
+        headers.extend(content_type.map(|kind| (CONTENT_TYPE.to_string(), kind)));
+        headers.extend(encoding.map(|encoding| (CONTENT_ENCODING.to_string(), encoding)));
+        Recorded { status: recording.status, headers, body }
+    }
+}
+
+type Shared = Arc<Mutex<State>>;
+
+#[derive(Default)]
+struct State {
+    answers: HashMap<String, Recorded>,
+    requests: HashMap<String, Bytes>,
+}
+
+/// The running server. A call names its recording in the header [`TAG`].
+pub struct Replay {
+    address: SocketAddr,
+    state: Shared,
+    task: JoinHandle<()>,
+}
+
+impl Replay {
+    /// Starts it on a free port of the loopback interface.
+    pub async fn start() -> Result<Replay> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let (address, state) = (listener.local_addr()?, Shared::default());
+        let task = tokio::spawn(accept(listener, state.clone()));
+        Ok(Replay { address, state, task })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// From now on the call of that tag gets this answer.
+    pub fn answer(&self, tag: &str, recorded: Recorded) {
+        lock(&self.state).answers.insert(tag.to_owned(), recorded);
+    }
+
+    /// The body of the request that arrived for a tag; its answer is forgotten.
+    pub fn arrived(&self, tag: &str) -> Option<Bytes> {
+        let mut state = lock(&self.state);
+        state.answers.remove(tag);
+        state.requests.remove(tag)
+    }
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn lock(state: &Shared) -> std::sync::MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn accept(listener: TcpListener, state: Shared) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let _ = stream.set_nodelay(true);
+        let state = state.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request| answer(state.clone(), request));
+            // A client that leaves ends here; the measurement notices on its side.
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+type Body = UnsyncBoxBody<Bytes, Error>;
+
+async fn answer(state: Shared, request: Request<Incoming>) -> std::result::Result<Response<Body>, Infallible> {
+    let tag = request.headers().get(TAG).and_then(|tag| tag.to_str().ok()).unwrap_or_default().to_owned();
+    let arrived = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
+    let recorded = {
+        let mut state = lock(&state);
+        state.requests.insert(tag.clone(), arrived);
+        state.answers.get(&tag).cloned()
+    };
+    let recorded = recorded.unwrap_or(Recorded { status: 404, headers: Vec::new(), body: Bytes::new() });
+    let mut response = Response::new(in_pieces(recorded.body));
+    *response.status_mut() = recorded.status.try_into().unwrap_or_default();
+    for (name, value) in recorded.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    Ok(response)
+}
+
+fn in_pieces(body: Bytes) -> Body {
+    let (mut sender, pieces) = Channel::<Bytes, Error>::new(1);
+    tokio::spawn(async move {
+        let mut rest = body;
+        while !rest.is_empty() {
+            let piece = rest.split_to(PIECE.min(rest.len()));
+            if sender.send_data(piece).await.is_err() {
+                return;
+            }
+        }
+    });
+    pieces.boxed_unsync()
+}
