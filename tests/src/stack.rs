@@ -190,6 +190,11 @@ impl Stack {
     /// Stops everything in order. An Envoy that crashed, a trap in the filter, a process that had to be killed: errors.
     pub fn finish(mut self) -> Result<()> {
         self.envoy.stop()?;
+        self.finish_stopped()
+    }
+
+    /// The same for a test that has stopped Envoy itself.
+    pub fn finish_stopped(mut self) -> Result<()> {
         self.collector.stop()?;
         let log = self.envoy.log();
         let bad = ["wasm trap", "panicked", "Proxy-Wasm plugin in-VM backtrace", "[critical]", "Function: proxy_on"];

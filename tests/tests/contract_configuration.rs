@@ -150,6 +150,42 @@ async fn contract_a_wrong_update_is_rejected_and_the_old_configuration_stays() -
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn contract_without_a_collector_there_are_metrics_and_records_and_one_word_in_the_log() -> Result<()> {
+    for text in ["{}", ""] {
+        let dir = tempfile::tempdir()?;
+        let identity = Identity::create(dir.path())?;
+        let provider = Provider::start(Pace::none()).await?;
+        // The collector's cluster leads to the provider, whose ledger would show a call to it.
+        let mut bootstrap = stack::bootstrap(dir.path(), &identity, provider.address(), provider.address())?;
+        bootstrap.set_plugin(text);
+        let mut envoy = Envoy::start(dir.path(), &bootstrap, None)?;
+        envoy.ready().await?;
+        let route = Route::plain(envoy.listener("llm").await?);
+        let fixtures = &provider.catalogue().0;
+        for fixture in fixtures {
+            let token = identity.token(&json!({"tenant": "acme"}))?;
+            let answer = route.send(&fixture.call().header("x-tenant-token", &token)).await?;
+            assert_eq!(answer.status, 200, "{}", fixture.name);
+        }
+        wait::until("a record of every call", || async {
+            let journal = fs::read_to_string(dir.path().join("journal"))?;
+            let charged = journal.lines().filter(|line| line.contains(r#""subject":"acme""#)).count();
+            wait::ensure(charged == fixtures.len(), || format!("{charged} of {}", fixtures.len()))
+        })
+        .await?;
+        let metrics = envoy.metrics().await?;
+        assert_eq!(metrics.sum("meshmeter_records_total", &[]), fixtures.len() as u64);
+        assert_eq!(metrics.sum("meshmeter_events_queued_total", &[]), 0);
+        assert_eq!(provider.served().len(), fixtures.len());
+        envoy.stop()?;
+        let said = envoy.log().matches("no collector.cluster configured").count();
+        assert_eq!(said, 1, "{}", envoy.log());
+        envoy.quiet();
+    }
+    Ok(())
+}
+
 /// How many updates of the listeners were taken or rejected.
 async fn updates(envoy: &Envoy, what: &str) -> Result<u64> {
     let stats = envoy.get(&format!("/stats?filter=listener_manager.lds.update_{what}")).await?;
