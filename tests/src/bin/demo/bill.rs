@@ -1,7 +1,7 @@
 //! The check: what each tenant must owe, computed from what the provider served and from the price file, with code
 //! that shares nothing with the collector; and the difference to the ledger, to the last decimal.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fmt, fs};
 
 use e2e::{
     Result,
@@ -28,6 +28,13 @@ struct Owed {
     unpriced: Classes,
 }
 
+impl fmt::Display for Owed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cost = self.cost.map_or("no cost".to_owned(), |cost| format!("{} USD", decimal(cost)));
+        write!(f, "{} calls, {cost}, {:?}, unpriced {:?}", self.calls, self.usage, self.unpriced)
+    }
+}
+
 /// Says that all is right, or fails with every difference.
 pub fn check(stack: &Stack, plan: &[Planned], report: &Report) -> Result<String> {
     let prices: Table = fs::read_to_string(paths::prices())?.parse()?;
@@ -44,7 +51,10 @@ pub fn check(stack: &Stack, plan: &[Planned], report: &Report) -> Result<String>
     for (key, expected) in &owed {
         match found.get(key) {
             Some(have) if have == expected => {}
-            have => differences.push(format!("{key:?}\n  served {expected:?}\n  ledger {have:?}")),
+            have => {
+                let have = have.map_or("no such line".to_owned(), Owed::to_string);
+                differences.push(format!("{key:?}\n  served {expected}\n  ledger {have}"));
+            }
         }
     }
     differences

@@ -100,8 +100,11 @@ async fn run(arguments: &Arguments) -> Result<()> {
     show::report(&stack)?;
     show::metrics(&stack).await?;
     show::access_log(&stack)?;
-    let verdict = bill::check(&stack, &plan, &report)?;
-    show::step(&verdict);
+    match bill::check(&stack, &plan, &report) {
+        Ok(verdict) => show::step(&verdict),
+        // A wrong bill is no crash: the logs have nothing to say about it.
+        Err(difference) => return stack.finish().and(Err(difference)),
+    }
     if arguments.keep {
         return keep::until_interrupted(stack).await;
     }
