@@ -74,8 +74,10 @@ pub async fn metrics(stack: &Stack) -> Result<()> {
 /// One line of the access log, its record taken out of its string.
 pub fn access_log(stack: &Stack) -> Result<()> {
     let mut lines = stack.access_log()?;
-    lines.retain(|line| line["meshmeter_record"].as_str().is_some_and(|record| record.contains("claude-sonnet")));
-    let mut line = lines.into_iter().find(|line| line["status"] == 200).ok_or("no access-log line with a record")?;
+    lines.retain(|line| line["meshmeter_record"].is_string());
+    // The one with the most tokens shows the most.
+    let tokens = |line: &Value| line["meshmeter_input_tokens"].as_str().and_then(|text| text.parse::<u64>().ok());
+    let mut line = lines.into_iter().max_by_key(tokens).ok_or("no access-log line with a record")?;
     let record = line["meshmeter_record"].as_str().unwrap_or_default();
     let event = Event::parse(record)?;
     line["meshmeter_record"] = serde_json::from_str::<Value>(&event.raw)?;
