@@ -47,7 +47,7 @@ unit: (_setup "unit")
 # the meter's cases again, in a WebAssembly VM (Node)
 [group('check')]
 wasm: (_setup "wasm")
-    cargo test -p meter --target wasm32-unknown-unknown --tests
+    cargo test -p meter --target wasm32-unknown-unknown --lib
 
 # a real Envoy, the collector and a provider, end to end
 [group('check')]
@@ -86,7 +86,7 @@ filter: (_setup "filter")
 # tables in the documents that are made from the code
 [group('build')]
 docs: (_setup "docs")
-    cargo run --quiet -p e2e --bin docs
+    MESHMETER_WRITE_DOCS=1 cargo test --quiet -p meter --test documents
 
 # what cargo built (.tools/ stays)
 [group('build')]

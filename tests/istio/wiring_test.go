@@ -262,12 +262,12 @@ func TestEveryLabelIsInExtraStatTags(t *testing.T) {
 		t.Error(said)
 	}
 
-	labels := standaloneLabels(t)
-	configured := append([]string{}, proxy.ExtraStatTags...)
-	sort.Strings(labels)
-	sort.Strings(configured)
-	if !reflect.DeepEqual(configured, labels) {
+	configured := sorted(proxy.ExtraStatTags)
+	if labels := sorted(metricsLabels(t)); !reflect.DeepEqual(configured, labels) {
 		t.Errorf("extraStatTags are %v, the metrics' labels are %v", configured, labels)
+	}
+	if labels := sorted(standaloneLabels(t)); !reflect.DeepEqual(configured, labels) {
+		t.Errorf("extraStatTags are %v, envoy.yaml has %v", configured, labels)
 	}
 	// Istio matches `LABEL=.=` anywhere in a name, so a label that ends another would take its value too.
 	for _, label := range configured {
@@ -279,7 +279,42 @@ func TestEveryLabelIsInExtraStatTags(t *testing.T) {
 	}
 }
 
-// standaloneLabels are the labels as envoy/envoy.yaml has them, which the end-to-end tests hold against real metrics.
+func sorted(list []string) []string {
+	list = append([]string{}, list...)
+	sort.Strings(list)
+	return list
+}
+
+// metricsLabels are the labels in README.md's table of metrics, which is written from the catalogue in the code.
+func metricsLabels(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(text), "<!-- table: metrics -->")
+	table, _, ended := strings.Cut(table, "<!-- end of table -->")
+	if !found || !ended {
+		t.Fatal("README.md has no table of metrics")
+	}
+	seen := map[string]bool{}
+	var labels []string
+	for _, row := range strings.Split(table, "\n") {
+		columns := strings.Split(row, "|") // "", metric, kind, labels, meaning, ""
+		if len(columns) < 5 || !strings.Contains(columns[1], "`") {
+			continue // the head
+		}
+		for _, word := range strings.Fields(columns[3]) {
+			if label := strings.Trim(word, "`"); !seen[label] {
+				seen[label] = true
+				labels = append(labels, label)
+			}
+		}
+	}
+	return labels
+}
+
+// standaloneLabels are the labels as envoy/envoy.yaml has them.
 func standaloneLabels(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile("../../envoy/envoy.yaml")

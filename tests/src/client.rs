@@ -130,17 +130,39 @@ impl Route {
     }
 }
 
+/// Sends a call so many times over one plain connection, as an SDK with a pool does; every answer must be whole.
+pub async fn repeat(address: SocketAddr, call: &Call, times: usize) -> Result<()> {
+    let tcp = TcpStream::connect(address).await?;
+    tcp.set_nodelay(true)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tcp)).await?;
+    let connection = tokio::spawn(connection);
+    for _ in 0..times {
+        sender.ready().await?;
+        let response = sender.send_request(request(call)?).await?;
+        if response.status() != hyper::StatusCode::OK {
+            return Err(format!("HTTP {}", response.status()).into());
+        }
+        response.into_body().collect().await?;
+    }
+    connection.abort();
+    Ok(())
+}
+
+fn request(call: &Call) -> Result<Request<Full<Bytes>>> {
+    let mut request = Request::builder().method(call.method.clone()).uri(&call.path).header(HOST, &call.host);
+    for (name, value) in &call.headers {
+        request = request.header(name, value);
+    }
+    Ok(request.body(Full::new(call.body.clone()))?)
+}
+
 async fn exchange<S>(stream: S, call: &Call, limit: usize) -> Result<Answer>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
-    let mut request = Request::builder().method(call.method.clone()).uri(&call.path).header(HOST, &call.host);
-    for (name, value) in &call.headers {
-        request = request.header(name, value);
-    }
-    let mut response = sender.send_request(request.body(Full::new(call.body.clone()))?).await?;
+    let mut response = sender.send_request(request(call)?).await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let mut body = BytesMut::new();
     let whole = loop {

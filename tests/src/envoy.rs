@@ -60,6 +60,11 @@ impl Envoy {
         }
     }
 
+    /// The CPU time it has used.
+    pub fn cpu(&self) -> Result<Duration> {
+        self.process.cpu()
+    }
+
     /// How it ended by itself.
     pub async fn ended(&mut self) -> Result<ExitStatus> {
         self.process.ended().await

@@ -49,6 +49,12 @@ impl Event {
         self.value[name].as_str()
     }
 
+    /// A field of `data` that is null, if there is one.
+    pub fn null(&self) -> Option<&str> {
+        let fields = self.value["data"].as_object().into_iter().flatten();
+        fields.filter(|(_, value)| value.is_null()).map(|(name, _)| name.as_str()).next()
+    }
+
     /// A value of `data`.
     pub fn get(&self, name: &str) -> &Value {
         &self.value["data"][name]

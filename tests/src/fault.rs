@@ -21,7 +21,7 @@ pub enum Fault {
     Html,
     /// A JSON body that ends half way, with a content-length that agrees.
     Truncated,
-    /// A body that stops being JSON half way.
+    /// A body that stops being JSON before its usage.
     Malformed,
     /// The usual answer with 10 MB of text in front, which looks like usage and is not.
     Huge,
@@ -125,9 +125,10 @@ pub struct Altered {
     pub body: Bytes,
 }
 
+/// The last key called `usage`, the real one, gets two colons: what comes behind it cannot be read.
 fn malformed(text: &str) -> Bytes {
-    let middle = (text.len() / 2..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-    format!("{}\"}}]]{}", &text[..middle], &text[middle..]).into()
+    let (before, after) = text.rsplit_once("\"usage\":").unwrap_or((text, ""));
+    format!("{before}\"usage\"::{after}").into()
 }
 
 fn huge(text: &str) -> Bytes {

@@ -24,6 +24,8 @@ pub enum Mode {
     Pass,
     /// Answers itself with this status.
     Answer(u16),
+    /// Answers 400 to a batch that contains this text, and hands every other one to the collector.
+    Refuse(&'static str),
     /// Takes the call and says nothing.
     Hang,
     /// Resets the connection; the collector never sees the call.
@@ -133,7 +135,9 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             let Ok(wire) = stream.try_clone() else { return };
             let Ok(stream) = TcpStream::from_std(stream) else { return };
             let service = service_fn(|request| pass(&shared, request));
-            let end = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let mut server = hyper::server::conn::http1::Builder::new();
+            // A sender that closes behind its last call still gets it handed over.
+            let end = server.half_close(true).serve_connection(TokioIo::new(stream), service);
             let mut end = std::pin::pin!(end);
             if end.as_mut().await.is_err() {
                 // The service refused to answer: let the close be a reset.
@@ -147,7 +151,11 @@ async fn pass(shared: &Shared, request: Request<Incoming>) -> Result<Response<Fu
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(Collected::to_bytes)?;
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mode = lock(shared).mode;
+    let mode = match lock(shared).mode {
+        Mode::Refuse(text) if body.windows(text.len()).any(|window| window == text.as_bytes()) => Mode::Answer(400),
+        Mode::Refuse(_) => Mode::Pass,
+        mode => mode,
+    };
     let mut passage = Passage {
         mode,
         status: None,
@@ -160,7 +168,7 @@ async fn pass(shared: &Shared, request: Request<Incoming>) -> Result<Response<Fu
             Some(forward(shared.upstream, Request::from_parts(head, Full::new(body))).await)
         }
         Mode::Answer(status) => Some(Response::builder().status(status).body(Full::default()).map_err(Error::from)),
-        Mode::Hang | Mode::ResetBefore => None,
+        Mode::Refuse(_) | Mode::Hang | Mode::ResetBefore => None,
     };
     if mode != Mode::ResetAfter {
         passage.status = answer.as_ref().and_then(|answer| answer.as_ref().ok()).map(|answer| answer.status().as_u16());

@@ -9,7 +9,10 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+    PKCS_ECDSA_P256_SHA256, SanType,
+};
 use ring::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
@@ -48,14 +51,15 @@ impl Identity {
         fs::write(dir.join("jwks.json"), jwks(signer.public_key().as_ref())?.to_string())?;
 
         let authority_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let mut params = CertificateParams::new(Vec::new())?;
+        let mut params = named("meshmeter e2e authority")?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let certificate = params.self_signed(&authority_key)?;
         fs::write(dir.join("ca.crt"), certificate.pem())?;
 
         let server_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let mut server = CertificateParams::new(vec!["localhost".to_owned()])?;
-        server.subject_alt_names.push(SanType::IpAddress(Ipv4Addr::LOCALHOST.into()));
+        let mut server = named("proxy")?;
+        server.subject_alt_names =
+            vec![SanType::DnsName("localhost".try_into()?), SanType::IpAddress(Ipv4Addr::LOCALHOST.into())];
         let authority = Issuer::new(params, authority_key);
         fs::write(dir.join("server.crt"), server.signed_by(&server_key, &authority)?.pem())?;
         fs::write(dir.join("server.key"), server_key.serialize_pem())?;
@@ -84,12 +88,23 @@ impl Identity {
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
+    /// Writes a client's certificate and key for `spiffe` (`client.crt`, `client.key`), for use with curl.
+    pub fn write_client(&self, spiffe: &str) -> Result<()> {
+        let (certificate, key) = self.certify(spiffe)?;
+        fs::write(self.file("client.crt"), certificate.pem())?;
+        Ok(fs::write(self.file("client.key"), key.serialize_pem())?)
+    }
+
+    fn certify(&self, spiffe: &str) -> Result<(Certificate, KeyPair)> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let mut params = named("client")?;
+        params.subject_alt_names = vec![SanType::URI(spiffe.try_into()?)];
+        Ok((params.signed_by(&key, &self.authority)?, key))
+    }
+
     /// A TLS client that shows a certificate for `spiffe`.
     pub fn client(&self, spiffe: &str) -> Result<Arc<ClientConfig>> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let mut params = CertificateParams::new(Vec::new())?;
-        params.subject_alt_names = vec![SanType::URI(spiffe.try_into()?)];
-        let certificate = params.signed_by(&key, &self.authority)?;
+        let (certificate, key) = self.certify(spiffe)?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         Ok(Arc::new(self.tls()?.with_client_auth_cert(vec![certificate.der().clone()], key)?))
     }
@@ -110,6 +125,14 @@ impl Identity {
 }
 
 type ConfigBuilder = tokio_rustls::rustls::ConfigBuilder<ClientConfig, tokio_rustls::rustls::client::WantsClientCert>;
+
+/// A subject that is not the issuer's: a certificate whose issuer is its own subject counts as self-signed.
+fn named(name: &str) -> Result<CertificateParams> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    Ok(params)
+}
 
 /// The public key as a JSON Web Key Set (RFC 7517): an uncompressed point is 4, x, y.
 fn jwks(point: &[u8]) -> Result<Value> {

@@ -7,6 +7,7 @@ pub mod client;
 pub mod collector;
 pub mod envoy;
 pub mod event;
+pub mod expect;
 pub mod fault;
 pub mod fixture;
 pub mod gate;

@@ -50,6 +50,16 @@ impl Process {
         read(&self.err)
     }
 
+    /// The CPU time it has used, by the kernel's clock of 10 ms.
+    pub fn cpu(&self) -> Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // Behind the name, which may have spaces: state is the first field, user and system time the 12th and 13th.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks: u64 =
+            fields.get(11..13).ok_or("no CPU time")?.iter().filter_map(|field| field.parse::<u64>().ok()).sum();
+        Ok(Duration::from_millis(ticks * 10))
+    }
+
     /// How it ended, if it has.
     pub fn exit(&mut self) -> Result<Option<ExitStatus>> {
         if self.ended.is_none() {

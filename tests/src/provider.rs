@@ -187,11 +187,11 @@ async fn answer(
     // A stored response read again: GET /v1/responses/ID answers with the same body, usage and all.
     let retrieved = path.split_once("/v1/responses/").map(|_| Api::OpenaiResponses);
     let api = Api::of(&path).or(retrieved).unwrap_or(Api::OpenaiChat);
-    // Without a request that says so, a server of its own answers in the shape that its host name asks for.
     let fixture = match header("x-fixture") {
         Some(name) => shared.catalogue.get(name).ok(),
         None => shared.catalogue.choose(api, &json),
     };
+    let fixture = fixture.filter(|_| other(&path).is_none());
     let fault = header(fault::HEADER).and_then(|name| name.parse::<Fault>().ok());
     let mut served = Served {
         tag: header(TAG).map(str::to_owned),
@@ -208,20 +208,24 @@ async fn answer(
         headers: head.headers,
     };
     let Some(fixture) = fixture else {
-        let body = Bytes::from(api.error(404));
-        (served.status, served.body) = (404, body.clone());
+        let (status, body) = other(&served.path).map_or((404, api.error(404).into()), |body| (200, body.into()));
+        (served.status, served.body) = (status, body);
+        let response = respond(status, "application/json", None, whole(served.body.clone()));
         lock(&shared.served).push(served);
-        return Ok(respond(
-            404,
-            "application/json",
-            None,
-            Full::new(body).map_err(|never| match never {}).boxed_unsync(),
-        ));
+        return Ok(response);
     };
     sleep(shared.pace.first).await;
     let response = plan(&shared, wire, fixture, &mut served);
     lock(&shared.served).push(served);
     Ok(response)
+}
+
+/// What is asked of a provider beside calls: nothing in it is usage, even if it looks so.
+fn other(path: &str) -> Option<&'static str> {
+    if path.ends_with("/count_tokens") {
+        return Some(r#"{"input_tokens":2095}"#);
+    }
+    path.ends_with("/v1/models").then_some(r#"{"object":"list","data":[{"id":"gpt-4.1","object":"model"}]}"#)
 }
 
 /// Fills the ledger's entry and makes the response that it describes.

@@ -31,13 +31,17 @@ pub struct Options {
     pub pace: Pace,
     /// Whether the collector can be reached from the start.
     pub open: bool,
+    /// Whether Envoy talks to the collector itself, with no gate between the two.
+    pub direct: bool,
+    /// A cluster that nobody listens behind.
+    pub unreachable: Option<&'static str>,
     /// Changes the plugin's configuration.
     pub plugin: fn(&mut Value),
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { pace: Pace::none(), open: true, plugin: |_| {} }
+        Self { pace: Pace::none(), open: true, direct: false, unreachable: None, plugin: |_| {} }
     }
 }
 
@@ -53,6 +57,8 @@ pub struct Stack {
     pub provider: Provider,
     /// Who may call.
     pub identity: Identity,
+    /// Holds the port of the unreachable cluster.
+    _nobody: Gate,
     llm: SocketAddr,
     llm_mtls: SocketAddr,
     dir: TempDir,
@@ -74,14 +80,19 @@ impl Stack {
         if options.open {
             gate.open()?;
         }
-        let mut bootstrap = bootstrap(dir.path(), &identity, provider.address(), gate.address())?;
+        let to = if options.direct { collector.address() } else { gate.address() };
+        let mut bootstrap = bootstrap(dir.path(), &identity, provider.address(), to)?;
+        let nobody = Gate::closed(collector.address())?;
+        if let Some(cluster) = options.unreachable {
+            bootstrap.point(cluster, nobody.address())?;
+        }
         let mut plugin = bootstrap.plugin()?;
         (options.plugin)(&mut plugin);
         bootstrap.set_plugin(&plugin.to_string());
         let mut envoy = Envoy::start(dir.path(), &bootstrap, Some(INGEST_TOKEN))?;
         envoy.ready().await?;
         let (llm, llm_mtls) = (envoy.listener("llm").await?, envoy.listener("llm_mtls").await?);
-        Ok(Self { envoy, collector, gate, provider, identity, llm, llm_mtls, dir })
+        Ok(Self { envoy, collector, gate, provider, identity, _nobody: nobody, llm, llm_mtls, dir })
     }
 
     /// The listener of local applications.
@@ -92,6 +103,11 @@ impl Stack {
     /// The listener that asks for a certificate, with one for `spiffe`.
     pub fn llm_mtls(&self, spiffe: &str) -> Result<Route> {
         Ok(Route::tls(self.llm_mtls, self.identity.client(spiffe)?))
+    }
+
+    /// Where the listeners are: of local applications, and of those with a certificate.
+    pub fn listeners(&self) -> (SocketAddr, SocketAddr) {
+        (self.llm, self.llm_mtls)
     }
 
     /// The same, with no certificate.
@@ -174,6 +190,11 @@ impl Stack {
     /// Stops everything in order. An Envoy that crashed, a trap in the filter, a process that had to be killed: errors.
     pub fn finish(mut self) -> Result<()> {
         self.envoy.stop()?;
+        self.finish_stopped()
+    }
+
+    /// The same for a test that has stopped Envoy itself.
+    pub fn finish_stopped(mut self) -> Result<()> {
         self.collector.stop()?;
         let log = self.envoy.log();
         let bad = ["wasm trap", "panicked", "Proxy-Wasm plugin in-VM backtrace", "[critical]", "Function: proxy_on"];

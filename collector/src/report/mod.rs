@@ -182,13 +182,13 @@ impl Sum {
         };
         add(self.usage.entry(class).or_default(), quantity)?;
         match rated {
+            // Nothing of something costs nothing, at any price or none.
+            _ if quantity == 0 => {}
             Rated::Priced(charge) => self.charge(class, charge)?,
             Rated::Fallback(charge) => {
                 self.charge(class, charge)?;
                 self.fallback.insert(class);
             }
-            // Nothing of something is free at any price.
-            Rated::Unpriced if quantity == 0 => {}
             Rated::Unpriced => add(self.unpriced.entry(class).or_default(), quantity)?,
         }
         Ok(())

@@ -11,7 +11,6 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -21,6 +20,7 @@ use metrics::Metrics;
 
 mod answers;
 mod auth;
+mod connections;
 mod ingest;
 mod metrics;
 mod refusal;
@@ -106,15 +106,10 @@ async fn serve(
     });
     let mut stop = stop_signal()?;
     let mut stopping = stop.clone();
-    let listener = listener.tap_io(|stream| {
-        // An answer is one small packet; without this it may wait for an ACK of the one before.
-        let _ = stream.set_nodelay(true);
-    });
-    let server = axum::serve(listener, router(app))
-        .with_graceful_shutdown(async move { drop(stopping.wait_for(|stop| *stop).await) });
+    let server = connections::serve(listener, router(app), async move { drop(stopping.wait_for(|stop| *stop).await) });
     announce(address)?;
     tokio::select! {
-        result = async { server.await } => result.map_err(|error| format!("serving failed: {error}")),
+        () = server => Ok(()),
         () = async { drop(stop.wait_for(|stop| *stop).await); tokio::time::sleep(GRACE).await } => {
             log("some connections did not end in time");
             Ok(())

@@ -1,0 +1,133 @@
+//! What an event must say, given what the provider served.
+
+use serde_json::Value;
+
+use crate::{
+    Result,
+    event::Event,
+    fixture::{Classes, Expected},
+    provider::Served,
+};
+
+/// Fails unless `event` is the record of a call that was served whole.
+pub fn reported(event: &Event, served: &Served, expected: &Expected) -> Result<()> {
+    let mut differences = envelope(event);
+    let mut text = |name: &str, want: Option<&str>| {
+        let have = event.get(name);
+        if have.as_str() != want || (want.is_none() && !have.is_null()) {
+            differences.push(format!("{name}: {have}, expected {want:?}"));
+        }
+    };
+    let reported = !expected.usage.is_empty();
+    text("provider", Some(&expected.provider));
+    text("api", Some(expected.api.name()));
+    text("operation", Some("chat"));
+    text("request_model", Some(&expected.request_model));
+    text("response_model", Some(&expected.response_model));
+    text("response_id", served.response_id.as_deref());
+    text("service_tier", expected.service_tier.as_deref());
+    text("outcome", Some("completed"));
+    text("evidence", Some(if reported { "reported" } else { "missing" }));
+    text("missing_reason", if reported { None } else { Some("not_requested") });
+    text("error_type", None);
+    let mut value = |name: &str, want: Value| {
+        let have = event.get(name);
+        if *have != want {
+            differences.push(format!("{name}: {have}, expected {want}"));
+        }
+    };
+    value("stream", expected.stream.into());
+    value("status", 200.into());
+    value("attempts", 1.into());
+    value("flags", Value::Null);
+    value("provider_total_tokens", expected.provider_total_tokens.map_or(Value::Null, Value::from));
+    differences.extend(classes(event, &expected.usage));
+    agree(event, &differences)
+}
+
+/// Fails unless `event` says how the call ended and why there is no usage.
+pub fn missing(event: &Event, outcome: &str, reason: &str) -> Result<()> {
+    let mut differences = envelope(event);
+    for (name, want) in [("outcome", outcome), ("evidence", "missing"), ("missing_reason", reason)] {
+        if event.text(name) != want {
+            differences.push(format!("{name}: {}, expected {want}", event.get(name)));
+        }
+    }
+    differences.extend(classes(event, &Classes::new()));
+    agree(event, &differences)
+}
+
+/// Fails unless `event` has exactly these classes, and how good they are.
+pub fn usage(event: &Event, outcome: &str, evidence: &str, want: &Classes) -> Result<()> {
+    let mut differences = envelope(event);
+    for (name, want) in [("outcome", outcome), ("evidence", evidence)] {
+        if event.text(name) != want {
+            differences.push(format!("{name}: {}, expected {want}", event.get(name)));
+        }
+    }
+    differences.extend(classes(event, want));
+    agree(event, &differences)
+}
+
+/// What every event has, whatever happened to the call.
+fn envelope(event: &Event) -> Vec<String> {
+    let id = format!("{}-{}", event.text("emitter"), event.get("sequence"));
+    let attributes = [
+        ("specversion", "1.0"),
+        ("type", "meshmeter.call.v1"),
+        ("source", "meshmeter"),
+        ("id", &id),
+        ("subject", event.text("tenant")),
+    ];
+    let mut differences: Vec<String> = attributes
+        .into_iter()
+        .filter(|(name, want)| event.attribute(name) != Some(want))
+        .map(|(name, want)| format!("{name}: {:?}, expected {want}", event.attribute(name)))
+        .collect();
+    let emitter = event.text("emitter");
+    let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if emitter.len() != 32 || !emitter.bytes().all(hex) {
+        differences.push(format!("emitter: {emitter:?}, expected 32 lower-case hex digits"));
+    }
+    if event.count("sequence").is_none_or(|sequence| sequence == 0) {
+        differences.push("sequence: expected a number from 1".to_owned());
+    }
+    let time = event.attribute("time").unwrap_or_default();
+    if !time.ends_with('Z') || time.len() != "2026-01-01T00:00:00.000000000Z".len() {
+        differences.push(format!("time: {time:?}, expected RFC 3339 with nanoseconds, UTC"));
+    }
+    if event.raw.contains(['\n', '\r']) {
+        differences.push("the event is more than one line".to_owned());
+    }
+    if let Some(name) = event.null() {
+        differences.push(format!("{name}: null; what is unknown must be absent"));
+    }
+    differences
+}
+
+fn classes(event: &Event, want: &Classes) -> Vec<String> {
+    let have = event.classes();
+    let mut differences = Vec::new();
+    if have != *want {
+        differences.push(format!("classes: {have:?}, expected {want:?}"));
+    }
+    let inputs = |name: &str| name.starts_with("input_") || name.starts_with("cache_");
+    let outputs = |name: &str| name.starts_with("output_");
+    for (name, total) in [("input_tokens", sum(want, inputs)), ("output_tokens", sum(want, outputs))] {
+        if event.count(name) != total {
+            differences.push(format!("{name}: {}, expected {total:?}", event.get(name)));
+        }
+    }
+    differences
+}
+
+fn sum(classes: &Classes, of: impl Fn(&str) -> bool) -> Option<u64> {
+    classes.iter().filter(|(name, _)| of(name)).map(|(_, count)| *count).reduce(|a, b| a + b)
+}
+
+fn agree(event: &Event, differences: &[String]) -> Result<()> {
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{}\nin the event {}", differences.join("\n"), event.raw).into())
+}

@@ -1,0 +1,99 @@
+//! Bodies that are broken, huge, compressed or no bodies of an API at all: the bytes arrive, and the record says why
+//! there are no counts.
+
+use bytes::Bytes;
+use e2e::{
+    Result, expect,
+    fault::Fault,
+    stack::{Stack, metered},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fidelity_hostile_answers_pass_untouched_and_the_record_says_why() -> Result<()> {
+    let stack = Stack::start().await?;
+    let json = ["chat_tools.json", "responses.json", "messages.json"];
+    let streams = ["chat_stream.sse", "responses_stream.sse", "messages_stream.sse"];
+    let mut cases = Vec::new();
+    for name in json {
+        cases.extend([
+            (name, Fault::Truncated, Some("truncated_body")),
+            (name, Fault::Malformed, Some("malformed_body")),
+            (name, Fault::Huge, None),
+            (name, Fault::Binary, Some("unknown_format")),
+            (name, Fault::Gzip, Some("encoded_body")),
+            (name, Fault::Html, Some("unknown_format")),
+            (name, Fault::UnknownShape, Some("absent")),
+        ]);
+    }
+    for name in streams {
+        cases.extend([
+            (name, Fault::Gzip, Some("encoded_body")),
+            (name, Fault::Binary, Some("unknown_format")),
+            (name, Fault::Html, Some("unknown_format")),
+        ]);
+    }
+    for (name, fault, reason) in &cases {
+        let fixture = stack.provider.catalogue().get(name)?.clone();
+        let id = format!("{fault}-{name}");
+        let (answer, event) = metered(&stack, &stack.llm(), fixture.call().fault(*fault), &id).await?;
+        let served = stack.provider.served_to(&id)?;
+        assert!(answer.whole && answer.status == 200, "{id}: HTTP {}", answer.status);
+        assert!(answer.body == served.body, "{id}: the answer's bytes were changed");
+        match reason {
+            Some(reason) => expect::missing(&event, "completed", reason),
+            None => expect::reported(&event, &served, &fixture.expected),
+        }
+        .map_err(|error| format!("{id}: {error}"))?;
+    }
+    stack.settled(cases.len() as u64).await?;
+    stack.finish()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fidelity_a_stream_that_ends_in_the_middle_keeps_what_it_told() -> Result<()> {
+    let stack = Stack::start().await?;
+    let cases = [("chat_stream.sse", false), ("responses_stream.sse", false), ("messages_stream.sse", true)];
+    for (name, tells_at_start) in cases {
+        let fixture = stack.provider.catalogue().get(name)?.clone();
+        let call = fixture.call().fault(Fault::Truncated);
+        let (answer, event) = metered(&stack, &stack.llm(), call, name).await?;
+        assert!(answer.body == stack.provider.served_to(name)?.body, "{name}: the answer's bytes were changed");
+        if tells_at_start {
+            expect::usage(&event, "completed", "partial", &fixture.expected.usage_at_start)
+        } else {
+            expect::missing(&event, "completed", "truncated_body")
+        }
+        .map_err(|error| format!("{name}: {error}"))?;
+    }
+    stack.settled(cases.len() as u64).await?;
+    stack.finish()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fidelity_hostile_requests_reach_the_provider_byte_for_byte() -> Result<()> {
+    let stack = Stack::start().await?;
+    let fixture = stack.provider.catalogue().get("messages.json")?.clone();
+    let filler = "\\\"model\\\":\\\"fake\\\",\\ud83d\\ude00 ".repeat(250_000);
+    let long = format!(r#"{{"messages":[{{"role":"user","content":"{filler}"}}],"model":"claude-sonnet-4-5"}}"#);
+    let bodies: [(&str, Bytes, Option<&str>); 5] = [
+        ("huge", long.into(), Some("claude-sonnet-4-5")),
+        ("empty", Bytes::new(), None),
+        ("binary", (0..100_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect(), None),
+        ("truncated", r#"{"model":"claude-sonnet-4-5","messages":[{"role"#.into(), Some("claude-sonnet-4-5")),
+        ("deep", "[".repeat(200_000).into(), None),
+    ];
+    let calls = bodies.len() as u64;
+    for (id, body, model) in bodies {
+        // The fixture is named: a provider would answer such requests with an error, a lenient one might not.
+        let mut call = fixture.call().header("x-fixture", "messages.json");
+        call.body = body.clone();
+        let (answer, event) = metered(&stack, &stack.llm(), call, id).await?;
+        let served = stack.provider.served_to(id)?;
+        assert!(served.request == body, "{id}: the request's bytes were changed");
+        assert!(answer.body == served.body, "{id}: the answer's bytes were changed");
+        expect::usage(&event, "completed", "reported", &fixture.expected.usage)?;
+        assert_eq!(event.get("request_model").as_str(), model, "{id}");
+    }
+    stack.settled(calls).await?;
+    stack.finish()
+}
