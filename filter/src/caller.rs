@@ -2,12 +2,12 @@
 
 use meter::identity::Caller;
 
-use crate::host::{self, Headers};
+use crate::host::{self, HeaderMap};
 
-/// The caller of the current stream; to be asked while the request's headers are there.
-pub struct EnvoyCaller;
+/// The caller of the current stream, with the request's headers.
+pub struct EnvoyCaller<'a>(pub &'a HeaderMap);
 
-impl Caller for EnvoyCaller {
+impl Caller for EnvoyCaller<'_> {
     fn spiffe_id(&self) -> Option<Vec<u8>> {
         let certificate = property("connection\0uri_san_peer_certificate");
         // Behind Istio's HBONE the inner connection has no certificate; the outer one's identity is handed on here.
@@ -20,7 +20,7 @@ impl Caller for EnvoyCaller {
     }
 
     fn header(&self, name: &str) -> Option<Vec<u8>> {
-        host::header(Headers::Request, name).ok().flatten()
+        self.0.get(name).map(<[u8]>::to_vec)
     }
 }
 

@@ -43,6 +43,16 @@ unsafe extern "C" {
         data: *mut *mut u8,
         size: *mut usize,
     ) -> u32;
+    fn proxy_get_header_map_pairs(kind: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_replace_header_map_value(
+        kind: u32,
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_remove_header_map_value(kind: u32, key: *const u8, key_size: usize) -> u32;
+    fn proxy_set_buffer_bytes(kind: u32, start: usize, size: usize, data: *const u8, data_size: usize) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
     fn proxy_get_shared_data(
@@ -104,6 +114,67 @@ pub fn header(kind: Headers, name: &str) -> Result<Option<Vec<u8>>, Failure> {
         proxy_get_header_map_value(kind as u32, name.as_ptr(), name.len(), &mut returned.data, &mut returned.size)
     };
     returned.take(status)
+}
+
+/// All headers of a map at once: one call costs less than asking for three.
+pub fn headers(kind: Headers) -> Result<HeaderMap, Failure> {
+    let mut returned = Returned::new();
+    // SAFETY: both result pointers are to live locals.
+    let status = unsafe { proxy_get_header_map_pairs(kind as u32, &mut returned.data, &mut returned.size) };
+    Ok(HeaderMap(returned.take(status)?.unwrap_or_default()))
+}
+
+/// Headers as the host serializes them: their number, the lengths of each name and value, then names and values, each
+/// with a NUL behind it.
+pub struct HeaderMap(Vec<u8>);
+
+impl HeaderMap {
+    /// The first value of a header.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        let bytes = self.0.as_slice();
+        let (count, mut lengths) = bytes.split_first_chunk::<4>()?;
+        let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
+        let mut texts = lengths.get(count.checked_mul(8)?..)?;
+        for _ in 0..count {
+            let (key, rest) = lengths.split_first_chunk::<4>()?;
+            let (value, rest) = rest.split_first_chunk::<4>()?;
+            lengths = rest;
+            let (key, after) = texts.split_at_checked(usize::try_from(u32::from_le_bytes(*key)).ok()?)?;
+            let after = after.get(1..)?;
+            let (value, after) = after.split_at_checked(usize::try_from(u32::from_le_bytes(*value)).ok()?)?;
+            if key == name.as_bytes() {
+                return Some(value);
+            }
+            texts = after.get(1..)?;
+        }
+        None
+    }
+}
+
+/// Sets a header, in place of any of its name.
+pub fn set_header(kind: Headers, name: &str, value: &str) -> Result<(), Failure> {
+    // SAFETY: both texts outlive the call; the host copies them.
+    check(unsafe {
+        proxy_replace_header_map_value(kind as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    })
+}
+
+/// Removes a header.
+pub fn remove_header(kind: Headers, name: &str) -> Result<(), Failure> {
+    // SAFETY: the name outlives the call.
+    check(unsafe { proxy_remove_header_map_value(kind as u32, name.as_ptr(), name.len()) })
+}
+
+/// Puts bytes in the place of the first `size` of a buffer.
+pub fn set_buffer(kind: Buffer, size: usize, bytes: &[u8]) -> Result<(), Failure> {
+    // SAFETY: the bytes outlive the call; the host copies them.
+    check(unsafe { proxy_set_buffer_bytes(kind as u32, 0, size, bytes.as_ptr(), bytes.len()) })
+}
+
+/// Puts bytes behind the `size` bytes of a buffer.
+pub fn append_buffer(kind: Buffer, size: usize, bytes: &[u8]) -> Result<(), Failure> {
+    // SAFETY: the bytes outlive the call; the host copies them.
+    check(unsafe { proxy_set_buffer_bytes(kind as u32, size, 0, bytes.as_ptr(), bytes.len()) })
 }
 
 /// A property; `path` has its segments joined by NUL.

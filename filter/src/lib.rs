@@ -14,6 +14,7 @@
 
 mod caller;
 mod host;
+mod include;
 mod plugin;
 mod stream;
 mod vm;

@@ -1,10 +1,11 @@
 //! One HTTP stream: hands its heads and chunks to a call, and makes the record when it is over.
 //!
-//! The bytes are only looked at: every callback lets the stream go on, whatever metering makes of it.
+//! Every callback lets the stream go on, whatever metering makes of it. The bytes are only looked at, but for one case:
+//! a stream of an API that counts only if asked is asked, and the answer to that is taken out again (`include`).
 
 use std::rc::Rc;
 
-use meter::call::{Call, Ended, RequestHead, ResponseHead};
+use meter::call::{Call, Ended, RequestHead, ResponseHead, counting_headers};
 use meter::config::Config;
 use meter::event::MAX_TEXT;
 use meter::identity::{self, Identity};
@@ -14,12 +15,14 @@ use proxy_wasm::types::Action;
 
 use crate::caller::EnvoyCaller;
 use crate::host::{self, Buffer, Failure, Headers};
+use crate::include::Include;
 use crate::vm;
 
 /// What a metered stream carries from its beginning to its end.
 struct Metered {
     call: Call,
     identity: Identity,
+    include: Option<Include>,
     request_id: Option<String>,
     provider_request_id: Option<String>,
     /// The single values are in the filter state.
@@ -37,21 +40,29 @@ impl Stream {
         Stream { config, metered: None }
     }
 
-    fn begin(&mut self) -> Option<Metered> {
+    fn begin(&mut self, end_of_stream: bool) -> Option<Metered> {
         let config = self.config.as_deref()?;
-        let method = request_header(":method")?;
-        if method != b"POST" {
-            return None;
-        }
-        let (host, path) = (request_header(":authority").unwrap_or_default(), request_header(":path")?);
-        let encoding = request_header("content-encoding");
-        let head = RequestHead { method: &method, host: &host, path: &path, content_encoding: encoding.as_deref() };
-        let call = Call::begin(&head, config.detect_by_shape, host::now_ns())?;
-        let identity = identity::resolve(&config.tenant, &EnvoyCaller, |refusal| {
+        let headers = known(host::headers(Headers::Request).map(Some))?;
+        let header = |name: &str| headers.get(name);
+        let head = RequestHead {
+            method: header(":method")?,
+            host: header(":authority").unwrap_or_default(),
+            path: header(":path")?,
+            content_encoding: header("content-encoding"),
+        };
+        let call = Call::begin(&head, &config.detect, host::now_ns())?;
+        let identity = identity::resolve(&config.tenant, &EnvoyCaller(&headers), |refusal| {
             vm::with(|vm| vm.count_refusal(refusal));
         });
-        let request_id = request_header("x-request-id").and_then(text);
-        Some(Metered { call, identity, request_id, provider_request_id: None, published: false })
+        let asks = config.include_usage && !end_of_stream && call.takes_include_usage();
+        Some(Metered {
+            call,
+            identity,
+            include: if asks { Include::begin(&headers) } else { None },
+            request_id: header("x-request-id").and_then(text),
+            provider_request_id: None,
+            published: false,
+        })
     }
 
     /// The answer is complete: rate limits and span tags may read its counts before the stream is over.
@@ -69,6 +80,7 @@ impl Stream {
     fn finish(&mut self) {
         let Some(metered) = self.metered.take() else { return };
         let (now_ns, published) = (host::now_ns(), metered.published);
+        let property = |path: &str| known(host::property(path)).as_deref().and_then(text);
         let ended = Ended {
             now_ns,
             response_flags: known(host::number("response\0flags")).unwrap_or(0),
@@ -76,16 +88,17 @@ impl Stream {
             attempts: known(host::number("upstream\0request_attempt_count")),
             provider_request_id: metered.provider_request_id,
             request_id: metered.request_id,
-            route: known(host::property("xds\0route_name")).and_then(text),
-            cluster: known(host::property("xds\0cluster_name")).and_then(text),
+            route: property("xds\0route_name"),
+            cluster: property("xds\0cluster_name"),
             node: vm::with(|vm| vm.node()).flatten(),
         };
-        let Some(record) = metered.call.finish(ended) else { return };
+        let records = vm::with(|vm| metered.call.finish(ended, &mut vm.ratios)).unwrap_or_default();
+        let Some(record) = records.first() else { return };
         if !published {
             publish(&record.identity, &record.usage);
         }
         let send = self.config.as_ref().is_some_and(|config| config.collector.is_some());
-        if let Some(event) = vm::with(|vm| vm.emit(&record, now_ns, send)) {
+        if let Some(event) = vm::with(|vm| vm.emit(&records, now_ns, send)) {
             known(host::set_property("meshmeter", &event).map(Some));
         }
     }
@@ -94,34 +107,51 @@ impl Stream {
 impl Context for Stream {}
 
 impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _headers: usize, _end_of_stream: bool) -> Action {
-        self.metered = self.begin();
+    fn on_http_request_headers(&mut self, _headers: usize, end_of_stream: bool) -> Action {
+        self.metered = self.begin(end_of_stream);
         Action::Continue
     }
 
-    fn on_http_request_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
-        if let Some(metered) = &mut self.metered
-            && size > 0
-            && metered.call.reads_request()
-            && let Some(bytes) = known(host::buffer(Buffer::RequestBody, size))
-        {
-            metered.call.request_body(&bytes);
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        let Some(metered) = &mut self.metered else { return Action::Continue };
+        let wanted = size > 0 && (metered.include.is_some() || metered.call.reads_request());
+        let bytes = if wanted { known(host::buffer(Buffer::RequestBody, size)) } else { None };
+        if let Some(bytes) = &bytes {
+            metered.call.request_body(bytes);
+        }
+        if let Some(include) = &mut metered.include {
+            let failed = include.request_body(bytes.as_deref().unwrap_or_default(), size, end_of_stream);
+            known(failed.map(Some));
+            if include.is_added() {
+                metered.call.asked_for_usage();
+            }
         }
         Action::Continue
     }
 
     fn on_http_response_headers(&mut self, _headers: usize, end_of_stream: bool) -> Action {
-        if let Some(metered) = &mut self.metered {
-            let header = |name: &str| known(host::header(Headers::Response, name));
-            let status = header(":status").and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok());
-            let (content_type, encoding) = (header("content-type"), header("content-encoding"));
-            metered.call.response_head(&ResponseHead {
-                status,
-                content_type: content_type.as_deref(),
-                content_encoding: encoding.as_deref(),
-            });
-            // OpenAI's name and Anthropic's.
-            metered.provider_request_id = header("x-request-id").or_else(|| header("request-id")).and_then(text);
+        if let Some(metered) = &mut self.metered
+            && let Some(headers) = known(host::headers(Headers::Response).map(Some))
+        {
+            let head = ResponseHead {
+                status: headers.get(":status").and_then(|status| std::str::from_utf8(status).ok()?.parse().ok()),
+                content_type: headers.get("content-type"),
+                content_encoding: headers.get("content-encoding"),
+            };
+            metered.call.response_head(&head);
+            if metered.call.reads_headers() {
+                for name in counting_headers() {
+                    if let Some(value) = headers.get(name) {
+                        metered.call.response_header(name, value);
+                    }
+                }
+            }
+            // OpenAI's name, Anthropic's, AWS's.
+            let ids = ["x-request-id", "request-id", "x-amzn-requestid"];
+            metered.provider_request_id = ids.iter().find_map(|name| headers.get(name)).and_then(text);
+            if let Some(include) = &mut metered.include {
+                known(include.response_head(&head).map(Some));
+            }
         }
         if end_of_stream {
             self.answered();
@@ -130,14 +160,18 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        if let Some(metered) = &mut self.metered
-            && size > 0
-        {
-            metered.call.first_byte(host::now_ns);
-            if metered.call.reads_response()
-                && let Some(bytes) = known(host::buffer(Buffer::ResponseBody, size))
-            {
-                metered.call.response_body(&bytes);
+        if let Some(metered) = &mut self.metered {
+            if size > 0 {
+                metered.call.first_byte(host::now_ns);
+            }
+            let withholds = metered.include.as_ref().is_some_and(Include::withholds);
+            let wanted = size > 0 && (withholds || metered.call.reads_response());
+            let bytes = if wanted { known(host::buffer(Buffer::ResponseBody, size)) } else { None };
+            if let Some(bytes) = &bytes {
+                metered.call.response_body(bytes);
+            }
+            if withholds && let Some(include) = &mut metered.include {
+                known(include.response_body(bytes.as_deref().unwrap_or_default(), size, end_of_stream).map(Some));
             }
         }
         if end_of_stream {
@@ -177,16 +211,9 @@ fn known<T>(answer: Result<Option<T>, Failure>) -> Option<T> {
     })
 }
 
-fn request_header(name: &str) -> Option<Vec<u8>> {
-    known(host::header(Headers::Request, name))
-}
-
 /// A short text of a header or property, as the record keeps it.
-fn text(mut value: Vec<u8>) -> Option<String> {
-    value.truncate(MAX_TEXT);
-    match String::from_utf8(value) {
-        Ok(text) if text.is_empty() => None,
-        Ok(text) => Some(text),
-        Err(error) => Some(String::from_utf8_lossy(error.as_bytes()).into_owned()),
-    }
+fn text(value: impl AsRef<[u8]>) -> Option<String> {
+    let value = value.as_ref();
+    let value = value.get(..MAX_TEXT).unwrap_or(value);
+    (!value.is_empty()).then(|| String::from_utf8_lossy(value).into_owned())
 }

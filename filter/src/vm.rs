@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::hash::BuildHasher;
 
 use meter::config::Config;
+use meter::estimate::Ratios;
 use meter::event;
 use meter::identity::Refusal;
 use meter::outbox::{Outbox, Settled};
@@ -22,6 +23,8 @@ thread_local! {
 pub struct Vm {
     pub outbox: Outbox,
     pub telemetry: Telemetry,
+    /// What calls without counts are estimated by.
+    pub ratios: Ratios,
     /// The root context that sends: the one configured last.
     pub sender: u32,
     /// The call in flight.
@@ -57,6 +60,7 @@ impl Vm {
         Vm {
             outbox: Outbox::new(emitter, config.batch, config.outbox_max_bytes),
             telemetry: Telemetry::new(config.max_series),
+            ratios: Ratios::default(),
             sender: 0,
             token: None,
             node: None,
@@ -81,9 +85,17 @@ impl Vm {
         self.telemetry.add(&mut Metrics, Metric::HostFailures, 1);
     }
 
-    /// A call has ended with a record: metrics, and the event for access log and outbox.
-    pub fn emit(&mut self, record: &Record, now_ns: u64, send: bool) -> Vec<u8> {
-        self.telemetry.add(&mut Metrics, Metric::Seen, 1);
+    /// A call has ended with records, its own first: metrics, and the event of its own for the access log. The others are
+    /// parts of it; they go to the collector only.
+    pub fn emit(&mut self, records: &[Record], now_ns: u64, send: bool) -> Vec<u8> {
+        self.telemetry.add(&mut Metrics, Metric::Seen, i64::from(!records.is_empty()));
+        let mut events = records.iter().map(|record| self.emit_one(record, now_ns, send));
+        let own = events.next().unwrap_or_default();
+        events.for_each(drop);
+        own
+    }
+
+    fn emit_one(&mut self, record: &Record, now_ns: u64, send: bool) -> Vec<u8> {
         self.telemetry.record(&mut Metrics, record);
         let sequence = self.outbox.next_sequence();
         let event = event::encode(record, self.outbox.emitter(), sequence);

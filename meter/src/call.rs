@@ -6,6 +6,7 @@ mod request;
 
 pub use outcome::outcome;
 
+use crate::config::Detect;
 use crate::estimate::Ratios;
 use crate::framing::{Body, Ending, Format};
 use crate::identity::Identity;
@@ -90,8 +91,8 @@ struct Answer {
 
 impl Call {
     /// Begins a call, if the request can be one.
-    pub fn begin(head: &RequestHead<'_>, by_shape: bool, now_ns: u64) -> Option<Call> {
-        let target = detect(head.method, head.host, head.path, by_shape)?;
+    pub fn begin(head: &RequestHead<'_>, rules: &Detect, now_ns: u64) -> Option<Call> {
+        let target = detect(head.method, head.host, head.path, rules)?;
         let asked = Asked::new(is_encoded(head.content_encoding));
         Some(Call { target, started_ns: now_ns, first_byte_ns: None, asked, answer: None })
     }
@@ -101,14 +102,9 @@ impl Call {
         self.target.certainty == Certainty::Known
     }
 
-    /// The API that the path belongs to.
-    pub fn api(&self) -> Option<Api> {
-        self.target.api
-    }
-
-    /// The provider that the host belongs to.
-    pub fn provider(&self) -> Option<&'static str> {
-        self.target.provider
+    /// Whether the host takes `stream_options.include_usage`, and gives no usage without it.
+    pub fn takes_include_usage(&self) -> bool {
+        self.target.takes_include_usage
     }
 
     /// The filter asks for usage in the client's place.
@@ -139,8 +135,7 @@ impl Call {
 
     /// Whether headers of the answer may give counts.
     pub fn reads_headers(&self) -> bool {
-        matches!(self.target.provider, Some("aws.bedrock") | Some("huggingface"))
-            || self.target.api == Some(Api::BedrockInvoke)
+        self.target.is("aws.bedrock") || self.target.is("huggingface") || self.target.api == Some(Api::BedrockInvoke)
     }
 
     /// A header of [`counting_headers`], given after [`Call::response_head`].
@@ -222,7 +217,7 @@ impl Call {
             duration_us: micros(self.started_ns, ended.now_ns),
             time_to_first_token_us: first_byte_ns.map(|first| micros(self.started_ns, first)),
             identity: ended.identity,
-            provider: self.target.provider.unwrap_or(api.compatible()).to_owned(),
+            provider: self.target.provider.as_deref().unwrap_or(api.compatible()).to_owned(),
             api: api.as_str().to_owned(),
             operation: self.target.operation.unwrap_or("chat").to_owned(),
             request_model: self.asked.take_model().or_else(|| self.target.model.clone()),

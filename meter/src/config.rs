@@ -8,6 +8,8 @@ pub use keys::{KEYS, Key, Kind};
 
 use serde_json::Value;
 
+use crate::provider::Api;
+
 /// The checked configuration. Every value lies within the limits of its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -21,8 +23,34 @@ pub struct Config {
     pub tenant: Vec<TenantSource>,
     /// The bound of label sets per worker.
     pub max_series: usize,
+    /// Which requests are LLM calls, beside the built-in hosts and paths.
+    pub detect: Detect,
+    /// Whether streams are asked for their usage.
+    pub include_usage: bool,
+}
+
+/// Which requests are LLM calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detect {
     /// Whether answers of unknown hosts and paths are recognised by the shape of their body.
-    pub detect_by_shape: bool,
+    pub by_shape: bool,
+    /// Further hosts, the first that matches wins.
+    pub rules: Vec<Rule>,
+}
+
+/// A further host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name, perhaps with a star.
+    pub host: String,
+    /// The end of the path; none: every path.
+    pub path: Option<String>,
+    /// The provider's name.
+    pub provider: String,
+    /// The API spoken; none: the path and the answer decide.
+    pub api: Option<Api>,
+    /// The host takes `stream_options.include_usage`.
+    pub include_usage: bool,
 }
 
 /// Where events go.
@@ -110,7 +138,8 @@ pub fn parse(json: &[u8]) -> Result<Config, Problems> {
         outbox_max_bytes: reader.size("outbox.max_bytes"),
         tenant: reader.tenant(),
         max_series: reader.size("metrics.max_series"),
-        detect_by_shape: reader.bool("detect.by_shape"),
+        detect: Detect { by_shape: reader.bool("detect.by_shape"), rules: reader.rules() },
+        include_usage: reader.bool("include_usage"),
     })
 }
 
@@ -142,6 +171,21 @@ impl Reader<'_> {
     fn tenant(&self) -> Vec<TenantSource> {
         let list = self.value("tenant");
         list.as_array().into_iter().flatten().filter_map(Self::source).collect()
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        let list = self.value("providers");
+        let rule = |entry: &Value| {
+            let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
+            Some(Rule {
+                host: text("host")?,
+                path: text("path"),
+                provider: text("provider")?,
+                api: text("api").as_deref().and_then(Api::from_word),
+                include_usage: entry.get("include_usage").and_then(Value::as_bool).unwrap_or_default(),
+            })
+        };
+        list.as_array().into_iter().flatten().filter_map(rule).collect()
     }
 
     fn source(entry: &Value) -> Option<TenantSource> {

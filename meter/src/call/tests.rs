@@ -1,6 +1,7 @@
 use super::*;
 use crate::usage::Class;
 
+const DETECT: Detect = Detect { by_shape: true, rules: Vec::new() };
 const MS: u64 = 1_000_000;
 
 /// A stream to play: host, path, request, status, content type, chunks of the answer, and how it ended.
@@ -39,7 +40,7 @@ impl Play<'_> {
             path: self.path.as_bytes(),
             content_encoding: None,
         };
-        let mut call = Call::begin(&head, true, 5_000 * MS)?;
+        let mut call = Call::begin(&head, &DETECT, 5_000 * MS)?;
         self.request.as_bytes().chunks(size).for_each(|chunk| call.request_body(chunk));
         if self.status.is_some() {
             call.response_head(&ResponseHead {
@@ -152,7 +153,7 @@ cases! {
         };
         let mut run = |body: &str, flags| {
             let head = RequestHead { method: b"POST", host: b"api.openai.com", path: b"/v1/chat/completions", content_encoding: None };
-            let mut call = Call::begin(&head, true, 0).unwrap();
+            let mut call = Call::begin(&head, &DETECT, 0).unwrap();
             call.request_body(format!("{{\"messages\":[{{\"content\":\"{}\"}}]}}", "x".repeat(500)).as_bytes());
             call.response_head(&ResponseHead { status: Some(200), content_type: None, content_encoding: None });
             call.response_body(body.as_bytes());
@@ -186,7 +187,7 @@ cases! {
 
     fn contract_envoys_own_answer_replaces_the_providers() {
         let head = RequestHead { method: b"POST", host: b"api.openai.com", path: b"/v1/chat/completions", content_encoding: None };
-        let mut call = Call::begin(&head, true, 0).unwrap();
+        let mut call = Call::begin(&head, &DETECT, 0).unwrap();
         for status in [200, 504] {
             call.response_head(&ResponseHead { status: Some(status), content_type: None, content_encoding: None });
         }

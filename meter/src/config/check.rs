@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::keys::{self, KEYS, Key, Kind};
+use super::keys::{self, KEYS, Key, Kind, REQUIRED};
 
 /// More problems than this are not listed.
 const MAX_PROBLEMS: usize = 20;
@@ -44,9 +44,6 @@ pub(super) fn check(value: &Value) -> Result<(), Problems> {
         Value::Object(object) => members(object, "", "", &mut problems),
         _ => problems.add("", "must be an object"),
     }
-    if value.get("collector").is_some_and(|collector| collector.is_object() && collector.get("cluster").is_none()) {
-        problems.add("collector.cluster", "is missing; allowed: the name of Envoy's cluster of the collector");
-    }
     if problems.0.is_empty() { Ok(()) } else { Err(problems) }
 }
 
@@ -62,8 +59,14 @@ fn members(object: &Map<String, Value>, path: &str, pattern: &str, problems: &mu
             Some(key) => match (key.kind, value) {
                 (Kind::Object, Value::Object(object)) => members(object, &here, key.path, problems),
                 (Kind::Objects(_), Value::Array(list)) => elements(list, &here, key.path, problems),
-                _ => {}
+                _ => belongs(object, key, &here, problems),
             },
+        }
+    }
+    for (required, allowed) in REQUIRED {
+        let name = required.strip_prefix(pattern).and_then(|rest| rest.strip_prefix('.'));
+        if let Some(name) = name.filter(|name| !name.contains('.') && !object.contains_key(*name)) {
+            problems.add(&join(path, name), &format!("is missing; allowed: {allowed}"));
         }
     }
 }
@@ -71,23 +74,20 @@ fn members(object: &Map<String, Value>, path: &str, pattern: &str, problems: &mu
 fn elements(list: &[Value], path: &str, pattern: &str, problems: &mut Problems) {
     for (index, value) in list.iter().enumerate() {
         let here = format!("{path}[{index}]");
-        let Value::Object(object) = value else {
-            problems.add(&here, "must be an object");
-            continue;
-        };
-        members(object, &here, &format!("{pattern}[]"), problems);
-        match object.get("from").map(Value::as_str) {
-            None => problems.add(&format!("{here}.from"), "is missing; allowed: spiffe, jwt, header"),
-            Some(from) => {
-                for name in object.keys() {
-                    let owner = keys::source_of(name);
-                    if owner.is_some() && owner != from {
-                        let owner = owner.unwrap_or_default();
-                        problems.add(&join(&here, name), &format!("only allowed with \"from\": \"{owner}\""));
-                    }
-                }
-            }
+        match value {
+            Value::Object(object) => members(object, &here, &format!("{pattern}[]"), problems),
+            _ => problems.add(&here, "must be an object"),
         }
+    }
+}
+
+/// A key that only some sources have must stand beside the right `from`.
+fn belongs(object: &Map<String, Value>, key: &Key, here: &str, problems: &mut Problems) {
+    let from = object.get("from").and_then(Value::as_str);
+    if let (Some(owner), Some(from)) = (keys::source_of(key.path), from)
+        && owner != from
+    {
+        problems.add(here, &format!("only allowed with \"from\": \"{owner}\""));
     }
 }
 

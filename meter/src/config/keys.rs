@@ -38,6 +38,20 @@ const fn key(path: &'static str, kind: Kind, default: &'static str, help: &'stat
     Key { path, kind, default, help }
 }
 
+/// The words of [`Api`](crate::provider::Api).
+pub(super) const APIS: &[&str] = &[
+    "openai_chat",
+    "openai_responses",
+    "anthropic_messages",
+    "gemini",
+    "gemini_interactions",
+    "bedrock_converse",
+    "bedrock_invoke",
+    "bedrock_agent",
+    "cohere",
+    "plain",
+];
+
 /// Every key.
 #[rustfmt::skip]
 pub const KEYS: &[Key] = &[
@@ -64,6 +78,13 @@ pub const KEYS: &[Key] = &[
     key("metrics.max_series", Kind::Number(1, 100_000), "2000", "sets of tenant, provider and model per worker; past it tenant and model become `overflow`, the totals stay right"),
     key("detect", Kind::Object, "{}", "how calls are found"),
     key("detect.by_shape", Kind::Bool, "true", "recognise calls to unknown hosts and paths by the shape of the answer's body"),
+    key("providers", Kind::Objects(64), "[]", "further hosts, asked before the built-in ones: the first that matches wins"),
+    key("providers[].host", Kind::Text(253), "", "the host name without port; a `*` stands for any text"),
+    key("providers[].path", Kind::Text(256), "", "the end of the path, by segments (`v2/ask`); a segment `*` is any; without it every path of the host"),
+    key("providers[].provider", Kind::Text(64), "", "the name in metrics, records and the price book"),
+    key("providers[].api", Kind::Word(APIS), "", "the API spoken; without it the path and the answer decide"),
+    key("providers[].include_usage", Kind::Bool, "false", "the host takes `stream_options.include_usage`: ask it for usage"),
+    key("include_usage", Kind::Bool, "true", "ask OpenAI-style streams for their usage where the client did not, on hosts known to take it, and take the extra chunk out of the answer again"),
 ];
 
 /// The default of a key, null where there is none.
@@ -72,12 +93,20 @@ pub(super) fn default(path: &str) -> Value {
     key.and_then(|key| serde_json::from_str(key.default).ok()).unwrap_or(Value::Null)
 }
 
-/// Which source a key of `tenant[]` belongs to; none: all of them.
-pub(super) fn source_of(name: &str) -> Option<&'static str> {
-    match name {
-        "take" => Some("spiffe"),
-        "claim" | "payload_key" => Some("jwt"),
-        "name" | "trusted" => Some("header"),
+/// Keys that must be there as soon as what holds them is, and what they name.
+pub(super) const REQUIRED: &[(&str, &str)] = &[
+    ("collector.cluster", "the name of Envoy's cluster of the collector"),
+    ("tenant[].from", "spiffe, jwt, header"),
+    ("providers[].host", "a host name"),
+    ("providers[].provider", "the provider's name"),
+];
+
+/// The value of `from` that a key of `tenant[]` belongs to; none: all of them.
+pub(super) fn source_of(path: &str) -> Option<&'static str> {
+    match path {
+        "tenant[].take" => Some("spiffe"),
+        "tenant[].claim" | "tenant[].payload_key" => Some("jwt"),
+        "tenant[].name" | "tenant[].trusted" => Some("header"),
         _ => None,
     }
 }

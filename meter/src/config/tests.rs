@@ -8,12 +8,18 @@ cases! {
         assert_eq!(defaults.collector, None);
         assert_eq!(defaults.batch, Batch { max_events: 100, max_bytes: 262_144, max_age_ms: 1000 });
         assert_eq!(defaults.outbox_max_bytes, 8 << 20);
-        assert_eq!((defaults.max_series, defaults.detect_by_shape), (2000, true));
+        assert_eq!((defaults.max_series, defaults.include_usage), (2000, true));
+        assert_eq!(defaults.detect, Detect { by_shape: true, rules: vec![] });
         assert_eq!(defaults.tenant, [
             TenantSource::Spiffe { take: SpiffePart::Namespace },
             TenantSource::Jwt { claim: vec!["tenant".into()], payload_key: "jwt_payload".into() },
             TenantSource::Header { name: "x-tenant-id".into(), trusted: false },
         ]);
+    }
+
+    fn contract_the_apis_are_those_of_the_meter() {
+        let words: Vec<&str> = Api::ALL.iter().map(|api| api.as_str()).collect();
+        assert_eq!(keys::APIS, words);
     }
 
     fn contract_every_default_is_allowed_by_its_own_key() {
@@ -27,7 +33,8 @@ cases! {
         let config = parse(br#"{
             "collector": {"cluster": "c", "authority": "a", "path": "/p", "token_env": "T", "timeout_ms": 100},
             "batch": {"max_events": 1, "max_bytes": 16384, "max_age_ms": 100},
-            "outbox": {"max_bytes": 65536}, "metrics": {"max_series": 1}, "detect": {"by_shape": false},
+            "outbox": {"max_bytes": 65536}, "metrics": {"max_series": 1}, "detect": {"by_shape": false}, "include_usage": false,
+            "providers": [{"host": "llm.corp", "path": "v2/ask", "provider": "corp", "api": "openai_chat", "include_usage": true}, {"host": "*.x", "provider": "x"}],
             "tenant": [{"from": "header", "name": "X-Team", "trusted": true}, {"from": "jwt", "claim": ["org", "id"], "payload_key": "k"},
                        {"from": "spiffe", "take": "path"}]}"#).unwrap();
         assert_eq!(config, Config {
@@ -40,7 +47,14 @@ cases! {
                 TenantSource::Spiffe { take: SpiffePart::Path },
             ],
             max_series: 1,
-            detect_by_shape: false,
+            detect: Detect {
+                by_shape: false,
+                rules: vec![
+                    Rule { host: "llm.corp".into(), path: Some("v2/ask".into()), provider: "corp".into(), api: Some(Api::OpenAiChat), include_usage: true },
+                    Rule { host: "*.x".into(), path: None, provider: "x".into(), api: None, include_usage: false },
+                ],
+            },
+            include_usage: false,
         });
     }
 
@@ -48,7 +62,7 @@ cases! {
         let cases = [
             ("[]", "configuration: must be an object"),
             ("{", "configuration: not JSON: EOF while parsing an object at line 1 column 1"),
-            (r#"{"colector":{}}"#, "colector: unknown key; allowed: collector, batch, outbox, tenant, metrics, detect"),
+            (r#"{"colector":{}}"#, "colector: unknown key; allowed: collector, batch, outbox, tenant, metrics, detect, providers, include_usage"),
             (r#"{"collector":{}}"#, "collector.cluster: is missing; allowed: the name of Envoy's cluster of the collector"),
             (r#"{"collector":{"cluster":"c","token":"s3cret"}}"#, "collector.token: unknown key; allowed: cluster, authority, path, token_env, timeout_ms"),
             (r#"{"batch":{"max_events":0}}"#, "batch.max_events: must be a whole number from 1 to 1000"),
@@ -56,13 +70,14 @@ cases! {
             (r#"{"batch":{"max_age_ms":1.5}}"#, "batch.max_age_ms: must be a whole number from 100 to 60000"),
             (r#"{"batch":3}"#, "batch: must be an object"),
             (r#"{"detect":{"by_shape":"yes"}}"#, "detect.by_shape: must be true or false"),
+            (r#"{"providers":[{"path":"x"}]}"#, "providers[0].host: is missing; allowed: a host name\nproviders[0].provider: is missing; allowed: the provider's name"),
             (r#"{"tenant":{}}"#, "tenant: must be a list of at most 16 objects"),
             (r#"{"tenant":[{"name":"x"}]}"#, "tenant[0].from: is missing; allowed: spiffe, jwt, header"),
             (r#"{"tenant":[{"from":"jwt"},{"from":"cookie"}]}"#, "tenant[1].from: must be one of spiffe, jwt, header"),
             (r#"{"tenant":[{"from":"jwt","name":"x"}]}"#, "tenant[0].name: only allowed with \"from\": \"header\""),
             (r#"{"tenant":[{"from":"header","name":"a b"}]}"#, "tenant[0].name: must be a text of 1 to 128 visible ASCII characters"),
             (r#"{"tenant":[{"from":"jwt","claim":[]}]}"#, "tenant[0].claim: must be a text of 1 to 128 visible ASCII characters, or a list of 1 to 8 such texts"),
-            (r#"{"batch":{"max_events":0},"x":1}"#, "batch.max_events: must be a whole number from 1 to 1000\nx: unknown key; allowed: collector, batch, outbox, tenant, metrics, detect"),
+            (r#"{"batch":{"max_events":0},"x":1}"#, "batch.max_events: must be a whole number from 1 to 1000\nx: unknown key; allowed: collector, batch, outbox, tenant, metrics, detect, providers, include_usage"),
         ];
         for (json, expected) in cases {
             assert_eq!(parse(json.as_bytes()).unwrap_err().to_string(), expected, "{json}");

@@ -76,20 +76,31 @@ const PROVIDERS: &[Provider] = &[
     provider("heroku", &["*.inference.heroku.com"]),
 ];
 
+/// Providers that give no usage in a stream of chat completions unless asked by `stream_options.include_usage`, and are
+/// known to take it. Others give it anyway, or may refuse an option that they do not know.
+const TAKES_INCLUDE_USAGE: &[&str] = &["openai", "azure.ai.openai", "alibaba", "databricks", "deepseek", "nvidia"];
+
 /// The longest name of a host in the DNS; longer ones are nobody's.
 const MAX_HOST: usize = 253;
 
+/// Whether a provider is to be asked for usage.
+pub(super) fn takes_include_usage(provider: &str) -> bool {
+    TAKES_INCLUDE_USAGE.contains(&provider)
+}
+
 /// The provider of a host, which may carry a port.
 pub(super) fn provider_of(host: &[u8]) -> Option<&'static str> {
+    let is = |pattern: &&str| is_host(pattern, host);
+    PROVIDERS.iter().find(|provider| provider.hosts.iter().any(is)).map(|provider| provider.name)
+}
+
+/// Whether a host, which may carry a port, is what a pattern says.
+pub(super) fn is_host(pattern: &str, host: &[u8]) -> bool {
     let name = match host.iter().rposition(|&byte| byte == b':') {
         Some(colon) if !host.ends_with(b"]") => host.get(..colon).unwrap_or(host),
         _ => host,
     };
-    if name.len() > MAX_HOST {
-        return None;
-    }
-    let is = |pattern: &&str| matches(pattern.as_bytes(), name);
-    PROVIDERS.iter().find(|provider| provider.hosts.iter().any(is)).map(|provider| provider.name)
+    name.len() <= MAX_HOST && matches(pattern.as_bytes(), name)
 }
 
 /// Whether a name is what a pattern says. Work is bounded by the product of two short lengths.

@@ -36,15 +36,11 @@ pub(super) fn chat(facts: &Facts, target: &Target) -> Reading {
         // Embeddings and reranks may say a total only: it is the input.
         (None, None, total) => counts.input = total,
         // Gemini's compatible endpoint counts thoughts in the total only.
-        (Some(input), Some(output), Some(total))
-            if target.provider == Some("gcp.gemini") && counts.reasoning.unwrap_or(0) == 0 =>
-        {
+        (Some(input), Some(output), Some(total)) if target.is("gcp.gemini") && counts.reasoning.unwrap_or(0) == 0 => {
             counts.reasoning = total.checked_sub(input.saturating_add(output)).filter(|&thoughts| thoughts > 0);
         }
         // Vercel's gateway leaves thoughts out of the output and of the total; its own costs prove it.
-        (_, Some(output), _)
-            if target.provider == Some("vercel") && counts.reasoning.is_some_and(|reasoning| reasoning > output) =>
-        {
+        (_, Some(output), _) if target.is("vercel") && counts.reasoning.is_some_and(|reasoning| reasoning > output) => {
             counts.output = Some(output.saturating_add(counts.reasoning.unwrap_or(0)));
             counts.total = None;
         }

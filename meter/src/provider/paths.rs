@@ -110,7 +110,8 @@ pub(super) fn model_of(path: &[u8]) -> Option<String> {
     clean.then_some(name)
 }
 
-fn ends_with(path: &[u8], pattern: &str) -> bool {
+/// Whether a path ends as a pattern says.
+pub(super) fn ends_with(path: &[u8], pattern: &str) -> bool {
     let mut segments = path.rsplit(|&byte| byte == b'/');
     pattern.as_bytes().rsplit(|&byte| byte == b'/').all(|wanted| {
         segments.next().is_some_and(|segment| match wanted {

@@ -1,6 +1,9 @@
 use super::*;
+use crate::config::{Detect, Rule};
 use crate::framing::Body;
 use crate::usage::Class::{self, *};
+
+const DETECT: Detect = Detect { by_shape: true, rules: Vec::new() };
 
 /// Facts of a body, and their reading.
 fn reading(api: Api, body: &str) -> Reading {
@@ -75,7 +78,7 @@ cases! {
 
     fn deterministic_detection_by_host_and_path() {
         let find = |method: &str, host: &str, path: &str| {
-            detect(method.as_bytes(), host.as_bytes(), path.as_bytes(), true).map(|target| (target.provider, target.api, target.certainty))
+            detect(method.as_bytes(), host.as_bytes(), path.as_bytes(), &DETECT).map(|target| (target.provider.map(|name| name.into_owned()), target.api, target.certainty))
         };
         use Certainty::*;
         for (host, path, expected) in [
@@ -96,10 +99,33 @@ cases! {
             ("[::1]", "/anything", Some((None, None, Shape))),
             ("", "", Some((None, None, Shape))),
         ] {
+            let expected = expected.map(|(provider, api, certainty)| (provider.map(str::to_owned), api, certainty));
             assert_eq!(find("POST", host, path), expected, "{host}{path}");
         }
         assert_eq!(find("GET", "api.openai.com", "/v1/chat/completions"), None);
-        assert_eq!(detect(b"POST", b"x", b"/", false), None);
+        let off = Detect { by_shape: false, rules: vec![] };
+        assert_eq!(detect(b"POST", b"x", b"/", &off), None);
+    }
+
+    fn deterministic_configured_hosts_come_first() {
+        let rule = |host: &str, path: Option<&str>, api, include_usage| Rule {
+            host: host.into(), path: path.map(str::to_owned), provider: "corp".into(), api, include_usage,
+        };
+        let rules = vec![
+            rule("llm.corp", Some("ask/*"), Some(Api::Gemini), true),
+            rule("*.corp", None, None, true),
+            rule("api.openai.com", None, None, false),
+        ];
+        let detect_with = |host: &str, path: &str| {
+            let target = detect(b"POST", host.as_bytes(), path.as_bytes(), &Detect { by_shape: true, rules: rules.clone() }).unwrap();
+            (target.provider.unwrap().into_owned(), target.api, target.certainty, target.takes_include_usage)
+        };
+        assert_eq!(detect_with("llm.corp:80", "/ask/me"), ("corp".into(), Some(Api::Gemini), Certainty::Known, false));
+        assert_eq!(detect_with("llm.corp", "/other"), ("corp".into(), None, Certainty::Shape, false));
+        assert_eq!(detect_with("vllm.corp", "/v1/chat/completions"), ("corp".into(), Some(Api::OpenAiChat), Certainty::Known, true));
+        assert_eq!(detect_with("api.openai.com", "/v1/chat/completions"), ("corp".into(), Some(Api::OpenAiChat), Certainty::Known, false));
+        let takes = |path: &str| detect(b"POST", b"api.openai.com", path.as_bytes(), &DETECT).unwrap().takes_include_usage;
+        assert_eq!(["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"].map(takes), [true, true, false, false]);
     }
 
     fn contract_raw_usage_is_kept_and_capped() {
