@@ -2,6 +2,7 @@
 
 use corpus::{Corpus, Recording, Result};
 use meter::call::{Call, Ended, RequestHead, ResponseHead};
+use meter::config::Detect;
 use meter::estimate::Ratios;
 use meter::event::encode;
 use serde_json::Value;
@@ -23,7 +24,8 @@ pub fn event(corpus: &Corpus, recording: &Recording, feed: Feed) -> Result<Optio
         path: recording.path.as_bytes(),
         content_encoding: None,
     };
-    let Some(mut call) = Call::begin(&head, true, 0) else { return Ok(None) };
+    let rules = Detect { by_shape: true, rules: Vec::new() };
+    let Some(mut call) = Call::begin(&head, &rules, 0) else { return Ok(None) };
     corpus.request(recording)?.chunks(feed.piece).for_each(|piece| call.request_body(piece));
     let encoded = if feed.encoded { corpus.encoded(recording)? } else { None };
     let (body, encoding) = match encoded {
