@@ -149,7 +149,7 @@ pub fn day(text: &str) -> Option<Date> {
 fn per(class: Class) -> Per {
     match class.kind() {
         Kind::Input | Kind::Output => Per::MillionTokens,
-        Kind::Unit => Per::ThousandUnits,
+        Kind::Unit | Kind::Information => Per::ThousandUnits,
     }
 }
 
@@ -157,9 +157,16 @@ fn per(class: Class) -> Per {
 fn stand_in(class: Class) -> Option<Class> {
     match class {
         Class::CacheWrite1h | Class::CacheWriteOther => Some(Class::CacheWrite5m),
-        Class::CacheWrite5m | Class::CacheRead | Class::InputAudio | Class::InputImage => Some(Class::InputText),
-        Class::OutputReasoning | Class::OutputAudio => Some(Class::OutputText),
-        Class::InputText | Class::OutputText | Class::WebSearches => None,
+        Class::CacheReadAudio | Class::CacheReadImage | Class::CacheReadVideo => Some(Class::CacheRead),
+        Class::CacheWrite5m | Class::CacheRead => Some(Class::InputText),
+        Class::InputAudio | Class::InputImage | Class::InputVideo | Class::InputTool => Some(Class::InputText),
+        Class::OutputReasoning | Class::OutputAudio | Class::OutputImage | Class::OutputVideo => {
+            Some(Class::OutputText)
+        }
+        Class::OutputCitation => Some(Class::OutputText),
+        Class::InputText | Class::OutputText => None,
+        Class::WebSearches | Class::SearchUnits | Class::AudioSeconds | Class::Pages | Class::Images => None,
+        Class::CacheReadUnbilled => None,
     }
 }
 

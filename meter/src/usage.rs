@@ -11,6 +11,8 @@ pub enum Kind {
     Output,
     /// Something else that is paid for, never part of a token total.
     Unit,
+    /// Said for information: in no total, never charged.
+    Information,
 }
 
 macro_rules! classes {
@@ -70,7 +72,7 @@ classes! {
     OutputVideo "output_video_tokens" Output "video output";
     OutputCitation "output_citation_tokens" Output "output spent on citations";
     WebSearches "web_searches" Unit "web searches the provider ran for the call";
-    CacheReadUnbilled "cache_read_unbilled_tokens" Unit "cache hits that the provider names beside what it bills, or that exceed their whole: in no total, for information";
+    CacheReadUnbilled "cache_read_unbilled_tokens" Information "cache hits that the provider names beside what it bills, or that exceed their whole: in no total, never charged";
     SearchUnits "search_units" Unit "search units of a rerank, as the provider counts them";
     AudioSeconds "audio_seconds" Unit "seconds of audio, where they are what is paid for; a fraction counts as a whole second";
     Pages "pages" Unit "pages read from documents";

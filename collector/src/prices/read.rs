@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::civil::Date;
-use meter::usage::Class;
+use meter::usage::{Class, Kind};
 use toml::{Table, Value};
 
 use super::{Entry, Pattern, PriceBook};
@@ -112,7 +112,7 @@ impl<'a> Fields<'a> {
     }
 
     fn refuse_unknown_keys(&mut self, table: &Table) {
-        let classes = || Class::ALL.iter().map(|class| class.token_type());
+        let classes = || charged().map(Class::token_type);
         for key in table.keys() {
             let known =
                 [PROVIDER, MODEL, VALID_FROM, VALID_TO].contains(&key.as_str()) || classes().any(|class| class == key);
@@ -183,7 +183,7 @@ impl<'a> Fields<'a> {
     fn prices(&mut self, table: &Table) -> HashMap<Class, Price> {
         let mut prices = HashMap::new();
         let mut named = false;
-        for &class in Class::ALL {
+        for class in charged() {
             let key = class.token_type();
             let price = match table.get(key) {
                 None => continue,
@@ -197,9 +197,14 @@ impl<'a> Fields<'a> {
             }
         }
         if !named {
-            let classes: Vec<&str> = Class::ALL.iter().map(|class| class.token_type()).collect();
+            let classes: Vec<&str> = charged().map(Class::token_type).collect();
             self.problems.push(format!("{}: names no price; allowed are {}", self.name, classes.join(", ")));
         }
         prices
     }
+}
+
+/// The classes that can have a price.
+fn charged() -> impl Iterator<Item = Class> {
+    Class::ALL.iter().copied().filter(|class| class.kind() != Kind::Information)
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use jiff::civil::Date;
 use meter::record::Evidence;
-use meter::usage::Class;
+use meter::usage::{Class, Kind};
 
 use crate::money::Charge;
 use crate::prices::{PriceBook, Rated};
@@ -182,8 +182,8 @@ impl Sum {
         };
         add(self.usage.entry(class).or_default(), quantity)?;
         match rated {
-            // Nothing of something costs nothing, at any price or none.
-            _ if quantity == 0 => {}
+            // Nothing of something costs nothing, at any price or none; what is information only is never charged.
+            _ if quantity == 0 || class.kind() == Kind::Information => {}
             Rated::Priced(charge) => self.charge(class, charge)?,
             Rated::Fallback(charge) => {
                 self.charge(class, charge)?;

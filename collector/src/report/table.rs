@@ -26,13 +26,16 @@ fn columns(report: &Report) -> Vec<Column> {
             Kind::Input => "input",
             Kind::Output if name.starts_with("output_reasoning") => "reasoning",
             Kind::Output => "output",
-            Kind::Unit => name,
+            Kind::Unit | Kind::Information => name,
         }
     };
     let counted =
         |class: Class| report.lines.values().any(|sum| sum.usage.get(&class).is_some_and(|count| *count != 0));
     let mut columns: Vec<Column> = Vec::new();
-    for &class in Class::ALL.iter().filter(|class| class.kind() != Kind::Unit || counted(**class)) {
+    for &class in Class::ALL.iter().filter(|class| match class.kind() {
+        Kind::Unit => counted(**class),
+        kind => kind != Kind::Information,
+    }) {
         let head = head(class);
         match columns.iter_mut().find(|column| column.head == head) {
             Some(column) => column.classes.push(class),

@@ -42,7 +42,9 @@ impl Sums {
         };
         let usage = record.usage.iter().map(|(class, count)| (Counted::Usage(class), count));
         let mut sums = Vec::new();
-        for (counted, count) in usage.chain([(Counted::Calls, 1)]) {
+        // A part is another model's share of a call, no call of its own.
+        let calls = u64::from(record.part.is_none());
+        for (counted, count) in usage.chain([(Counted::Calls, calls)]) {
             let before = self.quantity(tx, &group, counted)?;
             match i64::try_from(count).ok().and_then(|count| before.checked_add(count)) {
                 Some(quantity) => sums.push((counted, quantity)),
