@@ -70,6 +70,11 @@ corpus *DIR: (_setup "unit")
 _envoy-corpus: (_setup "e2e") filter
     cargo build --quiet -p e2e --bin corpus
 
+# what must hold for any bytes, tried for so many seconds in all; fails with the path of the input that breaks it
+[group('check')]
+fuzz SECONDS: (_setup "fuzz")
+    meter/fuzz/run '{{ SECONDS }}'
+
 # the manifests in istio/ against Istio's own schemas and rules
 [group('check')]
 istio: (_setup "istio") _collector

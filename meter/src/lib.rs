@@ -26,6 +26,8 @@ pub mod config;
 pub mod estimate;
 pub mod event;
 pub mod framing;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod identity;
 pub mod outbox;
 pub mod provider;

@@ -1,0 +1,95 @@
+//! The two changes to bodies: what is announced is kept, and nothing else is touched.
+
+use serde_json::value::RawValue;
+
+use super::oracle::{Inside, inside, text, value};
+use super::splits;
+use crate::rewrite::{Ask, Asking, ROOM, Withhold};
+
+/// Rewrites the bytes as a request and as an answer in every split.
+pub fn rewrite(bytes: &[u8]) {
+    ask(bytes);
+    withhold(bytes);
+}
+
+fn ask(bytes: &[u8]) {
+    let [whole, single, pieces] = splits(bytes).map(|pieces| {
+        let (mut ask, mut out) = (Ask::default(), Vec::new());
+        pieces.iter().for_each(|piece| ask.feed(piece, &mut out));
+        ask.end(&mut out);
+        (out, ask.asking())
+    });
+    assert_eq!(single, whole, "byte by byte");
+    assert_eq!(pieces, whole, "in pieces");
+    let (out, asking) = whole;
+    assert_eq!(out.len(), bytes.len() + ROOM, "the length that was announced");
+    let Some(before) = value(bytes) else { return };
+    let after = value(&out).expect("valid before, and not behind");
+    let (before, after) = (Request::of(before), Request::of(after));
+    assert_eq!(before.rest, after.rest);
+    match asking {
+        Asking::Added => assert!(after.asks && !before.asks, "{after:?}"),
+        Asking::Client => assert!(after.asks && before.asks, "{after:?}"),
+        // An escape in a name ends the understanding, and what was changed before stays changed.
+        Asking::No => assert!(!(after.asks && after.streams) || before.asks || bytes.contains(&b'\\'), "{after:?}"),
+    }
+}
+
+/// What a request says, repeated names and all: of those the last holds, as every reader has it.
+#[derive(Debug, Default)]
+struct Request {
+    streams: bool,
+    asks: bool,
+    /// Everything beside `stream_options.include_usage`, in order. Options with nothing else in them are as good as none.
+    rest: Vec<String>,
+}
+
+impl Request {
+    fn of(value: &RawValue) -> Request {
+        let mut request = Request::default();
+        let Inside::Object(members) = inside(value) else {
+            request.rest.push(value.get().to_owned());
+            return request;
+        };
+        for (name, value) in members {
+            let key = text(name);
+            match (key.as_str(), inside(value)) {
+                ("stream_options", Inside::Object(options)) => {
+                    request.asks = false;
+                    for (name, value) in options {
+                        match text(name).as_str() {
+                            "include_usage" => request.asks = value.get() == "true",
+                            _ => request.rest.push(format!("stream_options.{}:{}", name.get(), value.get())),
+                        }
+                    }
+                    continue;
+                }
+                ("stream_options", _) if value.get() == "null" => {
+                    request.asks = false;
+                    continue;
+                }
+                ("stream", _) => request.streams = value.get() == "true",
+                _ => {}
+            }
+            request.rest.push(format!("{}:{}", name.get(), value.get()));
+        }
+        request
+    }
+}
+
+fn withhold(bytes: &[u8]) {
+    let [whole, single, pieces] = splits(bytes).map(|pieces| {
+        let (mut withhold, mut out) = (Withhold::default(), Vec::new());
+        pieces.iter().for_each(|piece| withhold.feed(piece, &mut out));
+        withhold.end(&mut out);
+        out
+    });
+    assert_eq!(single, whole, "byte by byte");
+    assert_eq!(pieces, whole, "in pieces");
+    // What comes out went in, in the same order.
+    let mut rest = bytes.iter();
+    assert!(whole.iter().all(|byte| rest.any(|other| other == byte)), "something was added");
+    if !bytes.windows(5).any(|window| window == b"usage") {
+        assert!(bytes == whole || bytes.contains(&b'\\'), "taken out without a reason");
+    }
+}
