@@ -1,6 +1,6 @@
 //! Where counts are missing, puts estimates in their place; where they are whole, learns from them.
 
-use crate::estimate::{Direction, Ratios, Text};
+use crate::estimate::{Output, Ratios, Text};
 use crate::record::{Evidence, Flag, Missing, Outcome, Record};
 use crate::usage::{Class, MAX_COUNT};
 
@@ -19,20 +19,18 @@ fn learn(record: &Record, request: &Text, answer: &Text, ratios: &mut Ratios) {
         return;
     }
     let Some(model) = record.model() else { return };
-    let totals = [
-        (Direction::Input, request, record.usage.input_total()),
-        (Direction::Output, answer, record.usage.output_total()),
-    ];
-    for (direction, text, total) in totals {
-        if let Some(tokens) = total {
-            ratios.learn(model, direction, text, tokens);
-        }
+    if let Some(tokens) = record.usage.input_total() {
+        ratios.learn_input(model, request, tokens);
+    }
+    if let Some(tokens) = record.usage.output_total() {
+        ratios.learn_output(model, answer, tokens, record.usage.get(Class::OutputReasoning).unwrap_or(0));
     }
 }
 
 /// The counts at the start of a stream have a first count of the output only.
 fn raise_output(record: &mut Record, answer: &Text, ratios: &Ratios) {
-    let guess = ratios.estimate(record.model(), Direction::Output, answer).min(MAX_COUNT);
+    let Output { text, hidden } = ratios.output(record.model(), answer);
+    let guess = text.saturating_add(hidden.unwrap_or(0)).min(MAX_COUNT);
     let so_far = record.usage.output_total().unwrap_or(0);
     if let Some(more) = guess.checked_sub(so_far).filter(|&more| more > 0) {
         let text = record.usage.get(Class::OutputText).unwrap_or(0);
@@ -50,10 +48,10 @@ fn is_worth_a_guess(record: &Record, answer: &Text) -> bool {
 }
 
 fn guess(record: &mut Record, request: &Text, answer: &Text, ratios: &Ratios) {
-    let estimate = |direction, text: &Text| ratios.estimate(record.model(), direction, text).min(MAX_COUNT);
-    let output = estimate(Direction::Output, answer);
-    let input = (request.bytes() > 0).then(|| estimate(Direction::Input, request));
-    record.usage.set(Class::OutputText, Some(output));
+    let Output { text, hidden } = ratios.output(record.model(), answer);
+    let input = (request.bytes() > 0).then(|| ratios.input(record.model(), request).min(MAX_COUNT));
+    record.usage.set(Class::OutputText, Some(text.min(MAX_COUNT)));
+    record.usage.set(Class::OutputReasoning, hidden.map(|hidden| hidden.min(MAX_COUNT)));
     record.usage.set(Class::InputText, input);
     record.evidence = Evidence::Estimated;
 }

@@ -36,6 +36,8 @@ pub enum Fact {
     Wrapped,
     /// Text that the model wrote, for estimates.
     Visible,
+    /// Thoughts that the model shows.
+    Thought,
 }
 
 /// An amount of money, by its unit.
@@ -123,42 +125,38 @@ const COSTS: &[(&str, Cost)] = &[
 ];
 
 /// Where the text stands that the model wrote, whole or in pieces. A stream's closing event repeats it elsewhere.
+#[rustfmt::skip]
 const VISIBLE: &[&str] = &[
-    "choices[].delta.content",
+    "choices[].delta.content", "choices[].delta.refusal", "choices[].text",
+    "choices[].delta.tool_calls[].function.name", "choices[].delta.tool_calls[].function.arguments",
+    "choices[].delta.function_call.arguments",
+    "choices[].message.content", "choices[].message.refusal",
+    "choices[].message.tool_calls[].function.name", "choices[].message.tool_calls[].function.arguments",
+    // OpenAI Responses and Anthropic.
+    "delta", "delta.text", "delta.partial_json", "output[].content[].text", "output[].name", "output[].arguments",
+    "content[].text", "content[].name", "content_block.name",
+    // Gemini, Bedrock, Cohere, Ollama, Hugging Face.
+    "candidates[].content.parts[].text", "candidates[].content.parts[].functionCall.name",
+    "delta.toolUse.input", "contentBlockDelta.delta.text", "output.message.content[].text",
+    "output.message.content[].toolUse.name", "delta.message.content.text", "message.content[].text",
+    "message.content", "response", "generation", "outputText", "token.text", "generated_text",
+];
+
+/// Objects that the model wrote: the arguments of its tool calls.
+const VISIBLE_OBJECTS: &[&str] =
+    &["content[].input", "candidates[].content.parts[].functionCall.args", "output.message.content[].toolUse.input"];
+
+/// Where thoughts stand that the model shows.
+const THOUGHTS: &[&str] = &[
     "choices[].delta.reasoning_content",
     "choices[].delta.reasoning",
-    "choices[].delta.refusal",
-    "choices[].delta.tool_calls[].function.arguments",
-    "choices[].delta.function_call.arguments",
-    "choices[].message.content",
     "choices[].message.reasoning_content",
-    "choices[].message.refusal",
-    "choices[].message.tool_calls[].function.arguments",
-    "choices[].text",
-    // OpenAI Responses and Anthropic.
-    "delta",
-    "delta.text",
+    "choices[].message.reasoning",
     "delta.thinking",
-    "delta.partial_json",
-    "output[].content[].text",
-    "output[].arguments",
-    "content[].text",
     "content[].thinking",
-    // Gemini, Bedrock, Cohere, Ollama, Hugging Face.
-    "candidates[].content.parts[].text",
-    "delta.toolUse.input",
     "delta.reasoningContent.text",
-    "contentBlockDelta.delta.text",
-    "output.message.content[].text",
-    "delta.message.content.text",
-    "message.content[].text",
-    "message.content",
+    "output.message.content[].reasoningContent.reasoningText.text",
     "message.thinking",
-    "response",
-    "generation",
-    "outputText",
-    "token.text",
-    "generated_text",
 ];
 
 /// The paths of every API, as one tree: it also finds what an unknown host speaks.
@@ -178,9 +176,11 @@ pub fn response_paths() -> &'static Paths<Fact> {
                 leaves.push((path, Fact::Count(*number)));
             }
         }
-        let raws: Vec<(&'static str, Fact)> = Raw::ALL.iter().map(|(path, raw)| (*path, Fact::Raw(*raw))).collect();
+        let mut raws: Vec<(&'static str, Fact)> = Raw::ALL.iter().map(|(path, raw)| (*path, Fact::Raw(*raw))).collect();
+        raws.extend(VISIBLE_OBJECTS.iter().map(|path| (*path, Fact::Visible)));
         let mut flows = vec![("bytes", Fact::Wrapped)];
         flows.extend(VISIBLE.iter().map(|path| (*path, Fact::Visible)));
+        flows.extend(THOUGHTS.iter().map(|path| (*path, Fact::Thought)));
         Paths::new(&leaves, &raws, &flows)
     })
 }
@@ -340,7 +340,7 @@ impl Sink<Fact> for Facts {
     }
 
     fn raw(&mut self, fact: Fact, bytes: &[u8]) {
-        let Fact::Raw(raw) = fact else { return };
+        let Fact::Raw(raw) = fact else { return self.flow(fact, bytes) };
         let held = self.raw.iter().map(|(_, bytes)| bytes.len()).fold(0, usize::saturating_add);
         let kept = bytes.len().min(MAX_RAW.saturating_sub(held));
         if kept < bytes.len() {
@@ -357,8 +357,13 @@ impl Sink<Fact> for Facts {
     }
 
     fn flow(&mut self, fact: Fact, bytes: &[u8]) {
-        if fact == Fact::Visible {
-            self.visible.feed(bytes, self.is_stream);
+        match fact {
+            Fact::Visible => self.visible.feed(bytes, self.is_stream),
+            Fact::Thought => {
+                self.visible.feed(bytes, self.is_stream);
+                self.visible.set_shows_thoughts();
+            }
+            _ => {}
         }
     }
 }
