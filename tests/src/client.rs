@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
-use hyper::{HeaderMap, Method, Request, header::HOST};
+use hyper::{HeaderMap, Method, Request, Version, header::HOST};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::{
@@ -89,6 +89,14 @@ impl Answer {
     }
 }
 
+/// Bytes both ways.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// A connection, encrypted or not.
+pub type Connection = Box<dyn Stream>;
+
 /// Where to send, and how.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -117,16 +125,24 @@ impl Route {
         self.read(call, bytes).await
     }
 
-    async fn read(&self, call: &Call, limit: usize) -> Result<Answer> {
+    /// A connection that speaks this version of HTTP.
+    pub async fn connect(&self, version: Version) -> Result<Connection> {
         let tcp = TcpStream::connect(self.address).await?;
         tcp.set_nodelay(true)?;
-        match &self.tls {
-            None => exchange(tcp, call, limit).await,
+        Ok(match &self.tls {
+            None => Box::new(tcp),
             Some(config) => {
-                let name = "localhost".try_into()?;
-                exchange(TlsConnector::from(config.clone()).connect(name, tcp).await?, call, limit).await
+                let mut config = ClientConfig::clone(config);
+                if version == Version::HTTP_2 {
+                    config.alpn_protocols = vec![b"h2".to_vec()];
+                }
+                Box::new(TlsConnector::from(Arc::new(config)).connect("localhost".try_into()?, tcp).await?)
             }
-        }
+        })
+    }
+
+    async fn read(&self, call: &Call, limit: usize) -> Result<Answer> {
+        exchange(self.connect(Version::HTTP_11).await?, call, limit).await
     }
 }
 
@@ -156,10 +172,7 @@ fn request(call: &Call) -> Result<Request<Full<Bytes>>> {
     Ok(request.body(Full::new(call.body.clone()))?)
 }
 
-async fn exchange<S>(stream: S, call: &Call, limit: usize) -> Result<Answer>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
+async fn exchange(stream: Connection, call: &Call, limit: usize) -> Result<Answer> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let mut response = sender.send_request(request(call)?).await?;

@@ -5,7 +5,10 @@ use std::{fmt, io::Write, str::FromStr};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 
-use crate::{Error, fixture::Api};
+use crate::{
+    Error,
+    fixture::{Api, events},
+};
 
 /// The request header that names a fault.
 pub const HEADER: &str = "x-fault";
@@ -29,6 +32,10 @@ pub enum Fault {
     Binary,
     /// The usual answer, compressed.
     Gzip,
+    /// The same, and its encoding in capitals.
+    GzipInCapitals,
+    /// A stream that has an error instead of its rest, after this many events.
+    ErrorAfter(usize),
     /// 200 with JSON of no known shape.
     UnknownShape,
     /// 204 without a body.
@@ -49,6 +56,8 @@ impl fmt::Display for Fault {
             Self::Huge => f.write_str("huge"),
             Self::Binary => f.write_str("binary"),
             Self::Gzip => f.write_str("gzip"),
+            Self::GzipInCapitals => f.write_str("gzip-in-capitals"),
+            Self::ErrorAfter(events) => write!(f, "error-after-{events}"),
             Self::UnknownShape => f.write_str("unknown-shape"),
             Self::NoContent => f.write_str("no-content"),
             Self::ResetAfter(events) => write!(f, "reset-after-{events}"),
@@ -70,6 +79,9 @@ impl FromStr for Fault {
         if let Some(events) = text.strip_prefix("stall-after-") {
             return Ok(Self::StallAfter(events.parse()?));
         }
+        if let Some(events) = text.strip_prefix("error-after-") {
+            return Ok(Self::ErrorAfter(events.parse()?));
+        }
         [
             Self::Html,
             Self::Truncated,
@@ -77,6 +89,7 @@ impl FromStr for Fault {
             Self::Huge,
             Self::Binary,
             Self::Gzip,
+            Self::GzipInCapitals,
             Self::UnknownShape,
             Self::NoContent,
         ]
@@ -89,7 +102,7 @@ impl FromStr for Fault {
 impl Fault {
     /// Whether the usage still reaches the client.
     pub fn leaves_usage(self) -> bool {
-        matches!(self, Self::Huge | Self::Gzip)
+        matches!(self, Self::Huge | Self::Gzip | Self::GzipInCapitals)
     }
 
     /// The answer that takes the place of `text`: status, content type (if another one), content encoding, body.
@@ -103,6 +116,10 @@ impl Fault {
             Self::Huge => plain(200, None, huge(text)),
             Self::Binary => plain(200, Some("application/octet-stream"), noise()),
             Self::Gzip => Altered { status: 200, content_type: None, encoding: Some("gzip"), body: gzip(text) },
+            Self::GzipInCapitals => {
+                Altered { status: 200, content_type: None, encoding: Some("GZIP"), body: gzip(text) }
+            }
+            Self::ErrorAfter(whole) => plain(200, None, error_after(api, text, whole).into()),
             Self::UnknownShape => {
                 plain(200, Some("application/json"), r#"{"ok":true,"result":[1,2,{"tokens":3}]}"#.into())
             }
@@ -123,6 +140,11 @@ pub struct Altered {
     pub encoding: Option<&'static str>,
     /// The body's bytes.
     pub body: Bytes,
+}
+
+fn error_after(api: Api, text: &str, whole: usize) -> String {
+    let events: String = events(text).into_iter().take(whole).collect();
+    format!("{events}data: {}\n\n", api.error(500))
 }
 
 /// The last key called `usage`, the real one, gets two colons: what comes behind it cannot be read.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Result, client::Call, paths};
+use crate::{Result, client::Call, include_usage, paths};
 
 /// Counts by class, named as in the event. A class the provider did not report is not there.
 pub type Classes = BTreeMap<String, u64>;
@@ -49,6 +49,16 @@ impl Api {
             .find(|api| path.ends_with(api.path()))
     }
 
+    /// The body that refuses a request.
+    pub fn invalid(self, text: &str, param: Value) -> String {
+        let kind = "invalid_request_error";
+        let body = match self {
+            Self::AnthropicMessages => json!({"type": "error", "error": {"type": kind, "message": text}}),
+            _ => json!({"error": {"message": text, "type": kind, "param": param, "code": null}}),
+        };
+        body.to_string()
+    }
+
     /// An error body as its provider writes it.
     pub fn error(self, status: u16) -> String {
         let (kind, text) = match (self, status) {
@@ -86,9 +96,12 @@ pub struct Expected {
     pub response_id: String,
     /// Whether it answers calls that ask for a stream.
     pub stream: bool,
-    /// Whether it answers calls that ask for usage in a stream of chat completions.
+    /// Whether its own call asks for usage in a stream of chat completions.
     #[serde(default)]
-    pub include_usage: bool,
+    pub asks: bool,
+    /// Events of a stream after which the model has written something.
+    #[serde(default)]
+    pub text_from: usize,
     /// The disjoint classes.
     pub usage: Classes,
     /// Those known when only the first event came.
@@ -107,18 +120,25 @@ pub struct Fixture {
     pub name: String,
     /// What must be read in it.
     pub expected: Expected,
-    /// The file.
+    /// The file: a stream of chat completions as it comes to those who asked for usage.
     pub text: String,
 }
 
 impl Fixture {
-    /// The answer with a response id that no other answer has: its last 12 characters are the serial number.
-    pub fn answer(&self, serial: u64) -> (String, String) {
+    /// The answer with a response id that no other answer has: its last 12 characters are the serial number. In a
+    /// stream of chat completions there is usage only if it was asked for.
+    pub fn answer(&self, serial: u64, asked: bool) -> (String, String) {
         let old = &self.expected.response_id;
         let keep = old.len().saturating_sub(12);
         let new = format!("{}{serial:012x}", &old[..keep]);
         let text = self.text.replace(old.as_str(), &new);
+        let text = if self.is_chat_stream() && !asked { include_usage::not_asked(&text) } else { text };
         (new, text)
+    }
+
+    /// Whether it has usage only for those who ask.
+    pub fn is_chat_stream(&self) -> bool {
+        self.expected.stream && self.expected.api == Api::OpenaiChat
     }
 
     /// The call of an application that gets this answer.
@@ -134,7 +154,7 @@ impl Fixture {
         if *stream {
             body["stream"] = Value::Bool(true);
         }
-        if self.expected.include_usage {
+        if self.expected.asks {
             body["stream_options"] = json!({"include_usage": true});
         }
         let call = Call::post(host, api.path(), &body);
@@ -182,10 +202,9 @@ impl Catalogue {
     /// What a real provider would answer to this request: same API, same mode, and the model if it is known.
     pub fn choose(&self, api: Api, request: &Value) -> Option<&Fixture> {
         let stream = request["stream"].as_bool().unwrap_or(false);
-        let asked = request["stream_options"]["include_usage"].as_bool().unwrap_or(false);
         let fits = |fixture: &&Fixture| {
             let expected = &fixture.expected;
-            expected.api == api && expected.stream == stream && expected.include_usage == (asked && stream)
+            expected.api == api && expected.stream == stream
         };
         let model = request["model"].as_str().unwrap_or_default();
         let of_model = |fixture: &&Fixture| fixture.expected.request_model == model;
@@ -211,7 +230,7 @@ mod tests {
     #[test]
     fn contract_fixtures_are_well_formed_and_their_classes_add_up() {
         for fixture in Catalogue::load().unwrap().0 {
-            let (id, text) = fixture.answer(0xabcdef);
+            let (id, text) = fixture.answer(0xabcdef, true);
             assert_eq!(id.len(), fixture.expected.response_id.len());
             assert!(text.contains(&id) && !text.contains(&fixture.expected.response_id));
             if fixture.expected.stream {

@@ -7,16 +7,20 @@ pub mod client;
 pub mod collector;
 pub mod envoy;
 pub mod event;
+pub mod exchange;
 pub mod expect;
 pub mod fault;
 pub mod fixture;
 pub mod gate;
 pub mod identity;
+pub mod include_usage;
 pub mod paths;
 pub mod process;
 pub mod prometheus;
 pub mod provider;
+pub mod script;
 pub mod stack;
+pub mod strict;
 pub mod wait;
 
 /// Any failure of the harness, as a sentence.

@@ -24,10 +24,15 @@ use crate::{
     Error, Result,
     fault::{self, Fault},
     fixture::{Api, Catalogue, Classes, Fixture, events},
+    include_usage, strict,
 };
 
 /// The request header by which a call is found in the ledger again.
 pub const TAG: &str = "x-e2e-tag";
+/// The request header that names the fixture of the answer, whatever the request says.
+pub const FIXTURE: &str = "x-fixture";
+/// The request header that gives the answer's serial number, for answers that must be the same twice.
+pub const SERIAL: &str = "x-serial";
 /// Long enough for bytes on loopback to reach the other side before a reset overtakes them.
 const BEFORE_RESET: Duration = Duration::from_millis(50);
 
@@ -88,6 +93,7 @@ struct Shared {
     pace: Pace,
     serial: AtomicU64,
     served: Mutex<Vec<Served>>,
+    broken: Mutex<Vec<String>>,
 }
 
 /// The running server.
@@ -107,6 +113,7 @@ impl Provider {
             pace,
             serial: AtomicU64::new(1),
             served: Mutex::new(Vec::new()),
+            broken: Mutex::new(Vec::new()),
         });
         let task = tokio::spawn(accept(listener, shared.clone()));
         Ok(Self { address, shared, task })
@@ -125,6 +132,11 @@ impl Provider {
     /// Everything it served so far.
     pub fn served(&self) -> Vec<Served> {
         lock(&self.shared.served).clone()
+    }
+
+    /// Requests that were no HTTP: shorter or longer than they had announced.
+    pub fn broken(&self) -> Vec<String> {
+        lock(&self.shared.broken).clone()
     }
 
     /// What it served to the call of a tag; exactly one, or it is an error.
@@ -149,10 +161,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A second handle on the connection, to turn its close into a reset.
-struct Wire(std::net::TcpStream);
+pub(crate) struct Wire(pub(crate) std::net::TcpStream);
 
 impl Wire {
-    fn reset_on_close(&self) {
+    pub(crate) fn reset_on_close(&self) {
         // A failure here leaves an ordinary close in the middle of a body, which is an upstream reset as well.
         let _ = socket2::SockRef::from(&self.0).set_linger(Some(Duration::ZERO));
     }
@@ -167,9 +179,15 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { continue };
         let (shared, wire) = (shared.clone(), Arc::new(wire));
         tokio::spawn(async move {
+            let broken = shared.clone();
             let service = service_fn(move |request| answer(shared.clone(), wire.clone(), request));
-            // A client that leaves, and our own resets, end here: nobody needs to know.
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            // A client that leaves, and our own resets, end here, too: nobody needs to know.
+            if let Err(error) = served.await
+                && error.is_parse()
+            {
+                lock(&broken.broken).push(error.to_string());
+            }
         });
     }
 }
@@ -180,14 +198,24 @@ async fn answer(
     request: Request<Incoming>,
 ) -> std::result::Result<Response<Body>, Infallible> {
     let (head, body) = request.into_parts();
-    let request = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let request = body.collect().await.map(http_body_util::Collected::to_bytes);
+    if let Err(error) = &request {
+        lock(&shared.broken).push(format!("{}: {error}", head.uri));
+    }
+    let request = request.unwrap_or_default();
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let json: Value = serde_json::from_slice(&request).unwrap_or(Value::Null);
+    let json = strict::parse(&request);
     let path = head.uri.path().to_owned();
     // A stored response read again: GET /v1/responses/ID answers with the same body, usage and all.
     let retrieved = path.split_once("/v1/responses/").map(|_| Api::OpenaiResponses);
     let api = Api::of(&path).or(retrieved).unwrap_or(Api::OpenaiChat);
-    let fixture = match header("x-fixture") {
+    let refusal = if header(FIXTURE).is_none() && Api::of(&path).is_some() && head.method == Method::POST {
+        refusal(api, &json)
+    } else {
+        None
+    };
+    let json = json.unwrap_or(Value::Null);
+    let fixture = match header(FIXTURE) {
         Some(name) => shared.catalogue.get(name).ok(),
         None => shared.catalogue.choose(api, &json),
     };
@@ -207,6 +235,12 @@ async fn answer(
         body: Bytes::new(),
         headers: head.headers,
     };
+    if let Some(body) = refusal {
+        (served.status, served.body) = (400, body.into());
+        let response = respond(400, "application/json", None, whole(served.body.clone()));
+        lock(&shared.served).push(served);
+        return Ok(response);
+    }
     let Some(fixture) = fixture else {
         let (status, body) = other(&served.path).map_or((404, api.error(404).into()), |body| (200, body.into()));
         (served.status, served.body) = (status, body);
@@ -215,9 +249,25 @@ async fn answer(
         return Ok(response);
     };
     sleep(shared.pace.first).await;
-    let response = plan(&shared, wire, fixture, &mut served);
+    let response = plan(&shared, wire, fixture, include_usage::is_asked(&json), &mut served);
     lock(&shared.served).push(served);
     Ok(response)
+}
+
+/// What a provider says to a request that is not as it must be.
+fn refusal(api: Api, request: &Result<Value>) -> Option<String> {
+    let refuse = |text: &str, param| Some(api.invalid(text, param));
+    match request {
+        Err(_) => refuse("We could not parse the JSON body of your request.", Value::Null),
+        Ok(request) if !request.is_object() => refuse("The body must be an object.", Value::Null),
+        Ok(request) if api == Api::OpenaiChat => {
+            let options = &request["stream_options"];
+            let misfit = !options.is_null() && request["stream"] != true;
+            let text = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
+            if misfit { refuse(text, "stream_options".into()) } else { None }
+        }
+        Ok(_) => None,
+    }
 }
 
 /// What is asked of a provider beside calls: nothing in it is usage, even if it looks so.
@@ -229,8 +279,11 @@ fn other(path: &str) -> Option<&'static str> {
 }
 
 /// Fills the ledger's entry and makes the response that it describes.
-fn plan(shared: &Shared, wire: Arc<Wire>, fixture: &Fixture, served: &mut Served) -> Response<Body> {
-    let (id, text) = fixture.answer(shared.serial.fetch_add(1, Ordering::Relaxed));
+fn plan(shared: &Shared, wire: Arc<Wire>, fixture: &Fixture, asked: bool, served: &mut Served) -> Response<Body> {
+    let serial = served.headers.get(SERIAL).and_then(|serial| serial.to_str().ok()?.parse().ok());
+    let serial = serial.unwrap_or_else(|| shared.serial.fetch_add(1, Ordering::Relaxed));
+    let (id, text) = fixture.answer(serial, asked);
+    let has_usage = asked || !fixture.is_chat_stream();
     let api = fixture.expected.api;
     served.response_id = Some(id);
     served.model = Some(fixture.expected.response_model.clone());
@@ -243,7 +296,9 @@ fn plan(shared: &Shared, wire: Arc<Wire>, fixture: &Fixture, served: &mut Served
         return respond(200, fixture.content_type(), None, body);
     }
     let Some(altered) = served.fault.map(|fault| fault.body(api, &text)) else {
-        served.usage = fixture.expected.usage.clone();
+        if has_usage {
+            served.usage = fixture.expected.usage.clone();
+        }
         served.body = text.into();
         let mut response = if fixture.expected.stream {
             let body = stream(served.body.clone(), None, shared.pace.gap, None, wire);
@@ -254,7 +309,7 @@ fn plan(shared: &Shared, wire: Arc<Wire>, fixture: &Fixture, served: &mut Served
         identify(api, &served.headers, response.headers_mut());
         return response;
     };
-    if served.fault.is_some_and(Fault::leaves_usage) {
+    if has_usage && served.fault.is_some_and(Fault::leaves_usage) {
         served.usage = fixture.expected.usage.clone();
     }
     (served.status, served.body) = (altered.status, altered.body.clone());
@@ -323,9 +378,11 @@ fn stream(text: Bytes, cut: Option<usize>, gap: Duration, fault: Option<Fault>, 
 
 fn pieces(text: &Bytes) -> Vec<Bytes> {
     let is_stream = text.starts_with(b"data:") || text.starts_with(b"event:");
-    let cut_in_half = || vec![text.slice(..text.len() / 2), text.slice(text.len() / 2..)];
-    match std::str::from_utf8(text) {
-        Ok(utf8) if is_stream => events(utf8).into_iter().map(|event| text.slice_ref(event.as_bytes())).collect(),
-        _ => cut_in_half(),
+    let utf8 = std::str::from_utf8(text).unwrap_or_default();
+    if is_stream {
+        return events(utf8).into_iter().map(|event| text.slice_ref(event.as_bytes())).collect();
     }
+    // The first half does not tell the usage yet.
+    let half = utf8.rfind("\"usage\"").unwrap_or(text.len()).min(text.len() / 2);
+    vec![text.slice(..half), text.slice(half..)]
 }

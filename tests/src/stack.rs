@@ -33,6 +33,8 @@ pub struct Options {
     pub open: bool,
     /// Whether Envoy talks to the collector itself, with no gate between the two.
     pub direct: bool,
+    /// Where calls end instead of at the provider.
+    pub upstream: Option<SocketAddr>,
     /// A cluster that nobody listens behind.
     pub unreachable: Option<&'static str>,
     /// Changes the plugin's configuration.
@@ -41,7 +43,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { pace: Pace::none(), open: true, direct: false, unreachable: None, plugin: |_| {} }
+        Self { pace: Pace::none(), open: true, direct: false, upstream: None, unreachable: None, plugin: |_| {} }
     }
 }
 
@@ -81,7 +83,8 @@ impl Stack {
             gate.open()?;
         }
         let to = if options.direct { collector.address() } else { gate.address() };
-        let mut bootstrap = bootstrap(dir.path(), &identity, provider.address(), to)?;
+        let upstream = options.upstream.unwrap_or(provider.address());
+        let mut bootstrap = bootstrap(dir.path(), &identity, upstream, to)?;
         let nobody = Gate::closed(collector.address())?;
         if let Some(cluster) = options.unreachable {
             bootstrap.point(cluster, nobody.address())?;
@@ -203,7 +206,8 @@ impl Stack {
         }
         self.envoy.quiet();
         self.collector.quiet();
-        Ok(())
+        let broken = self.provider.broken();
+        wait::ensure(broken.is_empty(), || format!("requests with a wrong length reached the provider: {broken:?}"))
     }
 }
 

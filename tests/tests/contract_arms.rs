@@ -43,8 +43,9 @@ async fn contract_metrics_have_real_labels_and_equal_the_sum_of_the_records() ->
         let model = model.unwrap_or_default();
         let (tenant, provider) = (text("tenant"), text("provider"));
         for (class, count) in event.classes() {
-            let kind = class.strip_suffix("_tokens").map(str::to_owned);
-            if let (Some(kind), true) = (kind, count > 0) {
+            // What is no token is paid for all the same.
+            let kind = class.strip_suffix("_tokens").unwrap_or(&class).to_owned();
+            if count > 0 {
                 *tokens.entry([tenant.clone(), provider.clone(), model.clone(), kind]).or_default() += count;
             }
         }

@@ -3,6 +3,8 @@
 use e2e::{
     Result, expect,
     fixture::Fixture,
+    include_usage,
+    provider::FIXTURE,
     stack::{self, Stack, metered},
 };
 
@@ -13,8 +15,8 @@ async fn check(stack: &Stack, fixture: &Fixture, id: &str) -> Result<()> {
     let served = stack.provider.served_to(id)?;
     assert!(answer.whole && answer.status == 200, "{id}: HTTP {}", answer.status);
     assert_eq!(served.fixture.as_deref(), Some(fixture.name.as_str()));
-    assert!(answer.body == served.body, "{id}: the answer's bytes were changed");
-    assert!(served.request == call.body, "{id}: the request's bytes were changed");
+    assert!(answer.body == include_usage::seen(&call, &served), "{id}: the answer's bytes were changed");
+    include_usage::arrived(&call, &served).map_err(|error| format!("{id}: {error}"))?;
     expect::reported(&event, &served, &fixture.expected).map_err(|error| format!("{id}: {error}"))?;
     let cluster = match fixture.expected.provider.as_str() {
         "openai_compatible" => "self_hosted",
@@ -48,17 +50,18 @@ async fn fidelity_unknown_hosts_are_found_by_path_and_by_shape() -> Result<()> {
     let mut calls = 0;
     for (path, by) in [("", "path"), ("/team-a/openai", "prefix"), ("/gateway/ask", "shape")] {
         for fixture in stack.provider.catalogue().0.clone() {
-            if by == "shape" && fixture.expected.usage.is_empty() {
+            if by == "shape" && fixture.is_chat_stream() && !fixture.expected.asks {
                 // Without usage there is no proof that it was a call.
                 continue;
             }
             let id = format!("{by}-{}", fixture.name);
-            let mut call = fixture.call().header("x-fixture", &fixture.name);
+            let mut call = fixture.call().header(FIXTURE, &fixture.name);
             call.host = "gateway.internal".to_owned();
             call.path = if by == "shape" { path.to_owned() } else { format!("{path}{}", call.path) };
-            let (answer, event) = metered(&stack, &stack.llm(), call, &id).await?;
+            let (answer, event) = metered(&stack, &stack.llm(), call.clone(), &id).await?;
             let served = stack.provider.served_to(&id)?;
             assert!(answer.body == served.body, "{id}: the answer's bytes were changed");
+            assert!(served.request == call.body, "{id}: the request's bytes were changed");
             let mut expected = fixture.expected.clone();
             expected.provider = match expected.provider.as_str() {
                 "anthropic" => "anthropic_compatible".to_owned(),
@@ -82,7 +85,7 @@ async fn fidelity_what_is_no_call_leaves_no_record() -> Result<()> {
     let messages = stack.provider.catalogue().get("messages.json")?.clone();
     let responses = stack.provider.catalogue().get("responses.json")?.clone();
     let elsewhere = |path: &str| {
-        let mut call = messages.call().header("x-fixture", "messages.json");
+        let mut call = messages.call().header(FIXTURE, "messages.json");
         (call.host, call.path) = ("gateway.internal".to_owned(), path.to_owned());
         call
     };

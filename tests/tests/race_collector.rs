@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use e2e::{
     Result,
     gate::Mode,
+    include_usage,
     stack::{Options, Stack, with_request_id},
     wait,
 };
@@ -18,9 +19,11 @@ async fn calls(stack: &Stack, turn: &str) -> Result<()> {
     for number in 0..CALLS {
         let fixture = &fixtures[number as usize % fixtures.len()];
         let id = format!("{turn}-{number}");
-        let answer = stack.llm().send(&with_request_id(fixture.call(), &id)).await?;
+        let call = with_request_id(fixture.call(), &id);
+        let answer = stack.llm().send(&call).await?;
         assert!(answer.whole && answer.status == 200, "{id}: HTTP {}", answer.status);
-        assert!(answer.body == stack.provider.served_to(&id)?.body, "{id}: the answer's bytes were changed");
+        let seen = include_usage::seen(&call, &stack.provider.served_to(&id)?);
+        assert!(answer.body == seen, "{id}: the answer's bytes were changed");
     }
     Ok(())
 }

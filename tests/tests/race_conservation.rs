@@ -5,8 +5,10 @@ use std::{collections::BTreeSet, sync::Arc};
 use e2e::{
     Result,
     event::Event,
+    expect,
     fault::Fault,
     gate::Mode,
+    include_usage,
     stack::{Options, Stack, TENANT_HEADER, with_request_id},
     wait,
 };
@@ -32,22 +34,28 @@ async fn race_many_calls_at_once_give_one_record_each() -> Result<()> {
             _ => {}
         }
         let stack = stack.clone();
-        running.spawn(async move { stack.llm().abort_after(&call, limit).await.map(|answer| (number, answer)) });
+        running.spawn(async move {
+            let answer = stack.llm().abort_after(&call, limit).await?;
+            e2e::Result::Ok((number, call, answer))
+        });
     }
     while let Some(ended) = running.join_next().await {
-        let (number, answer) = ended??;
+        let (number, call, answer) = ended??;
         let undisturbed = !matches!(number % 10, 3 | 5 | 7);
         if undisturbed {
             assert!(answer.whole, "call-{number} was cut");
             let served = stack.provider.served_to(&format!("call-{number}"))?;
-            assert!(answer.body == served.body, "call-{number}: the answer's bytes were changed");
+            let seen = include_usage::seen(&call, &served);
+            assert!(answer.body == seen, "call-{number}: the answer's bytes were changed");
         }
     }
     let report = stack.settled(CALLS as u64).await?;
-    // What the provider told, cut calls included, is what the ledger has: class by class.
+    // What the provider told, cut calls included, is what the ledger has: class by class, beside the guesses.
+    let journal = stack.journal()?;
     for class in e2e::event::CLASSES {
         let served: u64 = stack.provider.served().iter().filter_map(|served| served.usage.get(class)).sum();
-        assert_eq!(report.count(class), served, "{class}");
+        let guessed: u64 = journal.iter().filter_map(|event| expect::guessed(event, &stack, class)).sum();
+        assert_eq!(report.count(class), served + guessed, "{class}");
     }
     Arc::into_inner(stack).ok_or("a call still runs")?.finish()
 }

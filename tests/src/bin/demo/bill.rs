@@ -7,6 +7,7 @@ use e2e::{
     Result,
     collector::{Line, Report},
     event::Event,
+    expect,
     fault::Fault,
     fixture::Classes,
     paths,
@@ -76,18 +77,28 @@ fn add(owed: &mut BTreeMap<Key, Owed>, stack: &Stack, prices: &Table, planned: &
     let served = stack.provider.served_to(&planned.id)?;
     let expected = &planned.fixture.expected;
     let failed = matches!(planned.fault, Some(Fault::Status(_)));
+    let wrote = matches!(planned.fault, Some(Fault::ResetAfter(events) | Fault::StallAfter(events)) if events >= expected.text_from);
     let evidence = match (served.usage.is_empty(), planned.fault) {
+        (true, None) => "estimated",
+        (true, Some(_)) if wrote => "estimated",
         (true, _) => "missing",
         (false, Some(_)) => "partial",
         (false, None) => "reported",
     };
+    // What nobody told is a guess of the meter; it says so itself.
+    let mut usage = served.usage.clone();
+    for class in e2e::event::CLASSES {
+        if let Some(guess) = expect::guessed(event, stack, class) {
+            *usage.entry(class.to_owned()).or_default() += guess;
+        }
+    }
     // An error names no model: the one asked for is the only one there is.
     let model = if failed { &expected.request_model } else { &expected.response_model };
     let day = event.attribute("time").and_then(|time| time.get(..10)).ok_or("an event without a day")?;
     let key = (planned.tenant.to_owned(), expected.provider.clone(), model.clone(), evidence.to_owned());
     let line = owed.entry(key).or_default();
     line.calls += 1;
-    for (class, &count) in served.usage.iter().filter(|(_, count)| **count > 0) {
+    for (class, &count) in usage.iter().filter(|(_, count)| **count > 0) {
         *line.usage.entry(class.clone()).or_default() += count;
         match price(prices, &expected.provider, model, day, class)? {
             Some(femto) => line.cost = Some(line.cost.unwrap_or(0) + femto * u128::from(count)),

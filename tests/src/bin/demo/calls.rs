@@ -66,7 +66,7 @@ pub fn plan(stack: &Stack, count: usize) -> Result<Vec<Planned>> {
             if let Some(fault) = fault {
                 call = call.fault(fault);
                 if let Fault::StallAfter(whole) = fault {
-                    let text = fixture.answer(0).1;
+                    let text = fixture.answer(0, true).1;
                     limit = events(&text).iter().take(whole).map(|event| event.len()).sum();
                 }
             }
