@@ -75,6 +75,14 @@ _envoy-corpus: (_setup "e2e") filter
 fuzz SECONDS: (_setup "fuzz")
     meter/fuzz/run '{{ SECONDS }}'
 
+# how fast bodies are scanned and what an event costs: natively, then in a WebAssembly VM (Node), as Envoy runs it
+[group('check')]
+bench-scan: (_setup "wasm")
+    cargo bench --quiet -p meter --bench scan --bench sse -- --noplot --warm-up-time 1 --measurement-time 3
+    cargo build --quiet -p meter --example speed --release --target wasm32-wasip1
+    node --no-warnings --experimental-wasi-unstable-preview1 meter/benches/wasi.mjs \
+        '{{ target }}/wasm32-wasip1/release/examples/speed.wasm'
+
 # the manifests in istio/ against Istio's own schemas and rules
 [group('check')]
 istio: (_setup "istio") _collector
