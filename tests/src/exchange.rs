@@ -6,13 +6,20 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, channel::Channel, combinators::UnsyncBoxBody};
 use hyper::{HeaderMap, Request, Response, Version, body::Incoming, header::CONTENT_LENGTH, header::HOST};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 
 use crate::{
     Error, Result,
     client::{Call, Connection, Route},
-    wait,
 };
+
+/// Long enough on loopback for what does not wait for anything.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const BEFORE_LEAVING: Duration = Duration::from_millis(100);
 
 /// How a request's body is sent.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +58,7 @@ impl Exchange {
     /// The next bytes of the answer; none at its end, an error if it was cut or does not come.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
-            let frame = timeout(wait::PATIENCE, self.body.frame()).await.map_err(|_| "nothing comes any more")?;
+            let frame = timeout(PATIENCE, self.body.frame()).await.map_err(|_| "nothing comes any more")?;
             match frame {
                 None => return Ok(None),
                 Some(frame) => {
@@ -116,8 +123,7 @@ pub async fn open(route: &Route, version: Version, call: &Call, upload: Upload) 
 }
 
 async fn wait(response: impl Future<Output = hyper::Result<Response<Incoming>>>) -> Result<Response<Incoming>> {
-    let patience: Duration = wait::PATIENCE;
-    Ok(timeout(patience, response).await.map_err(|_| "no answer comes")??)
+    Ok(timeout(PATIENCE, response).await.map_err(|_| "no answer comes")??)
 }
 
 fn request(version: Version, call: &Call, upload: Upload) -> Result<Request<UnsyncBoxBody<Bytes, Error>>> {
@@ -139,6 +145,8 @@ fn request(version: Version, call: &Call, upload: Upload) -> Result<Request<Unsy
         while sent < content.len() {
             let end = sent.saturating_add(upload.piece).min(content.len()).min(upload.leaves_after);
             if sent >= end {
+                // Until Envoy has passed on what came so far.
+                sleep(BEFORE_LEAVING).await;
                 return sender.abort("the client left".into());
             }
             if sender.send_data(content.slice(sent..end)).await.is_err() {

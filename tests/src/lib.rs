@@ -22,6 +22,7 @@ pub mod script;
 pub mod stack;
 pub mod strict;
 pub mod wait;
+pub mod wire;
 
 /// Any failure of the harness, as a sentence.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -64,7 +64,19 @@ impl Script {
     /// In pieces of so many bytes, each written by itself.
     pub fn split(mut self, size: usize) -> Self {
         let body = self.body();
-        self.pieces = body.chunks(size).map(Bytes::copy_from_slice).collect();
+        self.pieces = body.chunks(size.min(body.len()).max(1)).map(Bytes::copy_from_slice).collect();
+        self
+    }
+
+    /// In these pieces.
+    pub fn pieces(mut self, pieces: &[Bytes]) -> Self {
+        self.pieces = pieces.to_vec();
+        self
+    }
+
+    /// With one more piece.
+    pub fn and(mut self, piece: &'static str) -> Self {
+        self.pieces.push(piece.into());
         self
     }
 
@@ -103,7 +115,7 @@ pub struct Arrived {
     pub headers: HeaderMap,
     /// The body, as far as it came.
     pub body: Bytes,
-    /// What was wrong with its length.
+    /// Why it is not whole.
     pub problem: Option<String>,
 }
 
@@ -198,6 +210,13 @@ async fn answer(
     request: Request<Incoming>,
 ) -> std::result::Result<Response<UnsyncBoxBody<Bytes, Error>>, Infallible> {
     let (head, mut incoming) = request.into_parts();
+    let path = head.uri.to_string();
+    let number = {
+        let arrived = &mut lock(&state).arrived;
+        let problem = Some("it is not over".to_owned());
+        arrived.push(Arrived { path, headers: head.headers.clone(), body: Bytes::new(), problem });
+        arrived.len() - 1
+    };
     let (mut body, mut problem) = (Vec::new(), None);
     while let Some(frame) = incoming.frame().await {
         match frame {
@@ -205,10 +224,11 @@ async fn answer(
             Err(error) => problem = Some(error.to_string()),
         }
     }
+    if let Some(arrived) = lock(&state).arrived.get_mut(number) {
+        (arrived.body, arrived.problem) = (body.into(), problem);
+    }
     let name = head.headers.get(HEADER).and_then(|name| name.to_str().ok()?.parse::<usize>().ok());
     let script = name.and_then(|name| lock(&state).scripts.get(name).cloned());
-    let path = head.uri.to_string();
-    lock(&state).arrived.push(Arrived { path, headers: head.headers, body: body.into(), problem });
     let Some(script) = script else {
         let mut response = Response::new(Full::default().map_err(|never: Infallible| match never {}).boxed_unsync());
         *response.status_mut() = hyper::StatusCode::NOT_FOUND;
