@@ -49,6 +49,18 @@ pub fn collector() -> Result<PathBuf> {
         .ok_or_else(|| "no collector: build it with `cargo build -p collector`, or set MESHMETER_COLLECTOR".into())
 }
 
+/// A Python that has the SDKs of `tests/sdk/requirements.txt`: `MESHMETER_SDK_PYTHON`, else where tools/setup puts it.
+pub fn sdk_python() -> Result<PathBuf> {
+    let installed = || workspace().join(".tools/sdk/bin/python");
+    let path = env::var_os("MESHMETER_SDK_PYTHON").map_or_else(installed, PathBuf::from);
+    present(path, "a Python with the SDKs (MESHMETER_SDK_PYTHON; tools/setup e2e brings it)")
+}
+
+/// A file under `tests/sdk`.
+pub fn sdk(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk").join(name)
+}
+
 /// The bootstrap that users take.
 pub fn bootstrap() -> PathBuf {
     workspace().join("envoy/envoy.yaml")

@@ -1,0 +1,115 @@
+//! The vendors' own clients: through Envoy with the meter they see what they see without it.
+
+use std::{collections::BTreeMap, net::SocketAddr, process::Stdio};
+
+use e2e::{
+    Result, expect,
+    fixture::Api,
+    paths,
+    stack::Stack,
+    strict,
+    wait::{PATIENCE, ensure},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::{process::Command, time::timeout};
+
+/// What a client saw of one call.
+#[derive(Debug, Deserialize)]
+struct Seen {
+    call: String,
+    /// Every event, as the SDK dumps it.
+    events: Vec<String>,
+    /// The same with only those fields that the answer mentioned.
+    set_events: Vec<String>,
+}
+
+/// Runs a script against a server; the prefix keeps the calls of several runs apart.
+async fn run(script: &str, server: SocketAddr, prefix: &str) -> Result<BTreeMap<String, Seen>> {
+    let mut command = Command::new(paths::sdk_python()?);
+    command.arg("-B").arg(paths::sdk(script)).arg(server.port().to_string()).arg(prefix);
+    // Proxies of this machine have no part in this.
+    for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        command.env_remove(name);
+    }
+    let output = timeout(PATIENCE, command.stdin(Stdio::null()).kill_on_drop(true).output()).await??;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure(output.status.success(), || format!("{script} {prefix}: {}\n{said}", output.status))?;
+    let lines = String::from_utf8(output.stdout)?;
+    let seen = lines.lines().map(serde_json::from_str).collect::<std::result::Result<Vec<Seen>, _>>()?;
+    Ok(seen.into_iter().map(|seen| (seen.call.clone(), seen)).collect())
+}
+
+/// What a call through Envoy must have left in the ledger.
+async fn recorded(stack: &Stack, id: &str) -> Result<()> {
+    let (served, event) = (stack.provider.served_to(id)?, stack.event_of(id).await?);
+    if served.status != 200 {
+        return expect::missing(&event, "error_status", "error_status");
+    }
+    if served.fault.is_some() {
+        return expect::estimated(&event, "completed", "absent");
+    }
+    let fixture = stack.provider.catalogue().get(served.fixture.as_deref().unwrap_or_default())?;
+    ensure(!served.usage.is_empty(), || "the provider was not asked for usage".to_owned())?;
+    expect::reported(&event, &served, &fixture.expected)
+}
+
+/// Compares what clients see with and without the meter, and returns how many calls there were.
+async fn compare(stack: &Stack, script: &str) -> Result<u64> {
+    let (direct, metered) = tokio::try_join!(
+        run(script, stack.provider.address(), "direct-"),
+        run(script, stack.listeners().0, "metered-")
+    )?;
+    assert!(direct.keys().eq(metered.keys()) && direct.len() >= 7);
+    for (call, without) in &direct {
+        let with = &metered[call];
+        assert!(!without.events.is_empty(), "{call}: nothing was seen");
+        assert_eq!(with.events, without.events, "{call}: the client sees something else");
+        let id = format!("metered-{call}");
+        let asked = |id: &str| -> Result<bool> {
+            let served = stack.provider.served_to(id)?;
+            let chat = Api::of(&served.path) == Some(Api::OpenaiChat);
+            Ok(chat && served.status == 200 && e2e::include_usage::is_asked(&strict::parse(&served.request)?))
+        };
+        // The only difference: a field that is null anyway is not only null, it was also mentioned.
+        let null_usage = asked(&id)? && !asked(&format!("direct-{call}"))?;
+        let set_events = with.set_events.iter().map(|event| mentioned(event, null_usage));
+        let set_events = set_events.collect::<Result<Vec<Value>>>()?;
+        let expected =
+            without.set_events.iter().map(|event| mentioned(event, null_usage)).collect::<Result<Vec<Value>>>()?;
+        assert_eq!(set_events, expected, "{call}: the client is told something else");
+        recorded(stack, &id).await.map_err(|error| format!("{id}: {error}"))?;
+    }
+    Ok(direct.len() as u64)
+}
+
+/// An event, without a usage that is null: everywhere in it, for helpers nest chunks.
+fn mentioned(event: &str, without_null_usage: bool) -> Result<Value> {
+    fn take_out(value: &mut Value) {
+        if let Some(object) = value.as_object_mut() {
+            object.retain(|name, value| !(name == "usage" && value.is_null()));
+            object.values_mut().for_each(take_out);
+        }
+    }
+    let mut value = serde_json::from_str(event)?;
+    if without_null_usage {
+        take_out(&mut value);
+    }
+    Ok(value)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fidelity_openais_client_sees_no_difference() -> Result<()> {
+    let stack = Stack::start().await?;
+    let calls = compare(&stack, "openai_calls.py").await?;
+    stack.settled(calls).await?;
+    stack.finish()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fidelity_anthropics_client_sees_no_difference() -> Result<()> {
+    let stack = Stack::start().await?;
+    let calls = compare(&stack, "anthropic_calls.py").await?;
+    stack.settled(calls).await?;
+    stack.finish()
+}
