@@ -5,18 +5,31 @@ use serde_json::{Value, value::RawValue};
 use crate::{Result, fixture::Classes};
 
 /// The classes of the contract; tests are independent of the meter's own list.
-pub const CLASSES: [&str; 11] = [
+pub const CLASSES: [&str; 24] = [
     "input_text_tokens",
     "input_audio_tokens",
     "input_image_tokens",
+    "input_video_tokens",
+    "input_tool_tokens",
     "cache_read_tokens",
+    "cache_read_audio_tokens",
+    "cache_read_image_tokens",
+    "cache_read_video_tokens",
     "cache_write_5m_tokens",
     "cache_write_1h_tokens",
     "cache_write_other_tokens",
     "output_text_tokens",
     "output_reasoning_tokens",
     "output_audio_tokens",
+    "output_image_tokens",
+    "output_video_tokens",
+    "output_citation_tokens",
     "web_searches",
+    "cache_read_unbilled_tokens",
+    "search_units",
+    "audio_seconds",
+    "pages",
+    "images",
 ];
 
 /// A CloudEvent and the bytes it came in.

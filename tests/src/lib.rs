@@ -2,6 +2,7 @@
 //! the two that can misbehave, and a client. Everything listens on loopback, on ports the system chooses, and stops
 //! when it is dropped.
 
+pub mod aws;
 pub mod bootstrap;
 pub mod client;
 pub mod collector;
