@@ -1,4 +1,6 @@
 use super::*;
+
+mod golden;
 use crate::config::{Detect, Rule};
 use crate::framing::Body;
 use crate::usage::Class::{self, *};
