@@ -99,7 +99,7 @@ pub struct Expected {
     /// Whether its own call asks for usage in a stream of chat completions.
     #[serde(default)]
     pub asks: bool,
-    /// Events of a stream after which the model has written something.
+    /// Events of a stream after which the model has written something: text, or the name of a tool.
     #[serde(default)]
     pub text_from: usize,
     /// The disjoint classes.
