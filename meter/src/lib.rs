@@ -23,6 +23,7 @@ mod testing;
 
 pub mod call;
 pub mod config;
+pub mod encoding;
 pub mod estimate;
 pub mod event;
 pub mod framing;
