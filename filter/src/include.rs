@@ -8,9 +8,14 @@ use meter::rewrite::{Ask, Asking, ROOM, Withhold};
 
 use crate::host::{self, Buffer, Failure, HeaderMap, Headers};
 
+/// Headers that vouch for the very bytes of the body.
+const SIGNED: [&str; 7] =
+    ["signature", "signature-input", "digest", "content-digest", "repr-digest", "content-md5", "x-amz-content-sha256"];
+
 /// What becomes of one stream.
 pub struct Include {
     ask: Ask,
+    /// For an answer from which something may have to be taken out.
     withhold: Option<Withhold>,
 }
 
@@ -18,9 +23,7 @@ impl Include {
     /// Announces the longer body, if the request may be changed: JSON of known length, neither compressed nor signed.
     pub fn begin(headers: &HeaderMap) -> Option<Include> {
         let is_json = headers.get("content-type").is_some_and(|value| starts_with(value, b"application/json"));
-        let signed = ["signature", "digest", "content-digest", "content-md5", "x-amz-content-sha256"]
-            .iter()
-            .any(|name| headers.get(name).is_some())
+        let signed = SIGNED.iter().any(|name| headers.get(name).is_some())
             || headers.get("authorization").is_some_and(|value| starts_with(value, b"AWS4-"));
         let encoded = headers.get("content-encoding").is_some() || headers.get("transfer-encoding").is_some();
         if !is_json || signed || encoded {
@@ -33,7 +36,7 @@ impl Include {
             host::set_header(Headers::Request, "accept-encoding", "identity").ok()?;
         }
         host::set_header(Headers::Request, "content-length", &longer.to_string()).ok()?;
-        Some(Include { ask: Ask::default(), withhold: None })
+        Some(Include { ask: Ask::new(length), withhold: None })
     }
 
     /// Whether the option was added.
@@ -41,26 +44,31 @@ impl Include {
         self.ask.asking() == Asking::Added
     }
 
-    /// A chunk of the request's body, the first `size` bytes of the buffer. If they could not be had they pass as they are.
-    pub fn request_body(&mut self, bytes: &[u8], size: usize, end_of_stream: bool) -> Result<(), Failure> {
-        let mut out = Vec::with_capacity(bytes.len().saturating_add(ROOM));
-        self.ask.feed(bytes, &mut out);
-        if end_of_stream {
-            self.ask.end(&mut out);
+    /// A chunk of the request's body, the first `size` bytes of the buffer; `None`: they could not be had and pass as they
+    /// are.
+    pub fn request_body(&mut self, bytes: Option<&[u8]>, size: usize) -> Result<(), Failure> {
+        if self.ask.is_over() {
+            return Ok(());
         }
-        match bytes.len() == size {
-            true if out == bytes => Ok(()),
-            true => host::set_buffer(Buffer::RequestBody, size, &out),
-            // The bytes are there, but not known: what is added goes behind them. White space it is then.
-            false if out.is_empty() => Ok(()),
-            false => host::append_buffer(Buffer::RequestBody, size, &out),
+        let mut out = Vec::with_capacity(size.saturating_add(ROOM));
+        match bytes {
+            Some(bytes) => {
+                self.ask.feed(bytes, &mut out);
+                if out == bytes { Ok(()) } else { host::set_buffer(Buffer::RequestBody, size, &out) }
+            }
+            None => {
+                self.ask.missed(size, &mut out);
+                if out.is_empty() { Ok(()) } else { host::append_buffer(Buffer::RequestBody, size, &out) }
+            }
         }
     }
 
     /// The head of the answer: decides whether there will be something to take out.
     pub fn response_head(&mut self, head: &ResponseHead<'_>) -> Result<(), Failure> {
         let is_stream = head.content_type.is_some_and(|value| starts_with(value, b"text/event-stream"));
-        if !(self.is_added() && is_stream && head.content_encoding.is_none()) {
+        // An answer may begin before the request is over.
+        let may_be_added = self.is_added() || !self.ask.is_over();
+        if !(may_be_added && is_stream && head.content_encoding.is_none()) {
             return Ok(());
         }
         self.withhold = Some(Withhold::default());
@@ -70,22 +78,19 @@ impl Include {
 
     /// Whether something may be taken out of the answer.
     pub fn withholds(&self) -> bool {
-        self.withhold.is_some()
+        self.withhold.is_some() && self.is_added()
     }
 
-    /// A chunk of the answer's body, the first `size` bytes of the buffer.
-    pub fn response_body(&mut self, bytes: &[u8], size: usize, end_of_stream: bool) -> Result<(), Failure> {
-        let Some(withhold) = &mut self.withhold else { return Ok(()) };
-        let mut out = Vec::with_capacity(bytes.len());
+    /// A chunk of the answer's body, the first `size` bytes of the buffer; `None`: they could not be had and pass as they
+    /// are.
+    pub fn response_body(&mut self, bytes: Option<&[u8]>, size: usize, end_of_stream: bool) -> Result<(), Failure> {
+        let (Some(withhold), Some(bytes)) = (&mut self.withhold, bytes) else { return Ok(()) };
+        let mut out = Vec::with_capacity(size);
         withhold.feed(bytes, &mut out);
         if end_of_stream {
             withhold.end(&mut out);
         }
-        match bytes.len() == size {
-            true if out == bytes => Ok(()),
-            true => host::set_buffer(Buffer::ResponseBody, size, &out),
-            false => Ok(()),
-        }
+        if out == bytes { Ok(()) } else { host::set_buffer(Buffer::ResponseBody, size, &out) }
     }
 }
 

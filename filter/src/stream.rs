@@ -112,18 +112,18 @@ impl HttpContext for Stream {
         Action::Continue
     }
 
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+    fn on_http_request_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
         let Some(metered) = &mut self.metered else { return Action::Continue };
-        let wanted = size > 0 && (metered.include.is_some() || metered.call.reads_request());
-        let bytes = if wanted { known(host::buffer(Buffer::RequestBody, size)) } else { None };
-        if let Some(bytes) = &bytes {
-            metered.call.request_body(bytes);
-        }
-        if let Some(include) = &mut metered.include {
-            let failed = include.request_body(bytes.as_deref().unwrap_or_default(), size, end_of_stream);
-            known(failed.map(Some));
-            if include.is_added() {
-                metered.call.asked_for_usage();
+        if size > 0 && (metered.include.is_some() || metered.call.reads_request()) {
+            let bytes = known(host::buffer(Buffer::RequestBody, size));
+            if let Some(bytes) = &bytes {
+                metered.call.request_body(bytes);
+            }
+            if let Some(include) = &mut metered.include {
+                known(include.request_body(bytes.as_deref(), size).map(Some));
+                if include.is_added() {
+                    metered.call.asked_for_usage();
+                }
             }
         }
         Action::Continue
@@ -171,7 +171,8 @@ impl HttpContext for Stream {
                 metered.call.response_body(bytes);
             }
             if withholds && let Some(include) = &mut metered.include {
-                known(include.response_body(bytes.as_deref().unwrap_or_default(), size, end_of_stream).map(Some));
+                let bytes = if size == 0 { Some(&[][..]) } else { bytes.as_deref() };
+                known(include.response_body(bytes, size, end_of_stream).map(Some));
             }
         }
         if end_of_stream {

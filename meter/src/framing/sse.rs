@@ -51,6 +51,11 @@ impl Sse {
                 continue;
             }
             let used = match self.line {
+                // As nearly every line of a stream begins.
+                START if rest.starts_with(b"data: ") => {
+                    self.begin_value(events);
+                    6
+                }
                 Line::Data | Line::Other => self.value(rest, events),
                 Line::Name { .. } | Line::Space if byte == b'\n' || byte == b'\r' => {
                     self.line_end(byte, events);
@@ -78,7 +83,7 @@ impl Sse {
 
     /// A run of a value's bytes, up to and with the end of the line.
     fn value<L: Copy, V: Values<L>>(&mut self, rest: &[u8], events: &mut Pieces<'_, L, V>) -> usize {
-        let length = run(rest, |byte| byte == b'\n' || byte == b'\r');
+        let length = run(rest, [b'\n', b'\r']);
         let value = rest.get(..length).unwrap_or_default();
         if self.line == Line::Data && !value.is_empty() {
             self.match_done(value);

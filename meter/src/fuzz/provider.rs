@@ -5,7 +5,7 @@ use crate::call::{Call, Ended, RequestHead, ResponseHead, counting_headers};
 use crate::config::Detect;
 use crate::estimate::Ratios;
 use crate::event::{decode, encode};
-use crate::record::{Evidence, Flag, Flags, Record};
+use crate::record::{Evidence, Record};
 use crate::usage::{Kind, MAX_COUNT};
 
 /// Calls whose answers mean different things; an input's bytes choose one.
@@ -51,16 +51,11 @@ pub fn provider(bytes: &[u8]) {
             call.response_end();
         }
         let usage = call.usage();
-        let mut records = call.finish(Ended::default(), &mut Ratios::default());
+        let records = call.finish(Ended::default(), &mut Ratios::default());
         if let (Some(usage), Some(record)) = (usage, records.first())
             && record.evidence == Evidence::Reported
         {
             assert_eq!(usage, record.usage, "what was published is not what was recorded");
-        }
-        // What was kept of a usage object that broke off depends on the split.
-        let is_cut = |record: &Record| record.flags.contains(Flag::BodyIncomplete) || record.missing_reason.is_some();
-        for record in records.iter_mut().filter(|record| is_cut(record)) {
-            (record.raw_usage, record.flags) = (None, Flags::default());
         }
         records
     };
@@ -83,7 +78,7 @@ fn check(record: &Record) {
     let is_reported = matches!(record.evidence, Evidence::Reported | Evidence::Partial);
     assert_eq!(is_reported, record.missing_reason.is_none(), "{record:?}");
     // A part may be named without counts.
-    assert!(record.part.is_some() || (record.evidence == Evidence::Missing) == usage.is_empty(), "{record:?}");
+    assert!((record.evidence == Evidence::Missing) == usage.is_empty(), "{record:?}");
     let event = encode(record, "0123456789abcdef0123456789abcdef", 1);
     if let Err(problem) = decode(&event) {
         panic!("a collector refuses it: {problem}: {}", String::from_utf8_lossy(&event));

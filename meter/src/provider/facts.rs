@@ -212,7 +212,11 @@ pub struct Facts {
     pub visible: crate::estimate::Text,
     is_stream: bool,
     closed: u32,
+    /// The usage objects that arrived whole.
     raw: Vec<(Raw, Vec<u8>)>,
+    /// The one that is arriving. Where its JSON breaks, what follows may be the content: it is never kept.
+    arriving: Vec<u8>,
+    overlong: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -332,28 +336,32 @@ impl Sink<Fact> for Facts {
     }
 
     fn raw_begin(&mut self, fact: Fact) {
-        let Fact::Raw(raw) = fact else { return };
-        match self.raw.iter_mut().find(|(known, _)| *known == raw) {
-            Some((_, bytes)) => bytes.clear(),
-            None => self.raw.push((raw, Vec::new())),
+        if let Fact::Raw(_) = fact {
+            self.arriving.clear();
+            self.overlong = false;
         }
     }
 
     fn raw(&mut self, fact: Fact, bytes: &[u8]) {
         let Fact::Raw(raw) = fact else { return self.flow(fact, bytes) };
-        let held = self.raw.iter().map(|(_, bytes)| bytes.len()).fold(0, usize::saturating_add);
+        let others = self.raw.iter().filter(|(known, _)| *known != raw).map(|(_, bytes)| bytes.len());
+        let held = others.fold(self.arriving.len(), usize::saturating_add);
         let kept = bytes.len().min(MAX_RAW.saturating_sub(held));
-        if kept < bytes.len() {
-            self.flags.insert(Flag::RawUsageCapped);
-        }
-        if let Some((_, target)) = self.raw.iter_mut().find(|(known, _)| *known == raw) {
-            target.extend_from_slice(bytes.get(..kept).unwrap_or_default());
-        }
+        self.overlong |= kept < bytes.len();
+        self.arriving.extend_from_slice(bytes.get(..kept).unwrap_or_default());
     }
 
     fn raw_end(&mut self, fact: Fact) {
         let Fact::Raw(raw) = fact else { return };
         self.closed |= bit(raw);
+        if std::mem::take(&mut self.overlong) {
+            self.flags.insert(Flag::RawUsageCapped);
+        }
+        let arrived = std::mem::take(&mut self.arriving);
+        match self.raw.iter_mut().find(|(known, _)| *known == raw) {
+            Some((_, bytes)) => *bytes = arrived,
+            None => self.raw.push((raw, arrived)),
+        }
     }
 
     fn flow(&mut self, fact: Fact, bytes: &[u8]) {

@@ -94,11 +94,16 @@ pub struct Ask {
     options: Options,
     include_usage: Option<bool>,
     asking: Asking,
+    /// A name is written with escapes: it could be one that matters, so none is added beside it.
+    disguised: bool,
     room: usize,
+    /// Bytes of the body that are still to come.
+    left: u64,
 }
 
-impl Default for Ask {
-    fn default() -> Self {
+impl Ask {
+    /// For a body of a known length, bytes.
+    pub fn new(length: u64) -> Self {
         Ask {
             state: State::Start,
             level: 0,
@@ -113,32 +118,46 @@ impl Default for Ask {
             options: Options::Absent,
             include_usage: None,
             asking: Asking::No,
+            disguised: false,
             room: ROOM,
+            left: length,
         }
     }
-}
 
-impl Ask {
-    /// Whether usage is asked for; certain behind the root object.
+    /// Whether usage is asked for; certain behind the root object, or where the body stopped being understood.
     pub fn asking(&self) -> Asking {
         match self.state {
-            State::Done => self.asking,
+            State::Done | State::Lost => self.asking,
             _ => Asking::No,
         }
     }
 
-    /// Rewrites a chunk into `out`.
+    /// Whether the whole body has passed.
+    pub fn is_over(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Rewrites a chunk into `out`. With the last byte of the body the promise of its length is kept, also where the root
+    /// object never closed: trailers may follow, and nothing could be added any more.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         let mut rest = bytes;
         while !rest.is_empty() {
             let used = self.step(rest, out).max(1);
             rest = rest.get(used..).unwrap_or_default();
         }
+        self.left = self.left.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        if self.left == 0 {
+            self.pad(out);
+        }
     }
 
-    /// The body is over: keeps the promise of its length where the root object never closed.
-    pub fn end(&mut self, out: &mut Vec<u8>) {
-        self.pad(out);
+    /// Bytes have passed that could not be had: nothing in the body is understood any more.
+    pub fn missed(&mut self, bytes: usize, out: &mut Vec<u8>) {
+        self.state = State::Lost;
+        self.left = self.left.saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX));
+        if self.left == 0 {
+            self.pad(out);
+        }
     }
 
     fn pad(&mut self, out: &mut Vec<u8>) {
@@ -220,6 +239,7 @@ impl Ask {
 
     fn in_name(&mut self, byte: u8) {
         match byte {
+            _ if std::mem::take(&mut self.escape) => {}
             b'"' => {
                 let name = self.name.get(..self.name_length).unwrap_or_default();
                 self.key = match (self.level, name) {
@@ -230,8 +250,12 @@ impl Ask {
                 };
                 self.state = State::Colon;
             }
-            // A name in disguise: who writes one does not want to be understood.
-            b'\\' => self.state = State::Lost,
+            b'\\' => {
+                self.disguised = true;
+                self.escape = true;
+                self.name_length = MAX_NAME;
+                self.name = [0; MAX_NAME];
+            }
             _ => {
                 if let Some(slot) = self.name.get_mut(self.name_length) {
                     *slot = byte;
@@ -312,7 +336,7 @@ impl Ask {
     /// The closing brace of the options or of the root; it is pushed by the caller.
     fn leave(&mut self, out: &mut Vec<u8>) {
         if self.level == 2 {
-            if self.include_usage.is_none() && self.stream != Some(false) {
+            if self.include_usage.is_none() && self.stream != Some(false) && !self.disguised {
                 let inner = if self.empty { INNER.get(1..).unwrap_or_default() } else { INNER };
                 if self.add(inner, out) {
                     self.include_usage = Some(true);
@@ -328,7 +352,7 @@ impl Ask {
             return;
         }
         let asked = match (self.stream, self.options) {
-            (Some(true), Options::Absent) if self.room == ROOM => {
+            (Some(true), Options::Absent) if self.room == ROOM && !self.disguised => {
                 self.add(OPTION, out);
                 Asking::Added
             }
@@ -355,10 +379,7 @@ impl Ask {
             self.skipped_text = !closed;
             used
         } else {
-            let plain = crate::scan::run(rest, |byte| {
-                let folded = byte | 0x20;
-                byte == b'"' || folded == b'{' || folded == b'}'
-            });
+            let plain = crate::scan::run(rest, [b'"', b'{', b'}', b'[', b']']);
             match rest.get(plain) {
                 None => {}
                 Some(b'"') => self.skipped_text = true,
@@ -382,7 +403,7 @@ fn run_of_text(rest: &[u8], escape: &mut bool) -> (usize, bool) {
     if std::mem::take(escape) {
         return (1, false);
     }
-    let plain = crate::scan::run(rest, |byte| byte == b'"' || byte == b'\\');
+    let plain = crate::scan::run(rest, [b'"', b'\\']);
     match rest.get(plain) {
         Some(b'"') => (plain.saturating_add(1), true),
         Some(_) => {

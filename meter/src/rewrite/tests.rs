@@ -2,10 +2,13 @@ use super::*;
 
 /// A request rewritten in chunks of a size, with what is asked for then.
 fn ask(body: &str, size: usize) -> (String, Asking) {
-    let mut ask = Ask::default();
+    let mut ask = Ask::new(body.len() as u64);
     let mut out = Vec::new();
     body.as_bytes().chunks(size).for_each(|chunk| ask.feed(chunk, &mut out));
-    ask.end(&mut out);
+    if body.is_empty() {
+        ask.feed(b"", &mut out);
+    }
+    assert!(ask.is_over());
     (String::from_utf8(out).unwrap(), ask.asking())
 }
 
@@ -48,6 +51,7 @@ cases! {
             (r#"{"stream":true,"stream_options":{"include_usage":false,"b":1}}"#, r#"{"stream":true,"stream_options":{"include_usage":true ,"b":1}                                        }"#),
             (r#"{"stream":true,"stream_options":{"include_usage":null}}"#, r#"{"stream":true,"stream_options":{"include_usage":true}                                        }"#),
             (r#"{"stream":true,"stream_options":null}"#, r#"{"stream":true,"stream_options":{"include_usage":true}                   }"#),
+            (r#"{"stream":true,"stream_options":{},"met\u0061 \"data":{}}"#, r#"{"stream":true,"stream_options":{"include_usage":true},"met\u0061 \"data":{}}"#),
         ] {
             let (out, asking) = every_ask(body);
             assert_eq!(asking, Asking::Added, "{body}");
@@ -70,6 +74,15 @@ cases! {
         }
         let asked = r#"{"stream":true,"stream_options":{"include_usage":true}}"#;
         assert_eq!(every_ask(asked).1, Asking::Client);
+    }
+
+    fn contract_bytes_that_could_not_be_had_keep_the_length() {
+        let mut ask = Ask::new(20);
+        let mut out = Vec::new();
+        ask.feed(b"{\"stream\":", &mut out);
+        assert!(!ask.is_over());
+        ask.missed(10, &mut out);
+        assert_eq!((out.len(), ask.asking(), ask.is_over()), (10 + ROOM, Asking::No, true));
     }
 
     fn contract_what_is_no_object_passes_with_its_length_kept() {

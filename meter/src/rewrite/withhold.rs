@@ -99,12 +99,16 @@ impl Withhold {
             self.line = self.line.saturating_add(1);
             return 1;
         }
-        let length = run(rest, |byte| byte == b'\n' || byte == b'\r');
+        let length = run(rest, [b'\n', b'\r']);
         self.line = self.line.saturating_add(length);
         if self.is_data && !self.passes {
             self.scanner.feed(paths(), rest.get(..length).unwrap_or_default(), &mut self.marks);
-            // A choice, or no JSON object at all: not the one.
-            self.passes |= self.marks.choice || self.scanner.progress() == Progress::Broken;
+            // A choice, another object, or none at all: not the one.
+            self.passes |= match self.scanner.progress() {
+                Progress::Broken => true,
+                Progress::Done => !self.is_answer(),
+                Progress::Empty | Progress::Inside => self.marks.choice,
+            };
         }
         length
     }

@@ -104,25 +104,32 @@ impl<L: Copy> Scanner<L> {
     pub fn feed(&mut self, paths: &Paths<L>, bytes: &[u8], sink: &mut impl Sink<L>) -> usize {
         let mut raw_from = 0usize;
         let mut at = 0usize;
-        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty() && self.state != State::Done) {
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty() && !self.is_over()) {
             let had_raw = self.raw.is_some();
             let used = self.step(paths, rest, sink);
             // Nothing used means only that the state has changed: the end of a word is looked at twice.
             let next = at.saturating_add(used);
-            if !had_raw && self.raw.is_some() {
-                raw_from = at;
-            }
-            if let Some((leaf, _)) = self.raw.filter(|(_, depth)| self.closed_at(*depth)) {
-                sink.raw(leaf, bytes.get(raw_from..next).unwrap_or_default());
-                sink.raw_end(leaf);
-                self.raw = None;
+            if let Some((leaf, depth)) = self.raw {
+                if !had_raw {
+                    raw_from = at;
+                }
+                if self.closed_at(depth) {
+                    sink.raw(leaf, bytes.get(raw_from..next).unwrap_or_default());
+                    sink.raw_end(leaf);
+                    self.raw = None;
+                }
             }
             at = next;
         }
         if let Some((leaf, _)) = self.raw {
-            sink.raw(leaf, bytes.get(raw_from..).unwrap_or_default());
+            sink.raw(leaf, bytes.get(raw_from..at).unwrap_or_default());
         }
         at
+    }
+
+    /// Whether no byte can change anything: the value has ended, or what followed is not JSON.
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Done | State::Broken)
     }
 
     fn closed_at(&self, depth: usize) -> bool {
@@ -138,7 +145,6 @@ impl<L: Copy> Scanner<L> {
             State::InWord => return self.in_word(paths, rest, sink),
             State::Skipping => return self.skipping(rest),
             State::SkippingText => return self.skipping_text(rest),
-            State::Broken => return rest.len(),
             _ => {}
         }
         if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
@@ -146,7 +152,11 @@ impl<L: Copy> Scanner<L> {
         }
         match (self.state, byte) {
             (State::Value | State::ElementOrEnd, b'{' | b'[') => self.open(paths, byte == b'{', sink),
-            (State::Value | State::ElementOrEnd, b'"') => self.begin(State::InText),
+            (State::Value | State::ElementOrEnd, b'"') => {
+                self.begin(State::InText);
+                let inner = rest.get(1..).unwrap_or_default();
+                return if inner.is_empty() { 1 } else { self.in_text(paths, inner, sink).saturating_add(1) };
+            }
             (State::Value | State::ElementOrEnd, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
                 self.begin(State::InWord);
                 return self.in_word(paths, rest, sink);
@@ -157,6 +167,8 @@ impl<L: Copy> Scanner<L> {
                 self.escaped = false;
                 self.escape = false;
                 self.state = State::InName;
+                let inner = rest.get(1..).unwrap_or_default();
+                return if inner.is_empty() { 1 } else { self.in_name(paths, inner).saturating_add(1) };
             }
             (State::Colon, b':') => self.state = State::Value,
             (State::After, b',') => self.next(paths),
@@ -227,11 +239,20 @@ impl<L: Copy> Scanner<L> {
 
     fn in_name(&mut self, paths: &Paths<L>, rest: &[u8]) -> usize {
         let (used, end) = self.text_run(rest);
-        self.name.push(rest.get(..used).unwrap_or_default());
+        let run = rest.get(..used).unwrap_or_default();
+        let parent = self.level().map(|level| level.node);
+        if end && self.name.is_empty() && !self.escaped {
+            // The whole name is at hand, as most are: it is not copied.
+            self.node = parent.and_then(|parent| paths.named(parent, run));
+            // Behind a name there is a colon; white space before it takes the long way.
+            let colon = rest.get(used.saturating_add(1)) == Some(&b':');
+            self.state = if colon { State::Value } else { State::Colon };
+            return used.saturating_add(1).saturating_add(usize::from(colon));
+        }
+        self.name.push(run);
         if !end {
             return used;
         }
-        let parent = self.level().map(|level| level.node);
         self.node = match parent {
             _ if self.name.overflowed() => None,
             Some(parent) if self.escaped => paths.named(parent, unescape(self.name.bytes()).as_bytes()),
@@ -244,42 +265,64 @@ impl<L: Copy> Scanner<L> {
 
     fn in_text(&mut self, paths: &Paths<L>, rest: &[u8], sink: &mut impl Sink<L>) -> usize {
         let (used, end) = self.text_run(rest);
-        let leaf = self.node.and_then(|node| paths.leaf(node));
-        if leaf.is_some() {
-            self.scalar.push(rest.get(..used).unwrap_or_default());
-        }
-        if let Some(leaf) = self.node.and_then(|node| paths.flow(node)) {
-            sink.flow(leaf, rest.get(..used).unwrap_or_default());
+        let run = rest.get(..used).unwrap_or_default();
+        if let Some(node) = self.node {
+            if let Some(leaf) = paths.leaf(node) {
+                self.leaf_text(leaf, run, end, sink);
+            }
+            if let Some(leaf) = paths.flow(node) {
+                sink.flow(leaf, run);
+            }
         }
         if !end {
             return used;
         }
-        if let Some(leaf) = leaf {
-            let raw = self.scalar.bytes();
+        self.ended();
+        self.comma(paths, rest, used.saturating_add(1))
+    }
+
+    /// Collects a text that is wanted; most are at hand whole.
+    fn leaf_text(&mut self, leaf: L, run: &[u8], end: bool, sink: &mut impl Sink<L>) {
+        let whole = end && self.scalar.is_empty() && !self.escaped && run.len() <= MAX_SCALAR;
+        if !whole {
+            self.scalar.push(run);
+        }
+        if end {
+            let raw = if whole { run } else { self.scalar.bytes() };
             match std::str::from_utf8(raw) {
                 Ok(text) if !self.escaped => sink.scalar(leaf, Scalar::Text(text)),
                 _ => sink.scalar(leaf, Scalar::Text(&unescape(raw))),
             }
         }
-        self.ended();
-        used.saturating_add(1)
     }
 
-    /// The bytes of a text up to a place of interest, and whether its closing quote stands there.
-    fn text_run(&mut self, rest: &[u8]) -> (usize, bool) {
-        if self.escape {
-            self.escape = false;
-            return (1, false);
+    /// Takes the comma behind a scalar too, if it stands there; `used` bytes were.
+    fn comma(&mut self, paths: &Paths<L>, rest: &[u8], used: usize) -> usize {
+        if self.state == State::After && rest.get(used) == Some(&b',') {
+            self.next(paths);
+            return used.saturating_add(1);
         }
-        let plain = skip::text(rest);
-        match rest.get(plain) {
-            Some(b'"') => (plain, true),
-            Some(_) => {
-                self.escape = true;
-                self.escaped = true;
-                (plain.saturating_add(1), false)
+        used
+    }
+
+    /// The bytes of a text up to its end or theirs, and whether its closing quote stands there.
+    fn text_run(&mut self, rest: &[u8]) -> (usize, bool) {
+        let mut at = usize::from(std::mem::take(&mut self.escape) && !rest.is_empty());
+        loop {
+            at = at.saturating_add(skip::text(rest.get(at..).unwrap_or_default()));
+            match rest.get(at) {
+                None => return (at, false),
+                Some(b'"') => return (at, true),
+                Some(_) => {
+                    self.escaped = true;
+                    // With the byte behind the backslash, whatever it is.
+                    at = at.saturating_add(2);
+                    if at > rest.len() {
+                        self.escape = true;
+                        return (rest.len(), false);
+                    }
+                }
             }
-            None => (plain, false),
         }
     }
 
@@ -288,19 +331,24 @@ impl<L: Copy> Scanner<L> {
             .iter()
             .position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t'))
             .unwrap_or(rest.len());
-        self.scalar.push(rest.get(..used).unwrap_or_default());
+        let run = rest.get(..used).unwrap_or_default();
+        let whole = used < rest.len() && self.scalar.is_empty() && used <= MAX_SCALAR;
+        if !whole {
+            self.scalar.push(run);
+        }
         if used == rest.len() {
             return used;
         }
         let leaf = self.node.and_then(|node| paths.leaf(node));
-        let word = match self.scalar.bytes() {
+        let word = if whole { run } else { self.scalar.bytes() };
+        let word = match word.first() {
             _ if self.scalar.overflowed() => Some(Scalar::Overlong),
-            b"null" => Some(Scalar::Null),
-            b"true" => Some(Scalar::Bool(true)),
-            b"false" => Some(Scalar::Bool(false)),
-            number => {
-                let plain = number.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
-                plain.then_some(Scalar::Number(number))
+            Some(b'n') => (word == b"null").then_some(Scalar::Null),
+            Some(b't') => (word == b"true").then_some(Scalar::Bool(true)),
+            Some(b'f') => (word == b"false").then_some(Scalar::Bool(false)),
+            _ => {
+                let plain = word.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+                plain.then_some(Scalar::Number(word))
             }
         };
         match (word, leaf) {
@@ -312,8 +360,8 @@ impl<L: Copy> Scanner<L> {
             _ => {}
         }
         self.ended();
-        // The delimiter is looked at again, as what follows the value.
-        used
+        // Another delimiter is looked at again, as what follows the value.
+        self.comma(paths, rest, used)
     }
 
     fn skipping(&mut self, rest: &[u8]) -> usize {

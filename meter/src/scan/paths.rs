@@ -9,6 +9,25 @@ pub(super) const MAX_NAME: usize = 64;
 /// A place in the tree.
 pub(super) type Node = u16;
 
+/// As many as a bucket number has room for: the largest object that is looked into has some 70 wanted names.
+const BUCKETS: usize = 64;
+
+#[derive(Debug)]
+struct Name {
+    name: &'static str,
+    node: Node,
+    /// The name before it in its bucket.
+    next: Option<u16>,
+}
+
+/// The bucket of a name: by its length, its first and its last byte.
+fn bucket(name: &[u8]) -> usize {
+    let end = |byte: Option<&u8>| byte.copied().map_or(0, usize::from);
+    let mixed =
+        name.len().wrapping_add(end(name.first()).wrapping_mul(31)).wrapping_add(end(name.last()).wrapping_mul(17));
+    mixed % BUCKETS
+}
+
 /// The wanted paths: names joined by dots, `[]` behind the name of an array for any of its elements.
 #[derive(Debug)]
 pub struct Paths<L> {
@@ -17,7 +36,9 @@ pub struct Paths<L> {
 
 #[derive(Debug)]
 struct Place<L> {
-    names: Vec<(&'static str, Node)>,
+    names: Vec<Name>,
+    /// The last of the names in each bucket: most names of a body fall into an empty one.
+    buckets: [Option<u16>; BUCKETS],
     element: Option<Node>,
     leaf: Option<L>,
     raw: Option<L>,
@@ -26,7 +47,7 @@ struct Place<L> {
 
 impl<L> Place<L> {
     const fn new() -> Self {
-        Place { names: Vec::new(), element: None, leaf: None, raw: None, flow: None }
+        Place { names: Vec::new(), buckets: [None; BUCKETS], element: None, leaf: None, raw: None, flow: None }
     }
 }
 
@@ -87,7 +108,10 @@ impl<L: Copy> Paths<L> {
             Some(child) => Some(child),
             None => {
                 let child = self.grow()?;
-                self.nodes.get_mut(usize::from(node))?.names.push((name, child));
+                let place = self.nodes.get_mut(usize::from(node))?;
+                let number = u16::try_from(place.names.len()).ok()?;
+                let slot = place.buckets.get_mut(bucket(name.as_bytes()))?;
+                place.names.push(Name { name, node: child, next: slot.replace(number) });
                 Some(child)
             }
         }
@@ -112,7 +136,14 @@ impl<L: Copy> Paths<L> {
 
     pub(super) fn named(&self, node: Node, name: &[u8]) -> Option<Node> {
         let place = self.nodes.get(usize::from(node))?;
-        place.names.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, child)| *child)
+        let mut next = place.buckets.get(bucket(name)).copied().flatten();
+        while let Some(known) = next.and_then(|number| place.names.get(usize::from(number))) {
+            if known.name.as_bytes() == name {
+                return Some(known.node);
+            }
+            next = known.next;
+        }
+        None
     }
 
     pub(super) fn element(&self, node: Node) -> Option<Node> {

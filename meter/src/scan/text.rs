@@ -18,6 +18,10 @@ impl<const N: usize> Short<N> {
         self.overflow = false;
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     pub(super) fn push(&mut self, bytes: &[u8]) {
         let end = self.len.saturating_add(bytes.len()).min(N);
         let room = end.saturating_sub(self.len);

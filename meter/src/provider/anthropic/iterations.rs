@@ -42,6 +42,7 @@ pub(super) fn apply(facts: &Facts, reading: &mut Reading) {
             }
         }
     }
+    reading.parts.retain(|part| !part.usage.is_empty());
     if compacted {
         replace(&mut reading.usage, own);
     }
