@@ -7,6 +7,7 @@ mod request;
 pub use outcome::outcome;
 
 use crate::config::Detect;
+use crate::encoding::{self, Decoder};
 use crate::estimate::Ratios;
 use crate::framing::{Body, Ending, Format};
 use crate::identity::Identity;
@@ -83,10 +84,10 @@ pub struct Call {
 #[derive(Debug)]
 struct Answer {
     status: Option<u64>,
-    encoded: bool,
+    decoder: Decoder,
     body: Body<Fact>,
     facts: Facts,
-    ending: Option<Ending>,
+    ending: Option<(encoding::Ending, Ending)>,
 }
 
 impl Call {
@@ -126,7 +127,7 @@ impl Call {
     pub fn response_head(&mut self, head: &ResponseHead<'_>) {
         self.answer = Some(Answer {
             status: head.status,
-            encoded: is_encoded(head.content_encoding),
+            decoder: Decoder::new(head.content_encoding),
             body: Body::new(head.content_type),
             facts: Facts::default(),
             ending: None,
@@ -150,8 +151,9 @@ impl Call {
 
     /// Whether the answer's body can still say something; if not, its bytes need not be fetched.
     pub fn reads_response(&self) -> bool {
-        let readable =
-            |answer: &Answer| !answer.encoded && answer.ending.is_none() && answer.body.format() != Format::Unknown;
+        let readable = |answer: &Answer| {
+            answer.ending.is_none() && answer.decoder.reads() && answer.body.format() != Format::Unknown
+        };
         self.answer.as_ref().is_some_and(readable)
     }
 
@@ -162,11 +164,8 @@ impl Call {
 
     /// A chunk of the answer's body.
     pub fn response_body(&mut self, bytes: &[u8]) {
-        if let Some(answer) = &mut self.answer
-            && answer.ending.is_none()
-            && !answer.encoded
-        {
-            answer.body.feed(response_paths(), bytes, &mut answer.facts);
+        if let Some(Answer { decoder, body, facts, ending: None, .. }) = &mut self.answer {
+            decoder.feed(bytes, &mut |plain| body.feed(response_paths(), plain, facts));
         }
     }
 
@@ -271,14 +270,15 @@ impl Call {
 }
 
 impl Answer {
-    fn end(&mut self) -> Ending {
-        let Answer { body, facts, ending, .. } = self;
-        *ending.get_or_insert_with(|| body.end(response_paths(), facts))
+    /// Ends the body, once: how its coding ended, and how what it says.
+    fn end(&mut self) -> (encoding::Ending, Ending) {
+        let Answer { decoder, body, facts, ending, .. } = self;
+        *ending.get_or_insert_with(|| (decoder.end(), body.end(response_paths(), facts)))
     }
 
     fn fill(mut self, reading: Reading, asked: &Asked, record: &mut Record) -> Vec<Part> {
         let whole = self.ending.is_some();
-        let ending = self.end();
+        let (coding, ending) = self.end();
         let format = self.body.format();
         record.status = self.status;
         record.stream = self.body.is_stream() || (record.stream && format != Format::Json);
@@ -299,22 +299,30 @@ impl Answer {
             (false, false) => Evidence::Partial,
         };
         record.usage = reading.usage;
-        let incomplete = !whole || ending != Ending::Whole;
+        let incomplete = !whole || ending != Ending::Whole || coding != encoding::Ending::Whole;
         record.missing_reason = None;
         if record.evidence == Evidence::Missing {
-            record.missing_reason = Some(self.missing(asked, format, ending, incomplete));
+            record.missing_reason = Some(self.missing(asked, format, (coding, ending), incomplete));
         } else if incomplete {
             record.flags.insert(Flag::BodyIncomplete);
         }
         reading.parts
     }
 
-    fn missing(&self, asked: &Asked, format: Format, ending: Ending, incomplete: bool) -> Missing {
+    fn missing(
+        &self,
+        asked: &Asked,
+        format: Format,
+        (coding, ending): (encoding::Ending, Ending),
+        incomplete: bool,
+    ) -> Missing {
         match (format, ending) {
-            _ if self.encoded => Missing::EncodedBody,
+            _ if coding == encoding::Ending::Unsupported => Missing::EncodedBody,
             _ if self.status.is_some_and(|status| status >= 400) => Missing::ErrorStatus,
+            _ if coding == encoding::Ending::TooLarge => Missing::BodyTooLarge,
             (Format::Unknown, _) => Missing::UnknownFormat,
             (_, Ending::Broken) => Missing::MalformedBody,
+            _ if coding == encoding::Ending::Broken => Missing::MalformedBody,
             _ if incomplete && !self.facts.terminal => Missing::TruncatedBody,
             (Format::Empty, _) => Missing::NoBody,
             (Format::Sse, _) if !asked.includes_usage() && self.facts.mark == Some(Api::OpenAiChat) => {

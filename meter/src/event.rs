@@ -85,6 +85,7 @@ const MISSING: &[&str] = &[
     "malformed_body",
     "unknown_format",
     "encoded_body",
+    "body_too_large",
     "error_status",
 ];
 const COUNT: Kind = Kind::Number(0, crate::usage::MAX_COUNT);

@@ -84,6 +84,8 @@ words! {
         UnknownFormat "unknown_format",
         /// The body's content encoding is not read.
         EncodedBody "encoded_body",
+        /// The body decodes to more than is read.
+        BodyTooLarge "body_too_large",
         /// The provider answered with an error.
         ErrorStatus "error_status",
     }
