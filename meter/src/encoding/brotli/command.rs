@@ -82,9 +82,6 @@ impl Brotli {
         if self.left == 0 {
             return Ok(State::Command);
         }
-        if self.copy > self.left {
-            return Err(BROKEN);
-        }
         if self.implicit {
             self.distance = self.recent[0];
             return self.resolve();
@@ -159,6 +156,8 @@ impl Brotli {
                 }
                 Ok(State::Command)
             }
+            // A word can be shorter than what it is copied for; a copy out of the window is not.
+            None if self.copy > self.left => Err(BROKEN),
             None => {
                 if !self.implicit {
                     let [first, second, third, _] = self.recent;
