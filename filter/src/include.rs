@@ -15,13 +15,15 @@ const SIGNED: [&str; 7] =
 /// What becomes of one stream.
 pub struct Include {
     ask: Ask,
+    /// The answer says `"usage":null` in every other chunk.
+    nulls: bool,
     /// For an answer from which something may have to be taken out.
     withhold: Option<Withhold>,
 }
 
 impl Include {
     /// Announces the longer body, if the request may be changed: JSON of known length, neither compressed nor signed.
-    pub fn begin(headers: &HeaderMap) -> Option<Include> {
+    pub fn begin(headers: &HeaderMap, nulls: bool) -> Option<Include> {
         let is_json = headers.get("content-type").is_some_and(|value| starts_with(value, b"application/json"));
         let signed = SIGNED.iter().any(|name| headers.get(name).is_some())
             || headers.get("authorization").is_some_and(|value| starts_with(value, b"AWS4-"));
@@ -36,7 +38,7 @@ impl Include {
             host::set_header(Headers::Request, "accept-encoding", "identity").ok()?;
         }
         host::set_header(Headers::Request, "content-length", &longer.to_string()).ok()?;
-        Some(Include { ask: Ask::new(length), withhold: None })
+        Some(Include { ask: Ask::new(length), nulls, withhold: None })
     }
 
     /// Whether the option was added.
@@ -71,7 +73,7 @@ impl Include {
         if !(may_be_added && is_stream && head.content_encoding.is_none()) {
             return Ok(());
         }
-        self.withhold = Some(Withhold::default());
+        self.withhold = Some(Withhold::new(self.nulls));
         // It will be shorter than was said.
         host::remove_header(Headers::Response, "content-length")
     }

@@ -56,9 +56,9 @@ impl Stream {
         });
         let asks = config.include_usage && !end_of_stream && call.takes_include_usage();
         Some(Metered {
+            include: if asks { Include::begin(&headers, call.says_null_usage()) } else { None },
             call,
             identity,
-            include: if asks { Include::begin(&headers) } else { None },
             request_id: header("x-request-id").and_then(text),
             provider_request_id: None,
             published: false,

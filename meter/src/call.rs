@@ -108,6 +108,11 @@ impl Call {
         self.target.takes_include_usage
     }
 
+    /// Whether the host, once asked for usage, says in every other chunk that there is none yet.
+    pub fn says_null_usage(&self) -> bool {
+        self.target.says_null_usage()
+    }
+
     /// The filter asks for usage in the client's place.
     pub fn asked_for_usage(&mut self) {
         self.asked.set_includes_usage();
@@ -166,6 +171,10 @@ impl Call {
     pub fn response_body(&mut self, bytes: &[u8]) {
         if let Some(Answer { decoder, body, facts, ending: None, .. }) = &mut self.answer {
             decoder.feed(bytes, &mut |plain| body.feed(response_paths(), plain, facts));
+            if body.format() == Format::Unknown {
+                // Nothing more of it is wanted: its memory goes now.
+                decoder.end();
+            }
         }
     }
 

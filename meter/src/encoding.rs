@@ -52,7 +52,7 @@ pub enum Ending {
     Broken,
     /// It decodes to more than is read.
     TooLarge,
-    /// A coding that is not known, a window that is too large or a dictionary.
+    /// A coding that is not known, a window that is too large, a dictionary, or no memory left for windows.
     Unsupported,
 }
 
@@ -195,6 +195,7 @@ fn undo(layers: &mut [Option<Layer>], bytes: &[u8], allowed: u64, out: &mut dyn 
     });
     stopped?;
     result.map_err(|stop| match stop {
+        Stop::Broken if window::are_exhausted() => Ending::Unsupported,
         Stop::Broken => Ending::Broken,
         Stop::Unsupported => Ending::Unsupported,
         Stop::Full => Ending::TooLarge,

@@ -29,10 +29,8 @@ pub fn not_asked(stream: &str) -> String {
     chunks.replace(r#""usage":null,"#, "").replace(r#","usage":null"#, "")
 }
 
-/// A stream as the meter passes it on to a client that did not ask.
-///
-/// The one difference to [`not_asked`]: the `"usage":null` of the other chunks stays. A client that reads the field finds
-/// what it finds when it is absent: nothing.
+/// A stream without its last chunk, as the meter passes it on for a host of which it does not know where the nulls of the
+/// other chunks come from.
 pub fn taken_out(stream: &str) -> String {
     without_last_chunk(stream)
 }
@@ -46,7 +44,10 @@ fn without_last_chunk(stream: &str) -> String {
 pub fn seen(sent: &Call, served: &Served) -> Bytes {
     let asked = |body: &[u8]| serde_json::from_slice(body).is_ok_and(|request| is_asked(&request));
     match std::str::from_utf8(&served.body) {
-        Ok(text) if asked(&served.request) && !asked(&sent.body) => taken_out(text).into(),
+        Ok(text) if asked(&served.request) && !asked(&sent.body) => match sent.host.as_str() {
+            "api.openai.com" => not_asked(text).into(),
+            _ => taken_out(text).into(),
+        },
         _ => served.body.clone(),
     }
 }

@@ -10,7 +10,7 @@ use e2e::{
     exchange::Upload,
     expect,
     fixture::{Fixture, events},
-    include_usage::taken_out,
+    include_usage::not_asked,
     script::Script,
     wire::Wire,
 };
@@ -30,7 +30,7 @@ fn call() -> Call {
 fn streams(wire: &Wire, name: &str) -> Result<(Fixture, String, String)> {
     let fixture = wire.stack.provider.catalogue().get(name)?.clone();
     let asked = fixture.answer(1, true).1;
-    let seen = taken_out(&asked);
+    let seen = not_asked(&asked);
     assert!(seen.len() < asked.len());
     Ok((fixture, asked, seen))
 }
@@ -106,7 +106,7 @@ async fn fidelity_every_event_arrives_before_the_next_is_sent() -> Result<()> {
                 if number > 0 {
                     may_send.add_permits(1);
                 }
-                expected.extend_from_slice(taken_out(event).replace('\n', line_end).as_bytes());
+                expected.extend_from_slice(not_asked(event).replace('\n', line_end).as_bytes());
                 let ended = exchange.read(&mut seen, expected.len()).await;
                 assert!(!ended && seen == expected, "{id}: {piece:?} was held back or changed");
             }
@@ -123,12 +123,13 @@ async fn fidelity_every_event_arrives_before_the_next_is_sent() -> Result<()> {
 async fn fidelity_a_stream_that_is_cut_keeps_what_came() -> Result<()> {
     let wire = Wire::start(|_| {}).await?;
     let (fixture, asked, seen) = streams(&wire, "chat_stream_unasked.sse")?;
-    let whole: usize = events(&asked).iter().take(5).map(|event| event.len()).sum();
-    let in_the_middle = whole + asked[whole..].find("content").ok_or("an event with content")?;
+    let five = |stream: &str| events(stream).iter().take(5).map(|event| event.len()).sum::<usize>();
+    let (whole, whole_seen) = (five(&asked), five(&seen));
+    let into = asked[whole..].find("content").ok_or("an event with content")?;
     let behind_the_usage = asked.find("data: [DONE]").ok_or("an end")?;
     let cuts = [
-        ("behind-an-event", whole, whole),
-        ("in-an-event", in_the_middle, in_the_middle),
+        ("behind-an-event", whole, whole_seen),
+        ("in-an-event", whole + into, whole_seen + into),
         ("behind-the-usage", behind_the_usage, seen.find("data: [DONE]").ok_or("an end")?),
     ];
     for (cut, sent, arrives) in cuts {

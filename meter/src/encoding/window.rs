@@ -1,12 +1,47 @@
 //! The bytes decoded last, as far back as a copy may reach; in pages that are made when they are first written.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 /// A page, bytes: a short answer takes little, whatever window its encoder declares.
 const PAGE: usize = 16 * 1024;
+
+/// Pages of all windows together, 256 MiB: many compressed streams at once must not use up the memory of the VM, where a
+/// failed allocation would end every stream. Beyond it bodies are passed on unread.
+const MAX_PAGES: usize = 256 * 1024 * 1024 / PAGE;
+
+static PAGES: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether no window gets another page.
+pub(super) fn are_exhausted() -> bool {
+    PAGES.load(Ordering::Relaxed) >= MAX_PAGES
+}
+
+/// A page, counted while it lives.
+#[derive(Default)]
+struct Page(Box<[u8]>);
+
+impl Page {
+    fn new() -> Option<Page> {
+        if are_exhausted() {
+            return None;
+        }
+        PAGES.fetch_add(1, Ordering::Relaxed);
+        Some(Page(vec![0; PAGE].into_boxed_slice()))
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        if !self.0.is_empty() {
+            PAGES.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
 
 /// A ring of pages. Its size is fixed; what is allocated grows with what was written, and nothing is ever moved.
 #[derive(Default)]
 pub(super) struct Window {
-    pages: Vec<Box<[u8]>>,
+    pages: Vec<Page>,
     /// Bytes, a multiple of [`PAGE`].
     size: usize,
     /// Where the next byte goes; less than `size`.
@@ -40,7 +75,7 @@ impl Window {
     pub(super) fn last(&self) -> (u8, u8) {
         let back = |count: usize| {
             let at = self.at.checked_sub(count).unwrap_or(self.at.saturating_add(self.size).saturating_sub(count));
-            self.pages.get(at / PAGE).and_then(|page| page.get(at % PAGE)).copied().unwrap_or_default()
+            self.pages.get(at / PAGE).and_then(|page| page.0.get(at % PAGE)).copied().unwrap_or_default()
         };
         (back(1), if self.written > 1 { back(2) } else { 0 })
     }
@@ -96,12 +131,12 @@ impl Window {
             let (from_page, to_page) = (from / PAGE, self.at / PAGE);
             if from_page == to_page {
                 self.page()?.get(target..target.saturating_add(size))?;
-                self.pages.get_mut(to_page)?.copy_within(source..end, target);
+                self.pages.get_mut(to_page)?.0.copy_within(source..end, target);
             } else {
                 self.page()?;
                 let mut page = std::mem::take(self.pages.get_mut(to_page)?);
-                let piece = self.pages.get(from_page).and_then(|page| page.get(source..end));
-                if let (Some(piece), Some(target)) = (piece, page.get_mut(target..target.saturating_add(size))) {
+                let piece = self.pages.get(from_page).and_then(|page| page.0.get(source..end));
+                if let (Some(piece), Some(target)) = (piece, page.0.get_mut(target..target.saturating_add(size))) {
                     target.copy_from_slice(piece);
                 }
                 *self.pages.get_mut(to_page)? = page;
@@ -126,7 +161,7 @@ impl Window {
             };
             let offset = start % PAGE;
             let size = left.min(PAGE.saturating_sub(offset));
-            let piece = self.pages.get(start / PAGE).and_then(|page| page.get(offset..offset.saturating_add(size)));
+            let piece = self.pages.get(start / PAGE).and_then(|page| page.0.get(offset..offset.saturating_add(size)));
             self.handed = self.handed.saturating_add(size as u64);
             if !piece.is_some_and(&mut *out) {
                 return false;
@@ -139,9 +174,9 @@ impl Window {
     fn page(&mut self) -> Option<&mut Box<[u8]>> {
         let index = self.at / PAGE;
         if index == self.pages.len() {
-            self.pages.push(vec![0; PAGE].into_boxed_slice());
+            self.pages.push(Page::new()?);
         }
-        self.pages.get_mut(index)
+        self.pages.get_mut(index).map(|page| &mut page.0)
     }
 
     /// So many bytes were written where there was room.

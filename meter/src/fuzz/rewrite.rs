@@ -9,7 +9,8 @@ use crate::rewrite::{Ask, Asking, ROOM, Withhold};
 /// Rewrites the bytes as a request and as an answer in every split.
 pub fn rewrite(bytes: &[u8]) {
     ask(bytes);
-    withhold(bytes);
+    withhold(bytes, false);
+    withhold(bytes, true);
 }
 
 fn ask(bytes: &[u8]) {
@@ -76,9 +77,9 @@ impl Request {
     }
 }
 
-fn withhold(bytes: &[u8]) {
+fn withhold(bytes: &[u8], nulls: bool) {
     let [whole, single, pieces] = splits(bytes).map(|pieces| {
-        let (mut withhold, mut out) = (Withhold::default(), Vec::new());
+        let (mut withhold, mut out) = (Withhold::new(nulls), Vec::new());
         pieces.iter().for_each(|piece| withhold.feed(piece, &mut out));
         withhold.end(&mut out);
         out

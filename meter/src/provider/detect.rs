@@ -34,6 +34,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// Whether the host, once asked for usage, says in every other chunk that there is none yet.
+    pub fn says_null_usage(&self) -> bool {
+        self.provider.as_deref().is_some_and(hosts::says_null_usage)
+    }
+
     /// Whether the host belongs to a provider.
     pub fn is(&self, provider: &str) -> bool {
         self.provider.as_deref() == Some(provider)

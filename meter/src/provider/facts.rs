@@ -270,12 +270,24 @@ impl Facts {
         if self.raw.is_empty() {
             return None;
         }
-        let objects =
-            self.raw.iter().map(|(raw, bytes)| format!("\"{}\":{}", raw.path(), String::from_utf8_lossy(bytes)));
-        let mut text = format!("{{{}}}", objects.collect::<Vec<_>>().join(","));
-        if text.len() > MAX_RAW_USAGE {
+        let mut text = String::with_capacity(MAX_RAW_USAGE.saturating_add(4));
+        let mut whole = true;
+        for (index, (raw, bytes)) in self.raw.iter().enumerate() {
+            text.push_str(if index == 0 { "{\"" } else { ",\"" });
+            text.push_str(raw.path());
+            text.push_str("\":");
+            let room = MAX_RAW_USAGE.saturating_sub(text.len()).saturating_sub(1);
+            whole &= bytes.len() <= room;
+            // What is no UTF-8 becomes longer: cut once more below.
+            text.push_str(&String::from_utf8_lossy(bytes.get(..room).unwrap_or(bytes)));
+            if text.len() >= MAX_RAW_USAGE {
+                break;
+            }
+        }
+        text.push('}');
+        if !whole || text.len() > MAX_RAW_USAGE {
             self.flags.insert(Flag::RawUsageCapped);
-            let mut end = MAX_RAW_USAGE;
+            let mut end = text.len().min(MAX_RAW_USAGE);
             while !text.is_char_boundary(end) {
                 end = end.saturating_sub(1);
             }

@@ -80,12 +80,20 @@ const PROVIDERS: &[Provider] = &[
 /// known to take it. Others give it anyway, or may refuse an option that they do not know.
 const TAKES_INCLUDE_USAGE: &[&str] = &["openai", "azure.ai.openai", "alibaba", "databricks", "deepseek", "nvidia"];
 
+/// Those of them that, once asked, say `"usage":null` in every other chunk, and only then.
+const SAYS_NULL: &[&str] = &["openai", "azure.ai.openai"];
+
 /// The longest name of a host in the DNS; longer ones are nobody's.
 const MAX_HOST: usize = 253;
 
 /// Whether a provider is to be asked for usage.
 pub(super) fn takes_include_usage(provider: &str) -> bool {
     TAKES_INCLUDE_USAGE.contains(&provider)
+}
+
+/// Whether a provider that was asked for usage says in every other chunk that there is none yet.
+pub(super) fn says_null_usage(provider: &str) -> bool {
+    SAYS_NULL.contains(&provider)
 }
 
 /// The provider of a host, which may carry a port.

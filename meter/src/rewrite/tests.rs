@@ -22,8 +22,8 @@ fn every_ask(body: &str) -> (String, Asking) {
     whole
 }
 
-fn withhold(stream: &str, size: usize) -> String {
-    let mut withhold = Withhold::default();
+fn withhold(stream: &str, size: usize, nulls: bool) -> String {
+    let mut withhold = Withhold::new(nulls);
     let mut out = Vec::new();
     stream.as_bytes().chunks(size).for_each(|chunk| withhold.feed(chunk, &mut out));
     withhold.end(&mut out);
@@ -31,9 +31,13 @@ fn withhold(stream: &str, size: usize) -> String {
 }
 
 fn every_withhold(stream: &str) -> String {
-    let whole = withhold(stream, usize::MAX);
+    every_withhold_of(stream, false)
+}
+
+fn every_withhold_of(stream: &str, nulls: bool) -> String {
+    let whole = withhold(stream, usize::MAX, nulls);
     for size in 1..=stream.len().min(64) {
-        assert_eq!(withhold(stream, size), whole, "chunks of {size}: {stream:?}");
+        assert_eq!(withhold(stream, size, nulls), whole, "chunks of {size}: {stream:?}");
     }
     whole
 }
@@ -116,16 +120,35 @@ cases! {
         }
     }
 
+    fn deterministic_nulls_are_taken_out_where_they_answer_too() {
+        let event = |members: &str| format!("data: {{\"id\":\"x\",\"choices\":[{{\"usage\":null,\"t\":\",\\\"usage\\\":null\"}}]{members}}}\n\n");
+        for (members, expected) in [
+            (",\"usage\":null", ""),
+            (", \"usage\" : null , \"y\":1", " , \"y\":1"),
+            (",\"usage\":null,\"obfuscation\":\"abc\"", ",\"obfuscation\":\"abc\""),
+            (",\"usage\":nullx", ",\"usage\":nullx"),
+            (",\"usage\":{\"a\":null}", ",\"usage\":{\"a\":null}"),
+            (",\"usage\":7,\"us\\u0061ge\":null,\"z\":null", ",\"usage\":7,\"us\\u0061ge\":null,\"z\":null"),
+            (",\"usage_of_a_very_long_name\":null", ",\"usage_of_a_very_long_name\":null"),
+        ] {
+            let stream = format!("{}{ANSWER}data: [DONE]\n\n", event(members));
+            assert_eq!(every_withhold_of(&stream, true), format!("{}data: [DONE]\n\n", event(expected)));
+            assert_eq!(every_withhold_of(&stream, false), format!("{}data: [DONE]\n\n", event(members)));
+        }
+        let far = format!(",{}\"usage\":null", " ".repeat(100));
+        assert_eq!(every_withhold_of(&event(&far), true), event(&far), "white space without end is no null");
+    }
+
     fn contract_a_long_event_does_not_wait() {
         let long = format!("data: {{\"x\":\"{}\"", "y".repeat(20_000));
-        let mut withhold = Withhold::default();
+        let mut withhold = Withhold::new(true);
         let mut out = Vec::new();
         long.as_bytes().chunks(1000).for_each(|chunk| withhold.feed(chunk, &mut out));
         assert_eq!(out.len(), long.len());
     }
 
     fn contract_a_choice_passes_at_once() {
-        let mut withhold = Withhold::default();
+        let mut withhold = Withhold::new(true);
         let mut out = Vec::new();
         withhold.feed(b"data: {\"id\":\"x\",\"choices\":[{\"delta\"", &mut out);
         assert_eq!(out, b"data: {\"id\":\"x\",\"choices\":[{\"delta\"");
@@ -174,8 +197,10 @@ mod properties {
 
         #[test]
         fn contract_any_stream_is_survived_and_split_alike(stream in "(data: ?|\\{\"choices\":\\[\\]|\\{\"choices\":\\[\\{|\\}\\]|,\"usage\":\\{\\}\\}|\r|\n|\n\n|\\[DONE\\]|x){0,24}") {
-            let out = every_withhold(&stream);
-            prop_assert!(out.len() <= stream.len());
+            for nulls in [false, true] {
+                let out = every_withhold_of(&stream, nulls);
+                prop_assert!(out.len() <= stream.len());
+            }
         }
     }
 }
