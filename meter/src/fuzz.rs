@@ -12,12 +12,14 @@
     clippy::unwrap_used
 )]
 
+mod encoding;
 mod framing;
 mod oracle;
 mod provider;
 mod rewrite;
 mod scan;
 
+pub use encoding::encoding;
 pub use framing::framing;
 pub use provider::provider;
 pub use rewrite::rewrite;
@@ -28,7 +30,7 @@ pub type Function = fn(&[u8]);
 
 /// Every fuzz function by the name of its target.
 pub const TARGETS: &[(&str, Function)] =
-    &[("framing", framing), ("provider", provider), ("rewrite", rewrite), ("scan", scan)];
+    &[("encoding", encoding), ("framing", framing), ("provider", provider), ("rewrite", rewrite), ("scan", scan)];
 
 /// The ways to cut bytes up that are tried: as one piece, byte by byte, and in pieces whose lengths follow from the
 /// bytes, so that an input says all there is to know and any body can be one.

@@ -35,6 +35,10 @@ pub enum Scalar<'a> {
 
 /// Takes what a scanner finds.
 pub trait Sink<L> {
+    /// Whether a text at a wanted path would change nothing: then it is not made.
+    fn skips(&self, _leaf: L) -> bool {
+        false
+    }
     /// A scalar at a wanted path.
     fn scalar(&mut self, leaf: L, value: Scalar<'_>);
     /// An object or array begins at a path that is wanted whole; its bytes follow.

@@ -199,6 +199,9 @@ struct Unwrap<'a, L, V> {
 }
 
 impl<L: Copy, V: Values<L>> Sink<L> for Unwrap<'_, L, V> {
+    fn skips(&self, leaf: L) -> bool {
+        self.values.skips(leaf)
+    }
     fn scalar(&mut self, leaf: L, value: Scalar<'_>) {
         self.values.scalar(leaf, value);
     }

@@ -336,6 +336,15 @@ fn bit(raw: Raw) -> u32 {
 }
 
 impl Sink<Fact> for Facts {
+    fn skips(&self, fact: Fact) -> bool {
+        match fact {
+            Fact::Text(Text::Id) => self.id.is_some(),
+            // Every chunk of a stream says what it is.
+            Fact::Text(Text::Object) => self.mark.is_some(),
+            _ => false,
+        }
+    }
+
     fn scalar(&mut self, fact: Fact, value: Scalar<'_>) {
         match (fact, value) {
             (Fact::Count(number), value) => self.number(number, value),

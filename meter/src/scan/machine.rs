@@ -283,6 +283,9 @@ impl<L: Copy> Scanner<L> {
 
     /// Collects a text that is wanted; most are at hand whole.
     fn leaf_text(&mut self, leaf: L, run: &[u8], end: bool, sink: &mut impl Sink<L>) {
+        if sink.skips(leaf) {
+            return;
+        }
         let whole = end && self.scalar.is_empty() && !self.escaped && run.len() <= MAX_SCALAR;
         if !whole {
             self.scalar.push(run);
