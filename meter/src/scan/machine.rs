@@ -247,7 +247,8 @@ impl<L: Copy> Scanner<L> {
             // Behind a name there is a colon; white space before it takes the long way.
             let colon = rest.get(used.saturating_add(1)) == Some(&b':');
             self.state = if colon { State::Value } else { State::Colon };
-            return used.saturating_add(1).saturating_add(usize::from(colon));
+            let used = used.saturating_add(1).saturating_add(usize::from(colon));
+            return if colon && self.node.is_none() { self.unwanted(paths, rest, used) } else { used };
         }
         self.name.push(run);
         if !end {
@@ -261,6 +262,26 @@ impl<L: Copy> Scanner<L> {
         };
         self.state = State::Colon;
         used.saturating_add(1)
+    }
+
+    /// Takes a scalar that nobody wants together with its name, if it is at hand whole; `used` bytes were.
+    fn unwanted(&mut self, paths: &Paths<L>, rest: &[u8], used: usize) -> usize {
+        let value = rest.get(used..).unwrap_or_default();
+        let length = match value.split_first() {
+            Some((b'"', text)) => {
+                let plain = skip::text(text);
+                (text.get(plain) == Some(&b'"')).then(|| plain.saturating_add(2))
+            }
+            Some((b'-' | b'0'..=b'9' | b't' | b'f' | b'n', _)) => {
+                let length = value.iter().position(ends_word);
+                length.filter(|&length| length <= MAX_SCALAR && word(value.get(..length).unwrap_or_default()).is_some())
+            }
+            _ => None,
+        };
+        // Anything else takes the long way.
+        let Some(length) = length else { return used };
+        self.ended();
+        self.comma(paths, rest, used.saturating_add(length))
     }
 
     fn in_text(&mut self, paths: &Paths<L>, rest: &[u8], sink: &mut impl Sink<L>) -> usize {
@@ -330,10 +351,7 @@ impl<L: Copy> Scanner<L> {
     }
 
     fn in_word(&mut self, paths: &Paths<L>, rest: &[u8], sink: &mut impl Sink<L>) -> usize {
-        let used = rest
-            .iter()
-            .position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t'))
-            .unwrap_or(rest.len());
+        let used = rest.iter().position(ends_word).unwrap_or(rest.len());
         let run = rest.get(..used).unwrap_or_default();
         let whole = used < rest.len() && self.scalar.is_empty() && used <= MAX_SCALAR;
         if !whole {
@@ -343,17 +361,8 @@ impl<L: Copy> Scanner<L> {
             return used;
         }
         let leaf = self.node.and_then(|node| paths.leaf(node));
-        let word = if whole { run } else { self.scalar.bytes() };
-        let word = match word.first() {
-            _ if self.scalar.overflowed() => Some(Scalar::Overlong),
-            Some(b'n') => (word == b"null").then_some(Scalar::Null),
-            Some(b't') => (word == b"true").then_some(Scalar::Bool(true)),
-            Some(b'f') => (word == b"false").then_some(Scalar::Bool(false)),
-            _ => {
-                let plain = word.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
-                plain.then_some(Scalar::Number(word))
-            }
-        };
+        let bytes = if whole { run } else { self.scalar.bytes() };
+        let word = if self.scalar.overflowed() { Some(Scalar::Overlong) } else { word(bytes) };
         match (word, leaf) {
             (None, _) => {
                 self.state = State::Broken;
@@ -393,5 +402,23 @@ impl<L: Copy> Scanner<L> {
             return used.saturating_add(1);
         }
         used
+    }
+}
+
+/// Whether a byte ends a number or literal.
+fn ends_word(byte: &u8) -> bool {
+    matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t')
+}
+
+/// A number or literal, if it is one.
+fn word(word: &[u8]) -> Option<Scalar<'_>> {
+    match word.first() {
+        Some(b'n') => (word == b"null").then_some(Scalar::Null),
+        Some(b't') => (word == b"true").then_some(Scalar::Bool(true)),
+        Some(b'f') => (word == b"false").then_some(Scalar::Bool(false)),
+        _ => {
+            let plain = word.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+            plain.then_some(Scalar::Number(word))
+        }
     }
 }
