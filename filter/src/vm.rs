@@ -88,7 +88,9 @@ impl Vm {
     /// A call has ended with records, its own first: metrics, and the event of its own for the access log. The others are
     /// parts of it; they go to the collector only.
     pub fn emit(&mut self, records: &[Record], now_ns: u64, send: bool) -> Vec<u8> {
+        let parts = records.len().saturating_sub(1);
         self.telemetry.add(&mut Metrics, Metric::Seen, i64::from(!records.is_empty()));
+        self.telemetry.add(&mut Metrics, Metric::Parts, signed(parts));
         let mut events = records.iter().map(|record| self.emit_one(record, now_ns, send));
         let own = events.next().unwrap_or_default();
         events.for_each(drop);

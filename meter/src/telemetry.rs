@@ -72,8 +72,9 @@ metrics! {
     TimeToFirstToken "gen_ai_server_time_to_first_token_milliseconds" Histogram [PROVIDER, MODEL, OPERATION] "from the request's start to the first byte of the answer's body, ms; streams only";
     TimePerOutputToken "gen_ai_server_time_per_output_token_milliseconds" Histogram [PROVIDER, MODEL, OPERATION] "time per output token after the first, ms; streams only";
     CallTokens "gen_ai_client_token_usage" Histogram [PROVIDER, MODEL, TOKEN_TYPE] "tokens per call; `gen_ai_token_type` is `input` or `output` here";
-    Seen "meshmeter_calls_total" Counter [] "LLM calls that ended: equals `meshmeter_records_total`, or calls were lost";
-    Records "meshmeter_records_total" Counter [] "records made";
+    Seen "meshmeter_calls_total" Counter [] "LLM calls that ended";
+    Parts "meshmeter_parts_total" Counter [] "records of what another model was used for in a call";
+    Records "meshmeter_records_total" Counter [] "records made: as many as calls and parts, or some were lost";
     Queued "meshmeter_events_queued_total" Counter [] "events taken into the outbox";
     Acknowledged "meshmeter_events_acknowledged_total" Counter [] "events that the collector has taken";
     Retried "meshmeter_events_retried_total" Counter [] "events sent again because the collector did not take them";

@@ -146,6 +146,17 @@ cases! {
         assert_eq!(record.response_id.as_deref(), Some("msg_1"));
     }
 
+    fn deterministic_another_models_share_is_a_record_of_its_own() {
+        let head = RequestHead { method: b"POST", host: b"api.anthropic.com", path: b"/v1/messages", content_encoding: None };
+        let mut call = Call::begin(&head, &DETECT, 0).unwrap();
+        call.response_head(&ResponseHead { status: Some(200), content_type: None, content_encoding: None });
+        call.response_body(br#"{"type":"message","id":"msg_1","model":"top","usage":{"input_tokens":5,"output_tokens":6,"iterations":[{"type":"message","input_tokens":5,"output_tokens":6},{"type":"advisor_message","model":"adviser","input_tokens":27,"output_tokens":38}]}}"#);
+        let records = call.finish(Ended::default(), &mut Ratios::default());
+        let told: Vec<_> = records.iter().map(|record| (record.part.as_deref(), record.model(), record.usage.input_total(), record.response_id.as_deref())).collect();
+        assert_eq!(told, [(None, Some("top"), Some(5), Some("msg_1")), (Some("advisor_message"), Some("adviser"), Some(27), Some("msg_1"))]);
+        assert!(records[1].raw_usage.is_none() && records[0].raw_usage.is_some());
+    }
+
     fn deterministic_estimates_learn_from_completed_calls() {
         let mut ratios = Ratios::default();
         let stream = |usage: &str| {

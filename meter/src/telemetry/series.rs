@@ -119,6 +119,10 @@ impl Telemetry {
         let labels = [tenant, record.provider.as_str(), model];
         let series = self.series.entry(std::mem::take(&mut self.key)).or_default();
         series.count(registry, record, labels);
+        if record.part.is_some() {
+            // Its tokens are real; a call, or a time, of its own it has not.
+            return;
+        }
         self.distributions(registry, record, model);
         if let Some(reason) = record.missing_reason {
             self.count_reason(registry, Metric::UsageMissing, reason.as_str());
@@ -174,6 +178,9 @@ impl Series {
                 let amount = i64::try_from(count).unwrap_or(i64::MAX);
                 id.add(registry, Metric::Tokens, &[tenant, provider, model, class.token_type()], amount);
             }
+        }
+        if record.part.is_some() {
+            return;
         }
         let (outcome, evidence) = (record.outcome, record.evidence);
         let known = self.calls.iter().position(|(known, how_good, _)| *known == outcome && *how_good == evidence);

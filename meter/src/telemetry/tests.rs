@@ -93,6 +93,17 @@ cases! {
         assert_eq!(book.count(&stat_name(Metric::UsageMissing, &["no_body"])), 1);
     }
 
+    fn contract_a_part_has_tokens_but_is_no_call() {
+        let mut book = Book::default();
+        let mut telemetry = Telemetry::new(10);
+        telemetry.record(&mut book, &record("acme", "gpt"));
+        telemetry.record(&mut book, &Record { part: Some("advisor_message".into()), ..record("acme", "other") });
+        let calls = |model: &str| book.count(&stat_name(Metric::Calls, &["acme", "openai", model, "chat", "completed", "reported"]));
+        let tokens = |model: &str| book.count(&stat_name(Metric::Tokens, &["acme", "openai", model, "input_text"]));
+        assert_eq!((calls("gpt"), calls("other"), tokens("gpt"), tokens("other")), (1, 0, 7, 7));
+        assert!(!book.ids.contains_key(&stat_name(Metric::Duration, &["openai", "other", "chat"])));
+    }
+
     fn contract_series_are_capped_and_totals_stay_right() {
         let mut book = Book::default();
         let mut telemetry = Telemetry::new(5);
