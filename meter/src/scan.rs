@@ -9,6 +9,7 @@ mod number;
 mod paths;
 mod skip;
 mod text;
+mod word;
 
 pub use machine::Scanner;
 pub use number::{Count, count, scaled};

@@ -2,6 +2,7 @@
 
 mod numbers;
 mod texts;
+mod visible;
 
 use std::sync::OnceLock;
 
@@ -9,6 +10,7 @@ use numbers::{DIRECT, Merge, NUMBERS, PLACED};
 pub use numbers::{HEADERS, Number};
 use texts::TEXTS;
 pub use texts::Text;
+use visible::{THOUGHTS, VISIBLE, VISIBLE_OBJECTS};
 
 use super::Api;
 use crate::event::MAX_RAW_USAGE;
@@ -122,41 +124,6 @@ const COSTS: &[(&str, Cost)] = &[
     ("response.usage.cost.total_cost", Cost::Dollars),
     ("usage.cost_in_usd_ticks", Cost::Ticks),
     ("response.usage.cost_in_usd_ticks", Cost::Ticks),
-];
-
-/// Where the text stands that the model wrote, whole or in pieces. A stream's closing event repeats it elsewhere.
-#[rustfmt::skip]
-const VISIBLE: &[&str] = &[
-    "choices[].delta.content", "choices[].delta.refusal", "choices[].text",
-    "choices[].delta.tool_calls[].function.name", "choices[].delta.tool_calls[].function.arguments",
-    "choices[].delta.function_call.arguments",
-    "choices[].message.content", "choices[].message.refusal",
-    "choices[].message.tool_calls[].function.name", "choices[].message.tool_calls[].function.arguments",
-    // OpenAI Responses and Anthropic.
-    "delta", "delta.text", "delta.partial_json", "output[].content[].text", "output[].name", "output[].arguments",
-    "content[].text", "content[].name", "content_block.name",
-    // Gemini, Bedrock, Cohere, Ollama, Hugging Face.
-    "candidates[].content.parts[].text", "candidates[].content.parts[].functionCall.name",
-    "delta.toolUse.input", "contentBlockDelta.delta.text", "output.message.content[].text",
-    "output.message.content[].toolUse.name", "delta.message.content.text", "message.content[].text",
-    "message.content", "response", "generation", "outputText", "token.text", "generated_text",
-];
-
-/// Objects that the model wrote: the arguments of its tool calls.
-const VISIBLE_OBJECTS: &[&str] =
-    &["content[].input", "candidates[].content.parts[].functionCall.args", "output.message.content[].toolUse.input"];
-
-/// Where thoughts stand that the model shows.
-const THOUGHTS: &[&str] = &[
-    "choices[].delta.reasoning_content",
-    "choices[].delta.reasoning",
-    "choices[].message.reasoning_content",
-    "choices[].message.reasoning",
-    "delta.thinking",
-    "content[].thinking",
-    "delta.reasoningContent.text",
-    "output.message.content[].reasoningContent.reasoningText.text",
-    "message.thinking",
 ];
 
 /// The paths of every API, as one tree: it also finds what an unknown host speaks.
