@@ -98,11 +98,6 @@ impl Call {
         Some(Call { target, started_ns: now_ns, first_byte_ns: None, asked, answer: None })
     }
 
-    /// Whether host and path alone make it an LLM call.
-    pub fn is_certain(&self) -> bool {
-        self.target.certainty == Certainty::Known
-    }
-
     /// Whether the host takes `stream_options.include_usage`, and gives no usage without it.
     pub fn takes_include_usage(&self) -> bool {
         self.target.takes_include_usage

@@ -60,7 +60,6 @@ numbers! {
         FlatCached "cached_tokens",
         NumCached "num_cached_tokens",
         CacheHit "prompt_cache_hit_tokens",
-        CacheMiss "prompt_cache_miss_tokens",
         FlatReasoning "reasoning_tokens",
         Citation "citation_tokens",
         SearchQueries "num_search_queries",
@@ -145,7 +144,6 @@ numbers! {
         SglangCached "meta_info.cached_tokens",
         LlamaCppEvaluated "tokens_evaluated",
         LlamaCppPredicted "tokens_predicted",
-        OcrPages "usage_info.pages_processed",
         // Given by headers of the answer; their paths name no place in a body.
         HeaderInput "",
         HeaderOutput "",
