@@ -165,7 +165,7 @@ fn stand_in(class: Class) -> Option<Class> {
         }
         Class::OutputCitation => Some(Class::OutputText),
         Class::InputText | Class::OutputText => None,
-        Class::WebSearches | Class::SearchUnits | Class::AudioSeconds | Class::Pages | Class::Images => None,
+        Class::WebSearches | Class::SearchUnits | Class::AudioSeconds => None,
         Class::CacheReadUnbilled => None,
     }
 }

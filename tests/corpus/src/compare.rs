@@ -127,7 +127,7 @@ mod tests {
             assert_eq!(compare(Some(&other), &with), Err(Problem::Missed), "{evidence}");
             assert_eq!(compare(Some(&other), &without), Ok(()), "{evidence}");
         }
-        let pages_only = json!({"data": {"evidence": "reported", "pages": 3}});
-        assert_eq!(compare(Some(&pages_only), &without), Ok(()));
+        let units_only = json!({"data": {"evidence": "reported", "search_units": 3}});
+        assert_eq!(compare(Some(&units_only), &without), Ok(()));
     }
 }
