@@ -2,9 +2,11 @@
 
 mod decode;
 mod encode;
+pub mod statement;
 
 pub use decode::{Event, Invalid, decode};
 pub use encode::encode;
+pub use statement::Statement;
 
 use crate::usage::Class;
 
@@ -136,6 +138,11 @@ impl Field {
     pub const fn name(self) -> &'static str {
         self.spec().name
     }
+}
+
+/// Whether a text can be an emitter's name.
+fn is_emitter(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Every field of `data`, usage classes included, for documentation.

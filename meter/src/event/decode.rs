@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{Field, Kind, TYPE};
+use super::{Field, Kind, TYPE, is_emitter};
 use crate::identity::{Identity, Source, tenant};
 use crate::record::{Evidence, Flag, Flags, Missing, Outcome, Record};
 use crate::usage::{Class, MAX_COUNT, Usage};
@@ -59,7 +59,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Invalid> {
     };
     let data = Data(data);
     let emitter = data.required(Field::Emitter, Data::text)?;
-    if emitter.len() != 32 || !emitter.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+    if !is_emitter(&emitter) {
         return Err(invalid("data.emitter", "must be 32 lower-case hex digits"));
     }
     let sequence = data.required(Field::Sequence, Data::number)?;
