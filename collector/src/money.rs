@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::iter;
+use std::str::FromStr;
 
 /// Decimals of a price.
 const PRICE_DECIMALS: usize = 9;
 /// Decimals of a charge: nano-USD per million tokens is femto-USD per token.
 const CHARGE_DECIMALS: usize = 15;
+const NANO_PER_USD: u128 = 1_000_000_000;
 const FEMTO_PER_USD: u128 = 1_000_000_000_000_000;
 /// Decimals that are always shown.
 const SHOWN_DECIMALS: usize = 2;
@@ -35,20 +37,13 @@ impl Price {
             Some(parts) => parts,
             None => (text, ""),
         };
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if whole.is_empty() || !digits(whole) || !digits(decimals) {
+        if whole.is_empty() || !is_digits(whole) || !is_digits(decimals) {
             return Err(FORM);
         }
         if decimals.len() > PRICE_DECIMALS {
             return Err("must have at most 9 decimals");
         }
-        let scaled: String = whole
-            .chars()
-            .chain(decimals.chars())
-            .chain(iter::repeat('0'))
-            .take(whole.len().saturating_add(PRICE_DECIMALS))
-            .collect();
-        match scaled.parse::<u64>() {
+        match scaled(whole, decimals, PRICE_DECIMALS).parse::<u64>() {
             Ok(nano) if nano <= MAX_PRICE_USD * 1_000_000_000 => Ok(Price(nano)),
             _ => Err("must be at most 1000000 USD"),
         }
@@ -61,11 +56,26 @@ impl Price {
 
     /// What a quantity costs; `None` if that is more than 128 bits hold.
     pub fn charge(self, quantity: i128, per: Per) -> Option<Charge> {
-        let femto_per_one = match per {
+        quantity.checked_mul(self.femto_per_one(per)).map(Charge)
+    }
+
+    /// What a count costs. It always fits: 2^64 times the highest price is less than a ninth of what 128 bits hold.
+    pub fn of(self, count: u64, per: Per) -> Charge {
+        Charge(i128::from(count).saturating_mul(self.femto_per_one(per)))
+    }
+
+    fn femto_per_one(self, per: Per) -> i128 {
+        match per {
             Per::MillionTokens => i128::from(self.0),
-            Per::ThousandUnits => i128::from(self.0).checked_mul(1000)?,
-        };
-        quantity.checked_mul(femto_per_one).map(Charge)
+            Per::ThousandUnits => i128::from(self.0).saturating_mul(1000),
+        }
+    }
+}
+
+/// The exact decimal number of USD, with at least 2 decimals and no trailing zeros beyond them.
+impl fmt::Display for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_decimal(f, u128::from(self.0), NANO_PER_USD, PRICE_DECIMALS)
     }
 }
 
@@ -83,18 +93,58 @@ impl Charge {
     pub fn checked_add(self, other: Charge) -> Option<Charge> {
         self.0.checked_add(other.0).map(Charge)
     }
+
+    /// The difference; `None` if it is more than 128 bits hold.
+    pub fn checked_sub(self, other: Charge) -> Option<Charge> {
+        self.0.checked_sub(other.0).map(Charge)
+    }
+
+    /// The same amount the other way round, as a reversal books it; `None` only for what 128 bits hold no opposite of.
+    pub fn checked_neg(self) -> Option<Charge> {
+        self.0.checked_neg().map(Charge)
+    }
 }
 
 /// The exact decimal number of USD, with at least 2 decimals and no trailing zeros beyond them.
 impl fmt::Display for Charge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let magnitude = self.0.unsigned_abs();
-        let (whole, rest) = (magnitude / FEMTO_PER_USD, magnitude % FEMTO_PER_USD);
-        let digits = format!("{rest:0width$}", width = CHARGE_DECIMALS);
-        let exact = digits.trim_end_matches('0');
-        let sign = if self.0 < 0 { "-" } else { "" };
-        write!(f, "{sign}{whole}.{exact:0<width$}", width = SHOWN_DECIMALS)
+        f.write_str(if self.0 < 0 { "-" } else { "" })?;
+        write_decimal(f, self.0.unsigned_abs(), FEMTO_PER_USD, CHARGE_DECIMALS)
     }
+}
+
+/// Reads a decimal number of USD exactly as it is shown: `-0.000015`.
+impl FromStr for Charge {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Charge, &'static str> {
+        const FORM: &str = "must be a decimal number of USD such as \"-2.50\", with at most 15 decimals";
+        let magnitude = text.strip_prefix('-').unwrap_or(text);
+        let (whole, decimals) = magnitude.split_once('.').unwrap_or((magnitude, ""));
+        if whole.is_empty() || !is_digits(whole) || !is_digits(decimals) || decimals.len() > CHARGE_DECIMALS {
+            return Err(FORM);
+        }
+        let sign = if magnitude.len() < text.len() { "-" } else { "" };
+        let signed = format!("{sign}{}", scaled(whole, decimals, CHARGE_DECIMALS));
+        signed.parse().map(Charge).map_err(|_| "must fit in 128 bits")
+    }
+}
+
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The digits of a decimal number without its point, as if it had all the decimals it may have.
+fn scaled(whole: &str, decimals: &str, places: usize) -> String {
+    let digits = whole.chars().chain(decimals.chars()).chain(iter::repeat('0'));
+    digits.take(whole.len().saturating_add(places)).collect()
+}
+
+fn write_decimal(f: &mut fmt::Formatter<'_>, amount: u128, one: u128, places: usize) -> fmt::Result {
+    let whole = amount.checked_div(one).unwrap_or_default();
+    let rest = amount.checked_rem(one).unwrap_or_default();
+    let digits = format!("{rest:0places$}");
+    write!(f, "{whole}.{exact:0<SHOWN_DECIMALS$}", exact = digits.trim_end_matches('0'))
 }
 
 #[cfg(test)]
@@ -154,7 +204,31 @@ mod tests {
         assert_eq!(highest.charge(i128::MAX / 1_000_000_000_000_000, Per::ThousandUnits), None);
         assert!(highest.charge(i128::from(i64::MAX), Per::ThousandUnits).is_some());
         assert_eq!(Charge(i128::MAX).checked_add(Charge(1)), None);
+        assert_eq!(Charge(i128::MIN).checked_sub(Charge(1)), None);
+        assert_eq!(Charge(i128::MIN).checked_neg(), None);
+        assert_eq!(Charge(5).checked_neg().and_then(|back| back.checked_add(Charge(5))), Some(Charge(0)));
         assert_eq!(Charge(i128::MIN).to_string(), "-170141183460469231731687.303715884105728");
+    }
+
+    #[test]
+    fn contract_a_charge_is_a_decimal_number_and_nothing_else() {
+        let form = Err("must be a decimal number of USD such as \"-2.50\", with at most 15 decimals");
+        let cases = [
+            ("2", Ok(Charge(2_000_000_000_000_000))),
+            ("-0.000000000000001", Ok(Charge(-1))),
+            ("-0.00", Ok(Charge(0))),
+            ("0.0000000000000001", form),
+            ("+1", form),
+            ("--1", form),
+            ("1e3", form),
+            ("", form),
+            ("-", form),
+            ("-170141183460469231731687.303715884105728", Ok(Charge(i128::MIN))),
+            ("170141183460469231731687.303715884105728", Err("must fit in 128 bits")),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(text.parse::<Charge>(), expected, "{text:?}");
+        }
     }
 
     proptest! {
@@ -162,6 +236,21 @@ mod tests {
         fn deterministic_a_price_written_out_is_read_back(nano in 0..=1_000_000_000_000_000_u64) {
             let text = format!("{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000);
             prop_assert_eq!(Price::parse(&text).map(Price::nano_usd), Ok(nano));
+            prop_assert_eq!(Price::parse(&Price(nano).to_string()), Ok(Price(nano)));
+        }
+
+        #[test]
+        fn deterministic_a_charge_shown_is_read_back(femto: i128, small in -10_000_i128..10_000) {
+            for charge in [Charge(femto), Charge(small), Charge(i128::MIN), Charge(i128::MAX)] {
+                prop_assert_eq!(charge.to_string().parse(), Ok(charge));
+            }
+        }
+
+        #[test]
+        fn deterministic_a_count_is_charged_as_a_quantity_is(nano in 0..=1_000_000_000_000_000_u64, count: u64) {
+            for per in [Per::MillionTokens, Per::ThousandUnits] {
+                prop_assert_eq!(Some(Price(nano).of(count, per)), Price(nano).charge(i128::from(count), per));
+            }
         }
 
         #[test]

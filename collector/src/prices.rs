@@ -1,20 +1,31 @@
-//! The price book: dated prices per provider, model and usage class, read from TOML.
+//! The price book: dated prices per provider, model, service tier, context and usage class, read from TOML.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 
 use jiff::civil::Date;
-use meter::usage::{Class, Kind};
+use meter::usage::{Class, Kind, Usage};
 
-use crate::money::{Charge, Per, Price};
+use crate::money::{Per, Price};
 
+mod index;
+mod pattern;
+mod rating;
 mod read;
+mod sums;
 
-/// What calls cost, by provider, model and day.
+pub use rating::{Call, Line, Rated, Rating};
+pub use sums::RatedSum;
+
+use index::{Index, Slot};
+use pattern::Pattern;
+
+/// What calls cost, by provider, model, day, service tier and context.
 #[derive(Debug, Default)]
 pub struct PriceBook {
     entries: Vec<Entry>,
+    index: Index,
 }
 
 /// Prices of some models of a provider, while they are valid.
@@ -25,14 +36,19 @@ struct Entry {
     valid_from: Date,
     /// The last day.
     valid_to: Option<Date>,
+    /// The service tiers that it is for; none for the standard one.
+    tiers: Vec<String>,
     prices: HashMap<Class, Price>,
+    /// The prices of larger inputs, the largest first.
+    contexts: Vec<Context>,
 }
 
-/// A model's name, or how it begins.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Pattern {
-    Exact(String),
-    Prefix(String),
+/// Prices of calls whose whole input is larger than a bound.
+#[derive(Debug)]
+struct Context {
+    /// Tokens.
+    above: u64,
+    prices: HashMap<Class, Price>,
 }
 
 /// What is wrong with a price book, one line a problem.
@@ -47,21 +63,28 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// What a count of a class costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rated {
-    /// By the class's own price.
-    Priced(Charge),
-    /// By the price of a class that stands in for it.
-    Fallback(Charge),
-    /// There is no price: the cost is unknown, not nothing.
-    Unpriced,
+/// The names that providers have for the service tier of a call that asked for none.
+const STANDARD_TIERS: [&str; 3] = ["default", "on_demand", "standard"];
+
+/// An entry as it applies to a call.
+#[derive(Clone, Copy)]
+struct Found<'a> {
+    entry: &'a Entry,
+    pattern: Option<&'a Pattern>,
+    /// Whether the entry is not for the service tier that was used, but the standard one's.
+    stands_in: bool,
+    /// What a class costs that the entry names no price for, if the entry is for another service tier.
+    standard: Option<&'a Entry>,
 }
 
 impl PriceBook {
     /// Reads a price book; every problem names the entry and the field.
     pub fn parse(text: &str) -> Result<PriceBook, Problems> {
-        read::parse(text).map_err(Problems)
+        read::parse(text).map(PriceBook::new).map_err(Problems)
+    }
+
+    fn new(entries: Vec<Entry>) -> PriceBook {
+        PriceBook { index: Index::new(&entries), entries }
     }
 
     /// Reads the price book of a file.
@@ -74,45 +97,106 @@ impl PriceBook {
         })
     }
 
-    /// What a count costs; an error only if the amount does not fit.
-    pub fn rate(
-        &self,
-        provider: &str,
-        model: &str,
-        day: Date,
-        class: Class,
-        quantity: i128,
-    ) -> Result<Rated, &'static str> {
-        let Some(entry) = self.entry(provider, model, day) else { return Ok(Rated::Unpriced) };
-        let per = per(class);
-        let charge = |price: Price| price.charge(quantity, per).ok_or("the charge does not fit in 128 bits");
-        if let Some(price) = entry.prices.get(&class) {
-            return charge(*price).map(Rated::Priced);
-        }
-        let mut stand_in = stand_in(class);
-        while let Some(class) = stand_in {
-            if let Some(price) = entry.prices.get(&class) {
-                return charge(*price).map(Rated::Fallback);
+    /// Rates a call. Counts without a price are unpriced, not free.
+    pub fn rate(&self, call: &Call<'_>) -> Rating {
+        let found = self.find(call.provider, call.model, call.day, call.service_tier);
+        let context = found.and_then(|found| found.entry.context(call.usage));
+        // Without a count of the input nobody knows which context's prices hold.
+        let unsure = call.usage.input_total().is_none();
+        let rate = |class: Class, quantity: u64| {
+            let Some(found) = found else { return Rated::Unpriced };
+            let Some((price, exact)) = found.price(class, context, call.usage) else { return Rated::Unpriced };
+            let charge = price.of(quantity, per(class));
+            if exact && !found.stands_in && !(unsure && found.entry.is_by_context(class)) {
+                Rated::Priced { price, charge }
+            } else {
+                Rated::Fallback { price, charge }
             }
-            stand_in = self::stand_in(class);
+        };
+        let counted = call.usage.iter().filter(|(class, count)| class.kind() != Kind::Information && *count > 0);
+        Rating {
+            entry: found.map(|found| found.name(context)),
+            lines: counted.map(|(class, quantity)| Line { class, quantity, rated: rate(class, quantity) }).collect(),
         }
-        Ok(Rated::Unpriced)
     }
 
-    /// The entry of a call: of those valid on the day the one that names the model, else the longest beginning of it.
-    fn entry(&self, provider: &str, model: &str, day: Date) -> Option<&Entry> {
-        self.entries
-            .iter()
-            .filter(|entry| entry.provider == provider && entry.is_valid_on(day))
-            .filter_map(|entry| {
-                Some((entry.models.iter().filter_map(|pattern| pattern.closeness(model)).max()?, entry))
-            })
-            .max_by_key(|(closeness, _)| *closeness)
-            .map(|(_, entry)| entry)
+    /// The entry of a call: of those valid on the day the one that names the model, else the one that spells out most of
+    /// its name; of these the one of its service tier, else the standard one.
+    fn find(&self, provider: &str, model: &str, day: Date, tier: Option<&str>) -> Option<Found<'_>> {
+        let tier = tier.filter(|tier| !STANDARD_TIERS.iter().any(|standard| standard.eq_ignore_ascii_case(tier)));
+        self.index.find(provider, model, |slots| {
+            let valid = |slot: &&Slot| self.entries.get(slot.entry).is_some_and(|entry| entry.is_valid_on(day));
+            let one = |is_wanted: &dyn Fn(&Entry) -> bool| {
+                let slot =
+                    slots.iter().filter(valid).find(|slot| self.entries.get(slot.entry).is_some_and(is_wanted))?;
+                let entry = self.entries.get(slot.entry)?;
+                Some((entry, entry.models.get(slot.pattern)))
+            };
+            let standard = one(&|entry| entry.tiers.is_empty());
+            let named = tier.and_then(|tier| one(&|entry| entry.is_for(tier)));
+            match (named, standard) {
+                (Some((entry, pattern)), standard) => {
+                    Some(Found { entry, pattern, stands_in: false, standard: standard.map(|(entry, _)| entry) })
+                }
+                (None, Some((entry, pattern))) => {
+                    Some(Found { entry, pattern, stands_in: tier.is_some(), standard: None })
+                }
+                (None, None) => None,
+            }
+        })
+    }
+}
+
+impl Found<'_> {
+    /// What a class costs, and whether that is its own price.
+    fn price(self, class: Class, context: Option<&Context>, usage: &Usage) -> Option<(Price, bool)> {
+        if let Some(price) = self.entry.price(class, context) {
+            return Some(price);
+        }
+        let standard = self.standard?;
+        standard.price(class, standard.context(usage)).map(|(price, _)| (price, false))
+    }
+
+    fn name(self, context: Option<&Context>) -> String {
+        let Entry { provider, valid_from, tiers, .. } = self.entry;
+        let mut name = format!("{provider} {} {valid_from}", self.pattern.map_or("", Pattern::text));
+        if !tiers.is_empty() {
+            name.push_str(" tier=");
+            name.push_str(&tiers.join(","));
+        }
+        if let Some(context) = context {
+            name.push_str(&format!(" above={}", context.above));
+        }
+        name
     }
 }
 
 impl Entry {
+    fn is_for(&self, tier: &str) -> bool {
+        self.tiers.iter().any(|known| known.eq_ignore_ascii_case(tier))
+    }
+
+    /// The prices of a call with so much input; `None` for those of the entry itself.
+    fn context(&self, usage: &Usage) -> Option<&Context> {
+        let input = usage.input_total()?;
+        self.contexts.iter().find(|context| input > context.above)
+    }
+
+    /// Whether the price of a class depends on the context.
+    fn is_by_context(&self, class: Class) -> bool {
+        let always = self.price(class, None);
+        self.contexts.iter().any(|context| self.price(class, Some(context)) != always)
+    }
+
+    /// What a class costs, and whether that is its own price. What a context does not name costs what it always does.
+    fn price(&self, class: Class, context: Option<&Context>) -> Option<(Price, bool)> {
+        let own = |class: Class| {
+            context.and_then(|context| context.prices.get(&class)).or_else(|| self.prices.get(&class)).copied()
+        };
+        let mut candidates = std::iter::successors(Some(class), |class| stand_in(*class));
+        candidates.find_map(|candidate| Some((own(candidate)?, candidate == class)))
+    }
+
     fn is_valid_on(&self, day: Date) -> bool {
         self.valid_from <= day && self.valid_to.is_none_or(|last| day <= last)
     }
@@ -120,23 +204,6 @@ impl Entry {
     fn overlaps(&self, other: &Entry) -> bool {
         let begins_before_end_of = |a: &Entry, b: &Entry| b.valid_to.is_none_or(|last| a.valid_from <= last);
         begins_before_end_of(self, other) && begins_before_end_of(other, self)
-    }
-}
-
-impl Pattern {
-    fn new(text: &str) -> Pattern {
-        match text.strip_suffix('*') {
-            Some(prefix) => Pattern::Prefix(prefix.to_owned()),
-            None => Pattern::Exact(text.to_owned()),
-        }
-    }
-
-    /// How close the pattern is to a model that it matches.
-    fn closeness(&self, model: &str) -> Option<usize> {
-        match self {
-            Pattern::Exact(name) => (name == model).then_some(usize::MAX),
-            Pattern::Prefix(prefix) => model.starts_with(prefix.as_str()).then_some(prefix.len()),
-        }
     }
 }
 

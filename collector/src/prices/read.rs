@@ -6,7 +6,8 @@ use jiff::civil::Date;
 use meter::usage::{Class, Kind};
 use toml::{Table, Value};
 
-use super::{Entry, Pattern, PriceBook};
+use super::Entry;
+use super::pattern::Pattern;
 use crate::money::Price;
 
 const PROVIDER: &str = "provider";
@@ -14,7 +15,7 @@ const MODEL: &str = "model";
 const VALID_FROM: &str = "valid_from";
 const VALID_TO: &str = "valid_to";
 
-pub fn parse(text: &str) -> Result<PriceBook, Vec<String>> {
+pub fn parse(text: &str) -> Result<Vec<Entry>, Vec<String>> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| vec![not_toml(text, &error)])?;
     let mut problems = Vec::new();
     let mut tables: &[Value] = &[];
@@ -40,11 +41,7 @@ pub fn parse(text: &str) -> Result<PriceBook, Vec<String>> {
         }
         problems.append(&mut fields.problems);
     }
-    if problems.is_empty() {
-        Ok(PriceBook { entries: entries.into_iter().map(|(_, entry)| entry).collect() })
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(entries.into_iter().map(|(_, entry)| entry).collect()) } else { Err(problems) }
 }
 
 fn not_toml(text: &str, error: &toml::de::Error) -> String {
@@ -58,9 +55,7 @@ fn shared_model<'a>(one: &'a Entry, other: &Entry) -> Option<&'a str> {
         return None;
     }
     let shared = one.models.iter().find(|pattern| other.models.contains(pattern))?;
-    Some(match shared {
-        Pattern::Exact(name) | Pattern::Prefix(name) => name,
-    })
+    Some(shared.text())
 }
 
 /// The fields of one `[[price]]`, and what is wrong with them.
@@ -108,7 +103,15 @@ impl<'a> Fields<'a> {
         }
         let prices = self.prices(table);
         // The entry is of use for finding overlaps even if other fields of it are wrong.
-        Some(Entry { provider: provider?, models: models?, valid_from: valid_from?, valid_to, prices })
+        Some(Entry {
+            provider: provider?,
+            models: models?,
+            valid_from: valid_from?,
+            valid_to,
+            tiers: Vec::new(),
+            prices,
+            contexts: Vec::new(),
+        })
     }
 
     fn refuse_unknown_keys(&mut self, table: &Table) {
@@ -149,19 +152,12 @@ impl<'a> Fields<'a> {
             Some(value) => std::slice::from_ref(value),
             None => &[],
         };
-        let patterns: Option<Vec<Pattern>> = values
-            .iter()
-            .map(|value| {
-                let text = value.as_str()?;
-                let name = text.strip_suffix('*').unwrap_or(text);
-                (!text.is_empty() && !name.contains('*')).then(|| Pattern::new(text))
-            })
-            .collect();
+        let patterns: Option<Vec<Pattern>> = values.iter().map(|value| Pattern::new(value.as_str()?)).collect();
         let patterns = patterns.filter(|patterns| !patterns.is_empty());
         if patterns.is_none() {
             self.problem(
                 MODEL,
-                "must be the name of a model or a list of names; a name may end in *, which stands for any ending",
+                "must be the name of a model or a list of names; in a name * stands for any text and # for a digit",
             );
         }
         patterns

@@ -1,17 +1,38 @@
 use super::*;
-use crate::money::Charge;
 use meter::usage::Class;
 
 fn date(text: &str) -> Date {
     day(text).unwrap()
 }
 
-fn cost(book: &PriceBook, provider: &str, model: &str, on: &str, class: Class, quantity: i128) -> String {
-    match book.rate(provider, model, date(on), class, quantity).unwrap() {
-        Rated::Priced(charge) => charge.to_string(),
-        Rated::Fallback(charge) => format!("{charge} fallback"),
+fn usage(counts: &[(Class, u64)]) -> Usage {
+    let mut usage = Usage::default();
+    counts.iter().for_each(|(class, count)| usage.set(*class, Some(*count)));
+    usage
+}
+
+fn rated(
+    book: &PriceBook,
+    provider: &str,
+    model: &str,
+    on: &str,
+    tier: Option<&str>,
+    counts: &[(Class, u64)],
+) -> Rating {
+    book.rate(&Call { provider, model, day: date(on), service_tier: tier, usage: &usage(counts) })
+}
+
+fn shown(line: &Line) -> String {
+    match line.rated {
+        Rated::Priced { charge, .. } => charge.to_string(),
+        Rated::Fallback { charge, .. } => format!("{charge} fallback"),
         Rated::Unpriced => "unpriced".to_owned(),
     }
+}
+
+fn cost(book: &PriceBook, provider: &str, model: &str, on: &str, class: Class, quantity: u64) -> String {
+    let rating = rated(book, provider, model, on, None, &[(class, quantity)]);
+    shown(&rating.lines[0])
 }
 
 const BOOK: &str = r#"
@@ -70,7 +91,7 @@ fn deterministic_the_day_the_name_and_the_class_decide() {
         ("anthropic", "claude-sonnet-4-5-20250929", "2026-05-01", CacheWrite1h, 100, "0.000375 fallback"),
         ("anthropic", "claude-sonnet-4-5-20250929", "2026-05-01", CacheWriteOther, 100, "0.000375 fallback"),
         ("anthropic", "claude-sonnet-4-5-20250929", "2026-05-01", CacheRead, 100, "0.0003 fallback"),
-        ("anthropic", "claude-sonnet-4-5", "2026-05-01", CacheWrite5m, i64::MAX as i128, "34587645138205.40927625"),
+        ("anthropic", "claude-sonnet-4-5", "2026-05-01", CacheWrite5m, 1 << 40, "4123168.60416"),
     ];
     for (provider, model, on, class, quantity, expected) in cases {
         assert_eq!(cost(&book, provider, model, on, class, quantity), expected, "{model} {on} {class:?}");
@@ -128,9 +149,9 @@ fn contract_a_wrong_price_book_names_entry_field_and_what_is_allowed() {
             "price[0] (p m).valid_to: must be a date such as 2026-01-31".to_owned(),
         ),
         (
-            "[[price]]\nmodel = \"a*b\"\ninput_text = \"1\"".to_owned(),
+            "[[price]]\nmodel = \"\"\ninput_text = \"1\"".to_owned(),
             "price[0].provider: is missing; the provider as it stands in the report, such as \"openai\"\n\
-             price[0].model: must be the name of a model or a list of names; a name may end in *, which stands for any ending\n\
+             price[0].model: must be the name of a model or a list of names; in a name * stands for any text and # for a digit\n\
              price[0].valid_from: is missing; the first day of these prices, YYYY-MM-DD"
                 .to_owned(),
         ),
@@ -170,12 +191,29 @@ fn contract_the_example_price_book_is_valid_and_prices_dated_snapshots() {
 }
 
 #[test]
-fn deterministic_an_amount_that_does_not_fit_is_an_error_not_a_number() {
+fn deterministic_a_rating_names_its_entry_and_has_a_line_for_what_is_charged() {
     let book = PriceBook::parse(BOOK).unwrap();
-    let rated = book.rate("openai", "gpt-4.1", date("2025-05-01"), Class::InputText, i128::MAX);
-    assert_eq!(rated, Err("the charge does not fit in 128 bits"));
+    let counts = [
+        (Class::InputText, 1_000),
+        (Class::CacheRead, 0),
+        (Class::OutputText, 10),
+        (Class::OutputReasoning, 5),
+        (Class::CacheReadUnbilled, 7),
+        (Class::SearchUnits, 2),
+    ];
+    let rating = rated(&book, "openai", "gpt-4.1-2025-04-14", "2025-05-01", None, &counts);
+    assert_eq!(rating.entry.as_deref(), Some("openai gpt-4.1-20* 2025-04-14"));
+    let classes: Vec<Class> = rating.lines.iter().map(|line| line.class).collect();
+    assert_eq!(classes, [Class::InputText, Class::OutputText, Class::OutputReasoning, Class::SearchUnits]);
+    assert_eq!(rating.charge().to_string(), "0.00212");
     assert_eq!(
-        book.rate("openai", "gpt-4.1", date("2025-05-01"), Class::InputText, 0),
-        Ok(Rated::Priced(Charge::default()))
+        rating.to_json(),
+        r#"{"entry":"openai gpt-4.1-20* 2025-04-14","lines":[["input_text_tokens",1000,"2.00","0.002"],["output_text_tokens",10,"8.00","0.00008"],["output_reasoning_tokens",5,"8.00","0.00004","fallback"],["search_units",2]]}"#
     );
+    assert_eq!(Rating::from_json(&rating.to_json()), Ok(rating));
+
+    let unknown = rated(&book, "openai", "gpt-9", "2025-05-01", None, &counts);
+    assert_eq!((unknown.entry, unknown.lines.len()), (None, 4));
+    assert!(unknown.lines.iter().all(|line| line.rated == Rated::Unpriced));
+    assert_eq!(rated(&book, "openai", "gpt-4.1", "2025-05-01", None, &[]).lines, []);
 }

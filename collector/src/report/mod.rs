@@ -8,7 +8,7 @@ use meter::record::Evidence;
 use meter::usage::{Class, Kind};
 
 use crate::money::Charge;
-use crate::prices::{PriceBook, Rated};
+use crate::prices::{PriceBook, RatedSum};
 use crate::store::sqlite::Reader;
 use crate::store::{Counted, RollupRow, Selection, StoreError};
 
@@ -175,7 +175,7 @@ impl From<StoreError> for ReportError {
 const TOO_LARGE: ReportError = ReportError::TooLarge("a sum does not fit in 128 bits");
 
 impl Sum {
-    fn add(&mut self, counted: Counted, quantity: i128, rated: Rated) -> Result<(), ReportError> {
+    fn add(&mut self, counted: Counted, quantity: i128, rated: RatedSum) -> Result<(), ReportError> {
         let Counted::Usage(class) = counted else {
             self.calls = self.calls.checked_add(quantity).ok_or(TOO_LARGE)?;
             return Ok(());
@@ -184,12 +184,12 @@ impl Sum {
         match rated {
             // Nothing of something costs nothing, at any price or none; what is information only is never charged.
             _ if quantity == 0 || class.kind() == Kind::Information => {}
-            Rated::Priced(charge) => self.charge(class, charge)?,
-            Rated::Fallback(charge) => {
+            RatedSum::Priced(charge) => self.charge(class, charge)?,
+            RatedSum::Fallback(charge) => {
                 self.charge(class, charge)?;
                 self.fallback.insert(class);
             }
-            Rated::Unpriced => add(self.unpriced.entry(class).or_default(), quantity)?,
+            RatedSum::Unpriced => add(self.unpriced.entry(class).or_default(), quantity)?,
         }
         Ok(())
     }
@@ -237,10 +237,10 @@ impl Report {
         reader.rollup(&question.selection, |row| {
             let quantity = i128::from(row.quantity);
             let rated = match (prices, row.counted) {
-                (Some(prices), Counted::Usage(class)) => {
-                    prices.rate(&row.provider, &row.model, row.day, class, quantity).map_err(ReportError::TooLarge)?
-                }
-                _ => Rated::Unpriced,
+                (Some(prices), Counted::Usage(class)) => prices
+                    .rate_sum(&row.provider, &row.model, row.day, class, quantity)
+                    .map_err(ReportError::TooLarge)?,
+                _ => RatedSum::Unpriced,
             };
             let key = question.by.iter().map(|dimension| dimension.of(&row)).collect();
             lines.entry((key, Grade(row.evidence))).or_default().add(row.counted, quantity, rated)

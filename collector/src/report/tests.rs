@@ -1,5 +1,5 @@
 use super::*;
-use crate::prices::Rated;
+use crate::prices::RatedSum;
 
 #[test]
 fn deterministic_a_model_brings_its_provider_and_columns_have_one_order() {
@@ -16,10 +16,10 @@ fn deterministic_a_model_brings_its_provider_and_columns_have_one_order() {
 fn deterministic_sums_beyond_128_bits_are_an_error_not_a_number() {
     let mut sum = Sum::default();
     let class = Counted::Usage(Class::InputText);
-    sum.add(class, i128::MAX, Rated::Unpriced).unwrap();
-    assert!(sum.add(class, 1, Rated::Unpriced).is_err());
+    sum.add(class, i128::MAX, RatedSum::Unpriced).unwrap();
+    assert!(sum.add(class, 1, RatedSum::Unpriced).is_err());
     let mut other = Sum::default();
-    other.add(Counted::Calls, i128::MAX, Rated::Unpriced).unwrap();
+    other.add(Counted::Calls, i128::MAX, RatedSum::Unpriced).unwrap();
     assert!(other.clone().merge(&other).is_err());
 }
 
