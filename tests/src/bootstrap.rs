@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{Result, paths};
 
+/// The plugin's name among the HTTP filters.
+pub const FILTER: &str = "meshmeter";
+
 /// A bootstrap as JSON.
 #[derive(Clone, Debug)]
 pub struct Bootstrap(Value);
@@ -111,6 +114,29 @@ impl Bootstrap {
         Ok(listeners)
     }
 
+    /// Moves the plugin into a file that Envoy watches, and returns what [`write_filter`] puts there.
+    pub fn filter_from(&mut self, file: &Path) -> Result<Value> {
+        let folder = file.parent().ok_or("the file of the filter has no folder")?;
+        let mut found = None;
+        visit(&mut self.0, &mut |value| {
+            let filters = value.get_mut("http_filters").and_then(Value::as_array_mut);
+            for filter in filters.into_iter().flatten().filter(|filter| filter["name"] == FILTER) {
+                let Some(own) = filter.as_object_mut().and_then(|filter| filter.remove("typed_config")) else {
+                    continue;
+                };
+                filter["config_discovery"] = json!({
+                    "type_urls": [own["@type"]],
+                    "config_source": {
+                        "resource_api_version": "V3",
+                        "path_config_source": {"path": file, "watched_directory": {"path": folder}},
+                    },
+                });
+                found = Some(own);
+            }
+        });
+        found.ok_or_else(|| "the bootstrap has no plugin".into())
+    }
+
     fn listeners(&mut self) -> impl Iterator<Item = &mut Value> {
         self.0["static_resources"]["listeners"].as_array_mut().into_iter().flatten()
     }
@@ -118,7 +144,19 @@ impl Bootstrap {
 
 /// Puts listeners where Envoy watches for them, in one step: Envoy sees a file that is moved into the folder.
 pub fn write_listeners(file: &Path, version: u32, listeners: &Value) -> Result<()> {
-    let response = json!({"version_info": version.to_string(), "resources": listeners});
+    publish(file, version, listeners)
+}
+
+/// Puts the plugin where Envoy watches for it, with this configuration and code.
+pub fn write_filter(file: &Path, version: u32, filter: &Value, plugin: &str, code: &Path) -> Result<()> {
+    let mut filter = set_plugin_of(filter, plugin);
+    filter["config"]["vm_config"]["code"]["local"]["filename"] = json!(code);
+    let kind = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
+    publish(file, version, &json!([{"@type": kind, "name": FILTER, "typed_config": filter}]))
+}
+
+fn publish(file: &Path, version: u32, resources: &Value) -> Result<()> {
+    let response = json!({"version_info": version.to_string(), "resources": resources});
     let draft = file.with_extension("draft");
     fs::write(&draft, serde_json::to_vec(&response)?)?;
     Ok(fs::rename(draft, file)?)

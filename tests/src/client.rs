@@ -5,16 +5,18 @@ use std::{net::SocketAddr, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
-use hyper::{HeaderMap, Method, Request, Version, header::HOST};
+use hyper::{HeaderMap, Method, Request, Version, client::conn::http1::SendRequest, header::HOST};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    task::JoinHandle,
+    time::timeout,
 };
 use tokio_rustls::{TlsConnector, rustls::ClientConfig};
 
-use crate::{Result, fault::Fault};
+use crate::{Result, fault::Fault, wait::PATIENCE};
 
 /// One request.
 #[derive(Clone, Debug)]
@@ -162,6 +164,84 @@ pub async fn repeat(address: SocketAddr, call: &Call, times: usize) -> Result<()
     }
     connection.abort();
     Ok(())
+}
+
+/// A connection that stays open from call to call, as in an SDK's pool; it is opened again when it was closed.
+pub struct Line {
+    route: Route,
+    open: Option<(SendRequest<Full<Bytes>>, AbortOnDropHandle<()>)>,
+}
+
+/// What a client saw of one call.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    /// It was not sent: nobody listens, or the connection closed before.
+    Unsent,
+    /// It was sent, and the connection broke before the answer was whole.
+    Cut,
+    /// The client itself hung up in the middle of the answer.
+    Left,
+    /// The answer, to its end.
+    Whole(Answer),
+}
+
+impl Line {
+    /// To be opened with the first call.
+    pub fn new(route: Route) -> Self {
+        Self { route, open: None }
+    }
+
+    /// Sends a call and reads its answer, at most `limit` bytes: then it hangs up. An answer of which nothing comes for
+    /// [`crate::wait::PATIENCE`] is an error.
+    pub async fn send(&mut self, call: &Call, limit: usize) -> Result<Seen> {
+        let seen = timeout(PATIENCE, self.attempt(request(call)?, limit)).await.map_err(|_| "a call hangs")?;
+        // Only after a whole answer the next call can have the connection.
+        if !matches!(seen, Seen::Whole(_)) {
+            self.open = None;
+        }
+        Ok(seen)
+    }
+
+    async fn attempt(&mut self, request: Request<Full<Bytes>>, limit: usize) -> Seen {
+        let Some(sender) = self.sender().await else { return Seen::Unsent };
+        let mut response = match sender.send_request(request).await {
+            Ok(response) => response,
+            Err(error) if error.is_canceled() => return Seen::Unsent,
+            Err(_) => return Seen::Cut,
+        };
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let mut body = BytesMut::new();
+        while let Some(frame) = response.body_mut().frame().await {
+            let Ok(frame) = frame else { return Seen::Cut };
+            body.extend_from_slice(frame.data_ref().map_or(&[][..], |chunk| chunk));
+            if body.len() >= limit {
+                return Seen::Left;
+            }
+        }
+        Seen::Whole(Answer { status, headers, body: body.freeze(), whole: true })
+    }
+
+    async fn sender(&mut self) -> Option<&mut SendRequest<Full<Bytes>>> {
+        let usable = match &mut self.open {
+            Some((sender, _)) => sender.ready().await.is_ok(),
+            None => false,
+        };
+        if !usable {
+            let stream = self.route.connect(Version::HTTP_11).await.ok()?;
+            let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+            self.open = Some((sender, AbortOnDropHandle(tokio::spawn(async { drop(connection.await) }))));
+        }
+        self.open.as_mut().map(|(sender, _)| sender)
+    }
+}
+
+/// Ends a task with its owner.
+struct AbortOnDropHandle<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDropHandle<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 fn request(call: &Call) -> Result<Request<Full<Bytes>>> {

@@ -84,8 +84,13 @@ impl Report {
 impl Collector {
     /// Starts it on a free port and waits until it listens. The example price book prices its reports.
     pub async fn start(dir: &Path) -> Result<Self> {
-        let (database, prices) = (dir.join("ledger.db"), paths::prices());
-        let mut command = Command::new(paths::collector()?);
+        Self::of(&paths::collector()?, dir, &dir.join("ledger.db")).await
+    }
+
+    /// The same with this program, with its logs in `dir` and this database, which may be there already.
+    pub async fn of(program: &Path, dir: &Path, database: &Path) -> Result<Self> {
+        let (database, prices) = (database.to_owned(), paths::prices());
+        let mut command = Command::new(program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--database"]).arg(&database).arg("--prices").arg(&prices);
         command.env("MESHMETER_INGEST_TOKEN", INGEST_TOKEN).env("MESHMETER_READ_TOKEN", READ_TOKEN);
         let mut process = Process::start("collector", dir, &mut command)?;
@@ -148,6 +153,12 @@ impl Collector {
             return Err(format!("the collector ended with {status}").into());
         }
         Ok(())
+    }
+
+    /// Ends it at once (SIGKILL).
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.alive()?;
+        self.process.kill()
     }
 
     /// No log on drop.

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Two workers, as the smallest proxy that can get a race wrong.
-const WORKERS: &str = "2";
+const WORKERS: u8 = 2;
 
 /// A running Envoy.
 pub struct Envoy {
@@ -33,12 +33,17 @@ pub struct Envoy {
 impl Envoy {
     /// Starts it; `token` is what the plugin finds in its environment.
     pub fn start(dir: &Path, bootstrap: &Bootstrap, token: Option<&str>) -> Result<Self> {
+        Self::with_workers(dir, bootstrap, token, WORKERS)
+    }
+
+    /// Starts it with so many workers.
+    pub fn with_workers(dir: &Path, bootstrap: &Bootstrap, token: Option<&str>, workers: u8) -> Result<Self> {
         let (config, admin) = (dir.join("envoy.json"), dir.join("admin"));
         bootstrap.write(&config)?;
         let mut command = Command::new(paths::envoy()?);
         command.arg("-c").arg(config).arg("--admin-address-path").arg(&admin);
         // As envoy.yaml tells its users; the base id lets several Envoys share a machine.
-        command.args(["--file-flush-min-size-kb", "0", "--use-dynamic-base-id", "--concurrency", WORKERS]);
+        command.args(["--file-flush-min-size-kb", "0", "--use-dynamic-base-id", "--concurrency", &workers.to_string()]);
         command.args(["--log-level", "info", "--drain-time-s", "1", "--parent-shutdown-time-s", "2"]);
         command.env_remove("MESHMETER_INGEST_TOKEN");
         if let Some(token) = token {
@@ -119,6 +124,12 @@ impl Envoy {
             return Err(format!("Envoy ended with {status}:\n{}", self.process.tail()).into());
         }
         Ok(())
+    }
+
+    /// Ends it at once (SIGKILL).
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.alive()?;
+        self.process.kill()
     }
 
     /// No log on drop.

@@ -8,8 +8,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Collected, Full};
-use hyper::{Request, Response, body::Incoming, service::service_fn};
+use http_body_util::{BodyExt, Collected, Full, channel::Channel, combinators::UnsyncBoxBody};
+use hyper::{Request, Response, body::Incoming, header::CONTENT_LENGTH, service::service_fn};
 use hyper_util::rt::TokioIo;
 use socket2::{Domain, SockRef, Socket, Type};
 use tokio::{net::TcpListener, net::TcpStream, task::JoinHandle};
@@ -26,12 +26,23 @@ pub enum Mode {
     Answer(u16),
     /// Answers 400 to a batch that contains this text, and hands every other one to the collector.
     Refuse(&'static str),
+    /// Hands it to the collector, and answers so much later.
+    Slow(Duration),
     /// Takes the call and says nothing.
     Hang,
     /// Resets the connection; the collector never sees the call.
     ResetBefore,
     /// Resets the connection after the collector has taken the call: the answer is lost, the events are not.
     ResetAfter,
+    /// Resets the connection in the middle of the answer to a call that the collector has taken.
+    ResetWithin,
+}
+
+impl Mode {
+    /// Whether the collector gets the call.
+    fn forwards(self) -> bool {
+        matches!(self, Mode::Pass | Mode::Slow(_) | Mode::ResetAfter | Mode::ResetWithin)
+    }
 }
 
 /// One call that reached the gate.
@@ -47,18 +58,22 @@ pub struct Passage {
     pub authorised: bool,
     /// The body.
     pub body: Bytes,
+    /// What the collector answered, whether Envoy got it or not; empty if it did not.
+    pub answer: Bytes,
 }
 
-#[derive(Default)]
 struct State {
+    upstream: SocketAddr,
     mode: Mode,
     passages: Vec<Passage>,
 }
 
-struct Shared {
-    upstream: SocketAddr,
-    state: Mutex<State>,
-}
+struct Shared(Mutex<State>);
+
+type Body = UnsyncBoxBody<Bytes, Error>;
+
+/// Long enough for bytes on loopback to reach the other side before a reset overtakes them.
+const BEFORE_RESET: Duration = Duration::from_millis(50);
 
 /// The running gate.
 pub struct Gate {
@@ -74,7 +89,7 @@ impl Gate {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
         let address = socket.local_addr()?.as_socket().ok_or("the gate has no address")?;
-        let shared = Arc::new(Shared { upstream, state: Mutex::default() });
+        let shared = Arc::new(Shared(Mutex::new(State { upstream, mode: Mode::Pass, passages: Vec::new() })));
         Ok(Self { address, closed: Some(socket), shared, task: None })
     }
 
@@ -92,6 +107,21 @@ impl Gate {
     /// Where it listens, or will.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Leads to another collector from the next call on: one that was started again listens elsewhere.
+    pub fn lead_to(&self, upstream: SocketAddr) {
+        lock(&self.shared).upstream = upstream;
+    }
+
+    /// How many calls there were so far.
+    pub fn passed(&self) -> usize {
+        lock(&self.shared).passages.len()
+    }
+
+    /// The calls since there were so many.
+    pub fn since(&self, passed: usize) -> Vec<Passage> {
+        lock(&self.shared).passages.get(passed..).unwrap_or_default().to_vec()
     }
 
     /// From the next call on.
@@ -122,7 +152,7 @@ impl Drop for Gate {
 }
 
 fn lock(shared: &Shared) -> MutexGuard<'_, State> {
-    shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    shared.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
@@ -147,11 +177,15 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn pass(shared: &Shared, request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
+async fn pass(shared: &Shared, request: Request<Incoming>) -> Result<Response<Body>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(Collected::to_bytes)?;
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mode = match lock(shared).mode {
+    let (upstream, mode) = {
+        let state = lock(shared);
+        (state.upstream, state.mode)
+    };
+    let mode = match mode {
         Mode::Refuse(text) if body.windows(text.len()).any(|window| window == text.as_bytes()) => Mode::Answer(400),
         Mode::Refuse(_) => Mode::Pass,
         mode => mode,
@@ -162,26 +196,45 @@ async fn pass(shared: &Shared, request: Request<Incoming>) -> Result<Response<Fu
         content_type: header("content-type").to_owned(),
         authorised: header("authorization").starts_with("Bearer "),
         body: body.clone(),
+        answer: Bytes::new(),
     };
-    let answer = match mode {
-        Mode::Pass | Mode::ResetAfter => {
-            Some(forward(shared.upstream, Request::from_parts(head, Full::new(body))).await)
-        }
-        Mode::Answer(status) => Some(Response::builder().status(status).body(Full::default()).map_err(Error::from)),
-        Mode::Refuse(_) | Mode::Hang | Mode::ResetBefore => None,
+    let mut answer = match mode {
+        Mode::Answer(status) => Some(Response::builder().status(status).body(Bytes::new()).map_err(Error::from)),
+        mode if mode.forwards() => Some(forward(upstream, Request::from_parts(head, Full::new(body))).await),
+        _ => None,
     };
-    if mode != Mode::ResetAfter {
-        passage.status = answer.as_ref().and_then(|answer| answer.as_ref().ok()).map(|answer| answer.status().as_u16());
+    if let Some(Ok(answer)) = &answer {
+        passage.answer = answer.body().clone();
+        let arrives = !matches!(mode, Mode::ResetAfter | Mode::ResetWithin);
+        passage.status = arrives.then(|| answer.status().as_u16());
     }
     lock(shared).passages.push(passage);
-    match (mode, answer) {
-        (Mode::Pass | Mode::Answer(_), Some(answer)) => answer,
-        (Mode::Hang, _) => std::future::pending().await,
-        _ => Err("reset on demand".into()),
+    match mode {
+        Mode::Slow(time) => tokio::time::sleep(time).await,
+        Mode::Hang => std::future::pending().await,
+        Mode::ResetAfter => answer = None,
+        _ => {}
     }
+    let answer = answer.unwrap_or_else(|| Err("reset on demand".into()))?;
+    let (head, body) = answer.into_parts();
+    let body =
+        if mode == Mode::ResetWithin { broken(body) } else { Full::new(body).map_err(Error::from).boxed_unsync() };
+    Ok(Response::from_parts(head, body))
 }
 
-async fn forward(upstream: SocketAddr, request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>> {
+/// Half of a body that was announced whole.
+fn broken(body: Bytes) -> Body {
+    let (mut sender, half) = Channel::<Bytes, Error>::new(1);
+    tokio::spawn(async move {
+        if sender.send_data(body.slice(..body.len() / 2)).await.is_ok() {
+            tokio::time::sleep(BEFORE_RESET).await;
+        }
+        sender.abort("reset on demand".into());
+    });
+    half.boxed_unsync()
+}
+
+async fn forward(upstream: SocketAddr, request: Request<Full<Bytes>>) -> Result<Response<Bytes>> {
     let stream = TcpStream::connect(upstream).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
@@ -190,5 +243,6 @@ async fn forward(upstream: SocketAddr, request: Request<Full<Bytes>>) -> Result<
     let body = body.collect().await?.to_bytes();
     connection.abort();
     head.headers.remove("transfer-encoding");
-    Ok(Response::from_parts(head, Full::new(body)))
+    head.headers.insert(CONTENT_LENGTH, body.len().into());
+    Ok(Response::from_parts(head, body))
 }

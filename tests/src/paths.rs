@@ -49,6 +49,20 @@ pub fn collector() -> Result<PathBuf> {
         .ok_or_else(|| "no collector: build it with `cargo build -p collector`, or set MESHMETER_COLLECTOR".into())
 }
 
+/// The filter of the chaos test, which traps on demand: `MESHMETER_WASM_TRAP`, else where `just` puts it.
+pub fn trap_wasm() -> Result<PathBuf> {
+    let built = || workspace().join("target/wasm32-wasip1/release/filter-trap.wasm");
+    present(env::var_os("MESHMETER_WASM_TRAP").map_or_else(built, PathBuf::from), "the filter (MESHMETER_WASM_TRAP)")
+}
+
+/// The collector of the control run, which recognises no event again: `MESHMETER_COLLECTOR_FORGETFUL`, else where `just`
+/// puts it.
+pub fn forgetful_collector() -> Result<PathBuf> {
+    let built = || workspace().join("target/debug/meshmeter-forgetful");
+    let path = env::var_os("MESHMETER_COLLECTOR_FORGETFUL").map_or_else(built, PathBuf::from);
+    present(path, "the collector (MESHMETER_COLLECTOR_FORGETFUL)")
+}
+
 /// A Python that has the SDKs of `tests/sdk/requirements.txt`: `MESHMETER_SDK_PYTHON`, else where tools/setup puts it.
 pub fn sdk_python() -> Result<PathBuf> {
     let installed = || workspace().join(".tools/sdk/bin/python");

@@ -110,6 +110,15 @@ impl Process {
         Err(format!("{} did not stop and was killed", self.name).into())
     }
 
+    /// Ends it at once (SIGKILL): it can do nothing about it.
+    pub fn kill(&mut self) -> Result<()> {
+        if self.exit()?.is_none() {
+            self.child.kill()?;
+            self.ended = Some(self.child.wait()?);
+        }
+        Ok(())
+    }
+
     /// From here on it went well: no log is printed on drop.
     pub fn quiet(&mut self) {
         self.quiet = true;

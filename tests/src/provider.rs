@@ -91,9 +91,19 @@ pub struct Served {
 struct Shared {
     catalogue: Catalogue,
     pace: Pace,
+    brief: bool,
     serial: AtomicU64,
     served: Mutex<Vec<Served>>,
     broken: Mutex<Vec<String>>,
+}
+
+impl Shared {
+    fn keep(&self, mut served: Served) {
+        if self.brief {
+            (served.headers, served.request, served.body) = (HeaderMap::new(), Bytes::new(), Bytes::new());
+        }
+        lock(&self.served).push(served);
+    }
 }
 
 /// The running server.
@@ -106,11 +116,21 @@ pub struct Provider {
 impl Provider {
     /// Starts it on a free port of the loopback interface.
     pub async fn start(pace: Pace) -> Result<Self> {
+        Self::with(pace, false).await
+    }
+
+    /// The same for very many calls: its ledger keeps no bytes of them, neither headers nor bodies.
+    pub async fn brief(pace: Pace) -> Result<Self> {
+        Self::with(pace, true).await
+    }
+
+    async fn with(pace: Pace, brief: bool) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             catalogue: Catalogue::load()?,
             pace,
+            brief,
             serial: AtomicU64::new(1),
             served: Mutex::new(Vec::new()),
             broken: Mutex::new(Vec::new()),
@@ -238,19 +258,19 @@ async fn answer(
     if let Some(body) = refusal {
         (served.status, served.body) = (400, body.into());
         let response = respond(400, "application/json", None, whole(served.body.clone()));
-        lock(&shared.served).push(served);
+        shared.keep(served);
         return Ok(response);
     }
     let Some(fixture) = fixture else {
         let (status, body) = other(&served.path).map_or((404, api.error(404).into()), |body| (200, body.into()));
         (served.status, served.body) = (status, body);
         let response = respond(status, "application/json", None, whole(served.body.clone()));
-        lock(&shared.served).push(served);
+        shared.keep(served);
         return Ok(response);
     };
     sleep(shared.pace.first).await;
     let response = plan(&shared, wire, fixture, include_usage::is_asked(&json), &mut served);
-    lock(&shared.served).push(served);
+    shared.keep(served);
     Ok(response)
 }
 
