@@ -68,6 +68,7 @@ unsafe extern "C" {
     fn proxy_record_metric(id: u32, value: u64) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_done() -> u32;
 }
 
 /// Bytes that the host has put into our memory, and the status of the call that did.
@@ -222,6 +223,12 @@ pub fn now_ns() -> u64 {
 pub fn set_tick(period_ms: u32) -> Result<(), Failure> {
     // SAFETY: no pointers.
     check(unsafe { proxy_set_tick_period_milliseconds(period_ms) })
+}
+
+/// Tells that a root context whose end was put off may go.
+pub fn done() -> Result<(), Failure> {
+    // SAFETY: no arguments.
+    check(unsafe { proxy_done() })
 }
 
 /// Envoy's metrics.

@@ -1,15 +1,16 @@
 //! What outlives a configuration: one outbox and one set of metric ids per VM, that is, per worker.
 //!
-//! An update of the configuration makes a new root context in the same VM; queued events and metric ids stay.
+//! An update of the configuration makes a new root context in the same VM; queued events and metric ids stay. One root
+//! context sends: the one configured last of those that are still there.
 
 use std::cell::RefCell;
 use std::hash::BuildHasher;
 
-use meter::config::Config;
+use meter::config::{Collector, Config};
 use meter::estimate::Ratios;
 use meter::event;
 use meter::identity::Refusal;
-use meter::outbox::{Outbox, Settled};
+use meter::outbox::{Answer, Limits, Outbox, Settled};
 use meter::record::Record;
 use meter::telemetry::{Metric, Telemetry};
 
@@ -25,10 +26,12 @@ pub struct Vm {
     pub telemetry: Telemetry,
     /// What calls without counts are estimated by.
     pub ratios: Ratios,
-    /// The root context that sends: the one configured last.
-    pub sender: u32,
-    /// The call in flight.
-    pub token: Option<u32>,
+    /// The root contexts that have not ended, the sender last.
+    roots: Vec<u32>,
+    /// Where the events go.
+    collector: Option<Collector>,
+    /// The call in flight, and the root context that made it.
+    call: Option<(u32, u32)>,
     /// Envoy's node id.
     pub node: Option<String>,
     random: std::hash::RandomState,
@@ -42,13 +45,10 @@ pub fn with<T>(run: impl FnOnce(&mut Vm) -> T) -> Option<T> {
 }
 
 /// Makes the state on the first configuration, and hands it to a later one.
-pub fn configure(config: &Config, sender: u32) {
+pub fn configure(config: &Config, root: u32) {
     VM.with(|vm| {
         let Ok(mut vm) = vm.try_borrow_mut() else { return };
-        let state = vm.get_or_insert_with(|| Vm::new(config));
-        state.outbox.set_bounds(config.batch, config.outbox_max_bytes);
-        state.telemetry.set_max_series(config.max_series);
-        state.sender = sender;
+        vm.get_or_insert_with(|| Vm::new(config)).hand_over(config, root);
     });
 }
 
@@ -58,15 +58,65 @@ impl Vm {
         let random = std::hash::RandomState::new();
         let emitter = format!("{:016x}{:016x}", random.hash_one("emitter: high"), random.hash_one("emitter: low"));
         Vm {
-            outbox: Outbox::new(emitter, config.batch, config.outbox_max_bytes),
+            outbox: Outbox::new(emitter, limits(config)),
             telemetry: Telemetry::new(config.max_series),
             ratios: Ratios::default(),
-            sender: 0,
-            token: None,
+            roots: Vec::new(),
+            collector: config.collector.clone(),
+            call: None,
             node: None,
             random,
             drawn: 0,
         }
+    }
+
+    fn hand_over(&mut self, config: &Config, root: u32) {
+        let address = |collector: &Option<Collector>| {
+            collector.as_ref().map(|c| (c.cluster.clone(), c.authority.clone(), c.path.clone()))
+        };
+        self.outbox.go_on(limits(config), address(&self.collector) == address(&config.collector));
+        self.collector.clone_from(&config.collector);
+        self.telemetry.set_max_series(config.max_series);
+        self.leave(root);
+        self.roots.push(root);
+    }
+
+    /// Whether this root context is the one that sends.
+    pub fn is_sender(&self, root: u32) -> bool {
+        self.roots.last() == Some(&root)
+    }
+
+    /// Whether this root context is the last there is.
+    pub fn is_alone(&self, root: u32) -> bool {
+        self.roots == [root]
+    }
+
+    /// This root context sends no more.
+    pub fn leave(&mut self, root: u32) {
+        self.roots.retain(|other| *other != root);
+    }
+
+    /// A root context has made the call that the outbox gave it.
+    pub fn called(&mut self, token: u32, root: u32) {
+        self.call = Some((token, root));
+    }
+
+    /// Whether the answer to this call settles what is in flight.
+    pub fn awaits(&self, token: u32) -> bool {
+        self.call.is_some_and(|(awaited, _)| awaited == token)
+    }
+
+    /// Whether this root context waits for an answer that settles what is in flight.
+    pub fn is_caller(&self, root: u32) -> bool {
+        self.call.is_some_and(|(_, caller)| caller == root)
+    }
+
+    /// The call in flight is over, with this answer.
+    pub fn settle(&mut self, now_ms: u64, answer: Answer) {
+        self.call = None;
+        let random = self.random();
+        let settled = self.outbox.settle(now_ms, answer, random);
+        self.count_settled(&settled);
     }
 
     /// A random number, for jitter.
@@ -85,16 +135,19 @@ impl Vm {
         self.telemetry.add(&mut Metrics, Metric::HostFailures, 1);
     }
 
-    /// A call has ended with records, its own first: metrics, and the event of its own for the access log. The others are
-    /// parts of it; they go to the collector only.
+    /// A call has ended with records, its own first, the others parts of it: metrics, and the events for the journal, one
+    /// a line.
     pub fn emit(&mut self, records: &[Record], now_ns: u64, send: bool) -> Vec<u8> {
         let parts = records.len().saturating_sub(1);
         self.telemetry.add(&mut Metrics, Metric::Seen, i64::from(!records.is_empty()));
         self.telemetry.add(&mut Metrics, Metric::Parts, signed(parts));
         let mut events = records.iter().map(|record| self.emit_one(record, now_ns, send));
-        let own = events.next().unwrap_or_default();
-        events.for_each(drop);
-        own
+        let mut lines = events.next().unwrap_or_default();
+        for part in events {
+            lines.push(b'\n');
+            lines.extend_from_slice(&part);
+        }
+        lines
     }
 
     fn emit_one(&mut self, record: &Record, now_ns: u64, send: bool) -> Vec<u8> {
@@ -114,7 +167,7 @@ impl Vm {
     }
 
     /// Counts what became of a batch.
-    pub fn settled(&mut self, settled: &Settled) {
+    fn count_settled(&mut self, settled: &Settled) {
         let rejected = i64::from(settled.rejected.is_some());
         let counts = [
             (Metric::Acknowledged, signed(settled.acknowledged)),
@@ -137,6 +190,11 @@ impl Vm {
         }
         self.node.clone()
     }
+}
+
+fn limits(config: &Config) -> Limits {
+    let heartbeat_ms = config.collector.as_ref().map_or(0, |collector| collector.heartbeat_ms);
+    Limits { batch: config.batch, max_bytes: config.outbox_max_bytes, heartbeat_ms }
 }
 
 /// Milliseconds of a time in nanoseconds.

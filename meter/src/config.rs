@@ -66,6 +66,8 @@ pub struct Collector {
     pub token_env: String,
     /// How long to wait for an answer.
     pub timeout_ms: u64,
+    /// After so long without a call an idle worker says how far it has counted; 0: never.
+    pub heartbeat_ms: u64,
 }
 
 /// When a batch is sent: as soon as one of the bounds is reached.
@@ -127,6 +129,7 @@ pub fn parse(json: &[u8]) -> Result<Config, Problems> {
         path: reader.text("collector.path"),
         token_env: reader.text("collector.token_env"),
         timeout_ms: reader.number("collector.timeout_ms"),
+        heartbeat_ms: reader.number("collector.heartbeat_ms"),
     });
     Ok(Config {
         collector,

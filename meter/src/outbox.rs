@@ -1,11 +1,17 @@
 //! The queue of events that the collector has not acknowledged: a state machine that takes `now` and does no I/O.
 //!
-//! Bounded in bytes, first in first out, one batch in flight. What the collector cannot take now is sent again, for
-//! ever; only what it refuses as unreadable is given up, and only when it stands alone in its batch.
+//! Bounded in bytes, first in first out, one call in flight. What the collector cannot take now is sent again, for ever;
+//! only what it refuses as unreadable is given up, and only when it stands alone in its batch. Every call states how far
+//! the emitter has counted and what it dropped; if there is nothing to send, that alone is said from time to time.
+
+mod drops;
 
 use std::collections::VecDeque;
 
-use crate::config::Batch as Bounds;
+use crate::config;
+use crate::event::Statement;
+use crate::event::statement::Reason;
+use drops::Drops;
 
 /// The first bound of the delay between two tries, ms; it doubles with every failure.
 const BACKOFF_BASE_MS: u64 = 500;
@@ -13,21 +19,42 @@ const BACKOFF_BASE_MS: u64 = 500;
 const BACKOFF_MAX_MS: u64 = 30_000;
 /// The longest `Retry-After` that is obeyed, ms.
 const RETRY_AFTER_MAX_MS: u64 = 300_000;
+/// The longest last word, bytes: what a warm connection takes in one piece while Envoy goes.
+const LAST_WORD_MAX_BYTES: usize = 1 << 20;
 
 /// The queue of one emitter.
 #[derive(Debug)]
 pub struct Outbox {
     emitter: String,
     sequence: u64,
-    bounds: Bounds,
-    max_bytes: usize,
+    limits: Limits,
     queue: VecDeque<Entry>,
     bytes: usize,
+    drops: Drops,
     in_flight: Option<InFlight>,
     failures: u32,
     not_before_ms: u64,
     /// So many events at the head of the queue are known to hold one that the collector refuses.
     suspects: usize,
+    /// When the last call went out.
+    spoke_ms: u64,
+    /// The collector reads statements.
+    listens: bool,
+    /// No number will be given out any more.
+    ending: bool,
+    /// The collector has heard that this number is the last.
+    ended_at: Option<u64>,
+}
+
+/// What bounds the queue and its calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// When a batch is sent.
+    pub batch: config::Batch,
+    /// The bound of the queue, bytes of events.
+    pub max_bytes: usize,
+    /// After so long without a call the emitter speaks up, ms; 0: never.
+    pub heartbeat_ms: u64,
 }
 
 #[derive(Debug)]
@@ -39,18 +66,25 @@ struct Entry {
 
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
+    /// None: the call only states.
     events: usize,
     /// Without an answer by then there will be none.
     deadline_ms: u64,
+    /// Drops were told up to this number.
+    told: u64,
+    /// It was said that this number is the last.
+    ended_at: Option<u64>,
 }
 
-/// A batch to send.
+/// A call to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// A JSON array of events.
     pub body: Vec<u8>,
-    /// How many.
+    /// How many; none where there is only the statement to send.
     pub events: usize,
+    /// What goes into the header.
+    pub statement: Statement,
 }
 
 /// What became of the batch in flight.
@@ -73,29 +107,37 @@ pub struct Answer {
     pub status: Option<u64>,
     /// `Retry-After`, ms.
     pub retry_after_ms: Option<u64>,
+    /// Whether it shows that the collector reads statements.
+    pub reads_statements: bool,
 }
 
 impl Outbox {
     /// An empty queue. `emitter`: 32 hex digits of 128 random bits.
-    pub fn new(emitter: String, bounds: Bounds, max_bytes: usize) -> Self {
+    pub fn new(emitter: String, limits: Limits) -> Self {
         Outbox {
             emitter,
             sequence: 0,
-            bounds,
-            max_bytes,
+            limits,
             queue: VecDeque::new(),
             bytes: 0,
+            drops: Drops::default(),
             in_flight: None,
             failures: 0,
             not_before_ms: 0,
             suspects: 0,
+            spoke_ms: 0,
+            listens: false,
+            ending: false,
+            ended_at: None,
         }
     }
 
-    /// Takes new bounds; what is queued stays.
-    pub fn set_bounds(&mut self, bounds: Bounds, max_bytes: usize) {
-        self.bounds = bounds;
-        self.max_bytes = max_bytes;
+    /// Goes on under new limits; what is queued stays. A collector that is another than before has to show anew that it
+    /// reads statements.
+    pub fn go_on(&mut self, limits: Limits, same_collector: bool) {
+        self.limits = limits;
+        self.listens &= same_collector;
+        self.ending = false;
     }
 
     /// Who counts.
@@ -114,15 +156,26 @@ impl Outbox {
         self.bytes
     }
 
-    /// Whether nothing waits.
+    /// Whether no event waits.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// Whether a call waits for its answer.
+    pub fn is_in_flight(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    /// Whether the collector has everything, and everything has been said to it that there is to say.
+    pub fn is_done(&self) -> bool {
+        self.queue.is_empty() && self.in_flight.is_none() && !self.has_last_word()
     }
 
     /// Queues an event; false: it does not fit and is dropped.
     pub fn push(&mut self, now_ms: u64, sequence: u64, event: Vec<u8>) -> bool {
         let bytes = self.bytes.saturating_add(event.len());
-        if bytes > self.max_bytes {
+        if bytes > self.limits.max_bytes {
+            self.drops.insert(sequence, Reason::Full);
             return false;
         }
         self.bytes = bytes;
@@ -130,32 +183,57 @@ impl Outbox {
         true
     }
 
-    /// A batch that is due and takes the place in flight. `patience_ms`: how long an answer may take at most.
+    /// A call that is due and takes the place in flight. `patience_ms`: how long an answer may take at most.
     pub fn poll(&mut self, now_ms: u64, patience_ms: u64) -> Option<Batch> {
-        if self.is_due(now_ms) { self.take(now_ms, patience_ms) } else { None }
+        if self.in_flight.is_some() || now_ms < self.not_before_ms {
+            None
+        } else if self.is_due(now_ms) {
+            Some(self.take(now_ms, patience_ms))
+        } else if self.is_silent(now_ms) || self.has_last_word() {
+            Some(self.call(now_ms, patience_ms, b"[]".to_vec(), 0))
+        } else {
+            None
+        }
     }
 
-    /// A batch now, due or not: the last word before the end. A batch in flight is not overtaken.
-    pub fn flush(&mut self, now_ms: u64, patience_ms: u64) -> Option<Batch> {
-        if self.in_flight.is_some() { None } else { self.take(now_ms, patience_ms) }
+    /// The last word, due or not: as much of the queue as fits one call, and that no number will be given out any more.
+    /// Nothing, if there is nothing to say.
+    ///
+    /// A batch in flight goes along again, for nobody may be there any more to hear its answer: it is given up here, and
+    /// the collector recognises its events.
+    pub fn last_word(&mut self, now_ms: u64, patience_ms: u64) -> Option<Batch> {
+        self.ending = true;
+        self.in_flight = None;
+        (!self.is_done()).then(|| self.take(now_ms, patience_ms))
     }
 
-    /// Whether the batch in flight will not be answered any more; then [`Outbox::settle`] it without an answer.
+    /// Whether the call in flight will not be answered any more; then [`Outbox::settle`] it without an answer.
     pub fn is_overdue(&self, now_ms: u64) -> bool {
-        self.in_flight.is_some_and(|batch| now_ms >= batch.deadline_ms)
+        self.in_flight.is_some_and(|call| now_ms >= call.deadline_ms)
     }
 
     /// Takes the collector's answer. `random` is any random number: the delay is drawn from the whole range up to its
     /// bound (full jitter), so that many proxies do not come back at once.
     pub fn settle(&mut self, now_ms: u64, answer: Answer, random: u64) -> Settled {
-        let Some(InFlight { events, .. }) = self.in_flight.take() else { return Settled::default() };
+        let Some(InFlight { events, told, ended_at, .. }) = self.in_flight.take() else { return Settled::default() };
+        let taken = matches!(answer.status, Some(200..=299));
+        if taken || answer.reads_statements {
+            self.listens = answer.reads_statements;
+        }
         match answer.status {
-            Some(200..=299) => {
+            _ if taken => {
                 self.failures = 0;
                 self.not_before_ms = 0;
+                self.drops.forget(told);
+                self.ended_at = ended_at;
                 self.suspects = self.suspects.saturating_sub(events);
                 let freed = self.drop_head(events);
                 Settled { acknowledged: events, freed, ..Settled::default() }
+            }
+            // It does not take a call without events.
+            Some(400 | 413 | 422) if events == 0 => {
+                self.listens = false;
+                Settled::default()
             }
             // The collector cannot read the batch: halve it until the event that it cannot read stands alone.
             Some(400 | 413 | 422) if events > 1 => {
@@ -165,6 +243,9 @@ impl Outbox {
             Some(400 | 413 | 422) => {
                 self.suspects = 0;
                 let sequence = self.queue.front().map(|entry| entry.sequence);
+                if let Some(sequence) = sequence {
+                    self.drops.insert(sequence, Reason::Refused);
+                }
                 let rejected = sequence.map(|sequence| format!("{}-{sequence}", self.emitter));
                 let freed = self.drop_head(1);
                 Settled { rejected, freed, ..Settled::default() }
@@ -187,37 +268,67 @@ impl Outbox {
 
     fn is_due(&self, now_ms: u64) -> bool {
         let Some(oldest) = self.queue.front() else { return false };
-        if self.in_flight.is_some() || now_ms < self.not_before_ms {
-            return false;
-        }
-        self.queue.len() >= self.bounds.max_events
-            || self.bytes >= self.bounds.max_bytes
+        self.queue.len() >= self.limits.batch.max_events
+            || self.bytes >= self.limits.batch.max_bytes
             || self.suspects > 0
-            || now_ms.saturating_sub(oldest.queued_ms) >= self.bounds.max_age_ms
+            || self.ending
+            || now_ms.saturating_sub(oldest.queued_ms) >= self.limits.batch.max_age_ms
     }
 
-    fn take(&mut self, now_ms: u64, patience_ms: u64) -> Option<Batch> {
-        let most = match self.suspects {
-            0 => self.bounds.max_events,
-            suspects => suspects.div_ceil(2).min(self.bounds.max_events),
+    /// Whether it is time for an emitter that has counted something to show that it lives.
+    fn is_silent(&self, now_ms: u64) -> bool {
+        let interval_ms = self.limits.heartbeat_ms;
+        let speaks = self.listens && self.sequence > 0 && interval_ms > 0 && !self.ending;
+        speaks && now_ms.saturating_sub(self.spoke_ms) >= interval_ms
+    }
+
+    /// Whether the end, or what was dropped before it, is still to be told to a collector that understands it.
+    fn has_last_word(&self) -> bool {
+        let told = self.ended_at == Some(self.sequence) && !self.drops.wait();
+        self.ending && self.listens && self.sequence > 0 && !told
+    }
+
+    /// As much of the queue as goes into one call. A collector that reads statements is known to take a large last word;
+    /// any other gets no more than it always got.
+    fn take(&mut self, now_ms: u64, patience_ms: u64) -> Batch {
+        let batch = self.limits.batch;
+        let (most, max_bytes) = match self.suspects {
+            0 if self.ending && self.listens => (usize::MAX, batch.max_bytes.max(LAST_WORD_MAX_BYTES)),
+            0 => (batch.max_events, batch.max_bytes),
+            suspects => (suspects.div_ceil(2).min(batch.max_events), batch.max_bytes),
         };
-        let mut body = Vec::with_capacity(self.bytes.min(self.bounds.max_bytes).saturating_add(1024));
+        let mut body = Vec::with_capacity(self.bytes.min(max_bytes).saturating_add(1024));
+        body.push(b'[');
         let mut events = 0usize;
         for entry in self.queue.iter().take(most) {
             let length = body.len().saturating_add(entry.event.len()).saturating_add(2);
-            if events > 0 && length > self.bounds.max_bytes {
+            if events > 0 && length > max_bytes {
                 break;
             }
-            body.push(if events == 0 { b'[' } else { b',' });
+            if events > 0 {
+                body.push(b',');
+            }
             body.extend_from_slice(&entry.event);
             events = events.saturating_add(1);
         }
-        if events == 0 {
-            return None;
-        }
         body.push(b']');
-        self.in_flight = Some(InFlight { events, deadline_ms: now_ms.saturating_add(patience_ms) });
-        Some(Batch { body, events })
+        self.call(now_ms, patience_ms, body, events)
+    }
+
+    fn call(&mut self, now_ms: u64, patience_ms: u64, body: Vec<u8>, events: usize) -> Batch {
+        let statement = Statement {
+            emitter: self.emitter.clone(),
+            head: self.sequence,
+            dropped: self.drops.count(),
+            drops: self.drops.told(),
+            ended: self.ending && events == self.queue.len(),
+        };
+        let deadline_ms = now_ms.saturating_add(patience_ms);
+        let told = statement.drops.last().map_or(0, |drop| drop.last);
+        let ended_at = statement.ended.then_some(self.sequence);
+        self.in_flight = Some(InFlight { events, deadline_ms, told, ended_at });
+        self.spoke_ms = now_ms;
+        Batch { body, events, statement }
     }
 
     fn drop_head(&mut self, events: usize) -> usize {

@@ -61,6 +61,7 @@ pub const KEYS: &[Key] = &[
     key("collector.path", Kind::Text(1024), "\"/v1/events\"", "the `:path` of the calls; any CloudEvents ingest will do"),
     key("collector.token_env", Kind::Text(128), "\"MESHMETER_INGEST_TOKEN\"", "the environment variable of the VM that holds the bearer token; no variable, no token"),
     key("collector.timeout_ms", Kind::Number(100, 60_000), "5000", "how long to wait for the collector's answer"),
+    key("collector.heartbeat_ms", Kind::Number(0, 300_000), "15000", "after so long without a call a worker that has counted something tells the collector how far, which also keeps the connection warm; only a collector that shows that it reads this is told; 0: never"),
     key("batch", Kind::Object, "{}", "when a batch is sent: as soon as one of the bounds is reached"),
     key("batch.max_events", Kind::Number(1, 1000), "100", "events in a batch"),
     key("batch.max_bytes", Kind::Number(16_384, 4_194_304), "262144", "bytes in a batch"),

@@ -31,14 +31,14 @@ cases! {
 
     fn contract_values_arrive() {
         let config = parse(br#"{
-            "collector": {"cluster": "c", "authority": "a", "path": "/p", "token_env": "T", "timeout_ms": 100},
+            "collector": {"cluster": "c", "authority": "a", "path": "/p", "token_env": "T", "timeout_ms": 100, "heartbeat_ms": 0},
             "batch": {"max_events": 1, "max_bytes": 16384, "max_age_ms": 100},
             "outbox": {"max_bytes": 65536}, "metrics": {"max_series": 1}, "detect": {"by_shape": false}, "include_usage": false,
             "providers": [{"host": "llm.corp", "path": "v2/ask", "provider": "corp", "api": "openai_chat", "include_usage": true}, {"host": "*.x", "provider": "x"}],
             "tenant": [{"from": "header", "name": "X-Team", "trusted": true}, {"from": "jwt", "claim": ["org", "id"], "payload_key": "k"},
                        {"from": "spiffe", "take": "path"}]}"#).unwrap();
         assert_eq!(config, Config {
-            collector: Some(Collector { cluster: "c".into(), authority: "a".into(), path: "/p".into(), token_env: "T".into(), timeout_ms: 100 }),
+            collector: Some(Collector { cluster: "c".into(), authority: "a".into(), path: "/p".into(), token_env: "T".into(), timeout_ms: 100, heartbeat_ms: 0 }),
             batch: Batch { max_events: 1, max_bytes: 16_384, max_age_ms: 100 },
             outbox_max_bytes: 65_536,
             tenant: vec![
@@ -64,7 +64,7 @@ cases! {
             ("{", "configuration: not JSON: EOF while parsing an object at line 1 column 1"),
             (r#"{"colector":{}}"#, "colector: unknown key; allowed: collector, batch, outbox, tenant, metrics, detect, providers, include_usage"),
             (r#"{"collector":{}}"#, "collector.cluster: is missing; allowed: the name of Envoy's cluster of the collector"),
-            (r#"{"collector":{"cluster":"c","token":"s3cret"}}"#, "collector.token: unknown key; allowed: cluster, authority, path, token_env, timeout_ms"),
+            (r#"{"collector":{"cluster":"c","token":"s3cret"}}"#, "collector.token: unknown key; allowed: cluster, authority, path, token_env, timeout_ms, heartbeat_ms"),
             (r#"{"batch":{"max_events":0}}"#, "batch.max_events: must be a whole number from 1 to 1000"),
             (r#"{"batch":{"max_events":"100"}}"#, "batch.max_events: must be a whole number from 1 to 1000"),
             (r#"{"batch":{"max_age_ms":1.5}}"#, "batch.max_age_ms: must be a whole number from 100 to 60000"),

@@ -1,26 +1,56 @@
 use super::*;
+use crate::event::statement::Drop;
 
 const EMITTER: &str = "0123456789abcdef0123456789abcdef";
-const BOUNDS: Bounds = Bounds { max_events: 4, max_bytes: 1000, max_age_ms: 100 };
+const LIMITS: Limits = Limits {
+    batch: config::Batch { max_events: 4, max_bytes: 1000, max_age_ms: 100 },
+    max_bytes: 10_000,
+    heartbeat_ms: 5000,
+};
 
 fn outbox(events: usize) -> Outbox {
-    let mut outbox = Outbox::new(EMITTER.into(), BOUNDS, 10_000);
+    let mut outbox = Outbox::new(EMITTER.into(), LIMITS);
+    more(&mut outbox, events);
+    outbox
+}
+
+fn more(outbox: &mut Outbox, events: usize) {
     for _ in 0..events {
         let sequence = outbox.next_sequence();
         assert!(outbox.push(0, sequence, format!("{{\"n\":{sequence}}}").into_bytes()));
     }
-    outbox
 }
 
+/// Answers of an ingest that knows nothing of statements.
 fn status(status: u64) -> Answer {
-    Answer { status: Some(status), retry_after_ms: None }
+    Answer { status: Some(status), ..Answer::default() }
+}
+
+/// Answers of our own collector.
+fn ours(status: u64) -> Answer {
+    Answer { status: Some(status), reads_statements: true, ..Answer::default() }
+}
+
+fn said(batch: Option<Batch>) -> String {
+    batch.map(|batch| batch.statement.to_string().replace(EMITTER, "E")).unwrap_or_default()
+}
+
+/// An outbox whose events the collector has taken, at 100 ms.
+fn idle(events: usize, answer: Answer) -> Outbox {
+    let mut outbox = outbox(events);
+    while !outbox.is_empty() {
+        outbox.poll(100, 10).unwrap();
+        outbox.settle(100, answer, 0);
+    }
+    outbox
 }
 
 cases! {
     fn deterministic_a_batch_is_due_by_count_bytes_or_age() {
         assert_eq!(outbox(3).poll(99, 10), None);
         assert_eq!(outbox(3).poll(100, 10).unwrap().events, 3);
-        assert_eq!(outbox(5).poll(0, 10).unwrap(), Batch { body: br#"[{"n":1},{"n":2},{"n":3},{"n":4}]"#.to_vec(), events: 4 });
+        let batch = outbox(5).poll(0, 10).unwrap();
+        assert_eq!((batch.body.as_slice(), batch.events), (br#"[{"n":1},{"n":2},{"n":3},{"n":4}]"#.as_slice(), 4));
         let mut large = outbox(0);
         assert!(large.push(0, 1, vec![b'x'; 1200]) && large.push(0, 2, vec![b'y'; 10]));
         assert_eq!(large.poll(0, 10).unwrap().events, 1, "an event larger than a batch goes alone");
@@ -29,7 +59,7 @@ cases! {
     fn contract_one_batch_in_flight_and_order_is_kept() {
         let mut outbox = outbox(5);
         let first = outbox.poll(0, 10).unwrap();
-        assert_eq!((outbox.poll(500, 10), outbox.flush(500, 10)), (None, None));
+        assert_eq!(outbox.poll(500, 10), None);
         let settled = outbox.settle(500, status(503), 0);
         assert_eq!((settled.retried, settled.acknowledged), (4, 0));
         assert_eq!(outbox.poll(500, 10).unwrap(), first, "the same events again");
@@ -45,7 +75,7 @@ cases! {
             for try_number in 0..50 {
                 let now = try_number * BACKOFF_MAX_MS + 100;
                 assert_eq!(outbox.poll(now, 10).unwrap().events, 1, "{failure:?}");
-                assert_eq!(outbox.settle(now, Answer { status: failure, retry_after_ms: None }, u64::MAX).retried, 1);
+                assert_eq!(outbox.settle(now, Answer { status: failure, ..Answer::default() }, u64::MAX).retried, 1);
             }
         }
     }
@@ -57,44 +87,184 @@ cases! {
         for _ in 0..10 {
             outbox.poll(now, 10).unwrap();
             outbox.settle(now, status(500), outbox.bound_for_test());
-            let delay = (0..=60_000).find(|delay| outbox.is_due(now + delay)).unwrap();
+            let delay = (0..=60_000).find(|delay| now + delay >= outbox.not_before_ms).unwrap();
             delays.push(delay);
             now += delay;
         }
         assert_eq!(delays, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000, 30000]);
         outbox.poll(now, 10).unwrap();
         outbox.settle(now, status(500), 0);
-        assert!(outbox.is_due(now), "full jitter begins at zero");
+        assert_eq!(outbox.not_before_ms, now, "full jitter begins at zero");
         outbox.poll(now, 10).unwrap();
-        outbox.settle(now, Answer { status: Some(429), retry_after_ms: Some(45_000) }, 0);
-        assert!(!outbox.is_due(now + 44_999) && outbox.is_due(now + 45_000));
+        outbox.settle(now, Answer { status: Some(429), retry_after_ms: Some(45_000), ..Answer::default() }, 0);
+        assert_eq!(outbox.poll(now + 44_999, 10), None);
         outbox.poll(now + 45_000, 10).unwrap();
-        outbox.settle(now, Answer { status: Some(429), retry_after_ms: Some(u64::MAX) }, 0);
-        assert!(outbox.is_due(now + RETRY_AFTER_MAX_MS));
+        outbox.settle(now, Answer { status: Some(429), retry_after_ms: Some(u64::MAX), ..Answer::default() }, 0);
+        assert_eq!(outbox.not_before_ms, now + RETRY_AFTER_MAX_MS);
     }
 
     fn contract_poison_is_isolated_and_its_neighbours_arrive() {
         for poison in 1..=4u64 {
             let mut outbox = outbox(4);
-            let (mut taken, mut rejected, mut rounds) = (0, Vec::new(), 0);
+            let (mut taken, mut rejected, mut told, mut rounds) = (0, Vec::new(), Vec::new(), 0);
             while !outbox.is_empty() {
                 rounds += 1;
                 assert!(rounds < 20);
                 let batch = outbox.poll(100, 10).unwrap();
                 let has_poison = String::from_utf8_lossy(&batch.body).contains(&format!("{{\"n\":{poison}}}"));
+                told.extend(batch.statement.drops);
                 let settled = outbox.settle(100, status(if has_poison { 400 } else { 200 }), 0);
                 taken += settled.acknowledged;
                 rejected.extend(settled.rejected);
             }
             assert_eq!((taken, rejected), (3, vec![format!("{EMITTER}-{poison}")]));
+            more(&mut outbox, 1);
+            told.extend(outbox.poll(200, 10).unwrap().statement.drops);
+            assert_eq!(told, [Drop { first: poison, last: poison, reason: Reason::Refused }], "with the next call, once");
         }
     }
 
     fn contract_a_full_queue_drops_the_new_event_and_spends_its_number() {
-        let mut outbox = Outbox::new(EMITTER.into(), BOUNDS, 100);
+        let mut outbox = Outbox::new(EMITTER.into(), Limits { max_bytes: 100, ..LIMITS });
         let fits: Vec<bool> = (0..4).map(|_| { let sequence = outbox.next_sequence(); outbox.push(0, sequence, vec![b'x'; 40]) }).collect();
         assert_eq!(fits, [true, true, false, false]);
         assert_eq!((outbox.next_sequence(), outbox.bytes()), (5, 80));
+        assert_eq!(said(outbox.poll(100, 10)), "E; head=5; dropped=2; drops=3-4:full");
+        assert!(!outbox.push(100, 5, vec![b'x'; 40]), "it was dropped while the call was under way");
+        outbox.settle(100, status(503), 0);
+        assert_eq!(said(outbox.poll(200, 10)), "E; head=5; dropped=3; drops=3-5:full", "nobody has heard of it");
+        assert!(!outbox.push(200, 6, vec![b'x'; 40]));
+        outbox.settle(200, status(200), 0);
+        more(&mut outbox, 1);
+        assert_eq!(said(outbox.poll(300, 10)), "E; head=6; dropped=4; drops=6-6:full", "what was heard is not told again");
+        outbox.settle(300, status(200), 0);
+        more(&mut outbox, 1);
+        assert_eq!(said(outbox.poll(400, 10)), "E; head=7; dropped=4");
+    }
+
+    fn contract_a_silent_emitter_speaks_up_to_a_collector_that_understands_it() {
+        let mut outbox = idle(3, ours(200));
+        assert_eq!(outbox.poll(5099, 10), None);
+        let batch = outbox.poll(5100, 10).unwrap();
+        assert_eq!((batch.body.as_slice(), batch.events), (b"[]".as_slice(), 0));
+        assert_eq!(said(Some(batch)), "E; head=3; dropped=0");
+        outbox.settle(5100, ours(200), 0);
+        assert_eq!((outbox.poll(10_099, 10), said(outbox.poll(10_100, 10))), (None, "E; head=3; dropped=0".into()));
+        assert!(outbox.poll(99_999, 10).is_none(), "one call at a time");
+        outbox.settle(10_100, Answer::default(), 0);
+        assert!(outbox.poll(15_100, 10).is_some(), "no answer changes nothing");
+        outbox.settle(15_100, ours(400), 0);
+        assert!(outbox.poll(99_999, 10).is_none(), "it does not want them");
+    }
+
+    fn contract_nobody_else_is_spoken_to() {
+        assert_eq!(idle(3, status(200)).poll(99_999, 10), None, "an ingest of another make");
+        assert_eq!(idle(0, ours(200)).poll(99_999, 10), None, "nothing was counted");
+        let mut never = idle(1, ours(200));
+        never.go_on(Limits { heartbeat_ms: 0, ..LIMITS }, true);
+        assert_eq!(never.poll(99_999, 10), None);
+        let mut moved = idle(1, ours(200));
+        moved.go_on(LIMITS, false);
+        assert_eq!(moved.poll(99_999, 10), None, "another collector");
+        let mut replaced = idle(1, ours(200));
+        replaced.poll(5100, 10).unwrap();
+        replaced.settle(5100, status(200), 0);
+        assert_eq!(replaced.poll(99_999, 10), None, "its answers show no more that it reads statements");
+    }
+
+    fn race_an_answer_to_a_heartbeat_never_touches_the_queue() {
+        for answer in [ours(200), ours(400), ours(413), ours(503), status(200), status(422), Answer::default()] {
+            let mut outbox = idle(1, ours(200));
+            outbox.poll(5100, 10).unwrap();
+            more(&mut outbox, 6);
+            let settled = outbox.settle(5100, answer, 0);
+            assert_eq!(settled, Settled::default(), "{answer:?}");
+            let batch = outbox.poll(5200, 10).unwrap();
+            assert_eq!(batch.body, br#"[{"n":2},{"n":3},{"n":4},{"n":5}]"#, "{answer:?}: neither taken nor halved");
+        }
+    }
+
+    fn contract_the_last_word_takes_everything_along_and_says_that_it_is_the_last() {
+        let mut outbox = idle(1, ours(200));
+        more(&mut outbox, 9);
+        let in_flight = outbox.poll(200, 10).unwrap();
+        let batch = outbox.last_word(200, 10).unwrap();
+        assert_eq!((in_flight.events, batch.events), (4, 9), "more than a batch, and what is in flight once more");
+        assert_eq!(said(Some(batch.clone())), "E; head=10; dropped=0; end");
+        assert!(!outbox.is_done());
+        assert_eq!(outbox.settle(200, ours(503), 0).retried, 9);
+        assert_eq!(outbox.poll(200, 10), Some(batch), "again, as long as somebody asks");
+        assert_eq!(outbox.settle(200, ours(200), 0).acknowledged, 9);
+        assert!(outbox.is_done() && outbox.poll(200, 10).is_none());
+        more(&mut outbox, 1);
+        assert_eq!(said(outbox.poll(300, 10)), "E; head=11; dropped=0; end", "it was not the last");
+    }
+
+    fn contract_the_last_word_is_bounded_and_says_end_only_when_nothing_stays_behind() {
+        let mut outbox = idle(1, ours(200));
+        outbox.limits.max_bytes = 8 << 20;
+        for sequence in 2..=14 {
+            outbox.next_sequence();
+            assert!(outbox.push(100, sequence, vec![b'x'; 100_000]));
+        }
+        let batch = outbox.last_word(100, 10).unwrap();
+        assert!(batch.events == 10 && batch.body.len() <= LAST_WORD_MAX_BYTES, "{}", batch.events);
+        assert_eq!(said(Some(batch)), "E; head=14; dropped=0");
+        outbox.settle(100, ours(200), 0);
+        assert_eq!(said(outbox.poll(100, 10)), "E; head=14; dropped=0; end");
+        outbox.settle(100, ours(200), 0);
+        assert!(outbox.is_done());
+    }
+
+    fn contract_the_last_word_to_another_ingest_is_an_ordinary_batch() {
+        let mut outbox = outbox(6);
+        assert_eq!(outbox.last_word(0, 10).unwrap().events, 4);
+        outbox.settle(0, status(204), 0);
+        assert_eq!(outbox.poll(0, 10).unwrap().events, 2, "the rest follows without waiting for its age");
+        outbox.settle(0, status(204), 0);
+        assert!(outbox.is_done() && outbox.last_word(0, 10).is_none(), "no call without events");
+    }
+
+    fn contract_an_emitter_with_nothing_left_says_goodbye_once() {
+        let mut outbox = idle(2, ours(200));
+        let batch = outbox.last_word(200, 10).unwrap();
+        assert_eq!((batch.events, said(Some(batch))), (0, "E; head=2; dropped=0; end".into()));
+        outbox.settle(200, ours(200), 0);
+        assert!(outbox.is_done() && outbox.poll(99_999, 10).is_none());
+        assert_eq!(idle(0, ours(200)).last_word(0, 10), None, "nothing was counted");
+        outbox.go_on(LIMITS, true);
+        more(&mut outbox, 1);
+        assert_eq!(said(outbox.poll(300, 10)), "E; head=3; dropped=0", "it was called back");
+    }
+
+    fn contract_the_last_word_is_repeated_until_every_drop_is_told() {
+        let mut outbox = idle(1, ours(200));
+        outbox.limits.max_bytes = 0;
+        for _ in 0..100 {
+            outbox.next_sequence();
+            let sequence = outbox.next_sequence();
+            assert!(!outbox.push(100, sequence, vec![b'x'; 9]));
+        }
+        assert_eq!(outbox.last_word(100, 10).unwrap().statement.drops.len(), 64);
+        outbox.settle(100, ours(200), 0);
+        let rest = outbox.poll(100, 10).unwrap().statement;
+        assert_eq!((rest.drops.len(), rest.dropped, rest.ended), (36, 100, true));
+        outbox.settle(100, ours(200), 0);
+        assert!(outbox.is_done());
+    }
+
+    fn race_poison_in_a_last_word_is_isolated_all_the_same() {
+        let mut outbox = idle(1, ours(200));
+        more(&mut outbox, 9);
+        let (mut batch, mut taken, mut rounds) = (outbox.last_word(100, 10), 0, 0);
+        while let Some(call) = batch {
+            rounds += 1;
+            assert!(rounds < 20);
+            let has_poison = String::from_utf8_lossy(&call.body).contains("{\"n\":7}");
+            taken += outbox.settle(100, ours(if has_poison { 400 } else { 200 }), 0).acknowledged;
+            batch = outbox.poll(100, 10);
+        }
+        assert_eq!((taken, outbox.drops.count(), outbox.is_done()), (8, 1, true));
     }
 
     fn race_an_answer_that_never_comes_does_not_block_the_queue() {
