@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, and how it ends: 0 done, 1 failed, 2 wrong use.
 
+mod reconcile;
+
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -26,6 +28,7 @@ struct Cli {
 enum Command {
     Serve(Box<Serve>),
     Report(ReportArgs),
+    Reconcile(reconcile::Reconcile),
     Check(Check),
 }
 
@@ -130,6 +133,7 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve(*args),
         Command::Report(args) => print_report(args),
+        Command::Reconcile(args) => return reconcile::run(args),
         Command::Check(args) => check(&args.file),
     };
     match result {

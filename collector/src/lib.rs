@@ -17,6 +17,7 @@
 
 pub mod money;
 pub mod prices;
+pub mod reconcile;
 pub mod report;
 pub mod serve;
 pub mod store;

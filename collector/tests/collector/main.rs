@@ -4,4 +4,5 @@ mod command;
 mod durability;
 mod ingest;
 mod reading;
+mod reconcile;
 mod support;

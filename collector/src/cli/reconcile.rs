@@ -1,0 +1,142 @@
+//! `meshmeter reconcile`: its arguments, and how it ends.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use collector::reconcile::{self, Address, Format, Options, Output};
+
+/// Reads journals and access logs back: sends what the ledger lacks, and finds calls that passed unmetered.
+///
+/// Takes the journal (one event a line) and the access log in JSON with `meshmeter_record`, plain or gzip, also as Docker,
+/// containerd or a log shipper wraps them. Running it again changes nothing. Give it only what Envoy alone writes: who can
+/// write into these files can write into the ledger.
+#[derive(Args)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 failed or interrupted, run it again; 2 wrong use; 3 done, and there are unmetered \
+    calls, dead letters or alarms to look at."
+)]
+pub struct Reconcile {
+    /// Journals and access logs; - is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Where the collector listens: http://… or https://…
+    #[arg(long, value_name = "URL")]
+    collector: String,
+    /// File with the certificates (PEM) that vouch for an https:// collector, instead of the public ones.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Environment variable that holds the journal token.
+    #[arg(long, value_name = "NAME", default_value = "MESHMETER_JOURNAL_TOKEN")]
+    journal_token_env: String,
+    /// File with the journal token, instead of the variable.
+    #[arg(long, value_name = "FILE")]
+    journal_token_file: Option<PathBuf>,
+    /// Send every event, so that the ledger compares it with what it has.
+    #[arg(long)]
+    all: bool,
+    /// Envoy still writes these files: do not say that its numbers end here.
+    #[arg(long)]
+    live: bool,
+    /// Only ask the ledger; change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// The plugin's configuration (JSON), if it names hosts of your own: which calls without a record were calls to models.
+    #[arg(long, value_name = "FILE")]
+    plugin_config: Option<PathBuf>,
+    /// How long to try again when the collector does not answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    patience: u64,
+    /// How to print it; json: a line for each finding, the last line is the summary.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+pub fn run(args: Reconcile) -> ExitCode {
+    let format = args.format;
+    let options = match options(args) {
+        Ok(options) => options,
+        Err(problem) => return fail(&problem),
+    };
+    let interrupted = Arc::new(AtomicBool::new(false));
+    if let Err(error) = watch_signals(interrupted.clone()) {
+        return fail(&format!("signals: {error}"));
+    }
+    let mut output = Output::new(std::io::stdout().lock(), format);
+    let (summary, result) = reconcile::run(options, interrupted, &mut output);
+    let printed = output.finish(&summary);
+    match (result, printed) {
+        (Err(problem), _) => fail(&problem),
+        (Ok(()), Err(error)) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            fail(&format!("standard output: {error}"))
+        }
+        (Ok(()), _) if summary.needs_attention() => ExitCode::from(3),
+        (Ok(()), _) => ExitCode::SUCCESS,
+    }
+}
+
+fn fail(problem: &str) -> ExitCode {
+    // Without standard error there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "meshmeter: {problem}");
+    ExitCode::from(1)
+}
+
+fn options(args: Reconcile) -> Result<Options, String> {
+    let read = |file: &Path| std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()));
+    let (name, config) = match &args.plugin_config {
+        None => (Path::new("the default configuration"), Vec::new()),
+        Some(file) => (file.as_path(), read(file)?),
+    };
+    let config = meter::config::parse(&config).map_err(|problems| format!("{}: {problems}", name.display()))?;
+    let token = match &args.journal_token_file {
+        Some(file) => {
+            let text = String::from_utf8_lossy(&read(file)?).into_owned();
+            Some(token(&text).ok_or_else(|| format!("{}: has no token in it", file.display()))?)
+        }
+        None => std::env::var(&args.journal_token_env).ok().and_then(|text| token(&text)),
+    };
+    if token.as_ref().is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
+        return Err("the journal token must be of visible ASCII characters, without spaces".to_owned());
+    }
+    let authorities = args.ca_file.as_deref().map(read).transpose()?;
+    Ok(Options {
+        files: args.files,
+        address: Address { url: args.collector, token, authorities },
+        all: args.all,
+        live: args.live,
+        dry_run: args.dry_run,
+        rules: config.detect,
+        patience: Duration::from_secs(args.patience),
+    })
+}
+
+/// The token of a file as the collector reads it: `TOKEN` or `NAME TOKEN`, the first line that has one.
+fn token(text: &str) -> Option<String> {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    line.split_ascii_whitespace().next_back().map(str::to_owned)
+}
+
+/// The first SIGINT or SIGTERM asks for an end in order, the second ends.
+fn watch_signals(interrupted: Arc<AtomicBool>) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _entered = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            loop {
+                tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
+                if interrupted.swap(true, Ordering::Relaxed) {
+                    std::process::exit(1);
+                }
+            }
+        });
+    });
+    Ok(())
+}

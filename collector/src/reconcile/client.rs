@@ -1,0 +1,207 @@
+//! The collector over HTTP: asks and sends until it is answered, for a while.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use meter::event::{BATCH_CONTENT_TYPE, Statement, statement};
+use serde::Deserialize;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+use super::chunk::Ranges;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The bounds of the delay between two tries; the first doubles up to the last.
+const BACKOFF: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(10)];
+/// The longest `Retry-After` that is obeyed.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+/// The largest answer that is read, bytes.
+const MAX_ANSWER: u64 = 16 << 20;
+
+/// Where the collector is, and who asks.
+pub struct Address {
+    /// `http://…` or `https://…`, perhaps with a path before `/v1`.
+    pub url: String,
+    /// Bearer token with the scope `journal`.
+    pub token: Option<String>,
+    /// Certificates in PEM of those who may vouch for the collector, instead of the public ones.
+    pub authorities: Option<Vec<u8>>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The collector cannot read these bytes; sending them again would not help.
+    Refused(String),
+    /// It does not work.
+    Failed(String),
+    /// The operator wants an end.
+    Interrupted,
+}
+
+/// What the collector did with a batch.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Answer {
+    pub accepted: u64,
+    pub duplicates: u64,
+    pub dead_letters: u64,
+    #[serde(default)]
+    pub alarms: u64,
+}
+
+/// Asks the collector.
+pub struct Client {
+    agent: ureq::Agent,
+    base: String,
+    authorization: Option<String>,
+    patience: Duration,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Client {
+    pub fn new(address: Address, patience: Duration, interrupted: Arc<AtomicBool>) -> Result<Client, String> {
+        let base = address.url.trim_end_matches('/');
+        let uri = base.parse::<ureq::http::Uri>().map_err(|error| format!("--collector: {error}"))?;
+        let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'));
+        if !is_http || authority.is_none() || uri.query().is_some() {
+            return Err("--collector: must be http:// or https://, a host, perhaps a port and a path".to_owned());
+        }
+        let mut config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_global(Some(TIMEOUT))
+            .user_agent(meter::event::EXTRACTOR);
+        if let Some(pem) = address.authorities {
+            let roots = RootCerts::new_with_certs(&certificates(&pem)?);
+            config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
+        }
+        let authorization = address.token.map(|token| format!("Bearer {token}"));
+        Ok(Client { agent: config.build().new_agent(), base: base.to_owned(), authorization, patience, interrupted })
+    }
+
+    /// The numbers that the ledger does not have.
+    pub fn lacking(&self, numbers: &Ranges) -> Result<Ranges, Failure> {
+        let body = serde_json::to_vec(numbers).map_err(|error| Failure::Failed(error.to_string()))?;
+        let answer = self.post("/v1/lacking", "application/json", &body, None)?;
+        self.parsed("/v1/lacking", &answer)
+    }
+
+    /// Sends a batch of events, a JSON array.
+    pub fn send(&self, batch: &[u8]) -> Result<Answer, Failure> {
+        let answer = self.post("/v1/events", BATCH_CONTENT_TYPE, batch, None)?;
+        self.parsed("/v1/events", &answer)
+    }
+
+    /// States how far an emitter counted.
+    pub fn state(&self, statement: &Statement) -> Result<(), Failure> {
+        self.post("/v1/events", BATCH_CONTENT_TYPE, b"[]", Some(statement)).map(|_| ())
+    }
+
+    fn parsed<T: for<'a> Deserialize<'a>>(&self, path: &str, answer: &[u8]) -> Result<T, Failure> {
+        let problem = |error| Failure::Failed(format!("{}{path} does not answer like a collector: {error}", self.base));
+        serde_json::from_slice(answer).map_err(problem)
+    }
+
+    /// Asks until there is an answer; what can pass is tried again.
+    fn post(&self, path: &str, kind: &str, body: &[u8], statement: Option<&Statement>) -> Result<Vec<u8>, Failure> {
+        let begun = Instant::now();
+        let mut bound = BACKOFF[0];
+        loop {
+            let (problem, retry_after) = match self.once(path, kind, body, statement) {
+                Ok(Outcome::Done(answer)) => return Ok(answer),
+                Ok(Outcome::Refused(problem)) => return Err(Failure::Refused(problem)),
+                Ok(Outcome::Final(problem)) => return Err(Failure::Failed(format!("{}{path}: {problem}", self.base))),
+                Ok(Outcome::Later(problem, after)) => (problem, after),
+                Err(error) => (error.to_string(), None),
+            };
+            let delay = drawn(bound).max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER));
+            if begun.elapsed().saturating_add(delay) > self.patience {
+                let seconds = begun.elapsed().as_secs();
+                return Err(Failure::Failed(format!("{}{path}: {problem}, for {seconds} s; gave up", self.base)));
+            }
+            self.wait(delay)?;
+            bound = bound.saturating_mul(2).min(BACKOFF[1]);
+        }
+    }
+
+    fn once(&self, path: &str, kind: &str, body: &[u8], statement: Option<&Statement>) -> Result<Outcome, ureq::Error> {
+        let mut request = self.agent.post(format!("{}{path}", self.base)).content_type(kind);
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        if let Some(statement) = statement {
+            request = request.header(statement::HEADER, statement.to_string());
+        }
+        let mut response = request.send(body)?;
+        let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+        let retry_after = retry_after.map(Duration::from_secs);
+        let status = response.status().as_u16();
+        let answer = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec()?;
+        Ok(match status {
+            200..=299 => Outcome::Done(answer),
+            400 | 413 | 422 => Outcome::Refused(reason(status, &answer)),
+            408 | 425 | 429 | 500..=599 => Outcome::Later(reason(status, &answer), retry_after),
+            _ => Outcome::Final(reason(status, &answer)),
+        })
+    }
+
+    /// Waits, but not if the operator wants an end.
+    fn wait(&self, delay: Duration) -> Result<(), Failure> {
+        let until = Instant::now().checked_add(delay);
+        while !self.interrupted.load(Ordering::Relaxed) {
+            let left = until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(left.min(Duration::from_millis(50)));
+        }
+        Err(Failure::Interrupted)
+    }
+}
+
+enum Outcome {
+    Done(Vec<u8>),
+    Refused(String),
+    Later(String, Option<Duration>),
+    Final(String),
+}
+
+/// What a collector says of why, in one line.
+fn reason(status: u16, answer: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Said {
+        error: String,
+    }
+    let hint = match status {
+        401 => " (is the journal token right?)",
+        403 => " (the token must be one of the journal's)",
+        404 | 405 => " (is this a collector of this version?)",
+        _ => "",
+    };
+    let said = serde_json::from_slice::<Said>(answer).ok().map(|said| said.error);
+    let said: String = said.unwrap_or_default().chars().filter(|c| !c.is_control()).take(300).collect();
+    let colon = if said.is_empty() { "" } else { ": " };
+    format!("answered {status}{hint}{colon}{said}")
+}
+
+/// A delay from the whole range up to its bound, so that many do not come back at once.
+fn drawn(bound: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0u8);
+    let micros = u64::try_from(bound.as_micros()).unwrap_or(u64::MAX);
+    Duration::from_micros(random.checked_rem(micros.saturating_add(1)).unwrap_or(0))
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
+    let mut certificates = Vec::new();
+    for item in parse_pem(pem) {
+        if let PemItem::Certificate(certificate) = item.map_err(|error| format!("--ca-file: {error}"))? {
+            certificates.push(certificate);
+        }
+    }
+    if certificates.is_empty() { Err("--ca-file: has no certificate in PEM".to_owned()) } else { Ok(certificates) }
+}

@@ -1,0 +1,197 @@
+//! The bytes of a journal as lines: plain or gzip, from a file or standard input, however long, in bounded memory.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::bufread::MultiGzDecoder;
+
+/// The longest line that is looked into, bytes: a thousand times a record, with room for what shippers wrap around it.
+pub const MAX_LINE: usize = 1 << 20;
+const BUFFER: usize = 64 << 10;
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// A journal to read.
+pub struct Source {
+    /// What it is called in messages.
+    pub name: String,
+    /// Bytes on the disk; `None` if nobody knows.
+    pub size: Option<u64>,
+    reader: Box<dyn Read + Send>,
+}
+
+impl Source {
+    /// Opens a file, or standard input for `-`.
+    pub fn open(path: &Path) -> Result<Source, String> {
+        if path.as_os_str() == OsStr::new("-") {
+            return Ok(Source { name: "standard input".to_owned(), size: None, reader: Box::new(io::stdin()) });
+        }
+        let name = path.display().to_string();
+        let opened = File::open(path).and_then(|file| file.metadata().map(|about| (file, about)));
+        let (file, about) = opened.map_err(|error| format!("{name}: {error}"))?;
+        if about.is_dir() {
+            return Err(format!("{name}: is a directory; name the files in it"));
+        }
+        let size = about.is_file().then_some(about.len());
+        Ok(Source { name, size, reader: Box::new(file) })
+    }
+
+    /// Its lines; every byte that is read from the disk is counted in `read`.
+    pub fn lines(self, read: Arc<AtomicU64>) -> io::Result<Lines> {
+        let mut plain = BufReader::with_capacity(BUFFER, Counted { inner: self.reader, read });
+        let mut head = Vec::new();
+        plain.by_ref().take(2).read_to_end(&mut head)?;
+        let gzip = head == GZIP;
+        let whole = Cursor::new(head).chain(plain);
+        let reader: Box<dyn BufRead + Send> =
+            if gzip { Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(whole))) } else { Box::new(whole) };
+        Ok(Lines { reader, line: Vec::new(), failed: None })
+    }
+}
+
+struct Counted {
+    inner: Box<dyn Read + Send>,
+    read: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+/// A line, without its end.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    Whole(&'a [u8]),
+    /// The file ends in it.
+    Unended(&'a [u8]),
+    /// Over [`MAX_LINE`]; passed over.
+    TooLong,
+}
+
+/// The lines of a source.
+pub struct Lines {
+    reader: Box<dyn BufRead + Send>,
+    line: Vec<u8>,
+    /// What broke the reading, told behind the last line.
+    failed: Option<io::Error>,
+}
+
+impl Lines {
+    /// The next line. After an error there is nothing more to read.
+    pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        self.fill();
+        if self.line.pop_if(|last| *last == b'\n').is_some() {
+            return Ok(Some(Line::Whole(&self.line)));
+        }
+        if self.line.len() > MAX_LINE {
+            self.skip();
+            return Ok(Some(Line::TooLong));
+        }
+        match (self.line.is_empty(), self.failed.take()) {
+            (true, Some(error)) => Err(error),
+            (true, None) => Ok(None),
+            (false, failed) => {
+                self.failed = failed;
+                Ok(Some(Line::Unended(&self.line)))
+            }
+        }
+    }
+
+    /// Up to the end of the line, but at most one byte over the bound. What was read before an error counts.
+    fn fill(&mut self) {
+        self.line.clear();
+        let bound = (MAX_LINE as u64).saturating_add(1);
+        if let Err(error) = self.reader.by_ref().take(bound).read_until(b'\n', &mut self.line) {
+            self.failed = Some(error);
+        }
+    }
+
+    fn skip(&mut self) {
+        while self.failed.is_none() && !self.line.is_empty() && !self.line.ends_with(b"\n") {
+            self.fill();
+        }
+        self.line = Vec::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    /// The lines of some bytes that come in pieces of one length, and how the reading ended.
+    fn lines(bytes: &[u8]) -> (Vec<String>, Option<io::ErrorKind>) {
+        let reader = Box::new(Cursor::new(bytes.to_vec()));
+        let read = Arc::new(AtomicU64::new(0));
+        let mut lines = Source { name: String::new(), size: None, reader }.lines(read.clone()).unwrap();
+        let mut seen = Vec::new();
+        loop {
+            match lines.next() {
+                Ok(None) => {
+                    assert_eq!(read.load(Ordering::Relaxed), bytes.len() as u64);
+                    return (seen, None);
+                }
+                Ok(Some(Line::TooLong)) => seen.push("<too long>".to_owned()),
+                Ok(Some(Line::Whole(line))) => seen.push(String::from_utf8(line.to_vec()).unwrap()),
+                Ok(Some(Line::Unended(line))) => seen.push(format!("{}<unended>", String::from_utf8_lossy(line))),
+                Err(error) => return (seen, Some(error.kind())),
+            }
+        }
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn contract_lines_end_at_line_feeds_and_the_last_says_that_it_does_not() {
+        assert_eq!(lines(b""), (vec![], None));
+        assert_eq!(lines(b"\n"), (vec!["".into()], None));
+        assert_eq!(lines(b"a\n\nb\n"), (vec!["a".into(), "".into(), "b".into()], None));
+        assert_eq!(lines(b"a\nb"), (vec!["a".into(), "b<unended>".into()], None));
+    }
+
+    #[test]
+    fn contract_a_line_over_the_bound_is_passed_over_and_the_rest_goes_on() {
+        let at_bound = "x".repeat(MAX_LINE);
+        let over = "y".repeat(MAX_LINE + 1);
+        let far_over = "z".repeat(3 * MAX_LINE + 7);
+        let text = format!("{at_bound}\n{over}\nafter\n{far_over}\nlast\n");
+        let expected = [at_bound.as_str(), "<too long>", "after", "<too long>", "last"].map(str::to_owned).to_vec();
+        assert_eq!(lines(text.as_bytes()), (expected, None));
+        assert_eq!(lines(far_over.as_bytes()), (vec!["<too long>".into()], None));
+    }
+
+    #[test]
+    fn contract_gzip_is_known_by_its_first_bytes_and_may_have_many_members() {
+        let members = [gzip(b"a\nb"), gzip(b"c\n"), gzip(b""), gzip(b"d\n")].concat();
+        assert_eq!(lines(&members), (vec!["a".into(), "bc".into(), "d".into()], None));
+    }
+
+    #[test]
+    fn contract_a_gzip_file_that_breaks_off_gives_what_it_has_and_then_the_error() {
+        let text: String = (0..5000).map(|number| format!("line {number} {}\n", number * 7919 % 10_007)).collect();
+        let whole = gzip(text.as_bytes());
+        let (seen, error) = lines(&whole[..whole.len() / 2]);
+        assert_eq!(error, Some(io::ErrorKind::UnexpectedEof));
+        assert!(seen.len() > 500 && seen[..seen.len() - 1].iter().zip(text.lines()).all(|(seen, line)| seen == line));
+        let (seen, error) = lines(&[gzip(b"a\n"), b"no gzip".to_vec()].concat());
+        assert!(seen == ["a"] && error.is_some(), "{seen:?} {error:?}");
+    }
+}

@@ -1,0 +1,323 @@
+//! Reading journals and access logs back: sends what the ledger lacks, closes the ends of emitters that fell silent, and
+//! finds calls that passed unmetered.
+//!
+//! The ledger is the state: each chunk of events is asked for before it is sent, so a run that was killed is simply run
+//! again. Memory is bounded whatever the files hold.
+
+mod access;
+mod chunk;
+mod client;
+mod input;
+mod line;
+mod report;
+mod summary;
+mod wrapping;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+pub use access::{Reached, Unmetered};
+use access::{Verdict, judge};
+use chunk::Chunk;
+pub use client::Address;
+use client::{Client, Failure};
+use input::{Line, Source};
+use line::Id;
+use meter::config::Detect;
+use meter::event::Statement;
+pub use report::{Format, Output};
+pub use summary::{Finding, Progress, Summary, Watch};
+use wrapping::{Joiner, Unwrapped};
+
+/// The bounds of a batch: the collector takes 8 MiB.
+const MAX_BATCH_BYTES: usize = 1 << 20;
+const MAX_BATCH_EVENTS: usize = 500;
+/// Lines between two looks at the clock and the operator.
+const LOOK_EVERY: u64 = 256;
+
+/// What is to be done.
+pub struct Options {
+    /// Files; `-` is standard input.
+    pub files: Vec<PathBuf>,
+    /// The collector.
+    pub address: Address,
+    /// Send also what the ledger has, so that it compares.
+    pub all: bool,
+    /// Envoy still writes: close no ends.
+    pub live: bool,
+    /// Only ask what is lacking.
+    pub dry_run: bool,
+    /// Which requests are calls to models.
+    pub rules: Detect,
+    /// How long to try again what the collector does not answer.
+    pub patience: Duration,
+}
+
+/// Does it. The summary says what was done, also if not all of it worked out; the error why.
+pub fn run(options: Options, interrupted: Arc<AtomicBool>, watch: &mut dyn Watch) -> (Summary, Result<(), String>) {
+    // A wrong name is told before anything is done.
+    let mut total = Some(0_u64);
+    for file in &options.files {
+        match Source::open(file) {
+            Ok(source) => total = total.zip(source.size).map(|(total, size)| total.saturating_add(size)),
+            Err(problem) => return (Summary::default(), Err(problem)),
+        }
+    }
+    let Options { files, address, all, live, dry_run, rules, patience } = options;
+    let client = match Client::new(address, patience, interrupted.clone()) {
+        Ok(client) => client,
+        Err(problem) => return (Summary::default(), Err(problem)),
+    };
+    let mut run = Run {
+        client,
+        rules,
+        all,
+        dry_run,
+        interrupted,
+        watch,
+        read: Arc::default(),
+        total,
+        chunk: Chunk::default(),
+        heads: BTreeMap::new(),
+        broken: Vec::new(),
+        summary: Summary::default(),
+    };
+    let result = run.all_of(&files, live);
+    run.summary.emitters = run.heads.len() as u64;
+    run.summary.complete = result.is_ok();
+    let result = result.map_err(|failure| match failure {
+        Failure::Failed(problem) | Failure::Refused(problem) => problem,
+        Failure::Interrupted => "interrupted: what is counted here is in the ledger; run it again to go on".to_owned(),
+    });
+    (run.summary, result)
+}
+
+struct Run<'a> {
+    client: Client,
+    rules: Detect,
+    all: bool,
+    dry_run: bool,
+    interrupted: Arc<AtomicBool>,
+    watch: &'a mut dyn Watch,
+    read: Arc<AtomicU64>,
+    total: Option<u64>,
+    chunk: Chunk,
+    /// The highest number of each emitter, torn lines included: what is lost of them stays a hole with a name.
+    heads: BTreeMap<u128, u64>,
+    /// Files that were not read to their end.
+    broken: Vec<String>,
+    summary: Summary,
+}
+
+impl Run<'_> {
+    fn all_of(&mut self, files: &[PathBuf], live: bool) -> Result<(), Failure> {
+        for file in files {
+            let source = Source::open(file).map_err(Failure::Failed)?;
+            self.summary.files = self.summary.files.saturating_add(1);
+            self.file(source)?;
+        }
+        self.settle()?;
+        if !self.broken.is_empty() {
+            // What is behind the break may hold higher numbers.
+            let problem = format!("not read to the end: {}; no emitter's end was closed", self.broken.join(", "));
+            return Err(Failure::Failed(problem));
+        }
+        if live || self.dry_run { Ok(()) } else { self.close() }
+    }
+
+    fn file(&mut self, source: Source) -> Result<(), Failure> {
+        let name = source.name.clone();
+        let mut lines = match source.lines(self.read.clone()) {
+            Ok(lines) => lines,
+            Err(error) => {
+                self.breaks(name, &error);
+                return Ok(());
+            }
+        };
+        let mut joiner = Joiner::default();
+        let mut number = 0_u64;
+        loop {
+            if number.is_multiple_of(LOOK_EVERY) {
+                self.look()?;
+            }
+            number = number.saturating_add(1);
+            let at = || format!("{name}:{number}");
+            let line = match lines.next() {
+                Ok(Some(line)) => line,
+                Ok(None) => break,
+                Err(error) => {
+                    self.breaks(name.clone(), &error);
+                    break;
+                }
+            };
+            self.summary.lines = self.summary.lines.saturating_add(1);
+            match line {
+                Line::Whole(line) | Line::Unended(line) => match joiner.unwrap(line) {
+                    Unwrapped::Line(line) => self.line(&line, &at),
+                    Unwrapped::Piece => {}
+                    Unwrapped::TooLong => self.too_long(at()),
+                },
+                Line::TooLong => self.too_long(at()),
+            }
+            if self.chunk.is_full() {
+                self.settle()?;
+            }
+        }
+        for piece in joiner.rest() {
+            self.line(&piece, &|| format!("{name}:{}", number.saturating_sub(1)));
+        }
+        Ok(())
+    }
+
+    fn breaks(&mut self, file: String, error: &std::io::Error) {
+        self.watch.found(&Finding::Broken { file: file.clone(), problem: error.to_string() }, &self.summary);
+        self.broken.push(format!("{file} ({error})"));
+    }
+
+    fn too_long(&mut self, at: String) {
+        self.summary.too_long = self.summary.too_long.saturating_add(1);
+        self.watch.found(&Finding::TooLong { at }, &self.summary);
+    }
+
+    fn line(&mut self, line: &[u8], at: &dyn Fn() -> String) {
+        let found = line::read(line);
+        if found.is_foreign() {
+            self.summary.foreign = self.summary.foreign.saturating_add(1);
+            self.watch.found(&Finding::Foreign { at: at() }, &self.summary);
+        }
+        for (id, event) in found.events {
+            self.summary.events = self.summary.events.saturating_add(1);
+            self.knows(id);
+            if !self.chunk.add(id, &event) {
+                self.summary.duplicates = self.summary.duplicates.saturating_add(1);
+            }
+        }
+        if let Some(id) = found.torn {
+            self.summary.torn = self.summary.torn.saturating_add(1);
+            if let Some(id) = id {
+                self.knows(id);
+            }
+            self.watch.found(&Finding::Torn { at: at(), id: id.map(|id| id.to_string()) }, &self.summary);
+        }
+        if let Some(call) = found.call {
+            self.judge(judge(call, at, &self.rules));
+        }
+    }
+
+    fn knows(&mut self, id: Id) {
+        let head = self.heads.entry(id.emitter).or_default();
+        *head = id.sequence.max(*head);
+    }
+
+    fn judge(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Other => {}
+            Verdict::Unknown => self.summary.unknown = self.summary.unknown.saturating_add(1),
+            Verdict::Call(call) => {
+                let count = match call.reached {
+                    Reached::No => &mut self.summary.not_reached,
+                    Reached::Yes | Reached::Perhaps => &mut self.summary.unmetered,
+                };
+                *count = count.saturating_add(1);
+                self.watch.found(&Finding::Unmetered(call), &self.summary);
+            }
+        }
+    }
+
+    /// Brings the chunk into the ledger.
+    fn settle(&mut self) -> Result<(), Failure> {
+        let chunk = std::mem::take(&mut self.chunk);
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        let count = chunk.len() as u64;
+        let events = if self.all && !self.dry_run {
+            chunk.into_events(None)
+        } else {
+            let lacking = self.client.lacking(&chunk.ranges())?;
+            let events = chunk.into_events(Some(&lacking));
+            self.summary.lacking = self.summary.lacking.saturating_add(events.len() as u64);
+            events
+        };
+        let there = count.saturating_sub(events.len() as u64);
+        self.summary.duplicates = self.summary.duplicates.saturating_add(there);
+        if self.dry_run {
+            return Ok(());
+        }
+        let mut rest = events.as_slice();
+        while !rest.is_empty() {
+            let (batch, more) = rest.split_at(batch_of(rest));
+            self.send(batch)?;
+            self.look()?;
+            rest = more;
+        }
+        Ok(())
+    }
+
+    /// Sends a batch; what the collector cannot read is halved until the event stands alone.
+    fn send(&mut self, events: &[Box<str>]) -> Result<(), Failure> {
+        match self.client.send(format!("[{}]", events.join(",")).as_bytes()) {
+            Ok(answer) => {
+                let summary = &mut self.summary;
+                for (sum, count) in [
+                    (&mut summary.sent, events.len() as u64),
+                    (&mut summary.accepted, answer.accepted),
+                    (&mut summary.duplicates, answer.duplicates),
+                    (&mut summary.dead_letters, answer.dead_letters),
+                    (&mut summary.alarms, answer.alarms),
+                ] {
+                    *sum = sum.saturating_add(count);
+                }
+                Ok(())
+            }
+            Err(Failure::Refused(_)) if events.len() > 1 => {
+                let (first, second) = events.split_at(events.len().div_ceil(2));
+                self.send(first)?;
+                self.send(second)
+            }
+            Err(Failure::Refused(problem)) => {
+                self.summary.refused = self.summary.refused.saturating_add(1);
+                let id =
+                    events.first().and_then(|event| line::read(event.as_bytes()).events.first().map(|(id, _)| *id));
+                let id = id.map(|id| id.to_string()).unwrap_or_default();
+                self.watch.found(&Finding::Refused { id, problem }, &self.summary);
+                Ok(())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Says of each emitter that its journal was read to the end.
+    fn close(&mut self) -> Result<(), Failure> {
+        for (emitter, head) in &self.heads {
+            let emitter = Id::emitter(*emitter);
+            let statement = Statement { emitter, head: *head, dropped: 0, drops: Vec::new(), ended: true };
+            self.client.state(&statement)?;
+            self.summary.emitters_closed = self.summary.emitters_closed.saturating_add(1);
+            if self.interrupted.load(Ordering::Relaxed) {
+                return Err(Failure::Interrupted);
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&mut self) -> Result<(), Failure> {
+        let progress = Progress { read: self.read.load(Ordering::Relaxed), total: self.total };
+        self.summary.emitters = self.heads.len() as u64;
+        self.watch.progress(progress, &self.summary);
+        if self.interrupted.load(Ordering::Relaxed) { Err(Failure::Interrupted) } else { Ok(()) }
+    }
+}
+
+/// How many events from the first make a batch.
+fn batch_of(events: &[Box<str>]) -> usize {
+    let mut bytes = 0_usize;
+    let fitting = events.iter().take(MAX_BATCH_EVENTS).take_while(|event| {
+        bytes = bytes.saturating_add(event.len()).saturating_add(1);
+        bytes <= MAX_BATCH_BYTES
+    });
+    fitting.count().max(1).min(events.len())
+}

@@ -1,0 +1,471 @@
+//! `meshmeter reconcile` on journals as they are after crashes, and a collector as it is behind a network.
+
+mod gate;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use gate::{Call, Collector, Fate, Gate};
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+const JOURNAL: &str = "journal-token-of-the-tests";
+
+/// What a stand-in for the collector has taken: events by id, as they came.
+type Taken = Arc<Mutex<BTreeMap<String, String>>>;
+
+/// Speaks the contract as far as `reconcile` needs it.
+fn stand_in() -> (Collector, Taken) {
+    let taken = Taken::default();
+    (stand_in_of(&taken), taken)
+}
+
+fn stand_in_of(taken: &Taken) -> Collector {
+    let ledger = taken.clone();
+    let answer = move |call: &Call| {
+        let mut ledger = ledger.lock().unwrap();
+        if call.header("authorization") != Some(&format!("Bearer {JOURNAL}")) {
+            return (401, r#"{"error":"a known bearer token is required"}"#.to_owned());
+        }
+        match call.path.as_str() {
+            "/v1/lacking" => {
+                let asked: BTreeMap<String, Vec<(u64, u64)>> = serde_json::from_str(&call.body).unwrap();
+                let mut lacking = BTreeMap::<String, Vec<(u64, u64)>>::new();
+                for (emitter, ranges) in asked {
+                    let numbers = ranges.into_iter().flat_map(|(first, last)| first..=last);
+                    let missing = numbers.filter(|number| !ledger.contains_key(&format!("{emitter}-{number}")));
+                    let missing: Vec<(u64, u64)> = missing.map(|number| (number, number)).collect();
+                    if !missing.is_empty() {
+                        lacking.insert(emitter, missing);
+                    }
+                }
+                (200, serde_json::to_string(&lacking).unwrap())
+            }
+            "/v1/events" => {
+                let events: Vec<Box<serde_json::value::RawValue>> = serde_json::from_str(&call.body).unwrap();
+                let (mut accepted, mut duplicates, mut alarms) = (0, 0, 0);
+                for event in events {
+                    let id = meter::event::decode(event.get().as_bytes()).unwrap().id;
+                    match ledger.insert(id, event.get().to_owned()) {
+                        None => accepted += 1,
+                        Some(before) if before == event.get() => duplicates += 1,
+                        Some(_) => alarms += 1,
+                    }
+                }
+                (
+                    200,
+                    json!({ "accepted": accepted, "duplicates": duplicates, "dead_letters": 0, "alarms": alarms })
+                        .to_string(),
+                )
+            }
+            _ => (404, r#"{"error":"there is no such path"}"#.to_owned()),
+        }
+    };
+    Box::new(answer)
+}
+
+fn reconcile(gate: &Gate, args: &[&str]) -> Command {
+    let mut command = meshmeter(&["reconcile", "--collector", &gate.url(), "--format", "json"]);
+    command.args(args).env("MESHMETER_JOURNAL_TOKEN", JOURNAL);
+    command
+}
+
+fn table(gate: &Gate, file: &Path) -> String {
+    let mut command = meshmeter(&["reconcile", "--collector", &gate.url()]);
+    let output = command.arg(file).env("MESHMETER_JOURNAL_TOKEN", JOURNAL).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+struct Done {
+    code: i32,
+    findings: Vec<Value>,
+    summary: Value,
+    error: String,
+}
+
+impl Done {
+    fn of(output: Output) -> Done {
+        let text = String::from_utf8(output.stdout).unwrap();
+        let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let summary = lines.pop().unwrap_or_default();
+        let error = String::from_utf8(output.stderr).unwrap();
+        Done { code: output.status.code().unwrap(), findings: lines, summary, error }
+    }
+
+    fn counts(&self, expected: &[(&str, u64)]) {
+        for (name, count) in expected {
+            assert_eq!(self.summary[*name], *count, "{name} in {} {}", self.summary, self.error);
+        }
+    }
+
+    fn found(&self, kind: &str) -> Vec<&Value> {
+        self.findings.iter().filter_map(|finding| finding.get(kind)).collect()
+    }
+}
+
+fn run(gate: &Gate, files: &[&Path], args: &[&str]) -> Done {
+    let mut command = reconcile(gate, args);
+    Done::of(command.args(files).output().unwrap())
+}
+
+fn lines(events: &[Vec<u8>]) -> Vec<u8> {
+    events.iter().flat_map(|event| [event.as_slice(), b"\n"].concat()).collect()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// A line of the access log of `envoy/envoy.yaml`.
+fn access(path: &str, status: u16, details: &str, record: Option<&[u8]>) -> String {
+    json!({
+        "time": "2026-11-20T19:35:00.000Z", "method": "POST", "authority": "api.openai.com", "path": path,
+        "status": status, "details": details, "flags": "-", "duration_ms": 5, "cluster": "openai",
+        "meshmeter_record": record.map(text),
+    })
+    .to_string()
+}
+
+#[test]
+fn contract_what_the_ledger_lacks_is_sent_byte_for_byte_and_again_changes_nothing() {
+    let dir = Dir::new();
+    let (collector, taken) = stand_in();
+    let gate = Gate::open(collector);
+    let all = events(&emitter(1), 1..=1200);
+    let other = events(&emitter(2), [3, 9]);
+    let journal = dir.write("journal", lines(&all));
+    let rotated = dir.write("journal.1.gz", [gzip(&lines(&other)), gzip(&lines(&all[..7]))].concat());
+    let stranger = Done::of(reconcile(&gate, &["--patience", "0"]).env_clear().arg(&journal).output().unwrap());
+    assert!(stranger.code == 1 && stranger.error.contains("answered 401"), "{}", stranger.error);
+    let before = all[100..300].iter().map(|event| (meter::event::decode(event).unwrap().id, text(event).to_owned()));
+    taken.lock().unwrap().extend(before);
+    let done = run(&gate, &[&journal, &rotated], &[]);
+    assert_eq!((done.code, done.error.as_str()), (0, ""), "{}", done.summary);
+    done.counts(&[
+        ("files", 2),
+        ("lines", 1209),
+        ("events", 1209),
+        ("lacking", 1002),
+        ("sent", 1002),
+        ("accepted", 1002),
+        ("duplicates", 207),
+        ("emitters", 2),
+        ("emitters_closed", 2),
+    ]);
+    assert_eq!(done.summary["complete"], true);
+    let ledger: Vec<String> = taken.lock().unwrap().values().cloned().collect();
+    let mut expected: Vec<String> = all.iter().chain(&other).map(|event| text(event).to_owned()).collect();
+    expected.sort_by_key(|event| meter::event::decode(event.as_bytes()).unwrap().id);
+    assert_eq!(ledger, expected);
+    let ends: Vec<String> =
+        gate.calls().iter().filter_map(|call| call.header("meshmeter-emitter").map(str::to_owned)).collect();
+    let end = |number, head| format!("{}; head={head}; dropped=0; end", emitter(number));
+    assert_eq!(ends, [end(1, 1200), end(2, 9)]);
+    let again = run(&gate, &[&journal, &rotated], &["--live"]);
+    again.counts(&[("lacking", 0), ("sent", 0), ("accepted", 0), ("duplicates", 1209), ("emitters_closed", 0)]);
+    let compared = run(&gate, &[&journal, &rotated], &["--live", "--all"]);
+    compared.counts(&[("sent", 1202), ("accepted", 0), ("duplicates", 1209), ("alarms", 0)]);
+}
+
+#[test]
+fn contract_a_dry_run_only_asks() {
+    let dir = Dir::new();
+    let (collector, taken) = stand_in();
+    let gate = Gate::open(collector);
+    let journal = dir.write("journal", lines(&events(&emitter(1), 1..=5)));
+    for args in [&["--dry-run"][..], &["--dry-run", "--all"]] {
+        let done = run(&gate, &[&journal], args);
+        assert_eq!(done.code, 0, "{}", done.error);
+        done.counts(&[("events", 5), ("lacking", 5), ("sent", 0), ("emitters_closed", 0)]);
+    }
+    assert!(taken.lock().unwrap().is_empty());
+    assert!(gate.calls().iter().all(|call| call.path == "/v1/lacking"));
+}
+
+#[test]
+fn contract_another_content_of_a_number_is_an_alarm_and_not_hidden() {
+    let dir = Dir::new();
+    let (collector, _taken) = stand_in();
+    let gate = Gate::open(collector);
+    let original = event(&emitter(1), 1);
+    let forged = text(&original).replace("\"acme\"", "\"other\"");
+    let journal = dir.write("journal", format!("{}\n{forged}\n", text(&original)));
+    let done = run(&gate, &[&journal], &[]);
+    assert_eq!(done.code, 3, "{}", done.error);
+    done.counts(&[("events", 2), ("accepted", 1), ("alarms", 1)]);
+    let journal = dir.write("journal", format!("{}\n", text(&original)));
+    run(&gate, &[&journal], &[]).counts(&[("duplicates", 1), ("alarms", 0)]);
+    run(&gate, &[&journal], &["--all"]).counts(&[("duplicates", 0), ("alarms", 1)]);
+}
+
+#[test]
+fn contract_broken_and_foreign_lines_are_named_and_hold_nothing_up() {
+    let dir = Dir::new();
+    let (collector, taken) = stand_in();
+    let gate = Gate::open(collector);
+    let event = |sequence| text(&event(&emitter(1), sequence)).to_owned();
+    let long = "x".repeat(3 << 20);
+    let torn = &event(9)[..200];
+    let file =
+        [&event(1), "hello", &long, &format!("{}{}", &event(7)[..200], event(2)), "", "-", "\0\u{1}", torn].join("\n");
+    let journal = dir.write("journal", file);
+    let done = run(&gate, &[&journal], &[]);
+    assert_eq!(done.code, 0, "{}", done.error);
+    done.counts(&[("lines", 8), ("events", 2), ("accepted", 2), ("torn", 3), ("foreign", 1), ("too_long", 1)]);
+    let at = |line: u32| json!(format!("{}:{line}", journal.display()));
+    let torn: Vec<(&Value, &Value)> = done.found("torn").iter().map(|torn| (&torn["at"], &torn["id"])).collect();
+    let id = |sequence| json!(format!("{}-{sequence}", emitter(1)));
+    assert_eq!(torn, [(&at(4), &id(7)), (&at(7), &Value::Null), (&at(8), &id(9))]);
+    assert_eq!((&done.found("foreign")[0]["at"], &done.found("too_long")[0]["at"]), (&at(2), &at(3)));
+    assert_eq!(taken.lock().unwrap().len(), 2);
+    let head = format!("{}; head=9; dropped=0; end", emitter(1));
+    assert_eq!(gate.calls().last().unwrap().header("meshmeter-emitter"), Some(head.as_str()), "9 was given out");
+}
+
+#[test]
+fn contract_access_logs_wrapped_in_any_way_give_their_events() {
+    let dir = Dir::new();
+    let (collector, taken) = stand_in();
+    let gate = Gate::open(collector);
+    let event = |sequence| event(&emitter(1), sequence);
+    let line = |sequence: u64| access("/v1/chat/completions", 200, "via_upstream", Some(&event(sequence)));
+    let parts = access("/v1/messages", 200, "via_upstream", Some(&[event(4), event(5)].join(&b"\n"[..])));
+    let long = line(7).replace("/v1/chat/completions", &"x".repeat(20_000));
+    let docker = |log: &str| json!({ "log": log, "stream": "stdout", "time": "2026-11-20T19:35:00Z" }).to_string();
+    let parsed: Value = serde_json::from_slice(&event(8)).unwrap();
+    let file = [
+        line(1),
+        docker(&format!("{}\n", line(2))),
+        format!("2026-11-20T19:35:00.123456789Z stdout F {}", line(3)),
+        parts,
+        docker(&format!("{}\n", text(&event(6)))),
+        docker(&long[..16_384]),
+        docker(&format!("{}\n", &long[16_384..])),
+        json!({ "message": { "meshmeter_record": parsed } }).to_string(),
+    ];
+    let log = dir.write("access.log", file.join("\n"));
+    let done = run(&gate, &[&log], &[]);
+    assert_eq!(done.code, 0, "{}", done.error);
+    done.counts(&[("lines", 8), ("events", 8), ("accepted", 8), ("torn", 0), ("foreign", 0), ("unmetered", 0)]);
+    let ledger = taken.lock().unwrap();
+    assert!(ledger.values().map(String::as_bytes).eq(events(&emitter(1), 1..=8).iter().map(Vec::as_slice)));
+}
+
+#[test]
+fn contract_calls_without_a_record_are_told() {
+    let dir = Dir::new();
+    let (collector, _taken) = stand_in();
+    let gate = Gate::open(collector);
+    let metered = event(&emitter(1), 1);
+    let rows = [
+        access("/v1/chat/completions", 200, "via_upstream", Some(&metered)),
+        access("/v1/chat/completions?key=secret", 200, "via_upstream", None),
+        access("/v1/embeddings", 503, "no_healthy_upstream", None),
+        access("/v1/files", 200, "via_upstream", None),
+        access("/v1/responses", 503, "wasm_fail_stream", None),
+        access("/v1/responses", 200, "via_upstream", None).replace("meshmeter_record", "record"),
+    ];
+    let log = dir.write("access.log", rows.join("\n"));
+    let done = run(&gate, &[&log], &[]);
+    assert_eq!(done.code, 3, "{}", done.error);
+    done.counts(&[("unmetered", 2), ("not_reached", 1), ("unknown", 1), ("events", 1), ("foreign", 0)]);
+    let told = |line: u32, status: u16, path: &str, details: &str, reached: &str| {
+        json!({ "at": format!("{}:{line}", log.display()), "time": "2026-11-20T19:35:00.000Z", "status": status,
+            "host": "api.openai.com", "path": path, "details": details, "reached": reached })
+    };
+    let expected = [
+        told(2, 200, "/v1/chat/completions", "via_upstream", "yes"),
+        told(3, 503, "/v1/embeddings", "no_healthy_upstream", "no"),
+        told(5, 503, "/v1/responses", "wasm_fail_stream", "perhaps"),
+    ];
+    assert_eq!(done.found("unmetered"), expected.iter().collect::<Vec<_>>());
+    let table = table(&gate, &log);
+    assert!(table.contains("wasm_fail_stream") && table.contains("unmetered calls"), "{table}");
+    assert!(!table.contains("secret"));
+}
+
+#[test]
+fn contract_the_list_of_a_table_is_capped() {
+    let dir = Dir::new();
+    let (collector, _taken) = stand_in();
+    let gate = Gate::open(collector);
+    let hostile = access("/v1/chat/completions", 200, "via_upstream", None).replace("via_upstream", "\\u001b[2Jx");
+    let log = dir.write("access.log", format!("{hostile}\n").repeat(50));
+    let table = table(&gate, &log);
+    assert!(table.contains("… and 30 more") && table.contains("\\u{1b}[2Jx") && !table.contains('\u{1b}'), "{table}");
+    assert_eq!(run(&gate, &[&log], &[]).found("unmetered").len(), 50);
+}
+
+#[test]
+fn contract_standard_input_is_read_plain_or_gzip() {
+    let (collector, taken) = stand_in();
+    let gate = Gate::open(collector);
+    for (number, bytes) in [(1, lines(&events(&emitter(1), 1..=3))), (2, gzip(&lines(&events(&emitter(2), 1..=4))))] {
+        let mut command = reconcile(&gate, &["-"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(&bytes).unwrap();
+        let done = Done::of(child.wait_with_output().unwrap());
+        assert_eq!(done.code, 0, "{}", done.error);
+        done.counts(&[("accepted", 2 + number)]);
+    }
+    assert_eq!(taken.lock().unwrap().len(), 7);
+}
+
+#[test]
+fn contract_a_file_that_breaks_off_closes_no_end_and_fails_after_the_rest() {
+    let dir = Dir::new();
+    let (collector, taken) = stand_in();
+    let gate = Gate::open(collector);
+    let whole = gzip(&lines(&events(&emitter(1), 1..=2000)));
+    let half = dir.write("half.gz", &whole[..whole.len() / 2]);
+    let rest = dir.write("rest", lines(&events(&emitter(2), 1..=5)));
+    let done = run(&gate, &[&half, &rest], &[]);
+    assert_eq!(done.code, 1);
+    assert!(done.error.contains("half.gz") && done.error.contains("no emitter's end was closed"), "{}", done.error);
+    done.counts(&[("emitters", 2), ("emitters_closed", 0)]);
+    assert_eq!((done.summary["complete"].as_bool(), done.found("broken").len()), (Some(false), 1));
+    let count = taken.lock().unwrap().len();
+    assert!((100..2005).contains(&count), "{count}");
+    assert!(taken.lock().unwrap().contains_key(&format!("{}-5", emitter(2))));
+}
+
+#[test]
+fn race_what_can_pass_is_tried_again_and_counts_once() {
+    let dir = Dir::new();
+    let (collector, taken) = stand_in();
+    let gate = Gate::open(collector);
+    let journal = dir.write("journal", lines(&events(&emitter(1), 1..=700)));
+    gate.let_happen([
+        Fate::Answer(503, r#"{"error":"busy"}"#),
+        Fate::Cut,
+        Fate::Answer(429, ""),
+        Fate::CutAnswer,
+        Fate::Pass,
+        // Committed, and the answer lost: it comes again, as duplicates.
+        Fate::CutAnswer,
+        Fate::Pass,
+        Fate::Answer(500, "oops"),
+    ]);
+    let done = run(&gate, &[&journal], &[]);
+    assert_eq!((done.code, done.error.as_str()), (0, ""));
+    done.counts(&[("sent", 700), ("accepted", 200), ("duplicates", 500), ("emitters_closed", 1)]);
+    assert_eq!(taken.lock().unwrap().len(), 700);
+}
+
+#[test]
+fn contract_a_collector_that_stays_away_ends_it_with_what_was_wrong() {
+    let dir = Dir::new();
+    let (collector, taken) = stand_in();
+    let gate = Gate::open(collector);
+    let journal = dir.write("journal", lines(&events(&emitter(1), 1..=3)));
+    let cases = [
+        (
+            Fate::Answer(503, r#"{"error":"too many batches are waiting"}"#),
+            "answered 503: too many batches are waiting",
+        ),
+        (Fate::Answer(401, "{}"), "answered 401 (is the journal token right?)"),
+        (
+            Fate::Answer(403, r#"{"error":"not for this"}"#),
+            "answered 403 (the token must be one of the journal's): not",
+        ),
+        (Fate::Answer(404, "<html>"), "answered 404 (is this a collector of this version?)"),
+        (Fate::Answer(200, "<html>"), "/v1/lacking does not answer like a collector"),
+        (Fate::Answer(302, ""), "answered 302"),
+        (Fate::Cut, "gave up"),
+    ];
+    for (fate, expected) in cases {
+        // What can pass is asked once more with no patience at all.
+        gate.let_happen([fate]);
+        let done = run(&gate, &[&journal], &["--patience", "0"]);
+        assert_eq!(done.code, 1, "{expected}: {}", done.summary);
+        assert!(done.error.contains(expected), "{expected:?} is not in {}", done.error);
+        assert!(!done.error.contains(JOURNAL) && done.error.lines().count() == 1, "{}", done.error);
+        assert_eq!((done.summary["complete"].as_bool(), done.summary["sent"].as_u64()), (Some(false), Some(0)));
+    }
+    assert!(taken.lock().unwrap().is_empty());
+}
+
+#[test]
+fn contract_an_event_that_the_collector_refuses_stands_alone() {
+    let dir = Dir::new();
+    let (collector, taken) = stand_in();
+    let gate = Gate::open(collector);
+    gate.poison("a1-77\"");
+    let journal = dir.write("journal", lines(&events(&emitter(0xa1), 1..=600)));
+    let done = run(&gate, &[&journal], &[]);
+    assert_eq!(done.code, 3, "{}", done.error);
+    done.counts(&[("accepted", 599), ("refused", 1), ("sent", 599)]);
+    let id = format!("{}-77", emitter(0xa1));
+    assert_eq!(done.found("refused"), [&json!({ "id": id, "problem": "answered 400: poison" })]);
+    assert!(gate.batches().len() < 25, "{} batches", gate.batches().len());
+    assert_eq!(taken.lock().unwrap().len(), 599);
+}
+
+fn signal(child: &Child, name: &str) {
+    let kill = format!("kill -{name} {}", child.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+}
+
+#[test]
+fn race_killed_or_interrupted_in_the_middle_it_is_run_again() {
+    let dir = Dir::new();
+    for name in ["KILL", "INT", "TERM"] {
+        let (collector, taken) = stand_in();
+        let gate = Gate::open(collector);
+        let journal = dir.write("journal", lines(&events(&emitter(1), 1..=3000)));
+        // Asked, one batch taken, and then nothing more goes.
+        gate.let_happen([Fate::Pass, Fate::Pass]);
+        gate.let_happen(vec![Fate::Answer(503, ""); 1000]);
+        let mut command = reconcile(&gate, &[journal.to_str().unwrap()]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        until("it was refused", || gate.calls().len() > 3);
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        if name != "KILL" {
+            let done = Done::of(output);
+            assert_eq!(done.code, 1);
+            assert!(done.error.contains("interrupted: what is counted here is in the ledger"), "{}", done.error);
+            done.counts(&[("accepted", 500), ("sent", 500), ("emitters_closed", 0)]);
+        }
+        assert_eq!(taken.lock().unwrap().len(), 500);
+        let gate = Gate::open(stand_in_of(&taken));
+        run(&gate, &[&journal], &[]).counts(&[("accepted", 2500), ("duplicates", 500), ("emitters_closed", 1)]);
+        assert_eq!(taken.lock().unwrap().len(), 3000);
+    }
+}
+
+#[test]
+fn contract_wrong_use_is_refused_before_anything_is_done() {
+    let dir = Dir::new();
+    let journal = dir.write("journal", "");
+    let bad = dir.write("bad.json", "{\"provider\":1}");
+    let (journal, bad) = (journal.to_str().unwrap(), bad.to_str().unwrap());
+    let cases: [(i32, &[&str], &str); 8] = [
+        (2, &["--collector", "http://c"], "<FILE>"),
+        (2, &[journal], "--collector <URL>"),
+        (1, &["--collector", "ftp://c", journal], "--collector: must be http:// or https://"),
+        (1, &["--collector", "http://user:pass@c", journal], "--collector: must be http:// or https://"),
+        (1, &["--collector", "http://c", "no-such-file"], "no-such-file: No such file"),
+        (1, &["--collector", "http://c", "/"], "is a directory"),
+        (1, &["--collector", "http://c", "--journal-token-file", journal, journal], "has no token in it"),
+        (1, &["--collector", "http://c", "--plugin-config", bad, journal], "bad.json: provider: "),
+    ];
+    for (code, args, expected) in cases {
+        let output = meshmeter(&[&["reconcile"], args].concat()).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(expected) && !error.contains("pass@"), "{expected:?} is not in {error}");
+        assert_eq!(output.status.code(), Some(code), "{error}");
+    }
+}
