@@ -10,6 +10,7 @@ use serde::Deserialize;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::chunk::Ranges;
+use super::summary::Watch;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -85,21 +86,21 @@ impl Client {
     }
 
     /// The numbers that the ledger does not have.
-    pub fn lacking(&self, numbers: &Ranges) -> Result<Ranges, Failure> {
+    pub fn lacking(&self, numbers: &Ranges, watch: &mut dyn Watch) -> Result<Ranges, Failure> {
         let body = serde_json::to_vec(numbers).map_err(|error| Failure::Failed(error.to_string()))?;
-        let answer = self.post("/v1/lacking", "application/json", &body, None)?;
+        let answer = self.post("/v1/lacking", "application/json", &body, None, watch)?;
         self.parsed("/v1/lacking", &answer)
     }
 
     /// Sends a batch of events, a JSON array.
-    pub fn send(&self, batch: &[u8]) -> Result<Answer, Failure> {
-        let answer = self.post("/v1/events", BATCH_CONTENT_TYPE, batch, None)?;
+    pub fn send(&self, batch: &[u8], watch: &mut dyn Watch) -> Result<Answer, Failure> {
+        let answer = self.post("/v1/events", BATCH_CONTENT_TYPE, batch, None, watch)?;
         self.parsed("/v1/events", &answer)
     }
 
     /// States how far an emitter counted.
-    pub fn state(&self, statement: &Statement) -> Result<(), Failure> {
-        self.post("/v1/events", BATCH_CONTENT_TYPE, b"[]", Some(statement)).map(|_| ())
+    pub fn state(&self, statement: &Statement, watch: &mut dyn Watch) -> Result<(), Failure> {
+        self.post("/v1/events", BATCH_CONTENT_TYPE, b"[]", Some(statement), watch).map(|_| ())
     }
 
     fn parsed<T: for<'a> Deserialize<'a>>(&self, path: &str, answer: &[u8]) -> Result<T, Failure> {
@@ -108,21 +109,36 @@ impl Client {
     }
 
     /// Asks until there is an answer; what can pass is tried again.
-    fn post(&self, path: &str, kind: &str, body: &[u8], statement: Option<&Statement>) -> Result<Vec<u8>, Failure> {
+    fn post(
+        &self,
+        path: &str,
+        kind: &str,
+        body: &[u8],
+        statement: Option<&Statement>,
+        watch: &mut dyn Watch,
+    ) -> Result<Vec<u8>, Failure> {
         let begun = Instant::now();
         let mut bound = BACKOFF[0];
+        let mut told = false;
         loop {
             let (problem, retry_after) = match self.once(path, kind, body, statement) {
                 Ok(Outcome::Done(answer)) => return Ok(answer),
                 Ok(Outcome::Refused(problem)) => return Err(Failure::Refused(problem)),
                 Ok(Outcome::Final(problem)) => return Err(Failure::Failed(format!("{}{path}: {problem}", self.base))),
                 Ok(Outcome::Later(problem, after)) => (problem, after),
+                Err(error) if is_final(&error) => {
+                    return Err(Failure::Failed(format!("{}{path}: {error}", self.base)));
+                }
                 Err(error) => (error.to_string(), None),
             };
             let delay = drawn(bound).max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER));
             if begun.elapsed().saturating_add(delay) > self.patience {
                 let seconds = begun.elapsed().as_secs();
                 return Err(Failure::Failed(format!("{}{path}: {problem}, for {seconds} s; gave up", self.base)));
+            }
+            if !std::mem::replace(&mut told, true) {
+                let seconds = self.patience.as_secs();
+                watch.waits(&format!("{}{path}: {problem}; trying again for {seconds} s", self.base));
             }
             self.wait(delay)?;
             bound = bound.saturating_mul(2).min(BACKOFF[1]);
@@ -169,6 +185,15 @@ enum Outcome {
     Refused(String),
     Later(String, Option<Duration>),
     Final(String),
+}
+
+/// Whether it would be the same again: no certificate of a known authority, no address.
+fn is_final(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
+        ureq::Error::Http(_) | ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl | ureq::Error::Rustls(_) => true,
+        _ => false,
+    }
 }
 
 /// What a collector says of why, in one line.

@@ -237,7 +237,7 @@ impl Run<'_> {
         let events = if self.all && !self.dry_run {
             chunk.into_events(None)
         } else {
-            let lacking = self.client.lacking(&chunk.ranges())?;
+            let lacking = self.client.lacking(&chunk.ranges(), self.watch)?;
             let events = chunk.into_events(Some(&lacking));
             self.summary.lacking = self.summary.lacking.saturating_add(events.len() as u64);
             events
@@ -259,7 +259,7 @@ impl Run<'_> {
 
     /// Sends a batch; what the collector cannot read is halved until the event stands alone.
     fn send(&mut self, events: &[Box<str>]) -> Result<(), Failure> {
-        match self.client.send(format!("[{}]", events.join(",")).as_bytes()) {
+        match self.client.send(format!("[{}]", events.join(",")).as_bytes(), self.watch) {
             Ok(answer) => {
                 let summary = &mut self.summary;
                 for (sum, count) in [
@@ -295,7 +295,7 @@ impl Run<'_> {
         for (emitter, head) in &self.heads {
             let emitter = Id::emitter(*emitter);
             let statement = Statement { emitter, head: *head, dropped: 0, drops: Vec::new(), ended: true };
-            self.client.state(&statement)?;
+            self.client.state(&statement, self.watch)?;
             self.summary.emitters_closed = self.summary.emitters_closed.saturating_add(1);
             if self.interrupted.load(Ordering::Relaxed) {
                 return Err(Failure::Interrupted);

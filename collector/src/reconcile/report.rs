@@ -121,6 +121,13 @@ impl<W: Write> Watch for Output<W> {
         }
     }
 
+    fn waits(&mut self, problem: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(format!("meshmeter: {problem}")),
+            None => say(problem),
+        }
+    }
+
     fn progress(&mut self, at: Progress, summary: &Summary) {
         let message = || {
             let Summary { events, accepted, .. } = summary;
@@ -133,10 +140,14 @@ impl<W: Write> Watch for Output<W> {
         } else if self.said.elapsed() >= SAY_EVERY {
             self.said = Instant::now();
             let of = at.total.map(|total| format!(" of {total}")).unwrap_or_default();
-            // Without standard error there is nobody to tell.
-            let _ = writeln!(io::stderr(), "meshmeter: {}{of} bytes read, {}", at.read, message());
+            say(&format!("{}{of} bytes read, {}", at.read, message()));
         }
     }
+}
+
+fn say(text: &str) {
+    // Without standard error there is nobody to tell.
+    let _ = writeln!(io::stderr(), "meshmeter: {text}");
 }
 
 fn bar(total: Option<u64>) -> ProgressBar {

@@ -98,6 +98,8 @@ pub enum Finding {
 pub trait Watch {
     /// Comes with each finding, counted already.
     fn found(&mut self, finding: &Finding, summary: &Summary);
+    /// The collector is not there; comes once per outage.
+    fn waits(&mut self, problem: &str);
     /// Comes often.
     fn progress(&mut self, at: Progress, summary: &Summary);
 }

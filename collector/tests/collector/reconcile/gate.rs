@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// What happens to a call.
 #[derive(Clone, Debug)]
@@ -53,6 +55,15 @@ struct State {
 impl Gate {
     /// A gate in front of a collector.
     pub fn open(collector: Collector) -> Gate {
+        Gate::listen(collector, None)
+    }
+
+    /// The same, with TLS.
+    pub fn open_tls(collector: Collector, tls: ServerConfig) -> Gate {
+        Gate::listen(collector, Some(Arc::new(tls)))
+    }
+
+    fn listen(collector: Collector, tls: Option<Arc<ServerConfig>>) -> Gate {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let state = State { fates: VecDeque::new(), poison: None, calls: Vec::new(), collector };
@@ -60,9 +71,15 @@ impl Gate {
         let server = gate.clone();
         // Ends with the process of the tests.
         std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let server = server.clone();
-                std::thread::spawn(move || while server.answer(&stream).is_some() {});
+            for mut stream in listener.incoming().flatten() {
+                let (server, tls) = (server.clone(), tls.clone());
+                std::thread::spawn(move || match tls {
+                    None => while server.answer(&mut stream).is_some() {},
+                    Some(tls) => {
+                        let mut stream = StreamOwned::new(ServerConnection::new(tls).unwrap(), stream);
+                        while server.answer(&mut stream).is_some() {}
+                    }
+                });
             }
         });
         gate
@@ -90,7 +107,7 @@ impl Gate {
     }
 
     /// `None` ends the connection.
-    fn answer(&self, stream: &TcpStream) -> Option<()> {
+    fn answer(&self, stream: &mut (impl Read + Write)) -> Option<()> {
         let call = call(stream)?;
         let mut state = self.state.lock().unwrap();
         state.calls.push(call.clone());
@@ -109,11 +126,11 @@ impl Gate {
         drop(state);
         let length = body.len();
         let answer = format!("HTTP/1.1 {status} X\r\nretry-after: 0\r\ncontent-length: {length}\r\n\r\n{body}");
-        (&*stream).write_all(answer.as_bytes()).ok()
+        stream.write_all(answer.as_bytes()).and_then(|()| stream.flush()).ok()
     }
 }
 
-fn call(stream: &TcpStream) -> Option<Call> {
+fn call(stream: &mut impl Read) -> Option<Call> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;

@@ -359,7 +359,8 @@ fn race_what_can_pass_is_tried_again_and_counts_once() {
         Fate::Answer(500, "oops"),
     ]);
     let done = run(&gate, &[&journal], &[]);
-    assert_eq!((done.code, done.error.as_str()), (0, ""));
+    assert_eq!(done.code, 0, "{}", done.error);
+    assert!(done.error.contains("/v1/lacking: answered 503: busy; trying again for 300 s"), "{}", done.error);
     done.counts(&[("sent", 700), ("accepted", 200), ("duplicates", 500), ("emitters_closed", 1)]);
     assert_eq!(taken.lock().unwrap().len(), 700);
 }
@@ -411,6 +412,40 @@ fn contract_an_event_that_the_collector_refuses_stands_alone() {
     assert_eq!(done.found("refused"), [&json!({ "id": id, "problem": "answered 400: poison" })]);
     assert!(gate.batches().len() < 25, "{} batches", gate.batches().len());
     assert_eq!(taken.lock().unwrap().len(), 599);
+}
+
+#[test]
+fn contract_https_goes_only_to_whom_a_known_authority_vouches_for() {
+    let dir = Dir::new();
+    let (collector, taken) = stand_in();
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = own.signing_key.serialize_der().try_into().unwrap();
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = rustls::ServerConfig::builder_with_provider(ring).with_safe_default_protocol_versions().unwrap();
+    let tls = versions.with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key).unwrap();
+    let gate = Gate::open_tls(collector, tls);
+    let url = format!("https://localhost:{}", gate.address.port());
+    let journal = dir.write("journal", lines(&events(&emitter(1), 1..=3)));
+    let reconcile = |authority: Option<&str>| {
+        let mut command = meshmeter(&["reconcile", "--collector", &url, "--format", "json"]);
+        command.arg(&journal).env("MESHMETER_JOURNAL_TOKEN", JOURNAL);
+        if let Some(pem) = authority {
+            command.arg("--ca-file").arg(dir.write("ca.pem", pem));
+        }
+        Done::of(command.output().unwrap())
+    };
+    for (authority, expected) in [
+        (None, "certificate"),
+        (Some(other.cert.pem()), "certificate"),
+        (Some("no certificate".to_owned()), "--ca-file: has no certificate in PEM"),
+    ] {
+        let done = reconcile(authority.as_deref());
+        assert!(done.code == 1 && done.error.contains(expected), "{}", done.error);
+    }
+    assert!(gate.calls().is_empty());
+    let done = reconcile(Some(&own.cert.pem()));
+    assert_eq!((done.code, done.error.as_str(), taken.lock().unwrap().len()), (0, "", 3));
 }
 
 fn signal(child: &Child, name: &str) {
