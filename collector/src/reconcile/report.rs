@@ -152,8 +152,8 @@ fn say(text: &str) {
 
 fn bar(total: Option<u64>) -> ProgressBar {
     let template = match total {
-        Some(_) => "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}",
-        None => "{spinner} {bytes} {bytes_per_sec} {msg}",
+        Some(_) => "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} {wide_msg}",
+        None => "{spinner} {bytes} {bytes_per_sec} {wide_msg}",
     };
     let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
     match ProgressStyle::with_template(template) {
