@@ -238,7 +238,7 @@ impl Run<'_> {
             chunk.into_events(None)
         } else {
             let lacking = self.client.lacking(&chunk.ranges(), self.watch)?;
-            let events = chunk.into_events(Some(&lacking));
+            let events = chunk.into_events(Some(lacking));
             self.summary.lacking = self.summary.lacking.saturating_add(events.len() as u64);
             events
         };
