@@ -61,10 +61,9 @@ impl Chunk {
     /// Its events; with ranges, only those whose numbers are in them.
     pub fn into_events(self, only: Option<Ranges>) -> Vec<Box<str>> {
         let Some(only) = only else { return self.events.into_values().flatten().collect() };
-        let parsed = only.into_iter().filter_map(|(emitter, mut list)| {
-            list.sort_unstable();
-            Some((u128::from_str_radix(&emitter, 16).ok()?, list))
-        });
+        let parsed = only
+            .into_iter()
+            .filter_map(|(emitter, list)| Some((u128::from_str_radix(&emitter, 16).ok()?, apart(list))));
         let only: BTreeMap<u128, Vec<(u64, u64)>> = parsed.collect();
         let is_wanted = |id: &Id| {
             only.get(&id.emitter).is_some_and(|list| {
@@ -74,6 +73,19 @@ impl Chunk {
         };
         self.events.into_iter().filter(|(id, _)| is_wanted(id)).flat_map(|(_, events)| events).collect()
     }
+}
+
+/// Ranges in ascending order, none touching another.
+fn apart(mut ranges: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+    ranges.sort_unstable();
+    let mut apart: Vec<(u64, u64)> = Vec::with_capacity(ranges.len());
+    for (first, last) in ranges {
+        match apart.last_mut() {
+            Some((_, end)) if first <= *end => *end = last.max(*end),
+            _ => apart.push((first, last)),
+        }
+    }
+    apart
 }
 
 #[cfg(test)]
@@ -92,7 +104,7 @@ mod tests {
         let (one, two) = (Id::emitter(1), Id::emitter(2));
         let expected = [(one.clone(), vec![(1, 3), (9, 9)]), (two.clone(), vec![(5, 6)])];
         assert_eq!(chunk.ranges(), Ranges::from(expected));
-        let lacking = Ranges::from([(one, vec![(9, 12), (2, 3)]), (two, vec![(6, 6)])]);
+        let lacking = Ranges::from([(one, vec![(9, 12), (3, 3), (2, 4), (2, 2)]), (two, vec![(6, 6)])]);
         let events: Vec<String> = chunk.into_events(Some(lacking)).into_iter().map(String::from).collect();
         assert_eq!(events, ["1-2", "1-3", "1-9", "2-6", "another"]);
     }
