@@ -16,6 +16,8 @@ use collector::store::Selection;
 use collector::store::sqlite::Reader;
 use jiff::civil::Date;
 
+mod prices;
+
 /// The billing-grade meter for LLM traffic: takes usage events from the mesh, keeps the ledger, rates it and reports.
 #[derive(Parser)]
 #[command(name = "meshmeter", version, after_help = "Exit codes: 0 done, 1 failed, 2 wrong use.")]
@@ -30,6 +32,8 @@ enum Command {
     Report(ReportArgs),
     Reconcile(reconcile::Reconcile),
     Check(Check),
+    #[command(subcommand)]
+    Prices(prices::Prices),
 }
 
 /// Takes usage events over HTTP, keeps them in the ledger and answers reports.
@@ -135,6 +139,7 @@ pub fn run() -> ExitCode {
         Command::Report(args) => print_report(args),
         Command::Reconcile(args) => return reconcile::run(args),
         Command::Check(args) => check(&args.file),
+        Command::Prices(command) => prices::run(command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,8 +12,8 @@ const NANO_PER_USD: u128 = 1_000_000_000;
 const FEMTO_PER_USD: u128 = 1_000_000_000_000_000;
 /// Decimals that are always shown.
 const SHOWN_DECIMALS: usize = 2;
-/// A price above this is a slip of the keyboard, USD. It also keeps every product far inside of 128 bits.
-const MAX_PRICE_USD: u64 = 1_000_000;
+/// A price above a million USD is a slip of the keyboard. It also keeps every product far inside of 128 bits.
+const MAX_NANO_USD: u64 = 1_000_000 * 1_000_000_000;
 
 /// What a price is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +25,18 @@ pub enum Per {
 }
 
 /// A price: nano-USD per million tokens or per thousand units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Price(u64);
 
 impl Price {
+    /// Decimals that a price can have.
+    pub const DECIMALS: i32 = PRICE_DECIMALS as i32;
+
+    /// A price in nano-USD; `None` if it is more than a price can be.
+    pub fn from_nano_usd(nano: u64) -> Option<Price> {
+        (nano <= MAX_NANO_USD).then_some(Price(nano))
+    }
+
     /// Reads a decimal number of USD such as `2.50`: no sign, no exponent, at most 9 decimals.
     pub fn parse(text: &str) -> Result<Price, &'static str> {
         const FORM: &str = "must be a decimal number of USD such as \"2.50\"";
@@ -44,7 +52,7 @@ impl Price {
             return Err("must have at most 9 decimals");
         }
         match scaled(whole, decimals, PRICE_DECIMALS).parse::<u64>() {
-            Ok(nano) if nano <= MAX_PRICE_USD * 1_000_000_000 => Ok(Price(nano)),
+            Ok(nano) if nano <= MAX_NANO_USD => Ok(Price(nano)),
             _ => Err("must be at most 1000000 USD"),
         }
     }

@@ -1,6 +1,7 @@
 //! The price book: dated prices per provider, model, service tier, context and usage class, read from TOML.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::Path;
 
@@ -9,6 +10,7 @@ use meter::usage::{Class, Kind, Usage};
 
 use crate::money::{Per, Price};
 
+pub mod import;
 mod index;
 mod pattern;
 mod rating;
@@ -18,7 +20,7 @@ mod sums;
 pub use rating::{Call, Line, Rated, Rating};
 pub use sums::RatedSum;
 
-use index::{Index, Slot};
+use index::Index;
 use pattern::Pattern;
 
 /// What calls cost, by provider, model, day, service tier and context.
@@ -33,6 +35,8 @@ pub struct PriceBook {
 struct Entry {
     provider: String,
     models: Vec<Pattern>,
+    /// Models that it is not for, although its patterns match.
+    except: Vec<Pattern>,
     valid_from: Date,
     /// The last day.
     valid_to: Option<Date>,
@@ -97,6 +101,23 @@ impl PriceBook {
         })
     }
 
+    /// What is in the book, for a person to read.
+    pub fn summary(&self) -> String {
+        let count = |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
+        let providers: BTreeSet<&str> = self.entries.iter().map(|entry| entry.provider.as_str()).collect();
+        let models: BTreeSet<(&str, &str)> = self
+            .entries
+            .iter()
+            .flat_map(|entry| entry.models.iter().map(|model| (entry.provider.as_str(), model.text())))
+            .collect();
+        [
+            count(self.entries.len(), "entry", "entries"),
+            count(providers.len(), "provider", "providers"),
+            count(models.len(), "model or pattern", "models and patterns"),
+        ]
+        .join(", ")
+    }
+
     /// Rates a call. Counts without a price are unpriced, not free.
     pub fn rate(&self, call: &Call<'_>) -> Rating {
         let found = self.find(call.provider, call.model, call.day, call.service_tier);
@@ -124,13 +145,17 @@ impl PriceBook {
     /// its name; of these the one of its service tier, else the standard one.
     fn find(&self, provider: &str, model: &str, day: Date, tier: Option<&str>) -> Option<Found<'_>> {
         let tier = tier.filter(|tier| !STANDARD_TIERS.iter().any(|standard| standard.eq_ignore_ascii_case(tier)));
-        self.index.find(provider, model, |slots| {
-            let valid = |slot: &&Slot| self.entries.get(slot.entry).is_some_and(|entry| entry.is_valid_on(day));
+        let model = match model.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+            true => Cow::Borrowed(model),
+            false => Cow::Owned(model.to_lowercase()),
+        };
+        self.index.find(provider, &model, |slots| {
+            let valid = |entry: &Entry| entry.is_valid_on(day) && !entry.except.iter().any(|not| not.matches(&model));
             let one = |is_wanted: &dyn Fn(&Entry) -> bool| {
-                let slot =
-                    slots.iter().filter(valid).find(|slot| self.entries.get(slot.entry).is_some_and(is_wanted))?;
-                let entry = self.entries.get(slot.entry)?;
-                Some((entry, entry.models.get(slot.pattern)))
+                slots.iter().find_map(|slot| {
+                    let entry = self.entries.get(slot.entry).filter(|entry| is_wanted(entry) && valid(entry))?;
+                    Some((entry, entry.models.get(slot.pattern)))
+                })
             };
             let standard = one(&|entry| entry.tiers.is_empty());
             let named = tier.and_then(|tier| one(&|entry| entry.is_for(tier)));
@@ -148,13 +173,16 @@ impl PriceBook {
 }
 
 impl Found<'_> {
-    /// What a class costs, and whether that is its own price.
+    /// What a class costs, and whether that is its own price. What another service tier's entry does not name costs
+    /// what it costs in the standard one, before another class stands in.
     fn price(self, class: Class, context: Option<&Context>, usage: &Usage) -> Option<(Price, bool)> {
-        if let Some(price) = self.entry.price(class, context) {
-            return Some(price);
+        let own = self.entry.price(class, context);
+        match (own, self.standard.and_then(|standard| standard.price(class, standard.context(usage)))) {
+            (Some((price, true)), _) => Some((price, true)),
+            (_, Some((price, true))) => Some((price, false)),
+            (Some((price, false)), _) | (None, Some((price, false))) => Some((price, false)),
+            (None, None) => None,
         }
-        let standard = self.standard?;
-        standard.price(class, standard.context(usage)).map(|(price, _)| (price, false))
     }
 
     fn name(self, context: Option<&Context>) -> String {

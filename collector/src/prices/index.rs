@@ -43,14 +43,10 @@ impl Index {
         index
     }
 
-    /// What `choose` takes of the entries of a model: it is asked once a pattern that matches, the closest first.
+    /// What `choose` takes of the entries of a model, which is in lower case: it is asked once a pattern that matches,
+    /// the closest first.
     pub fn find<T>(&self, provider: &str, model: &str, choose: impl FnMut(&[Slot]) -> Option<T>) -> Option<T> {
-        let shelf = self.0.get(provider)?;
-        if model.bytes().any(|byte| byte.is_ascii_uppercase()) || !model.is_ascii() {
-            shelf.find(&model.to_lowercase(), choose)
-        } else {
-            shelf.find(model, choose)
-        }
+        self.0.get(provider)?.find(model, choose)
     }
 }
 

@@ -1,5 +1,7 @@
 //! How a call was rated: the form in which it stands in the ledger, written and read back exactly.
 
+use std::fmt::Write;
+
 use jiff::civil::Date;
 use meter::usage::{Class, Usage};
 use serde_json::Value;
@@ -91,19 +93,24 @@ impl Rating {
     /// One line of JSON, the same for the same rating: `{"entry":…,"lines":[["input_text_tokens",5,"2.50","0.0000125"]]}`.
     /// After price and charge stands `"fallback"` where that is what they are; without a price a line ends after its count.
     pub fn to_json(&self) -> String {
-        let lines = self.lines.iter().map(|line| {
-            let mut parts = vec![Value::from(line.class.name()), Value::from(line.quantity)];
-            if let Rated::Priced { price, charge } | Rated::Fallback { price, charge } = line.rated {
-                parts.extend([Value::from(price.to_string()), Value::from(charge.to_string())]);
-            }
-            if let Rated::Fallback { .. } = line.rated {
-                parts.push(Value::from(FALLBACK));
-            }
-            Value::Array(parts)
-        });
-        let lines = Value::Array(lines.collect());
         let entry = self.entry.as_deref().map_or(Value::Null, Value::from);
-        format!("{{\"{ENTRY}\":{entry},\"{LINES}\":{lines}}}")
+        let mut json = format!("{{\"{ENTRY}\":{entry},\"{LINES}\":[");
+        for (at, Line { class, quantity, rated }) in self.lines.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            let name = class.name();
+            // Names and numbers need no escapes, and writing into a text cannot fail.
+            let _ = match rated {
+                Rated::Unpriced => write!(json, "{comma}[\"{name}\",{quantity}]"),
+                Rated::Priced { price, charge } => {
+                    write!(json, "{comma}[\"{name}\",{quantity},\"{price}\",\"{charge}\"]")
+                }
+                Rated::Fallback { price, charge } => {
+                    write!(json, "{comma}[\"{name}\",{quantity},\"{price}\",\"{charge}\",\"{FALLBACK}\"]")
+                }
+            };
+        }
+        json.push_str("]}");
+        json
     }
 
     /// Reads what [`Rating::to_json`] wrote, and nothing else.

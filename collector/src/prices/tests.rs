@@ -1,4 +1,7 @@
 use super::*;
+
+mod laws;
+mod rating;
 use meter::usage::Class;
 
 fn date(text: &str) -> Date {
@@ -133,7 +136,7 @@ fn contract_a_wrong_price_book_names_entry_field_and_what_is_allowed() {
         (
             format!("{entry}input_tokens = \"1\"\ninput_text = \"1\""),
             format!(
-                "price[0] (p m).input_tokens: is not known; allowed are provider, model, valid_from, valid_to and the prices {classes}"
+                "price[0] (p m).input_tokens: is not known; allowed are provider, model, valid_from, valid_to, service_tier, context and the prices {classes}"
             ),
         ),
         (
@@ -151,8 +154,40 @@ fn contract_a_wrong_price_book_names_entry_field_and_what_is_allowed() {
         (
             "[[price]]\nmodel = \"\"\ninput_text = \"1\"".to_owned(),
             "price[0].provider: is missing; the provider as it stands in the report, such as \"openai\"\n\
-             price[0].model: must be the name of a model or a list of names; in a name * stands for any text and # for a digit\n\
+             price[0].model: must be the name of a model or a list of names; in a name * stands for any text and # for a digit, and a name after ! is one that is not meant\n\
              price[0].valid_from: is missing; the first day of these prices, YYYY-MM-DD"
+                .to_owned(),
+        ),
+        (
+            format!("{entry}service_tier = [\"flex\", \"standard\", 1]\ninput_text = \"1\""),
+            "price[0] (p m).service_tier: must be left out for the standard tier, which every entry without one is for\n\
+             price[0] (p m).service_tier: must be the name of a service tier such as \"flex\" or a list of names"
+                .to_owned(),
+        ),
+        (
+            format!("{entry}input_text = \"1\"\ncontext = 1"),
+            "price[0] (p m).context: must be a list of tables, [[price.context]]".to_owned(),
+        ),
+        (
+            format!(
+                "{entry}input_text = \"1\"\n[[price.context]]\nabove = 0\n[[price.context]]\nabove = 5\n\
+                 [[price.context]]\nabove = 5\ninput_text = \"1\"\n[[price.context]]\nabove = 6\nupto = 7\noutput_text = 1.5\n"
+            ),
+            format!(
+                "price[0] (p m).context[0].above: must be a whole number of tokens: calls with more input than that, cached or not, have these prices\n\
+                 price[0] (p m).context[1]: names no price; allowed are {classes}\n\
+                 price[0] (p m).context[2].above: must differ from the bounds of the other contexts\n\
+                 price[0] (p m).context[3].upto: is not known; allowed are above and the prices {classes}\n\
+                 price[0] (p m).context[3].output_text: must be a decimal number in quotes such as \"2.50\", so that it stays exact"
+            ),
+        ),
+        (
+            format!(
+                "{entry}service_tier = [\"flex\", \"batch\"]\ninput_text = \"1\"\n{entry}input_text = \"1\"\n\
+                 {entry}service_tier = \"Batch\"\ninput_text = \"1\"\n"
+            ),
+            "price[2] (p m).valid_from: overlaps price[0] (p m) for m; at most one entry may be valid on a day, \
+             end the earlier one with valid_to"
                 .to_owned(),
         ),
         (
@@ -181,7 +216,8 @@ fn contract_the_example_price_book_is_valid_and_prices_dated_snapshots() {
         ("openai", "o4-mini-2025-04-16", "1.10"),
         ("openai", "gpt-5-2025-08-07", "1.25"),
         ("openai", "gpt-5-mini-2025-08-07", "unpriced"),
-        ("anthropic", "claude-sonnet-4-5-20250929", "3.00"),
+        // A million tokens are a large context.
+        ("anthropic", "claude-sonnet-4-5-20250929", "6.00"),
         ("anthropic", "claude-opus-4-1-20250805", "15.00"),
         ("anthropic", "claude-haiku-4-5-20251001", "1.00"),
     ];

@@ -7,13 +7,13 @@ use meter::usage::Class;
 
 use crate::support::*;
 
-struct Done {
-    code: i32,
-    out: String,
-    error: String,
+pub struct Done {
+    pub code: i32,
+    pub out: String,
+    pub error: String,
 }
 
-fn run(args: &[&str]) -> Done {
+pub fn run(args: &[&str]) -> Done {
     done(meshmeter(args).output().unwrap())
 }
 

@@ -3,6 +3,7 @@
 mod command;
 mod durability;
 mod ingest;
+mod prices;
 mod reading;
 mod reconcile;
 mod support;

@@ -1,0 +1,243 @@
+//! Pydantic's genai-prices, version 2 of its data: providers, each with models, each with prices by date and variant.
+//!
+//! Source of the meanings: `genai_prices/types.py` of its Python package, 0.2.3: the last price whose constraint holds is
+//! taken, else the first; tiers are cliffs above their start; a variant's prices stand over the standard ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::draft::{Draft, Rates};
+use super::{Import, names};
+use crate::prices::STANDARD_TIERS;
+use crate::prices::pattern::Pattern;
+
+mod clause;
+mod rates;
+
+use clause::Clause;
+use rates::rates;
+
+#[derive(Deserialize)]
+struct Provider<'a> {
+    id: String,
+    #[serde(default)]
+    fallback_model_providers: Option<Vec<String>>,
+    #[serde(borrow)]
+    models: Vec<Model<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Model<'a> {
+    id: String,
+    #[serde(borrow, rename = "match")]
+    matches: &'a RawValue,
+    #[serde(borrow)]
+    prices: &'a RawValue,
+    #[serde(borrow, default)]
+    price_variants: Option<Vec<Priced<'a>>>,
+}
+
+/// Prices under a condition.
+#[derive(Deserialize)]
+struct Priced<'a> {
+    #[serde(default)]
+    when: BTreeMap<String, String>,
+    #[serde(default)]
+    constraint: Option<BTreeMap<String, String>>,
+    #[serde(borrow)]
+    prices: Named<'a>,
+}
+
+type Named<'a> = BTreeMap<String, &'a RawValue>;
+
+/// When prices hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Always,
+    Since(Date),
+    /// At some times of the day, or under a condition that this code does not know.
+    Else,
+}
+
+pub(super) fn read(text: &str, import: &mut Import<'_>) -> Result<(), String> {
+    let providers: Vec<Provider<'_>> =
+        serde_json::from_str(text).map_err(|error| format!("is not genai-prices' data, version 2: {error}"))?;
+    for provider in &providers {
+        for meter in names::of_genai(&provider.id).iter().filter(|name| import.wants(name)).cloned().collect::<Vec<_>>()
+        {
+            let mut own = BTreeSet::new();
+            for model in &provider.models {
+                own.extend(read_model(&provider.id, model, &meter, &[], import));
+            }
+            let own: Vec<Pattern> = own.iter().filter_map(|name| Pattern::new(name)).collect();
+            // Models that one provider sells for another, at the same price unless it says otherwise.
+            for other in provider.fallback_model_providers.iter().flatten() {
+                let others = providers.iter().filter(|provider| &provider.id == other);
+                for model in others.flat_map(|provider| &provider.models) {
+                    read_model(other, model, &meter, &own, import);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes over a model for a provider, but for the names that are its own models'; gives the names.
+fn read_model(
+    provider: &str,
+    model: &Model<'_>,
+    meter: &str,
+    taken: &[Pattern],
+    import: &mut Import<'_>,
+) -> BTreeSet<String> {
+    let source = format!("{provider}/{}", model.id);
+    import.models.insert(source.clone());
+    let Some(patterns) = serde_json::from_str(model.matches.get()).ok().and_then(|clause: Clause| clause.patterns())
+    else {
+        import.notes.add("left out, its names cannot be said in patterns", &source);
+        return BTreeSet::new();
+    };
+    let Some(periods) = periods(model, &source, import) else { return BTreeSet::new() };
+    let mut names = BTreeSet::new();
+    for (except, mut models) in patterns {
+        models.retain(|name| !taken.iter().any(|own| own.matches(name)));
+        names.extend(models.iter().cloned());
+        for Period { from, to, tier, rates } in &periods {
+            import.drafts.push(Draft {
+                provider: meter.to_owned(),
+                models: models.clone(),
+                except: except.clone(),
+                aliases: BTreeSet::new(),
+                from: *from,
+                to: *to,
+                tiers: tier.iter().cloned().collect(),
+                rates: rates.clone(),
+                sources: BTreeSet::from([source.clone()]),
+            });
+        }
+    }
+    names
+}
+
+/// What a model costs in a service tier between two days.
+#[derive(Clone, PartialEq, Eq)]
+struct Period {
+    from: Date,
+    to: Option<Date>,
+    tier: Option<String>,
+    rates: Rates,
+}
+
+/// The prices of a model, day by day; `None` if one of them cannot be carried.
+fn periods(model: &Model<'_>, source: &str, import: &mut Import<'_>) -> Option<Vec<Period>> {
+    let raw = model.prices.get();
+    let parsed = if raw.starts_with('[') {
+        serde_json::from_str::<Vec<Priced<'_>>>(raw)
+    } else {
+        let always = |prices| vec![Priced { when: BTreeMap::new(), constraint: None, prices }];
+        serde_json::from_str::<Named<'_>>(raw).map(always)
+    };
+    let Ok(standard) = parsed else {
+        import.notes.add("left out, its prices are not in a form that is known", source);
+        return None;
+    };
+    let variants: Vec<(&Priced<'_>, String)> = model
+        .price_variants
+        .iter()
+        .flatten()
+        .filter_map(|variant| Some((variant, tier(variant, source, import)?)))
+        .collect();
+    let dated = standard.iter().chain(variants.iter().map(|(variant, _)| *variant));
+    let mut days: BTreeSet<Date> = dated.filter_map(|priced| priced.since()).collect();
+    if days.first().is_none_or(|first| import.options.valid_from < *first) {
+        days.insert(import.options.valid_from);
+    }
+    let days: Vec<Date> = days.into_iter().collect();
+    let mut periods: Vec<Period> = Vec::new();
+    for (at, &from) in days.iter().enumerate() {
+        let to = days.get(at.saturating_add(1)).and_then(|next| next.yesterday().ok());
+        let Some(prices) = of_day(&standard, from) else {
+            import.notes.add("left out, its price depends on the time of the day", source);
+            return None;
+        };
+        let mut tiers: BTreeMap<Option<&str>, Named<'_>> = BTreeMap::from([(None, prices.clone())]);
+        for (variant, tier) in variants.iter().rev().filter(|(variant, _)| variant.holds_on(from)) {
+            // In reverse, so that the first variant has the last word.
+            tiers
+                .entry(Some(tier))
+                .or_insert_with(|| prices.clone())
+                .extend(variant.prices.iter().map(|(k, v)| (k.clone(), *v)));
+        }
+        for (tier, prices) in tiers {
+            let rates = rates(&prices, source, import)?;
+            if rates.prices.is_empty() {
+                continue;
+            }
+            let period = Period { from, to, tier: tier.map(str::to_owned), rates };
+            let before = periods.iter_mut().rev().find(|before| before.tier == period.tier);
+            match before {
+                Some(before) if before.rates == period.rates && before.to == from.yesterday().ok() => before.to = to,
+                _ => periods.push(period),
+            }
+        }
+    }
+    if periods.is_empty() {
+        import.notes.add("left out, it has no price that a price book can hold", source);
+    }
+    Some(periods)
+}
+
+impl Priced<'_> {
+    fn when(&self) -> When {
+        let Some(constraint) = &self.constraint else { return When::Always };
+        let date = constraint.get("start_date").and_then(|text| crate::prices::day(text));
+        match (date, constraint.len()) {
+            (Some(date), 1) => When::Since(date),
+            _ => When::Else,
+        }
+    }
+
+    fn since(&self) -> Option<Date> {
+        match self.when() {
+            When::Since(date) => Some(date),
+            _ => None,
+        }
+    }
+
+    fn holds_on(&self, day: Date) -> bool {
+        self.when() == When::Always || self.since().is_some_and(|date| date <= day)
+    }
+}
+
+/// The prices of a day: the last ones that hold, else the first; `None` if that depends on more than the day.
+fn of_day<'a>(standard: &[Priced<'a>], day: Date) -> Option<Named<'a>> {
+    for priced in standard.iter().rev() {
+        match priced.when() {
+            When::Else => return None,
+            _ if priced.holds_on(day) => return Some(priced.prices.clone()),
+            _ => {}
+        }
+    }
+    standard.first().map(|priced| priced.prices.clone())
+}
+
+/// The service tier that a variant is for, if it is for one and a call says so.
+fn tier(variant: &Priced<'_>, source: &str, import: &mut Import<'_>) -> Option<String> {
+    let condition = variant.when.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect::<Vec<_>>();
+    match condition.as_slice() {
+        [("service_tier", tier)] if STANDARD_TIERS.contains(tier) && variant.prices.is_empty() => None,
+        [("service_tier", tier)] if !STANDARD_TIERS.contains(tier) && variant.when() != When::Else => {
+            Some((*tier).to_owned())
+        }
+        [("processing", "batch")] if variant.when() != When::Else => Some("batch".to_owned()),
+        _ => {
+            let condition: Vec<String> = condition.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let why = format!("without the prices for {}, of which a call says nothing", condition.join(" and "));
+            import.notes.add(why, source);
+            None
+        }
+    }
+}

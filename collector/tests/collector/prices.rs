@@ -1,0 +1,62 @@
+//! `meshmeter prices`: what it prints, what it writes, and its exit codes.
+
+use crate::command::run;
+use crate::support::*;
+
+const LIST: &str = r#"{
+  "gpt-5": {"input_cost_per_token": 1.25e-06, "output_cost_per_token": 1e-05, "litellm_provider": "openai", "mode": "chat"},
+  "gemini/gemini-2.5-pro": {"input_cost_per_token": 1.25e-06, "litellm_provider": "gemini", "mode": "chat"},
+  "imagen": {"output_cost_per_image": 0.04, "litellm_provider": "openai", "mode": "image_generation"}
+}"#;
+
+#[test]
+fn contract_prices_check_sums_up_or_names_the_problems() {
+    let dir = Dir::new();
+    let good = price_book().to_str().unwrap();
+    let bad = dir
+        .write("bad.toml", "[[price]]\nprovider = \"p\"\nmodel = \"m\"\nvalid_from = 2026-01-01\ninput_text = 2.5\n");
+    let bad = bad.to_str().unwrap();
+    let done = run(&["prices", "check", good]);
+    assert_eq!((done.code, done.error.as_str()), (0, ""));
+    assert_eq!(done.out, format!("{good}: ok: 9 entries, 2 providers, 16 models and patterns\n"));
+
+    let done = run(&["prices", "check", good, bad, "nowhere.toml"]);
+    assert_eq!(done.code, 1);
+    assert!(done.out.starts_with(good), "{}", done.out);
+    let expected = format!(
+        "{bad}: price[0] (p m).input_text: must be a decimal number in quotes such as \"2.50\", so that it stays exact\n\
+         nowhere.toml: No such file or directory (os error 2)\n"
+    );
+    assert_eq!(done.error, expected);
+    assert_eq!(run(&["prices", "check"]).code, 2);
+}
+
+#[test]
+fn contract_prices_import_writes_a_book_and_says_what_it_left_out() {
+    let dir = Dir::new();
+    let list = dir.write("list.json", LIST);
+    let (list, out) = (list.to_str().unwrap(), dir.file("prices.toml"));
+    let done = run(&["prices", "import", "litellm", list, "-o", out.to_str().unwrap(), "--valid-from", "2026-01-01"]);
+    assert_eq!((done.code, done.out.as_str()), (0, ""));
+    let left_out = "left out, it has no price that a price book can hold (1): imagen\n\
+                    without output_cost_per_image, as images are not counted (1): imagen\n";
+    assert_eq!(done.error, format!("{left_out}2 of 3 models taken over in 2 entries\n"));
+    assert_eq!(run(&["prices", "check", out.to_str().unwrap()]).code, 0);
+
+    let done = run(&["prices", "import", "litellm", list, "--provider", "gcp.gemini"]);
+    assert_eq!((done.code, done.error.as_str()), (0, "1 of 1 models taken over in 1 entries\n"));
+    let expected = "# Made by `meshmeter prices import` from LiteLLM (https://github.com/BerriAI/litellm).\n\
+                    # List prices: check them against your provider's price list, and against your own contract, before you bill.\n\n\
+                    [[price]]\nprovider = \"gcp.gemini\"\nmodel = \"gemini-2.5-pro\"\nvalid_from = 1970-01-01\ninput_text = \"1.25\"\n";
+    assert_eq!(done.out, expected);
+
+    let done = run(&["prices", "import", "genai-prices", list]);
+    assert_eq!(done.code, 1);
+    assert!(
+        done.error.starts_with(&format!("meshmeter: {list}: is not genai-prices' data, version 2: ")),
+        "{}",
+        done.error
+    );
+    let done = run(&["prices", "import", "litellm", list, "--provider", "nobody"]);
+    assert_eq!((done.code, done.error.as_str()), (1, format!("meshmeter: {list}: no price was taken over\n").as_str()));
+}
