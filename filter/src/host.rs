@@ -14,6 +14,8 @@ pub struct Failure(pub u32);
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
+/// Somebody else has changed it meanwhile.
+pub const CAS_MISMATCH: u32 = 8;
 
 /// A body or text of the host.
 #[derive(Clone, Copy)]
@@ -197,18 +199,25 @@ pub fn set_property(name: &str, value: &[u8]) -> Result<(), Failure> {
     check(unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
 }
 
-/// Marks a key in the memory that all VMs of the plugin share; true for the one VM that is first.
-pub fn first_to_mark(key: &str) -> bool {
+/// A value in the memory that all VMs of the plugin share, and its version.
+pub fn shared(key: &str) -> Result<Option<(Vec<u8>, u32)>, Failure> {
     let mut returned = Returned::new();
-    let mut cas = 0u32;
+    let mut version = 0u32;
     // SAFETY: the key outlives the call; the result pointers are to live locals.
     let status =
-        unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), &mut returned.data, &mut returned.size, &mut cas) };
-    if !matches!(returned.take(status), Ok(None)) {
-        return false;
-    }
+        unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), &mut returned.data, &mut returned.size, &mut version) };
+    Ok(returned.take(status)?.map(|value| (value, version)))
+}
+
+/// Sets a value there, if it still has this version; 0: in any case.
+pub fn set_shared(key: &str, value: &[u8], version: u32) -> Result<(), Failure> {
     // SAFETY: both slices outlive the call; the host copies them.
-    check(unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), b"1".as_ptr(), 1, cas) }).is_ok()
+    check(unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version) })
+}
+
+/// Marks a key in the memory that all VMs of the plugin share; true for the one VM that is first.
+pub fn first_to_mark(key: &str) -> bool {
+    matches!(shared(key), Ok(None)) && set_shared(key, b"1", 0).is_ok()
 }
 
 /// Nanoseconds since the Unix epoch; 0 if the host does not know.

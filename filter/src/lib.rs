@@ -13,6 +13,7 @@
 )]
 
 mod caller;
+mod estate;
 mod host;
 mod include;
 mod plugin;

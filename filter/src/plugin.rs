@@ -8,28 +8,25 @@ use meter::event::{BATCH_CONTENT_TYPE, statement};
 use meter::outbox::{Answer, Batch};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
+use proxy_wasm::types::{ContextType, Status};
 
+use crate::estate;
 use crate::host::{self, Buffer, Headers};
 use crate::stream::Stream;
 use crate::vm;
 
-/// How long a VM that is not needed any more stays to empty its outbox, ms. A collector that restarts is back within
-/// it; what then still waits is in the journal.
-const DRAIN_MAX_MS: u64 = 60_000;
-
 /// A root context, one per VM and configuration.
 pub struct Plugin {
     context_id: u32,
-    /// Envoy is done with it; it stays at most until then.
-    stays_until_ms: Option<u64>,
+    /// Envoy is done with it; it stays for the answer to its call.
+    leaves: bool,
     config: Option<Rc<Config>>,
     authorization: Option<String>,
 }
 
 impl Plugin {
     pub fn new(context_id: u32) -> Self {
-        Plugin { context_id, stays_until_ms: None, config: None, authorization: None }
+        Plugin { context_id, leaves: false, config: None, authorization: None }
     }
 
     fn collector(&self) -> Option<&Collector> {
@@ -48,12 +45,7 @@ impl Plugin {
     fn send_due(&self) {
         let Some(collector) = self.collector() else { return };
         let now_ms = vm::millis(host::now_ns());
-        let batch = vm::with(|vm| {
-            if vm.outbox.is_overdue(now_ms) {
-                vm.settle(now_ms, Answer::default());
-            }
-            vm.outbox.poll(now_ms, Self::patience_ms(collector))
-        });
+        let batch = vm::with(|vm| vm.poll(now_ms, Self::patience_ms(collector)));
         if let Some(batch) = batch.flatten() {
             self.send(collector, batch, now_ms);
         }
@@ -61,55 +53,55 @@ impl Plugin {
 
     fn send(&self, collector: &Collector, batch: Batch, now_ms: u64) {
         let statement = batch.statement.to_string();
+        let sent = self.call(collector, &statement, &batch.body);
+        let beside = vm::with(|vm| match sent {
+            Ok(token) => {
+                vm.called(token, self.context_id);
+                vm.goes_beside(now_ms)
+            }
+            Err(_) => {
+                vm.settle(now_ms, Answer::default());
+                false
+            }
+        });
+        if beside == Some(true) {
+            // Nobody waits for its answer.
+            let _ = self.call(collector, &statement, b"[]");
+        }
+    }
+
+    fn call(&self, collector: &Collector, statement: &str, body: &[u8]) -> Result<u32, Status> {
         let mut headers = vec![
             (":method", "POST"),
             (":scheme", "http"),
             (":path", collector.path.as_str()),
             (":authority", collector.authority.as_str()),
             ("content-type", BATCH_CONTENT_TYPE),
-            (statement::HEADER, statement.as_str()),
+            (statement::HEADER, statement),
         ];
         if let Some(authorization) = &self.authorization {
             headers.push(("authorization", authorization));
         }
         let timeout = Duration::from_millis(collector.timeout_ms);
         // The SDK's own call, for it keeps the list of tokens; it returns both statuses that Envoy can give.
-        let sent = hostcalls::dispatch_http_call(&collector.cluster, headers, Some(&batch.body), vec![], timeout);
-        vm::with(|vm| match sent {
-            Ok(token) => vm.called(token, self.context_id),
-            Err(_) => vm.settle(now_ms, Answer::default()),
-        });
+        hostcalls::dispatch_http_call(&collector.cluster, headers, Some(body), vec![], timeout)
     }
 
-    /// The end of the VM: what waits is sent at once, for at a shutdown there is no later. False: not all is said.
-    fn say_last_word(&self) -> bool {
-        let Some(collector) = self.collector() else { return true };
+    /// The end of the VM, or of Envoy: what waits is sent at once, for there is no later.
+    fn say_last_word(&self) {
+        let Some(collector) = self.collector() else { return };
         let now_ms = vm::millis(host::now_ns());
-        let batch = vm::with(|vm| {
-            // Nobody may be there any more to hear its answer: its events go along again.
-            if vm.outbox.is_in_flight() {
-                vm.settle(now_ms, Answer::default());
-            }
-            vm.outbox.last_word(now_ms, Self::patience_ms(collector))
-        });
-        match batch.flatten() {
-            Some(batch) => {
-                self.send(collector, batch, now_ms);
-                false
-            }
-            None => true,
+        let last_word = vm::with(|vm| vm.end(now_ms, Self::patience_ms(collector)));
+        if let Some(last_word) = last_word.flatten() {
+            self.send(collector, last_word, now_ms);
         }
     }
 
-    /// Lets Envoy delete a root context that stayed for something, when that is over.
+    /// Lets Envoy delete a root context that stayed for an answer, when it has it.
     fn leave(&mut self) {
-        let Some(until_ms) = self.stays_until_ms else { return };
-        let is_over = vm::millis(host::now_ns()) >= until_ms;
-        let is_done =
-            vm::with(|vm| !vm.is_caller(self.context_id) && (!vm.is_sender(self.context_id) || vm.outbox.is_done()));
-        if is_over || is_done.unwrap_or(true) {
-            self.stays_until_ms = None;
-            vm::with(|vm| vm.leave(self.context_id));
+        let waits = vm::with(|vm| vm.is_caller(self.context_id)).unwrap_or(false);
+        if self.leaves && !waits {
+            self.leaves = false;
             if host::done().is_err() {
                 log::error!("meshmeter: Envoy keeps a root context that is done");
             }
@@ -131,24 +123,16 @@ impl Context for Plugin {
         self.leave();
     }
 
-    /// The end of a configuration, of the VM, or of Envoy, which does not wait. If another root context is left, that one
-    /// sends on, and this one stays for the answer to its own call; the last one says the last word, and stays until
-    /// everything is acknowledged.
+    /// The end of a configuration, of the VM, or of Envoy. If another root context is left, that one sends on, and this
+    /// one stays until its own call is answered. The last one cannot stay: Envoy destroys the VM at once.
     fn on_done(&mut self) -> bool {
-        let is_alone = vm::with(|vm| vm.is_alone(self.context_id)).unwrap_or(false);
-        let may_go = if is_alone {
-            self.say_last_word()
-        } else {
-            vm::with(|vm| {
-                vm.leave(self.context_id);
-                !vm.is_caller(self.context_id)
-            })
-            .unwrap_or(true)
-        };
-        if !may_go {
-            self.stays_until_ms = Some(vm::millis(host::now_ns()).saturating_add(DRAIN_MAX_MS));
+        if vm::with(|vm| vm.is_alone(self.context_id)).unwrap_or(false) {
+            self.say_last_word();
+            return true;
         }
-        may_go
+        vm::with(|vm| vm.leave(self.context_id));
+        self.leaves = vm::with(|vm| vm.is_caller(self.context_id)).unwrap_or(false);
+        !self.leaves
     }
 }
 
@@ -182,6 +166,7 @@ impl RootContext for Plugin {
                 }
             }
         }
+        estate::prepare();
         vm::configure(&config, self.context_id);
         self.config = Some(Rc::new(config));
         true

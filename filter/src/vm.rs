@@ -10,10 +10,11 @@ use meter::config::{Collector, Config};
 use meter::estimate::Ratios;
 use meter::event;
 use meter::identity::Refusal;
-use meter::outbox::{Answer, Limits, Outbox, Settled};
+use meter::outbox::{Answer, Batch, Limits, Outbox, Settled};
 use meter::record::Record;
 use meter::telemetry::{Metric, Telemetry};
 
+use crate::estate;
 use crate::host::{self, Failure, Metrics};
 
 thread_local! {
@@ -22,14 +23,17 @@ thread_local! {
 
 /// The state of this VM.
 pub struct Vm {
-    pub outbox: Outbox,
+    outbox: Outbox,
+    /// What a VM before this one has left: one after the other, so that memory stays bounded.
+    inherited: Option<Outbox>,
+    limits: Limits,
     pub telemetry: Telemetry,
     /// What calls without counts are estimated by.
     pub ratios: Ratios,
     /// The root contexts that have not ended, the sender last.
     roots: Vec<u32>,
     /// Where the events go.
-    collector: Option<Collector>,
+    address: String,
     /// The call in flight, and the root context that made it.
     call: Option<(u32, u32)>,
     /// Envoy's node id.
@@ -59,10 +63,12 @@ impl Vm {
         let emitter = format!("{:016x}{:016x}", random.hash_one("emitter: high"), random.hash_one("emitter: low"));
         Vm {
             outbox: Outbox::new(emitter, limits(config)),
+            inherited: None,
+            limits: limits(config),
             telemetry: Telemetry::new(config.max_series),
             ratios: Ratios::default(),
             roots: Vec::new(),
-            collector: config.collector.clone(),
+            address: address(config),
             call: None,
             node: None,
             random,
@@ -71,11 +77,12 @@ impl Vm {
     }
 
     fn hand_over(&mut self, config: &Config, root: u32) {
-        let address = |collector: &Option<Collector>| {
-            collector.as_ref().map(|c| (c.cluster.clone(), c.authority.clone(), c.path.clone()))
-        };
-        self.outbox.go_on(limits(config), address(&self.collector) == address(&config.collector));
-        self.collector.clone_from(&config.collector);
+        self.limits = limits(config);
+        let address = address(config);
+        for outbox in std::iter::once(&mut self.outbox).chain(&mut self.inherited) {
+            outbox.go_on(self.limits, self.address == address);
+        }
+        self.address = address;
         self.telemetry.set_max_series(config.max_series);
         self.leave(root);
         self.roots.push(root);
@@ -111,12 +118,51 @@ impl Vm {
         self.call.is_some_and(|(_, caller)| caller == root)
     }
 
+    /// The outbox whose call is in flight.
+    fn in_flight(&mut self) -> Option<&mut Outbox> {
+        std::iter::once(&mut self.outbox).chain(&mut self.inherited).find(|outbox| outbox.is_in_flight())
+    }
+
     /// The call in flight is over, with this answer.
     pub fn settle(&mut self, now_ms: u64, answer: Answer) {
         self.call = None;
         let random = self.random();
-        let settled = self.outbox.settle(now_ms, answer, random);
-        self.count_settled(&settled);
+        if let Some(settled) = self.in_flight().map(|outbox| outbox.settle(now_ms, answer, random)) {
+            self.count_settled(&settled);
+        }
+    }
+
+    /// The next call, if one is due and none is in flight: what was inherited first, for it is old and comes to an end.
+    pub fn poll(&mut self, now_ms: u64, patience_ms: u64) -> Option<Batch> {
+        match self.in_flight().map(|outbox| outbox.is_overdue(now_ms)) {
+            Some(false) => return None,
+            Some(true) => self.settle(now_ms, Answer::default()),
+            None => {}
+        }
+        if self.inherited.as_ref().is_none_or(Outbox::is_done) {
+            self.inherited = estate::pick_up(&self.address, self.limits);
+        }
+        let inherited = self.inherited.as_mut().and_then(|outbox| outbox.poll(now_ms, patience_ms));
+        inherited.or_else(|| self.outbox.poll(now_ms, patience_ms))
+    }
+
+    /// Whether a call is to be made beside the one in flight.
+    pub fn goes_beside(&mut self, now_ms: u64) -> bool {
+        self.in_flight().is_some_and(|outbox| outbox.goes_beside(now_ms))
+    }
+
+    /// The end of the VM: the last word of its own outbox, to be sent at once; what is not acknowledged is left to the
+    /// next VM.
+    pub fn end(&mut self, now_ms: u64, patience_ms: u64) -> Option<Batch> {
+        // Its answer will not be heard: the events go along again, and the collector recognises them.
+        self.settle(now_ms, Answer::default());
+        let last_word = self.outbox.last_word(now_ms, patience_ms);
+        for outbox in std::iter::once(&self.outbox).chain(&self.inherited) {
+            if !estate::leave(outbox, &self.address) {
+                log::error!("meshmeter: no room for what emitter {} leaves; the journal has it", outbox.emitter());
+            }
+        }
+        last_word
     }
 
     /// A random number, for jitter.
@@ -195,6 +241,12 @@ impl Vm {
 fn limits(config: &Config) -> Limits {
     let heartbeat_ms = config.collector.as_ref().map_or(0, |collector| collector.heartbeat_ms);
     Limits { batch: config.batch, max_bytes: config.outbox_max_bytes, heartbeat_ms }
+}
+
+/// Whom a configuration means by its collector.
+fn address(config: &Config) -> String {
+    let joined = |c: &Collector| [c.cluster.as_str(), c.authority.as_str(), c.path.as_str()].join(" ");
+    config.collector.as_ref().map(joined).unwrap_or_default()
 }
 
 /// Milliseconds of a time in nanoseconds.

@@ -9,12 +9,21 @@ use std::{
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, Full, channel::Channel, combinators::UnsyncBoxBody};
-use hyper::{Request, Response, body::Incoming, header::CONTENT_LENGTH, service::service_fn};
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    header::{CONTENT_LENGTH, HeaderValue},
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use socket2::{Domain, SockRef, Socket, Type};
 use tokio::{net::TcpListener, net::TcpStream, task::JoinHandle};
 
-use crate::{Error, Result, event::Event};
+use crate::{
+    Error, Result,
+    event::Event,
+    statement::{self, Statement},
+};
 
 /// What the gate does with a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,15 +65,30 @@ pub struct Passage {
     pub content_type: String,
     /// Whether it carried a bearer token.
     pub authorised: bool,
+    /// What the sender said of itself in the header.
+    pub statement: String,
     /// The body.
     pub body: Bytes,
     /// What the collector answered, whether Envoy got it or not; empty if it did not.
     pub answer: Bytes,
 }
 
+impl Passage {
+    /// What the sender said of itself.
+    pub fn said(&self) -> Result<Statement> {
+        Statement::parse(&self.statement)
+    }
+
+    /// Whether it carried nothing but a statement.
+    pub fn is_heartbeat(&self) -> bool {
+        self.body.as_ref() == b"[]"
+    }
+}
+
 struct State {
     upstream: SocketAddr,
     mode: Mode,
+    reads_statements: Option<bool>,
     passages: Vec<Passage>,
 }
 
@@ -89,7 +113,12 @@ impl Gate {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
         let address = socket.local_addr()?.as_socket().ok_or("the gate has no address")?;
-        let shared = Arc::new(Shared(Mutex::new(State { upstream, mode: Mode::Pass, passages: Vec::new() })));
+        let shared = Arc::new(Shared(Mutex::new(State {
+            upstream,
+            mode: Mode::Pass,
+            reads_statements: None,
+            passages: Vec::new(),
+        })));
         Ok(Self { address, closed: Some(socket), shared, task: None })
     }
 
@@ -127,6 +156,11 @@ impl Gate {
     /// From the next call on.
     pub fn set(&self, mode: Mode) {
         lock(&self.shared).mode = mode;
+    }
+
+    /// Lets every answer show that statements are read, or none, whatever the collector's own answers show.
+    pub fn show(&self, reads_statements: bool) {
+        lock(&self.shared).reads_statements = Some(reads_statements);
     }
 
     /// Every call so far.
@@ -181,9 +215,9 @@ async fn pass(shared: &Shared, request: Request<Incoming>) -> Result<Response<Bo
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(Collected::to_bytes)?;
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let (upstream, mode) = {
+    let (upstream, mode, reads_statements) = {
         let state = lock(shared);
-        (state.upstream, state.mode)
+        (state.upstream, state.mode, state.reads_statements)
     };
     let mode = match mode {
         Mode::Refuse(text) if body.windows(text.len()).any(|window| window == text.as_bytes()) => Mode::Answer(400),
@@ -195,6 +229,7 @@ async fn pass(shared: &Shared, request: Request<Incoming>) -> Result<Response<Bo
         status: None,
         content_type: header("content-type").to_owned(),
         authorised: header("authorization").starts_with("Bearer "),
+        statement: header(statement::HEADER).to_owned(),
         body: body.clone(),
         answer: Bytes::new(),
     };
@@ -216,7 +251,12 @@ async fn pass(shared: &Shared, request: Request<Incoming>) -> Result<Response<Bo
         _ => {}
     }
     let answer = answer.unwrap_or_else(|| Err("reset on demand".into()))?;
-    let (head, body) = answer.into_parts();
+    let (mut head, body) = answer.into_parts();
+    match reads_statements {
+        Some(true) => drop(head.headers.insert(statement::COLLECTOR_HEADER, HeaderValue::from_static("e2e"))),
+        Some(false) => drop(head.headers.remove(statement::COLLECTOR_HEADER)),
+        None => {}
+    }
     let body =
         if mode == Mode::ResetWithin { broken(body) } else { Full::new(body).map_err(Error::from).boxed_unsync() };
     Ok(Response::from_parts(head, body))

@@ -15,13 +15,16 @@ pub mod fixture;
 pub mod gate;
 pub mod identity;
 pub mod include_usage;
+pub mod live;
 pub mod paths;
 pub mod process;
 pub mod prometheus;
 pub mod provider;
 pub mod script;
 pub mod stack;
+pub mod statement;
 pub mod strict;
+pub mod traffic;
 pub mod wait;
 pub mod wire;
 

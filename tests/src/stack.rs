@@ -15,6 +15,7 @@ use crate::{
     event::Event,
     gate::Gate,
     identity::Identity,
+    live::Live,
     paths,
     provider::{Pace, Provider},
     wait,
@@ -37,13 +38,23 @@ pub struct Options {
     pub upstream: Option<SocketAddr>,
     /// A cluster that nobody listens behind.
     pub unreachable: Option<&'static str>,
+    /// Whether the plugin and the listeners can be changed while Envoy runs.
+    pub live: bool,
     /// Changes the plugin's configuration.
     pub plugin: fn(&mut Value),
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { pace: Pace::none(), open: true, direct: false, upstream: None, unreachable: None, plugin: |_| {} }
+        Self {
+            pace: Pace::none(),
+            open: true,
+            direct: false,
+            upstream: None,
+            unreachable: None,
+            live: false,
+            plugin: |_| {},
+        }
     }
 }
 
@@ -59,6 +70,8 @@ pub struct Stack {
     pub provider: Provider,
     /// Who may call.
     pub identity: Identity,
+    /// What can be changed while it runs, if [`Options::live`].
+    pub live: Option<Live>,
     /// Holds the port of the unreachable cluster.
     _nobody: Gate,
     llm: SocketAddr,
@@ -92,10 +105,11 @@ impl Stack {
         let mut plugin = bootstrap.plugin()?;
         (options.plugin)(&mut plugin);
         bootstrap.set_plugin(&plugin.to_string());
+        let live = if options.live { Some(Live::of(&mut bootstrap, dir.path())?) } else { None };
         let mut envoy = Envoy::start(dir.path(), &bootstrap, Some(INGEST_TOKEN))?;
         envoy.ready().await?;
         let (llm, llm_mtls) = (envoy.listener("llm").await?, envoy.listener("llm_mtls").await?);
-        Ok(Self { envoy, collector, gate, provider, identity, _nobody: nobody, llm, llm_mtls, dir })
+        Ok(Self { envoy, collector, gate, provider, identity, live, _nobody: nobody, llm, llm_mtls, dir })
     }
 
     /// The listener of local applications.

@@ -14,6 +14,11 @@ pub struct Drops {
 }
 
 impl Drops {
+    /// These ranges, in ascending order, of so many drops.
+    pub fn of(ranges: Vec<Drop>, count: u64) -> Self {
+        Drops { ranges, count }
+    }
+
     /// How many events were dropped so far.
     pub fn count(&self) -> u64 {
         self.count

@@ -45,6 +45,10 @@ fn idle(events: usize, answer: Answer) -> Outbox {
     outbox
 }
 
+fn outbox_of_a_foreign_ingest() -> Outbox {
+    Outbox::inherit(&outbox(6).estate().unwrap(), LIMITS).unwrap()
+}
+
 cases! {
     fn deterministic_a_batch_is_due_by_count_bytes_or_age() {
         assert_eq!(outbox(3).poll(99, 10), None);
@@ -157,6 +161,24 @@ cases! {
         assert!(outbox.poll(99_999, 10).is_none(), "it does not want them");
     }
 
+    fn contract_a_second_connection_is_kept_warm_beside_a_batch() {
+        let mut outbox = idle(1, ours(200));
+        assert!(!outbox.goes_beside(10_000), "nothing is in flight");
+        more(&mut outbox, 4);
+        outbox.poll(10_000, 10).unwrap();
+        assert_eq!((outbox.goes_beside(10_000), outbox.goes_beside(14_999), outbox.goes_beside(15_000)), (true, false, true));
+        outbox.settle(15_000, ours(200), 0);
+        outbox.poll(30_000, 10).unwrap();
+        assert!(!outbox.goes_beside(30_000), "a heartbeat has the connection for itself");
+        for (answer, heartbeat_ms) in [(status(200), 5000), (ours(200), 0)] {
+            let mut outbox = idle(1, answer);
+            outbox.limits.heartbeat_ms = heartbeat_ms;
+            more(&mut outbox, 4);
+            outbox.poll(10_000, 10).unwrap();
+            assert!(!outbox.goes_beside(10_000));
+        }
+    }
+
     fn contract_nobody_else_is_spoken_to() {
         assert_eq!(idle(3, status(200)).poll(99_999, 10), None, "an ingest of another make");
         assert_eq!(idle(0, ours(200)).poll(99_999, 10), None, "nothing was counted");
@@ -208,8 +230,10 @@ cases! {
             assert!(outbox.push(100, sequence, vec![b'x'; 100_000]));
         }
         let batch = outbox.last_word(100, 10).unwrap();
-        assert!(batch.events == 10 && batch.body.len() <= LAST_WORD_MAX_BYTES, "{}", batch.events);
+        assert!(batch.events == 5 && batch.body.len() <= LAST_WORD_MAX_BYTES, "{}", batch.events);
         assert_eq!(said(Some(batch)), "E; head=14; dropped=0");
+        outbox.settle(100, ours(200), 0);
+        assert_eq!(said(outbox.poll(100, 10)), "E; head=14; dropped=0");
         outbox.settle(100, ours(200), 0);
         assert_eq!(said(outbox.poll(100, 10)), "E; head=14; dropped=0; end");
         outbox.settle(100, ours(200), 0);
@@ -232,9 +256,6 @@ cases! {
         outbox.settle(200, ours(200), 0);
         assert!(outbox.is_done() && outbox.poll(99_999, 10).is_none());
         assert_eq!(idle(0, ours(200)).last_word(0, 10), None, "nothing was counted");
-        outbox.go_on(LIMITS, true);
-        more(&mut outbox, 1);
-        assert_eq!(said(outbox.poll(300, 10)), "E; head=3; dropped=0", "it was called back");
     }
 
     fn contract_the_last_word_is_repeated_until_every_drop_is_told() {
@@ -251,6 +272,41 @@ cases! {
         assert_eq!((rest.drops.len(), rest.dropped, rest.ended), (36, 100, true));
         outbox.settle(100, ours(200), 0);
         assert!(outbox.is_done());
+    }
+
+    fn contract_what_is_left_is_inherited_with_its_emitter_and_its_numbers() {
+        let mut outbox = idle(1, ours(200));
+        more(&mut outbox, 3);
+        outbox.limits.max_bytes = 0;
+        let sequence = outbox.next_sequence();
+        assert!(!outbox.push(100, sequence, vec![b'x']));
+        let last_word = outbox.last_word(100, 10).unwrap();
+        let mut heir = Outbox::inherit(&outbox.estate().unwrap(), LIMITS).unwrap();
+        assert_eq!(heir.bytes(), outbox.bytes());
+        assert_eq!(heir.poll(100, 10).unwrap(), last_word, "it may have been cut off, so it is said again");
+        let again = Outbox::inherit(&heir.estate().unwrap(), LIMITS).unwrap().poll(100, 10);
+        assert_eq!(again.as_ref(), Some(&last_word), "an heir may end, too");
+        assert_eq!(heir.settle(100, ours(400), 0).retried, 3);
+        while let Some(batch) = heir.poll(100, 10) {
+            heir.settle(100, ours(if batch.body == br#"[{"n":3}]"# || batch.events > 1 { 422 } else { 200 }), 0);
+        }
+        assert_eq!((heir.is_done(), heir.estate(), heir.drops.count()), (true, None, 2));
+        let mut foreign = outbox_of_a_foreign_ingest();
+        assert_eq!(foreign.poll(0, 10).unwrap().events, 4);
+        foreign.settle(0, status(204), 0);
+        assert_eq!(foreign.poll(0, 10).unwrap().events, 2);
+        foreign.settle(0, status(204), 0);
+        assert!(foreign.is_done());
+    }
+
+    fn contract_nothing_is_left_when_everything_was_heard_and_nonsense_is_not_inherited() {
+        assert_eq!(idle(0, ours(200)).estate(), None);
+        assert_eq!(idle(3, status(200)).estate(), None);
+        let whole = outbox(2).estate().unwrap();
+        assert!(Outbox::inherit(&whole, LIMITS).is_some());
+        for wrong in [&b""[..], b"\n", b"listens\n", b"deaf x; head=1; dropped=0\n", &whole[..whole.len() - 1], &[&whole[..], b"x {}\n"].concat(), &[&whole[..], b"3\n"].concat()] {
+            assert!(Outbox::inherit(wrong, LIMITS).is_none(), "{:?}", String::from_utf8_lossy(wrong));
+        }
     }
 
     fn race_poison_in_a_last_word_is_isolated_all_the_same() {

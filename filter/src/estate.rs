@@ -1,0 +1,74 @@
+//! What a VM leaves to the next one, in the memory that all VMs of the plugin share.
+//!
+//! Envoy destroys a VM as soon as its last stream is over, whatever `on_done` returns, and cuts its call in flight: at an
+//! update of the code, too, although the VM with the new code is there by then. So the old one lays down what is not
+//! acknowledged, and a new one picks it up at its next tick. At a shutdown nobody does, and the last word must do.
+
+use meter::outbox::{Limits, Outbox};
+
+use crate::host::{self, Failure};
+
+/// The list of what lies there: a line `EMITTER BYTES` for each.
+const LIST: &str = "meshmeter: left";
+/// The bound of all that lies there, bytes; only updates of the code while the collector is away come near it.
+const MAX_BYTES: usize = 64 << 20;
+/// VMs that change the list at the same time are few.
+const TRIES: usize = 100;
+
+/// Makes the list, before there is anything to leave: an entry that is not there yet cannot be compared and swapped. It
+/// is the VM on the main thread that does it, the one that is thrown away, before the workers have one.
+pub fn prepare() {
+    if matches!(host::shared(LIST), Ok(None)) {
+        let _ = host::set_shared(LIST, b"", 0);
+    }
+}
+
+/// Lays down what an outbox still has for the collector at this address; false: it had something, and there was no room.
+pub fn leave(outbox: &Outbox, address: &str) -> bool {
+    let Some(estate) = outbox.estate() else { return true };
+    let estate = [address.as_bytes(), b"\n", &estate].concat();
+    // First the estate, then the line that names it.
+    let emitter = outbox.emitter();
+    host::set_shared(&key(emitter), &estate, 0).is_ok()
+        && change(|lines| {
+            let bytes = lines.iter().filter_map(|line| line.split_once(' ')?.1.parse::<usize>().ok());
+            if bytes.fold(estate.len(), usize::saturating_add) > MAX_BYTES {
+                return None;
+            }
+            lines.push(format!("{emitter} {}", estate.len()));
+            Some(())
+        })
+        .is_some()
+}
+
+/// Picks up one estate, if there is one, to send it to the collector at this address.
+pub fn pick_up(address: &str, limits: Limits) -> Option<Outbox> {
+    let line = change(|lines| if lines.is_empty() { None } else { Some(lines.remove(0)) })?;
+    let key = key(line.split_once(' ')?.0);
+    let (estate, _) = host::shared(&key).ok()??;
+    let _ = host::set_shared(&key, b"", 0);
+    let line = estate.iter().position(|byte| *byte == b'\n')?;
+    let (was_for, estate) = estate.split_at_checked(line)?;
+    let mut outbox = Outbox::inherit(estate.get(1..)?, limits)?;
+    outbox.go_on(limits, was_for == address.as_bytes());
+    Some(outbox)
+}
+
+fn key(emitter: &str) -> String {
+    format!("meshmeter: left by {emitter}")
+}
+
+/// Changes the list, unless the change says none is to be made.
+fn change<T>(change: impl Fn(&mut Vec<String>) -> Option<T>) -> Option<T> {
+    for _ in 0..TRIES {
+        let (list, version) = host::shared(LIST).ok()??;
+        let mut lines: Vec<String> = String::from_utf8(list).ok()?.lines().map(str::to_owned).collect();
+        let result = change(&mut lines)?;
+        match host::set_shared(LIST, lines.join("\n").as_bytes(), version) {
+            Ok(()) => return Some(result),
+            Err(Failure(host::CAS_MISMATCH)) => {}
+            Err(_) => return None,
+        }
+    }
+    None
+}
