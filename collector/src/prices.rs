@@ -15,10 +15,8 @@ mod index;
 mod pattern;
 mod rating;
 mod read;
-mod sums;
 
 pub use rating::{Call, Line, Rated, Rating};
-pub use sums::RatedSum;
 
 use index::Index;
 use pattern::Pattern;

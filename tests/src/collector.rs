@@ -28,7 +28,6 @@ pub struct Collector {
     process: Process,
     address: SocketAddr,
     database: PathBuf,
-    prices: PathBuf,
 }
 
 /// A line of a report by tenant and model.
@@ -82,7 +81,7 @@ impl Report {
 }
 
 impl Collector {
-    /// Starts it on a free port and waits until it listens. The example price book prices its reports.
+    /// Starts it on a free port and waits until it listens. It rates by the example price book.
     pub async fn start(dir: &Path) -> Result<Self> {
         Self::of(&paths::collector()?, dir, &dir.join("ledger.db")).await
     }
@@ -96,7 +95,7 @@ impl Collector {
         let mut process = Process::start("collector", dir, &mut command)?;
         loop {
             if let Some(address) = listening(&process.stdout()).or_else(|| listening(&process.stderr())) {
-                return Ok(Self { process, address, database, prices });
+                return Ok(Self { process, address, database });
             }
             process.alive()?;
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
@@ -116,7 +115,7 @@ impl Collector {
     /// What `meshmeter report` prints, with further arguments.
     pub fn report_text(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(paths::collector()?);
-        command.args(["report", "--database"]).arg(&self.database).arg("--prices").arg(&self.prices).args(arguments);
+        command.args(["report", "--database"]).arg(&self.database).args(arguments);
         let output = command.output()?;
         if !output.status.success() {
             return Err(format!("meshmeter report: {}", String::from_utf8_lossy(&output.stderr)).into());

@@ -15,8 +15,6 @@ struct Document<'a> {
     tenant: Option<&'a str>,
     currency: &'static str,
     by: Vec<&'static str>,
-    /// Whether there was a price book at all.
-    priced: bool,
     lines: Vec<Line<'a>>,
     /// One per evidence: add them up only if you know why.
     totals: Vec<Line<'a>>,
@@ -82,7 +80,6 @@ pub fn render(report: &Report) -> Result<String, ReportError> {
         tenant: question.selection.tenant.as_deref(),
         currency: "USD",
         by: question.by.iter().map(|dimension| dimension.name()).collect(),
-        priced: report.priced,
         lines: lines?,
         totals: totals?,
     };

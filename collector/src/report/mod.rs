@@ -1,4 +1,4 @@
-//! Reports: usage and cost, answered from the rollup alone and rated by the price book of today.
+//! Reports: usage and cost, answered from the rollup alone, as it was rated when the calls came in or were rated anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,10 +7,9 @@ use jiff::civil::Date;
 use meter::record::Evidence;
 use meter::usage::{Class, Kind};
 
+use crate::ledger::sums::Counted;
 use crate::money::Charge;
-use crate::prices::{PriceBook, RatedSum};
-use crate::store::sqlite::Reader;
-use crate::store::{Counted, RollupRow, Selection, StoreError};
+use crate::store::{Reader, RollupRow, Selection, StoreError};
 
 mod csv;
 mod json;
@@ -107,8 +106,6 @@ pub fn day(text: &str) -> Result<Date, String> {
 #[derive(Debug)]
 pub struct Report {
     question: Question,
-    /// Whether there was a price book.
-    priced: bool,
     lines: BTreeMap<(Vec<String>, Grade), Sum>,
 }
 
@@ -175,23 +172,21 @@ impl From<StoreError> for ReportError {
 const TOO_LARGE: ReportError = ReportError::TooLarge("a sum does not fit in 128 bits");
 
 impl Sum {
-    fn add(&mut self, counted: Counted, quantity: i128, rated: RatedSum) -> Result<(), ReportError> {
-        let Counted::Usage(class) = counted else {
-            self.calls = self.calls.checked_add(quantity).ok_or(TOO_LARGE)?;
-            return Ok(());
+    fn add(&mut self, row: &RollupRow) -> Result<(), ReportError> {
+        let quantity = i128::from(row.sum.quantity);
+        let Counted::Usage(class) = row.counted else {
+            return add(&mut self.calls, quantity);
         };
         add(self.usage.entry(class).or_default(), quantity)?;
-        match rated {
-            // Nothing of something costs nothing, at any price or none; what is information only is never charged.
-            _ if quantity == 0 || class.kind() == Kind::Information => {}
-            RatedSum::Priced(charge) => self.charge(class, charge)?,
-            RatedSum::Fallback(charge) => {
-                self.charge(class, charge)?;
-                self.fallback.insert(class);
-            }
-            RatedSum::Unpriced => add(self.unpriced.entry(class).or_default(), quantity)?,
+        if row.sum.unpriced != 0 {
+            add(self.unpriced.entry(class).or_default(), i128::from(row.sum.unpriced))?;
         }
-        Ok(())
+        if row.sum.fallback != 0 {
+            self.fallback.insert(class);
+        }
+        // What is information only is never charged, and nothing of something costs nothing.
+        let is_priced = row.sum.unpriced != row.sum.quantity && class.kind() != Kind::Information;
+        if is_priced { self.charge(class, row.sum.charge) } else { Ok(()) }
     }
 
     fn charge(&mut self, class: Class, charge: Charge) -> Result<(), ReportError> {
@@ -231,21 +226,19 @@ fn add(sum: &mut i128, quantity: i128) -> Result<(), ReportError> {
 }
 
 impl Report {
-    /// Answers a question from the rollup. Rating is linear in the counts of a day, so sums are rated exactly.
-    pub fn answer(reader: &Reader, prices: Option<&PriceBook>, question: Question) -> Result<Report, ReportError> {
+    /// Answers a question from the rollup.
+    pub fn answer(reader: &dyn Reader, question: Question) -> Result<Report, ReportError> {
         let mut lines: BTreeMap<(Vec<String>, Grade), Sum> = BTreeMap::new();
-        reader.rollup(&question.selection, |row| {
-            let quantity = i128::from(row.quantity);
-            let rated = match (prices, row.counted) {
-                (Some(prices), Counted::Usage(class)) => prices
-                    .rate_sum(&row.provider, &row.model, row.day, class, quantity)
-                    .map_err(ReportError::TooLarge)?,
-                _ => RatedSum::Unpriced,
-            };
+        let mut too_large = Ok(());
+        reader.rollup(&question.selection, &mut |row| {
             let key = question.by.iter().map(|dimension| dimension.of(&row)).collect();
-            lines.entry((key, Grade(row.evidence))).or_default().add(row.counted, quantity, rated)
+            let sum = lines.entry((key, Grade(row.evidence))).or_default();
+            if too_large.is_ok() {
+                too_large = sum.add(&row);
+            }
+            Ok(())
         })?;
-        Ok(Report { question, priced: prices.is_some(), lines })
+        too_large.map(|()| Report { question, lines })
     }
 
     /// Writes the report.

@@ -143,10 +143,8 @@ fn notes(report: &Report) -> String {
     if report.lines.values().any(|sum| !sum.fallback.is_empty()) {
         notes.push_str("* in part charged by the price of another class; --format json says which\n");
     }
-    if !report.priced {
-        notes.push_str("unpriced: no price book was given\n");
-    } else if report.lines.values().any(|sum| !sum.unpriced.is_empty()) {
-        notes.push_str("unpriced: the price book has no price for it on that day; unknown is not free\n");
+    if report.lines.values().any(|sum| !sum.unpriced.is_empty()) {
+        notes.push_str("unpriced: the price book had no price for it; unknown is not free. A price that came later: meshmeter rerate\n");
     }
     notes
 }

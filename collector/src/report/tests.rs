@@ -1,5 +1,4 @@
 use super::*;
-use crate::prices::RatedSum;
 
 #[test]
 fn deterministic_a_model_brings_its_provider_and_columns_have_one_order() {
@@ -14,13 +13,22 @@ fn deterministic_a_model_brings_its_provider_and_columns_have_one_order() {
 
 #[test]
 fn deterministic_sums_beyond_128_bits_are_an_error_not_a_number() {
+    let most = Sum { calls: i128::MAX, ..Sum::default() };
+    let mut row = RollupRow {
+        day: Date::constant(2026, 1, 31),
+        tenant: String::new(),
+        provider: String::new(),
+        model: String::new(),
+        evidence: Evidence::Reported,
+        counted: Counted::Calls,
+        sum: crate::ledger::sums::Sum { quantity: 1, ..Default::default() },
+    };
+    assert!(most.clone().add(&row).is_err());
+    assert!(most.clone().merge(&most).is_err());
     let mut sum = Sum::default();
-    let class = Counted::Usage(Class::InputText);
-    sum.add(class, i128::MAX, RatedSum::Unpriced).unwrap();
-    assert!(sum.add(class, 1, RatedSum::Unpriced).is_err());
-    let mut other = Sum::default();
-    other.add(Counted::Calls, i128::MAX, RatedSum::Unpriced).unwrap();
-    assert!(other.clone().merge(&other).is_err());
+    row.counted = Counted::Usage(Class::InputText);
+    sum.usage.insert(Class::InputText, i128::MAX);
+    assert!(sum.add(&row).is_err());
 }
 
 #[test]
@@ -29,7 +37,7 @@ fn contract_csv_fields_survive_any_model_name() {
     let key = vec!["a \"b\", c\r\nd".to_owned()];
     lines.insert((key, Grade(Evidence::Missing)), Sum { calls: 1, ..Sum::default() });
     let question = Question { selection: Selection::default(), by: vec![Dimension::Model] };
-    let csv = Report { question, priced: false, lines }.render(Format::Csv).unwrap();
+    let csv = Report { question, lines }.render(Format::Csv).unwrap();
     let (_, line) = csv.split_once("\r\n").unwrap();
     let empty = ",".repeat(Class::ALL.len() + 3);
     assert_eq!(line, format!("\"a \"\"b\"\", c\r\nd\",missing,1{empty}\r\n"));

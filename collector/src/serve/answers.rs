@@ -12,7 +12,6 @@ use serde::Deserialize;
 use super::auth::Scope;
 use super::refusal::Refusal;
 use super::{App, log, metrics};
-use crate::prices::PriceBook;
 use crate::report::{self, Format, Question, Report};
 use crate::store::Selection;
 
@@ -51,13 +50,12 @@ pub async fn report(
     headers: HeaderMap,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    app.tokens.authorize(&headers, Scope::Read)?;
+    app.tokens.authorize(&headers, &[Scope::Read])?;
     let Query(parameters) = parameters.map_err(|rejection| Refusal::BadRequest(rejection.body_text()))?;
     let (question, format) = parameters.question()?;
-    let (reader, prices) = (app.reader.clone(), app.prices.clone());
+    let reader = app.reader.clone();
     let text = blocking(move || {
-        let prices = prices.as_deref().map(PriceBook::load).transpose()?;
-        let report = Report::answer(&reader, prices.as_ref(), question).map_err(|error| error.to_string())?;
+        let report = Report::answer(&*reader, question).map_err(|error| error.to_string())?;
         report.render(format).map_err(|error| error.to_string())
     });
     let text = text.await.map_err(Refusal::Internal)?;
@@ -69,7 +67,7 @@ pub async fn report(
 }
 
 pub async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    app.tokens.authorize(&headers, Scope::Read)?;
+    app.tokens.authorize(&headers, &[Scope::Read])?;
     let queued = app.jobs.max_capacity().saturating_sub(app.jobs.capacity());
     let text = app.metrics.text(queued).map_err(|error| Refusal::Internal(error.to_string()))?;
     Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
@@ -89,6 +87,8 @@ pub async fn health(State(app): State<Arc<App>>) -> Result<&'static str, Refusal
     })
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err("the work did not end in order".to_owned()))
 }

@@ -10,15 +10,16 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use meter::event::BATCH_CONTENT_TYPE;
-use serde_json::value::RawValue;
+use meter::event::statement::{HEADER, Statement};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::App;
 use super::auth::Scope;
 use super::refusal::Refusal;
+use super::split;
 use super::writer::Job;
-use crate::store::{Arrival, Batch};
+use crate::ledger::{Arrival, Delivery};
 
 /// The largest body, bytes: many times what a filter sends, and decoded in a fraction of a second.
 const MAX_BODY: usize = 8 << 20;
@@ -32,16 +33,18 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const EVENT_CONTENT_TYPE: &str = "application/cloudevents+json";
 
 pub async fn events(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
-    app.tokens.authorize(&headers, Scope::Ingest)?;
+    let sender = app.tokens.authorize(&headers, &[Scope::Ingest, Scope::Journal])?;
     let form = Form::of(&headers).ok_or(Refusal::UnsupportedType)?;
+    let statement = app.statement(&headers);
     let room = room(&app, &headers)?;
-    let body = tokio::time::timeout(BODY_TIMEOUT, read(body)).await.map_err(|_| Refusal::TooSlow)??;
+    let body = body_within(MAX_BODY, body).await?;
     // Decoding takes long enough to hold up the other connections of this thread.
-    let batch = tokio::task::spawn_blocking(move || form.batch(&body))
+    let arrivals = tokio::task::spawn_blocking(move || form.arrivals(&body))
         .await
         .map_err(|_| Refusal::Internal("decoding failed".to_owned()))??;
     let (done, outcome) = oneshot::channel();
-    app.jobs.try_send(Job { batch, done, room }).map_err(|error| match error {
+    let delivery = Delivery { sender, statement, arrivals };
+    app.jobs.try_send(Job { delivery, done, room }).map_err(|error| match error {
         TrySendError::Full(_) => Refusal::Busy("too many batches are waiting"),
         TrySendError::Closed(_) => Refusal::Busy("shutting down"),
     })?;
@@ -55,6 +58,18 @@ pub async fn events(State(app): State<Arc<App>>, headers: HeaderMap, body: Body)
     }
 }
 
+impl App {
+    /// What the emitter says of itself. One that cannot be read must not hold up its events: it is counted, and left.
+    fn statement(&self, headers: &HeaderMap) -> Option<Statement> {
+        let value = headers.get(HEADER)?;
+        let read = value.to_str().map_err(|_| ()).and_then(|text| text.parse().map_err(|_| ()));
+        if read.is_err() {
+            self.metrics.statement_refused();
+        }
+        read.ok()
+    }
+}
+
 /// Room for a body of the announced length, else of the largest.
 fn room(app: &App, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, Refusal> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -63,14 +78,19 @@ fn room(app: &App, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, Refusal>
     app.bodies.clone().try_acquire_many_owned(kib).map_err(|_| Refusal::Busy("too many batches are on their way"))
 }
 
-async fn read(mut body: Body) -> Result<Vec<u8>, Refusal> {
+/// A body of at most so many bytes that comes in time.
+pub async fn body_within(max: usize, body: Body) -> Result<Vec<u8>, Refusal> {
+    tokio::time::timeout(BODY_TIMEOUT, read(max, body)).await.map_err(|_| Refusal::TooSlow)?
+}
+
+async fn read(max: usize, mut body: Body) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
     let mut length = 0_usize;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Refusal::BadRequest("the body broke off".to_owned()))?;
         let Some(chunk) = frame.data_ref() else { continue };
         length = length.saturating_add(chunk.len());
-        if length <= MAX_BODY {
+        if length <= max {
             bytes.extend_from_slice(chunk);
         } else if length <= MAX_DISCARDED {
             bytes = Vec::new();
@@ -78,7 +98,7 @@ async fn read(mut body: Body) -> Result<Vec<u8>, Refusal> {
             break;
         }
     }
-    if length <= MAX_BODY { Ok(bytes) } else { Err(Refusal::TooLarge(MAX_BODY)) }
+    if length <= max { Ok(bytes) } else { Err(Refusal::TooLarge(max)) }
 }
 
 /// How events come.
@@ -106,23 +126,13 @@ impl Form {
     }
 
     /// The events of a body: each with its bytes as sent, decoded or with the reason why not.
-    fn batch(self, body: &[u8]) -> Result<Batch, Refusal> {
-        let events: Vec<Box<RawValue>> = match self {
-            Form::Batch => serde_json::from_slice(body)
-                .map_err(|error| Refusal::BadRequest(format!("the body must be a JSON array of events: {error}")))?,
-            Form::Single => {
-                vec![serde_json::from_slice(body).map_err(|error| {
-                    Refusal::BadRequest(format!("the body must be a JSON object, an event: {error}"))
-                })?]
+    fn arrivals(self, body: &[u8]) -> Result<Vec<Arrival>, Refusal> {
+        let events = match self {
+            Form::Batch => {
+                split::elements(body).map_err(|problem| Refusal::BadRequest(format!("the body: {problem}")))?
             }
+            Form::Single => vec![body.trim_ascii()],
         };
-        if let Some(position) = events.iter().position(|event| !event.get().starts_with('{')) {
-            return Err(Refusal::BadRequest(format!("[{position}]: must be a JSON object, an event")));
-        }
-        let decode = |bytes: Box<RawValue>| {
-            let decoded = meter::event::decode(bytes.get().as_bytes()).map_err(|invalid| invalid.to_string());
-            Arrival { bytes, decoded }
-        };
-        Ok(events.into_iter().map(decode).collect())
+        Ok(events.into_iter().map(|event| Arrival::new(event.to_vec())).collect())
     }
 }

@@ -11,8 +11,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::store::Taken;
+use crate::ledger::Taken;
 
+/// What becomes of an event.
+const OUTCOMES: [&str; 4] = ["accepted", "duplicate", "dead_letter", "alarm"];
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -32,6 +34,7 @@ pub struct Metrics {
     events: Family<Outcome, Counter>,
     batches: Counter,
     refused: Family<Refused, Counter>,
+    statements_refused: Counter,
     commits: Family<Outcome, Counter>,
     commit_seconds: Histogram,
     queue: Gauge,
@@ -43,6 +46,7 @@ impl Metrics {
         let events = Family::default();
         let batches = Counter::default();
         let refused = Family::default();
+        let statements_refused = Counter::default();
         let commits = Family::default();
         // From 0.1 ms, an SSD that does not wait for its disk, to 3 s, beyond the patience of senders.
         let commit_seconds = Histogram::new(exponential_buckets(0.0001, 2.0, 16));
@@ -50,6 +54,11 @@ impl Metrics {
         registry.register("events", "Events answered, by what became of them", events.clone());
         registry.register("batches", "Batches taken", batches.clone());
         registry.register("requests_refused", "Requests answered with a status of 400 or above", refused.clone());
+        registry.register(
+            "statements_refused",
+            "Statements of emitters that could not be read; their events are taken",
+            statements_refused.clone(),
+        );
         registry.register("commits", "Transactions, each for all batches that waited", commits.clone());
         registry.register_with_unit(
             "commit_duration",
@@ -58,18 +67,27 @@ impl Metrics {
             commit_seconds.clone(),
         );
         registry.register("queue_batches", "Batches that wait for the writer", queue.clone());
-        for outcome in ["accepted", "duplicate", "dead_letter"] {
+        for outcome in OUTCOMES {
             drop(Family::<Outcome, Counter>::get_or_create(&events, &Outcome { outcome }));
         }
         for outcome in ["stored", "failed"] {
             drop(Family::<Outcome, Counter>::get_or_create(&commits, &Outcome { outcome }));
         }
-        Metrics { registry: Arc::new(registry), events, batches, refused, commits, commit_seconds, queue }
+        Metrics {
+            registry: Arc::new(registry),
+            events,
+            batches,
+            refused,
+            statements_refused,
+            commits,
+            commit_seconds,
+            queue,
+        }
     }
 
     pub fn taken(&self, taken: &Taken) {
-        let Taken { accepted, duplicates, dead_letters } = *taken;
-        for (outcome, count) in [("accepted", accepted), ("duplicate", duplicates), ("dead_letter", dead_letters)] {
+        let Taken { accepted, duplicates, dead_letters, alarms } = *taken;
+        for (outcome, count) in OUTCOMES.into_iter().zip([accepted, duplicates, dead_letters, alarms]) {
             self.events.get_or_create(&Outcome { outcome }).inc_by(count);
         }
         self.batches.inc();
@@ -77,6 +95,10 @@ impl Metrics {
 
     pub fn refused(&self, status: StatusCode) {
         self.refused.get_or_create(&Refused { status: status.as_u16() }).inc();
+    }
+
+    pub fn statement_refused(&self) {
+        self.statements_refused.inc();
     }
 
     pub fn committed(&self, duration: Duration, stored: bool) {

@@ -8,25 +8,32 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
+use meter::event::statement::COLLECTOR_HEADER;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use crate::store::sqlite::{Ledger, Reader};
+use crate::ledger::Ledger;
+use crate::store::{Location, Reader};
 use metrics::Metrics;
+use pricing::Pricing;
 
 mod answers;
 mod auth;
 mod connections;
 mod ingest;
+mod lacking;
 mod metrics;
+mod pricing;
 mod refusal;
+mod split;
 mod writer;
 
-pub use auth::Token;
+pub use auth::{Scope, Token, Tokens};
 
 /// How long connections may take to end after the signal.
 const GRACE: Duration = Duration::from_secs(10);
@@ -35,34 +42,31 @@ const GRACE: Duration = Duration::from_secs(10);
 pub struct Options {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// The ledger's file.
-    pub database: PathBuf,
-    /// The price book of reports.
+    /// Where the ledger is kept.
+    pub database: Location,
+    /// The price book by which calls are rated as they come.
     pub prices: Option<PathBuf>,
-    /// The tokens of those who may send events.
-    pub ingest: Vec<Token>,
-    /// The tokens of those who may read.
-    pub read: Vec<Token>,
-    /// Whether nobody is asked for a token.
-    pub open: bool,
+    /// Who may do what.
+    pub tokens: Tokens,
     /// Batches that may wait for the disk.
     pub queue: usize,
 }
 
 /// What every request needs.
 struct App {
-    tokens: auth::Tokens,
+    tokens: Tokens,
     jobs: mpsc::Sender<writer::Job>,
     /// Bounds the memory of bodies: from the first byte to the commit.
     bodies: Arc<Semaphore>,
     metrics: Metrics,
-    reader: Reader,
-    prices: Option<PathBuf>,
+    reader: Arc<dyn Reader>,
 }
 
 /// Serves until it is told to end; returns when everything taken is committed.
 pub fn run(options: Options) -> Result<(), String> {
-    let ledger = Ledger::open(&options.database).map_err(|error| error.to_string())?;
+    let mut prices = Pricing::load(options.prices.clone())?;
+    let mut ledger = Ledger::new(options.database.open().map_err(|error| error.to_string())?);
+    ledger.set_prices(prices.changed());
     let metrics = Metrics::new();
     let (jobs, waiting) = mpsc::channel(options.queue);
     let (gone, writer_ends) = oneshot::channel::<()>();
@@ -71,7 +75,7 @@ pub fn run(options: Options) -> Result<(), String> {
         move || {
             // Dropped when the thread ends, whatever ends it.
             let _gone = gone;
-            writer::run(ledger, waiting, &metrics);
+            writer::run(ledger, prices, waiting, &metrics);
         }
     });
     let writer = writer.map_err(|error| format!("no writer thread: {error}"))?;
@@ -93,16 +97,15 @@ async fn serve(
     let cannot_listen = |error: std::io::Error| format!("cannot listen on {}: {error}", options.listen);
     let listener = TcpListener::bind(options.listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
-    if !options.open && options.read.is_empty() {
+    if !options.tokens.allow(Scope::Read) {
         log("no read token is set: /v1/report and /metrics answer 401");
     }
     let app = Arc::new(App {
-        tokens: auth::Tokens { ingest: options.ingest, read: options.read, open: options.open },
+        tokens: options.tokens,
         jobs,
         bodies: Arc::new(Semaphore::new(ingest::BODIES_KIB)),
         metrics,
-        reader: Reader::new(&options.database),
-        prices: options.prices,
+        reader: options.database.reader(),
     });
     let mut stop = stop_signal()?;
     let mut stopping = stop.clone();
@@ -121,6 +124,7 @@ async fn serve(
 fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/v1/events", post(ingest::events))
+        .route("/v1/lacking", post(lacking::lacking))
         .route("/v1/report", get(answers::report))
         .route("/metrics", get(answers::metrics))
         .route("/healthz", get(answers::health))
@@ -131,7 +135,9 @@ fn router(app: Arc<App>) -> Router {
 }
 
 async fn count_refusals(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
+    // By this an emitter knows that its statements are read.
+    response.headers_mut().insert(COLLECTOR_HEADER, HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
         app.metrics.refused(status);

@@ -70,7 +70,7 @@ impl IntoResponse for Refusal {
 }
 
 pub async fn not_found() -> Response {
-    answer(StatusCode::NOT_FOUND, "there are /v1/events, /v1/report, /metrics and /healthz", None)
+    answer(StatusCode::NOT_FOUND, "there are /v1/events, /v1/lacking, /v1/report, /metrics and /healthz", None)
 }
 
 pub async fn method_not_allowed() -> Response {

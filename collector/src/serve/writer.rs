@@ -1,4 +1,4 @@
-//! The one writer: takes every batch that waits, commits them together, then answers each.
+//! The one writer: takes every delivery that waits, commits them together, then answers each.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -6,15 +6,15 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::log;
 use super::metrics::Metrics;
-use crate::store::sqlite::Ledger;
-use crate::store::{Batch, Taken};
+use super::pricing::Pricing;
+use crate::ledger::{Delivery, Ledger, Store, Taken};
 
-/// The most batches of one commit: bounds how long the first one waits.
+/// The most deliveries of one commit: bounds how long the first one waits.
 const MAX_GROUP: usize = 256;
 
-/// A batch that waits to be committed.
+/// A delivery that waits to be committed.
 pub struct Job {
-    pub batch: Batch,
+    pub delivery: Delivery,
     /// What became of it; `None` if nothing of it was stored.
     pub done: oneshot::Sender<Option<Taken>>,
     /// The memory that its body was given.
@@ -22,12 +22,15 @@ pub struct Job {
 }
 
 /// Writes until the last sender is gone and nothing waits any more.
-pub fn run(mut ledger: Ledger, mut waiting: mpsc::Receiver<Job>, metrics: &Metrics) {
+pub fn run<S: Store>(mut ledger: Ledger<S>, mut prices: Pricing, mut waiting: mpsc::Receiver<Job>, metrics: &Metrics) {
     let mut group: Vec<Job> = Vec::new();
     while waiting.blocking_recv_many(&mut group, MAX_GROUP) > 0 {
-        let batches: Vec<&Batch> = group.iter().map(|job| &job.batch).collect();
+        if let Some(book) = prices.changed() {
+            ledger.set_prices(Some(book));
+        }
+        let deliveries: Vec<&Delivery> = group.iter().map(|job| &job.delivery).collect();
         let begun = Instant::now();
-        let result = ledger.append(&batches, now_ns());
+        let result = ledger.append(&deliveries, now_ns());
         metrics.committed(begun.elapsed(), result.is_ok());
         match result {
             Ok(all) => {
@@ -62,22 +65,23 @@ fn now_ns() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Arrival;
+    use crate::ledger::memory::Memory;
+    use crate::ledger::{Arrival, Sender};
     use meter::record::Record;
     use std::sync::Arc;
     use tokio::sync::Semaphore;
 
-    fn batch(sequence: u64) -> Batch {
+    fn delivery(sequence: u64) -> Delivery {
         let record = Record { provider: "openai".to_owned(), ..Record::default() };
-        let bytes = meter::event::encode(&record, &"a".repeat(32), sequence);
-        let decoded = meter::event::decode(&bytes).map_err(|invalid| invalid.to_string());
-        vec![Arrival { bytes: serde_json::from_slice(&bytes).unwrap(), decoded }]
+        Delivery {
+            sender: Sender { credential: "default".to_owned(), journal: false },
+            statement: None,
+            arrivals: vec![Arrival::new(meter::event::encode(&record, &"a".repeat(32), sequence))],
+        }
     }
 
     #[test]
-    fn contract_batches_that_wait_share_one_commit_and_each_gets_its_own_answer() {
-        let file = std::env::temp_dir().join(format!("meshmeter-writer-{}.db", std::process::id()));
-        let ledger = Ledger::open(&file).unwrap();
+    fn contract_deliveries_that_wait_share_one_commit_and_each_gets_its_own_answer() {
         let metrics = Metrics::new();
         let rooms = Arc::new(Semaphore::new(20));
         let (jobs, waiting) = mpsc::channel(20);
@@ -86,11 +90,11 @@ mod tests {
             let (done, answer) = oneshot::channel();
             answers.push(answer);
             let room = rooms.clone().try_acquire_owned().unwrap();
-            // Every second batch is the one before again.
-            jobs.try_send(Job { batch: batch(1 + number / 2), done, room }).ok().unwrap();
+            // Every second delivery is the one before again.
+            jobs.try_send(Job { delivery: delivery(1 + number / 2), done, room }).ok().unwrap();
         }
         drop(jobs);
-        run(ledger, waiting, &metrics);
+        run(Ledger::new(Memory::new()), Pricing::none(), waiting, &metrics);
         for (number, mut answer) in answers.into_iter().enumerate() {
             let taken = answer.try_recv().unwrap().unwrap();
             assert_eq!((taken.accepted, taken.duplicates), if number % 2 == 0 { (1, 0) } else { (0, 1) });
@@ -98,8 +102,5 @@ mod tests {
         let text = metrics.text(0).unwrap();
         assert!(text.contains("meshmeter_collector_commits_total{outcome=\"stored\"} 1\n"), "{text}");
         assert_eq!(rooms.available_permits(), 20, "the memory of the bodies is free again");
-        for end in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(format!("{}{end}", file.display()));
-        }
     }
 }

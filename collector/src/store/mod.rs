@@ -1,62 +1,54 @@
-//! What the collector keeps: the ledger, the sequence ranges, the rollup and the dead letters.
-//!
-//! This is the boundary of storage: what goes in and what comes out. [`sqlite`] is the store behind it.
+//! Where the ledger is kept: what every database must be able to do, and the databases.
 
 use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
 
 use jiff::civil::Date;
-use meter::event::Event;
-use meter::record::{Evidence, Record};
-use meter::usage::Class;
-use serde_json::value::RawValue;
+use meter::record::Evidence;
 
-mod ranges;
-mod rollup;
+use crate::ledger::emitters::{Emitter, Note};
+use crate::ledger::entry::Entry;
+use crate::ledger::ranges::{Range, Ranges};
+use crate::ledger::sums::{Counted, Sum};
+use crate::ledger::{Head, SetAside, Store};
+
 pub mod sqlite;
+#[cfg(test)]
+mod suite;
 
-/// One event of a delivery.
-pub struct Arrival {
-    /// Its bytes as they were sent.
-    pub bytes: Box<RawValue>,
-    /// What they say, or why they cannot be taken.
-    pub decoded: Result<Event, String>,
+/// Where a database is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// A SQLite file.
+    Sqlite(PathBuf),
 }
 
-/// The events of one delivery.
-pub type Batch = Vec<Arrival>;
+impl FromStr for Location {
+    type Err = String;
 
-/// What became of a batch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Taken {
-    /// Events that are new in the ledger.
-    pub accepted: u64,
-    /// Events that the ledger had before: not charged again.
-    pub duplicates: u64,
-    /// Events that are kept apart, with a reason.
-    pub dead_letters: u64,
+    fn from_str(text: &str) -> Result<Location, String> {
+        if text.is_empty() {
+            return Err("must be the path of a file".to_owned());
+        }
+        Ok(Location::Sqlite(text.into()))
+    }
 }
 
-/// What a row of the rollup counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Counted {
-    /// Calls.
-    Calls,
-    /// A class of usage.
-    Usage(Class),
-}
-
-impl Counted {
-    const CALLS: &'static str = "calls";
-
-    fn name(self) -> &'static str {
+impl Location {
+    /// Opens the database for the one who writes; creates what is missing.
+    pub fn open(&self) -> Result<Box<dyn Store + Send>, StoreError> {
         match self {
-            Counted::Calls => Self::CALLS,
-            Counted::Usage(class) => class.name(),
+            Location::Sqlite(path) => Ok(Box::new(sqlite::Sqlite::open(path)?)),
         }
     }
 
-    fn from_name(name: &str) -> Option<Counted> {
-        if name == Self::CALLS { Some(Counted::Calls) } else { Class::from_name(name).map(Counted::Usage) }
+    /// Who reads it; nothing is opened yet.
+    pub fn reader(&self) -> Arc<dyn Reader> {
+        match self {
+            Location::Sqlite(path) => Arc::new(sqlite::SqliteReader::new(path)),
+        }
     }
 }
 
@@ -75,11 +67,11 @@ pub struct RollupRow {
     pub evidence: Evidence,
     /// What is counted.
     pub counted: Counted,
-    /// How many.
-    pub quantity: i64,
+    /// How many, and what they cost.
+    pub sum: Sum,
 }
 
-/// Which rows of the rollup to read.
+/// Which calls.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// The first day.
@@ -90,18 +82,75 @@ pub struct Selection {
     pub tenant: Option<String>,
 }
 
-/// The model a call is charged for.
-pub fn model_of(record: &Record) -> &str {
-    record.response_model.as_deref().or(record.request_model.as_deref()).unwrap_or("")
+impl Selection {
+    /// Whether a call is among them.
+    pub fn includes(&self, day: Date, tenant: &str) -> bool {
+        let below =
+            |wanted: &str| tenant.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.since.is_none_or(|since| since <= day)
+            && self.until.is_none_or(|until| day <= until)
+            && self.tenant.as_deref().is_none_or(below)
+    }
+}
+
+/// An event that is kept apart, as often as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptApart {
+    /// Its last delivery.
+    pub last: SetAside,
+    /// When it first came.
+    pub first_received_ns: i64,
+    /// How often it came.
+    pub deliveries: i64,
+}
+
+impl KeptApart {
+    /// By number, then by time, then by content: the same everywhere.
+    pub fn order(&self) -> (i64, i64, Vec<u8>) {
+        let number = self.last.number.as_ref().map_or(0, |(_, number)| *number);
+        (number, self.first_received_ns, self.last.bytes.clone())
+    }
+}
+
+/// What takes one row after the other; its error ends the reading.
+pub type Each<'a, T> = &'a mut dyn FnMut(T) -> Result<(), StoreError>;
+
+/// Reads what is kept, as of one moment, without waiting for the one who writes.
+pub trait Reader: Send + Sync {
+    /// Whether the database answers.
+    fn ping(&self) -> Result<(), StoreError>;
+    /// The sums, in the order of their columns.
+    fn rollup(&self, selection: &Selection, each: Each<'_, RollupRow>) -> Result<(), StoreError>;
+    /// Where each writer's chain ends.
+    fn heads(&self) -> Result<Vec<Head>, StoreError>;
+    /// All entries of a writer, in their order.
+    fn entries(&self, writer: i64, each: Each<'_, Entry>) -> Result<(), StoreError>;
+    /// Entries that count now, that is calls and corrections that were not taken back, each with the event of its call.
+    fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError>;
+    /// All emitters with all their ranges, by name.
+    fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError>;
+    /// The ranges of an emitter; none if it is not known.
+    fn ranges(&self, emitter: &str, within: Range) -> Result<Ranges, StoreError>;
+    /// What happened to an emitter's numbers, by number.
+    fn notes(&self, emitter: &str) -> Result<Vec<Note>, StoreError>;
+    /// What is kept apart of an emitter, or of nobody known, in its order.
+    fn set_aside(&self, emitter: Option<&str>, each: Each<'_, KeptApart>) -> Result<(), StoreError>;
 }
 
 /// Why the store could not do what it was asked for.
 #[derive(Debug)]
 pub enum StoreError {
     /// The database refused or failed.
-    Database(rusqlite::Error),
-    /// The file is not a ledger that this version can use.
+    Database(Box<dyn std::error::Error + Send + Sync>),
+    /// It is not a ledger that this version can use.
     Unusable(String),
+}
+
+impl StoreError {
+    /// Something in the database that this version does not know.
+    pub fn unknown(column: &str, value: &str) -> StoreError {
+        StoreError::Unusable(format!("{column}: this version does not know \"{value}\"; use the version that wrote it"))
+    }
 }
 
 impl fmt::Display for StoreError {
@@ -116,7 +165,7 @@ impl fmt::Display for StoreError {
 impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            StoreError::Database(error) => Some(error),
+            StoreError::Database(error) => Some(error.as_ref()),
             StoreError::Unusable(_) => None,
         }
     }
@@ -124,6 +173,6 @@ impl std::error::Error for StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        StoreError::Database(error)
+        StoreError::Database(Box::new(error))
     }
 }

@@ -32,7 +32,7 @@ fn contract_serve_refuses_to_start_where_anybody_could_write() {
         done(meshmeter(&args).envs(env.iter().copied()).output().unwrap())
     };
     let empty = dir.write("empty", "\n");
-    let spaced = dir.write("spaced", "my secret");
+    let spaced = dir.write("spaced", "my/name secret");
     let bad_prices = dir.write("prices.toml", "[[price]]\n");
     let token = [("MESHMETER_INGEST_TOKEN", "a")];
     type Case<'a> = (i32, &'a str, Vec<&'a str>, Vec<(&'a str, &'a str)>);
@@ -45,9 +45,9 @@ fn contract_serve_refuses_to_start_where_anybody_could_write() {
             vec!["--insecure-no-auth", "--listen", "0.0.0.0:0"],
             vec![],
         ),
-        (2, "the read token must differ", vec![], vec![token[0], ("MESHMETER_READ_TOKEN", "a")]),
+        (2, "no two tokens may be the same", vec![], vec![token[0], ("MESHMETER_READ_TOKEN", "a")]),
         (1, "has no token in it", vec!["--ingest-token-file", empty.to_str().unwrap()], vec![]),
-        (1, "a token must be of visible ASCII", vec!["--ingest-token-file", spaced.to_str().unwrap()], vec![]),
+        (1, "a token's name must be", vec!["--ingest-token-file", spaced.to_str().unwrap()], vec![]),
         (1, "price[0].valid_from: is missing", vec!["--prices", bad_prices.to_str().unwrap()], token.to_vec()),
         (2, "unexpected argument '--ingest-token'", vec!["--ingest-token", "x"], vec![]),
     ];
@@ -62,7 +62,7 @@ fn contract_serve_refuses_to_start_where_anybody_could_write() {
         }
         let done = serve(&more, &env);
         assert!(done.error.contains(expected), "{expected:?} is not in: {}", done.error);
-        assert!(!done.error.contains("my secret"), "{}", done.error);
+        assert!(!done.error.contains("secret"), "{}", done.error);
         assert_eq!((done.code, done.out.as_str()), (code, ""), "{}", done.error);
     }
     assert!(!database.exists(), "a refused start leaves nothing behind");
@@ -93,7 +93,7 @@ fn contract_without_tokens_only_loopback_serves() {
 #[test]
 fn contract_the_table_shows_evidence_apart_and_ends_with_totals() {
     let dir = Dir::new();
-    let server = Server::start(&dir, &[]);
+    let server = Server::start(&dir, &["--prices", price_book().to_str().unwrap()]);
     let mut estimated =
         record("claude-sonnet-4-5-20250929", &[(Class::InputText, 1_234_567), (Class::CacheWriteOther, 4)]);
     estimated.provider = "anthropic".to_owned();
@@ -107,7 +107,7 @@ fn contract_the_table_shows_evidence_apart_and_ends_with_totals() {
         (1..).zip(&records).map(|(sequence, record)| meter::event::encode(record, &emitter(1), sequence)).collect();
     assert_eq!(server.send(&batch).taken(), (5, 0, 0));
     let database = dir.file("ledger.db");
-    let done = run(&["report", "--database", database.to_str().unwrap(), "--prices", price_book().to_str().unwrap()]);
+    let done = run(&["report", "--database", database.to_str().unwrap()]);
     assert_eq!((done.code, done.error.as_str()), (0, ""));
     let words: Vec<String> =
         done.out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
@@ -129,13 +129,13 @@ fn contract_the_table_shows_evidence_apart_and_ends_with_totals() {
             "total missing 1 - - - - - - -",
             "total all 5 1,234,570 - 4 - 4 2 3.7237352 * + unpriced",
             "* in part charged by the price of another class; --format json says which",
-            "unpriced: the price book has no price for it on that day; unknown is not free",
+            "unpriced: the price book had no price for it; unknown is not free. A price that came later: meshmeter rerate",
         ]
     );
 }
 
 #[test]
-fn contract_a_report_needs_a_ledger_and_a_good_price_book() {
+fn contract_a_report_needs_a_ledger() {
     let dir = Dir::new();
     let not_ours = dir.file("other.db");
     rusqlite::Connection::open(&not_ours).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
@@ -146,15 +146,11 @@ fn contract_a_report_needs_a_ledger_and_a_good_price_book() {
         "text.db",
         "This is a file of text, and it is longer than the header of a database would be. ".repeat(9),
     );
-    let book = dir
-        .write("prices.toml", "[[price]]\nprovider = \"p\"\nmodel = \"m\"\nvalid_from = 2026-01-01\ninput_text = 1.5");
     let cases = [
         (vec!["--database", "/no/such.db"], "meshmeter: /no/such.db: there is no such file"),
         (vec!["--database", not_ours.to_str().unwrap()], "is a database of another program"),
         (vec!["--database", later.to_str().unwrap()], "was written by a later version of meshmeter"),
         (vec!["--database", text.to_str().unwrap()], "is not a database of meshmeter"),
-        (vec!["--prices", "/no/prices"], "meshmeter: /no/prices: "),
-        (vec!["--prices", book.to_str().unwrap()], "price[0] (p m).input_text: must be a decimal number in quotes"),
     ];
     for (args, expected) in cases {
         let done = run(&[&["report"], args.as_slice()].concat());

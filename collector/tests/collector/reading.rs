@@ -131,22 +131,31 @@ fn contract_a_wrong_question_is_400_and_says_what_is_allowed() {
 }
 
 #[test]
-fn contract_a_new_price_counts_from_the_next_report_on() {
+fn contract_a_new_price_counts_for_calls_that_come_after_it_and_a_bad_book_changes_nothing() {
     let dir = Dir::new();
     let book = |price: &str| {
         format!("[[price]]\nprovider = \"openai\"\nmodel = \"*\"\nvalid_from = 2026-01-01\ninput_text = \"{price}\"\n")
     };
     let file = dir.write("prices.toml", book("1"));
-    let server = filled(&dir, &["--prices", file.to_str().unwrap()]);
-    let cost = || server.get("/v1/report?until=2026-01-31&by=tenant", Some(READ)).json()["lines"][0]["costs"].clone();
-    assert_eq!(cost(), serde_json::json!({ "input_text_tokens": "0.000008" }));
+    let server = Server::start(&dir, &["--prices", file.to_str().unwrap()]);
+    let mut sequence = 0;
+    let mut charge = || {
+        sequence += 1;
+        server.send(&events(&emitter(1), [sequence]));
+        let sql = format!("SELECT charge FROM ledger WHERE sequence = {sequence}");
+        dir.database().query_row(&sql, [], |row| row.get::<_, String>(0)).unwrap()
+    };
+    assert_eq!(charge(), "0.000003");
     dir.write("prices.toml", book("2"));
-    assert_eq!(cost(), serde_json::json!({ "input_text_tokens": "0.000016" }));
+    until("the new price counts", || charge() == "0.000006");
     dir.write("prices.toml", book("2,5"));
-    let answer = server.get("/v1/report", Some(READ));
-    assert_eq!(answer.status, 500);
-    let error = answer.json()["error"].as_str().unwrap().to_owned();
-    assert!(error.contains("price[0] (openai *).input_text: must be a decimal number"), "{error}");
+    until("the bad book is noticed", || {
+        charge();
+        server.log().contains("price[0] (openai *).input_text: must be a decimal number")
+    });
+    assert_eq!(charge(), "0.000006");
+    let first = "SELECT charge FROM ledger WHERE sequence = 1";
+    assert_eq!(dir.database().query_row(first, [], |row| row.get::<_, String>(0)).unwrap(), "0.000003");
 }
 
 #[test]

@@ -29,7 +29,7 @@ TRY  a call of {token_tenant}, by JWT:
   curl -s http://{llm}/v1/chat/completions -H 'host: api.openai.com' -H 'content-type: application/json' \\
     -H 'x-tenant-id: {header_tenant}' -H 'x-fault: status-429' -d '{body}'
 
-LOOK the bill:      {meshmeter} report --database {database} --prices {prices}
+LOOK the bill:      {meshmeter} report --database {database}
      over HTTP:     curl -s http://{collector}/v1/report -H 'authorization: Bearer {READ_TOKEN}'
      metrics:       curl -s http://{admin}/stats/prometheus | grep -E '^(gen_ai|meshmeter)_'
      Envoy:         http://{admin}
@@ -45,7 +45,6 @@ LOOK the bill:      {meshmeter} report --database {database} --prices {prices}
         key = file("client.key"),
         meshmeter = paths::collector()?.display(),
         database = stack.collector.database().display(),
-        prices = paths::prices().display(),
         collector = stack.collector.address(),
         admin = stack.envoy.admin()?,
         access_log = file("access.log"),

@@ -1,0 +1,51 @@
+//! `meshmeter report`.
+
+use clap::Args;
+use collector::report::{self, Dimension, Format, Question, Report};
+use collector::store::{Location, Selection};
+use jiff::civil::Date;
+
+use super::{Failure, print};
+
+/// Prints usage and cost from the ledger's sums.
+///
+/// Lines with different evidence (reported, partial, estimated, missing) are never added up. The columns are disjoint:
+/// input is what no cache served, output is without reasoning. A model without a price is unpriced, not free.
+#[derive(Args)]
+pub struct ReportArgs {
+    /// Where the ledger is kept; it may be in use.
+    #[arg(long, value_name = "FILE", default_value = "meshmeter.db", env = "MESHMETER_DATABASE")]
+    database: Location,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// First day (UTC, when the call began).
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = report::day)]
+    since: Option<Date>,
+    /// Last day.
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = report::day)]
+    until: Option<Date>,
+    /// Only this tenant and what is below it: acme is acme, acme/ml and acme/ml/ann.
+    #[arg(long)]
+    tenant: Option<String>,
+    /// What tells lines apart: any of day, month, tenant, provider, model, separated by commas.
+    #[arg(long, value_name = "COLUMNS", default_value = report::DEFAULT_BY, value_parser = By::parse)]
+    by: By,
+}
+
+/// The columns of a report, as one argument.
+#[derive(Clone)]
+struct By(Vec<Dimension>);
+
+impl By {
+    fn parse(text: &str) -> Result<By, String> {
+        report::dimensions(text).map(By)
+    }
+}
+
+pub fn run(args: ReportArgs) -> Result<(), Failure> {
+    let selection = Selection { since: args.since, until: args.until, tenant: args.tenant };
+    let question = Question { selection, by: args.by.0 };
+    let report = Report::answer(&*args.database.reader(), question).map_err(Failure::failed)?;
+    print(&report.render(args.format).map_err(Failure::failed)?)
+}

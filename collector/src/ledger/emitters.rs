@@ -1,0 +1,174 @@
+//! What is known of an emitter: which numbers it has delivered, how far it has counted, what it says it dropped.
+
+use meter::event::statement::{Reason, Statement};
+
+use super::ranges::{Range, Ranges};
+
+/// An emitter, as far as a transaction needs it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Emitter {
+    /// The credential that first used its numbers.
+    pub credential: String,
+    /// Envoy's node, from its last event.
+    pub node: String,
+    /// When it was first heard of.
+    pub first_ns: i64,
+    /// When it last spoke itself.
+    pub heard_ns: i64,
+    /// The highest number that came in.
+    pub last: i64,
+    /// The highest number that it says it has given out.
+    pub head: i64,
+    /// How many events it says it dropped.
+    pub dropped: i64,
+    /// Who said that it gives out no more numbers.
+    pub ended: Option<Ended>,
+    /// Its ranges around the numbers in question.
+    pub ranges: Ranges,
+}
+
+/// Who had the last word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The emitter itself.
+    Emitter,
+    /// The journal, read to its end.
+    Journal,
+}
+
+impl Ended {
+    /// Its word in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Ended::Emitter => "emitter",
+            Ended::Journal => "journal",
+        }
+    }
+
+    /// Who a word names.
+    pub fn from_word(word: &str) -> Option<Ended> {
+        [Ended::Emitter, Ended::Journal].into_iter().find(|ended| ended.as_str() == word)
+    }
+}
+
+/// What happened to numbers of an emitter. Only ever added to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Note {
+    /// Whose numbers.
+    pub emitter: String,
+    /// Which numbers.
+    pub range: Range,
+    /// What happened.
+    pub what: What,
+    /// When it became known.
+    pub at_ns: i64,
+}
+
+/// What happened to numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum What {
+    /// A later number came before them.
+    Opened,
+    /// They came late, from the emitter.
+    Delivered,
+    /// They came from a journal.
+    Recovered,
+    /// The emitter says: the outbox was full.
+    Full,
+    /// The emitter says: a collector refused them as unreadable.
+    Refused,
+}
+
+impl What {
+    /// Everything that can happen.
+    pub const ALL: [What; 5] = [What::Opened, What::Delivered, What::Recovered, What::Full, What::Refused];
+
+    /// Its word in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            What::Opened => "opened",
+            What::Delivered => "delivered",
+            What::Recovered => "recovered",
+            What::Full => "full",
+            What::Refused => "refused",
+        }
+    }
+
+    /// What a word says.
+    pub fn from_word(word: &str) -> Option<What> {
+        What::ALL.into_iter().find(|what| what.as_str() == word)
+    }
+}
+
+/// The notes of a transaction; what happened to neighbours in the same way becomes one note.
+#[derive(Clone, Debug, Default)]
+pub struct Notes(Vec<Note>);
+
+/// The notes of one emitter.
+#[derive(Debug)]
+pub struct NotesOf<'a> {
+    notes: &'a mut Vec<Note>,
+    emitter: &'a str,
+    now_ns: i64,
+}
+
+impl Notes {
+    /// Those of an emitter.
+    pub fn of<'a>(&'a mut self, emitter: &'a str, now_ns: i64) -> NotesOf<'a> {
+        NotesOf { notes: &mut self.0, emitter, now_ns }
+    }
+
+    /// All of them.
+    pub fn into_vec(self) -> Vec<Note> {
+        self.0
+    }
+}
+
+impl NotesOf<'_> {
+    fn add(&mut self, range: Range, what: What) {
+        if let Some(before) = self.notes.last_mut()
+            && (before.emitter.as_str(), before.what) == (self.emitter, what)
+            && before.range.last.checked_add(1) == Some(range.first)
+        {
+            before.range.last = range.last;
+        } else {
+            let emitter = self.emitter.to_owned();
+            self.notes.push(Note { emitter, range, what, at_ns: self.now_ns });
+        }
+    }
+}
+
+impl Emitter {
+    /// A number has come in that was not there; `what` if it closes a hole.
+    pub fn insert(&mut self, number: i64, what: What, mut notes: NotesOf<'_>) {
+        let next = self.last.saturating_add(1);
+        if number > next {
+            notes.add(Range { first: next, last: number.saturating_sub(1) }, What::Opened);
+        } else if number < next {
+            notes.add(Range { first: number, last: number }, what);
+        }
+        self.last = self.last.max(number);
+        self.ranges.insert(number);
+    }
+
+    /// It says how far it has counted and what it dropped.
+    pub fn state(&mut self, statement: &Statement, by: Ended, mut notes: NotesOf<'_>) {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        for drop in &statement.drops {
+            let what = match drop.reason {
+                Reason::Full => What::Full,
+                Reason::Refused => What::Refused,
+            };
+            notes.add(Range { first: number(drop.first), last: number(drop.last) }, what);
+        }
+        let head = number(statement.head);
+        if statement.ended {
+            self.ended = Some(by);
+        } else if head > self.head && by == Ended::Emitter {
+            // Whoever counts on has not ended. A statement that was only late does not say so.
+            self.ended = None;
+        }
+        self.head = self.head.max(head);
+        self.dropped = self.dropped.max(number(statement.dropped));
+    }
+}

@@ -1,0 +1,159 @@
+//! An entry of the ledger, and the hash that ties it to the one before.
+
+use std::fmt;
+
+use meter::record::Evidence;
+use sha2::{Digest, Sha256};
+
+use crate::money::Charge;
+
+/// The hash of an entry.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Hash(pub [u8; 32]);
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Hash {
+    /// Reads 64 hex digits.
+    pub fn from_hex(text: &str) -> Option<Hash> {
+        let mut hash = [0; 32];
+        if text.len() != 64 || !text.is_ascii() {
+            return None;
+        }
+        for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        Some(Hash(hash))
+    }
+}
+
+/// Where an entry stands: its writer's number of it. A writer is a collector's place at the database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId {
+    /// Who wrote it.
+    pub writer: i64,
+    /// The writer's number of it, from 1 without holes.
+    pub number: i64,
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.writer, self.number)
+    }
+}
+
+/// What an entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A record was taken, and is charged.
+    Call,
+    /// A record was taken whose answer another meter had reported already: `refers` is charged, this is not.
+    Copy,
+    /// `refers` is taken back.
+    Reversal,
+    /// What stands instead of `refers`, which a reversal has taken back.
+    Correction,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 4] = [Kind::Call, Kind::Copy, Kind::Reversal, Kind::Correction];
+
+    /// Its word in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Call => "call",
+            Kind::Copy => "copy",
+            Kind::Reversal => "reversal",
+            Kind::Correction => "correction",
+        }
+    }
+
+    /// The kind of a word.
+    pub fn from_word(word: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+/// An entry of the ledger. Never changed, never taken out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Where it stands.
+    pub id: EntryId,
+    /// What it says.
+    pub kind: Kind,
+    /// Who counted the call.
+    pub emitter: String,
+    /// The emitter's number of it.
+    pub sequence: i64,
+    /// The entry that this one is about.
+    pub refers: Option<EntryId>,
+    /// When the call began.
+    pub started_ns: i64,
+    /// When this was written.
+    pub received_ns: i64,
+    /// Who is charged.
+    pub tenant: String,
+    /// Who answered.
+    pub provider: String,
+    /// The model that is charged for.
+    pub model: String,
+    /// How good the counts are.
+    pub evidence: Evidence,
+    /// What it costs; a reversal's is negative.
+    pub charge: Charge,
+    /// How that was found, as JSON.
+    pub rating: Option<String>,
+    /// Why a correction was made.
+    pub reason: Option<String>,
+    /// The event as it was sent.
+    pub event: Option<String>,
+    /// Over the hash before it and all of the above.
+    pub hash: Hash,
+}
+
+impl Entry {
+    /// The hash that the entry must have behind `before`.
+    ///
+    /// SHA-256 over the hash before it, then every field in the order of the struct: numbers as 8 bytes, little endian;
+    /// texts as their length in 8 bytes and their bytes; what is absent as eight bytes 0xff.
+    pub fn hash_after(&self, before: &Hash) -> Hash {
+        let mut sha = Sha256::new();
+        sha.update(before.0);
+        let mut text = |text: Option<&str>| match text {
+            Some(text) => {
+                sha.update((text.len() as u64).to_le_bytes());
+                sha.update(text);
+            }
+            None => sha.update([0xff; 8]),
+        };
+        let number = |number: i64| number.to_string();
+        let refers = self.refers.map(|id| id.to_string());
+        text(Some(&self.id.to_string()));
+        text(Some(self.kind.as_str()));
+        text(Some(&self.emitter));
+        text(Some(&number(self.sequence)));
+        text(refers.as_deref());
+        text(Some(&number(self.started_ns)));
+        text(Some(&number(self.received_ns)));
+        text(Some(&self.tenant));
+        text(Some(&self.provider));
+        text(Some(&self.model));
+        text(Some(self.evidence.as_str()));
+        text(Some(&self.charge.to_string()));
+        text(self.rating.as_deref());
+        text(self.reason.as_deref());
+        text(self.event.as_deref());
+        Hash(sha.finalize().into())
+    }
+}

@@ -1,0 +1,188 @@
+//! A store in memory, for tests and simulations: what it keeps is what a database would.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::emitters::{Emitter, Note};
+use super::entry::{Entry, EntryId, Kind};
+use super::ranges::{Range, Ranges};
+use super::responses::{Holder, ResponseKey};
+use super::sums::{Counted, Group, GroupSums, Sum, day_of};
+use super::{Changes, Head, Keys, Known, SetAside, Store};
+use crate::store::{Each, KeptApart, Reader, RollupRow, Selection, StoreError};
+
+/// Everything that is kept.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// Where the chain ends.
+    pub head: Head,
+    /// The chain.
+    pub entries: Vec<Entry>,
+    /// Emitters with all their ranges.
+    pub emitters: BTreeMap<String, Emitter>,
+    /// What happened to their numbers.
+    pub notes: BTreeSet<Note>,
+    /// Who holds an answer.
+    pub responses: HashMap<ResponseKey, Holder>,
+    /// The sums.
+    pub sums: BTreeMap<Group, GroupSums>,
+    /// What is kept apart, in the order in which it came; every delivery.
+    pub set_aside: Vec<SetAside>,
+    numbers: HashMap<(String, i64), usize>,
+}
+
+impl Memory {
+    /// Nothing yet; the entries will be those of writer 1.
+    pub fn new() -> Memory {
+        Memory { head: Head { entry: EntryId { writer: 1, number: 0 }, ..Head::default() }, ..Memory::default() }
+    }
+
+    /// What the rules ask for.
+    pub fn known(&self, keys: &Keys) -> Known {
+        let mut known = Known { head: self.head, ..Known::default() };
+        for (name, numbers) in &keys.emitters {
+            let Some(emitter) = self.emitters.get(name) else { continue };
+            known.emitters.insert(name.clone(), emitter.clone());
+            for number in numbers {
+                let key = (name.clone(), *number);
+                let event = self.numbers.get(&key).and_then(|index| self.entries.get(*index)?.event.clone());
+                known.contents.extend(event.map(|event| (key, event)));
+            }
+        }
+        let held = keys.responses.iter().filter_map(|key| Some((*key, self.responses.get(key)?.clone())));
+        known.responses = held.collect();
+        let sums = keys.groups.iter().filter_map(|group| Some((group.clone(), self.sums.get(group)?.clone())));
+        known.sums = sums.collect();
+        let reversals = self.entries.iter().filter(|entry| entry.kind == Kind::Reversal);
+        known.reversed =
+            reversals.filter_map(|entry| entry.refers).filter(|entry| keys.reversals.contains(entry)).collect();
+        known
+    }
+
+    /// Keeps what was decided.
+    pub fn keep(&mut self, changes: Changes) {
+        self.head = changes.head;
+        for entry in changes.entries {
+            if matches!(entry.kind, Kind::Call | Kind::Copy) {
+                self.numbers.insert((entry.emitter.clone(), entry.sequence), self.entries.len());
+            }
+            self.entries.push(entry);
+        }
+        for (name, mut emitter) in changes.emitters {
+            emitter.ranges = Ranges::stored(emitter.ranges.as_slice().to_vec());
+            self.emitters.insert(name, emitter);
+        }
+        for note in changes.notes {
+            let is_known =
+                |known: &Note| (&known.emitter, known.range, known.what) == (&note.emitter, note.range, note.what);
+            if !self.notes.iter().any(is_known) {
+                self.notes.insert(note);
+            }
+        }
+        self.responses.extend(changes.responses);
+        for (group, counted, sum) in changes.sums {
+            self.sums.entry(group).or_default().insert(counted, sum);
+        }
+        self.set_aside.extend(changes.set_aside);
+    }
+
+    /// A sum over all groups.
+    pub fn total(&self, counted: Counted) -> Sum {
+        let sums = self.sums.values().filter_map(|sums| sums.get(&counted));
+        sums.fold(Sum::default(), |total, sum| Sum {
+            quantity: total.quantity.saturating_add(sum.quantity),
+            charge: total.charge.checked_add(sum.charge).unwrap_or_default(),
+            unpriced: total.unpriced.saturating_add(sum.unpriced),
+            fallback: total.fallback.saturating_add(sum.fallback),
+        })
+    }
+}
+
+impl Store for Memory {
+    fn transact(&mut self, keys: &Keys, decide: &mut dyn FnMut(Known) -> Changes) -> Result<(), StoreError> {
+        let changes = decide(self.known(keys));
+        self.keep(changes);
+        Ok(())
+    }
+}
+
+impl Reader for Memory {
+    fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn rollup(&self, selection: &Selection, each: Each<'_, RollupRow>) -> Result<(), StoreError> {
+        let rows = self.sums.iter().flat_map(|(group, sums)| {
+            let mut sums: Vec<_> = sums.iter().collect();
+            sums.sort_by_key(|(counted, _)| counted.name());
+            sums.into_iter().map(move |(counted, sum)| RollupRow {
+                day: group.day.parse().unwrap_or_default(),
+                tenant: group.tenant.clone(),
+                provider: group.provider.clone(),
+                model: group.model.clone(),
+                evidence: group.evidence(),
+                counted: *counted,
+                sum: *sum,
+            })
+        });
+        rows.filter(|row| selection.includes(row.day, &row.tenant)).try_for_each(each)
+    }
+
+    fn heads(&self) -> Result<Vec<Head>, StoreError> {
+        Ok(vec![self.head])
+    }
+
+    fn entries(&self, writer: i64, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        self.entries.iter().filter(|entry| entry.id.writer == writer).cloned().try_for_each(each)
+    }
+
+    fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        let reversals = self.entries.iter().filter(|entry| entry.kind == Kind::Reversal);
+        let reversed: BTreeSet<EntryId> = reversals.filter_map(|entry| entry.refers).collect();
+        let is_charged = |entry: &&Entry| {
+            let day = day_of(entry.started_ns).and_then(|day| day.parse().ok());
+            matches!(entry.kind, Kind::Call | Kind::Correction)
+                && !reversed.contains(&entry.id)
+                && day.is_some_and(|day| selection.includes(day, &entry.tenant))
+        };
+        let with_event = |entry: &Entry| {
+            let call = self.numbers.get(&(entry.emitter.clone(), entry.sequence));
+            let event = call.and_then(|index| self.entries.get(*index)?.event.clone());
+            Entry { event, ..entry.clone() }
+        };
+        self.entries.iter().filter(is_charged).map(with_event).try_for_each(each)
+    }
+
+    fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError> {
+        self.emitters.iter().map(|(name, emitter)| (name.clone(), emitter.clone())).try_for_each(each)
+    }
+
+    fn ranges(&self, emitter: &str, _within: Range) -> Result<Ranges, StoreError> {
+        Ok(self.emitters.get(emitter).map(|emitter| emitter.ranges.clone()).unwrap_or_default())
+    }
+
+    fn notes(&self, emitter: &str) -> Result<Vec<Note>, StoreError> {
+        let mut notes: Vec<Note> = self.notes.iter().filter(|note| note.emitter == emitter).cloned().collect();
+        notes.sort_by_key(|note| (note.range, note.at_ns, note.what.as_str()));
+        Ok(notes)
+    }
+
+    fn set_aside(&self, emitter: Option<&str>, each: Each<'_, KeptApart>) -> Result<(), StoreError> {
+        let mut kept: Vec<KeptApart> = Vec::new();
+        for event in &self.set_aside {
+            if event.number.as_ref().map(|(emitter, _)| emitter.as_str()) != emitter {
+                continue;
+            }
+            match kept.iter_mut().find(|kept| (kept.last.alarm, &kept.last.bytes) == (event.alarm, &event.bytes)) {
+                Some(kept) => {
+                    kept.deliveries = kept.deliveries.saturating_add(1);
+                    kept.last = event.clone();
+                }
+                None => {
+                    kept.push(KeptApart { last: event.clone(), first_received_ns: event.received_ns, deliveries: 1 })
+                }
+            }
+        }
+        kept.sort_by_key(|kept| kept.order());
+        kept.into_iter().try_for_each(each)
+    }
+}

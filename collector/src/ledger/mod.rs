@@ -1,0 +1,229 @@
+//! The ledger's rules: what becomes of an event. No I/O and no clock: a [`Store`] loads what the rules ask for, they
+//! decide, and the store keeps what they decided, all in one transaction.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use meter::event::Event;
+use meter::event::statement::Statement;
+
+use crate::prices::PriceBook;
+use crate::store::StoreError;
+use decide::Decision;
+use emitters::{Emitter, Note};
+use entry::{Entry, EntryId, Hash};
+use responses::{Holder, ResponseKey};
+use sums::{Counted, Group, GroupSums, Sum, Sums};
+
+pub(crate) mod decide;
+pub mod emitters;
+pub mod entry;
+pub mod memory;
+pub mod ranges;
+pub mod responses;
+pub mod sums;
+
+/// The longest event, bytes: several times what a meter sends.
+const MAX_EVENT: usize = 64 << 10;
+
+/// One event of a delivery.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Its bytes as they were sent.
+    pub bytes: Vec<u8>,
+    /// What they say, or why they cannot be taken.
+    pub decoded: Result<Event, String>,
+}
+
+impl Arrival {
+    /// An event as it came.
+    pub fn new(bytes: Vec<u8>) -> Arrival {
+        let decoded = if bytes.len() > MAX_EVENT {
+            Err(format!("must be at most {MAX_EVENT} bytes"))
+        } else {
+            meter::event::decode(&bytes).map_err(|invalid| invalid.to_string())
+        };
+        Arrival { bytes, decoded }
+    }
+}
+
+/// Who delivers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// The credential's name.
+    pub credential: String,
+    /// Whether it brings a journal: it may speak for every emitter.
+    pub journal: bool,
+}
+
+/// What came in one request.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Who sent it.
+    pub sender: Sender,
+    /// What the emitter says of itself.
+    pub statement: Option<Statement>,
+    /// The events.
+    pub arrivals: Vec<Arrival>,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Taken {
+    /// Events that are new in the ledger.
+    pub accepted: u64,
+    /// Events that the ledger had before: not charged again.
+    pub duplicates: u64,
+    /// Events that are kept apart, with a reason.
+    pub dead_letters: u64,
+    /// Events that contradict the ledger: kept apart, counted, never charged.
+    pub alarms: u64,
+}
+
+/// What the rules must know before they decide.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    /// The numbers that came, by emitter; none for one that only spoke.
+    pub emitters: BTreeMap<String, BTreeSet<i64>>,
+    /// Answers of providers.
+    pub responses: BTreeSet<ResponseKey>,
+    /// Whose sums will change.
+    pub groups: BTreeSet<Group>,
+    /// Entries that will be taken back.
+    pub reversals: BTreeSet<EntryId>,
+}
+
+/// Where a writer's chain ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Its last entry; number 0: none yet.
+    pub entry: EntryId,
+    /// That entry's hash.
+    pub hash: Hash,
+}
+
+/// What a store has of the keys.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The chain that grows.
+    pub head: Head,
+    /// Emitters that were heard of, with their ranges around the numbers asked for.
+    pub emitters: HashMap<String, Emitter>,
+    /// The events of numbers that are there already.
+    pub contents: HashMap<(String, i64), String>,
+    /// Who holds an answer.
+    pub responses: HashMap<ResponseKey, Holder>,
+    /// Sums.
+    pub sums: HashMap<Group, GroupSums>,
+    /// Entries that were taken back before.
+    pub reversed: BTreeSet<EntryId>,
+}
+
+/// What a store must keep, all or nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// The chain's new end.
+    pub head: Head,
+    /// New entries, in their order.
+    pub entries: Vec<Entry>,
+    /// What is known of emitters now.
+    pub emitters: BTreeMap<String, Emitter>,
+    /// What happened to numbers. The same note again is no other.
+    pub notes: Vec<Note>,
+    /// Who holds an answer now.
+    pub responses: BTreeMap<ResponseKey, Holder>,
+    /// Sums that changed.
+    pub sums: Vec<(Group, Counted, Sum)>,
+    /// Events kept apart. The same again only counts up.
+    pub set_aside: Vec<SetAside>,
+}
+
+/// An event that is kept apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// Whether it contradicts the ledger; otherwise it cannot be taken.
+    pub alarm: bool,
+    /// Why, naming the field.
+    pub reason: String,
+    /// Whose it says it is, if that could be read.
+    pub number: Option<(String, i64)>,
+    /// Who sent it.
+    pub credential: String,
+    /// When it came.
+    pub received_ns: i64,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Where the ledger is kept.
+pub trait Store {
+    /// Loads what the keys name, lets the rules decide, and keeps what they decided: when this returns, all of it is on
+    /// the disk, or nothing. What was loaded stays as it is until then.
+    fn transact(&mut self, keys: &Keys, decide: &mut dyn FnMut(Known) -> Changes) -> Result<(), StoreError>;
+}
+
+impl<S: Store + ?Sized> Store for Box<S> {
+    fn transact(&mut self, keys: &Keys, decide: &mut dyn FnMut(Known) -> Changes) -> Result<(), StoreError> {
+        (**self).transact(keys, decide)
+    }
+}
+
+/// The ledger, in a store.
+#[derive(Debug)]
+pub struct Ledger<S> {
+    store: S,
+    prices: Option<Arc<PriceBook>>,
+}
+
+impl<S: Store> Ledger<S> {
+    /// The ledger in a store; nothing has a price yet.
+    pub fn new(store: S) -> Ledger<S> {
+        Ledger { store, prices: None }
+    }
+
+    /// Rates what comes from now on by this book; by none, everything is unpriced.
+    pub fn set_prices(&mut self, prices: Option<Arc<PriceBook>>) {
+        self.prices = prices;
+    }
+
+    /// Where it is kept.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// Where it is kept, to be changed.
+    pub fn store_mut(&mut self) -> &mut S {
+        &mut self.store
+    }
+
+    /// Takes deliveries in one transaction: when it returns, all of them are kept, or none.
+    pub fn append(&mut self, deliveries: &[&Delivery], now_ns: i64) -> Result<Vec<Taken>, StoreError> {
+        let mut all = Vec::new();
+        let prices = self.prices.as_deref();
+        self.store.transact(&keys(deliveries), &mut |known| {
+            let mut decision = Decision::new(known, prices, now_ns);
+            // A store that must begin anew asks again.
+            all = deliveries.iter().map(|delivery| decision.take(delivery)).collect();
+            decision.changes()
+        })?;
+        Ok(all)
+    }
+}
+
+/// What the rules will ask about deliveries.
+pub(crate) fn keys(deliveries: &[&Delivery]) -> Keys {
+    let mut keys = Keys::default();
+    for delivery in deliveries {
+        if let Some(statement) = &delivery.statement {
+            keys.emitters.entry(statement.emitter.clone()).or_default();
+        }
+        for event in delivery.arrivals.iter().filter_map(|arrival| arrival.decoded.as_ref().ok()) {
+            if let Ok(sequence) = i64::try_from(event.sequence) {
+                keys.emitters.entry(event.emitter.clone()).or_default().insert(sequence);
+            }
+            keys.responses.extend(responses::keys(&event.record));
+            keys.groups.extend(Group::of(&event.record));
+        }
+    }
+    keys
+}

@@ -1,0 +1,69 @@
+//! `POST /v1/lacking`: which of these numbers the ledger does not have. A journal's bearer asks before it sends.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+
+use super::App;
+use super::answers::blocking;
+use super::auth::Scope;
+use super::ingest::body_within;
+use super::refusal::Refusal;
+use crate::ledger::ranges::{Range, Ranges};
+use crate::store::Reader;
+
+/// The largest question, bytes.
+const MAX_BODY: usize = 1 << 20;
+
+/// Ranges of numbers by emitter, each `[first, last]`.
+type Numbers = BTreeMap<String, Vec<[i64; 2]>>;
+
+pub async fn lacking(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
+    app.tokens.authorize(&headers, &[Scope::Journal])?;
+    let body = body_within(MAX_BODY, body).await?;
+    let wanted: Numbers = serde_json::from_slice(&body).map_err(|error| {
+        Refusal::BadRequest(format!(
+            "the body must be an object of emitters, each with a list of [first, last]: {error}"
+        ))
+    })?;
+    if let Some((emitter, _)) =
+        wanted.iter().find(|(_, ranges)| ranges.iter().any(|[first, last]| *first < 1 || last < first))
+    {
+        return Err(Refusal::BadRequest(format!("{emitter:?}: first must be at least 1, and last not below first")));
+    }
+    let reader = app.reader.clone();
+    let answer = blocking(move || answer(&*reader, wanted)).await.map_err(Refusal::Internal)?;
+    Ok(([(CONTENT_TYPE, "application/json")], answer).into_response())
+}
+
+fn answer(reader: &dyn Reader, wanted: Numbers) -> Result<String, String> {
+    let mut lacking = Numbers::new();
+    for (emitter, ranges) in wanted {
+        let mut holes = Vec::new();
+        for [first, last] in ranges {
+            holes.extend(missing(reader, &emitter, Range { first, last })?);
+        }
+        if !holes.is_empty() {
+            lacking.insert(emitter, holes.into_iter().map(|hole| [hole.first, hole.last]).collect());
+        }
+    }
+    serde_json::to_string(&lacking).map_err(|error| error.to_string())
+}
+
+/// What is neither in the ledger nor kept apart as unreadable: what is, would be refused again.
+fn missing(reader: &dyn Reader, emitter: &str, within: Range) -> Result<Vec<Range>, String> {
+    let mut have: Ranges = reader.ranges(emitter, within).map_err(|error| error.to_string())?;
+    let each = &mut |kept: crate::store::KeptApart| {
+        if let (false, Some((_, number))) = (kept.last.alarm, kept.last.number) {
+            have.insert(number);
+        }
+        Ok(())
+    };
+    reader.set_aside(Some(emitter), each).map_err(|error| error.to_string())?;
+    Ok(have.missing(within))
+}

@@ -1,0 +1,107 @@
+//! The ledger in one SQLite file: one connection that writes, short-lived ones that read.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::StoreError;
+use crate::ledger::{Changes, Keys, Known, Store};
+
+mod read;
+mod write;
+
+/// "mesh" in ASCII: tells our file from another program's.
+const APPLICATION_ID: i32 = 0x6d65_7368;
+/// The schema's version.
+const VERSION: usize = 2;
+const SCHEMA: &str = include_str!("schema.sql");
+/// How long to wait for someone else's lock. Shorter than the senders' timeout, so that they hear of it.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Statements kept prepared: all that a transaction uses.
+const STATEMENTS: usize = 32;
+/// A file has one chain.
+const WRITER: i64 = 1;
+
+/// The connection that writes.
+#[derive(Debug)]
+pub struct Sqlite(Connection);
+
+impl Sqlite {
+    /// Opens the database, creates it if there is none, brings its schema up to date.
+    pub fn open(path: &Path) -> Result<Sqlite, StoreError> {
+        let mut connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        version(&connection, path)?;
+        // An acknowledged event must survive a power cut: WAL syncs at every commit only with FULL.
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if version(&tx, path)? == 0 {
+            tx.execute_batch(SCHEMA)?;
+            tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+            tx.pragma_update(None, "user_version", i64::try_from(VERSION).unwrap_or(i64::MAX))?;
+        }
+        tx.commit()?;
+        Ok(Sqlite(connection))
+    }
+}
+
+impl Store for Sqlite {
+    fn transact(&mut self, keys: &Keys, decide: &mut dyn FnMut(Known) -> Changes) -> Result<(), StoreError> {
+        let tx = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let changes = decide(read::known(&tx, keys)?);
+        write::changes(&tx, &changes)?;
+        Ok(tx.commit()?)
+    }
+}
+
+/// The schema's version; 0 for an empty database.
+fn version(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
+    let unusable = |problem: &str| StoreError::Unusable(format!("{}: {problem}", path.display()));
+    let not_ours = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => unusable("is not a database of meshmeter"),
+        _ => error.into(),
+    };
+    let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(not_ours)?;
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let version = usize::try_from(version).unwrap_or(usize::MAX);
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (id, version) {
+        (0, 0) if tables == 0 => Ok(0),
+        (APPLICATION_ID, version) if version > VERSION => Err(unusable("was written by a later version of meshmeter")),
+        (APPLICATION_ID, version) => Ok(version),
+        _ => Err(unusable("is a database of another program")),
+    }
+}
+
+/// Connections that read, one per question: they never wait for the writer.
+#[derive(Clone, Debug)]
+pub struct SqliteReader(PathBuf);
+
+impl SqliteReader {
+    /// A reader of the database at this path.
+    pub fn new(path: &Path) -> SqliteReader {
+        SqliteReader(path.to_owned())
+    }
+
+    fn connect(&self) -> Result<Connection, StoreError> {
+        if !self.0.exists() {
+            return Err(StoreError::Unusable(format!("{}: there is no such file", self.0.display())));
+        }
+        let connection =
+            Connection::open_with_flags(&self.0, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        match version(&connection, &self.0)? {
+            VERSION => Ok(connection),
+            _ => Err(StoreError::Unusable(format!(
+                "{}: has no ledger yet, `meshmeter serve` makes one",
+                self.0.display()
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

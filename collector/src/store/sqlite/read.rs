@@ -1,0 +1,297 @@
+//! What is in the tables: for the rules within a transaction, and for whoever asks.
+
+use std::collections::{BTreeSet, HashMap};
+
+use meter::record::Evidence;
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::super::{Each, KeptApart, Reader, RollupRow, Selection, StoreError};
+use super::{SqliteReader, WRITER};
+use crate::ledger::emitters::{Emitter, Ended, Note, What};
+use crate::ledger::entry::{Entry, EntryId, Hash, Kind};
+use crate::ledger::ranges::{Range, Ranges};
+use crate::ledger::responses::Holder;
+use crate::ledger::sums::{Counted, Group, GroupSums, Sum, day_begins_ns};
+use crate::ledger::{Head, Keys, Known, SetAside};
+
+/// What the rules ask for.
+pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
+    let mut known = Known { head: head(tx)?, ..Known::default() };
+    for (name, numbers) in &keys.emitters {
+        let Some(mut emitter) = emitter(tx, name)? else { continue };
+        if let (Some(first), Some(last)) = (numbers.first(), numbers.last()) {
+            let around = Range { first: first.saturating_sub(1), last: last.saturating_add(1) };
+            emitter.ranges = ranges(tx, name, around)?;
+        }
+        for number in numbers.iter().filter(|number| emitter.ranges.contains(**number)) {
+            let mut select = tx.prepare_cached(
+                "SELECT event FROM ledger WHERE emitter = ?1 AND sequence = ?2 AND kind IN ('call', 'copy')",
+            )?;
+            if let Some(event) = select.query_row(params![name, number], |row| row.get(0)).optional()? {
+                known.contents.insert((name.clone(), *number), event);
+            }
+        }
+        known.emitters.insert(name.clone(), emitter);
+    }
+    for key in &keys.responses {
+        let mut select = tx.prepare_cached(
+            "SELECT entry, emitter, started_ns, ended_ns, input, output FROM responses WHERE day = ?1 AND response = ?2",
+        )?;
+        if let Some(held) = select.query_row(params![key.day, key.response], holder).optional()? {
+            known.responses.insert(*key, held);
+        }
+    }
+    for group in &keys.groups {
+        known.sums.insert(group.clone(), sums(tx, group)?);
+    }
+    known.reversed = reversed(tx, &keys.reversals)?;
+    Ok(known)
+}
+
+fn head(connection: &Connection) -> Result<Head, StoreError> {
+    let mut select = connection.prepare_cached("SELECT entry, hash FROM chain")?;
+    let head = select.query_row([], |row| {
+        Ok(Head { entry: EntryId { writer: WRITER, number: row.get(0)? }, hash: Hash(row.get(1)?) })
+    });
+    Ok(head.optional()?.unwrap_or(Head { entry: EntryId { writer: WRITER, number: 0 }, hash: Hash::default() }))
+}
+
+const EMITTER: &str = "emitter, credential, node, first_ns, heard_ns, last, head, dropped, ended";
+
+fn emitter(connection: &Connection, name: &str) -> Result<Option<Emitter>, StoreError> {
+    let mut select = connection.prepare_cached(&format!("SELECT {EMITTER} FROM emitters WHERE emitter = ?1"))?;
+    Ok(select.query_row([name], emitter_of).optional()?)
+}
+
+fn emitter_of(row: &Row<'_>) -> rusqlite::Result<Emitter> {
+    Ok(Emitter {
+        credential: row.get(1)?,
+        node: row.get(2)?,
+        first_ns: row.get(3)?,
+        heard_ns: row.get(4)?,
+        last: row.get(5)?,
+        head: row.get(6)?,
+        dropped: row.get(7)?,
+        ended: row.get::<_, Option<String>>(8)?.map(|word| known_word(8, &word, Ended::from_word)).transpose()?,
+        ranges: Ranges::default(),
+    })
+}
+
+fn ranges(connection: &Connection, emitter: &str, within: Range) -> Result<Ranges, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT first, last FROM emitter_ranges WHERE emitter = ?1 AND first <= ?3 AND first >= coalesce(
+             (SELECT max(first) FROM emitter_ranges WHERE emitter = ?1 AND first <= ?2), ?2) ORDER BY first",
+    )?;
+    let rows = select.query_map(params![emitter, within.first, within.last], |row| {
+        Ok(Range { first: row.get(0)?, last: row.get(1)? })
+    })?;
+    Ok(Ranges::stored(rows.collect::<Result<_, _>>()?))
+}
+
+fn holder(row: &Row<'_>) -> rusqlite::Result<Holder> {
+    Ok(Holder {
+        entry: EntryId { writer: WRITER, number: row.get(0)? },
+        emitter: row.get(1)?,
+        started_ns: row.get(2)?,
+        ended_ns: row.get(3)?,
+        reported: row.get::<_, Option<i64>>(4)?.zip(row.get(5)?),
+    })
+}
+
+fn sums(tx: &Transaction<'_>, group: &Group) -> Result<GroupSums, StoreError> {
+    let mut select = tx.prepare_cached(
+        "SELECT class, quantity, charge, unpriced, fallback FROM rollup
+         WHERE day = ?1 AND tenant = ?2 AND provider = ?3 AND model = ?4 AND evidence = ?5",
+    )?;
+    let Group { day, tenant, provider, model, evidence } = group;
+    let rows = select.query_map(params![day, tenant, provider, model, evidence], |row| {
+        Ok((known_word(0, &row.get::<_, String>(0)?, Counted::from_name)?, sum(row)?))
+    })?;
+    Ok(rows.collect::<Result<HashMap<_, _>, _>>()?)
+}
+
+/// The columns of a sum, by their names.
+fn sum(row: &Row<'_>) -> rusqlite::Result<Sum> {
+    Ok(Sum {
+        quantity: row.get("quantity")?,
+        charge: known_word(0, &row.get::<_, String>("charge")?, |text| text.parse().ok())?,
+        unpriced: row.get("unpriced")?,
+        fallback: row.get("fallback")?,
+    })
+}
+
+fn reversed(tx: &Transaction<'_>, wanted: &BTreeSet<EntryId>) -> Result<BTreeSet<EntryId>, StoreError> {
+    let mut found = BTreeSet::new();
+    for entry in wanted {
+        let mut select = tx.prepare_cached("SELECT 1 FROM ledger WHERE refers = ?1 AND kind = 'reversal'")?;
+        if select.exists([entry.number])? {
+            found.insert(*entry);
+        }
+    }
+    Ok(found)
+}
+
+/// The value of a word, or an error that names what this version does not know.
+fn known_word<T>(column: usize, word: &str, read: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    read(word).ok_or_else(|| {
+        let unknown = StoreError::unknown(&format!("column {column}"), word);
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(unknown))
+    })
+}
+
+const ENTRY: &str =
+    "l.entry, l.kind, l.emitter, l.sequence, l.refers, l.started_ns, l.received_ns, l.tenant, l.provider,
+    l.model, l.evidence, l.charge, l.rating, l.reason, l.hash";
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let word = |column: usize| row.get::<_, String>(column);
+    let id = |number: i64| EntryId { writer: WRITER, number };
+    Ok(Entry {
+        id: id(row.get(0)?),
+        kind: known_word(1, &word(1)?, Kind::from_word)?,
+        emitter: row.get(2)?,
+        sequence: row.get(3)?,
+        refers: row.get::<_, Option<i64>>(4)?.map(id),
+        started_ns: row.get(5)?,
+        received_ns: row.get(6)?,
+        tenant: row.get(7)?,
+        provider: row.get(8)?,
+        model: row.get(9)?,
+        evidence: known_word(10, &word(10)?, Evidence::from_word)?,
+        charge: known_word(11, &word(11)?, |text| text.parse().ok())?,
+        rating: row.get(12)?,
+        reason: row.get(13)?,
+        hash: Hash(row.get(14)?),
+        event: row.get(15)?,
+    })
+}
+
+fn each_row<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    each: Each<'_, T>,
+) -> Result<(), StoreError> {
+    let mut select = connection.prepare(sql)?;
+    let mut rows = select.query(params)?;
+    while let Some(row) = rows.next()? {
+        each(read(row)?)?;
+    }
+    Ok(())
+}
+
+impl Reader for SqliteReader {
+    fn ping(&self) -> Result<(), StoreError> {
+        self.connect()?.query_row("SELECT EXISTS (SELECT 1 FROM rollup)", [], |_| Ok(()))?;
+        Ok(())
+    }
+
+    fn rollup(&self, selection: &Selection, each: Each<'_, RollupRow>) -> Result<(), StoreError> {
+        let sql =
+            "SELECT day, tenant, provider, model, evidence, class, quantity, charge, unpriced, fallback FROM rollup
+             WHERE day >= coalesce(?1, '') AND day <= coalesce(?2, '9999-12-31')
+             AND (?3 IS NULL OR tenant = ?3 OR substr(tenant, 1, length(?3) + 1) = ?3 || '/')
+             ORDER BY day, tenant, provider, model, evidence, class";
+        let text = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string());
+        let key = params![text(selection.since), text(selection.until), selection.tenant];
+        let read = |row: &Row<'_>| {
+            Ok(RollupRow {
+                day: known_word(0, &row.get::<_, String>(0)?, |day| day.parse().ok())?,
+                tenant: row.get(1)?,
+                provider: row.get(2)?,
+                model: row.get(3)?,
+                evidence: known_word(4, &row.get::<_, String>(4)?, Evidence::from_word)?,
+                counted: known_word(5, &row.get::<_, String>(5)?, Counted::from_name)?,
+                sum: sum(row)?,
+            })
+        };
+        each_row(&self.connect()?, sql, key, read, each)
+    }
+
+    fn heads(&self) -> Result<Vec<Head>, StoreError> {
+        Ok(vec![head(&self.connect()?)?])
+    }
+
+    fn entries(&self, writer: i64, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        if writer != WRITER {
+            return Ok(());
+        }
+        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l ORDER BY l.entry");
+        each_row(&self.connect()?, &sql, [], entry, each)
+    }
+
+    fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        let sql = format!(
+            "SELECT {ENTRY}, c.event FROM ledger l
+             JOIN ledger c ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy')
+             WHERE l.kind IN ('call', 'correction') AND l.started_ns >= ?1 AND l.started_ns < ?2
+             AND (?3 IS NULL OR l.tenant = ?3 OR substr(l.tenant, 1, length(?3) + 1) = ?3 || '/')
+             AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.refers = l.entry AND r.kind = 'reversal')
+             ORDER BY l.entry"
+        );
+        let since = selection.since.map_or(i64::MIN, day_begins_ns);
+        let until = selection.until.and_then(|day| day.tomorrow().ok()).map_or(i64::MAX, day_begins_ns);
+        each_row(&self.connect()?, &sql, params![since, until, selection.tenant], entry, each)
+    }
+
+    fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError> {
+        let connection = self.connect()?;
+        let all = Range { first: 0, last: i64::MAX };
+        each_row(
+            &connection,
+            &format!("SELECT {EMITTER} FROM emitters ORDER BY emitter"),
+            [],
+            |row| Ok((row.get::<_, String>(0)?, emitter_of(row)?)),
+            &mut |(name, mut emitter): (String, Emitter)| {
+                emitter.ranges = ranges(&connection, &name, all)?;
+                each((name, emitter))
+            },
+        )
+    }
+
+    fn ranges(&self, emitter: &str, within: Range) -> Result<Ranges, StoreError> {
+        ranges(&self.connect()?, emitter, within)
+    }
+
+    fn notes(&self, emitter: &str) -> Result<Vec<Note>, StoreError> {
+        let mut notes = Vec::new();
+        let sql =
+            "SELECT first, last, what, at_ns FROM emitter_notes WHERE emitter = ?1 ORDER BY first, last, at_ns, what";
+        let read = |row: &Row<'_>| {
+            Ok(Note {
+                emitter: emitter.to_owned(),
+                range: Range { first: row.get(0)?, last: row.get(1)? },
+                what: known_word(2, &row.get::<_, String>(2)?, What::from_word)?,
+                at_ns: row.get(3)?,
+            })
+        };
+        each_row(&self.connect()?, sql, [emitter], read, &mut |note| {
+            notes.push(note);
+            Ok(())
+        })?;
+        Ok(notes)
+    }
+
+    fn set_aside(&self, emitter: Option<&str>, each: Each<'_, KeptApart>) -> Result<(), StoreError> {
+        let sql =
+            "SELECT kind, reason, emitter, sequence, credential, event, deliveries, first_received_ns, last_received_ns
+             FROM set_aside WHERE emitter IS ?1 ORDER BY sequence, first_received_ns, event";
+        let read = |row: &Row<'_>| {
+            Ok(KeptApart {
+                last: SetAside {
+                    alarm: row.get::<_, String>(0)? == "alarm",
+                    reason: row.get(1)?,
+                    number: row.get::<_, Option<String>>(2)?.zip(row.get(3)?),
+                    credential: row.get(4)?,
+                    bytes: row.get(5)?,
+                    received_ns: row.get(8)?,
+                },
+                deliveries: row.get(6)?,
+                first_received_ns: row.get(7)?,
+            })
+        };
+        each_row(&self.connect()?, sql, [emitter], read, each)
+    }
+}

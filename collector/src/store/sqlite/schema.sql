@@ -1,0 +1,116 @@
+-- Version 2. Days are UTC, times are nanoseconds since the Unix epoch, amounts are exact decimal numbers of USD.
+
+-- Every event that was taken, as it was sent, and what was corrected since. Only ever added to. `hash` is over the entry
+-- and the hash before it, so that no entry can be changed or taken out unnoticed.
+CREATE TABLE ledger (
+    entry       INTEGER PRIMARY KEY,
+    kind        TEXT NOT NULL,
+    emitter     TEXT NOT NULL,
+    sequence    INTEGER NOT NULL,
+    refers      INTEGER,
+    started_ns  INTEGER NOT NULL,
+    received_ns INTEGER NOT NULL,
+    tenant      TEXT NOT NULL,
+    provider    TEXT NOT NULL,
+    model       TEXT NOT NULL,
+    evidence    TEXT NOT NULL,
+    charge      TEXT NOT NULL,
+    rating      TEXT,
+    reason      TEXT,
+    event       TEXT,
+    hash        BLOB NOT NULL
+) STRICT;
+
+-- A number is taken once, and an entry is taken back once, whatever the program believes.
+CREATE UNIQUE INDEX ledger_numbers ON ledger (emitter, sequence) WHERE kind IN ('call', 'copy');
+CREATE UNIQUE INDEX ledger_reversals ON ledger (refers) WHERE kind = 'reversal';
+
+CREATE TRIGGER ledger_is_never_updated BEFORE UPDATE ON ledger
+BEGIN SELECT RAISE(ABORT, 'the ledger is append only'); END;
+CREATE TRIGGER ledger_is_never_deleted BEFORE DELETE ON ledger
+BEGIN SELECT RAISE(ABORT, 'the ledger is append only'); END;
+
+-- Where the chain ends: without it the last entries could be cut off unnoticed. One row.
+CREATE TABLE chain (
+    entry INTEGER NOT NULL,
+    hash  BLOB NOT NULL
+) STRICT;
+
+-- Who counts: how far it has counted, by its own word (`head`) and by what came in (`last`).
+CREATE TABLE emitters (
+    emitter    TEXT NOT NULL PRIMARY KEY,
+    credential TEXT NOT NULL,
+    node       TEXT NOT NULL,
+    first_ns   INTEGER NOT NULL,
+    heard_ns   INTEGER NOT NULL,
+    last       INTEGER NOT NULL,
+    head       INTEGER NOT NULL,
+    dropped    INTEGER NOT NULL,
+    ended      TEXT
+) STRICT, WITHOUT ROWID;
+
+-- The sequence numbers that the ledger has, per emitter, as ranges that never touch: it grows with the faults,
+-- not with the events. Inside of a range is a duplicate; between two ranges is a gap.
+CREATE TABLE emitter_ranges (
+    emitter TEXT NOT NULL,
+    first   INTEGER NOT NULL,
+    last    INTEGER NOT NULL CHECK (last >= first),
+    PRIMARY KEY (emitter, first)
+) STRICT, WITHOUT ROWID;
+
+-- What happened to numbers: opened (a later one came first), delivered, recovered (late, from a journal), full,
+-- refused (dropped, by the emitter's word).
+CREATE TABLE emitter_notes (
+    emitter TEXT NOT NULL,
+    first   INTEGER NOT NULL,
+    last    INTEGER NOT NULL,
+    what    TEXT NOT NULL,
+    at_ns   INTEGER NOT NULL,
+    PRIMARY KEY (emitter, first, last, what)
+) STRICT, WITHOUT ROWID;
+
+-- Which entry is charged for a provider's answer, so that a second meter's record of it is not.
+CREATE TABLE responses (
+    day        INTEGER NOT NULL,
+    response   INTEGER NOT NULL,
+    entry      INTEGER NOT NULL,
+    emitter    TEXT NOT NULL,
+    started_ns INTEGER NOT NULL,
+    ended_ns   INTEGER NOT NULL,
+    input      INTEGER,
+    output     INTEGER,
+    PRIMARY KEY (day, response)
+) STRICT, WITHOUT ROWID;
+
+-- What reports are answered from: sums of the ledger, kept in the same transaction. `class` is a usage class or
+-- 'calls'; a class that no call reported has no row. `model` is the one that answered, else the one that was asked
+-- for, else empty.
+CREATE TABLE rollup (
+    day      TEXT NOT NULL,
+    tenant   TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    model    TEXT NOT NULL,
+    evidence TEXT NOT NULL,
+    class    TEXT NOT NULL,
+    quantity INTEGER NOT NULL,
+    charge   TEXT NOT NULL,
+    unpriced INTEGER NOT NULL,
+    fallback INTEGER NOT NULL,
+    PRIMARY KEY (day, tenant, provider, model, evidence, class)
+) STRICT, WITHOUT ROWID;
+
+-- What could not be taken (dead_letter), and what contradicts the ledger (alarm), and why. The same again only counts
+-- up. `number` is what it calls itself, if that could be read.
+CREATE TABLE set_aside (
+    digest            BLOB NOT NULL PRIMARY KEY,
+    kind              TEXT NOT NULL,
+    reason            TEXT NOT NULL,
+    emitter           TEXT,
+    sequence          INTEGER,
+    credential        TEXT NOT NULL,
+    event             BLOB NOT NULL,
+    deliveries        INTEGER NOT NULL,
+    first_received_ns INTEGER NOT NULL,
+    last_received_ns  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX set_aside_numbers ON set_aside (emitter, sequence);

@@ -1,0 +1,143 @@
+//! What a transaction changed, into the tables.
+
+use rusqlite::{Transaction, params};
+use sha2::{Digest, Sha256};
+
+use super::super::StoreError;
+use crate::ledger::emitters::{Emitter, Ended};
+use crate::ledger::entry::Entry;
+use crate::ledger::{Changes, SetAside};
+
+pub fn changes(tx: &Transaction<'_>, changes: &Changes) -> Result<(), StoreError> {
+    let Changes { head, entries, emitters, notes, responses, sums, set_aside } = changes;
+    for entry in entries {
+        append(tx, entry)?;
+    }
+    if !entries.is_empty() {
+        tx.prepare_cached("DELETE FROM chain")?.execute([])?;
+        tx.prepare_cached("INSERT INTO chain (entry, hash) VALUES (?1, ?2)")?
+            .execute(params![head.entry.number, head.hash.0])?;
+    }
+    for (name, emitter) in emitters {
+        put_emitter(tx, name, emitter)?;
+    }
+    let mut note = tx.prepare_cached(
+        "INSERT INTO emitter_notes (emitter, first, last, what, at_ns) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+    )?;
+    for row in notes {
+        note.execute(params![row.emitter, row.range.first, row.range.last, row.what.as_str(), row.at_ns])?;
+    }
+    let mut hold = tx.prepare_cached(
+        "INSERT OR REPLACE INTO responses (day, response, entry, emitter, started_ns, ended_ns, input, output)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    for (key, holder) in responses {
+        let (input, output) = holder.reported.unzip();
+        hold.execute(params![
+            key.day,
+            key.response,
+            holder.entry.number,
+            holder.emitter,
+            holder.started_ns,
+            holder.ended_ns,
+            input,
+            output
+        ])?;
+    }
+    let mut put_sum = tx.prepare_cached(
+        "INSERT OR REPLACE INTO rollup (day, tenant, provider, model, evidence, class, quantity, charge, unpriced, fallback)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    for (group, counted, sum) in sums {
+        put_sum.execute(params![
+            group.day,
+            group.tenant,
+            group.provider,
+            group.model,
+            group.evidence,
+            counted.name(),
+            sum.quantity,
+            sum.charge.to_string(),
+            sum.unpriced,
+            sum.fallback
+        ])?;
+    }
+    set_aside.iter().try_for_each(|event| keep_apart(tx, event))
+}
+
+fn append(tx: &Transaction<'_>, entry: &Entry) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "INSERT INTO ledger (entry, kind, emitter, sequence, refers, started_ns, received_ns, tenant, provider, model,
+         evidence, charge, rating, reason, event, hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+    )?
+    .execute(params![
+        entry.id.number,
+        entry.kind.as_str(),
+        entry.emitter,
+        entry.sequence,
+        entry.refers.map(|refers| refers.number),
+        entry.started_ns,
+        entry.received_ns,
+        entry.tenant,
+        entry.provider,
+        entry.model,
+        entry.evidence.as_str(),
+        entry.charge.to_string(),
+        entry.rating,
+        entry.reason,
+        entry.event,
+        entry.hash.0,
+    ])?;
+    Ok(())
+}
+
+fn put_emitter(tx: &Transaction<'_>, name: &str, emitter: &Emitter) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO emitters (emitter, credential, node, first_ns, heard_ns, last, head, dropped, ended)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        name,
+        emitter.credential,
+        emitter.node,
+        emitter.first_ns,
+        emitter.heard_ns,
+        emitter.last,
+        emitter.head,
+        emitter.dropped,
+        emitter.ended.map(Ended::as_str),
+    ])?;
+    let mut put =
+        tx.prepare_cached("INSERT OR REPLACE INTO emitter_ranges (emitter, first, last) VALUES (?1, ?2, ?3)")?;
+    let mut drop = tx.prepare_cached("DELETE FROM emitter_ranges WHERE emitter = ?1 AND first > ?2 AND first <= ?3")?;
+    for range in emitter.ranges.changed() {
+        // What was a range of its own inside of it is a part of it now.
+        drop.execute(params![name, range.first, range.last])?;
+        put.execute(params![name, range.first, range.last])?;
+    }
+    Ok(())
+}
+
+fn keep_apart(tx: &Transaction<'_>, event: &SetAside) -> Result<(), StoreError> {
+    let kind = if event.alarm { "alarm" } else { "dead_letter" };
+    let digest: [u8; 32] = Sha256::new().chain_update(kind).chain_update(&event.bytes).finalize().into();
+    let (emitter, sequence) = event.number.as_ref().map(|(emitter, sequence)| (emitter, sequence)).unzip();
+    tx.prepare_cached(
+        "INSERT INTO set_aside (digest, kind, reason, emitter, sequence, credential, event, deliveries,
+         first_received_ns, last_received_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8)
+         ON CONFLICT DO UPDATE SET deliveries = deliveries + 1, reason = excluded.reason,
+         credential = excluded.credential, last_received_ns = excluded.last_received_ns",
+    )?
+    .execute(params![
+        digest,
+        kind,
+        event.reason,
+        emitter,
+        sequence,
+        event.credential,
+        event.bytes,
+        event.received_ns
+    ])?;
+    Ok(())
+}

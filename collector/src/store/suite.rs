@@ -1,0 +1,250 @@
+//! What every store must do: the same cases run on all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use meter::event::statement::{Drop, Reason, Statement};
+use meter::record::{Evidence, Record};
+use meter::usage::Class;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::{Each, Reader, Selection, StoreError};
+use crate::ledger::decide::Decision;
+use crate::ledger::emitters::Emitter;
+use crate::ledger::entry::{Entry, Hash, Kind};
+use crate::ledger::memory::Memory;
+use crate::ledger::ranges::Range;
+use crate::ledger::{self, Arrival, Delivery, Ledger, Sender, Store, Taken};
+use crate::prices::PriceBook;
+
+/// A new and empty store, and who reads it.
+pub type Fresh<'a> = &'a dyn Fn() -> (Box<dyn Store>, Box<dyn Reader>);
+
+const NOW_NS: i64 = 10 * 86_400_000_000_000;
+const BOOK: &str =
+    "[[price]]\nprovider = \"openai\"\nmodel = \"answered\"\nvalid_from = 1970-01-01\ninput_text = \"2.50\"\n";
+
+/// What of an event matters.
+#[derive(Clone, Debug)]
+struct Sent {
+    emitter: u8,
+    sequence: u64,
+    /// Chosen so that calls fall on two days, two models, and few response ids.
+    kind: u8,
+    tokens: u64,
+    /// Whether a journal brings it.
+    journal: bool,
+}
+
+impl Sent {
+    fn arrival(&self) -> Arrival {
+        let mut record =
+            Record { provider: "openai".to_owned(), evidence: Evidence::Reported, duration_us: 1, ..Record::default() };
+        record.started_ns = if self.kind & 1 == 0 { 0 } else { 86_400_000_000_000 };
+        record.request_model = Some("asked".to_owned());
+        record.response_model = (self.kind & 2 == 0).then(|| "answered".to_owned());
+        record.response_id = (self.kind & 4 == 0).then(|| format!("chatcmpl-{}", self.tokens % 3));
+        record.usage.set(Class::InputText, (self.tokens != 0).then_some(self.tokens));
+        record.usage.set(Class::OutputText, Some(self.tokens % 7));
+        Arrival::new(meter::event::encode(&record, &emitter(self.emitter), self.sequence))
+    }
+}
+
+fn emitter(number: u8) -> String {
+    format!("{number:032x}")
+}
+
+fn sender(journal: bool) -> Sender {
+    Sender { credential: "default".to_owned(), journal }
+}
+
+fn delivery(sent: &[Sent]) -> Delivery {
+    let journal = sent.first().is_some_and(|sent| sent.journal);
+    Delivery { sender: sender(journal), statement: None, arrivals: sent.iter().map(Sent::arrival).collect() }
+}
+
+fn one(emitter: u8, sequence: u64) -> Sent {
+    Sent { emitter, sequence, kind: 4, tokens: 5, journal: false }
+}
+
+/// All rows.
+fn all<T>(read: impl FnOnce(Each<'_, T>) -> Result<(), StoreError>) -> Vec<T> {
+    let mut rows = Vec::new();
+    read(&mut |row| {
+        rows.push(row);
+        Ok(())
+    })
+    .unwrap();
+    rows
+}
+
+/// Everything that a reader can see, as text, so that stores can be compared.
+fn seen(reader: &dyn Reader) -> BTreeMap<String, Vec<String>> {
+    let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut see = |what: &str, rows: Vec<String>| seen.entry(what.to_owned()).or_default().extend(rows);
+    fn shown<T: std::fmt::Debug>(rows: &[T]) -> Vec<String> {
+        rows.iter().map(|row| format!("{row:?}")).collect()
+    }
+    let every = Selection::default();
+    see("rollup", shown(&all(|each| reader.rollup(&every, each))));
+    see("heads", shown(&reader.heads().unwrap()));
+    see("entries", shown(&entries(reader)));
+    see("standing", shown(&all(|each| reader.standing(&every, each))));
+    for (name, emitter) in all(|each| reader.emitters(each)) {
+        see("ranges", shown(&[(&name, emitter.ranges.as_slice())]));
+        see("emitters", shown(&[(&name, Emitter { ranges: Default::default(), ..emitter })]));
+        see("notes", shown(&reader.notes(&name).unwrap()));
+        see("set aside", shown(&all(|each| reader.set_aside(Some(&name), each))));
+    }
+    see("set aside", shown(&all(|each| reader.set_aside(None, each))));
+    seen
+}
+
+fn entries(reader: &dyn Reader) -> Vec<Entry> {
+    let heads = reader.heads().unwrap();
+    heads.iter().flat_map(|head| all(|each| reader.entries(head.entry.writer, each))).collect()
+}
+
+/// Runs all cases.
+pub fn run(fresh: Fresh<'_>) {
+    any_deliveries_leave_what_memory_has(fresh);
+    a_statement_is_kept(fresh);
+    texts_that_databases_stumble_over_are_kept(fresh);
+    standing_entries_are_selected(fresh);
+    nothing_is_kept_of_a_transaction_that_fails(fresh);
+}
+
+fn any_deliveries_leave_what_memory_has(fresh: Fresh<'_>) {
+    let sent = (0..3_u8, 1..20_u64, 0..8_u8, 0..1_u64 << 40).prop_map(|(emitter, sequence, kind, tokens)| Sent {
+        emitter,
+        sequence,
+        kind,
+        tokens,
+        journal: kind == 7,
+    });
+    let deliveries = prop::collection::vec(prop::collection::vec(prop::collection::vec(sent, 0..8), 0..4), 0..6);
+    let mut runner = TestRunner::new(Config { cases: 48, failure_persistence: None, ..Config::default() });
+    let result = runner.run(&deliveries, |commits| {
+        let (store, reader) = fresh();
+        let prices = Some(std::sync::Arc::new(PriceBook::parse(BOOK).unwrap()));
+        let (mut ledger, mut memory) = (Ledger::new(store), Ledger::new(Memory::new()));
+        ledger.set_prices(prices.clone());
+        memory.set_prices(prices);
+        let mut numbers = BTreeSet::new();
+        for commit in &commits {
+            let deliveries: Vec<Delivery> = commit.iter().map(|sent| delivery(sent)).collect();
+            let deliveries: Vec<&Delivery> = deliveries.iter().collect();
+            let taken = ledger.append(&deliveries, NOW_NS).unwrap();
+            prop_assert_eq!(&taken, &memory.append(&deliveries, NOW_NS).unwrap());
+            let mut naive = Taken::default();
+            for sent in commit.iter().flatten() {
+                let is_new = numbers.insert((sent.emitter, sent.sequence));
+                naive.accepted += u64::from(is_new);
+            }
+            prop_assert_eq!(taken.iter().map(|taken| taken.accepted).sum::<u64>(), naive.accepted);
+        }
+        prop_assert_eq!(seen(&*reader), seen(memory.store()));
+        let entries = entries(&*reader);
+        prop_assert_eq!(entries.len(), numbers.len(), "an event is in the ledger twice, or not");
+        let mut before = Hash::default();
+        for entry in &entries {
+            prop_assert_eq!(entry.hash, entry.hash_after(&before));
+            before = entry.hash;
+        }
+        Ok(())
+    });
+    result.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+fn a_statement_is_kept(fresh: Fresh<'_>) {
+    let (store, reader) = fresh();
+    let mut ledger = Ledger::new(store);
+    let statement = |head, ended| Statement {
+        emitter: emitter(1),
+        head,
+        dropped: 2,
+        drops: vec![Drop { first: 5, last: 6, reason: Reason::Full }],
+        ended,
+    };
+    let say = |statement| Delivery { sender: sender(false), statement: Some(statement), arrivals: Vec::new() };
+    ledger.append(&[&say(statement(7, false)), &say(statement(9, true)), &say(statement(8, false))], 1).unwrap();
+    ledger.append(&[&say(statement(9, false))], 2).unwrap();
+    let found = all(|each| reader.emitters(each));
+    let [(name, of)] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((name, of.head, of.dropped, of.last), (&emitter(1), 9, 2, 0));
+    assert!(of.ended.is_some(), "a statement that was only late takes no last word back");
+    assert_eq!((of.first_ns, of.heard_ns), (1, 2));
+    let notes = reader.notes(name).unwrap();
+    assert_eq!(
+        notes.iter().map(|note| (note.range, note.at_ns)).collect::<Vec<_>>(),
+        [(Range { first: 5, last: 6 }, 1)]
+    );
+    ledger.append(&[&say(statement(10, false))], 3).unwrap();
+    assert_eq!(all(|each| reader.emitters(each))[0].1.ended, None, "whoever counts on has not ended");
+}
+
+fn texts_that_databases_stumble_over_are_kept(fresh: Fresh<'_>) {
+    let (store, reader) = fresh();
+    let mut ledger = Ledger::new(store);
+    let text = "a\0b'\"\\\u{1F600}\u{202e}%_;--";
+    let record = Record {
+        provider: text.to_owned(),
+        response_model: Some(text.to_owned()),
+        node: Some(text.to_owned()),
+        ..Record::default()
+    };
+    let good = Arrival::new(meter::event::encode(&record, &emitter(1), 1));
+    let bad = Arrival::new(b"\xff\0\"".to_vec());
+    let delivery = Delivery { sender: sender(false), statement: None, arrivals: vec![good.clone(), bad.clone(), bad] };
+    let taken = ledger.append(&[&delivery], NOW_NS).unwrap();
+    assert_eq!(taken, [Taken { accepted: 1, dead_letters: 2, ..Taken::default() }]);
+    let entries = entries(&*reader);
+    assert_eq!(entries[0].event.as_deref().map(str::as_bytes), Some(good.bytes.as_slice()), "as it was sent");
+    assert_eq!(entries[0].provider, text.replace('\0', "\u{fffd}"));
+    let kept = all(|each| reader.set_aside(None, each));
+    assert_eq!((kept.len(), kept[0].deliveries, kept[0].last.bytes.as_slice()), (1, 2, &b"\xff\0\""[..]));
+    let models: Vec<String> =
+        all(|each| reader.rollup(&Selection::default(), each)).into_iter().map(|row| row.model).collect();
+    assert_eq!(models, [text.replace('\0', "\u{fffd}")]);
+}
+
+fn standing_entries_are_selected(fresh: Fresh<'_>) {
+    let (store, reader) = fresh();
+    let mut ledger = Ledger::new(store);
+    let sent = [one(1, 1), Sent { kind: 5, ..one(1, 2) }];
+    ledger.append(&[&delivery(&sent)], NOW_NS).unwrap();
+    let day = |text: &str| Some(text.parse().unwrap());
+    let count = |selection: Selection| {
+        all(|each| reader.standing(&selection, each)).iter().map(|entry| entry.sequence).collect::<Vec<_>>()
+    };
+    assert_eq!(count(Selection::default()), [1, 2]);
+    assert_eq!(count(Selection { since: day("1970-01-02"), ..Selection::default() }), [2]);
+    assert_eq!(count(Selection { until: day("1970-01-01"), ..Selection::default() }), [1]);
+    assert_eq!(count(Selection { tenant: Some("unknown".to_owned()), ..Selection::default() }), [1, 2]);
+    assert_eq!(count(Selection { tenant: Some("unk".to_owned()), ..Selection::default() }), [] as [i64; 0]);
+    assert!(entries(&*reader).iter().all(|entry| entry.kind == Kind::Call));
+}
+
+/// A number that the ledger has already, behind the rules' back: the database itself refuses it.
+fn nothing_is_kept_of_a_transaction_that_fails(fresh: Fresh<'_>) {
+    let (store, reader) = fresh();
+    let mut ledger = Ledger::new(store);
+    ledger.append(&[&delivery(&[one(1, 1)])], NOW_NS).unwrap();
+    let before = seen(&*reader);
+    let two = delivery(&[one(2, 1), one(1, 2)]);
+    let failed = ledger.store_mut().transact(&ledger::keys(&[&two]), &mut |known| {
+        let mut decision = Decision::new(known, None, NOW_NS);
+        decision.take(&two);
+        let mut decided = decision.changes();
+        let mut again = decided.entries[0].clone();
+        again.emitter = emitter(1);
+        again.sequence = 1;
+        again.id.number += 2;
+        decided.entries.push(again);
+        decided
+    });
+    assert!(failed.is_err());
+    assert_eq!(seen(&*reader), before, "something of it was kept");
+    ledger.append(&[&two], NOW_NS).unwrap();
+    assert_eq!(entries(&*reader).len(), 3, "sent again, it is taken");
+}
