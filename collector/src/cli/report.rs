@@ -44,7 +44,7 @@ impl By {
 }
 
 pub fn run(args: ReportArgs) -> Result<(), Failure> {
-    let selection = Selection { since: args.since, until: args.until, tenant: args.tenant };
+    let selection = Selection { since: args.since, until: args.until, tenant: args.tenant, call: None };
     let question = Question { selection, by: args.by.0 };
     let report = Report::answer(&*args.database.reader(), question).map_err(Failure::failed)?;
     print(&report.render(args.format).map_err(Failure::failed)?)

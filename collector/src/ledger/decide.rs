@@ -124,7 +124,7 @@ impl<'a> Decision<'a> {
                 _ => Outcome::Duplicate,
             };
         }
-        let id = EntryId { writer: self.head.entry.writer, number: self.head.entry.number.saturating_add(1) };
+        let id = self.next_id();
         let holder = Holder::of(event, id);
         let places = responses::keys(&event.record);
         let first = places.iter().find_map(|place| {
@@ -182,11 +182,31 @@ impl<'a> Decision<'a> {
         })
     }
 
-    /// Puts an entry at the end of the chain.
-    fn enter(&mut self, mut entry: Entry) {
+    /// Puts an entry at the end of the chain: its number and its hash are what they must be there.
+    pub fn enter(&mut self, mut entry: Entry) {
+        entry.id = self.next_id();
         entry.hash = entry.hash_after(&self.head.hash);
         self.head = Head { entry: entry.id, hash: entry.hash };
         self.entries.push(entry);
+    }
+
+    fn next_id(&self) -> EntryId {
+        let EntryId { writer, number } = self.head.entry;
+        EntryId { writer, number: number.saturating_add(1) }
+    }
+
+    /// Notes that an entry is taken back; false if it was before.
+    pub fn take_back(&mut self, entry: EntryId) -> bool {
+        self.known.reversed.insert(entry)
+    }
+
+    /// Adds to the sums.
+    pub fn add(&mut self, group: &Group, share: &Share) -> Result<(), String> {
+        self.sums.add(group, share)
+    }
+
+    pub fn now_ns(&self) -> i64 {
+        self.now_ns
     }
 
     fn known_emitter(&self, name: &str) -> Option<&Emitter> {

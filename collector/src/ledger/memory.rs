@@ -143,6 +143,10 @@ impl Reader for Memory {
             matches!(entry.kind, Kind::Call | Kind::Correction)
                 && !reversed.contains(&entry.id)
                 && day.is_some_and(|day| selection.includes(day, &entry.tenant))
+                && selection
+                    .call
+                    .as_ref()
+                    .is_none_or(|(emitter, number)| (emitter, *number) == (&entry.emitter, entry.sequence))
         };
         let with_event = |entry: &Entry| {
             let call = self.numbers.get(&(entry.emitter.clone(), entry.sequence));

@@ -15,6 +15,7 @@ use entry::{Entry, EntryId, Hash};
 use responses::{Holder, ResponseKey};
 use sums::{Counted, Group, GroupSums, Sum, Sums};
 
+pub mod correct;
 pub(crate) mod decide;
 pub mod emitters;
 pub mod entry;

@@ -39,8 +39,12 @@ impl Parameters {
         };
         let by = report::dimensions(self.by.as_deref().unwrap_or(report::DEFAULT_BY))
             .map_err(|problem| bad("by", problem))?;
-        let selection =
-            Selection { since: day("since", self.since)?, until: day("until", self.until)?, tenant: self.tenant };
+        let selection = Selection {
+            since: day("since", self.since)?,
+            until: day("until", self.until)?,
+            tenant: self.tenant,
+            call: None,
+        };
         Ok((Question { selection, by }, format))
     }
 }

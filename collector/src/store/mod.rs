@@ -80,10 +80,12 @@ pub struct Selection {
     pub until: Option<Date>,
     /// Only this tenant, and what is below it: `acme` and `acme/ml`.
     pub tenant: Option<String>,
+    /// Only this emitter's call of this number. The rollup knows no single calls.
+    pub call: Option<(String, i64)>,
 }
 
 impl Selection {
-    /// Whether a call is among them.
+    /// Whether calls of a day and a tenant are among them.
     pub fn includes(&self, day: Date, tenant: &str) -> bool {
         let below =
             |wanted: &str| tenant.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));

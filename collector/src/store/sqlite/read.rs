@@ -228,12 +228,15 @@ impl Reader for SqliteReader {
              JOIN ledger c ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy')
              WHERE l.kind IN ('call', 'correction') AND l.started_ns >= ?1 AND l.started_ns < ?2
              AND (?3 IS NULL OR l.tenant = ?3 OR substr(l.tenant, 1, length(?3) + 1) = ?3 || '/')
+             AND (?4 IS NULL OR l.emitter = ?4 AND l.sequence = ?5)
              AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.refers = l.entry AND r.kind = 'reversal')
              ORDER BY l.entry"
         );
         let since = selection.since.map_or(i64::MIN, day_begins_ns);
         let until = selection.until.and_then(|day| day.tomorrow().ok()).map_or(i64::MAX, day_begins_ns);
-        each_row(&self.connect()?, &sql, params![since, until, selection.tenant], entry, each)
+        let (emitter, sequence) = selection.call.clone().unzip();
+        let key = params![since, until, selection.tenant, emitter, sequence];
+        each_row(&self.connect()?, &sql, key, entry, each)
     }
 
     fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError> {

@@ -1,0 +1,146 @@
+//! Corrections: what was wrong is taken back by a reversal, and stands anew behind it. Nothing is changed.
+
+use meter::event::Event;
+
+use super::decide::Decision;
+use super::entry::{Entry, Kind};
+use super::sums::{Group, Share, day_of};
+use super::{Keys, Ledger, Store};
+use crate::money::Charge;
+use crate::prices::{Call, PriceBook, Rating};
+use crate::store::StoreError;
+
+/// An entry that is to be corrected.
+#[derive(Clone, Debug)]
+pub struct Correction {
+    /// The entry as it stands, with the event of its call.
+    pub entry: Entry,
+    /// What shall stand instead; nothing: the call is not charged.
+    pub instead: Option<Instead>,
+    /// Why.
+    pub reason: String,
+}
+
+/// What stands instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instead {
+    /// Who is charged.
+    pub tenant: String,
+    /// What for.
+    pub rating: Rating,
+}
+
+impl Correction {
+    /// What a price book makes of a standing entry: `None` if that is what stands there.
+    pub fn by(book: &PriceBook, entry: Entry, reason: &str) -> Result<Option<Correction>, String> {
+        let event = event_of(&entry)?;
+        let day = day_of(entry.started_ns).and_then(|day| day.parse().ok()).ok_or("it began after the year 2262")?;
+        let rating = book.rate(&Call {
+            provider: &entry.provider,
+            model: &entry.model,
+            day,
+            service_tier: event.record.service_tier.as_deref(),
+            usage: &event.record.usage,
+        });
+        if entry.rating.as_deref() == Some(rating.to_json().as_str()) {
+            return Ok(None);
+        }
+        let instead = Some(Instead { tenant: entry.tenant.clone(), rating });
+        Ok(Some(Correction { entry, instead, reason: reason.to_owned() }))
+    }
+
+    /// The new charge less the old one.
+    pub fn difference(&self) -> Charge {
+        let new = self.instead.as_ref().map(|instead| instead.rating.charge()).unwrap_or_default();
+        new.checked_sub(self.entry.charge).unwrap_or_default()
+    }
+}
+
+/// The call of an entry, as it was sent.
+pub fn event_of(entry: &Entry) -> Result<Event, String> {
+    let text = entry.event.as_deref().ok_or_else(|| format!("entry {}: its call has no event", entry.id))?;
+    meter::event::decode(text.as_bytes()).map_err(|invalid| format!("entry {}: {invalid}", entry.id))
+}
+
+/// The group that an entry counts in.
+pub fn group_of(entry: &Entry) -> Option<Group> {
+    Some(Group {
+        day: day_of(entry.started_ns)?,
+        tenant: entry.tenant.clone(),
+        provider: entry.provider.clone(),
+        model: entry.model.clone(),
+        evidence: entry.evidence.as_str(),
+    })
+}
+
+/// What an entry counts.
+pub fn share_of(entry: &Entry) -> Result<Share, String> {
+    let rating = entry.rating.as_deref().map(Rating::from_json).transpose()?.unwrap_or_default();
+    Ok(Share::of(&event_of(entry)?.record, &rating))
+}
+
+impl<S: Store> Ledger<S> {
+    /// Makes corrections in one transaction; returns how many. One whose entry was taken back meanwhile is left.
+    pub fn correct(&mut self, corrections: &[Correction], now_ns: i64) -> Result<u64, StoreError> {
+        let mut keys = Keys::default();
+        for correction in corrections {
+            keys.reversals.insert(correction.entry.id);
+            let group = group_of(&correction.entry);
+            if let (Some(group), Some(instead)) = (&group, &correction.instead) {
+                keys.groups.insert(Group { tenant: instead.tenant.clone(), ..group.clone() });
+            }
+            keys.groups.extend(group);
+        }
+        let mut done = 0;
+        let mut problem = None;
+        self.store.transact(&keys, &mut |known| {
+            let mut decision = Decision::new(known, None, now_ns);
+            (done, problem) = (0_u64, None);
+            for correction in corrections {
+                match decision.correct(correction) {
+                    Ok(corrected) => done = done.saturating_add(u64::from(corrected)),
+                    Err(why) => problem = Some(why),
+                }
+            }
+            decision.changes()
+        })?;
+        match problem {
+            None => Ok(done),
+            Some(problem) => Err(StoreError::Unusable(format!("{done} corrected, not all: {problem}"))),
+        }
+    }
+}
+
+impl Decision<'_> {
+    /// Reversal and correction; false if the entry was taken back before.
+    fn correct(&mut self, correction: &Correction) -> Result<bool, String> {
+        let Correction { entry, instead, reason } = correction;
+        if !self.take_back(entry.id) {
+            return Ok(false);
+        }
+        let group = group_of(entry).ok_or("it began after the year 2262")?;
+        self.add(&group, &share_of(entry)?.reversed())?;
+        let base = Entry {
+            refers: Some(entry.id),
+            received_ns: self.now_ns(),
+            reason: Some(reason.clone()),
+            event: None,
+            rating: None,
+            ..entry.clone()
+        };
+        let charge = entry.charge.checked_neg().unwrap_or_default();
+        self.enter(Entry { kind: Kind::Reversal, charge, ..base.clone() });
+        if let Some(Instead { tenant, rating }) = instead {
+            let share = Share::of(&event_of(entry)?.record, rating);
+            self.add(&Group { tenant: tenant.clone(), ..group }, &share)?;
+            self.enter(Entry {
+                kind: Kind::Correction,
+                tenant: tenant.clone(),
+                charge: rating.charge(),
+                rating: Some(rating.to_json()),
+                ..base
+            });
+        }
+        Ok(true)
+    }
+}
