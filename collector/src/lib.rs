@@ -15,6 +15,7 @@
     )
 )]
 
+pub mod gaps;
 pub mod ledger;
 pub mod money;
 pub mod prices;

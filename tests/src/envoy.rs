@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Two workers, as the smallest proxy that can get a race wrong.
-const WORKERS: u8 = 2;
+pub const WORKERS: u8 = 2;
 
 /// A running Envoy.
 pub struct Envoy {

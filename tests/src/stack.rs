@@ -11,7 +11,7 @@ use crate::{
     bootstrap::Bootstrap,
     client::{Answer, Call, Route},
     collector::{Collector, INGEST_TOKEN, Report},
-    envoy::Envoy,
+    envoy::{self, Envoy},
     event::Event,
     gate::Gate,
     identity::Identity,
@@ -34,6 +34,8 @@ pub struct Options {
     pub open: bool,
     /// Whether Envoy talks to the collector itself, with no gate between the two.
     pub direct: bool,
+    /// Envoy's workers, each of which is a meter of its own.
+    pub workers: u8,
     /// Where calls end instead of at the provider.
     pub upstream: Option<SocketAddr>,
     /// A cluster that nobody listens behind.
@@ -50,6 +52,7 @@ impl Default for Options {
             pace: Pace::none(),
             open: true,
             direct: false,
+            workers: envoy::WORKERS,
             upstream: None,
             unreachable: None,
             live: false,
@@ -106,7 +109,7 @@ impl Stack {
         (options.plugin)(&mut plugin);
         bootstrap.set_plugin(&plugin.to_string());
         let live = if options.live { Some(Live::of(&mut bootstrap, dir.path())?) } else { None };
-        let mut envoy = Envoy::start(dir.path(), &bootstrap, Some(INGEST_TOKEN))?;
+        let mut envoy = Envoy::with_workers(dir.path(), &bootstrap, Some(INGEST_TOKEN), options.workers)?;
         envoy.ready().await?;
         let (llm, llm_mtls) = (envoy.listener("llm").await?, envoy.listener("llm_mtls").await?);
         Ok(Self { envoy, collector, gate, provider, identity, live, _nobody: nobody, llm, llm_mtls, dir })

@@ -1,0 +1,262 @@
+//! What is missing in the ledger, by emitter: which numbers, since when, why, what closed it, and which emitters fell
+//! silent without a last word.
+
+use std::collections::BTreeMap;
+
+use crate::ledger::emitters::{Emitter, Ended, Note, What};
+use crate::ledger::ranges::{Range, Ranges};
+use crate::store::{KeptApart, Reader, StoreError};
+
+mod json;
+mod table;
+
+pub use json::render as json;
+pub use table::render as table;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Question {
+    /// Now.
+    pub now_ns: i64,
+    /// Who has not been heard of for longer, and had no last word, has fallen silent.
+    pub silent_after_ns: i64,
+}
+
+/// Whether an emitter still counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It was heard of lately.
+    Counting,
+    /// Nothing comes behind its last number, says whoever had the last word.
+    Ended(Ended),
+    /// It fell silent without a last word: nobody knows how far it counted. Its journal does.
+    OpenEnd,
+}
+
+impl State {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Counting => "counting",
+            State::Ended(_) => "ended",
+            State::OpenEnd => "open_end",
+        }
+    }
+}
+
+/// Why numbers are missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The emitter dropped them: its outbox was full.
+    Full,
+    /// The emitter dropped it: a collector refused it as unreadable.
+    Refused,
+    /// It came and could not be taken: the reason.
+    DeadLetter(String),
+    /// Nobody said.
+    Unknown,
+}
+
+impl Cause {
+    /// Its word.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Cause::Full => "full",
+            Cause::Refused => "refused",
+            Cause::DeadLetter(_) => "dead_letter",
+            Cause::Unknown => "unknown",
+        }
+    }
+}
+
+/// Numbers that are missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// Which.
+    pub range: Range,
+    /// Since when that is known.
+    pub since_ns: i64,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Numbers that were missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Which.
+    pub range: Range,
+    /// What closed the hole: late delivery, or a journal.
+    pub by: What,
+    /// When.
+    pub at_ns: i64,
+}
+
+/// What is to be said of an emitter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gaps {
+    /// Who counted.
+    pub emitter: String,
+    /// Envoy's node.
+    pub node: String,
+    /// Whether it still counts.
+    pub state: State,
+    /// The highest number that is known to be given out.
+    pub head: i64,
+    /// How many of its numbers the ledger has.
+    pub taken: i64,
+    /// When it last spoke.
+    pub heard_ns: i64,
+    /// What is missing, by number.
+    pub holes: Vec<Hole>,
+    /// What is missing no more, by number.
+    pub closed: Vec<Closed>,
+    /// Drops that it counted and did not name.
+    pub unnamed_drops: i64,
+    /// What of it contradicts the ledger.
+    pub alarms: Vec<KeptApart>,
+}
+
+impl Gaps {
+    /// Whether there is anything to look at.
+    pub fn is_clean(&self) -> bool {
+        self.holes.is_empty()
+            && self.closed.is_empty()
+            && self.alarms.is_empty()
+            && self.unnamed_drops == 0
+            && self.state != State::OpenEnd
+    }
+
+    /// How many numbers are missing.
+    pub fn missing(&self) -> i64 {
+        self.holes.iter().fold(0, |sum, hole| sum.saturating_add(hole.range.count()))
+    }
+}
+
+/// Finds the gaps of all emitters, by name.
+pub fn find(reader: &dyn Reader, question: Question) -> Result<Vec<Gaps>, StoreError> {
+    let mut emitters = Vec::new();
+    reader.emitters(&mut |row| {
+        emitters.push(row);
+        Ok(())
+    })?;
+    let of = |(name, emitter): (String, Emitter)| {
+        let notes = reader.notes(&name)?;
+        let mut kept = Vec::new();
+        reader.set_aside(Some(&name), &mut |row| {
+            kept.push(row);
+            Ok(())
+        })?;
+        Ok(gaps(name, &emitter, &notes, kept, question))
+    };
+    emitters.into_iter().map(of).collect()
+}
+
+/// Events that are kept apart and name no emitter that is known.
+pub fn nameless(reader: &dyn Reader) -> Result<Vec<KeptApart>, StoreError> {
+    let mut kept = Vec::new();
+    reader.set_aside(None, &mut |row| {
+        kept.push(row);
+        Ok(())
+    })?;
+    Ok(kept)
+}
+
+/// What is to be said of one emitter, from all that is known of it.
+pub fn gaps(name: String, emitter: &Emitter, notes: &[Note], kept: Vec<KeptApart>, question: Question) -> Gaps {
+    let silent = question.now_ns.saturating_sub(emitter.heard_ns) > question.silent_after_ns;
+    let state = match emitter.ended {
+        Some(by) => State::Ended(by),
+        None if silent => State::OpenEnd,
+        None => State::Counting,
+    };
+    let head = emitter.head.max(emitter.last);
+    // What lies behind the last that came may still be on its way.
+    let end = if state == State::Counting { emitter.last } else { head };
+    let (alarms, dead): (Vec<_>, Vec<_>) = kept.into_iter().partition(|kept| kept.last.alarm);
+    let causes = causes(emitter, notes, &dead);
+    let mut holes = Vec::new();
+    let missing = if end < 1 { Vec::new() } else { emitter.ranges.missing(Range { first: 1, last: end }) };
+    for range in missing {
+        for (range, cause) in split(range, &causes) {
+            holes.push(Hole { range, since_ns: since(range, notes, emitter.heard_ns), cause });
+        }
+    }
+    let closed = notes.iter().filter(|note| matches!(note.what, What::Delivered | What::Recovered));
+    let closed = closed.map(|note| Closed { range: note.range, by: note.what, at_ns: note.at_ns }).collect();
+    let named: Ranges =
+        notes.iter().filter(|note| matches!(note.what, What::Full | What::Refused)).map(|note| note.range).collect();
+    let named = named.as_slice().iter().fold(0_i64, |sum, range| sum.saturating_add(range.count()));
+    let taken = emitter.ranges.as_slice().iter().fold(0_i64, |sum, range| sum.saturating_add(range.count()));
+    Gaps {
+        emitter: name,
+        node: emitter.node.clone(),
+        state,
+        head,
+        taken,
+        heard_ns: emitter.heard_ns,
+        holes,
+        closed,
+        unnamed_drops: emitter.dropped.saturating_sub(named).max(0),
+        alarms,
+    }
+}
+
+/// Where each cause begins and ends. What the emitter says counts more than what came of it here.
+fn causes(emitter: &Emitter, notes: &[Note], dead: &[KeptApart]) -> BTreeMap<i64, (i64, Cause)> {
+    let mut causes = BTreeMap::new();
+    // Whoever may not spend these numbers does not say why they are missing.
+    for kept in dead.iter().filter(|kept| kept.last.credential == emitter.credential) {
+        if let Some((_, number)) = kept.last.number {
+            causes.insert(number, (number, Cause::DeadLetter(kept.last.reason.clone())));
+        }
+    }
+    for note in notes {
+        let cause = match note.what {
+            What::Full => Cause::Full,
+            What::Refused => Cause::Refused,
+            What::Opened | What::Delivered | What::Recovered => continue,
+        };
+        causes.insert(note.range.first, (note.range.last, cause));
+    }
+    causes
+}
+
+/// A hole, part by part, each with its cause.
+fn split(hole: Range, causes: &BTreeMap<i64, (i64, Cause)>) -> Vec<(Range, Cause)> {
+    let mut parts: Vec<(Range, Cause)> = Vec::new();
+    let mut next = hole.first;
+    let before = causes.range(..hole.first).next_back();
+    for (first, (last, cause)) in before.into_iter().chain(causes.range(hole.first..=hole.last)) {
+        let range = Range { first: (*first).max(next), last: (*last).min(hole.last) };
+        if range.first > range.last {
+            continue;
+        }
+        if next < range.first {
+            parts.push((Range { first: next, last: range.first.saturating_sub(1) }, Cause::Unknown));
+        }
+        next = range.last.saturating_add(1);
+        match parts.last_mut() {
+            Some((before, same)) if *same == *cause && before.last.saturating_add(1) == range.first => {
+                before.last = range.last;
+            }
+            _ => parts.push((range, cause.clone())),
+        }
+    }
+    if next <= hole.last {
+        parts.push((Range { first: next, last: hole.last }, Cause::Unknown));
+    }
+    parts
+}
+
+/// Since when it is known that numbers are missing: a later one came before them, or the emitter spoke of them.
+fn since(range: Range, notes: &[Note], heard_ns: i64) -> i64 {
+    let about = notes.iter().filter(|note| {
+        matches!(note.what, What::Opened | What::Full | What::Refused)
+            && note.range.first <= range.first
+            && range.first <= note.range.last
+    });
+    about.map(|note| note.at_ns).min().unwrap_or(heard_ns)
+}
+
+#[cfg(test)]
+mod tests;

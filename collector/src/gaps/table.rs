@@ -1,0 +1,89 @@
+//! Gaps for the eye: a line for each hole, each open end and each alarm.
+
+use comfy_table::{Table, presets};
+use jiff::{Timestamp, Unit};
+
+use super::{Cause, Gaps, State};
+use crate::store::KeptApart;
+
+/// A time, to the millisecond.
+pub fn time(ns: i64) -> String {
+    let time = Timestamp::from_nanosecond(i128::from(ns)).unwrap_or_default();
+    time.round(Unit::Millisecond).unwrap_or(time).to_string()
+}
+
+/// What is to be looked at, then one line that sums it up.
+pub fn render(gaps: &[Gaps], nameless: &[KeptApart]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["emitter", "node", "numbers", "count", "what", "since", "why"]);
+    let numbers = |first: i64, last: i64| if first == last { first.to_string() } else { format!("{first}-{last}") };
+    let (mut rows, mut missing, mut open_ends) = (0_usize, 0_i64, 0_usize);
+    let mut row = |cells: [String; 7]| {
+        rows = rows.saturating_add(1);
+        table.add_row(cells);
+    };
+    for gaps in gaps {
+        let of = |cells: [String; 5]| {
+            let [a, b, c, d, e] = cells;
+            [gaps.emitter.clone(), printable(&gaps.node), a, b, c, d, e]
+        };
+        missing = missing.saturating_add(gaps.missing());
+        for hole in &gaps.holes {
+            let why = match &hole.cause {
+                Cause::Full => "dropped: the outbox was full".to_owned(),
+                Cause::Refused => "dropped: a collector refused it as unreadable".to_owned(),
+                Cause::DeadLetter(reason) => format!("dead letter: {}", printable(reason)),
+                Cause::Unknown => "unknown".to_owned(),
+            };
+            let count = hole.range.count().to_string();
+            let which = numbers(hole.range.first, hole.range.last);
+            row(of([which, count, "missing".into(), time(hole.since_ns), why]));
+        }
+        if gaps.unnamed_drops > 0 {
+            let count = gaps.unnamed_drops.to_string();
+            row(of([
+                "?".into(),
+                count,
+                "dropped".into(),
+                time(gaps.heard_ns),
+                "counted by the emitter, not named".into(),
+            ]));
+        }
+        if gaps.state == State::OpenEnd {
+            open_ends = open_ends.saturating_add(1);
+            let behind = format!("{}-?", gaps.head.saturating_add(1));
+            let why = "silent without a last word: reconcile its journal";
+            row(of([behind, "?".into(), "open end".into(), time(gaps.heard_ns), why.into()]));
+        }
+        for closed in &gaps.closed {
+            let by = match closed.by.as_str() {
+                "recovered" => "closed by a journal",
+                _ => "closed by late delivery",
+            };
+            let count = closed.range.count().to_string();
+            let which = numbers(closed.range.first, closed.range.last);
+            row(of([which, count, "closed".into(), time(closed.at_ns), by.into()]));
+        }
+        for alarm in &gaps.alarms {
+            let which = alarm.last.number.as_ref().map_or("?".to_owned(), |(_, number)| number.to_string());
+            let why = format!("{} (sent by {})", printable(&alarm.last.reason), printable(&alarm.last.credential));
+            row(of([which, alarm.deliveries.to_string(), "ALARM".into(), time(alarm.first_received_ns), why]));
+        }
+    }
+    for kept in nameless {
+        let why = format!("{} (sent by {})", printable(&kept.last.reason), printable(&kept.last.credential));
+        let count = kept.deliveries.to_string();
+        row(["?".into(), String::new(), "?".into(), count, "dead letter".into(), time(kept.first_received_ns), why]);
+    }
+    let sum = format!(
+        "{} emitters, {missing} numbers missing, {open_ends} open ends, {} alarms\n",
+        gaps.len(),
+        gaps.iter().fold(0_usize, |sum, gaps| sum.saturating_add(gaps.alarms.len()))
+    );
+    if rows == 0 { format!("no gaps: {sum}") } else { format!("{table}\n\n{sum}") }
+}
+
+/// Names come from calls: what could steer a terminal is shown, not sent.
+fn printable(value: &str) -> String {
+    value.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}

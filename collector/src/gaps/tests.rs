@@ -1,0 +1,148 @@
+use meter::event::statement::{Drop, Reason, Statement};
+use meter::record::Record;
+
+use super::*;
+use crate::ledger::memory::Memory;
+use crate::ledger::{Arrival, Delivery, Ledger, Sender};
+
+const SECOND: i64 = 1_000_000_000;
+
+struct World(Ledger<Memory>);
+
+impl World {
+    fn new() -> World {
+        World(Ledger::new(Memory::new()))
+    }
+
+    fn arrival(emitter: char, sequence: u64) -> Arrival {
+        let record = Record { provider: "openai".to_owned(), node: Some("node-1".to_owned()), ..Record::default() };
+        Arrival::new(meter::event::encode(&record, &emitter.to_string().repeat(32), sequence))
+    }
+
+    fn deliver(&mut self, at: i64, journal: bool, arrivals: Vec<Arrival>, statement: Option<Statement>) {
+        let sender = Sender { credential: "default".to_owned(), journal };
+        self.0.append(&[&Delivery { sender, statement, arrivals }], at * SECOND).unwrap();
+    }
+
+    fn send(&mut self, at: i64, emitter: char, sequences: &[u64]) {
+        let arrivals = sequences.iter().map(|sequence| Self::arrival(emitter, *sequence)).collect();
+        self.deliver(at, false, arrivals, None);
+    }
+
+    /// One line per emitter.
+    fn seen(&self, at: i64) -> Vec<String> {
+        let question = Question { now_ns: at * SECOND, silent_after_ns: 300 * SECOND };
+        let lines = find(self.0.store(), question).unwrap().into_iter().map(|gaps| {
+            let hole = |hole: &Hole| {
+                format!(
+                    "{}-{} {} since {}",
+                    hole.range.first,
+                    hole.range.last,
+                    hole.cause.as_str(),
+                    hole.since_ns / SECOND
+                )
+            };
+            let closed = |closed: &Closed| {
+                format!(
+                    "{}-{} {} at {}",
+                    closed.range.first,
+                    closed.range.last,
+                    closed.by.as_str(),
+                    closed.at_ns / SECOND
+                )
+            };
+            let holes: Vec<String> = gaps.holes.iter().map(hole).collect();
+            let closed: Vec<String> = gaps.closed.iter().map(closed).collect();
+            format!(
+                "{} {} of {}: {}; {}",
+                gaps.state.as_str(),
+                gaps.taken,
+                gaps.head,
+                holes.join(", "),
+                closed.join(", ")
+            )
+        });
+        lines.collect()
+    }
+}
+
+fn says(emitter: char, head: u64, drops: &[(u64, u64, Reason)], ended: bool) -> Option<Statement> {
+    let drops: Vec<Drop> =
+        drops.iter().map(|(first, last, reason)| Drop { first: *first, last: *last, reason: *reason }).collect();
+    let dropped = drops.iter().map(Drop::count).sum();
+    Some(Statement { emitter: emitter.to_string().repeat(32), head, dropped, drops, ended })
+}
+
+#[test]
+fn contract_a_hole_has_numbers_a_time_and_a_cause_and_what_closed_it_is_told() {
+    let mut world = World::new();
+    world.send(1, 'a', &[1, 2, 5, 9]);
+    assert_eq!(world.seen(2), ["counting 4 of 9: 3-4 unknown since 1, 6-8 unknown since 1; "]);
+    world.send(3, 'a', &[4]);
+    world.deliver(4, true, vec![World::arrival('a', 7), World::arrival('a', 8)], None);
+    assert_eq!(
+        world.seen(5),
+        ["counting 7 of 9: 3-3 unknown since 1, 6-6 unknown since 1; 4-4 delivered at 3, 7-8 recovered at 4"]
+    );
+}
+
+#[test]
+fn contract_drops_are_told_by_the_emitter_even_before_anything_came_behind_them() {
+    let mut world = World::new();
+    let drops = [(3, 4, Reason::Full), (6, 6, Reason::Refused)];
+    world.deliver(1, false, vec![World::arrival('a', 1)], says('a', 9, &drops, false));
+    assert_eq!(world.seen(2), ["counting 1 of 9: ; "], "what lies behind the last may be on its way");
+    world.deliver(3, false, vec![World::arrival('a', 2), World::arrival('a', 5)], says('a', 9, &[], true));
+    assert_eq!(
+        world.seen(4),
+        ["ended 3 of 9: 3-4 full since 1, 6-6 refused since 1, 7-9 unknown since 3; "],
+        "after its last word, everything up to its head is missing"
+    );
+}
+
+#[test]
+fn contract_an_event_that_could_not_be_taken_is_the_cause_of_its_hole() {
+    let mut world = World::new();
+    let mut bad = World::arrival('a', 2);
+    bad = Arrival::new(String::from_utf8(bad.bytes).unwrap().replace("\"provider\"", "\"provided\"").into());
+    world.deliver(1, false, vec![World::arrival('a', 1), bad, World::arrival('a', 3)], None);
+    assert_eq!(world.seen(2), ["counting 2 of 3: 2-2 dead_letter since 1; "]);
+    let gaps = find(world.0.store(), Question { now_ns: 0, silent_after_ns: 1 }).unwrap();
+    assert_eq!(gaps[0].holes[0].cause, Cause::DeadLetter("data.provider: is missing".to_owned()));
+}
+
+#[test]
+fn contract_who_falls_silent_without_a_last_word_is_an_open_end_until_its_journal_closes_it() {
+    let mut world = World::new();
+    world.deliver(1, false, vec![World::arrival('a', 1)], says('a', 3, &[], false));
+    world.deliver(1, false, vec![World::arrival('b', 1)], says('b', 1, &[], true));
+    assert_eq!(world.seen(301), ["counting 1 of 3: ; ", "ended 1 of 1: ; "]);
+    assert_eq!(world.seen(302), ["open_end 1 of 3: 2-3 unknown since 1; ", "ended 1 of 1: ; "]);
+    let recovered = [2, 3, 4].map(|sequence| World::arrival('a', sequence)).to_vec();
+    world.deliver(400, true, recovered, says('a', 4, &[], true));
+    assert_eq!(world.seen(401)[0], "ended 4 of 4: ; ");
+    world.send(402, 'a', &[5]);
+    world.deliver(402, false, Vec::new(), says('a', 6, &[], false));
+    assert_eq!(world.seen(403)[0], "counting 5 of 6: ; ", "it was not at its end at all");
+}
+
+#[test]
+fn contract_another_event_under_a_number_is_an_alarm_and_no_hole() {
+    let mut world = World::new();
+    world.send(1, 'a', &[1]);
+    let other = String::from_utf8(World::arrival('a', 1).bytes).unwrap().replace("node-1", "node-2");
+    world.deliver(2, false, vec![Arrival::new(other.into())], None);
+    let foreign = Sender { credential: "another".to_owned(), journal: false };
+    let delivery = Delivery { sender: foreign, statement: None, arrivals: vec![World::arrival('a', 2)] };
+    assert_eq!(world.0.append(&[&delivery], 3 * SECOND).unwrap()[0].alarms, 1);
+    let gaps = find(world.0.store(), Question { now_ns: 0, silent_after_ns: 1 }).unwrap();
+    let reasons: Vec<&str> = gaps[0].alarms.iter().map(|alarm| alarm.last.reason.as_str()).collect();
+    assert_eq!(
+        reasons,
+        [
+            "data.sequence: the ledger has another event under this number",
+            "data.emitter: its numbers belong to another credential"
+        ]
+    );
+    assert_eq!((gaps[0].taken, gaps[0].holes.len()), (1, 0));
+}
