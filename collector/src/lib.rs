@@ -23,3 +23,4 @@ pub mod reconcile;
 pub mod report;
 pub mod serve;
 pub mod store;
+pub mod verify;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, process::Stdio};
 
 use e2e::{
     Result, expect, paths,
-    stack::Stack,
+    stack::{Options, Stack},
     wait::{PATIENCE, ensure},
 };
 use serde::Deserialize;
@@ -70,7 +70,7 @@ async fn compare(stack: &Stack, script: &str) -> Result<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fidelity_openais_client_sees_no_difference() -> Result<()> {
-    let stack = Stack::start().await?;
+    let stack = Stack::with(Options { workers: 1, ..Options::default() }).await?;
     let calls = compare(&stack, "openai_calls.py").await?;
     stack.settled(calls).await?;
     stack.finish()
@@ -78,7 +78,7 @@ async fn fidelity_openais_client_sees_no_difference() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fidelity_anthropics_client_sees_no_difference() -> Result<()> {
-    let stack = Stack::start().await?;
+    let stack = Stack::with(Options { workers: 1, ..Options::default() }).await?;
     let calls = compare(&stack, "anthropic_calls.py").await?;
     stack.settled(calls).await?;
     stack.finish()

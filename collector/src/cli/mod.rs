@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 mod check;
+mod ledger;
 mod prices;
 mod reconcile;
 mod report;
@@ -26,6 +27,10 @@ enum Command {
     Reconcile(reconcile::Reconcile),
     #[command(subcommand)]
     Prices(prices::Prices),
+    Gaps(ledger::Gaps),
+    Verify(ledger::Verify),
+    Rerate(ledger::Rerate),
+    Correct(ledger::Correct),
     Check(check::Check),
 }
 
@@ -51,6 +56,10 @@ pub fn run() -> ExitCode {
         Command::Report(args) => report::run(args),
         Command::Reconcile(args) => return reconcile::run(args),
         Command::Prices(command) => prices::run(command),
+        Command::Gaps(args) => ledger::gaps(args),
+        Command::Verify(args) => ledger::verify(args),
+        Command::Rerate(args) => ledger::rerate(args),
+        Command::Correct(args) => ledger::correct(args),
         Command::Check(args) => check::run(args),
     };
     match result {

@@ -1,5 +1,6 @@
 //! The real `meshmeter` process over real HTTP.
 
+mod auditing;
 mod command;
 mod durability;
 mod ingest;

@@ -1,0 +1,157 @@
+//! Whether the ledger is what was written: no entry changed, none taken out, and the sums and ranges are those of its
+//! entries.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use crate::ledger::Head;
+use crate::ledger::correct::{group_of, share_of};
+use crate::ledger::entry::{Entry, EntryId, Hash, Kind};
+use crate::ledger::ranges::Ranges;
+use crate::ledger::sums::{Counted, Group, Sum, Sums};
+use crate::store::{Reader, Selection, StoreError};
+
+/// What was found wrong, first things first.
+#[derive(Debug)]
+pub enum Failure {
+    /// The store could not answer.
+    Store(StoreError),
+    /// The ledger is not what was written.
+    Broken(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Store(error) => error.fmt(f),
+            Failure::Broken(problem) => f.write_str(problem),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Failure::Store(error)
+    }
+}
+
+/// Checks everything; returns where the chains end. `noted`: heads that were written down earlier, each of which must
+/// still stand. `each` hears of every entry, for progress.
+pub fn verify(reader: &dyn Reader, noted: &[Head], mut each: impl FnMut()) -> Result<Vec<Head>, Failure> {
+    let mut heads = reader.heads()?;
+    let mut numbers: BTreeMap<String, Ranges> = BTreeMap::new();
+    for head in &mut heads {
+        *head = chain(reader, *head, noted, &mut |entry| {
+            if matches!(entry.kind, Kind::Call | Kind::Copy) {
+                numbers.entry(entry.emitter.clone()).or_default().insert(entry.sequence);
+            }
+            each();
+        })?;
+    }
+    if let Some(lost) = noted.iter().find(|noted| !heads.iter().any(|head| head.entry.writer == noted.entry.writer)) {
+        return broken(format!("entry {}: its whole chain is missing", lost.entry));
+    }
+    ranges(reader, &numbers)?;
+    sums(reader)?;
+    Ok(heads)
+}
+
+fn broken<T>(problem: String) -> Result<T, Failure> {
+    Err(Failure::Broken(problem))
+}
+
+/// Follows a chain from its first entry; returns where it really ends, which is not before `head`.
+fn chain(reader: &dyn Reader, head: Head, noted: &[Head], each: &mut dyn FnMut(&Entry)) -> Result<Head, Failure> {
+    let writer = head.entry.writer;
+    let mut end = Head { entry: EntryId { writer, number: 0 }, hash: Hash::default() };
+    let mut problem = None;
+    let mut is_head = head.entry.number == 0;
+    reader.entries(writer, &mut |entry| {
+        let expected = EntryId { writer, number: end.entry.number.saturating_add(1) };
+        if problem.is_some() {
+            return Ok(());
+        } else if entry.id != expected {
+            problem = Some(format!("entry {expected}: is missing"));
+        } else if entry.hash != entry.hash_after(&end.hash) {
+            problem = Some(format!("entry {expected}: was altered"));
+        }
+        end = Head { entry: entry.id, hash: entry.hash };
+        is_head |= end == head;
+        if let Some(noted) = noted.iter().find(|noted| noted.entry == end.entry && noted.hash != end.hash) {
+            problem = problem.take().or(Some(format!("entry {}: is not the one that was noted", noted.entry)));
+        }
+        each(&entry);
+        Ok(())
+    })?;
+    if let Some(problem) = problem {
+        return broken(problem);
+    }
+    let missing = EntryId { writer, number: end.entry.number.saturating_add(1) };
+    if noted.iter().any(|noted| noted.entry.writer == writer && noted.entry.number > end.entry.number) {
+        return broken(format!("entry {missing}: is missing, a later one was noted"));
+    }
+    if !is_head {
+        return broken(format!("entry {missing}: is missing, the chain ended at {}", head.entry));
+    }
+    Ok(end)
+}
+
+/// The ranges of every emitter are the numbers of its entries.
+fn ranges(reader: &dyn Reader, numbers: &BTreeMap<String, Ranges>) -> Result<(), Failure> {
+    let mut problem = None;
+    let mut seen = 0_usize;
+    reader.emitters(&mut |(name, emitter)| {
+        let entries = numbers.get(&name).map(Ranges::as_slice).unwrap_or_default();
+        seen = seen.saturating_add(usize::from(!entries.is_empty()));
+        if entries != emitter.ranges.as_slice() {
+            problem.get_or_insert(format!("emitter {name}: its ranges are not those of its entries"));
+        }
+        Ok(())
+    })?;
+    match problem {
+        Some(problem) => broken(problem),
+        None if seen != numbers.len() => broken("an emitter has entries and no ranges".to_owned()),
+        None => Ok(()),
+    }
+}
+
+/// The sums are those of the entries that stand.
+fn sums(reader: &dyn Reader) -> Result<(), Failure> {
+    let every = Selection::default();
+    let mut sums = Sums::stored(HashMap::new());
+    let mut problem = None;
+    reader.standing(&every, &mut |entry| {
+        let added = group_of(&entry)
+            .ok_or_else(|| format!("entry {}: began after the year 2262", entry.id))
+            .and_then(|group| sums.add(&group, &share_of(&entry)?));
+        if let Err(why) = added {
+            problem.get_or_insert(why);
+        }
+        Ok(())
+    })?;
+    let mut expected: BTreeMap<(Group, &str), Sum> = BTreeMap::new();
+    for (group, counted, sum) in sums.changed() {
+        expected.insert((group.clone(), counted.name()), sum);
+    }
+    reader.rollup(&every, &mut |row| {
+        let evidence = row.evidence.as_str();
+        let (day, tenant, provider, model) = (row.day.to_string(), row.tenant, row.provider, row.model);
+        let name = row.counted.name();
+        let group = Group { day, tenant, provider, model, evidence };
+        let sum = expected.remove(&(group.clone(), name)).unwrap_or_default();
+        if sum != row.sum {
+            problem.get_or_insert(wrong_sum(&group, row.counted));
+        }
+        Ok(())
+    })?;
+    let left = expected.into_iter().find(|(_, sum)| *sum != Sum::default());
+    if let Some((group, counted)) = left.and_then(|((group, name), _)| Some((group, Counted::from_name(name)?))) {
+        problem.get_or_insert(wrong_sum(&group, counted));
+    }
+    problem.map_or(Ok(()), broken)
+}
+
+fn wrong_sum(group: &Group, counted: Counted) -> String {
+    let Group { day, tenant, provider, model, .. } = group;
+    format!("the sum of {} of {tenant}, {provider} {model:?}, {day} is not that of its entries", counted.name())
+}
