@@ -107,6 +107,16 @@ impl Charge {
         self.0.checked_sub(other.0).map(Charge)
     }
 
+    /// The nearest amount of so many decimals, as on an invoice: a half goes away from zero. `None` only near the ends
+    /// of 128 bits.
+    pub fn rounded(self, decimals: u8) -> Option<Charge> {
+        let Some(dropped) = CHARGE_DECIMALS.checked_sub(usize::from(decimals)) else { return Some(self) };
+        let unit = 10_i128.checked_pow(u32::try_from(dropped).ok()?)?;
+        let half = unit.checked_div(2)?;
+        let away = if self.0 < 0 { half.checked_neg()? } else { half };
+        self.0.checked_add(away)?.checked_div(unit)?.checked_mul(unit).map(Charge)
+    }
+
     /// The same amount the other way round, as a reversal books it; `None` only for what 128 bits hold no opposite of.
     pub fn checked_neg(self) -> Option<Charge> {
         self.0.checked_neg().map(Charge)
@@ -203,6 +213,26 @@ mod tests {
             let charge = Price::parse(price).unwrap().charge(quantity, per).unwrap();
             assert_eq!(charge.to_string(), expected, "{quantity} at {price}");
         }
+    }
+
+    #[test]
+    fn deterministic_a_half_is_rounded_away_from_zero_and_nothing_else_moves() {
+        let cases = [
+            ("0.004999999999999", 2, "0.00"),
+            ("0.005", 2, "0.01"),
+            ("0.015", 2, "0.02"),
+            ("-0.005", 2, "-0.01"),
+            ("-0.0049", 2, "0.00"),
+            ("7.50", 0, "8.00"),
+            ("0.1234565", 6, "0.123457"),
+            ("0.000000000000001", 15, "0.000000000000001"),
+            ("0.000000000000001", 99, "0.000000000000001"),
+        ];
+        for (amount, decimals, expected) in cases {
+            let rounded = amount.parse::<Charge>().unwrap().rounded(decimals);
+            assert_eq!(rounded.map(|charge| charge.to_string()).as_deref(), Some(expected), "{amount}");
+        }
+        assert_eq!(Charge(i128::MAX).rounded(2), None);
     }
 
     #[test]

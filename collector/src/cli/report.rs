@@ -31,6 +31,10 @@ pub struct ReportArgs {
     /// What tells lines apart: any of day, month, tenant, provider, model, separated by commas.
     #[arg(long, value_name = "COLUMNS", default_value = report::DEFAULT_BY, value_parser = By::parse)]
     by: By,
+    /// Round the cost of each line to so many decimals, once, as on an invoice; totals are the sums of the lines. Without
+    /// it amounts are exact.
+    #[arg(long, value_name = "DECIMALS", value_parser = clap::value_parser!(u8).range(0..=15))]
+    round: Option<u8>,
 }
 
 /// The columns of a report, as one argument.
@@ -45,7 +49,7 @@ impl By {
 
 pub fn run(args: ReportArgs) -> Result<(), Failure> {
     let selection = Selection { since: args.since, until: args.until, tenant: args.tenant, call: None };
-    let question = Question { selection, by: args.by.0 };
+    let question = Question { selection, by: args.by.0, round: args.round };
     let report = Report::answer(&*args.database.reader(), question).map_err(Failure::failed)?;
     print(&report.render(args.format).map_err(Failure::failed)?)
 }

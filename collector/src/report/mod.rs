@@ -75,6 +75,8 @@ pub struct Question {
     pub selection: Selection,
     /// The columns that tell lines apart, in their order.
     pub by: Vec<Dimension>,
+    /// Round the cost of each line to so many decimals, once, as on an invoice: totals are sums of what the lines show.
+    pub round: Option<u8>,
 }
 
 /// Reads the columns of a report: `tenant,model`.
@@ -141,6 +143,8 @@ struct Sum {
     fallback: BTreeSet<Class>,
     /// What has no price, and how many of it.
     unpriced: BTreeMap<Class, i128>,
+    /// The cost as the lines show it, if they are rounded.
+    rounded: Option<Charge>,
 }
 
 /// Why there is no report.
@@ -207,11 +211,17 @@ impl Sum {
             add(self.unpriced.entry(*class).or_default(), *quantity)?;
         }
         self.fallback.extend(&other.fallback);
+        if let Some(more) = other.rounded {
+            self.rounded = Some(self.rounded.unwrap_or_default().checked_add(more).ok_or(TOO_LARGE)?);
+        }
         Ok(())
     }
 
     /// The cost of all that has a price; `None` if nothing has.
     fn cost(&self) -> Result<Option<Charge>, ReportError> {
+        if self.rounded.is_some() {
+            return Ok(self.rounded);
+        }
         if self.charges.is_empty() {
             return Ok(None);
         }
@@ -238,7 +248,16 @@ impl Report {
             }
             Ok(())
         })?;
-        too_large.map(|()| Report { question, lines })
+        too_large?;
+        if let Some(decimals) = question.round {
+            for sum in lines.values_mut() {
+                sum.rounded = match sum.cost()? {
+                    Some(cost) => Some(cost.rounded(decimals).ok_or(TOO_LARGE)?),
+                    None => None,
+                };
+            }
+        }
+        Ok(Report { question, lines })
     }
 
     /// Writes the report.

@@ -36,7 +36,7 @@ fn contract_csv_fields_survive_any_model_name() {
     let mut lines = BTreeMap::new();
     let key = vec!["a \"b\", c\r\nd".to_owned()];
     lines.insert((key, Grade(Evidence::Missing)), Sum { calls: 1, ..Sum::default() });
-    let question = Question { selection: Selection::default(), by: vec![Dimension::Model] };
+    let question = Question { selection: Selection::default(), by: vec![Dimension::Model], round: None };
     let csv = Report { question, lines }.render(Format::Csv).unwrap();
     let (_, line) = csv.split_once("\r\n").unwrap();
     let empty = ",".repeat(Class::ALL.len() + 3);

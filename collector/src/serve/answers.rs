@@ -24,6 +24,7 @@ pub struct Parameters {
     until: Option<String>,
     tenant: Option<String>,
     by: Option<String>,
+    round: Option<String>,
 }
 
 impl Parameters {
@@ -39,13 +40,20 @@ impl Parameters {
         };
         let by = report::dimensions(self.by.as_deref().unwrap_or(report::DEFAULT_BY))
             .map_err(|problem| bad("by", problem))?;
+        let decimals = |text: String| text.parse().ok().filter(|decimals| *decimals <= 15);
+        let round = match self.round {
+            None => None,
+            Some(text) => {
+                Some(decimals(text).ok_or_else(|| bad("round", "must be a whole number from 0 to 15".to_owned()))?)
+            }
+        };
         let selection = Selection {
             since: day("since", self.since)?,
             until: day("until", self.until)?,
             tenant: self.tenant,
             call: None,
         };
-        Ok((Question { selection, by }, format))
+        Ok((Question { selection, by, round }, format))
     }
 }
 

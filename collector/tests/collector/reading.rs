@@ -64,6 +64,26 @@ fn contract_a_report_is_exact_and_tells_unpriced_from_free() {
 }
 
 #[test]
+fn contract_an_invoice_is_rounded_once_a_line_and_adds_up() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &["--prices", price_book().to_str().unwrap()]);
+    // 2 USD per million: 0.005 USD each, of which two together would be 0.01.
+    let line = |tenant: &str, sequence| {
+        let mut record = record("gpt-4.1", &[(Class::InputText, 2500)]);
+        record.identity.tenant = tenant.to_owned();
+        meter::event::encode(&record, &emitter(1), sequence)
+    };
+    assert_eq!(server.send(&[line("a", 1), line("b", 2)]).taken(), (2, 0, 0));
+    let cost = |question: &str| {
+        let report = server.get(&format!("/v1/report?by=tenant{question}"), Some(READ)).json();
+        format!("{} {} {}", report["lines"][0]["cost"], report["lines"][1]["cost"], report["totals"][0]["cost"])
+    };
+    assert_eq!(cost(""), r#""0.005" "0.005" "0.01""#);
+    assert_eq!(cost("&round=2"), r#""0.01" "0.01" "0.02""#);
+    assert_eq!(server.get("/v1/report?round=16", Some(READ)).status, 400);
+}
+
+#[test]
 fn contract_questions_select_and_group() {
     let dir = Dir::new();
     let server = filled(&dir, &["--prices", price_book().to_str().unwrap()]);
