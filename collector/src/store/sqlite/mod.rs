@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::StoreError;
 use crate::ledger::{Changes, Keys, Known, Store};
 
+mod migrate;
 mod read;
 mod write;
 
@@ -38,8 +39,12 @@ impl Sqlite {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if version(&tx, path)? == 0 {
-            tx.execute_batch(SCHEMA)?;
+        let version = version(&tx, path)?;
+        if version < VERSION {
+            match version {
+                0 => tx.execute_batch(SCHEMA)?,
+                _ => migrate::from_1(&tx)?,
+            }
             tx.pragma_update(None, "application_id", APPLICATION_ID)?;
             tx.pragma_update(None, "user_version", i64::try_from(VERSION).unwrap_or(i64::MAX))?;
         }
@@ -95,8 +100,12 @@ impl SqliteReader {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         match version(&connection, &self.0)? {
             VERSION => Ok(connection),
-            _ => Err(StoreError::Unusable(format!(
+            0 => Err(StoreError::Unusable(format!(
                 "{}: has no ledger yet, `meshmeter serve` makes one",
+                self.0.display()
+            ))),
+            _ => Err(StoreError::Unusable(format!(
+                "{}: is of an earlier version, `meshmeter serve` brings it up to date",
                 self.0.display()
             ))),
         }

@@ -51,3 +51,49 @@ fn contract_a_commit_is_on_the_disk_before_it_is_acknowledged() {
     assert_eq!(pragma("synchronous").unwrap(), rusqlite::types::Value::Integer(2));
     assert_eq!(pragma("journal_mode").unwrap(), rusqlite::types::Value::Text("wal".to_owned()));
 }
+
+#[test]
+fn contract_a_ledger_of_version_1_goes_on_with_all_its_events() {
+    let file = File::new();
+    let old = Connection::open(&file.0).unwrap();
+    old.execute_batch(include_str!("version_1.sql")).unwrap();
+    let event = |emitter: &str, sequence| {
+        let mut record = meter::record::Record { provider: "openai".to_owned(), ..Default::default() };
+        record.usage.set(meter::usage::Class::InputText, Some(3));
+        String::from_utf8(meter::event::encode(&record, &emitter.repeat(32), sequence)).unwrap()
+    };
+    for (entry, (emitter, sequence)) in (1_i64..).zip([("a", 1), ("b", 7), ("a", 2)]) {
+        let sql = "INSERT INTO ledger VALUES (?1, 'x', 0, 'x', 0, ?2, 'x', 'x', NULL, NULL, 'missing', ?3)";
+        old.execute(sql, rusqlite::params![entry, entry + 99, event(emitter, sequence)]).unwrap();
+    }
+    old.execute("INSERT INTO dead_letters VALUES ('{}', 'bad', 2, 1, 5)", []).unwrap();
+    old.execute_batch("PRAGMA application_id = 1835365224; PRAGMA user_version = 1;").unwrap();
+    drop(old);
+    let reader = SqliteReader::new(&file.0);
+    let error = reader.ping().unwrap_err().to_string();
+    assert!(error.contains("is of an earlier version, `meshmeter serve` brings it up to date"), "{error}");
+    drop(Sqlite::open(&file.0).unwrap());
+    let heads = crate::verify::verify(&reader, &[], || ()).unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(heads[0].entry.number, 3);
+    let mut seen = Vec::new();
+    let each = &mut |entry: crate::ledger::entry::Entry| {
+        seen.push((entry.sequence, entry.received_ns, entry.event.unwrap()));
+        Ok(())
+    };
+    reader.entries(WRITER, each).unwrap();
+    assert_eq!(seen, [(1, 100, event("a", 1)), (7, 101, event("b", 7)), (2, 102, event("a", 2))]);
+    let mut kept = Vec::new();
+    let each = &mut |row: super::super::KeptApart| {
+        kept.push(row.last.bytes);
+        Ok(())
+    };
+    reader.set_aside(None, each).unwrap();
+    assert_eq!(kept, [b"{}"]);
+    let mut ledger = crate::ledger::Ledger::new(Sqlite::open(&file.0).unwrap());
+    let arrivals =
+        vec![crate::ledger::Arrival::new(event("a", 2).into()), crate::ledger::Arrival::new(event("a", 3).into())];
+    let sender = crate::ledger::Sender { credential: "default".to_owned(), journal: false };
+    let delivery = crate::ledger::Delivery { sender, statement: None, arrivals };
+    let taken = ledger.append(&[&delivery], 200).unwrap()[0];
+    assert_eq!((taken.accepted, taken.duplicates, taken.alarms), (1, 1, 0));
+}

@@ -1,0 +1,54 @@
+//! Databases of earlier versions: what they hold goes through the rules of this one, in one transaction.
+
+use rusqlite::{Transaction, params};
+
+use super::super::StoreError;
+use super::{SCHEMA, read, write};
+use crate::ledger::decide::Decision;
+use crate::ledger::{self, Arrival, Delivery, Sender};
+
+/// Events that go through the rules at once.
+const CHUNK: i64 = 1000;
+
+/// From version 1, whose ledger had no chain: its events are entered again, in their order, at the times they came.
+pub fn from_1(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    // A table cannot be renamed under its own triggers' names, and the new ones have the same.
+    tx.execute_batch(
+        "DROP TRIGGER ledger_is_never_updated; DROP TRIGGER ledger_is_never_deleted;
+         ALTER TABLE ledger RENAME TO old_ledger; ALTER TABLE dead_letters RENAME TO old_dead_letters;
+         DROP TABLE emitter_ranges; DROP TABLE rollup;",
+    )?;
+    tx.execute_batch(SCHEMA)?;
+    let mut last = 0;
+    loop {
+        let mut select = tx.prepare_cached(
+            "SELECT entry, event, received_ns FROM old_ledger WHERE entry > ?1 ORDER BY entry LIMIT ?2",
+        )?;
+        let rows = select.query_map(params![last, CHUNK], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let rows: Vec<(i64, String, i64)> = rows.collect::<Result<_, _>>()?;
+        let Some((end, ..)) = rows.last() else { break };
+        last = *end;
+        for (_, event, received_ns) in rows {
+            enter(tx, event.into_bytes(), received_ns)?;
+        }
+    }
+    let mut select = tx.prepare("SELECT event, last_received_ns FROM old_dead_letters")?;
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for row in rows {
+        let (event, received_ns): (String, i64) = row?;
+        enter(tx, event.into_bytes(), received_ns)?;
+    }
+    drop(select);
+    tx.execute_batch("DROP TABLE old_ledger; DROP TABLE old_dead_letters;")?;
+    Ok(())
+}
+
+/// Nobody knows under which credential it came: the next one that speaks for the emitter is its own.
+fn enter(tx: &Transaction<'_>, event: Vec<u8>, received_ns: i64) -> Result<(), StoreError> {
+    let sender = Sender { credential: String::new(), journal: false };
+    let delivery = Delivery { sender, statement: None, arrivals: vec![Arrival::new(event)] };
+    let known = read::known(tx, &ledger::keys(&[&delivery]))?;
+    let mut decision = Decision::new(known, None, received_ns);
+    decision.take(&delivery);
+    write::changes(tx, &decision.changes())
+}
