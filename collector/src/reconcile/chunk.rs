@@ -7,9 +7,10 @@ use super::line::Id;
 /// The numbers of each emitter, as ranges from first to last: what the ledger is asked, and what it answers.
 pub type Ranges = BTreeMap<String, Vec<(u64, u64)>>;
 
-/// Enough to make a question worth its way, few enough to keep: bytes and events.
+/// Enough to make a question worth its way, few enough to keep: bytes, and events, whose numbers the collector takes in
+/// 1 MiB however they are spread.
 const MAX_BYTES: usize = 16 << 20;
-const MAX_EVENTS: usize = 20_000;
+const MAX_EVENTS: usize = 10_000;
 
 /// Events in the order of emitter and number.
 #[derive(Default)]

@@ -13,6 +13,7 @@ use meter::record::{Evidence, Outcome, Record};
 use meter::usage::{Class, Usage};
 
 pub const INGEST: &str = "ingest-token-of-the-tests";
+pub const JOURNAL: &str = "journal-token-of-the-tests";
 pub const READ: &str = "read-token-of-the-tests";
 pub const BATCH: &str = "application/cloudevents-batch+json";
 /// 2026-01-31T23:59:59.999999999Z
@@ -77,6 +78,7 @@ impl Server {
         let database = dir.file("ledger.db");
         let mut command = meshmeter(&["serve", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()]);
         command.args(more).env("MESHMETER_INGEST_TOKEN", INGEST).env("MESHMETER_READ_TOKEN", READ);
+        command.env("MESHMETER_JOURNAL_TOKEN", JOURNAL);
         let log = dir.file("log");
         let errors = fs::File::options().create(true).append(true).open(&log).unwrap();
         let mut process = command.stdout(Stdio::piped()).stderr(errors).spawn().unwrap();

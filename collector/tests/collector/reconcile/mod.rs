@@ -2,72 +2,44 @@
 
 mod gate;
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use gate::{Call, Collector, Fate, Gate};
+use gate::{Fate, Gate};
 use serde_json::{Value, json};
 
 use crate::support::*;
 
-const JOURNAL: &str = "journal-token-of-the-tests";
-
-/// What a stand-in for the collector has taken: events by id, as they came.
-type Taken = Arc<Mutex<BTreeMap<String, String>>>;
-
-/// Speaks the contract as far as `reconcile` needs it.
-fn stand_in() -> (Collector, Taken) {
-    let taken = Taken::default();
-    (stand_in_of(&taken), taken)
+/// A collector on a database of its own, and the way to it.
+struct Ledger {
+    gate: Gate,
+    server: Server,
+    dir: Dir,
 }
 
-fn stand_in_of(taken: &Taken) -> Collector {
-    let ledger = taken.clone();
-    let answer = move |call: &Call| {
-        let mut ledger = ledger.lock().unwrap();
-        if call.header("authorization") != Some(&format!("Bearer {JOURNAL}")) {
-            return (401, r#"{"error":"a known bearer token is required"}"#.to_owned());
-        }
-        match call.path.as_str() {
-            "/v1/lacking" => {
-                let asked: BTreeMap<String, Vec<(u64, u64)>> = serde_json::from_str(&call.body).unwrap();
-                let mut lacking = BTreeMap::<String, Vec<(u64, u64)>>::new();
-                for (emitter, ranges) in asked {
-                    let numbers = ranges.into_iter().flat_map(|(first, last)| first..=last);
-                    let missing = numbers.filter(|number| !ledger.contains_key(&format!("{emitter}-{number}")));
-                    let missing: Vec<(u64, u64)> = missing.map(|number| (number, number)).collect();
-                    if !missing.is_empty() {
-                        lacking.insert(emitter, missing);
-                    }
-                }
-                (200, serde_json::to_string(&lacking).unwrap())
-            }
-            "/v1/events" => {
-                let events: Vec<Box<serde_json::value::RawValue>> = serde_json::from_str(&call.body).unwrap();
-                let (mut accepted, mut duplicates, mut alarms) = (0, 0, 0);
-                for event in events {
-                    let id = meter::event::decode(event.get().as_bytes()).unwrap().id;
-                    match ledger.insert(id, event.get().to_owned()) {
-                        None => accepted += 1,
-                        Some(before) if before == event.get() => duplicates += 1,
-                        Some(_) => alarms += 1,
-                    }
-                }
-                (
-                    200,
-                    json!({ "accepted": accepted, "duplicates": duplicates, "dead_letters": 0, "alarms": alarms })
-                        .to_string(),
-                )
-            }
-            _ => (404, r#"{"error":"there is no such path"}"#.to_owned()),
-        }
-    };
-    Box::new(answer)
+impl Ledger {
+    fn new() -> Ledger {
+        let dir = Dir::new();
+        let server = Server::start(&dir, &[]);
+        Ledger { gate: Gate::open(server.address), dir, server }
+    }
+
+    /// The events that it has, in the order of their numbers.
+    fn events(&self) -> Vec<String> {
+        let database = self.dir.database();
+        let mut rows = database.prepare("SELECT event FROM ledger ORDER BY emitter, sequence").unwrap();
+        rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    fn gaps(&self) -> Value {
+        let database = self.dir.file("ledger.db");
+        let args = ["gaps", "--all", "--format", "json", "--database", database.to_str().unwrap()];
+        serde_json::from_slice(&meshmeter(&args).output().unwrap().stdout).unwrap()
+    }
 }
 
 fn reconcile(gate: &Gate, args: &[&str]) -> Command {
@@ -140,18 +112,18 @@ fn access(path: &str, status: u16, details: &str, record: Option<&[u8]>) -> Stri
 
 #[test]
 fn contract_what_the_ledger_lacks_is_sent_byte_for_byte_and_again_changes_nothing() {
-    let dir = Dir::new();
-    let (collector, taken) = stand_in();
-    let gate = Gate::open(collector);
+    let ledger = Ledger::new();
+    let Ledger { dir, gate, .. } = &ledger;
     let all = events(&emitter(1), 1..=1200);
     let other = events(&emitter(2), [3, 9]);
     let journal = dir.write("journal", lines(&all));
     let rotated = dir.write("journal.1.gz", [gzip(&lines(&other)), gzip(&lines(&all[..7]))].concat());
-    let stranger = Done::of(reconcile(&gate, &["--patience", "0"]).env_clear().arg(&journal).output().unwrap());
+    let stranger = Done::of(reconcile(gate, &["--patience", "0"]).env_clear().arg(&journal).output().unwrap());
     assert!(stranger.code == 1 && stranger.error.contains("answered 401"), "{}", stranger.error);
-    let before = all[100..300].iter().map(|event| (meter::event::decode(event).unwrap().id, text(event).to_owned()));
-    taken.lock().unwrap().extend(before);
-    let done = run(&gate, &[&journal, &rotated], &[]);
+    assert_eq!(ledger.server.send(&all[100..300]).taken(), (200, 0, 0));
+    let before = ledger.gaps();
+    assert_eq!((&before["totals"]["missing"], &before["emitters"][0]["state"]), (&json!(100), &json!("counting")));
+    let done = run(gate, &[&journal, &rotated], &[]);
     assert_eq!((done.code, done.error.as_str()), (0, ""), "{}", done.summary);
     done.counts(&[
         ("files", 2),
@@ -165,63 +137,99 @@ fn contract_what_the_ledger_lacks_is_sent_byte_for_byte_and_again_changes_nothin
         ("emitters_closed", 2),
     ]);
     assert_eq!(done.summary["complete"], true);
-    let ledger: Vec<String> = taken.lock().unwrap().values().cloned().collect();
-    let mut expected: Vec<String> = all.iter().chain(&other).map(|event| text(event).to_owned()).collect();
-    expected.sort_by_key(|event| meter::event::decode(event.as_bytes()).unwrap().id);
-    assert_eq!(ledger, expected);
+    let expected: Vec<&str> = all.iter().chain(&other).map(|event| text(event)).collect();
+    assert_eq!(ledger.events(), expected);
     let ends: Vec<String> =
         gate.calls().iter().filter_map(|call| call.header("meshmeter-emitter").map(str::to_owned)).collect();
     let end = |number, head| format!("{}; head={head}; dropped=0; end", emitter(number));
     assert_eq!(ends, [end(1, 1200), end(2, 9)]);
-    let again = run(&gate, &[&journal, &rotated], &["--live"]);
+    let gaps = ledger.gaps();
+    let emitters: Vec<&Value> = gaps["emitters"].as_array().unwrap().iter().collect();
+    assert!(emitters.iter().all(|emitter| emitter["ended_by"] == "journal"), "{gaps}");
+    let closed = &emitters[0]["closed"];
+    assert_eq!(
+        (&closed[0]["first"], &closed[0]["last"], &closed[0]["by"]),
+        (&json!(1), &json!(100), &json!("recovered"))
+    );
+    assert_eq!(
+        (&gaps["totals"]["open_ends"], &gaps["totals"]["missing"]),
+        (&json!(0), &json!(7)),
+        "what no journal has"
+    );
+    let again = run(gate, &[&journal, &rotated], &["--live"]);
     again.counts(&[("lacking", 0), ("sent", 0), ("accepted", 0), ("duplicates", 1209), ("emitters_closed", 0)]);
-    let compared = run(&gate, &[&journal, &rotated], &["--live", "--all"]);
+    let compared = run(gate, &[&journal, &rotated], &["--live", "--all"]);
     compared.counts(&[("sent", 1202), ("accepted", 0), ("duplicates", 1209), ("alarms", 0)]);
 }
 
 #[test]
 fn contract_a_dry_run_only_asks() {
-    let dir = Dir::new();
-    let (collector, taken) = stand_in();
-    let gate = Gate::open(collector);
+    let ledger = Ledger::new();
+    let Ledger { dir, gate, .. } = &ledger;
     let journal = dir.write("journal", lines(&events(&emitter(1), 1..=5)));
     for args in [&["--dry-run"][..], &["--dry-run", "--all"]] {
-        let done = run(&gate, &[&journal], args);
+        let done = run(gate, &[&journal], args);
         assert_eq!(done.code, 0, "{}", done.error);
         done.counts(&[("events", 5), ("lacking", 5), ("sent", 0), ("emitters_closed", 0)]);
     }
-    assert!(taken.lock().unwrap().is_empty());
+    assert!(ledger.events().is_empty());
     assert!(gate.calls().iter().all(|call| call.path == "/v1/lacking"));
 }
 
 #[test]
 fn contract_another_content_of_a_number_is_an_alarm_and_not_hidden() {
-    let dir = Dir::new();
-    let (collector, _taken) = stand_in();
-    let gate = Gate::open(collector);
+    let ledger = Ledger::new();
+    let Ledger { dir, gate, .. } = &ledger;
     let original = event(&emitter(1), 1);
     let forged = text(&original).replace("\"acme\"", "\"other\"");
     let journal = dir.write("journal", format!("{}\n{forged}\n", text(&original)));
-    let done = run(&gate, &[&journal], &[]);
+    let done = run(gate, &[&journal], &[]);
     assert_eq!(done.code, 3, "{}", done.error);
     done.counts(&[("events", 2), ("accepted", 1), ("alarms", 1)]);
-    let journal = dir.write("journal", format!("{}\n", text(&original)));
-    run(&gate, &[&journal], &[]).counts(&[("duplicates", 1), ("alarms", 0)]);
-    run(&gate, &[&journal], &["--all"]).counts(&[("duplicates", 0), ("alarms", 1)]);
+    let journal = dir.write("journal", format!("{forged}\n"));
+    run(gate, &[&journal], &[]).counts(&[("duplicates", 1), ("alarms", 0)]);
+    run(gate, &[&journal], &["--all"]).counts(&[("duplicates", 0), ("alarms", 1)]);
+    assert_eq!(ledger.events(), [text(&original)], "never charged");
+}
+
+#[test]
+fn contract_what_the_collector_cannot_read_is_sent_once_and_told_each_time_it_is_sent() {
+    let ledger = Ledger::new();
+    let Ledger { dir, gate, .. } = &ledger;
+    let later = text(&event(&emitter(1), 1)).replace("meshmeter.call.v1", "meshmeter.call.v9");
+    let journal = dir.write("journal", format!("{later}\n{}\n", text(&event(&emitter(1), 2))));
+    let done = run(gate, &[&journal], &[]);
+    assert_eq!(done.code, 3, "{}", done.error);
+    done.counts(&[("events", 2), ("accepted", 1), ("dead_letters", 1)]);
+    let again = run(gate, &[&journal], &[]);
+    assert_eq!(again.code, 0, "{}", again.error);
+    again.counts(&[("duplicates", 2), ("dead_letters", 0)]);
+}
+
+#[test]
+fn contract_an_emitter_may_come_itself_after_its_journal() {
+    let ledger = Ledger::new();
+    let Ledger { dir, gate, server } = &ledger;
+    let journal = dir.write("journal", lines(&events(&emitter(1), 1..=5)));
+    run(gate, &[&journal], &["--live"]).counts(&[("accepted", 5), ("emitters_closed", 0)]);
+    let answer = server.send(&events(&emitter(1), 4..=8));
+    assert_eq!((answer.taken(), &answer.json()["alarms"]), ((3, 2, 0), &json!(0)));
+    run(gate, &[&journal], &[]).counts(&[("duplicates", 5), ("emitters_closed", 1)]);
+    let gaps = ledger.gaps();
+    assert_eq!((&gaps["emitters"][0]["head"], &gaps["totals"]["missing"]), (&json!(8), &json!(0)), "{gaps}");
 }
 
 #[test]
 fn contract_broken_and_foreign_lines_are_named_and_hold_nothing_up() {
-    let dir = Dir::new();
-    let (collector, taken) = stand_in();
-    let gate = Gate::open(collector);
+    let ledger = Ledger::new();
+    let Ledger { dir, gate, .. } = &ledger;
     let event = |sequence| text(&event(&emitter(1), sequence)).to_owned();
     let long = "x".repeat(3 << 20);
     let torn = &event(9)[..200];
     let file =
         [&event(1), "hello", &long, &format!("{}{}", &event(7)[..200], event(2)), "", "-", "\0\u{1}", torn].join("\n");
     let journal = dir.write("journal", file);
-    let done = run(&gate, &[&journal], &[]);
+    let done = run(gate, &[&journal], &[]);
     assert_eq!(done.code, 0, "{}", done.error);
     done.counts(&[("lines", 8), ("events", 2), ("accepted", 2), ("torn", 3), ("foreign", 1), ("too_long", 1)]);
     let at = |line: u32| json!(format!("{}:{line}", journal.display()));
@@ -229,16 +237,15 @@ fn contract_broken_and_foreign_lines_are_named_and_hold_nothing_up() {
     let id = |sequence| json!(format!("{}-{sequence}", emitter(1)));
     assert_eq!(torn, [(&at(4), &id(7)), (&at(7), &Value::Null), (&at(8), &id(9))]);
     assert_eq!((&done.found("foreign")[0]["at"], &done.found("too_long")[0]["at"]), (&at(2), &at(3)));
-    assert_eq!(taken.lock().unwrap().len(), 2);
+    assert_eq!(ledger.events().len(), 2);
     let head = format!("{}; head=9; dropped=0; end", emitter(1));
     assert_eq!(gate.calls().last().unwrap().header("meshmeter-emitter"), Some(head.as_str()), "9 was given out");
 }
 
 #[test]
 fn contract_access_logs_wrapped_in_any_way_give_their_events() {
-    let dir = Dir::new();
-    let (collector, taken) = stand_in();
-    let gate = Gate::open(collector);
+    let ledger = Ledger::new();
+    let Ledger { dir, gate, .. } = &ledger;
     let event = |sequence| event(&emitter(1), sequence);
     let line = |sequence: u64| access("/v1/chat/completions", 200, "via_upstream", Some(&event(sequence)));
     let parts = access("/v1/messages", 200, "via_upstream", Some(&[event(4), event(5)].join(&b"\n"[..])));
@@ -256,18 +263,16 @@ fn contract_access_logs_wrapped_in_any_way_give_their_events() {
         json!({ "message": { "meshmeter_record": parsed } }).to_string(),
     ];
     let log = dir.write("access.log", file.join("\n"));
-    let done = run(&gate, &[&log], &[]);
+    let done = run(gate, &[&log], &[]);
     assert_eq!(done.code, 0, "{}", done.error);
     done.counts(&[("lines", 8), ("events", 8), ("accepted", 8), ("torn", 0), ("foreign", 0), ("unmetered", 0)]);
-    let ledger = taken.lock().unwrap();
-    assert!(ledger.values().map(String::as_bytes).eq(events(&emitter(1), 1..=8).iter().map(Vec::as_slice)));
+    assert!(ledger.events().iter().map(String::as_bytes).eq(events(&emitter(1), 1..=8).iter().map(Vec::as_slice)));
 }
 
 #[test]
 fn contract_calls_without_a_record_are_told() {
-    let dir = Dir::new();
-    let (collector, _taken) = stand_in();
-    let gate = Gate::open(collector);
+    let ledger = Ledger::new();
+    let Ledger { dir, gate, .. } = &ledger;
     let metered = event(&emitter(1), 1);
     let rows = [
         access("/v1/chat/completions", 200, "via_upstream", Some(&metered)),
@@ -278,7 +283,7 @@ fn contract_calls_without_a_record_are_told() {
         access("/v1/responses", 200, "via_upstream", None).replace("meshmeter_record", "record"),
     ];
     let log = dir.write("access.log", rows.join("\n"));
-    let done = run(&gate, &[&log], &[]);
+    let done = run(gate, &[&log], &[]);
     assert_eq!(done.code, 3, "{}", done.error);
     done.counts(&[("unmetered", 2), ("not_reached", 1), ("unknown", 1), ("events", 1), ("foreign", 0)]);
     let told = |line: u32, status: u16, path: &str, details: &str, reached: &str| {
@@ -291,61 +296,58 @@ fn contract_calls_without_a_record_are_told() {
         told(5, 503, "/v1/responses", "wasm_fail_stream", "perhaps"),
     ];
     assert_eq!(done.found("unmetered"), expected.iter().collect::<Vec<_>>());
-    let table = table(&gate, &log);
+    let table = table(gate, &log);
     assert!(table.contains("wasm_fail_stream") && table.contains("unmetered calls"), "{table}");
     assert!(!table.contains("secret"));
 }
 
 #[test]
 fn contract_the_list_of_a_table_is_capped() {
-    let dir = Dir::new();
-    let (collector, _taken) = stand_in();
-    let gate = Gate::open(collector);
+    let ledger = Ledger::new();
+    let Ledger { dir, gate, .. } = &ledger;
     let hostile = access("/v1/chat/completions", 200, "via_upstream", None).replace("via_upstream", "\\u001b[2Jx");
     let log = dir.write("access.log", format!("{hostile}\n").repeat(50));
-    let table = table(&gate, &log);
+    let table = table(gate, &log);
     assert!(table.contains("… and 30 more") && table.contains("\\u{1b}[2Jx") && !table.contains('\u{1b}'), "{table}");
-    assert_eq!(run(&gate, &[&log], &[]).found("unmetered").len(), 50);
+    assert_eq!(run(gate, &[&log], &[]).found("unmetered").len(), 50);
 }
 
 #[test]
 fn contract_standard_input_is_read_plain_or_gzip() {
-    let (collector, taken) = stand_in();
-    let gate = Gate::open(collector);
+    let ledger = Ledger::new();
+    let gate = &ledger.gate;
     for (number, bytes) in [(1, lines(&events(&emitter(1), 1..=3))), (2, gzip(&lines(&events(&emitter(2), 1..=4))))] {
-        let mut command = reconcile(&gate, &["-"]);
+        let mut command = reconcile(gate, &["-"]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(&bytes).unwrap();
         let done = Done::of(child.wait_with_output().unwrap());
         assert_eq!(done.code, 0, "{}", done.error);
         done.counts(&[("accepted", 2 + number)]);
     }
-    assert_eq!(taken.lock().unwrap().len(), 7);
+    assert_eq!(ledger.events().len(), 7);
 }
 
 #[test]
 fn contract_a_file_that_breaks_off_closes_no_end_and_fails_after_the_rest() {
-    let dir = Dir::new();
-    let (collector, taken) = stand_in();
-    let gate = Gate::open(collector);
+    let ledger = Ledger::new();
+    let Ledger { dir, gate, .. } = &ledger;
     let whole = gzip(&lines(&events(&emitter(1), 1..=2000)));
     let half = dir.write("half.gz", &whole[..whole.len() / 2]);
     let rest = dir.write("rest", lines(&events(&emitter(2), 1..=5)));
-    let done = run(&gate, &[&half, &rest], &[]);
+    let done = run(gate, &[&half, &rest], &[]);
     assert_eq!(done.code, 1);
     assert!(done.error.contains("half.gz") && done.error.contains("no emitter's end was closed"), "{}", done.error);
     done.counts(&[("emitters", 2), ("emitters_closed", 0)]);
     assert_eq!((done.summary["complete"].as_bool(), done.found("broken").len()), (Some(false), 1));
-    let count = taken.lock().unwrap().len();
+    let count = ledger.events().len();
     assert!((100..2005).contains(&count), "{count}");
-    assert!(taken.lock().unwrap().contains_key(&format!("{}-5", emitter(2))));
+    assert_eq!(ledger.events().last().map(String::as_bytes), Some(event(&emitter(2), 5).as_slice()));
 }
 
 #[test]
 fn race_what_can_pass_is_tried_again_and_counts_once() {
-    let dir = Dir::new();
-    let (collector, taken) = stand_in();
-    let gate = Gate::open(collector);
+    let ledger = Ledger::new();
+    let Ledger { dir, gate, .. } = &ledger;
     let journal = dir.write("journal", lines(&events(&emitter(1), 1..=700)));
     gate.let_happen([
         Fate::Answer(503, r#"{"error":"busy"}"#),
@@ -358,18 +360,17 @@ fn race_what_can_pass_is_tried_again_and_counts_once() {
         Fate::Pass,
         Fate::Answer(500, "oops"),
     ]);
-    let done = run(&gate, &[&journal], &[]);
+    let done = run(gate, &[&journal], &[]);
     assert_eq!(done.code, 0, "{}", done.error);
     assert!(done.error.contains("/v1/lacking: answered 503: busy; trying again for 300 s"), "{}", done.error);
     done.counts(&[("sent", 700), ("accepted", 200), ("duplicates", 500), ("emitters_closed", 1)]);
-    assert_eq!(taken.lock().unwrap().len(), 700);
+    assert_eq!(ledger.events().len(), 700);
 }
 
 #[test]
 fn contract_a_collector_that_stays_away_ends_it_with_what_was_wrong() {
-    let dir = Dir::new();
-    let (collector, taken) = stand_in();
-    let gate = Gate::open(collector);
+    let ledger = Ledger::new();
+    let Ledger { dir, gate, .. } = &ledger;
     let journal = dir.write("journal", lines(&events(&emitter(1), 1..=3)));
     let cases = [
         (
@@ -389,42 +390,41 @@ fn contract_a_collector_that_stays_away_ends_it_with_what_was_wrong() {
     for (fate, expected) in cases {
         // What can pass is asked once more with no patience at all.
         gate.let_happen([fate]);
-        let done = run(&gate, &[&journal], &["--patience", "0"]);
+        let done = run(gate, &[&journal], &["--patience", "0"]);
         assert_eq!(done.code, 1, "{expected}: {}", done.summary);
         assert!(done.error.contains(expected), "{expected:?} is not in {}", done.error);
         assert!(!done.error.contains(JOURNAL) && done.error.lines().count() == 1, "{}", done.error);
         assert_eq!((done.summary["complete"].as_bool(), done.summary["sent"].as_u64()), (Some(false), Some(0)));
     }
-    assert!(taken.lock().unwrap().is_empty());
+    assert!(ledger.events().is_empty());
 }
 
 #[test]
 fn contract_an_event_that_the_collector_refuses_stands_alone() {
-    let dir = Dir::new();
-    let (collector, taken) = stand_in();
-    let gate = Gate::open(collector);
+    let ledger = Ledger::new();
+    let Ledger { dir, gate, .. } = &ledger;
     gate.poison("a1-77\"");
     let journal = dir.write("journal", lines(&events(&emitter(0xa1), 1..=600)));
-    let done = run(&gate, &[&journal], &[]);
+    let done = run(gate, &[&journal], &[]);
     assert_eq!(done.code, 3, "{}", done.error);
     done.counts(&[("accepted", 599), ("refused", 1), ("sent", 599)]);
     let id = format!("{}-77", emitter(0xa1));
     assert_eq!(done.found("refused"), [&json!({ "id": id, "problem": "answered 400: poison" })]);
     assert!(gate.batches().len() < 25, "{} batches", gate.batches().len());
-    assert_eq!(taken.lock().unwrap().len(), 599);
+    assert_eq!(ledger.events().len(), 599);
 }
 
 #[test]
 fn contract_https_goes_only_to_whom_a_known_authority_vouches_for() {
-    let dir = Dir::new();
-    let (collector, taken) = stand_in();
+    let ledger = Ledger::new();
+    let dir = &ledger.dir;
     let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = own.signing_key.serialize_der().try_into().unwrap();
     let ring = Arc::new(rustls::crypto::ring::default_provider());
     let versions = rustls::ServerConfig::builder_with_provider(ring).with_safe_default_protocol_versions().unwrap();
     let tls = versions.with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key).unwrap();
-    let gate = Gate::open_tls(collector, tls);
+    let gate = Gate::open_tls(ledger.server.address, tls);
     let url = format!("https://localhost:{}", gate.address.port());
     let journal = dir.write("journal", lines(&events(&emitter(1), 1..=3)));
     let reconcile = |authority: Option<&str>| {
@@ -445,7 +445,7 @@ fn contract_https_goes_only_to_whom_a_known_authority_vouches_for() {
     }
     assert!(gate.calls().is_empty());
     let done = reconcile(Some(&own.cert.pem()));
-    assert_eq!((done.code, done.error.as_str(), taken.lock().unwrap().len()), (0, "", 3));
+    assert_eq!((done.code, done.error.as_str(), ledger.events().len()), (0, "", 3));
 }
 
 fn signal(child: &Child, name: &str) {
@@ -455,15 +455,14 @@ fn signal(child: &Child, name: &str) {
 
 #[test]
 fn race_killed_or_interrupted_in_the_middle_it_is_run_again() {
-    let dir = Dir::new();
     for name in ["KILL", "INT", "TERM"] {
-        let (collector, taken) = stand_in();
-        let gate = Gate::open(collector);
+        let ledger = Ledger::new();
+        let Ledger { dir, gate, server } = &ledger;
         let journal = dir.write("journal", lines(&events(&emitter(1), 1..=3000)));
         // Asked, one batch taken, and then nothing more goes.
         gate.let_happen([Fate::Pass, Fate::Pass]);
         gate.let_happen(vec![Fate::Answer(503, ""); 1000]);
-        let mut command = reconcile(&gate, &[journal.to_str().unwrap()]);
+        let mut command = reconcile(gate, &[journal.to_str().unwrap()]);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         until("it was refused", || gate.calls().len() > 3);
         signal(&child, name);
@@ -474,10 +473,10 @@ fn race_killed_or_interrupted_in_the_middle_it_is_run_again() {
             assert!(done.error.contains("interrupted: what is counted here is in the ledger"), "{}", done.error);
             done.counts(&[("accepted", 500), ("sent", 500), ("emitters_closed", 0)]);
         }
-        assert_eq!(taken.lock().unwrap().len(), 500);
-        let gate = Gate::open(stand_in_of(&taken));
+        assert_eq!(ledger.events().len(), 500);
+        let gate = Gate::open(server.address);
         run(&gate, &[&journal], &[]).counts(&[("accepted", 2500), ("duplicates", 500), ("emitters_closed", 1)]);
-        assert_eq!(taken.lock().unwrap().len(), 3000);
+        assert_eq!(ledger.events().len(), 3000);
     }
 }
 
