@@ -51,6 +51,8 @@ impl<W: Write> Output<W> {
             return Err(error);
         }
         match self.format {
+            // A wrong name, and nothing was done.
+            Format::Table if summary.files == 0 => {}
             Format::Json => writeln!(self.out, "{}", serde_json::to_string(summary)?)?,
             Format::Table => self.out.write_all(self.table(summary).as_bytes())?,
         }
@@ -61,7 +63,7 @@ impl<W: Write> Output<W> {
         let mut text = String::new();
         if !self.unmetered.is_empty() {
             let mut table = plain();
-            table.set_header(["unmetered: time", "status", "host", "path", "reached", "how it ended", "line"]);
+            table.set_header(["without a record", "status", "host", "path", "reached", "how it ended", "line"]);
             for call in &self.unmetered {
                 let reached = match call.reached {
                     Reached::Yes => "yes",
