@@ -16,6 +16,7 @@ pub mod gate;
 pub mod identity;
 pub mod include_usage;
 pub mod live;
+pub mod openmeter;
 pub mod paths;
 pub mod process;
 pub mod prometheus;

@@ -36,6 +36,8 @@ pub struct Options {
     pub direct: bool,
     /// Envoy's workers, each of which is a meter of its own.
     pub workers: u8,
+    /// Where events go instead of through the gate to the collector.
+    pub ingest: Option<SocketAddr>,
     /// Where calls end instead of at the provider.
     pub upstream: Option<SocketAddr>,
     /// A cluster that nobody listens behind.
@@ -53,6 +55,7 @@ impl Default for Options {
             open: true,
             direct: false,
             workers: envoy::WORKERS,
+            ingest: None,
             upstream: None,
             unreachable: None,
             live: false,
@@ -99,6 +102,7 @@ impl Stack {
             gate.open()?;
         }
         let to = if options.direct { collector.address() } else { gate.address() };
+        let to = options.ingest.unwrap_or(to);
         let upstream = options.upstream.unwrap_or(provider.address());
         let mut bootstrap = bootstrap(dir.path(), &identity, upstream, to)?;
         let nobody = Gate::closed(collector.address())?;
