@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use meter::config::{self, Collector, Config};
-use meter::event::{BATCH_CONTENT_TYPE, statement};
+use meter::event::{BATCH_CONTENT_TYPE, Statement, statement};
 use meter::outbox::{Answer, Batch};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -65,8 +65,9 @@ impl Plugin {
             }
         });
         if beside == Some(true) {
-            // Nobody waits for its answer.
-            let _ = self.call(collector, &statement, b"[]");
+            // Nobody waits for its answer, so it tells nothing that has to be told.
+            let statement = Statement { drops: Vec::new(), ..batch.statement };
+            let _ = self.call(collector, &statement.to_string(), b"[]");
         }
     }
 

@@ -200,8 +200,8 @@ impl Outbox {
         }
     }
 
-    /// Whether the statement of the batch in flight is to be sent a second time, beside it and without events, its answer
-    /// being of no interest: once in a heartbeat's interval, so that a second connection is warm. At the end the last word
+    /// Whether the statement of the batch in flight is to be sent a second time, beside it, without events and drops, its
+    /// answer being of no interest: once in a heartbeat's interval, so that a second connection is warm. At the end the last word
     /// may find the first one busy, and a new one comes too late.
     pub fn goes_beside(&mut self, now_ms: u64) -> bool {
         let carries = self.in_flight.is_some_and(|call| call.events > 0);

@@ -85,7 +85,36 @@ async fn contract_what_a_full_outbox_drops_is_told_as_ranges() -> Result<()> {
     let holes = holes(&stack).await?;
     assert_eq!(holes.len() as u64, dropped);
     assert!(holes.values().all(|reason| reason == "full"), "{holes:?}");
-    stack.finish()
+    // The collector understood all of it, and that nothing more will come.
+    stack.envoy.stop()?;
+    wait::until("the last words to be in the ledger", || async {
+        let gaps = gaps(&stack)?;
+        let emitters: Vec<&Value> = gaps["emitters"].as_array().into_iter().flatten().collect();
+        let ended = emitters.iter().all(|emitter| emitter["state"] == "ended" && emitter["ended_by"] == "emitter");
+        wait::ensure(ended && gaps["totals"]["open_ends"] == 0, || format!("{gaps}"))?;
+        let named: BTreeSet<(String, u64)> = emitters
+            .iter()
+            .flat_map(|emitter| {
+                let name = emitter["emitter"].as_str().unwrap_or_default();
+                let holes = emitter["holes"].as_array().into_iter().flatten().filter(|hole| hole["cause"] == "full");
+                let ranges =
+                    holes.map(|hole| (hole["first"].as_u64().unwrap_or(0), hole["last"].as_u64().unwrap_or(0)));
+                ranges.flat_map(|(first, last)| first..=last).map(move |number| (name.to_owned(), number))
+            })
+            .collect();
+        wait::ensure(named.iter().eq(holes.keys()), || format!("{gaps}"))?;
+        wait::ensure(gaps["totals"]["missing"] == dropped && gaps["totals"]["unnamed_drops"] == 0, || format!("{gaps}"))
+    })
+    .await?;
+    stack.finish_stopped()
+}
+
+/// What `meshmeter gaps` says, had everybody been silent for long.
+fn gaps(stack: &Stack) -> Result<Value> {
+    let mut command = std::process::Command::new(e2e::paths::collector()?);
+    command.args(["gaps", "--all", "--format", "json", "--silent-after", "0s", "--database"]);
+    let output = command.arg(stack.collector.database()).output()?;
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 #[tokio::test(flavor = "multi_thread")]
