@@ -69,6 +69,7 @@ unsafe extern "C" {
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_log(level: u32, text: *const u8, size: usize) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_done() -> u32;
 }
@@ -226,6 +227,13 @@ pub fn now_ns() -> u64 {
     // SAFETY: the pointer is to a live local.
     let status = unsafe { proxy_get_current_time_nanoseconds(&mut now) };
     if status == OK { now } else { 0 }
+}
+
+/// Writes a line to Envoy's log, at `info`. Envoy writes to standard error before it goes on.
+pub fn log(line: &str) -> Result<(), Failure> {
+    const INFO: u32 = 2;
+    // SAFETY: the text outlives the call; the host copies it.
+    check(unsafe { proxy_log(INFO, line.as_ptr(), line.len()) })
 }
 
 /// Asks for a tick every so many milliseconds.

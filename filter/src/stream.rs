@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use meter::call::{Call, Ended, RequestHead, ResponseHead, counting_headers};
 use meter::config::Config;
-use meter::event::MAX_TEXT;
+use meter::event::{LOGGED, MAX_TEXT};
 use meter::identity::{self, Identity};
 use meter::usage::Usage;
 use proxy_wasm::traits::{Context, HttpContext};
@@ -100,6 +100,11 @@ impl Stream {
         let send = self.config.as_ref().is_some_and(|config| config.collector.is_some());
         if let Some(event) = vm::with(|vm| vm.emit(&records, now_ns, send)) {
             known(host::set_property("meshmeter", &event).map(Some));
+            if self.config.as_ref().is_some_and(|config| config.journal_log) {
+                for line in String::from_utf8_lossy(&event).lines() {
+                    known(host::log(&format!("{}{line}", LOGGED)).map(Some));
+                }
+            }
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Config {
     pub batch: Batch,
     /// The bound of the queue of unacknowledged events, bytes.
     pub outbox_max_bytes: usize,
+    /// Whether each record is written to Envoy's own log too.
+    pub journal_log: bool,
     /// Where the tenant comes from, first match wins.
     pub tenant: Vec<TenantSource>,
     /// The bound of label sets per worker.
@@ -139,6 +141,7 @@ pub fn parse(json: &[u8]) -> Result<Config, Problems> {
             max_age_ms: reader.number("batch.max_age_ms"),
         },
         outbox_max_bytes: reader.size("outbox.max_bytes"),
+        journal_log: reader.bool("journal.log"),
         tenant: reader.tenant(),
         max_series: reader.size("metrics.max_series"),
         detect: Detect { by_shape: reader.bool("detect.by_shape"), rules: reader.rules() },

@@ -22,6 +22,8 @@ pub const EXTRACTOR: &str = concat!("meshmeter/", env!("CARGO_PKG_VERSION"));
 pub const MAX_TEXT: usize = 256;
 /// The cap of `raw_usage`, bytes.
 pub const MAX_RAW_USAGE: usize = 2048;
+/// What stands before an event in Envoy's own log, where the plugin writes it on demand.
+pub const LOGGED: &str = "meshmeter: record ";
 /// Sequence numbers stay exact in any JSON reader.
 pub const MAX_SEQUENCE: u64 = (1 << 53) - 1;
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use meter::event::MAX_SEQUENCE;
+use meter::event::{LOGGED, MAX_SEQUENCE};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -91,6 +91,7 @@ fn wrapped(line: &[u8], depth: u8) -> Found<'_> {
     let line = line.trim_ascii_start();
     let zeros = line.iter().take_while(|byte| **byte == 0).count();
     let line = line.get(zeros..).unwrap_or_default().trim_ascii();
+    let line = logged(line).unwrap_or(line);
     let mut found = Found::default();
     match line {
         // Envoy writes a hyphen for a record that is not there.
@@ -112,6 +113,17 @@ fn wrapped(line: &[u8], depth: u8) -> Found<'_> {
         found.blank = false;
     }
     found
+}
+
+/// The record in a line of Envoy's own log, in any of its formats: `… source/extensions/common/wasm/… wasm log NAMES:
+/// meshmeter: record {…}`. What stands before it has no quotes and braces: nothing that a client sent is taken for it.
+fn logged(line: &[u8]) -> Option<&[u8]> {
+    let place = |part: &[u8]| line.windows(part.len()).position(|window| window == part);
+    let (start, plugin) = (place(LOGGED.as_bytes())?, place(b"wasm log ")?);
+    let head = line.get(..start)?;
+    let is_envoys = place(b"source/extensions/common/wasm/").is_some_and(|at| at < plugin && plugin < start);
+    let is_plain = head.ends_with(b": ") && !head.iter().any(|byte| matches!(byte, b'{' | b'"' | b'\''));
+    if is_envoys && is_plain { line.get(start.saturating_add(LOGGED.len())..) } else { None }
 }
 
 /// A line that breaks off, perhaps with a whole one behind it: Envoy died in the middle of writing, and its successor

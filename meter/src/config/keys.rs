@@ -68,6 +68,8 @@ pub const KEYS: &[Key] = &[
     key("batch.max_age_ms", Kind::Number(100, 60_000), "1000", "age of the oldest event"),
     key("outbox", Kind::Object, "{}", "the queue of events that are not acknowledged yet, one per worker"),
     key("outbox.max_bytes", Kind::Number(65_536, 268_435_456), "8388608", "its bound; an event that does not fit is dropped, counted, and leaves a gap in the sequence"),
+    key("journal", Kind::Object, "{}", "the records beside the access log"),
+    key("journal.log", Kind::Bool, "false", "write each record to Envoy's own log too (standard error, level `info`), before the client has the end of its answer: then not even SIGKILL takes one. A thread writes the access log, which on a busy machine is some milliseconds late"),
     key("tenant", Kind::Objects(16), r#"[{"from":"spiffe"},{"from":"jwt"},{"from":"header","name":"x-tenant-id"}]"#, "where the tenant comes from: ranked, the first that matches wins"),
     key("tenant[].from", Kind::Word(&["spiffe", "jwt", "header"]), "", "`spiffe`: client certificate; `jwt`: claim that jwt_authn verified; `header`: request header"),
     key("tenant[].take", Kind::Word(&["namespace", "path", "trust_domain"]), "\"namespace\"", "`spiffe` only: the part of the id that is the tenant; `namespace` is the segment behind `ns`"),

@@ -33,7 +33,7 @@ cases! {
         let config = parse(br#"{
             "collector": {"cluster": "c", "authority": "a", "path": "/p", "token_env": "T", "timeout_ms": 100, "heartbeat_ms": 0},
             "batch": {"max_events": 1, "max_bytes": 16384, "max_age_ms": 100},
-            "outbox": {"max_bytes": 65536}, "metrics": {"max_series": 1}, "detect": {"by_shape": false}, "include_usage": false,
+            "outbox": {"max_bytes": 65536}, "journal": {"log": true}, "metrics": {"max_series": 1}, "detect": {"by_shape": false}, "include_usage": false,
             "providers": [{"host": "llm.corp", "path": "v2/ask", "provider": "corp", "api": "openai_chat", "include_usage": true}, {"host": "*.x", "provider": "x"}],
             "tenant": [{"from": "header", "name": "X-Team", "trusted": true}, {"from": "jwt", "claim": ["org", "id"], "payload_key": "k"},
                        {"from": "spiffe", "take": "path"}]}"#).unwrap();
@@ -41,6 +41,7 @@ cases! {
             collector: Some(Collector { cluster: "c".into(), authority: "a".into(), path: "/p".into(), token_env: "T".into(), timeout_ms: 100, heartbeat_ms: 0 }),
             batch: Batch { max_events: 1, max_bytes: 16_384, max_age_ms: 100 },
             outbox_max_bytes: 65_536,
+            journal_log: true,
             tenant: vec![
                 TenantSource::Header { name: "x-team".into(), trusted: true },
                 TenantSource::Jwt { claim: vec!["org".into(), "id".into()], payload_key: "k".into() },
@@ -62,7 +63,7 @@ cases! {
         let cases = [
             ("[]", "configuration: must be an object"),
             ("{", "configuration: not JSON: EOF while parsing an object at line 1 column 1"),
-            (r#"{"colector":{}}"#, "colector: unknown key; allowed: collector, batch, outbox, tenant, metrics, detect, providers, include_usage"),
+            (r#"{"colector":{}}"#, "colector: unknown key; allowed: collector, batch, outbox, journal, tenant, metrics, detect, providers, include_usage"),
             (r#"{"collector":{}}"#, "collector.cluster: is missing; allowed: the name of Envoy's cluster of the collector"),
             (r#"{"collector":{"cluster":"c","token":"s3cret"}}"#, "collector.token: unknown key; allowed: cluster, authority, path, token_env, timeout_ms, heartbeat_ms"),
             (r#"{"batch":{"max_events":0}}"#, "batch.max_events: must be a whole number from 1 to 1000"),
@@ -77,7 +78,7 @@ cases! {
             (r#"{"tenant":[{"from":"jwt","name":"x"}]}"#, "tenant[0].name: only allowed with \"from\": \"header\""),
             (r#"{"tenant":[{"from":"header","name":"a b"}]}"#, "tenant[0].name: must be a text of 1 to 128 visible ASCII characters"),
             (r#"{"tenant":[{"from":"jwt","claim":[]}]}"#, "tenant[0].claim: must be a text of 1 to 128 visible ASCII characters, or a list of 1 to 8 such texts"),
-            (r#"{"batch":{"max_events":0},"x":1}"#, "batch.max_events: must be a whole number from 1 to 1000\nx: unknown key; allowed: collector, batch, outbox, tenant, metrics, detect, providers, include_usage"),
+            (r#"{"batch":{"max_events":0},"x":1}"#, "batch.max_events: must be a whole number from 1 to 1000\nx: unknown key; allowed: collector, batch, outbox, journal, tenant, metrics, detect, providers, include_usage"),
         ];
         for (json, expected) in cases {
             assert_eq!(parse(json.as_bytes()).unwrap_err().to_string(), expected, "{json}");

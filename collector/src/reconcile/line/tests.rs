@@ -212,3 +212,25 @@ proptest! {
         prop_assert_eq!(count, lines.len());
     }
 }
+
+#[test]
+fn contract_records_in_envoys_own_log_are_found_and_nothing_that_only_looks_so() {
+    let place = "source/extensions/common/wasm/context.cc:1157";
+    let names = "wasm log meshmeter meshmeter meshmeter";
+    let standalone = format!("[2026-11-20 19:51:59.135][19989][info][wasm] [{place}] {names}: {LOGGED}{}", event(1));
+    let istio =
+        format!("2026-11-20T19:51:59.135Z\tinfo\tenvoy wasm external/envoy/{place}\t{names}: {LOGGED}{}", event(1));
+    for line in [&standalone, &istio] {
+        assert_eq!(look(line), (vec![(id(1), event(1))], ""), "{line}");
+    }
+    assert_eq!(look(&standalone[..standalone.len() - 9]), (vec![], "torn 1"));
+    let others = [
+        format!("[2026-11-20 19:51:59.135][19989][info][wasm] [{place}] wasm log other: path \"{LOGGED}{}", event(1)),
+        format!("[2026-11-20 19:51:59.135][19989][info][http] [source/common/http.cc:1] {names}: {LOGGED}{}", event(1)),
+        format!("{LOGGED}{}", event(1)),
+        format!("[2026-11-20 19:51:59.135][19989][info][wasm] [{place}] {names}: something else"),
+    ];
+    for line in others {
+        assert!(look(&line).0.is_empty(), "{line}");
+    }
+}
