@@ -18,6 +18,8 @@ mod host;
 mod include;
 mod plugin;
 mod stream;
+#[cfg(feature = "trap")]
+mod trap;
 mod vm;
 
 use proxy_wasm::traits::RootContext;

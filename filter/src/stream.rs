@@ -43,6 +43,8 @@ impl Stream {
     fn begin(&mut self, end_of_stream: bool) -> Option<Metered> {
         let config = self.config.as_deref()?;
         let headers = known(host::headers(Headers::Request).map(Some))?;
+        #[cfg(feature = "trap")]
+        crate::trap::on_request(&headers);
         let header = |name: &str| headers.get(name);
         let head = RequestHead {
             method: header(":method")?,
@@ -165,6 +167,8 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        #[cfg(feature = "trap")]
+        crate::trap::on_answer();
         if let Some(metered) = &mut self.metered {
             if size > 0 {
                 metered.call.first_byte(host::now_ns);

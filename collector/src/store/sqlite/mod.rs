@@ -45,6 +45,8 @@ impl Sqlite {
                 0 => tx.execute_batch(SCHEMA)?,
                 _ => migrate::from_1(&tx)?,
             }
+            #[cfg(feature = "forgetful")]
+            tx.execute_batch("DROP INDEX ledger_numbers")?;
             tx.pragma_update(None, "application_id", APPLICATION_ID)?;
             tx.pragma_update(None, "user_version", i64::try_from(VERSION).unwrap_or(i64::MAX))?;
         }
