@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     Result,
@@ -22,6 +23,9 @@ use crate::{
 pub const INGEST_TOKEN: &str = "ingest-e2e-3f9c";
 /// The token of those who read reports.
 pub const READ_TOKEN: &str = "read-e2e-71aa";
+
+/// The token of those who send journals.
+pub const JOURNAL_TOKEN: &str = "journal-e2e-c05d";
 
 /// A running collector.
 pub struct Collector {
@@ -92,6 +96,7 @@ impl Collector {
         let mut command = Command::new(program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--database"]).arg(&database).arg("--prices").arg(&prices);
         command.env("MESHMETER_INGEST_TOKEN", INGEST_TOKEN).env("MESHMETER_READ_TOKEN", READ_TOKEN);
+        command.env("MESHMETER_JOURNAL_TOKEN", JOURNAL_TOKEN);
         let mut process = Process::start("collector", dir, &mut command)?;
         loop {
             if let Some(address) = listening(&process.stdout()).or_else(|| listening(&process.stderr())) {
@@ -119,6 +124,28 @@ impl Collector {
         let output = command.output()?;
         if !output.status.success() {
             return Err(format!("meshmeter report: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// `meshmeter reconcile` with these files; what it did.
+    pub fn reconcile(&self, files: &[PathBuf]) -> Result<Value> {
+        let mut command = Command::new(paths::collector()?);
+        command.args(["reconcile", "--format", "json", "--collector", &format!("http://{}", self.address)]).args(files);
+        let output = command.env("MESHMETER_JOURNAL_TOKEN", JOURNAL_TOKEN).output()?;
+        let (said, complained) = (String::from_utf8(output.stdout)?, String::from_utf8_lossy(&output.stderr));
+        if !output.status.success() {
+            return Err(format!("meshmeter reconcile: {}: {complained}{said}", output.status).into());
+        }
+        Ok(serde_json::from_str(said.lines().last().unwrap_or_default())?)
+    }
+
+    /// What another command prints about its ledger: `gaps`, `verify`.
+    pub fn about(&self, command: &str, arguments: &[&str]) -> Result<String> {
+        let mut asked = Command::new(paths::collector()?);
+        let output = asked.args([command, "--database"]).arg(&self.database).args(arguments).output()?;
+        if !output.status.success() {
+            return Err(format!("meshmeter {command}: {}", String::from_utf8_lossy(&output.stderr)).into());
         }
         Ok(String::from_utf8(output.stdout)?)
     }
