@@ -8,7 +8,7 @@ use meter::outbox::{Limits, Outbox};
 
 use crate::host::{self, Failure};
 
-/// The list of what lies there: a line `EMITTER BYTES` for each.
+/// The list of what lies there: a line `EMITTER BYTES ADDRESS` for each.
 const LIST: &str = "meshmeter: left";
 /// The bound of all that lies there, bytes; only updates of the code while the collector is away come near it.
 const MAX_BYTES: usize = 64 << 20;
@@ -26,32 +26,32 @@ pub fn prepare() {
 /// Lays down what an outbox still has for the collector at this address; false: it had something, and there was no room.
 pub fn leave(outbox: &Outbox, address: &str) -> bool {
     let Some(estate) = outbox.estate() else { return true };
-    let estate = [address.as_bytes(), b"\n", &estate].concat();
     // First the estate, then the line that names it.
     let emitter = outbox.emitter();
     host::set_shared(&key(emitter), &estate, 0).is_ok()
         && change(|lines| {
-            let bytes = lines.iter().filter_map(|line| line.split_once(' ')?.1.parse::<usize>().ok());
+            let bytes = lines.iter().filter_map(|line| line.split(' ').nth(1)?.parse::<usize>().ok());
             if bytes.fold(estate.len(), usize::saturating_add) > MAX_BYTES {
                 return None;
             }
-            lines.push(format!("{emitter} {}", estate.len()));
+            lines.push(format!("{emitter} {} {address}", estate.len()));
             Some(())
         })
         .is_some()
 }
 
-/// Picks up one estate, if there is one, to send it to the collector at this address.
+/// Picks up one estate for the collector at this address, if there is one. Another's, which a plugin with the same
+/// `vm_id` has left, is none of ours.
 pub fn pick_up(address: &str, limits: Limits) -> Option<Outbox> {
-    let line = change(|lines| if lines.is_empty() { None } else { Some(lines.remove(0)) })?;
-    let key = key(line.split_once(' ')?.0);
+    let emitter = change(|lines| {
+        let ours = |line: &String| line.splitn(3, ' ').nth(2) == Some(address);
+        let line = lines.remove(lines.iter().position(ours)?);
+        line.split(' ').next().map(str::to_owned)
+    })?;
+    let key = key(&emitter);
     let (estate, _) = host::shared(&key).ok()??;
     let _ = host::set_shared(&key, b"", 0);
-    let line = estate.iter().position(|byte| *byte == b'\n')?;
-    let (was_for, estate) = estate.split_at_checked(line)?;
-    let mut outbox = Outbox::inherit(estate.get(1..)?, limits)?;
-    outbox.go_on(limits, was_for == address.as_bytes());
-    Some(outbox)
+    Outbox::inherit(&estate, limits)
 }
 
 fn key(emitter: &str) -> String {
