@@ -40,7 +40,7 @@ test: (_setup "test") lint unit wasm e2e istio
 lint: (_setup "lint")
     cargo fmt --all --check
     cargo clippy --quiet --all-targets -- -D warnings
-    cargo clippy --quiet -p filter --target wasm32-wasip1 -- -D warnings
+    cargo clippy --quiet -p filter -p read-only -p buffered-serde --target wasm32-wasip1 -- -D warnings
     cargo deny --log-level warn check licenses bans sources
 
 # the meter and the collector on this machine
@@ -83,6 +83,15 @@ _envoy-corpus: (_setup "e2e") filter
 [group('check')]
 fuzz SECONDS: (_setup "fuzz")
     meter/fuzz/run '{{ SECONDS }}'
+
+# what metering costs in a real Envoy, beside what else could do it; --help tells the options, MESHMETER_WASM the filter
+[group('check')]
+[linux]
+[positional-arguments]
+bench *ARGS: (_setup "bench") filter
+    cargo build --quiet -p read-only -p buffered-serde --release --target wasm32-wasip1
+    cargo build --quiet -p bench
+    '{{ target }}/debug/bench' "$@"
 
 # how fast bodies are scanned and what an event costs: natively, then in a WebAssembly VM (Node), as Envoy runs it
 [group('check')]

@@ -91,13 +91,31 @@ impl Bootstrap {
         });
     }
 
-    /// Takes the meter out: for comparison.
-    pub fn without_plugin(&mut self) {
-        visit(&mut self.0, &mut |value| {
-            if let Some(filters) = value.get_mut("http_filters").and_then(Value::as_array_mut) {
-                filters.retain(|filter| filter["name"] != "meshmeter");
+    /// Keeps one listener only, with these filters before the router and these access logs.
+    pub fn only(&mut self, listener: &str, filters: &[Value], logs: &[Value]) {
+        if let Some(listeners) = self.0["static_resources"]["listeners"].as_array_mut() {
+            listeners.retain(|candidate| candidate["name"] == listener);
+        }
+        for listener in self.listeners() {
+            visit(listener, &mut |value| {
+                if let Some(chain) = value.get_mut("http_filters").and_then(Value::as_array_mut) {
+                    let router = chain.pop();
+                    *chain = filters.iter().cloned().chain(router).collect();
+                    value["access_log"] = logs.into();
+                }
+            });
+        }
+    }
+
+    /// The meter, as it stands among the HTTP filters.
+    pub fn filter(&self) -> Result<Value> {
+        let mut found = None;
+        visit(&mut self.0.clone(), &mut |value| {
+            if value["name"] == FILTER && value.get("typed_config").is_some() {
+                found = Some(value.clone());
             }
         });
+        found.ok_or_else(|| "the bootstrap has no plugin".into())
     }
 
     /// Moves the listeners into a file that Envoy watches, and returns what [`write_listeners`] puts there.

@@ -148,24 +148,6 @@ impl Route {
     }
 }
 
-/// Sends a call so many times over one plain connection, as an SDK with a pool does; every answer must be whole.
-pub async fn repeat(address: SocketAddr, call: &Call, times: usize) -> Result<()> {
-    let tcp = TcpStream::connect(address).await?;
-    tcp.set_nodelay(true)?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tcp)).await?;
-    let connection = tokio::spawn(connection);
-    for _ in 0..times {
-        sender.ready().await?;
-        let response = sender.send_request(request(call)?).await?;
-        if response.status() != hyper::StatusCode::OK {
-            return Err(format!("HTTP {}", response.status()).into());
-        }
-        response.into_body().collect().await?;
-    }
-    connection.abort();
-    Ok(())
-}
-
 /// A connection that stays open from call to call, as in an SDK's pool; it is opened again when it was closed.
 pub struct Line {
     route: Route,

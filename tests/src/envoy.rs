@@ -65,7 +65,12 @@ impl Envoy {
         }
     }
 
-    /// The CPU time it has used.
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The CPU time that its threads have used so far.
     pub fn cpu(&self) -> Result<Duration> {
         self.process.cpu()
     }

@@ -50,14 +50,19 @@ impl Process {
         read(&self.err)
     }
 
-    /// The CPU time it has used, by the kernel's clock of 10 ms.
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The CPU time that its threads have used so far, by the scheduler, to the nanosecond.
     pub fn cpu(&self) -> Result<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // Behind the name, which may have spaces: state is the first field, user and system time the 12th and 13th.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks: u64 =
-            fields.get(11..13).ok_or("no CPU time")?.iter().filter_map(|field| field.parse::<u64>().ok()).sum();
-        Ok(Duration::from_millis(ticks * 10))
+        let mut used = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let times = fs::read_to_string(thread?.path().join("schedstat"))?;
+            used += times.split_whitespace().next().ok_or("no CPU time")?.parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(used))
     }
 
     /// How it ended, if it has.

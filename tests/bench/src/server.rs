@@ -1,0 +1,160 @@
+//! A small HTTP/1.1 server that costs next to nothing: the provider, whose answers are made before and named by a
+//! request header, and the collector, which takes every batch at once.
+
+use std::{
+    collections::HashMap,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use e2e::Result;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::head::{Head, after_head};
+
+/// The request header that names the answer.
+pub const ANSWER: &str = "x-bench-answer";
+/// The request header that numbers a stream whose events are timed.
+pub const STREAM: &str = "x-bench-stream";
+/// What every event of a batch has once.
+const EVENT: &str = r#""type":"meshmeter.call.v1""#;
+
+/// An answer, ready to be written.
+pub struct Answer {
+    /// Head and body in the pieces that are written one by one.
+    pub pieces: Vec<Vec<u8>>,
+    /// Between two pieces.
+    pub gap: Option<Duration>,
+}
+
+/// What connections share.
+pub struct Shared {
+    answers: Mutex<HashMap<String, Arc<Answer>>>,
+    /// When each piece of a numbered stream was written.
+    written: Mutex<HashMap<usize, Vec<Instant>>>,
+    /// Events that came in batches.
+    events: AtomicU64,
+}
+
+/// The running server.
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts it on a free port of the loopback interface.
+    pub async fn start() -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let shared =
+            Arc::new(Shared { answers: Mutex::default(), written: Mutex::default(), events: AtomicU64::new(0) });
+        let state = shared.clone();
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let state = state.clone();
+                // A connection that Envoy closes ends here, too.
+                tokio::spawn(async move { drop(serve(stream, &state).await) });
+            }
+        });
+        Ok(Self { address, shared, task })
+    }
+
+    /// Adds an answer under a name.
+    pub fn add(&self, name: &str, answer: Answer) {
+        lock(&self.shared.answers).insert(name.to_owned(), Arc::new(answer));
+    }
+
+    /// When the pieces of a numbered stream were written; forgotten here.
+    pub fn written(&self, stream: usize) -> Vec<Instant> {
+        lock(&self.shared.written).remove(&stream).unwrap_or_default()
+    }
+
+    /// How many events came so far.
+    pub fn events(&self) -> u64 {
+        self.shared.events.load(Relaxed)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn serve(mut stream: TcpStream, shared: &Shared) -> Result<()> {
+    stream.set_nodelay(true)?;
+    let mut bytes = Vec::with_capacity(64 * 1024);
+    loop {
+        let body = loop {
+            if let Some(body) = after_head(&bytes) {
+                break body;
+            }
+            if stream.read_buf(&mut bytes).await? == 0 {
+                return Ok(());
+            }
+        };
+        let head = Head::of(&bytes[..body]);
+        let length = head.number("content-length").unwrap_or(0);
+        let answer = head.get(ANSWER).and_then(|name| lock(&shared.answers).get(name).cloned());
+        let number = head.number(STREAM);
+        while bytes.len() < body + length {
+            if stream.read_buf(&mut bytes).await? == 0 {
+                return Ok(());
+            }
+        }
+        match answer {
+            Some(answer) => write(&mut stream, shared, &answer, number).await?,
+            None => take(&mut stream, shared, &bytes[body..body + length]).await?,
+        }
+        bytes.drain(..body + length);
+    }
+}
+
+async fn write(stream: &mut TcpStream, shared: &Shared, answer: &Answer, number: Option<usize>) -> Result<()> {
+    let mut ticks = answer.gap.map(interval);
+    if let Some(ticks) = &mut ticks {
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    }
+    let mut written = Vec::new();
+    for piece in &answer.pieces {
+        if let Some(ticks) = &mut ticks {
+            ticks.tick().await;
+        }
+        if number.is_some() {
+            written.push(Instant::now());
+        }
+        stream.write_all(piece).await?;
+        // In time: the client may ask for it as soon as it has the last byte.
+        if let Some(number) = number
+            && written.len() == answer.pieces.len()
+        {
+            lock(&shared.written).insert(number, std::mem::take(&mut written));
+        }
+    }
+    Ok(())
+}
+
+/// A batch of events, or a heartbeat.
+async fn take(stream: &mut TcpStream, shared: &Shared, body: &[u8]) -> Result<()> {
+    let events = String::from_utf8_lossy(body).matches(EVENT).count() as u64;
+    shared.events.fetch_add(events, Relaxed);
+    let body = format!(r#"{{"accepted":{events},"duplicates":0,"dead_letters":0,"alarms":0}}"#);
+    let head = "HTTP/1.1 200 OK\r\nmeshmeter-collector: bench\r\ncontent-type: application/json\r\ncontent-length: ";
+    Ok(stream.write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes()).await?)
+}
