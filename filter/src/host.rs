@@ -125,33 +125,49 @@ pub fn headers(kind: Headers) -> Result<HeaderMap, Failure> {
     let mut returned = Returned::new();
     // SAFETY: both result pointers are to live locals.
     let status = unsafe { proxy_get_header_map_pairs(kind as u32, &mut returned.data, &mut returned.size) };
-    Ok(HeaderMap(returned.take(status)?.unwrap_or_default()))
+    Ok(HeaderMap::read(returned.take(status)?.unwrap_or_default()))
 }
 
-/// Headers as the host serializes them: their number, the lengths of each name and value, then names and values, each
-/// with a NUL behind it.
-pub struct HeaderMap(Vec<u8>);
+/// Headers, where each stands in the bytes that the host gave.
+pub struct HeaderMap {
+    bytes: Vec<u8>,
+    /// Where a name begins, where it ends, where its value begins, and where that ends.
+    places: Vec<[usize; 4]>,
+}
 
 impl HeaderMap {
+    /// Finds the headers as the host serializes them: their number, the lengths of each name and value, then names and
+    /// values, each with a NUL behind it. What does not fit together is left out.
+    fn read(bytes: Vec<u8>) -> HeaderMap {
+        let mut places = Vec::new();
+        if let Some((count, lengths)) = bytes.split_first_chunk::<4>() {
+            let (lengths, _) = lengths.as_chunks::<4>();
+            let number = |bytes: &[u8; 4]| usize::try_from(u32::from_le_bytes(*bytes)).unwrap_or(usize::MAX);
+            let count = number(count).min(lengths.len() / 2);
+            places.reserve_exact(count);
+            let (pairs, _) = lengths.as_chunks::<2>();
+            let mut at = count.saturating_mul(8).saturating_add(4);
+            for [name, value] in pairs.iter().take(count) {
+                let name_end = at.saturating_add(number(name));
+                let value_at = name_end.saturating_add(1);
+                let value_end = value_at.saturating_add(number(value));
+                if value_end > bytes.len() {
+                    break;
+                }
+                places.push([at, name_end, value_at, value_end]);
+                at = value_end.saturating_add(1);
+            }
+        }
+        HeaderMap { bytes, places }
+    }
+
     /// The first value of a header.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        let bytes = self.0.as_slice();
-        let (count, mut lengths) = bytes.split_first_chunk::<4>()?;
-        let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
-        let mut texts = lengths.get(count.checked_mul(8)?..)?;
-        for _ in 0..count {
-            let (key, rest) = lengths.split_first_chunk::<4>()?;
-            let (value, rest) = rest.split_first_chunk::<4>()?;
-            lengths = rest;
-            let (key, after) = texts.split_at_checked(usize::try_from(u32::from_le_bytes(*key)).ok()?)?;
-            let after = after.get(1..)?;
-            let (value, after) = after.split_at_checked(usize::try_from(u32::from_le_bytes(*value)).ok()?)?;
-            if key == name.as_bytes() {
-                return Some(value);
-            }
-            texts = after.get(1..)?;
-        }
-        None
+        let is_named = |[at, end, ..]: &&[usize; 4]| {
+            end.wrapping_sub(*at) == name.len() && self.bytes.get(*at..*end) == Some(name.as_bytes())
+        };
+        let [_, _, at, end] = self.places.iter().find(is_named)?;
+        self.bytes.get(*at..*end)
     }
 }
 

@@ -82,10 +82,12 @@ impl Stream {
     fn finish(&mut self) {
         let Some(metered) = self.metered.take() else { return };
         let (now_ns, published) = (host::now_ns(), metered.published);
+        // The dearest question of all (2.7 µs), asked only where the answer does not say itself how the call ended.
+        let flags = if metered.call.is_completed() { None } else { known(host::number("response\0flags")) };
         let property = |path: &str| known(host::property(path)).as_deref().and_then(text);
         let ended = Ended {
             now_ns,
-            response_flags: known(host::number("response\0flags")).unwrap_or(0),
+            response_flags: flags.unwrap_or(0),
             identity: metered.identity,
             attempts: known(host::number("upstream\0request_attempt_count")),
             provider_request_id: metered.provider_request_id,
@@ -100,14 +102,8 @@ impl Stream {
             publish(&record.identity, &record.usage);
         }
         let send = self.config.as_ref().is_some_and(|config| config.collector.is_some());
-        if let Some(event) = vm::with(|vm| vm.emit(&records, now_ns, send)) {
-            known(host::set_property("meshmeter", &event).map(Some));
-            if self.config.as_ref().is_some_and(|config| config.journal_log) {
-                for line in String::from_utf8_lossy(&event).lines() {
-                    known(host::log(&format!("{}{line}", LOGGED)).map(Some));
-                }
-            }
-        }
+        let logs = self.config.as_ref().is_some_and(|config| config.journal_log);
+        vm::with(|vm| vm.emit(&records, now_ns, send, |events| journal(events, logs)));
     }
 }
 
@@ -198,6 +194,17 @@ impl HttpContext for Stream {
     fn on_log(&mut self) {
         self.finish();
     }
+}
+
+/// Hands events to the access log, and to Envoy's own on demand.
+fn journal(events: &[u8], logs: bool) -> Result<(), Failure> {
+    host::set_property("meshmeter", events)?;
+    if logs {
+        for line in String::from_utf8_lossy(events).lines() {
+            host::log(&format!("{LOGGED}{line}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts single values into the filter state, for access logs, span tags and rate limits.

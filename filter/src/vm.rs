@@ -181,35 +181,49 @@ impl Vm {
         self.telemetry.add(&mut Metrics, Metric::HostFailures, 1);
     }
 
-    /// A call has ended with records, its own first, the others parts of it: metrics, and the events for the journal, one
-    /// a line.
-    pub fn emit(&mut self, records: &[Record], now_ns: u64, send: bool) -> Vec<u8> {
+    /// A call has ended with records, its own first, the others parts of it: metrics, the events for the journal, one a
+    /// line, and for the collector.
+    pub fn emit(
+        &mut self,
+        records: &[Record],
+        now_ns: u64,
+        send: bool,
+        publish: impl FnOnce(&[u8]) -> Result<(), Failure>,
+    ) {
         let parts = records.len().saturating_sub(1);
         self.telemetry.add(&mut Metrics, Metric::Seen, i64::from(!records.is_empty()));
         self.telemetry.add(&mut Metrics, Metric::Parts, signed(parts));
-        let mut events = records.iter().map(|record| self.emit_one(record, now_ns, send));
-        let mut lines = events.next().unwrap_or_default();
-        for part in events {
-            lines.push(b'\n');
-            lines.extend_from_slice(&part);
+        let events: Vec<(u64, Vec<u8>)> = records.iter().map(|record| self.encode(record)).collect();
+        let published = match events.as_slice() {
+            [(_, event)] => publish(event),
+            events => {
+                let lines: Vec<&[u8]> = events.iter().map(|(_, event)| event.as_slice()).collect();
+                publish(&lines.join(&b'\n'))
+            }
+        };
+        if let Err(failure) = published {
+            self.count_failure(failure);
         }
-        lines
+        if send {
+            events.into_iter().for_each(|(sequence, event)| self.queue(millis(now_ns), sequence, event));
+        }
     }
 
-    fn emit_one(&mut self, record: &Record, now_ns: u64, send: bool) -> Vec<u8> {
+    fn encode(&mut self, record: &Record) -> (u64, Vec<u8>) {
         self.telemetry.record(&mut Metrics, record);
-        let sequence = self.outbox.next_sequence();
-        let event = event::encode(record, self.outbox.emitter(), sequence);
         self.telemetry.add(&mut Metrics, Metric::Records, 1);
-        if send {
-            let (metric, bytes) = match self.outbox.push(millis(now_ns), sequence, event.clone()) {
-                true => (Metric::Queued, event.len()),
-                false => (Metric::Dropped, 0),
-            };
-            self.telemetry.add(&mut Metrics, metric, 1);
-            self.telemetry.add(&mut Metrics, Metric::OutboxBytes, signed(bytes));
-        }
-        event
+        let sequence = self.outbox.next_sequence();
+        (sequence, event::encode(record, self.outbox.emitter(), sequence))
+    }
+
+    fn queue(&mut self, now_ms: u64, sequence: u64, event: Vec<u8>) {
+        let bytes = event.len();
+        let (metric, bytes) = match self.outbox.push(now_ms, sequence, event) {
+            true => (Metric::Queued, bytes),
+            false => (Metric::Dropped, 0),
+        };
+        self.telemetry.add(&mut Metrics, metric, 1);
+        self.telemetry.add(&mut Metrics, Metric::OutboxBytes, signed(bytes));
     }
 
     /// Counts what became of a batch.

@@ -180,6 +180,13 @@ impl Call {
         }
     }
 
+    /// Whether a good answer has arrived whole: then how the call ended is no question any more.
+    pub fn is_completed(&self) -> bool {
+        self.answer
+            .as_ref()
+            .is_some_and(|answer| answer.ending.is_some() && answer.status.is_some_and(|status| status < 400))
+    }
+
     /// The counts so far; final after [`Call::response_end`].
     pub fn usage(&self) -> Option<Usage> {
         let answer = self.answer.as_ref()?;

@@ -2,6 +2,7 @@
 
 mod decode;
 mod encode;
+mod json;
 pub mod statement;
 
 pub use decode::{Event, Invalid, decode};

@@ -14,7 +14,7 @@ mod word;
 pub use machine::Scanner;
 pub use number::{Count, count, scaled};
 pub use paths::{MAX_DEPTH, Paths};
-pub(crate) use skip::run;
+pub(crate) use skip::{run, unescaped};
 
 /// The longest scalar that is kept, bytes; of longer texts the beginning is kept, longer numbers are no counts.
 pub const MAX_SCALAR: usize = 256;

@@ -1,125 +1,102 @@
 //! Record to bytes: one line of JSON.
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
-
+use super::json::{Object, digits, rfc3339};
 use super::{EXTRACTOR, Field, MAX_RAW_USAGE, MAX_TEXT, SOURCE, TYPE};
 use crate::record::Record;
 
+/// What an event takes at most in most cases, bytes.
+const USUAL: usize = 2048;
+
 /// The event of a record, one line of JSON without a newline.
 ///
-/// The same record, emitter and sequence always give the same bytes, so that a resent or journalled event is
-/// recognised. Returns an empty vector only if the record cannot be written, which no record can cause.
+/// The same record, emitter and sequence always give the same bytes, so that a resent or journalled event is recognised.
 pub fn encode(record: &Record, emitter: &str, sequence: u64) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(1024);
-    let envelope = Envelope { record, emitter, sequence };
-    if serde_json::to_writer(&mut bytes, &envelope).is_err() {
-        bytes.clear();
-    }
+    let mut bytes = Vec::with_capacity(USUAL);
+    let mut event = Object::begin(&mut bytes);
+    event.text("specversion", "1.0");
+    event.text("type", TYPE);
+    event.text("source", SOURCE);
+    event.plain("id", |out| {
+        out.extend_from_slice(emitter.as_bytes());
+        out.push(b'-');
+        digits(out, sequence, 1);
+    });
+    event.plain("time", |out| rfc3339(out, record.started_ns));
+    event.text("subject", &record.identity.tenant);
+    event.object("data", |data| fields(data, record, emitter, sequence));
+    event.end();
     bytes
 }
 
-struct Envelope<'a> {
-    record: &'a Record,
-    emitter: &'a str,
-    sequence: u64,
-}
-
-impl Serialize for Envelope<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let started = std::time::UNIX_EPOCH
-            .checked_add(std::time::Duration::from_nanos(self.record.started_ns))
-            .unwrap_or(std::time::UNIX_EPOCH);
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("specversion", "1.0")?;
-        map.serialize_entry("type", TYPE)?;
-        map.serialize_entry("source", SOURCE)?;
-        map.serialize_entry("id", &format_args!("{}-{}", self.emitter, self.sequence))?;
-        map.serialize_entry("time", &format_args!("{}", humantime::format_rfc3339_nanos(started)))?;
-        map.serialize_entry("subject", &self.record.identity.tenant)?;
-        map.serialize_entry("data", &Payload(self))?;
-        map.end()
+fn fields(data: &mut Object<'_>, record: &Record, emitter: &str, sequence: u64) {
+    macro_rules! text {
+        ($($field:ident $value:expr;)+) => {
+            $(if let Some(text) = $value.as_deref() {
+                data.text(const { Field::$field.name() }, capped(text, MAX_TEXT));
+            })+
+        };
     }
-}
-
-struct Payload<'a>(&'a Envelope<'a>);
-
-impl Serialize for Payload<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Envelope { record, emitter, sequence } = self.0;
-        let mut map = serializer.serialize_map(None)?;
-        macro_rules! put {
-            ($field:ident, $value:expr) => {
-                map.serialize_entry(const { Field::$field.name() }, $value)?
-            };
-        }
-        macro_rules! text {
-            ($field:ident, $value:expr) => {
-                if let Some(text) = $value.as_deref() {
-                    put!($field, capped(text, MAX_TEXT));
-                }
-            };
-        }
-        macro_rules! number {
-            ($field:ident, $value:expr) => {
-                if let Some(number) = $value {
-                    put!($field, &number);
-                }
-            };
-        }
-        put!(Emitter, emitter);
-        put!(Sequence, sequence);
-        put!(Tenant, &record.identity.tenant);
-        put!(TenantSource, record.identity.source.as_str());
-        text!(Principal, record.identity.principal);
-        put!(Provider, &record.provider);
-        put!(Api, &record.api);
-        put!(Operation, &record.operation);
-        text!(RequestModel, record.request_model);
-        text!(ResponseModel, record.response_model);
-        put!(Stream, &record.stream);
-        number!(Status, record.status);
-        number!(Attempts, record.attempts);
-        text!(ResponseId, record.response_id);
-        text!(ProviderRequestId, record.provider_request_id);
-        text!(RequestId, record.request_id);
-        text!(Route, record.route);
-        text!(Cluster, record.cluster);
-        text!(Node, record.node);
-        text!(ServiceTier, record.service_tier);
-        text!(ErrorType, record.error_type);
-        put!(Outcome, record.outcome.as_str());
-        put!(Evidence, record.evidence.as_str());
-        if let Some(reason) = record.missing_reason {
-            put!(MissingReason, reason.as_str());
-        }
-        if !record.flags.is_empty() {
-            put!(Flags, &Words(record));
-        }
-        put!(Duration, &record.duration_us);
-        number!(TimeToFirstToken, record.time_to_first_token_us);
-        number!(TimePerOutputToken, record.time_per_output_token_us);
-        number!(InputTokens, record.usage.input_total());
-        number!(OutputTokens, record.usage.output_total());
-        for (class, count) in record.usage.iter() {
-            map.serialize_entry(class.name(), &count)?;
-        }
-        number!(ProviderTotal, record.provider_total);
-        number!(ProviderCost, record.provider_cost_nano_usd);
-        if let Some(raw) = record.raw_usage.as_deref() {
-            put!(RawUsage, capped(raw, MAX_RAW_USAGE));
-        }
-        text!(Part, record.part);
-        put!(Extractor, EXTRACTOR);
-        map.end()
+    macro_rules! number {
+        ($($field:ident $value:expr;)+) => {
+            $(if let Some(number) = $value {
+                data.number(const { Field::$field.name() }, number);
+            })+
+        };
     }
-}
-
-struct Words<'a>(&'a Record);
-
-impl Serialize for Words<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.flags.iter().map(|flag| flag.as_str()))
+    data.text(Field::Emitter.name(), emitter);
+    data.number(Field::Sequence.name(), sequence);
+    data.text(Field::Tenant.name(), &record.identity.tenant);
+    data.text(Field::TenantSource.name(), record.identity.source.as_str());
+    text! { Principal record.identity.principal; }
+    data.text(Field::Provider.name(), &record.provider);
+    data.text(Field::Api.name(), &record.api);
+    data.text(Field::Operation.name(), &record.operation);
+    text! {
+        RequestModel record.request_model;
+        ResponseModel record.response_model;
     }
+    data.bool(Field::Stream.name(), record.stream);
+    number! {
+        Status record.status;
+        Attempts record.attempts;
+    }
+    text! {
+        ResponseId record.response_id;
+        ProviderRequestId record.provider_request_id;
+        RequestId record.request_id;
+        Route record.route;
+        Cluster record.cluster;
+        Node record.node;
+        ServiceTier record.service_tier;
+        ErrorType record.error_type;
+    }
+    data.text(Field::Outcome.name(), record.outcome.as_str());
+    data.text(Field::Evidence.name(), record.evidence.as_str());
+    if let Some(reason) = record.missing_reason {
+        data.text(Field::MissingReason.name(), reason.as_str());
+    }
+    if !record.flags.is_empty() {
+        data.words(Field::Flags.name(), record.flags.iter().map(|flag| flag.as_str()));
+    }
+    data.number(Field::Duration.name(), record.duration_us);
+    number! {
+        TimeToFirstToken record.time_to_first_token_us;
+        TimePerOutputToken record.time_per_output_token_us;
+        InputTokens record.usage.input_total();
+        OutputTokens record.usage.output_total();
+    }
+    for (class, count) in record.usage.iter() {
+        data.number(class.name(), count);
+    }
+    number! {
+        ProviderTotal record.provider_total;
+        ProviderCost record.provider_cost_nano_usd;
+    }
+    if let Some(raw) = record.raw_usage.as_deref() {
+        data.text(Field::RawUsage.name(), capped(raw, MAX_RAW_USAGE));
+    }
+    text! { Part record.part; }
+    data.text(Field::Extractor.name(), EXTRACTOR);
 }
 
 /// The longest prefix of at most `max` bytes that ends between characters.

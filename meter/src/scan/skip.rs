@@ -12,19 +12,31 @@ pub(super) fn plain(bytes: &[u8]) -> usize {
     run(bytes, [b'"', b'{', b'}', b'[', b']'])
 }
 
+/// How many bytes stand in a JSON text as they are.
+#[inline]
+pub(crate) fn unescaped(bytes: &[u8]) -> usize {
+    stop(bytes, [b'"', b'\\'], 0x20)
+}
+
 /// How many bytes come before the first of `stops`.
 #[inline]
 pub(crate) fn run<const N: usize>(bytes: &[u8], stops: [u8; N]) -> usize {
+    stop(bytes, stops, 0)
+}
+
+/// How many bytes come before the first that is one of `stops` or less than `least`.
+#[inline(always)]
+fn stop<const N: usize>(bytes: &[u8], stops: [u8; N], least: u8) -> usize {
     let mut at = 0usize;
     let (chunks, tail) = bytes.as_chunks::<WIDTH>();
     for chunk in chunks {
-        let found = find(chunk, stops);
+        let found = find(chunk, stops, least);
         if found < WIDTH {
             return at.saturating_add(found);
         }
         at = at.saturating_add(WIDTH);
     }
-    at.saturating_add(tail.iter().position(|byte| stops.contains(byte)).unwrap_or(tail.len()))
+    at.saturating_add(tail.iter().position(|byte| *byte < least || stops.contains(byte)).unwrap_or(tail.len()))
 }
 
 use wide::{WIDTH, find};
@@ -32,16 +44,16 @@ use wide::{WIDTH, find};
 /// One vector of WebAssembly.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wide {
-    use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_splat, u64x2, v128_or};
+    use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_lt, u8x16_splat, u64x2, v128_or};
 
     pub(super) const WIDTH: usize = 16;
 
-    /// Where the first of `stops` stands, [`WIDTH`] if nowhere.
+    /// Where the first byte stands that is one of `stops` or less than `least`, [`WIDTH`] if nowhere.
     #[inline(always)]
-    pub(super) fn find<const N: usize>(chunk: &[u8; WIDTH], stops: [u8; N]) -> usize {
+    pub(super) fn find<const N: usize>(chunk: &[u8; WIDTH], stops: [u8; N], least: u8) -> usize {
         let whole = u128::from_le_bytes(*chunk);
         let vector = u64x2(whole as u64, (whole >> 64) as u64);
-        let mut found = u8x16_splat(0);
+        let mut found = u8x16_lt(vector, u8x16_splat(least));
         for stop in stops {
             found = v128_or(found, u8x16_eq(vector, u8x16_splat(stop)));
         }
@@ -57,11 +69,12 @@ mod wide {
 
     const ONES: u64 = u64::MAX / 255;
 
-    /// Where the first of `stops` stands, [`WIDTH`] if nowhere.
+    /// Where the first byte stands that is one of `stops` or less than `least`, [`WIDTH`] if nowhere.
     #[inline(always)]
-    pub(super) fn find<const N: usize>(chunk: &[u8; WIDTH], stops: [u8; N]) -> usize {
+    pub(super) fn find<const N: usize>(chunk: &[u8; WIDTH], stops: [u8; N], least: u8) -> usize {
         let word = u64::from_le_bytes(*chunk);
-        let mut found = 0;
+        // Marks bytes that are less, and some above one that it marks rightly.
+        let mut found = word.wrapping_sub(ONES.wrapping_mul(u64::from(least))) & !word & (ONES << 7);
         for stop in stops {
             // The bytes that are zero behind the exclusive or; what is marked wrongly lies above one marked rightly.
             let zero = word ^ ONES.wrapping_mul(u64::from(stop));
