@@ -9,6 +9,7 @@ use meter::event::{BATCH_CONTENT_TYPE, Statement, statement};
 use serde::Deserialize;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
+use super::Collector;
 use super::chunk::Ranges;
 use super::summary::Watch;
 
@@ -45,9 +46,13 @@ pub enum Failure {
 /// What the collector did with a batch.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub struct Answer {
+    /// Events that are new in the ledger.
     pub accepted: u64,
+    /// Events that it had before.
     pub duplicates: u64,
+    /// Events that it keeps aside as unreadable.
     pub dead_letters: u64,
+    /// Events that contradict it.
     #[serde(default)]
     pub alarms: u64,
 }
@@ -83,24 +88,6 @@ impl Client {
         }
         let authorization = address.token.map(|token| format!("Bearer {token}"));
         Ok(Client { agent: config.build().new_agent(), base: base.to_owned(), authorization, patience, interrupted })
-    }
-
-    /// The numbers that the ledger does not have.
-    pub fn lacking(&self, numbers: &Ranges, watch: &mut dyn Watch) -> Result<Ranges, Failure> {
-        let body = serde_json::to_vec(numbers).map_err(|error| Failure::Failed(error.to_string()))?;
-        let answer = self.post("/v1/lacking", "application/json", &body, None, watch)?;
-        self.parsed("/v1/lacking", &answer)
-    }
-
-    /// Sends a batch of events, a JSON array.
-    pub fn send(&self, batch: &[u8], watch: &mut dyn Watch) -> Result<Answer, Failure> {
-        let answer = self.post("/v1/events", BATCH_CONTENT_TYPE, batch, None, watch)?;
-        self.parsed("/v1/events", &answer)
-    }
-
-    /// States how far an emitter counted.
-    pub fn state(&self, statement: &Statement, watch: &mut dyn Watch) -> Result<(), Failure> {
-        self.post("/v1/events", BATCH_CONTENT_TYPE, b"[]", Some(statement), watch).map(|_| ())
     }
 
     fn parsed<T: for<'a> Deserialize<'a>>(&self, path: &str, answer: &[u8]) -> Result<T, Failure> {
@@ -177,6 +164,23 @@ impl Client {
             std::thread::sleep(left.min(Duration::from_millis(50)));
         }
         Err(Failure::Interrupted)
+    }
+}
+
+impl Collector for Client {
+    fn lacking(&mut self, numbers: &Ranges, watch: &mut dyn Watch) -> Result<Ranges, Failure> {
+        let body = serde_json::to_vec(numbers).map_err(|error| Failure::Failed(error.to_string()))?;
+        let answer = self.post("/v1/lacking", "application/json", &body, None, watch)?;
+        self.parsed("/v1/lacking", &answer)
+    }
+
+    fn send(&mut self, batch: &[u8], watch: &mut dyn Watch) -> Result<Answer, Failure> {
+        let answer = self.post("/v1/events", BATCH_CONTENT_TYPE, batch, None, watch)?;
+        self.parsed("/v1/events", &answer)
+    }
+
+    fn state(&mut self, statement: &Statement, watch: &mut dyn Watch) -> Result<(), Failure> {
+        self.post("/v1/events", BATCH_CONTENT_TYPE, b"[]", Some(statement), watch).map(|_| ())
     }
 }
 

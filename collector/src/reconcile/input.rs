@@ -39,8 +39,13 @@ impl Source {
         Ok(Source { name, size, reader: Box::new(file) })
     }
 
+    /// What is in memory.
+    pub fn of(name: String, bytes: Vec<u8>) -> Source {
+        Source { name, size: Some(bytes.len() as u64), reader: Box::new(Cursor::new(bytes)) }
+    }
+
     /// Its lines; every byte that is read from the disk is counted in `read`.
-    pub fn lines(self, read: Arc<AtomicU64>) -> io::Result<Lines> {
+    pub(super) fn lines(self, read: Arc<AtomicU64>) -> io::Result<Lines> {
         let mut plain = BufReader::with_capacity(BUFFER, Counted { inner: self.reader, read });
         let mut head = Vec::new();
         plain.by_ref().take(2).read_to_end(&mut head)?;
@@ -135,9 +140,8 @@ mod tests {
 
     /// The lines of some bytes that come in pieces of one length, and how the reading ended.
     fn lines(bytes: &[u8]) -> (Vec<String>, Option<io::ErrorKind>) {
-        let reader = Box::new(Cursor::new(bytes.to_vec()));
         let read = Arc::new(AtomicU64::new(0));
-        let mut lines = Source { name: String::new(), size: None, reader }.lines(read.clone()).unwrap();
+        let mut lines = Source::of(String::new(), bytes.to_vec()).lines(read.clone()).unwrap();
         let mut seen = Vec::new();
         loop {
             match lines.next() {

@@ -22,9 +22,11 @@ use std::time::Duration;
 pub use access::{Reached, Unmetered};
 use access::{Verdict, judge};
 use chunk::Chunk;
-pub use client::Address;
-use client::{Client, Failure};
-use input::{Line, Source};
+pub use chunk::Ranges;
+use client::Client;
+pub use client::{Address, Answer, Failure};
+use input::Line;
+pub use input::Source;
 use line::Id;
 use meter::config::Detect;
 use meter::event::Statement;
@@ -67,12 +69,39 @@ pub fn run(options: Options, interrupted: Arc<AtomicBool>, watch: &mut dyn Watch
         }
     }
     let Options { files, address, all, live, dry_run, rules, patience } = options;
-    let client = match Client::new(address, patience, interrupted.clone()) {
+    let mut client = match Client::new(address, patience, interrupted.clone()) {
         Ok(client) => client,
         Err(problem) => return (Summary::default(), Err(problem)),
     };
+    let how = How { rules, all, live, dry_run, total };
+    bring(files.iter().map(|file| Source::open(file)), &mut client, how, interrupted, watch)
+}
+
+/// How it is done.
+pub struct How {
+    /// Which requests are calls to models.
+    pub rules: Detect,
+    /// Send also what the ledger has, so that it compares.
+    pub all: bool,
+    /// Envoy still writes: close no ends.
+    pub live: bool,
+    /// Only ask what is lacking.
+    pub dry_run: bool,
+    /// How many bytes there are to read, if that is known.
+    pub total: Option<u64>,
+}
+
+/// Brings what the sources hold and the ledger lacks to a collector.
+pub fn bring(
+    sources: impl Iterator<Item = Result<Source, String>>,
+    collector: &mut dyn Collector,
+    how: How,
+    interrupted: Arc<AtomicBool>,
+    watch: &mut dyn Watch,
+) -> (Summary, Result<(), String>) {
+    let How { rules, all, live, dry_run, total } = how;
     let mut run = Run {
-        client,
+        collector,
         rules,
         all,
         dry_run,
@@ -85,7 +114,7 @@ pub fn run(options: Options, interrupted: Arc<AtomicBool>, watch: &mut dyn Watch
         broken: Vec::new(),
         summary: Summary::default(),
     };
-    let result = run.all_of(&files, live);
+    let result = run.all_of(sources, live);
     run.summary.emitters = run.heads.len() as u64;
     run.summary.complete = result.is_ok();
     let result = result.map_err(|failure| match failure {
@@ -95,8 +124,18 @@ pub fn run(options: Options, interrupted: Arc<AtomicBool>, watch: &mut dyn Watch
     (run.summary, result)
 }
 
+/// Who has the ledger. It is asked until it answers; whoever watches is told of the waiting.
+pub trait Collector {
+    /// The numbers that the ledger does not have.
+    fn lacking(&mut self, numbers: &Ranges, watch: &mut dyn Watch) -> Result<Ranges, Failure>;
+    /// Takes a batch of events, a JSON array.
+    fn send(&mut self, batch: &[u8], watch: &mut dyn Watch) -> Result<Answer, Failure>;
+    /// Hears how far an emitter counted.
+    fn state(&mut self, statement: &Statement, watch: &mut dyn Watch) -> Result<(), Failure>;
+}
+
 struct Run<'a> {
-    client: Client,
+    collector: &'a mut dyn Collector,
     rules: Detect,
     all: bool,
     dry_run: bool,
@@ -113,9 +152,9 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn all_of(&mut self, files: &[PathBuf], live: bool) -> Result<(), Failure> {
-        for file in files {
-            let source = Source::open(file).map_err(Failure::Failed)?;
+    fn all_of(&mut self, sources: impl Iterator<Item = Result<Source, String>>, live: bool) -> Result<(), Failure> {
+        for source in sources {
+            let source = source.map_err(Failure::Failed)?;
             self.summary.files = self.summary.files.saturating_add(1);
             self.file(source)?;
         }
@@ -237,7 +276,7 @@ impl Run<'_> {
         let events = if self.all && !self.dry_run {
             chunk.into_events(None)
         } else {
-            let lacking = self.client.lacking(&chunk.ranges(), self.watch)?;
+            let lacking = self.collector.lacking(&chunk.ranges(), self.watch)?;
             let events = chunk.into_events(Some(lacking));
             self.summary.lacking = self.summary.lacking.saturating_add(events.len() as u64);
             events
@@ -259,7 +298,7 @@ impl Run<'_> {
 
     /// Sends a batch; what the collector cannot read is halved until the event stands alone.
     fn send(&mut self, events: &[Box<str>]) -> Result<(), Failure> {
-        match self.client.send(format!("[{}]", events.join(",")).as_bytes(), self.watch) {
+        match self.collector.send(format!("[{}]", events.join(",")).as_bytes(), self.watch) {
             Ok(answer) => {
                 let summary = &mut self.summary;
                 for (sum, count) in [
@@ -295,7 +334,7 @@ impl Run<'_> {
         for (emitter, head) in &self.heads {
             let emitter = Id::emitter(*emitter);
             let statement = Statement { emitter, head: *head, dropped: 0, drops: Vec::new(), ended: true };
-            self.client.state(&statement, self.watch)?;
+            self.collector.state(&statement, self.watch)?;
             self.summary.emitters_closed = self.summary.emitters_closed.saturating_add(1);
             if self.interrupted.load(Ordering::Relaxed) {
                 return Err(Failure::Interrupted);

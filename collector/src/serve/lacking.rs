@@ -23,7 +23,7 @@ const MAX_BODY: usize = 1 << 20;
 /// Ranges of numbers by emitter, each `[first, last]`.
 type Numbers = BTreeMap<String, Vec<[i64; 2]>>;
 
-pub async fn lacking(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
+pub(super) async fn lacking(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
     app.tokens.authorize(&headers, &[Scope::Journal])?;
     let body = body_within(MAX_BODY, body).await?;
     let wanted: Numbers = serde_json::from_slice(&body).map_err(|error| {
@@ -56,7 +56,7 @@ fn answer(reader: &dyn Reader, wanted: Numbers) -> Result<String, String> {
 }
 
 /// What is neither in the ledger nor kept apart as unreadable: what is, would be refused again.
-fn missing(reader: &dyn Reader, emitter: &str, within: Range) -> Result<Vec<Range>, String> {
+pub fn missing(reader: &dyn Reader, emitter: &str, within: Range) -> Result<Vec<Range>, String> {
     let mut have: Ranges = reader.ranges(emitter, within).map_err(|error| error.to_string())?;
     let each = &mut |kept: crate::store::KeptApart| {
         if let (false, Some((_, number))) = (kept.last.alarm, kept.last.number) {

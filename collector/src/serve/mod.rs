@@ -26,11 +26,11 @@ mod answers;
 mod auth;
 mod connections;
 mod ingest;
-mod lacking;
+pub mod lacking;
 mod metrics;
 mod pricing;
 mod refusal;
-mod split;
+pub mod split;
 mod writer;
 
 pub use auth::{Scope, Token, Tokens};
