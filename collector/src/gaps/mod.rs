@@ -173,7 +173,7 @@ pub fn gaps(name: String, emitter: &Emitter, notes: &[Note], kept: Vec<KeptApart
     // What lies behind the last that came may still be on its way.
     let end = if state == State::Counting { emitter.last } else { head };
     let (alarms, dead): (Vec<_>, Vec<_>) = kept.into_iter().partition(|kept| kept.last.alarm);
-    let causes = causes(emitter, notes, &dead);
+    let causes = causes(notes, &dead);
     let mut holes = Vec::new();
     let missing = if end < 1 { Vec::new() } else { emitter.ranges.missing(Range { first: 1, last: end }) };
     for range in missing {
@@ -201,22 +201,26 @@ pub fn gaps(name: String, emitter: &Emitter, notes: &[Note], kept: Vec<KeptApart
     }
 }
 
-/// Where each cause begins and ends. What the emitter says counts more than what came of it here.
-fn causes(emitter: &Emitter, notes: &[Note], dead: &[KeptApart]) -> BTreeMap<i64, (i64, Cause)> {
+/// Where each cause begins and ends; no two overlap. What the emitter says counts more than what came of it here.
+fn causes(notes: &[Note], dead: &[KeptApart]) -> BTreeMap<i64, (i64, Cause)> {
     let mut causes = BTreeMap::new();
-    // Whoever may not spend these numbers does not say why they are missing.
-    for kept in dead.iter().filter(|kept| kept.last.credential == emitter.credential) {
-        if let Some((_, number)) = kept.last.number {
-            causes.insert(number, (number, Cause::DeadLetter(kept.last.reason.clone())));
-        }
-    }
+    let mut said = Ranges::default();
     for note in notes {
         let cause = match note.what {
             What::Full => Cause::Full,
             What::Refused => Cause::Refused,
             What::Opened | What::Delivered | What::Recovered => continue,
         };
-        causes.insert(note.range.first, (note.range.last, cause));
+        // What was said again may have grown meanwhile.
+        for range in said.missing(note.range) {
+            causes.insert(range.first, (range.last, cause.clone()));
+        }
+        said.add(note.range);
+    }
+    for kept in dead {
+        if let Some((_, number)) = kept.last.number.as_ref().filter(|(_, number)| !said.contains(*number)) {
+            causes.insert(*number, (*number, Cause::DeadLetter(kept.last.reason.clone())));
+        }
     }
     causes
 }

@@ -112,6 +112,32 @@ fn contract_an_event_that_could_not_be_taken_is_the_cause_of_its_hole() {
 }
 
 #[test]
+fn contract_what_the_emitter_says_counts_more_than_what_came_of_it_here() {
+    let mut world = World::new();
+    let drops = [(2, 5, Reason::Full)];
+    world.deliver(1, false, vec![World::arrival('a', 1), World::arrival('a', 6)], says('a', 6, &drops, false));
+    let bad = String::from_utf8(World::arrival('a', 3).bytes).unwrap().replace("\"provider\"", "\"provided\"");
+    world.deliver(2, true, vec![Arrival::new(bad.into()), World::arrival('a', 2)], None);
+    assert_eq!(world.seen(3), ["counting 3 of 6: 3-5 full since 1; 2-2 recovered at 2"]);
+}
+
+#[test]
+fn contract_whoever_may_not_spend_a_number_says_nothing_of_it() {
+    let mut world = World::new();
+    world.send(1, 'a', &[1, 4]);
+    let unreadable = |number| Arrival::new(format!("{{\"id\":\"{}-{number}\"}}", "a".repeat(32)).into());
+    let foreign = Sender { credential: "another".to_owned(), journal: false };
+    let delivery = Delivery { sender: foreign, statement: None, arrivals: vec![unreadable(2)] };
+    assert_eq!(world.0.append(&[&delivery], 2 * SECOND).unwrap()[0].dead_letters, 1);
+    world.deliver(2, true, vec![unreadable(3)], None);
+    assert_eq!(world.seen(3), ["counting 2 of 4: 2-2 unknown since 1, 3-3 dead_letter since 1; "]);
+    assert_eq!(nameless(world.0.store()).unwrap().len(), 1, "it is kept all the same");
+    let within = Range { first: 1, last: 4 };
+    let missing = crate::serve::lacking::missing(world.0.store(), &"a".repeat(32), within).unwrap();
+    assert_eq!(missing, [Range { first: 2, last: 2 }], "a journal is asked for it");
+}
+
+#[test]
 fn contract_who_falls_silent_without_a_last_word_is_an_open_end_until_its_journal_closes_it() {
     let mut world = World::new();
     world.deliver(1, false, vec![World::arrival('a', 1)], says('a', 3, &[], false));

@@ -251,7 +251,8 @@ impl<'a> Decision<'a> {
     fn set_aside(&mut self, arrival: &Arrival, sender: &Sender, alarm: bool, reason: String) {
         let number = match &arrival.decoded {
             Ok(event) => i64::try_from(event.sequence).ok().map(|sequence| (event.emitter.clone(), sequence)),
-            Err(_) => number(&arrival.bytes),
+            // Whoever may not spend these numbers does not say what became of them.
+            Err(_) => number(&arrival.bytes).filter(|(emitter, _)| self.may_speak(emitter, sender)),
         };
         self.set_aside.push(SetAside {
             alarm,
@@ -265,7 +266,7 @@ impl<'a> Decision<'a> {
 }
 
 /// The number of an event that cannot be taken, so that its hole has a name. Anything may stand there.
-fn number(bytes: &[u8]) -> Option<(String, i64)> {
+pub fn number(bytes: &[u8]) -> Option<(String, i64)> {
     #[derive(serde::Deserialize)]
     struct Id {
         id: String,

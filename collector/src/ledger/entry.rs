@@ -125,8 +125,8 @@ pub struct Entry {
 impl Entry {
     /// The hash that the entry must have behind `before`.
     ///
-    /// SHA-256 over the hash before it, then every field in the order of the struct: numbers as 8 bytes, little endian;
-    /// texts as their length in 8 bytes and their bytes; what is absent as eight bytes 0xff.
+    /// SHA-256 over the hash before it, then every field in the order of the struct as a text, numbers in decimal: its length
+    /// in 8 bytes, little endian, then its bytes; what is absent as eight bytes 0xff.
     pub fn hash_after(&self, before: &Hash) -> Hash {
         let mut sha = Sha256::new();
         sha.update(before.0);

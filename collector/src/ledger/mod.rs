@@ -146,7 +146,7 @@ pub struct SetAside {
     pub alarm: bool,
     /// Why, naming the field.
     pub reason: String,
-    /// Whose it says it is, if that could be read.
+    /// Whose it says it is, if that could be read; of an event that cannot be taken only if the sender may spend it.
     pub number: Option<(String, i64)>,
     /// Who sent it.
     pub credential: String,
@@ -218,7 +218,14 @@ pub(crate) fn keys(deliveries: &[&Delivery]) -> Keys {
         if let Some(statement) = &delivery.statement {
             keys.emitters.entry(statement.emitter.clone()).or_default();
         }
-        for event in delivery.arrivals.iter().filter_map(|arrival| arrival.decoded.as_ref().ok()) {
+        for arrival in &delivery.arrivals {
+            let Ok(event) = &arrival.decoded else {
+                // Whether the sender may name it is asked, no more.
+                if let Some((emitter, _)) = decide::number(&arrival.bytes) {
+                    keys.emitters.entry(emitter).or_default();
+                }
+                continue;
+            };
             if let Ok(sequence) = i64::try_from(event.sequence) {
                 keys.emitters.entry(event.emitter.clone()).or_default().insert(sequence);
             }

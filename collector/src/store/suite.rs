@@ -110,6 +110,7 @@ fn entries(reader: &dyn Reader) -> Vec<Entry> {
 pub fn run(fresh: Fresh<'_>) {
     any_deliveries_leave_what_memory_has(fresh);
     a_statement_is_kept(fresh);
+    what_two_senders_send_is_kept_of_each(fresh);
     texts_that_databases_stumble_over_are_kept(fresh);
     standing_entries_are_selected(fresh);
     corrections_reverse_and_stand_anew(fresh);
@@ -183,6 +184,26 @@ fn a_statement_is_kept(fresh: Fresh<'_>) {
     );
     ledger.append(&[&say(statement(10, false))], 3).unwrap();
     assert_eq!(all(|each| reader.emitters(each))[0].1.ended, None, "whoever counts on has not ended");
+}
+
+/// One may speak for the emitter, the other may not: what cannot be read has a number only from the first.
+fn what_two_senders_send_is_kept_of_each(fresh: Fresh<'_>) {
+    let (store, reader) = fresh();
+    let (mut ledger, mut memory) = (Ledger::new(store), Ledger::new(Memory::new()));
+    let unreadable = Arrival::new(format!("{{\"id\":\"{}-2\"}}", emitter(1)).into());
+    let foreign = Sender { credential: "another".to_owned(), journal: false };
+    for sender in [foreign.clone(), sender(false), foreign, sender(true)] {
+        let again = Delivery { sender, statement: None, arrivals: vec![unreadable.clone()] };
+        for delivery in [&delivery(&[one(1, 1)]), &again] {
+            ledger.append(&[delivery], NOW_NS).unwrap();
+            memory.append(&[delivery], NOW_NS).unwrap();
+        }
+    }
+    assert_eq!(seen(&*reader), seen(memory.store()));
+    let deliveries = |of: Option<&str>| {
+        all(|each| reader.set_aside(of, each)).iter().map(|kept| kept.deliveries).collect::<Vec<_>>()
+    };
+    assert_eq!((deliveries(Some(&emitter(1))), deliveries(None)), (vec![2], vec![2]));
 }
 
 fn texts_that_databases_stumble_over_are_kept(fresh: Fresh<'_>) {

@@ -121,8 +121,9 @@ fn put_emitter(tx: &Transaction<'_>, name: &str, emitter: &Emitter) -> Result<()
 
 fn keep_apart(tx: &Transaction<'_>, event: &SetAside) -> Result<(), StoreError> {
     let kind = if event.alarm { "alarm" } else { "dead_letter" };
-    let digest: [u8; 32] = Sha256::new().chain_update(kind).chain_update(&event.bytes).finalize().into();
-    let (emitter, sequence) = event.number.as_ref().map(|(emitter, sequence)| (emitter, sequence)).unzip();
+    let (emitter, sequence) = event.number.as_ref().map(|(emitter, sequence)| (emitter.as_str(), sequence)).unzip();
+    let digest = Sha256::new().chain_update(kind).chain_update(emitter.unwrap_or_default()).chain_update(&event.bytes);
+    let digest: [u8; 32] = digest.finalize().into();
     tx.prepare_cached(
         "INSERT INTO set_aside (digest, kind, reason, emitter, sequence, credential, event, deliveries,
          first_received_ns, last_received_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8)
