@@ -46,7 +46,7 @@ lint: (_setup "lint")
 # the meter and the collector on this machine
 [group('check')]
 unit: (_setup "unit")
-    cargo test --quiet -p meter -p collector -p corpus
+    cargo test --quiet -p meter -p collector -p corpus -p simulate
 
 # the meter's cases again, in a WebAssembly VM (Node)
 [group('check')]
@@ -78,6 +78,13 @@ corpus *DIR: (_setup "unit")
 
 _envoy-corpus: (_setup "e2e") filter
     cargo build --quiet -p e2e --bin corpus
+
+# outbox, ingest and ledger in a world where a seed decides what goes wrong, for so many seconds: --help tells more
+[group('check')]
+[positional-arguments]
+simulate *SECONDS: (_setup "unit")
+    @cargo build --quiet -p simulate --profile simulate
+    @exec '{{ target }}/simulate/simulate' "$@"
 
 # what must hold for any bytes, tried for so many seconds in all; fails with the path of the input that breaks it
 [group('check')]

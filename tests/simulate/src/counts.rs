@@ -1,0 +1,42 @@
+//! What is counted in schedules.
+
+macro_rules! counts {
+    ($($name:ident $help:literal;)+) => {
+        /// What was counted.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Counts {
+            $(#[doc = $help] pub $name: u64,)+
+        }
+
+        impl Counts {
+            /// Adds another's.
+            pub fn add(&mut self, more: &Counts) {
+                $(self.$name += more.$name;)+
+            }
+
+            /// All of them, with their names.
+            pub fn named(&self) -> [(&'static str, u64); [$(stringify!($name)),+].len()] {
+                [$((stringify!($name), self.$name)),+]
+            }
+        }
+    };
+}
+
+counts! {
+    calls "Calls that passed an Envoy.";
+    records "Records of them: a second meter and a second model make more than one.";
+    requests "Requests to collectors.";
+    delivered "Events in requests that a collector read, as often as they came.";
+    commits "Transactions.";
+    accepted "Records in the ledger.";
+    duplicates "Records that it had when they came.";
+    recovered "Records that came from a journal.";
+    dead_letters "Deliveries of events that cannot be read.";
+    alarms "Events that contradict the ledger.";
+    dropped "Records that an outbox had no room for.";
+    rejected "Records that an outbox gave up, because somebody could not read them.";
+    crashes "Collectors that died.";
+    kills "Envoys that died.";
+    updates "Updates of the plugin's configuration or code.";
+    simulated_seconds "How long all that was, for those in it.";
+}

@@ -1,0 +1,54 @@
+//! Guards that can be taken away, each at a seam of the simulation: a proof that does not notice proves nothing.
+
+macro_rules! mutations {
+    ($($variant:ident $word:literal $help:literal;)+) => {
+        /// A guard that is missing.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Mutation {
+            $(#[doc = $help] $variant,)+
+        }
+
+        impl Mutation {
+            /// Every one.
+            pub const ALL: &'static [Mutation] = &[$(Mutation::$variant,)+];
+
+            /// Its word on the command line.
+            pub const fn word(self) -> &'static str {
+                match self { $(Mutation::$variant => $word,)+ }
+            }
+
+            /// What is missing.
+            pub const fn help(self) -> &'static str {
+                match self { $(Mutation::$variant => $help,)+ }
+            }
+        }
+    };
+}
+
+mutations! {
+    AcknowledgeBeforeCommit "acknowledge-before-commit" "the collector answers as soon as it has read the batch";
+    ForgetTheRanges "forget-the-ranges" "the store loses an emitter's ranges when the collector restarts";
+    ReuseASequenceNumber "reuse-a-sequence-number" "now and then two records get the same number";
+    DropWithoutSpending "drop-without-spending" "a record that does not fit gets no number";
+    CommitByHalves "commit-by-halves" "a crash in the commit leaves the entries without what is known of the emitters";
+    BreakTheChain "break-the-chain" "a collector that restarts does not read where its chain ended";
+    LoseASum "lose-a-sum" "now and then a sum is not written";
+    ForgetTheResponses "forget-the-responses" "the store loses which answers were seen";
+    BelieveAnyone "believe-anyone" "every credential may spend every emitter's numbers";
+    AcknowledgeOn5xx "acknowledge-on-5xx" "the plugin takes a 5xx for an answer like 200";
+    TakeALateAnswer "take-a-late-answer" "the plugin takes the answer to an older call for that to the one in flight";
+    ForgetTheOutbox "forget-the-outbox" "an update of the configuration begins with an empty outbox";
+    LeaveNothing "leave-nothing" "a VM that ends leaves nothing to the next one";
+    TellDropsOnce "tell-drops-once" "a drop is told once, whether that call was answered or not";
+    EndTooEarly "end-too-early" "the last word says that nothing waits while something does";
+    NeverEnd "never-end" "no last word";
+    LoseAJournalLine "lose-a-journal-line" "now and then a record is not written to the journal";
+    SkipTheRest "skip-the-rest" "reading the journal back ends with the first interruption";
+}
+
+impl Mutation {
+    /// The mutation of a word.
+    pub fn from_word(word: &str) -> Option<Mutation> {
+        Mutation::ALL.iter().copied().find(|mutation| mutation.word() == word)
+    }
+}

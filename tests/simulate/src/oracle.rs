@@ -1,0 +1,232 @@
+//! The ledger once more, as naive as can be: number by number, in the order of the commits. It reads the requests by its
+//! own means and shares no code with the collector.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::calls::{Counts, Kind};
+use crate::nature::Request;
+use crate::truth::Truth;
+
+/// A request that a collector has committed.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// Who sent it.
+    pub credential: &'static str,
+    /// Whether it brings a journal.
+    pub journal: bool,
+    /// What the emitter says of itself.
+    pub header: Option<String>,
+    /// A JSON array.
+    pub body: Rc<[u8]>,
+    /// When it was committed.
+    pub at_ns: i64,
+}
+
+impl Committed {
+    /// A request, committed now.
+    pub fn of(request: &Request, at_ns: i64) -> Committed {
+        let (credential, header, body) = (request.credential, request.header.clone(), request.body.clone());
+        Committed { credential, journal: false, header, body, at_ns }
+    }
+}
+
+/// What is known of a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    pub entered: bool,
+    /// As a copy: another meter's record of the same call is charged.
+    pub copy: bool,
+    pub dead: bool,
+    pub opened: bool,
+    pub delivered: bool,
+    pub recovered: bool,
+    pub full: bool,
+    pub refused: bool,
+}
+
+/// What is known of an emitter.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Whether anything is known.
+    pub known: bool,
+    /// Who may spend its numbers.
+    pub credential: &'static str,
+    /// What is known of its numbers; the first is number 0, which is never given out.
+    pub marks: Vec<Mark>,
+    /// The highest number that came in.
+    pub last: u64,
+    /// The highest number that was said.
+    pub head: u64,
+    /// The highest count of drops that was said.
+    pub dropped: u64,
+    /// Whether it had a last word, and whether the journal's bearer said it.
+    pub ended: Option<bool>,
+    /// When it last spoke itself, ns.
+    pub heard_ns: i64,
+}
+
+impl Seen {
+    /// What is known of a number.
+    pub fn mark(&mut self, number: u64) -> &mut Mark {
+        let at = number as usize;
+        if self.marks.len() <= at {
+            self.marks.resize(at + 1, Mark::default());
+        }
+        &mut self.marks[at]
+    }
+
+    /// What is known of a number, if anything is.
+    pub fn get(&self, number: u64) -> Mark {
+        self.marks.get(number as usize).copied().unwrap_or_default()
+    }
+}
+
+/// Sums of what is alike in day, tenant, model and evidence: calls, then tokens.
+pub type Sums = BTreeMap<(&'static str, &'static str, &'static str, bool), [u64; 4]>;
+
+/// What the ledger must hold.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    /// What is known of the emitters, in the order of the truth.
+    pub seen: Vec<Seen>,
+    /// What must be charged.
+    pub sums: Sums,
+    /// What must be kept apart: alarms, and events that cannot be read.
+    pub alarms: u64,
+    /// Deliveries of events that cannot be read.
+    pub dead: u64,
+    /// Records in the ledger.
+    pub entered: u64,
+    /// Records that it had before.
+    pub duplicates: u64,
+    /// Calls that two meters saw, and that one has brought.
+    pairs: BTreeMap<(u64, bool), usize>,
+}
+
+#[derive(Deserialize)]
+struct Name<'a> {
+    id: &'a str,
+    r#type: &'a str,
+}
+
+impl Oracle {
+    /// A request is committed.
+    pub fn take(&mut self, truth: &Truth, pairs: &dyn Fn(u64) -> bool, request: &Committed) {
+        self.seen.resize(truth.emitters.len(), Seen::default());
+        let events: Vec<&RawValue> = serde_json::from_slice(&request.body).unwrap_or_default();
+        for event in events {
+            self.event(truth, pairs, request, event.get());
+        }
+        if let Some(header) = &request.header {
+            self.statement(truth, request, header);
+        }
+    }
+
+    fn event(&mut self, truth: &Truth, pairs: &dyn Fn(u64) -> bool, request: &Committed, event: &str) {
+        let Ok(Name { id, r#type }) = serde_json::from_str(event) else { return };
+        let Some((emitter, number)) = number_of(truth, id) else { return };
+        let (seen, told) = (&mut self.seen[emitter], truth.of(emitter, number));
+        let foreign = is_foreign(seen, request);
+        if r#type != "meshmeter.call.v1" || told.is_some_and(|told| told.kind == Kind::DeadLetter) {
+            // Whoever may not spend a number does not say what became of it.
+            seen.mark(number).dead |= !foreign;
+            self.dead += 1;
+            return;
+        }
+        if foreign {
+            self.alarms += 1;
+            return;
+        }
+        let Some(told) = told else { return };
+        if seen.get(number).entered {
+            let same = told.event.as_ref() == event.as_bytes();
+            *(if same { &mut self.duplicates } else { &mut self.alarms }) += 1;
+            return;
+        }
+        bind(seen, request);
+        let first = !pairs(told.call) || *self.pairs.entry((told.call, told.counts.part)).or_insert(emitter) == emitter;
+        let last = seen.last;
+        if number > last + 1 {
+            (last + 1..number).for_each(|missing| seen.mark(missing).opened = true);
+        } else if number <= last {
+            let mark = seen.mark(number);
+            *(if request.journal { &mut mark.recovered } else { &mut mark.delivered }) = true;
+        }
+        let mark = seen.mark(number);
+        (mark.entered, mark.copy) = (true, !first);
+        seen.last = last.max(number);
+        self.entered += 1;
+        if first {
+            add(&mut self.sums, &told.counts);
+        }
+    }
+
+    fn statement(&mut self, truth: &Truth, request: &Committed, header: &str) {
+        let mut items = header.split("; ");
+        let Some(emitter) = items.next().and_then(|name| truth.names.get(name)) else { return };
+        let seen = &mut self.seen[*emitter];
+        if is_foreign(seen, request) {
+            // It is counted, and not kept.
+            return;
+        }
+        bind(seen, request);
+        let (mut head, mut ended) = (0, false);
+        for item in items {
+            match item.split_once('=') {
+                Some(("head", number)) => head = number.parse().unwrap_or(0),
+                Some(("dropped", number)) => seen.dropped = seen.dropped.max(number.parse().unwrap_or(0)),
+                Some(("drops", ranges)) => ranges.split(',').for_each(|range| drop_range(seen, range)),
+                _ => ended |= item == "end",
+            }
+        }
+        if ended {
+            seen.ended = Some(request.journal);
+        } else if head > seen.head && !request.journal {
+            seen.ended = None;
+        }
+        seen.head = seen.head.max(head);
+    }
+}
+
+/// Whoever first uses an emitter's numbers is who may; a journal's bearer speaks for others.
+fn bind(seen: &mut Seen, request: &Committed) {
+    seen.known = true;
+    if !request.journal {
+        seen.heard_ns = request.at_ns;
+        if seen.credential.is_empty() {
+            seen.credential = request.credential;
+        }
+    }
+}
+
+fn drop_range(seen: &mut Seen, range: &str) {
+    let Some((numbers, reason)) = range.split_once(':') else { return };
+    let Some((first, last)) = numbers.split_once('-') else { return };
+    for number in first.parse().unwrap_or(1)..=last.parse().unwrap_or(0) {
+        let mark = seen.mark(number);
+        *(if reason == "full" { &mut mark.full } else { &mut mark.refused }) = true;
+    }
+}
+
+/// Whether somebody else used the emitter's numbers first.
+fn is_foreign(seen: &Seen, request: &Committed) -> bool {
+    !request.journal && !seen.credential.is_empty() && seen.credential != request.credential
+}
+
+fn number_of(truth: &Truth, id: &str) -> Option<(usize, u64)> {
+    let (emitter, number) = id.split_once('-')?;
+    Some((*truth.names.get(emitter)?, number.parse().ok()?))
+}
+
+fn add(sums: &mut Sums, counts: &Counts) {
+    let group = (counts.day(), counts.tenant, counts.model, counts.reported);
+    let sum = sums.entry(group).or_default();
+    sum[0] += u64::from(!counts.part);
+    for (sum, tokens) in sum[1..].iter_mut().zip(counts.tokens) {
+        *sum += tokens;
+    }
+}

@@ -1,0 +1,66 @@
+//! A call has ended: its records get their numbers, and go into the outbox and the journal.
+
+use std::rc::Rc;
+
+use super::Vm;
+use crate::calls::{self, Call};
+use crate::mutation::Mutation;
+use crate::nature::Nature;
+use crate::trace::Step;
+use crate::truth::{Fate, Kept, Told, Truth};
+
+impl Vm {
+    /// A call has ended with records: their numbers, and the lines of the journal.
+    pub fn emit(
+        &mut self,
+        nature: &mut Nature,
+        truth: &mut Truth,
+        records: &[Call],
+        call: u64,
+    ) -> (Vec<usize>, Vec<u8>) {
+        let (mut told, mut lines) = (Vec::new(), Vec::new());
+        for record in records {
+            let (index, event) = self.emit_one(nature, truth, record, call);
+            if !lines.is_empty() {
+                lines.push(b'\n');
+            }
+            lines.extend_from_slice(&event);
+            told.push(index);
+        }
+        (told, lines)
+    }
+
+    fn emit_one(&mut self, nature: &mut Nature, truth: &mut Truth, call: &Call, number: u64) -> (usize, Rc<[u8]>) {
+        let emitter = self.own.mirror.emitter;
+        let name = truth.emitters[emitter].name.clone();
+        let spent = truth.emitters[emitter].spent;
+        let mut told = Told {
+            emitter,
+            number: None,
+            call: number,
+            event: Rc::from(Vec::new()),
+            kind: call.kind,
+            counts: call.counts,
+            fate: Fate::Full,
+            kept: Kept::Lost,
+        };
+        nature.counts.records += 1;
+        if nature.lacks(Mutation::DropWithoutSpending) {
+            let event = calls::encode(call, &name, spent + 1);
+            if self.own.outbox.bytes() + event.len() > self.limits.max_bytes {
+                return (truth.record(told), event.into());
+            }
+        }
+        let reuse = nature.lacks(Mutation::ReuseASequenceNumber) && spent > 0 && nature.random.chance(20);
+        let sequence = if reuse { spent } else { self.own.outbox.next_sequence() };
+        let event: Rc<[u8]> = calls::encode(call, &name, sequence).into();
+        let now_ms = self.now_ms(nature);
+        let queued = self.own.push(nature, now_ms, self.limits, truth.records.len(), sequence, &event);
+        nature.step(Step::Call { vm: self.index, number: sequence, bytes: event.len(), queued });
+        nature.counts.dropped += u64::from(!queued);
+        told.number = Some(sequence);
+        told.event = event.clone();
+        told.fate = if queued { Fate::Queued } else { Fate::Full };
+        (truth.record(told), event)
+    }
+}
