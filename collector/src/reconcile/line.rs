@@ -116,13 +116,15 @@ fn wrapped(line: &[u8], depth: u8) -> Found<'_> {
 }
 
 /// The record in a line of Envoy's own log, in any of its formats: `… source/extensions/common/wasm/… wasm log NAMES:
-/// meshmeter: record {…}`. What stands before it has no quotes and braces: nothing that a client sent is taken for it.
+/// meshmeter: record {…}`. The record is all that the plugin said, and nothing stands between its names and it: what
+/// another plugin repeats of a client's words is not taken for it.
 fn logged(line: &[u8]) -> Option<&[u8]> {
+    const PLUGIN: &[u8] = b"wasm log ";
     let place = |part: &[u8]| line.windows(part.len()).position(|window| window == part);
-    let (start, plugin) = (place(LOGGED.as_bytes())?, place(b"wasm log ")?);
-    let head = line.get(..start)?;
+    let (start, plugin) = (place(LOGGED.as_bytes())?, place(PLUGIN)?);
     let is_envoys = place(b"source/extensions/common/wasm/").is_some_and(|at| at < plugin && plugin < start);
-    let is_plain = head.ends_with(b": ") && !head.iter().any(|byte| matches!(byte, b'{' | b'"' | b'\''));
+    let names = line.get(plugin.saturating_add(PLUGIN.len())..start)?.strip_suffix(b": ")?;
+    let is_plain = names.iter().all(|byte| byte.is_ascii_alphanumeric() || b" ._-/".contains(byte));
     if is_envoys && is_plain { line.get(start.saturating_add(LOGGED.len())..) } else { None }
 }
 

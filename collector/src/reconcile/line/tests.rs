@@ -226,6 +226,10 @@ fn contract_records_in_envoys_own_log_are_found_and_nothing_that_only_looks_so()
     assert_eq!(look(&standalone[..standalone.len() - 9]), (vec![], "torn 1"));
     let others = [
         format!("[2026-11-20 19:51:59.135][19989][info][wasm] [{place}] wasm log other: path \"{LOGGED}{}", event(1)),
+        format!(
+            "[2026-11-20 19:51:59.135][19989][info][wasm] [{place}] wasm log other: agent curl: {LOGGED}{}",
+            event(1)
+        ),
         format!("[2026-11-20 19:51:59.135][19989][info][http] [source/common/http.cc:1] {names}: {LOGGED}{}", event(1)),
         format!("{LOGGED}{}", event(1)),
         format!("[2026-11-20 19:51:59.135][19989][info][wasm] [{place}] {names}: something else"),
