@@ -16,7 +16,7 @@ use crate::{
     bootstrap::Bootstrap,
     client::{Call, Route},
     paths,
-    process::Process,
+    process::{Cpu, Process},
     prometheus::Scrape,
     wait,
 };
@@ -70,8 +70,8 @@ impl Envoy {
         self.process.id()
     }
 
-    /// The CPU time that its threads have used so far.
-    pub fn cpu(&self) -> Result<Duration> {
+    /// What its threads have used of the CPU so far.
+    pub fn cpu(&self) -> Result<Cpu> {
         self.process.cpu()
     }
 

@@ -16,6 +16,36 @@ use crate::{Result, wait};
 const GRACE: Duration = Duration::from_secs(10);
 const TAIL_LINES: usize = 60;
 
+/// Time on the CPU, by the scheduler, to the nanosecond.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cpu {
+    /// On it.
+    pub used: Duration,
+    /// Ready for it, while others had it.
+    pub waited: Duration,
+}
+
+impl Cpu {
+    /// Of the thread that asks.
+    pub fn own() -> Result<Self> {
+        Self::of(Path::new("/proc/thread-self"))
+    }
+
+    fn of(thread: &Path) -> Result<Self> {
+        let text = fs::read_to_string(thread.join("schedstat"))?;
+        let mut times = text.split_whitespace().map(|time| time.parse().map(Duration::from_nanos));
+        match (times.next(), times.next()) {
+            (Some(used), Some(waited)) => Ok(Self { used: used?, waited: waited? }),
+            _ => Err(format!("the scheduler says {text:?}").into()),
+        }
+    }
+
+    /// Since then.
+    pub fn since(self, before: Self) -> Self {
+        Self { used: self.used.saturating_sub(before.used), waited: self.waited.saturating_sub(before.waited) }
+    }
+}
+
 /// A running child.
 #[derive(Debug)]
 pub struct Process {
@@ -55,14 +85,14 @@ impl Process {
         self.child.id()
     }
 
-    /// The CPU time that its threads have used so far, by the scheduler, to the nanosecond.
-    pub fn cpu(&self) -> Result<Duration> {
-        let mut used = 0;
+    /// What its threads have used of the CPU so far.
+    pub fn cpu(&self) -> Result<Cpu> {
+        let mut all = Cpu::default();
         for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let times = fs::read_to_string(thread?.path().join("schedstat"))?;
-            used += times.split_whitespace().next().ok_or("no CPU time")?.parse::<u64>()?;
+            let thread = Cpu::of(&thread?.path())?;
+            all = Cpu { used: all.used + thread.used, waited: all.waited + thread.waited };
         }
-        Ok(Duration::from_nanos(used))
+        Ok(all)
     }
 
     /// How it ended, if it has.

@@ -14,17 +14,20 @@ usage: bench [OPTIONS]
   --shapes A,B   only these: json_1k json_1m embeddings sse_paced sse_fast gzip
   --kinds A,B    only these: none read_only meshmeter ai_protocol_manager json_to_metadata sse_to_metadata
                  lua buffered_serde; a difference is taken from `none`
-  --rounds N     how often each kind takes its turn (9)
+  --rounds N     how often each kind takes its turn (12)
   --quick        3 rounds of a third of the calls
   --also NAME=FILE
                  one more kind: meshmeter with another filter.wasm, to compare two builds; may be repeated
+  --chart FILE   draws the chart there (docs/bench.svg, if everything was measured in full)
+  --verbose      shows each round: CPU per call, and in brackets how long a call waited for a core that others had
   --help
 
 MESHMETER_WASM names the filter under test, MESHMETER_ENVOY the Envoy.
 Every kind is an Envoy of its own with one worker, pinned to the first core; load and provider are on the second.
 CPU is that of the whole process per call, with all it does later for it (meshmeter: sending the event). Latency is
 that of calls one after the other; of sse_paced it is that of each event, from the provider's write to the client.
-Of each figure the lower quartile of the rounds is taken. The last line is the result as JSON.";
+Figures are means over the third of the rounds in which the rest of the machine disturbed least (by how long Envoy and
+the load waited for their cores). The last line is the result as JSON.";
 
 /// What was asked for.
 pub struct Args {
@@ -32,6 +35,9 @@ pub struct Args {
     pub rounds: usize,
     /// Further builds of the filter, by their names.
     pub also: Vec<(String, PathBuf)>,
+    /// Whether every round is shown.
+    pub verbose: bool,
+    chart: Option<PathBuf>,
     quick: bool,
     shapes: Option<Vec<String>>,
     kinds: Option<Vec<String>>,
@@ -40,7 +46,8 @@ pub struct Args {
 impl Args {
     /// Reads them; `None`: help was asked for and given.
     pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Self>> {
-        let mut parsed = Self { rounds: 0, also: Vec::new(), quick: false, shapes: None, kinds: None };
+        let mut parsed =
+            Self { rounds: 0, also: Vec::new(), chart: None, verbose: false, quick: false, shapes: None, kinds: None };
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
             let list = |text: String| Some(text.split(',').map(str::to_owned).collect());
@@ -49,6 +56,8 @@ impl Args {
                 "--kinds" => parsed.kinds = list(value()?),
                 "--rounds" => parsed.rounds = value()?.parse().map_err(|_| "--rounds: a number from 1")?,
                 "--quick" => parsed.quick = true,
+                "--chart" => parsed.chart = Some(value()?.into()),
+                "--verbose" => parsed.verbose = true,
                 "--also" => {
                     let value = value()?;
                     let (name, file) = value.split_once('=').ok_or("--also: NAME=FILE")?;
@@ -62,9 +71,15 @@ impl Args {
             }
         }
         if parsed.rounds == 0 {
-            parsed.rounds = if parsed.quick { 3 } else { 9 };
+            parsed.rounds = if parsed.quick { 3 } else { 12 };
         }
         Ok(Some(parsed))
+    }
+
+    /// Where the chart goes.
+    pub fn chart(&self) -> Option<PathBuf> {
+        let whole = !self.quick && self.shapes.is_none() && self.kinds.is_none() && self.also.is_empty();
+        self.chart.clone().or_else(|| whole.then(|| e2e::paths::workspace().join("docs/bench.svg")))
     }
 
     /// The part of its calls that a shape makes in a round.

@@ -16,11 +16,11 @@ pub fn pin(core: usize) -> Result<()> {
     Ok(())
 }
 
-/// Whether there are two to share out.
-pub fn check() -> Result<()> {
+/// Takes the load's core; fails if there are not two cores to share out.
+pub fn take() -> Result<()> {
     let have = sched_getaffinity(None)?;
-    if have.is_set(PROXY) && have.is_set(LOAD) {
-        return Ok(());
+    if !have.is_set(PROXY) || !have.is_set(LOAD) {
+        return Err("the bench needs the first two cores of the machine, one for Envoy and one for the load".into());
     }
-    Err("the bench needs the first two cores of the machine, one for Envoy and one for the load".into())
+    pin(LOAD)
 }

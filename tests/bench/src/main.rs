@@ -2,25 +2,27 @@
 //! other. Kinds take turns within each round, so that whatever drifts hits all alike.
 
 mod args;
+mod chart;
 mod cores;
 mod head;
 mod kind;
 mod load;
 mod measure;
+mod pacer;
 mod proxy;
 mod server;
 mod shape;
 mod table;
 mod text;
 
-use std::{env, path::PathBuf};
+use std::{env, fs, path::PathBuf};
 
 use e2e::{Result, identity::Identity, stack};
 
 use crate::{
     args::Args,
     kind::Kind,
-    measure::{Figures, least_disturbed, measure},
+    measure::{Figures, calmest, mean, measure},
     proxy::Proxy,
     server::Server,
     shape::Shape,
@@ -30,8 +32,7 @@ use crate::{
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let Some(args) = Args::parse(env::args().skip(1))? else { return Ok(()) };
-    cores::check()?;
-    cores::pin(cores::LOAD)?;
+    cores::take()?;
     let provider = Server::start().await?;
     let dir = tempfile::tempdir()?;
     let identity = Identity::create(dir.path())?;
@@ -42,7 +43,12 @@ async fn main() -> Result<()> {
         provider.add(&shape.name, shape.answer());
     }
     let rows = compare(&args, &provider, &shipped, &shapes, kinds).await?;
-    table::print(&shapes, &rows);
+    table::print(&shapes, &rows, args.verbose);
+    if let Some(chart) = args.chart() {
+        fs::create_dir_all(chart.parent().ok_or("--chart: a file")?)?;
+        fs::write(&chart, chart::draw(&shapes, &rows))?;
+        println!("the chart is {}", chart.display());
+    }
     println!("{}", table::json(&rows));
     Ok(())
 }
@@ -92,8 +98,15 @@ async fn compare(
     for proxy in proxies {
         proxy.finish().await?;
     }
-    let rows = rows.into_iter().map(|(_, row)| Row { figures: least_disturbed(&row.rounds), ..row });
-    Ok(rows.collect())
+    let mut rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
+    for shape in shapes {
+        let of_shape = |row: &&Row| row.shape == shape.name;
+        let calm = calmest(&rows.iter().filter(of_shape).map(|row| &row.rounds[..]).collect::<Vec<_>>());
+        for row in rows.iter_mut().filter(|row| row.shape == shape.name) {
+            row.figures = mean(&row.rounds, &calm);
+        }
+    }
+    Ok(rows)
 }
 
 /// Where the rivals' wasm is: `MESHMETER_RIVALS`, else where cargo puts it beside this very binary.

@@ -1,8 +1,8 @@
-//! One measurement, and what many of them say: of each figure the quarter that was least disturbed.
+//! One measurement, and what many of them say: those count that the rest of the machine disturbed least.
 
 use std::time::Duration;
 
-use e2e::Result;
+use e2e::{Result, process::Cpu};
 
 use crate::{proxy::Proxy, server::Server, shape::Shape};
 
@@ -17,6 +17,8 @@ pub struct Figures {
     pub p99: f64,
     /// Until the first byte of the body.
     pub first: f64,
+    /// How long Envoy and the load were ready to run while something else had their core, per call.
+    pub disturbed: f64,
 }
 
 /// Measures once.
@@ -31,10 +33,10 @@ pub async fn measure(proxy: &mut Proxy, shape: &Shape, provider: &Server, share:
         proxy.settle().await?;
     }
     let times = part(shape.calls);
-    let before = proxy.envoy.cpu()?;
+    let before = (proxy.envoy.cpu()?, Cpu::own()?);
     let calls = proxy.load(shape, shape.connections, times, tenant).await?;
     proxy.settle().await?;
-    let used = proxy.envoy.cpu()?.saturating_sub(before);
+    let (envoy, own) = (proxy.envoy.cpu()?.since(before.0), Cpu::own()?.since(before.1));
     if shape.alone == 0 {
         for (number, calls) in calls.iter().enumerate() {
             first.extend(calls.iter().map(|seen| seen.first));
@@ -46,19 +48,41 @@ pub async fn measure(proxy: &mut Proxy, shape: &Shape, provider: &Server, share:
             waited.extend(last.events.iter().zip(written).map(|(there, written)| there.duration_since(written)));
         }
     }
-    let cpu = micros(used) / (shape.connections * times) as f64;
+    let of_call = |time: Duration| micros(time) / (shape.connections * times) as f64;
     let (waited, first) = (sorted(waited), sorted(first));
-    Ok(Figures { cpu, p50: part_of(&waited, 0.5), p99: part_of(&waited, 0.99), first: part_of(&first, 0.5) })
+    Ok(Figures {
+        cpu: of_call(envoy.used),
+        p50: part_of(&waited, 0.5),
+        p99: part_of(&waited, 0.99),
+        first: part_of(&first, 0.5),
+        disturbed: of_call(envoy.waited + own.waited),
+    })
 }
 
-/// The lower quartile of each figure over the rounds: what disturbs a machine only ever adds.
-pub fn least_disturbed(rounds: &[Figures]) -> Figures {
+/// The third of the rounds in which the rest of the machine disturbed the kinds least; the same for all, because the
+/// kinds of a round are compared with each other.
+pub fn calmest(kinds: &[&[Figures]]) -> Vec<usize> {
+    let count = kinds.iter().map(|rounds| rounds.len()).min().unwrap_or(0);
+    let disturbed =
+        |round: &usize| kinds.iter().map(|rounds| rounds[*round].disturbed / rounds[*round].cpu).sum::<f64>();
+    let mut rounds: Vec<usize> = (0..count).collect();
+    rounds.sort_by(|one, other| disturbed(one).total_cmp(&disturbed(other)));
+    rounds.truncate(count.div_ceil(3));
+    rounds
+}
+
+/// The mean of these rounds.
+pub fn mean(rounds: &[Figures], calm: &[usize]) -> Figures {
     let of = |figure: fn(&Figures) -> f64| {
-        let mut all: Vec<f64> = rounds.iter().map(figure).collect();
-        all.sort_by(f64::total_cmp);
-        part_of(&all, 0.25)
+        calm.iter().filter_map(|round| rounds.get(*round)).map(figure).sum::<f64>() / calm.len() as f64
     };
-    Figures { cpu: of(|one| one.cpu), p50: of(|one| one.p50), p99: of(|one| one.p99), first: of(|one| one.first) }
+    Figures {
+        cpu: of(|one| one.cpu),
+        p50: of(|one| one.p50),
+        p99: of(|one| one.p99),
+        first: of(|one| one.first),
+        disturbed: of(|one| one.disturbed),
+    }
 }
 
 /// µs.

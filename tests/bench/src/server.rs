@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
+    os::fd::AsFd,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -16,10 +17,12 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
-    time::{MissedTickBehavior, interval},
 };
 
-use crate::head::{Head, after_head};
+use crate::{
+    head::{Head, after_head},
+    pacer::Pacer,
+};
 
 /// The request header that names the answer.
 pub const ANSWER: &str = "x-bench-answer";
@@ -39,8 +42,7 @@ pub struct Answer {
 /// What connections share.
 pub struct Shared {
     answers: Mutex<HashMap<String, Arc<Answer>>>,
-    /// When each piece of a numbered stream was written.
-    written: Mutex<HashMap<usize, Vec<Instant>>>,
+    pacer: Pacer,
     /// Events that came in batches.
     events: AtomicU64,
 }
@@ -58,8 +60,7 @@ impl Server {
     pub async fn start() -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let shared =
-            Arc::new(Shared { answers: Mutex::default(), written: Mutex::default(), events: AtomicU64::new(0) });
+        let shared = Arc::new(Shared { answers: Mutex::default(), pacer: Pacer::start(), events: AtomicU64::new(0) });
         let state = shared.clone();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -78,7 +79,7 @@ impl Server {
 
     /// When the pieces of a numbered stream were written; forgotten here.
     pub fn written(&self, stream: usize) -> Vec<Instant> {
-        lock(&self.shared.written).remove(&stream).unwrap_or_default()
+        self.shared.pacer.written(stream)
     }
 
     /// How many events came so far.
@@ -126,28 +127,15 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> Result<()> {
     }
 }
 
-async fn write(stream: &mut TcpStream, shared: &Shared, answer: &Answer, number: Option<usize>) -> Result<()> {
-    let mut ticks = answer.gap.map(interval);
-    if let Some(ticks) = &mut ticks {
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    }
-    let mut written = Vec::new();
-    for piece in &answer.pieces {
-        if let Some(ticks) = &mut ticks {
-            ticks.tick().await;
+async fn write(stream: &mut TcpStream, shared: &Shared, answer: &Arc<Answer>, number: Option<usize>) -> Result<()> {
+    let Some(gap) = answer.gap else {
+        for piece in &answer.pieces {
+            stream.write_all(piece).await?;
         }
-        if number.is_some() {
-            written.push(Instant::now());
-        }
-        stream.write_all(piece).await?;
-        // In time: the client may ask for it as soon as it has the last byte.
-        if let Some(number) = number
-            && written.len() == answer.pieces.len()
-        {
-            lock(&shared.written).insert(number, std::mem::take(&mut written));
-        }
-    }
-    Ok(())
+        return Ok(());
+    };
+    let wire = stream.as_fd().try_clone_to_owned()?.into();
+    shared.pacer.write(number.unwrap_or(0), wire, answer.clone(), gap).await
 }
 
 /// A batch of events, or a heartbeat.

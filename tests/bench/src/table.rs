@@ -21,7 +21,7 @@ pub struct Row {
 }
 
 /// Prints everything.
-pub fn print(shapes: &[Shape], rows: &[Row]) {
+pub fn print(shapes: &[Shape], rows: &[Row], verbose: bool) {
     for shape in shapes {
         let of_shape: Vec<&Row> = rows.iter().filter(|row| row.shape == shape.name).collect();
         let plain = of_shape.iter().find(|row| row.kind == "none").map(|row| row.figures);
@@ -51,6 +51,11 @@ pub fn print(shapes: &[Shape], rows: &[Row]) {
                 _ => "NONE",
             };
             println!("{line}  {counts}");
+            if verbose {
+                let rounds: Vec<String> =
+                    row.rounds.iter().map(|one| format!("{:.1} [{:.1}]", one.cpu, one.disturbed)).collect();
+                println!("    {}", rounds.join("  "));
+            }
         }
         println!();
     }

@@ -65,30 +65,46 @@ impl Words {
         WORDS[(self.next() % WORDS.len() as u64) as usize]
     }
 
-    /// Sentences, paragraphs and now and then a quotation, of at least so many bytes as JSON.
+    /// An answer as models write them, of at least so many bytes as JSON: paragraphs, quotations, now and then code.
     pub fn prose(&mut self, bytes: usize) -> String {
-        let mut text = String::with_capacity(bytes + 16);
-        let (mut escaped, mut count) = (0, 0_u32);
-        while text.len() + escaped < bytes {
-            count += 1;
-            let word = self.word();
-            match count {
-                count if count % 90 == 0 => {
-                    text.push_str(".\n\n");
-                    escaped += 2;
-                }
-                count if count % 14 == 0 => text.push_str(". "),
-                count if count % 37 == 0 => {
-                    text.push_str(" \"");
-                    text.push_str(word);
-                    text.push('"');
-                    escaped += 2;
-                }
-                _ => text.push(' '),
+        let mut text = String::with_capacity(bytes + 128);
+        let mut escapes = 0;
+        while text.len() + escapes < bytes {
+            let before = text.len();
+            match self.next() % 6 {
+                0 => self.code(&mut text),
+                _ => self.paragraph(&mut text),
             }
-            text.push_str(word);
+            escapes += text[before..].bytes().filter(|byte| matches!(byte, b'"' | b'\n')).count();
+        }
+        // Cut to size, as an answer that reached its limit is: escapes count twice.
+        while text.len() + escapes > bytes.max(16) {
+            escapes -= usize::from(matches!(text.pop(), Some('"' | '\n')));
         }
         text
+    }
+
+    /// Some 450 bytes.
+    fn paragraph(&mut self, text: &mut String) {
+        for count in 1..=80 {
+            let word = self.word();
+            match count {
+                80 => *text += ".\n\n",
+                count if count % 14 == 0 => *text += ". ",
+                count if count % 37 == 0 => *text += &format!(" \"{word}\" "),
+                _ => text.push(' '),
+            }
+            *text += word;
+        }
+    }
+
+    /// Some 400 bytes.
+    fn code(&mut self, text: &mut String) {
+        *text += "\n```rust\n";
+        for _ in 0..10 {
+            *text += &format!("    let {} = \"{}\".{}();\n", self.word(), self.word(), self.word());
+        }
+        *text += "```\n\n";
     }
 
     fn next(&mut self) -> u64 {
