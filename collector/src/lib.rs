@@ -23,4 +23,5 @@ pub mod reconcile;
 pub mod report;
 pub mod serve;
 pub mod store;
+mod terminal;
 pub mod verify;

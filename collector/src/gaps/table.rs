@@ -5,6 +5,7 @@ use jiff::{Timestamp, Unit};
 
 use super::{Cause, Gaps, State};
 use crate::store::KeptApart;
+use crate::terminal::printable;
 
 /// A time, to the millisecond.
 pub fn time(ns: i64) -> String {
@@ -81,9 +82,4 @@ pub fn render(gaps: &[Gaps], nameless: &[KeptApart]) -> String {
         gaps.iter().fold(0_usize, |sum, gaps| sum.saturating_add(gaps.alarms.len()))
     );
     if rows == 0 { format!("no gaps: {sum}") } else { format!("{table}\n\n{sum}") }
-}
-
-/// Names come from calls: what could steer a terminal is shown, not sent.
-fn printable(value: &str) -> String {
-    value.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }

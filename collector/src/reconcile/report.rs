@@ -8,6 +8,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Finding, Progress, Reached, Summary, Unmetered, Watch};
+use crate::terminal::printable;
 
 /// Findings of a kind that a table names; JSON has them all.
 const SHOWN: usize = 20;
@@ -215,9 +216,4 @@ fn rows(summary: &Summary) -> Vec<(&'static str, u64, &'static str)> {
         ("long lines", summary.too_long, "passed over"),
     ];
     always.into_iter().chain(sometimes.into_iter().filter(|(_, count, _)| *count > 0)).collect()
-}
-
-/// Names come from calls and files: what could steer a terminal is shown, not sent.
-fn printable(text: impl AsRef<str>) -> String {
-    text.as_ref().chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }

@@ -4,6 +4,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Row, Table
 use meter::usage::{Class, Kind};
 
 use super::{Report, ReportError, Sum};
+use crate::terminal::printable;
 
 /// One line under the head, nothing else.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
@@ -160,9 +161,4 @@ fn grouped(number: i128) -> String {
         text.push(digit);
     }
     if number < 0 { format!("-{text}") } else { text }
-}
-
-/// Names come from calls: what could steer a terminal is shown, not sent.
-fn printable(value: &str) -> String {
-    value.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }

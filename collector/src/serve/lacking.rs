@@ -14,7 +14,7 @@ use super::answers::blocking;
 use super::auth::Scope;
 use super::ingest::body_within;
 use super::refusal::Refusal;
-use crate::ledger::ranges::{Range, Ranges};
+use crate::ledger::ranges::Range;
 use crate::store::Reader;
 
 /// The largest question, bytes.
@@ -55,15 +55,9 @@ fn answer(reader: &dyn Reader, wanted: Numbers) -> Result<String, String> {
     serde_json::to_string(&lacking).map_err(|error| error.to_string())
 }
 
-/// What is neither in the ledger nor kept apart as unreadable: what is, would be refused again.
+/// What is not in the ledger. That includes what came and could not be taken: a later version may read it, and nobody may
+/// say of another's numbers that they need not come.
 pub fn missing(reader: &dyn Reader, emitter: &str, within: Range) -> Result<Vec<Range>, String> {
-    let mut have: Ranges = reader.ranges(emitter, within).map_err(|error| error.to_string())?;
-    let each = &mut |kept: crate::store::KeptApart| {
-        if let (false, Some((_, number))) = (kept.last.alarm, kept.last.number) {
-            have.insert(number);
-        }
-        Ok(())
-    };
-    reader.set_aside(Some(emitter), each).map_err(|error| error.to_string())?;
+    let have = reader.ranges(emitter, within).map_err(|error| error.to_string())?;
     Ok(have.missing(within))
 }
