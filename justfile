@@ -66,7 +66,7 @@ chaos *ARGS: (_setup "demo") _faulty filter _collector
 # recordings of real answers in DIR through the meter, or with --envoy through a real one: --help tells more
 [group('check')]
 [positional-arguments]
-corpus *DIR: (_setup "unit")
+corpus *DIR: (_setup "rust")
     #!/usr/bin/env bash
     set -euo pipefail
     case " $* " in
@@ -131,7 +131,7 @@ docs: (_setup "docs")
 clean:
     cargo clean
 
-_collector: (_setup "unit")
+_collector: (_setup "rust")
     cargo build --quiet -p collector
 
 # The filter that traps on demand, and the collector that recognises no event again. Built before the shipped ones, whose

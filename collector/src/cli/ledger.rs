@@ -25,8 +25,14 @@ const CHUNK: usize = 500;
 /// Where the ledger is kept.
 #[derive(Args)]
 struct Database {
-    /// Where the ledger is kept; it may be in use.
-    #[arg(long, value_name = "FILE", default_value = "meshmeter.db", env = "MESHMETER_DATABASE")]
+    /// Where the ledger is kept, a SQLite file or postgres://USER@HOST/DATABASE; it may be in use.
+    #[arg(
+        long,
+        value_name = "FILE|URL",
+        default_value = "meshmeter.db",
+        env = "MESHMETER_DATABASE",
+        hide_env_values = true
+    )]
     database: Location,
 }
 

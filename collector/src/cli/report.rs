@@ -13,8 +13,14 @@ use super::{Failure, print};
 /// input is what no cache served, output is without reasoning. A model without a price is unpriced, not free.
 #[derive(Args)]
 pub struct ReportArgs {
-    /// Where the ledger is kept; it may be in use.
-    #[arg(long, value_name = "FILE", default_value = "meshmeter.db", env = "MESHMETER_DATABASE")]
+    /// Where the ledger is kept, a SQLite file or postgres://USER@HOST/DATABASE; it may be in use.
+    #[arg(
+        long,
+        value_name = "FILE|URL",
+        default_value = "meshmeter.db",
+        env = "MESHMETER_DATABASE",
+        hide_env_values = true
+    )]
     database: Location,
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Format::Table)]

@@ -18,8 +18,16 @@ pub struct Serve {
     /// Address to listen on; port 0 takes a free one. The address is printed when it is ready.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", env = "MESHMETER_LISTEN")]
     listen: SocketAddr,
-    /// Where the ledger is kept: a SQLite file, made if there is none.
-    #[arg(long, value_name = "FILE", default_value = "meshmeter.db", env = "MESHMETER_DATABASE")]
+    /// Where the ledger is kept: a SQLite file, made if there is none, or the URL of a PostgreSQL database,
+    /// postgres://USER@HOST/DATABASE, which several collectors may share. The variable, or PGPASSWORD, keeps a password
+    /// out of the process list.
+    #[arg(
+        long,
+        value_name = "FILE|URL",
+        default_value = "meshmeter.db",
+        env = "MESHMETER_DATABASE",
+        hide_env_values = true
+    )]
     database: Location,
     /// Price book (TOML) by which calls are rated as they come. It is read again when it changes: a new price needs no
     /// restart. What came before it is rated anew by `meshmeter rerate`.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use meter::event::Event;
 use meter::event::statement::Statement;
+use sha2::{Digest, Sha256};
 
 use crate::prices::PriceBook;
 use crate::store::StoreError;
@@ -154,6 +155,19 @@ pub struct SetAside {
     pub received_ns: i64,
     /// Its bytes.
     pub bytes: Vec<u8>,
+}
+
+impl SetAside {
+    /// Its word in the database.
+    pub fn kind(&self) -> &'static str {
+        if self.alarm { "alarm" } else { "dead_letter" }
+    }
+
+    /// By which it is known again: what it is, whose it is, what it says.
+    pub fn digest(&self) -> [u8; 32] {
+        let emitter = self.number.as_ref().map_or("", |(emitter, _)| emitter.as_str());
+        Sha256::new().chain_update(self.kind()).chain_update(emitter).chain_update(&self.bytes).finalize().into()
+    }
 }
 
 /// Where the ledger is kept.

@@ -72,9 +72,13 @@ pub fn keys(record: &Record) -> Vec<ResponseKey> {
         sha.update(text);
     }
     let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(sha.finalize());
-    let response = i64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    places(i64::from_le_bytes([a, b, c, d, e, f, g, h]), started_ns)
+}
+
+/// Where the record of an answer may be, its own place first. Around midnight the other meter may have begun on the
+/// other day.
+pub fn places(response: i64, started_ns: i64) -> Vec<ResponseKey> {
     let key = |ns: i64| ResponseKey { day: ns.div_euclid(NS_PER_DAY), response };
-    // Around midnight the other meter may have begun on the other day.
     let own = key(started_ns);
     let near = [key(started_ns.saturating_sub(NS_PER_HOUR)), key(started_ns.saturating_add(NS_PER_HOUR))];
     std::iter::once(own).chain(near.into_iter().filter(|near| *near != own)).collect()

@@ -14,6 +14,7 @@ use crate::ledger::ranges::{Range, Ranges};
 use crate::ledger::sums::{Counted, Sum};
 use crate::ledger::{Head, SetAside, Store};
 
+pub mod postgres;
 pub mod sqlite;
 #[cfg(test)]
 mod suite;
@@ -23,6 +24,8 @@ mod suite;
 pub enum Location {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(postgres::Address),
 }
 
 impl FromStr for Location {
@@ -30,7 +33,10 @@ impl FromStr for Location {
 
     fn from_str(text: &str) -> Result<Location, String> {
         if text.is_empty() {
-            return Err("must be the path of a file".to_owned());
+            return Err("must be the path of a file, or postgres://USER@HOST/DATABASE".to_owned());
+        }
+        if let Some(address) = postgres::Address::of(text) {
+            return Ok(Location::Postgres(address));
         }
         Ok(Location::Sqlite(text.into()))
     }
@@ -41,6 +47,7 @@ impl Location {
     pub fn open(&self) -> Result<Box<dyn Store + Send>, StoreError> {
         match self {
             Location::Sqlite(path) => Ok(Box::new(sqlite::Sqlite::open(path)?)),
+            Location::Postgres(address) => Ok(Box::new(postgres::Postgres::open(address)?)),
         }
     }
 
@@ -48,6 +55,7 @@ impl Location {
     pub fn reader(&self) -> Arc<dyn Reader> {
         match self {
             Location::Sqlite(path) => Arc::new(sqlite::SqliteReader::new(path)),
+            Location::Postgres(address) => Arc::new(postgres::PostgresReader::new(address.clone())),
         }
     }
 }

@@ -106,6 +106,79 @@ fn entries(reader: &dyn Reader) -> Vec<Entry> {
     heads.iter().flat_map(|head| all(|each| reader.entries(head.entry.writer, each))).collect()
 }
 
+/// A delivery of one event.
+pub fn delivery_of(sequence: u64) -> Delivery {
+    delivery(&[one(1, sequence)])
+}
+
+/// Several who write to one database at once. All send the events of two meters that saw the same calls, some of them
+/// on either side of midnight, each in another order and in other batches.
+pub fn many_writers(open: &(dyn Fn() -> Box<dyn Store> + Sync), reader: &dyn Reader) {
+    const WRITERS: u64 = 4;
+    const CALLS: u64 = 120;
+    const DAY_NS: u64 = 86_400_000_000_000;
+    let arrival = |meter: u8, call: u64| {
+        let mut record = Record { provider: "openai".to_owned(), duration_us: 5_000_000, ..Record::default() };
+        // Every second call begins before midnight for one meter, and behind it for the other.
+        record.started_ns = DAY_NS * (1 + call % 2) - 1 + u64::from(meter);
+        record.response_id = Some(format!("chatcmpl-{call}"));
+        record.usage.set(Class::InputText, Some(3));
+        Arrival::new(meter::event::encode(&record, &emitter(meter), call))
+    };
+    let send = |number: u64| {
+        // It is held by the thread that uses it.
+        let mut ledger = Ledger::new(open());
+        let (mut accepted, mut tries) = (0, 0_u32);
+        for step in 0..CALLS / 4 {
+            let begin = (step + number * 7) % (CALLS / 4) * 4;
+            let meter = u8::try_from((step + number) % 2).unwrap();
+            let both = [(meter, begin), (1 - meter, begin)];
+            for (meter, begin) in both {
+                let arrivals = (begin + 1..=begin + 4).map(|call| arrival(meter, call)).collect();
+                let delivery = Delivery { sender: sender(false), statement: None, arrivals };
+                // A sender comes again when it is told to.
+                let taken = loop {
+                    match ledger.append(&[&delivery], NOW_NS) {
+                        Ok(taken) => break taken,
+                        Err(error) => {
+                            tries += 1;
+                            assert!(tries < 20, "{error}");
+                        }
+                    }
+                };
+                assert_eq!((taken[0].dead_letters, taken[0].alarms), (0, 0));
+                accepted += taken[0].accepted;
+            }
+        }
+        accepted
+    };
+    let accepted: u64 = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..WRITERS).map(|number| scope.spawn(move || send(number))).collect();
+        writers.into_iter().map(|writer| writer.join().unwrap()).sum()
+    });
+    assert_eq!(accepted, 2 * CALLS, "every event is new once");
+    let entries = entries(reader);
+    let count = |kind: Kind| entries.iter().filter(|entry| entry.kind == kind).count() as u64;
+    assert_eq!((count(Kind::Call), count(Kind::Copy)), (CALLS, CALLS), "every call is charged once");
+    for head in reader.heads().unwrap() {
+        let mut before = Hash::default();
+        for entry in all(|each| reader.entries(head.entry.writer, each)) {
+            assert_eq!(entry.hash, entry.hash_after(&before));
+            before = entry.hash;
+        }
+        assert_eq!(head.hash, before);
+    }
+    let sums = all(|each| reader.rollup(&Selection::default(), each));
+    let sum = |name: &str| {
+        sums.iter().filter(|row| row.counted.name() == name).map(|row| row.sum.quantity).sum::<i64>().unsigned_abs()
+    };
+    assert_eq!((sum("calls"), sum("input_text_tokens")), (CALLS, 3 * CALLS));
+    for (name, emitter) in all(|each| reader.emitters(each)) {
+        let whole = Range { first: 1, last: i64::try_from(CALLS).unwrap() };
+        assert_eq!(emitter.ranges.as_slice(), [whole], "{name}");
+    }
+}
+
 /// Runs all cases.
 pub fn run(fresh: Fresh<'_>) {
     any_deliveries_leave_what_memory_has(fresh);

@@ -43,6 +43,13 @@ fn contract_it_does_what_every_store_must() {
 }
 
 #[test]
+fn race_many_writers_of_one_file_charge_every_call_once() {
+    let file = File::new();
+    let open = || Box::new(Sqlite::open(&file.0).unwrap()) as Box<dyn Store>;
+    suite::many_writers(&open, &SqliteReader::new(&file.0));
+}
+
+#[test]
 fn contract_a_commit_is_on_the_disk_before_it_is_acknowledged() {
     let file = File::new();
     let store = Sqlite::open(&file.0).unwrap();

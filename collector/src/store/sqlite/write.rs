@@ -1,7 +1,6 @@
 //! What a transaction changed, into the tables.
 
 use rusqlite::{Transaction, params};
-use sha2::{Digest, Sha256};
 
 use super::super::StoreError;
 use crate::ledger::emitters::{Emitter, Ended};
@@ -120,10 +119,7 @@ fn put_emitter(tx: &Transaction<'_>, name: &str, emitter: &Emitter) -> Result<()
 }
 
 fn keep_apart(tx: &Transaction<'_>, event: &SetAside) -> Result<(), StoreError> {
-    let kind = if event.alarm { "alarm" } else { "dead_letter" };
     let (emitter, sequence) = event.number.as_ref().map(|(emitter, sequence)| (emitter.as_str(), sequence)).unzip();
-    let digest = Sha256::new().chain_update(kind).chain_update(emitter.unwrap_or_default()).chain_update(&event.bytes);
-    let digest: [u8; 32] = digest.finalize().into();
     tx.prepare_cached(
         "INSERT INTO set_aside (digest, kind, reason, emitter, sequence, credential, event, deliveries,
          first_received_ns, last_received_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8)
@@ -131,8 +127,8 @@ fn keep_apart(tx: &Transaction<'_>, event: &SetAside) -> Result<(), StoreError> 
          credential = excluded.credential, last_received_ns = excluded.last_received_ns",
     )?
     .execute(params![
-        digest,
-        kind,
+        event.digest(),
+        event.kind(),
         event.reason,
         emitter,
         sequence,

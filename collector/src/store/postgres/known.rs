@@ -1,0 +1,231 @@
+//! What the rules ask for, locked: in one round trip, and a second one if an event has come again.
+
+use std::collections::{BTreeSet, HashMap};
+
+use meter::record::Evidence;
+use tokio_postgres::Row;
+
+use super::super::StoreError;
+use super::failure::Failure;
+use super::session::Session;
+use crate::ledger::emitters::{Emitter, Ended};
+use crate::ledger::entry::{Entry, EntryId, Hash, Kind};
+use crate::ledger::ranges::{Range, Ranges};
+use crate::ledger::responses::{Holder, ResponseKey};
+use crate::ledger::sums::{Counted, Group, GroupSums, Sum};
+use crate::ledger::{Head, Keys, Known};
+
+/// Begins a transaction and loads what the keys name. `alone`: no other collector has one meanwhile.
+pub async fn load(session: &Session, keys: &Keys, alone: bool) -> Result<Known, Failure> {
+    // Sent all at once; the server does one after the other, each seeing what was committed before it began.
+    let (_, _, head, emitters, responses, sums, reversed) = tokio::try_join!(
+        biased;
+        begin(session),
+        turn(session, alone),
+        head(session),
+        emitters(session, keys),
+        responses(session, keys),
+        sums(session, keys),
+        reversed(session, keys),
+    )?;
+    let contents = contents(session, keys, &emitters).await?;
+    Ok(Known { head, emitters, contents, responses, sums, reversed })
+}
+
+async fn begin(session: &Session) -> Result<(), Failure> {
+    let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+    Ok(session.connection.client.batch_execute(begin).await?)
+}
+
+async fn turn(session: &Session, alone: bool) -> Result<(), Failure> {
+    let turn = if alone { &session.statements.alone } else { &session.statements.together };
+    session.connection.client.execute(turn, &[]).await?;
+    Ok(())
+}
+
+async fn head(session: &Session) -> Result<Head, Failure> {
+    let row = session.connection.client.query_one(&session.statements.chain, &[&session.writer]).await?;
+    Ok(Head { entry: EntryId { writer: session.writer, number: row.try_get(0)? }, hash: hash(&row, 1)? })
+}
+
+async fn emitters(session: &Session, keys: &Keys) -> Result<HashMap<String, Emitter>, Failure> {
+    let names: Vec<&str> = keys.emitters.keys().map(String::as_str).collect();
+    let (mut counting, mut low, mut high) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, numbers) in &keys.emitters {
+        if let (Some(first), Some(last)) = (numbers.first(), numbers.last()) {
+            counting.push(name.as_str());
+            low.push(first.saturating_sub(1));
+            high.push(last.saturating_add(1));
+        }
+    }
+    if names.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (client, statements) = (&session.connection.client, &session.statements);
+    let (rows, ranges) = tokio::try_join!(
+        biased;
+        async { client.query(&statements.emitters, &[&names]).await },
+        async { client.query(&statements.ranges, &[&counting, &low, &high]).await },
+    )?;
+    let mut found: HashMap<String, Vec<Range>> = HashMap::new();
+    for row in &ranges {
+        let range = Range { first: row.try_get(1)?, last: row.try_get(2)? };
+        found.entry(row.try_get(0)?).or_default().push(range);
+    }
+    let mut emitters = HashMap::new();
+    for row in &rows {
+        let (name, mut emitter) = emitter(row)?;
+        emitter.ranges = Ranges::stored(found.remove(&name).unwrap_or_default());
+        emitters.insert(name, emitter);
+    }
+    Ok(emitters)
+}
+
+async fn contents(
+    session: &Session,
+    keys: &Keys,
+    emitters: &HashMap<String, Emitter>,
+) -> Result<HashMap<(String, i64), String>, Failure> {
+    let (mut names, mut numbers) = (Vec::new(), Vec::new());
+    for (name, wanted) in &keys.emitters {
+        let Some(emitter) = emitters.get(name) else { continue };
+        for number in wanted.iter().filter(|number| emitter.ranges.contains(**number)) {
+            names.push(name.as_str());
+            numbers.push(*number);
+        }
+    }
+    if numbers.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = session.connection.client.query(&session.statements.contents, &[&names, &numbers]).await?;
+    let mut contents = HashMap::new();
+    for row in &rows {
+        if let Some(event) = row.try_get(2)? {
+            contents.insert((row.try_get(0)?, row.try_get(1)?), event);
+        }
+    }
+    Ok(contents)
+}
+
+async fn responses(session: &Session, keys: &Keys) -> Result<HashMap<ResponseKey, Holder>, Failure> {
+    if keys.responses.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (days, responses): (Vec<i64>, Vec<i64>) = keys.responses.iter().map(|key| (key.day, key.response)).unzip();
+    let rows = session.connection.client.query(&session.statements.responses, &[&days, &responses]).await?;
+    let mut held = HashMap::new();
+    for row in &rows {
+        let key = ResponseKey { day: row.try_get(0)?, response: row.try_get(1)? };
+        let holder = Holder {
+            entry: EntryId { writer: row.try_get(2)?, number: row.try_get(3)? },
+            emitter: row.try_get(4)?,
+            started_ns: row.try_get(5)?,
+            ended_ns: row.try_get(6)?,
+            reported: row.try_get::<_, Option<i64>>(7)?.zip(row.try_get(8)?),
+        };
+        held.insert(key, holder);
+    }
+    Ok(held)
+}
+
+async fn sums(session: &Session, keys: &Keys) -> Result<HashMap<Group, GroupSums>, Failure> {
+    if keys.groups.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let groups: Vec<&Group> = keys.groups.iter().collect();
+    let column = |read: fn(&Group) -> &str| groups.iter().map(|group| read(group)).collect::<Vec<&str>>();
+    let (days, tenants) = (column(|group| &group.day), column(|group| &group.tenant));
+    let (providers, models) = (column(|group| &group.provider), column(|group| &group.model));
+    let evidence = column(|group| group.evidence);
+    let rows = session
+        .connection
+        .client
+        .query(&session.statements.sums, &[&session.writer, &days, &tenants, &providers, &models, &evidence])
+        .await?;
+    let mut sums: HashMap<Group, GroupSums> = HashMap::new();
+    for row in &rows {
+        let number: i64 = row.try_get(0)?;
+        let group = usize::try_from(number).ok().and_then(|number| groups.get(number.checked_sub(1)?));
+        let Some(group) = group else { continue };
+        let counted = word(row, 1, "class", Counted::from_name)?;
+        sums.entry((*group).clone()).or_default().insert(counted, sum(row, 2)?);
+    }
+    Ok(sums)
+}
+
+async fn reversed(session: &Session, keys: &Keys) -> Result<BTreeSet<EntryId>, Failure> {
+    if keys.reversals.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let (writers, entries): (Vec<i64>, Vec<i64>) = keys.reversals.iter().map(|id| (id.writer, id.number)).unzip();
+    let rows = session.connection.client.query(&session.statements.reversed, &[&writers, &entries]).await?;
+    rows.iter().map(|row| Ok(EntryId { writer: row.try_get(0)?, number: row.try_get(1)? })).collect()
+}
+
+/// The columns `emitter, credential, node, first_ns, heard_ns, last, head, dropped, ended`.
+pub fn emitter(row: &Row) -> Result<(String, Emitter), StoreError> {
+    let emitter = Emitter {
+        credential: row.try_get(1)?,
+        node: row.try_get(2)?,
+        first_ns: row.try_get(3)?,
+        heard_ns: row.try_get(4)?,
+        last: row.try_get(5)?,
+        head: row.try_get(6)?,
+        dropped: row.try_get(7)?,
+        ended: row.try_get::<_, Option<&str>>(8)?.map(|word| known("ended", word, Ended::from_word)).transpose()?,
+        ranges: Ranges::default(),
+    };
+    Ok((row.try_get(0)?, emitter))
+}
+
+/// The columns `quantity, charge, unpriced, fallback`, from one on.
+pub fn sum(row: &Row, first: usize) -> Result<Sum, StoreError> {
+    let [quantity, charge, unpriced, fallback] = [0, 1, 2, 3].map(|more| first.saturating_add(more));
+    Ok(Sum {
+        quantity: row.try_get(quantity)?,
+        charge: word(row, charge, "charge", |text| text.parse().ok())?,
+        unpriced: row.try_get(unpriced)?,
+        fallback: row.try_get(fallback)?,
+    })
+}
+
+/// The columns of an entry, by which `entry` reads.
+pub const ENTRY: &str = "l.writer, l.entry, l.kind, l.emitter, l.sequence, l.refers_writer, l.refers_entry,
+    l.started_ns, l.received_ns, l.tenant, l.provider, l.model, l.evidence, l.charge::text, l.rating, l.reason, l.hash";
+
+/// An entry, with the event behind its other columns.
+pub fn entry(row: &Row) -> Result<Entry, StoreError> {
+    let refers = row.try_get::<_, Option<i64>>(5)?.zip(row.try_get(6)?);
+    Ok(Entry {
+        id: EntryId { writer: row.try_get(0)?, number: row.try_get(1)? },
+        kind: word(row, 2, "kind", Kind::from_word)?,
+        emitter: row.try_get(3)?,
+        sequence: row.try_get(4)?,
+        refers: refers.map(|(writer, number)| EntryId { writer, number }),
+        started_ns: row.try_get(7)?,
+        received_ns: row.try_get(8)?,
+        tenant: row.try_get(9)?,
+        provider: row.try_get(10)?,
+        model: row.try_get(11)?,
+        evidence: word(row, 12, "evidence", Evidence::from_word)?,
+        charge: word(row, 13, "charge", |text| text.parse().ok())?,
+        rating: row.try_get(14)?,
+        reason: row.try_get(15)?,
+        hash: hash(row, 16)?,
+        event: row.try_get(17)?,
+    })
+}
+
+pub fn hash(row: &Row, column: usize) -> Result<Hash, StoreError> {
+    let bytes: &[u8] = row.try_get(column)?;
+    bytes.try_into().map(Hash).map_err(|_| StoreError::Unusable("hash: must be 32 bytes".to_owned()))
+}
+
+/// The value of a word in a column.
+pub fn word<T>(row: &Row, column: usize, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
+    known(name, row.try_get(column)?, read)
+}
+
+fn known<T>(name: &str, word: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
+    read(word).ok_or_else(|| StoreError::unknown(name, word))
+}

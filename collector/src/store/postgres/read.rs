@@ -1,0 +1,248 @@
+//! Whoever asks: every question is one statement, and so one moment; rows come one after the other.
+
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use meter::record::Evidence;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, RowStream};
+
+use super::super::{Each, KeptApart, Reader, RollupRow, Selection, StoreError};
+use super::address::Address;
+use super::connection::{Connection, within};
+use super::known::{ENTRY, emitter, entry, hash, sum, word};
+use super::{failure, schema};
+use crate::ledger::emitters::{Emitter, Note, What};
+use crate::ledger::entry::{Entry, EntryId};
+use crate::ledger::ranges::{Range, Ranges};
+use crate::ledger::sums::{Counted, day_begins_ns};
+use crate::ledger::{Head, SetAside};
+
+/// Connections kept for the next question.
+const IDLE: usize = 4;
+/// How long the server may take to say that it is there.
+const PING: Duration = Duration::from_secs(2);
+
+/// Connections that read: they never wait for those who write.
+pub struct PostgresReader {
+    address: Address,
+    idle: Mutex<Vec<Connection>>,
+}
+
+type Values<'a> = [&'a (dyn ToSql + Sync)];
+
+impl PostgresReader {
+    /// A reader of the database there.
+    pub fn new(address: Address) -> PostgresReader {
+        PostgresReader { address, idle: Mutex::new(Vec::new()) }
+    }
+
+    fn connect(&self) -> Result<Connection, StoreError> {
+        let target = self.address.target()?;
+        let settings = format!("{} SET default_transaction_read_only = on;", schema::SEARCH);
+        let connection = Connection::open(&target, &settings)?;
+        connection.wait(schema::check(&connection.client, &target.name))?;
+        Ok(connection)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, connection: Connection) {
+        let mut idle = self.idle();
+        if idle.len() < IDLE {
+            idle.push(connection);
+        }
+    }
+
+    /// Asks on a connection that is there, else on a new one.
+    fn ask(&self, sql: &str, values: &Values<'_>) -> Result<(Connection, RowStream), StoreError> {
+        let ask = |connection: &Connection| {
+            let rows = connection.client.query_raw(sql, values.iter().copied());
+            connection.wait(async { Ok(rows.await) })
+        };
+        loop {
+            let Some(connection) = self.idle().pop() else { break };
+            match ask(&connection)? {
+                Ok(rows) => return Ok((connection, rows)),
+                // The server has been restarted since.
+                Err(error) if failure::is_lost(&error) || connection.client.is_closed() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let connection = self.connect()?;
+        let rows = ask(&connection)??;
+        Ok((connection, rows))
+    }
+
+    fn each_row<T>(
+        &self,
+        sql: &str,
+        values: &Values<'_>,
+        read: impl Fn(&Row) -> Result<T, StoreError>,
+        each: Each<'_, T>,
+    ) -> Result<(), StoreError> {
+        let (connection, rows) = self.ask(sql, values)?;
+        let mut rows = pin!(rows);
+        while let Some(row) = connection.wait(async { Ok(rows.try_next().await?) })? {
+            each(read(&row)?)?;
+        }
+        self.keep(connection);
+        Ok(())
+    }
+
+    fn all<T>(
+        &self,
+        sql: &str,
+        values: &Values<'_>,
+        read: impl Fn(&Row) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut rows = Vec::new();
+        self.each_row(sql, values, read, &mut |row| {
+            rows.push(row);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+}
+
+fn range(row: &Row, first: usize) -> Result<Option<Range>, StoreError> {
+    let range = row.try_get::<_, Option<i64>>(first)?.zip(row.try_get(first.saturating_add(1))?);
+    Ok(range.map(|(first, last)| Range { first, last }))
+}
+
+impl Reader for PostgresReader {
+    fn ping(&self) -> Result<(), StoreError> {
+        let pooled = self.idle().pop();
+        let answers = |connection: &Connection| {
+            let asked = connection.client.execute("SELECT EXISTS (SELECT 1 FROM rollup)", &[]);
+            connection.wait(within(PING, async { Ok::<_, StoreError>(asked.await?) }))
+        };
+        if let Some(connection) = pooled
+            && answers(&connection).is_ok()
+        {
+            self.keep(connection);
+            return Ok(());
+        }
+        let connection = self.connect()?;
+        answers(&connection)?;
+        self.keep(connection);
+        Ok(())
+    }
+
+    fn rollup(&self, selection: &Selection, each: Each<'_, RollupRow>) -> Result<(), StoreError> {
+        let sql = "SELECT to_char(day, 'YYYY-MM-DD'), tenant, provider, model, evidence, class,
+                sum(quantity)::bigint, sum(charge)::text, sum(unpriced)::bigint, sum(fallback)::bigint
+            FROM rollup WHERE ($1::text IS NULL OR day >= $1::text::date) AND ($2::text IS NULL OR day <= $2::text::date)
+            AND ($3::text IS NULL OR tenant = $3 OR starts_with(tenant, $3 || '/'))
+            GROUP BY day, tenant, provider, model, evidence, class
+            ORDER BY day, tenant, provider, model, evidence, class";
+        let text = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string());
+        let read = |row: &Row| {
+            Ok(RollupRow {
+                day: word(row, 0, "day", |day| day.parse().ok())?,
+                tenant: row.try_get(1)?,
+                provider: row.try_get(2)?,
+                model: row.try_get(3)?,
+                evidence: word(row, 4, "evidence", Evidence::from_word)?,
+                counted: word(row, 5, "class", Counted::from_name)?,
+                sum: sum(row, 6)?,
+            })
+        };
+        self.each_row(sql, &[&text(selection.since), &text(selection.until), &selection.tenant], read, each)
+    }
+
+    fn heads(&self) -> Result<Vec<Head>, StoreError> {
+        self.all("SELECT writer, entry, hash FROM chain ORDER BY writer", &[], |row| {
+            Ok(Head { entry: EntryId { writer: row.try_get(0)?, number: row.try_get(1)? }, hash: hash(row, 2)? })
+        })
+    }
+
+    fn entries(&self, writer: i64, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.writer = $1 ORDER BY l.entry");
+        self.each_row(&sql, &[&writer], entry, each)
+    }
+
+    fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        let sql = format!(
+            "SELECT {ENTRY}, c.event FROM ledger l
+             JOIN ledger c ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy')
+             WHERE l.kind IN ('call', 'correction') AND l.started_ns >= $1 AND l.started_ns < $2
+             AND ($3::text IS NULL OR l.tenant = $3 OR starts_with(l.tenant, $3 || '/'))
+             AND ($4::text IS NULL OR l.emitter = $4 AND l.sequence = $5)
+             AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.refers_writer = l.writer AND r.refers_entry = l.entry
+                             AND r.kind = 'reversal')
+             ORDER BY l.writer, l.entry"
+        );
+        let since = selection.since.map_or(i64::MIN, day_begins_ns);
+        let until = selection.until.and_then(|day| day.tomorrow().ok()).map_or(i64::MAX, day_begins_ns);
+        let (emitter, sequence) = selection.call.clone().unzip();
+        self.each_row(&sql, &[&since, &until, &selection.tenant, &emitter, &sequence], entry, each)
+    }
+
+    fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError> {
+        let sql = "SELECT e.emitter, e.credential, e.node, e.first_ns, e.heard_ns, e.last, e.head, e.dropped, e.ended,
+                r.first, r.last
+            FROM emitters e LEFT JOIN emitter_ranges r ON r.emitter = e.emitter ORDER BY e.emitter, r.first";
+        let mut last: Option<(String, Emitter, Vec<Range>)> = None;
+        let mut done = |(name, emitter, ranges)| each((name, Emitter { ranges: Ranges::stored(ranges), ..emitter }));
+        let read = |row: &Row| Ok((emitter(row)?, range(row, 9)?));
+        self.each_row(sql, &[], read, &mut |((name, emitter), range): ((String, Emitter), _)| {
+            match &mut last {
+                Some((same, _, ranges)) if *same == name => ranges.extend(range),
+                _ => {
+                    if let Some(complete) = last.replace((name, emitter, range.into_iter().collect())) {
+                        done(complete)?;
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        last.map_or(Ok(()), done)
+    }
+
+    fn ranges(&self, emitter: &str, within: Range) -> Result<Ranges, StoreError> {
+        let sql = "SELECT first, last FROM emitter_ranges WHERE emitter = $1 AND first <= $3 AND first >= coalesce(
+                (SELECT max(first) FROM emitter_ranges WHERE emitter = $1 AND first <= $2), $2) ORDER BY first";
+        let ranges = self.all(sql, &[&emitter, &within.first, &within.last], |row| range(row, 0))?;
+        Ok(Ranges::stored(ranges.into_iter().flatten().collect()))
+    }
+
+    fn notes(&self, emitter: &str) -> Result<Vec<Note>, StoreError> {
+        let sql =
+            "SELECT first, last, what, at_ns FROM emitter_notes WHERE emitter = $1 ORDER BY first, last, at_ns, what";
+        self.all(sql, &[&emitter], |row| {
+            Ok(Note {
+                emitter: emitter.to_owned(),
+                range: Range { first: row.try_get(0)?, last: row.try_get(1)? },
+                what: word(row, 2, "what", What::from_word)?,
+                at_ns: row.try_get(3)?,
+            })
+        })
+    }
+
+    fn set_aside(&self, emitter: Option<&str>, each: Each<'_, KeptApart>) -> Result<(), StoreError> {
+        let sql =
+            "SELECT kind, reason, emitter, sequence, credential, event, deliveries, first_received_ns, last_received_ns
+             FROM set_aside WHERE emitter = $1 OR ($1::text IS NULL AND emitter IS NULL)
+             ORDER BY sequence NULLS FIRST, first_received_ns, event";
+        let read = |row: &Row| {
+            Ok(KeptApart {
+                last: SetAside {
+                    alarm: row.try_get::<_, &str>(0)? == "alarm",
+                    reason: row.try_get(1)?,
+                    number: row.try_get::<_, Option<String>>(2)?.zip(row.try_get(3)?),
+                    credential: row.try_get(4)?,
+                    bytes: row.try_get(5)?,
+                    received_ns: row.try_get(8)?,
+                },
+                deliveries: row.try_get(6)?,
+                first_received_ns: row.try_get(7)?,
+            })
+        };
+        self.each_row(sql, &[&emitter], read, each)
+    }
+}

@@ -1,0 +1,106 @@
+//! What is asked and written within a transaction: every statement once for all rows, prepared once.
+
+use tokio_postgres::{Client, Error, Statement};
+
+use super::LOCKS;
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident: $text:expr;)*) => {
+        /// Prepared statements.
+        pub struct Statements {
+            $($(#[$doc])* pub $name: Statement,)*
+        }
+
+        impl Statements {
+            /// Prepares all of them.
+            pub async fn prepare(client: &Client) -> Result<Statements, Error> {
+                $(let $name = $text;)*
+                let ($($name,)*) = tokio::try_join!($(client.prepare(&$name)),*)?;
+                Ok(Statements { $($name),* })
+            }
+        }
+    };
+}
+
+statements! {
+    /// Along with the others.
+    together: format!("SELECT pg_advisory_xact_lock_shared({LOCKS}, -1)");
+    /// Without any other: who was too slow several times is alone at last.
+    alone: format!("SELECT pg_advisory_xact_lock({LOCKS}, -1)");
+
+    chain: "SELECT entry, hash FROM chain WHERE writer = $1 FOR UPDATE";
+    // Rows are locked in the order of their keys, everywhere, so that nobody waits in a circle.
+    emitters: "SELECT emitter, credential, node, first_ns, heard_ns, last, head, dropped, ended FROM emitters
+        WHERE emitter = ANY ($1::text[]) ORDER BY emitter FOR UPDATE";
+    ranges: "SELECT k.emitter, r.first, r.last
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (emitter, low, high) CROSS JOIN LATERAL (
+            SELECT a.first, a.last FROM emitter_ranges a WHERE a.emitter = k.emitter AND a.first <= k.high
+            AND a.first >= coalesce((SELECT max(b.first) FROM emitter_ranges b
+                                     WHERE b.emitter = k.emitter AND b.first <= k.low), k.low)
+        ) r ORDER BY k.emitter, r.first";
+    contents: "SELECT l.emitter, l.sequence, l.event FROM unnest($1::text[], $2::bigint[]) AS k (emitter, sequence)
+        JOIN ledger l ON l.emitter = k.emitter AND l.sequence = k.sequence AND l.kind IN ('call', 'copy')";
+    responses: "SELECT r.day, r.response, r.writer, r.entry, r.emitter, r.started_ns, r.ended_ns, r.input, r.output
+        FROM unnest($1::bigint[], $2::bigint[]) AS k (day, response)
+        JOIN responses r ON r.day = k.day AND r.response = k.response ORDER BY r.day, r.response FOR UPDATE OF r";
+    sums: "SELECT k.number, r.class, r.quantity, r.charge::text, r.unpriced, r.fallback
+        FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY
+            AS k (day, tenant, provider, model, evidence, number)
+        JOIN rollup r ON r.writer = $1 AND r.day = k.day::date AND r.tenant = k.tenant AND r.provider = k.provider
+            AND r.model = k.model AND r.evidence = k.evidence";
+    reversed: "SELECT l.refers_writer, l.refers_entry FROM unnest($1::bigint[], $2::bigint[]) AS k (writer, entry)
+        JOIN ledger l ON l.refers_writer = k.writer AND l.refers_entry = k.entry AND l.kind = 'reversal'";
+
+    // What is new here must not be new to two collectors: each is told how many rows it has made.
+    new_emitters: "INSERT INTO emitters (emitter, credential, node, first_ns, heard_ns, last, head, dropped, ended)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+            $8::bigint[], $9::text[]) ON CONFLICT DO NOTHING";
+    put_emitters: "UPDATE emitters e SET credential = k.credential, node = k.node, first_ns = k.first_ns,
+            heard_ns = k.heard_ns, last = k.last, head = k.head, dropped = k.dropped, ended = k.ended
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+            $8::bigint[], $9::text[])
+            AS k (emitter, credential, node, first_ns, heard_ns, last, head, dropped, ended)
+        WHERE e.emitter = k.emitter";
+    new_responses: "INSERT INTO responses (day, response, writer, entry, emitter, started_ns, ended_ns, input, output)
+        SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[],
+            $7::bigint[], $8::bigint[], $9::bigint[]) ON CONFLICT DO NOTHING";
+    put_responses: "UPDATE responses r SET writer = k.writer, entry = k.entry, emitter = k.emitter,
+            started_ns = k.started_ns, ended_ns = k.ended_ns, input = k.input, output = k.output
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
+            $8::bigint[], $9::bigint[])
+            AS k (day, response, writer, entry, emitter, started_ns, ended_ns, input, output)
+        WHERE r.day = k.day AND r.response = k.response";
+    // What was a range of its own inside of one is a part of it now.
+    drop_ranges: "DELETE FROM emitter_ranges r USING unnest($1::text[], $2::bigint[], $3::bigint[])
+            AS k (emitter, first, last)
+        WHERE r.emitter = k.emitter AND r.first > k.first AND r.first <= k.last";
+    put_ranges: "INSERT INTO emitter_ranges (emitter, first, last)
+        SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[])
+        ON CONFLICT (emitter, first) DO UPDATE SET last = excluded.last";
+    notes: "INSERT INTO emitter_notes (emitter, first, last, what, at_ns)
+        SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[]) ON CONFLICT DO NOTHING";
+    entries: "INSERT INTO ledger (writer, entry, kind, emitter, sequence, refers_writer, refers_entry, started_ns,
+            received_ns, tenant, provider, model, evidence, charge, rating, reason, event, hash)
+        SELECT writer, entry, kind, emitter, sequence, refers_writer, refers_entry, started_ns,
+            received_ns, tenant, provider, model, evidence, charge::numeric, rating, reason, event, hash
+        FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
+            $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
+            $16::text[], $17::text[], $18::bytea[])
+            AS k (writer, entry, kind, emitter, sequence, refers_writer, refers_entry, started_ns,
+                received_ns, tenant, provider, model, evidence, charge, rating, reason, event, hash)";
+    put_chain: "UPDATE chain SET entry = $2, hash = $3 WHERE writer = $1";
+    put_sums: "INSERT INTO rollup (writer, day, tenant, provider, model, evidence, class, quantity, charge, unpriced,
+            fallback)
+        SELECT $1, day::date, tenant, provider, model, evidence, class, quantity, charge::numeric, unpriced, fallback
+        FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
+            $10::bigint[], $11::bigint[])
+            AS k (day, tenant, provider, model, evidence, class, quantity, charge, unpriced, fallback)
+        ON CONFLICT (day, tenant, provider, model, evidence, class, writer) DO UPDATE SET quantity = excluded.quantity,
+            charge = excluded.charge, unpriced = excluded.unpriced, fallback = excluded.fallback";
+    set_aside: "INSERT INTO set_aside AS s (digest, kind, reason, emitter, sequence, credential, event, deliveries,
+            first_received_ns, last_received_ns)
+        SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::bytea[],
+            $8::bigint[], $9::bigint[], $10::bigint[])
+        ON CONFLICT (digest) DO UPDATE SET deliveries = s.deliveries + excluded.deliveries, reason = excluded.reason,
+            credential = excluded.credential, last_received_ns = excluded.last_received_ns";
+}
