@@ -1,34 +1,36 @@
 //! What is acknowledged is kept, once: over crashes, restarts and many clients at the same time.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use crate::support::*;
 
-const CLIENTS: u32 = 8;
+pub const CLIENTS: u32 = 8;
 const BATCH_EVENTS: u64 = 10;
 
-type Key = (String, u64);
+pub type Key = (String, u64);
 
 /// What clients have been told is taken, and what they have sent at all.
 #[derive(Default)]
-struct Told {
-    acknowledged: Mutex<BTreeSet<Key>>,
-    sent: Mutex<BTreeSet<Key>>,
+pub struct Told {
+    pub acknowledged: Mutex<BTreeSet<Key>>,
+    pub sent: Mutex<BTreeSet<Key>>,
     batches: AtomicUsize,
     enough: AtomicBool,
 }
 
 impl Told {
-    /// Sends batch after batch until the connection breaks or it is enough.
-    fn client(&self, address: std::net::SocketAddr, emitter: &str, mut next: u64) {
+    /// Sends batch after batch until no address is left where anybody answers, or it is enough.
+    fn client(&self, mut addresses: Vec<SocketAddr>, emitter: &str, mut next: u64) {
         while !self.enough.load(Ordering::Relaxed) {
+            let Some(address) = addresses.first() else { return };
             let sequences = next..next + BATCH_EVENTS;
             let keys: Vec<Key> = sequences.clone().map(|sequence| (emitter.to_owned(), sequence)).collect();
             self.sent.lock().unwrap().extend(keys.iter().cloned());
-            match send(address, &events(emitter, sequences)) {
+            match send(*address, &events(emitter, sequences)) {
                 Some(answer) if answer.status == 200 => {
                     self.acknowledged.lock().unwrap().extend(keys);
                     self.batches.fetch_add(1, Ordering::Relaxed);
@@ -36,35 +38,42 @@ impl Told {
                 }
                 Some(answer) if answer.status == 503 => {}
                 Some(answer) => panic!("{answer:?}"),
-                None => return,
+                None => drop(addresses.remove(0)),
             }
         }
     }
 
-    /// Runs all clients against a server, and does something in the middle.
-    fn run(&self, address: std::net::SocketAddr, round: u64, batches: usize, middle: impl FnOnce()) {
-        let target = self.batches.load(Ordering::Relaxed) + batches;
+    /// Runs all clients against servers, and does something in the middle. `emitters`: how many they have together.
+    pub fn run(&self, addresses: &[SocketAddr], emitters: u32, round: u64, batches: usize, middle: impl FnOnce()) {
+        let enough = |more: usize| {
+            let target = self.batches.load(Ordering::Relaxed) + more;
+            until("enough batches are acknowledged", || self.batches.load(Ordering::Relaxed) >= target);
+        };
         thread::scope(|scope| {
             for number in 0..CLIENTS {
-                scope.spawn(move || self.client(address, &emitter(number), 1 + round * 1_000_000));
+                let mut addresses = addresses.to_vec();
+                let first = number as usize % addresses.len();
+                addresses.rotate_left(first);
+                scope.spawn(move || self.client(addresses, &emitter(number % emitters), 1 + round * 1_000_000));
             }
-            until("enough batches are acknowledged", || self.batches.load(Ordering::Relaxed) >= target);
+            enough(batches);
             middle();
+            if addresses.len() > 1 {
+                enough(batches);
+            }
             self.enough.store(true, Ordering::Relaxed);
         });
         self.enough.store(false, Ordering::Relaxed);
     }
 }
 
-fn ledger(dir: &Dir) -> BTreeSet<Key> {
-    let database = dir.database();
-    let mut select = database.prepare("SELECT emitter, sequence FROM ledger").unwrap();
-    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64))).unwrap();
-    rows.map(Result::unwrap).collect()
+pub fn ledger(dir: &Dir) -> BTreeSet<Key> {
+    let rows = dir.sql("SELECT emitter, sequence FROM ledger").unwrap();
+    rows.into_iter().map(|mut row| (row.swap_remove(0), row[0].parse().unwrap())).collect()
 }
 
 /// The ledger has every event once, and the sums and ranges say the same.
-fn assert_consistent(dir: &Dir) {
+pub fn assert_consistent(dir: &Dir) {
     let entries = dir.number("SELECT count(*) FROM ledger");
     assert_eq!(ledger(dir).len() as i64, entries, "an event is in the ledger twice");
     for (class, each) in [("calls", 1), ("input_text_tokens", 3), ("output_text_tokens", 2)] {
@@ -81,11 +90,9 @@ fn race_a_killed_collector_has_all_it_acknowledged_and_doubles_nothing() {
     for (round, batches) in [(0, 25), (1, 60), (2, 3)] {
         let server = Server::start(&dir, &[]);
         let address = server.address;
-        told.run(address, round, batches, || server.kill());
+        told.run(&[address], CLIENTS, round, batches, || server.kill());
         // A report of what is left needs no service, and leaves nothing to repair.
-        let database = dir.file("ledger.db");
-        let report =
-            meshmeter(&["report", "--format", "json", "--database", database.to_str().unwrap()]).output().unwrap();
+        let report = meshmeter(&["report", "--format", "json", "--database", &dir.database()]).output().unwrap();
         let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
         let kept = ledger(&dir);
         assert_eq!(report["totals"][0]["calls"].as_u64(), Some(kept.len() as u64));
@@ -141,7 +148,7 @@ fn race_sigterm_under_load_ends_in_order_with_all_that_was_acknowledged() {
     let told = Told::default();
     let server = Server::start(&dir, &[]);
     let address = server.address;
-    told.run(address, 0, 20, || assert!(server.terminate().success()));
+    told.run(&[address], CLIENTS, 0, 20, || assert!(server.terminate().success()));
     let kept = ledger(&dir);
     assert!(told.acknowledged.lock().unwrap().is_subset(&kept));
     assert_consistent(&dir);

@@ -1,4 +1,4 @@
-//! The real `meshmeter` process over real HTTP.
+//! The real `meshmeter` process over real HTTP, on SQLite. What concerns the ledger runs on PostgreSQL too.
 
 mod auditing;
 mod command;
@@ -8,3 +8,5 @@ mod prices;
 mod reading;
 mod reconcile;
 mod support;
+
+const ON_POSTGRES: bool = false;

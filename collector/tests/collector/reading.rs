@@ -162,8 +162,7 @@ fn contract_a_new_price_counts_for_calls_that_come_after_it_and_a_bad_book_chang
     let mut charge = || {
         sequence += 1;
         server.send(&events(&emitter(1), [sequence]));
-        let sql = format!("SELECT charge FROM ledger WHERE sequence = {sequence}");
-        dir.database().query_row(&sql, [], |row| row.get::<_, String>(0)).unwrap()
+        dir.texts(&format!("SELECT charge FROM ledger WHERE sequence = {sequence}")).remove(0)
     };
     assert_eq!(charge(), "0.000003");
     dir.write("prices.toml", book("2"));
@@ -174,8 +173,7 @@ fn contract_a_new_price_counts_for_calls_that_come_after_it_and_a_bad_book_chang
         server.log().contains("price[0] (openai *).input_text: must be a decimal number")
     });
     assert_eq!(charge(), "0.000006");
-    let first = "SELECT charge FROM ledger WHERE sequence = 1";
-    assert_eq!(dir.database().query_row(first, [], |row| row.get::<_, String>(0)).unwrap(), "0.000003");
+    assert_eq!(dir.texts("SELECT charge FROM ledger WHERE sequence = 1"), ["0.000003"]);
 }
 
 #[test]

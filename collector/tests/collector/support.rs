@@ -12,6 +12,9 @@ use meter::identity::Identity;
 use meter::record::{Evidence, Outcome, Record};
 use meter::usage::{Class, Usage};
 
+#[path = "../server/mod.rs"]
+pub mod server;
+
 pub const INGEST: &str = "ingest-token-of-the-tests";
 pub const JOURNAL: &str = "journal-token-of-the-tests";
 pub const READ: &str = "read-token-of-the-tests";
@@ -21,20 +24,40 @@ pub const LAST_OF_JANUARY_NS: u64 = 1_769_903_999_999_999_999;
 /// Long enough for any machine; whoever waits longer has found a deadlock.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A directory of a test, gone at its end.
-pub struct Dir(PathBuf);
+/// A directory of a test and the database of its ledger, both gone at its end.
+pub struct Dir {
+    path: PathBuf,
+    database: Database,
+}
+
+enum Database {
+    /// `ledger.db` in the directory.
+    Sqlite,
+    Postgres(server::Database),
+}
 
 impl Dir {
     pub fn new() -> Dir {
+        let database = if crate::ON_POSTGRES { Database::Postgres(postgres().database()) } else { Database::Sqlite };
+        Dir::with(database)
+    }
+
+    fn with(database: Database) -> Dir {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("meshmeter-{}-{number}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
-        Dir(path)
+        Dir { path, database }
+    }
+
+    /// On a database of a PostgreSQL server.
+    #[allow(dead_code)] // Not on SQLite.
+    pub fn on(database: server::Database) -> Dir {
+        Dir::with(Database::Postgres(database))
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path.join(name)
     }
 
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
@@ -42,20 +65,104 @@ impl Dir {
         self.file(name)
     }
 
-    pub fn database(&self) -> rusqlite::Connection {
+    /// Where the ledger is, for `--database`.
+    pub fn database(&self) -> String {
+        match &self.database {
+            Database::Sqlite => self.file("ledger.db").to_str().unwrap().to_owned(),
+            Database::Postgres(database) => database.url(),
+        }
+    }
+
+    fn sqlite(&self) -> rusqlite::Connection {
         let connection = rusqlite::Connection::open(self.file("ledger.db")).unwrap();
         connection.busy_timeout(PATIENCE).unwrap();
         connection
     }
 
-    pub fn number(&self, sql: &str) -> i64 {
-        self.database().query_row(sql, [], |row| row.get(0)).unwrap()
+    /// What a statement gives, as texts, or the database's error.
+    pub fn sql(&self, sql: &str) -> Result<Vec<Vec<String>>, String> {
+        match &self.database {
+            Database::Sqlite => sqlite_rows(&self.sqlite(), sql).map_err(|error| error.to_string()),
+            Database::Postgres(database) => database.sql(sql),
+        }
     }
+
+    /// The first column of all rows.
+    pub fn texts(&self, sql: &str) -> Vec<String> {
+        self.sql(sql).unwrap().into_iter().map(|mut row| row.swap_remove(0)).collect()
+    }
+
+    pub fn number(&self, sql: &str) -> i64 {
+        self.texts(sql)[0].parse().unwrap()
+    }
+
+    /// Whichever of the two is for this database.
+    pub fn either<'a>(&self, sqlite: &'a str, postgres: &'a str) -> &'a str {
+        if matches!(self.database, Database::Sqlite) { sqlite } else { postgres }
+    }
+
+    /// Nobody can write until this is dropped.
+    pub fn lock(&self) -> Box<dyn std::any::Any> {
+        match &self.database {
+            Database::Sqlite => {
+                let connection = self.sqlite();
+                connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+                Box::new(connection)
+            }
+            Database::Postgres(database) => Box::new(database.hold("LOCK TABLE chain IN EXCLUSIVE MODE")),
+        }
+    }
+
+    /// Takes the ledger away, as if there had never been one.
+    pub fn forget(&self) {
+        match &self.database {
+            Database::Sqlite => {
+                for end in ["", "-wal", "-shm"] {
+                    let _ = fs::remove_file(self.file(&format!("ledger.db{end}")));
+                }
+            }
+            Database::Postgres(database) => {
+                let others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+                let _ = database.sql(&format!("SELECT pg_terminate_backend(pid) {others}"));
+                until("its sessions have ended", || database.sql(&format!("SELECT 1 {others}")).unwrap().is_empty());
+                database.sql("DROP SCHEMA meshmeter CASCADE").unwrap();
+            }
+        }
+    }
+}
+
+/// All statements of a text; what the last one gives.
+fn sqlite_rows(connection: &rusqlite::Connection, sql: &str) -> rusqlite::Result<Vec<Vec<String>>> {
+    use rusqlite::fallible_iterator::FallibleIterator as _;
+    use rusqlite::types::Value;
+    let mut last = Vec::new();
+    let mut statements = rusqlite::Batch::new(connection, sql);
+    while let Some(mut statement) = statements.next()? {
+        let columns = statement.column_count();
+        let mut rows = statement.query([])?;
+        last.clear();
+        while let Some(row) = rows.next()? {
+            let text = |column| {
+                row.get(column).map(|value| match value {
+                    Value::Text(text) => text,
+                    Value::Integer(number) => number.to_string(),
+                    other => format!("{other:?}"),
+                })
+            };
+            last.push((0..columns).map(text).collect::<Result<_, _>>()?);
+        }
+    }
+    Ok(last)
+}
+
+/// The server that the tests share. Without one there is nothing here to test.
+fn postgres() -> std::sync::Arc<server::Server> {
+    server::Server::shared().unwrap_or_else(|| std::process::exit(0))
 }
 
 impl Drop for Dir {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
@@ -73,10 +180,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it on `ledger.db` of the directory, with tokens, and waits until it listens.
+    /// Starts it on the directory's database, with tokens, and waits until it listens.
     pub fn start(dir: &Dir, more: &[&str]) -> Server {
-        let database = dir.file("ledger.db");
-        let mut command = meshmeter(&["serve", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()]);
+        let mut command = meshmeter(&["serve", "--listen", "127.0.0.1:0", "--database", &dir.database()]);
         command.args(more).env("MESHMETER_INGEST_TOKEN", INGEST).env("MESHMETER_READ_TOKEN", READ);
         command.env("MESHMETER_JOURNAL_TOKEN", JOURNAL);
         let log = dir.file("log");

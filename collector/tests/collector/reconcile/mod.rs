@@ -30,14 +30,12 @@ impl Ledger {
 
     /// The events that it has, in the order of their numbers.
     fn events(&self) -> Vec<String> {
-        let database = self.dir.database();
-        let mut rows = database.prepare("SELECT event FROM ledger ORDER BY emitter, sequence").unwrap();
-        rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        self.dir.texts("SELECT event FROM ledger ORDER BY emitter, sequence")
     }
 
     fn gaps(&self) -> Value {
-        let database = self.dir.file("ledger.db");
-        let args = ["gaps", "--all", "--format", "json", "--database", database.to_str().unwrap()];
+        let database = self.dir.database();
+        let args = ["gaps", "--all", "--format", "json", "--database", &database];
         serde_json::from_slice(&meshmeter(&args).output().unwrap().stdout).unwrap()
     }
 }

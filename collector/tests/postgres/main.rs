@@ -1,0 +1,17 @@
+//! What the tests of `collector` say of the ledger, on PostgreSQL; and several collectors on one database.
+
+#[path = "../collector/auditing.rs"]
+mod auditing;
+mod collectors;
+#[path = "../collector/durability.rs"]
+mod durability;
+#[path = "../collector/ingest.rs"]
+mod ingest;
+#[path = "../collector/reading.rs"]
+mod reading;
+#[path = "../collector/reconcile/mod.rs"]
+mod reconcile;
+#[path = "../collector/support.rs"]
+mod support;
+
+const ON_POSTGRES: bool = true;
