@@ -127,11 +127,13 @@ fn contract_whoever_may_not_spend_a_number_says_nothing_of_it() {
     world.send(1, 'a', &[1, 4]);
     let unreadable = |number| Arrival::new(format!("{{\"id\":\"{}-{number}\"}}", "a".repeat(32)).into());
     let foreign = Sender { credential: "another".to_owned(), journal: false };
-    let delivery = Delivery { sender: foreign, statement: None, arrivals: vec![unreadable(2)] };
-    assert_eq!(world.0.append(&[&delivery], 2 * SECOND).unwrap()[0].dead_letters, 1);
+    let record = Record { started_ns: 86_400_000_000_000, ..Record::default() };
+    let ahead = Arrival::new(meter::event::encode(&record, &"a".repeat(32), 2));
+    let delivery = Delivery { sender: foreign, statement: None, arrivals: vec![unreadable(2), ahead] };
+    assert_eq!(world.0.append(&[&delivery], 2 * SECOND).unwrap()[0].dead_letters, 2);
     world.deliver(2, true, vec![unreadable(3)], None);
     assert_eq!(world.seen(3), ["counting 2 of 4: 2-2 unknown since 1, 3-3 dead_letter since 1; "]);
-    assert_eq!(nameless(world.0.store()).unwrap().len(), 1, "it is kept all the same");
+    assert_eq!(nameless(world.0.store()).unwrap().len(), 2, "it is kept all the same");
     let within = Range { first: 1, last: 4 };
     let missing = crate::serve::lacking::missing(world.0.store(), &"a".repeat(32), within).unwrap();
     assert_eq!(missing, [Range { first: 2, last: 3 }], "a journal is asked for both: a later version may read them");

@@ -251,9 +251,10 @@ impl<'a> Decision<'a> {
     fn set_aside(&mut self, arrival: &Arrival, sender: &Sender, alarm: bool, reason: String) {
         let number = match &arrival.decoded {
             Ok(event) => i64::try_from(event.sequence).ok().map(|sequence| (event.emitter.clone(), sequence)),
-            // Whoever may not spend these numbers does not say what became of them.
-            Err(_) => number(&arrival.bytes).filter(|(emitter, _)| self.may_speak(emitter, sender)),
+            Err(_) => number(&arrival.bytes),
         };
+        // Whoever may not spend these numbers does not say what became of them.
+        let number = number.filter(|(emitter, _)| alarm || self.may_speak(emitter, sender));
         self.set_aside.push(SetAside {
             alarm,
             reason,

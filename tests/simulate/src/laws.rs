@@ -301,7 +301,7 @@ fn conserved(truth: &Truth, oracle: &Oracle, told: &Told) -> Held {
             // It was never asked again, or has nobody to tell.
             let untold = match emitter.life {
                 Life::Living | Life::Leaving => emitter.deaf || emitter.mute || !emitter.listens,
-                Life::Ended => !emitter.listens,
+                Life::Ended => !emitter.listens || emitter.deaf,
                 Life::Killed => true,
             };
             named || untold && (is_hole || is_open)

@@ -7,9 +7,12 @@ use std::rc::Rc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::calls::{Counts, Kind};
+use crate::calls::Counts;
 use crate::nature::Request;
 use crate::truth::Truth;
+
+/// No schedule lasts until then: an event of a later time is of a clock that is ahead.
+const FUTURE: &str = "2026-02-02";
 
 /// A request that a collector has committed.
 #[derive(Clone, Debug)]
@@ -111,6 +114,8 @@ pub struct Oracle {
 struct Name<'a> {
     id: &'a str,
     r#type: &'a str,
+    #[serde(default)]
+    time: &'a str,
 }
 
 impl Oracle {
@@ -127,11 +132,11 @@ impl Oracle {
     }
 
     fn event(&mut self, truth: &Truth, pairs: &dyn Fn(u64) -> bool, request: &Committed, event: &str) {
-        let Ok(Name { id, r#type }) = serde_json::from_str(event) else { return };
+        let Ok(Name { id, r#type, time }) = serde_json::from_str(event) else { return };
         let Some((emitter, number)) = number_of(truth, id) else { return };
         let (seen, told) = (&mut self.seen[emitter], truth.of(emitter, number));
         let foreign = is_foreign(seen, request);
-        if r#type != "meshmeter.call.v1" || told.is_some_and(|told| told.kind == Kind::DeadLetter) {
+        if r#type != "meshmeter.call.v1" || time > FUTURE {
             // Whoever may not spend a number does not say what became of it.
             seen.mark(number).dead |= !foreign;
             self.dead += 1;

@@ -307,7 +307,8 @@ impl World {
             }
             let untold = |index: &&usize| {
                 let told = &self.truth.records[**index];
-                let mark = seen.zip(told.number).map(|(seen, number)| seen.get(number)).unwrap_or_default();
+                let Some(number) = told.number else { return false };
+                let mark = seen.map(|seen| seen.get(number)).unwrap_or_default();
                 matches!(told.fate, Fate::Full if !mark.full) || matches!(told.fate, Fate::Rejected if !mark.refused)
             };
             if let Some(index) = emitter.records.iter().find(untold).filter(|_| hears) {
