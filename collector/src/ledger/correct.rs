@@ -113,7 +113,7 @@ impl<S: Store> Ledger<S> {
 
 impl Decision<'_> {
     /// Reversal and correction; false if the entry was taken back before.
-    fn correct(&mut self, correction: &Correction) -> Result<bool, String> {
+    pub(super) fn correct(&mut self, correction: &Correction) -> Result<bool, String> {
         let Correction { entry, instead, reason } = correction;
         if !self.take_back(entry.id) {
             return Ok(false);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use meter::event::Event;
 
+use super::correct::Correction;
 use super::emitters::{Emitter, Ended, Notes, NotesOf, What};
 use super::entry::{Entry, EntryId, Kind};
 use super::responses::{self, Holder};
@@ -131,8 +132,12 @@ impl<'a> Decision<'a> {
         let places = responses::keys(&event.record);
         let first = places.iter().find_map(|place| {
             let held = self.responses.get(place).or_else(|| self.known.responses.get(place))?;
-            (RECOGNISES && held.is_same_call(&holder)).then_some(held.entry)
+            (RECOGNISES && held.is_same_call(&holder)).then(|| held.clone())
         });
+        // The first saw the answer without its counts, this one with them: what is known now is charged instead.
+        let worse = first.as_ref().filter(|first| first.reported.is_none() && holder.reported.is_some());
+        let worse = worse.and_then(|first| self.standing(first.entry));
+        let first = if worse.is_some() { None } else { first.map(|first| first.entry) };
         let rating = first.is_none().then(|| self.rate(event, &group));
         if let Some(rating) = &rating
             && let Err(reason) = self.sums.add(&group, &Share::of(&event.record, rating))
@@ -168,6 +173,12 @@ impl<'a> Decision<'a> {
             event: Some(text.to_owned()),
             hash: Default::default(),
         });
+        if let Some(entry) = worse {
+            let reason = "another meter saw this answer with its counts".to_owned();
+            // It was charged as it stands there, so it can be taken back.
+            let taken_back = self.correct(&Correction { entry, instead: None, reason });
+            debug_assert_eq!(taken_back, Ok(true));
+        }
         Outcome::New
     }
 
@@ -195,6 +206,13 @@ impl<'a> Decision<'a> {
     fn next_id(&self) -> EntryId {
         let EntryId { writer, number } = self.head.entry;
         EntryId { writer, number: number.saturating_add(1) }
+    }
+
+    /// An entry of this transaction, or one that was loaded, if it counts.
+    fn standing(&self, id: EntryId) -> Option<Entry> {
+        let fresh = self.entries.iter().find(|entry| entry.id == id);
+        let entry = fresh.or_else(|| self.known.held.get(&id))?;
+        (!self.known.reversed.contains(&id)).then(|| entry.clone())
     }
 
     /// Notes that an entry is taken back; false if it was before.

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::correct::group_of;
 use super::emitters::{Emitter, Note};
 use super::entry::{Entry, EntryId, Kind};
 use super::ranges::{Range, Ranges};
-use super::responses::{Holder, ResponseKey};
+use super::responses::{Holder, ResponseKey, without_counts};
 use super::sums::{Counted, Group, GroupSums, Sum, day_of};
 use super::{Changes, Head, Keys, Known, SetAside, Store};
 use crate::store::{Each, KeptApart, Reader, RollupRow, Selection, StoreError};
@@ -50,12 +51,30 @@ impl Memory {
         }
         let held = keys.responses.iter().filter_map(|key| Some((*key, self.responses.get(key)?.clone())));
         known.responses = held.collect();
-        let sums = keys.groups.iter().filter_map(|group| Some((group.clone(), self.sums.get(group)?.clone())));
-        known.sums = sums.collect();
+        let wanted = without_counts(known.responses.values());
+        if !wanted.is_empty() {
+            let held = self.standing().filter(|entry| wanted.contains(&entry.id));
+            known.held = held.map(|entry| (entry.id, entry)).collect();
+        }
+        let groups = keys.groups.iter().cloned().chain(known.held.values().filter_map(group_of));
+        known.sums = groups.filter_map(|group| Some((group.clone(), self.sums.get(&group)?.clone()))).collect();
         let reversals = self.entries.iter().filter(|entry| entry.kind == Kind::Reversal);
         known.reversed =
             reversals.filter_map(|entry| entry.refers).filter(|entry| keys.reversals.contains(entry)).collect();
         known
+    }
+
+    /// What counts, each with the event of its call.
+    fn standing(&self) -> impl Iterator<Item = Entry> {
+        let reversals = self.entries.iter().filter(|entry| entry.kind == Kind::Reversal);
+        let reversed: BTreeSet<EntryId> = reversals.filter_map(|entry| entry.refers).collect();
+        let counts =
+            move |entry: &&Entry| matches!(entry.kind, Kind::Call | Kind::Correction) && !reversed.contains(&entry.id);
+        self.entries.iter().filter(counts).map(|entry| {
+            let call = self.numbers.get(&(entry.emitter.clone(), entry.sequence));
+            let event = call.and_then(|index| self.entries.get(*index)?.event.clone());
+            Entry { event, ..entry.clone() }
+        })
     }
 
     /// Keeps what was decided.
@@ -136,24 +155,15 @@ impl Reader for Memory {
     }
 
     fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
-        let reversals = self.entries.iter().filter(|entry| entry.kind == Kind::Reversal);
-        let reversed: BTreeSet<EntryId> = reversals.filter_map(|entry| entry.refers).collect();
-        let is_charged = |entry: &&Entry| {
+        let is_selected = |entry: &Entry| {
             let day = day_of(entry.started_ns).and_then(|day| day.parse().ok());
-            matches!(entry.kind, Kind::Call | Kind::Correction)
-                && !reversed.contains(&entry.id)
-                && day.is_some_and(|day| selection.includes(day, &entry.tenant))
+            day.is_some_and(|day| selection.includes(day, &entry.tenant))
                 && selection
                     .call
                     .as_ref()
                     .is_none_or(|(emitter, number)| (emitter, *number) == (&entry.emitter, entry.sequence))
         };
-        let with_event = |entry: &Entry| {
-            let call = self.numbers.get(&(entry.emitter.clone(), entry.sequence));
-            let event = call.and_then(|index| self.entries.get(*index)?.event.clone());
-            Entry { event, ..entry.clone() }
-        };
-        self.entries.iter().filter(is_charged).map(with_event).try_for_each(each)
+        self.standing().filter(is_selected).try_for_each(each)
     }
 
     fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError> {

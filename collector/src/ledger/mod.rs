@@ -115,7 +115,9 @@ pub struct Known {
     pub contents: HashMap<(String, i64), String>,
     /// Who holds an answer.
     pub responses: HashMap<ResponseKey, Holder>,
-    /// Sums.
+    /// The entries of those holders who saw no counts, as they stand, each with its event.
+    pub held: BTreeMap<EntryId, Entry>,
+    /// Sums: those of the keys, and those that the held entries count in.
     pub sums: HashMap<Group, GroupSums>,
     /// Entries that were taken back before.
     pub reversed: BTreeSet<EntryId>,

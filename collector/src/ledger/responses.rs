@@ -4,6 +4,8 @@
 //! provider, response id and part are the same, different emitters counted them, they were under way at the same time,
 //! and their counts agree where both were reported.
 
+use std::collections::BTreeSet;
+
 use meter::event::Event;
 use meter::record::{Evidence, Record};
 use sha2::{Digest, Sha256};
@@ -60,6 +62,11 @@ impl Holder {
             && before(other, self)
             && (self.reported == other.reported || self.reported.is_none() || other.reported.is_none())
     }
+}
+
+/// The entries that may be taken back when another meter brings the counts.
+pub fn without_counts<'a>(holders: impl Iterator<Item = &'a Holder>) -> BTreeSet<EntryId> {
+    holders.filter(|holder| holder.reported.is_none()).map(|holder| holder.entry).collect()
 }
 
 /// Where an answer is to be looked for, its own place first; empty if the provider gave it no id.

@@ -186,6 +186,7 @@ pub fn run(fresh: Fresh<'_>) {
     what_two_senders_send_is_kept_of_each(fresh);
     texts_that_databases_stumble_over_are_kept(fresh);
     standing_entries_are_selected(fresh);
+    counts_are_charged_whichever_meter_saw_them(fresh);
     corrections_reverse_and_stand_anew(fresh);
     nothing_is_kept_of_a_transaction_that_fails(fresh);
 }
@@ -320,6 +321,52 @@ fn standing_entries_are_selected(fresh: Fresh<'_>) {
     assert_eq!(count(Selection { tenant: Some("unk".to_owned()), ..Selection::default() }), [] as [i64; 0]);
     assert_eq!(count(Selection { call: Some((emitter(1), 2)), ..Selection::default() }), [2]);
     assert_eq!(count(Selection { call: Some((emitter(2), 2)), ..Selection::default() }), [] as [i64; 0]);
+}
+
+/// Two meters saw one answer, and only one of them its counts: that one is charged, whichever came first.
+fn counts_are_charged_whichever_meter_saw_them(fresh: Fresh<'_>) {
+    let seen_by = |emitter: u8, tokens: Option<u64>| {
+        let mut record = Record { provider: "openai".to_owned(), duration_us: 1, ..Record::default() };
+        record.response_id = Some("chatcmpl-1".to_owned());
+        record.response_model = Some("answered".to_owned());
+        record.evidence = if tokens.is_some() { Evidence::Reported } else { Evidence::Estimated };
+        record.usage.set(Class::InputText, Some(tokens.unwrap_or(99)));
+        Arrival::new(meter::event::encode(&record, &self::emitter(emitter), 1))
+    };
+    let (call, copy, reversal) = (Kind::Call, Kind::Copy, Kind::Reversal);
+    let orders = [
+        (vec![seen_by(1, Some(5)), seen_by(2, None)], vec![call, copy]),
+        (vec![seen_by(1, None), seen_by(2, Some(5))], vec![call, call, reversal]),
+        (
+            vec![seen_by(1, None), seen_by(2, Some(5)), seen_by(3, Some(5)), seen_by(4, None)],
+            vec![call, call, reversal, copy, copy],
+        ),
+    ];
+    for (arrivals, kinds) in orders {
+        for at_once in [true, false] {
+            let (store, reader) = fresh();
+            let mut ledger = Ledger::new(store);
+            ledger.set_prices(Some(std::sync::Arc::new(PriceBook::parse(BOOK).unwrap())));
+            let deliveries: Vec<Delivery> = match at_once {
+                true => vec![Delivery { sender: sender(false), statement: None, arrivals: arrivals.clone() }],
+                false => arrivals
+                    .iter()
+                    .map(|one| Delivery { sender: sender(false), statement: None, arrivals: vec![one.clone()] })
+                    .collect(),
+            };
+            for delivery in &deliveries {
+                ledger.append(&[delivery], NOW_NS).unwrap();
+            }
+            assert_eq!(entries(&*reader).iter().map(|entry| entry.kind).collect::<Vec<_>>(), kinds, "{at_once}");
+            let charged: Vec<String> = all(|each| reader.rollup(&Selection::default(), each))
+                .iter()
+                .filter(|row| row.sum.quantity != 0)
+                .map(|row| format!("{} {} {}", row.counted.name(), row.sum.quantity, row.sum.charge))
+                .collect();
+            assert_eq!(charged, ["calls 1 0.00", "input_text_tokens 5 0.0000125"], "{at_once}");
+            assert!(crate::verify::verify(&*reader, &[], || ()).is_ok());
+        }
+    }
 }
 
 fn corrections_reverse_and_stand_anew(fresh: Fresh<'_>) {

@@ -1,6 +1,6 @@
 //! What the rules ask for, locked: in one round trip, and a second one if an event has come again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use meter::record::Evidence;
 use tokio_postgres::Row;
@@ -8,10 +8,11 @@ use tokio_postgres::Row;
 use super::super::StoreError;
 use super::failure::Failure;
 use super::session::Session;
+use crate::ledger::correct::group_of;
 use crate::ledger::emitters::{Emitter, Ended};
 use crate::ledger::entry::{Entry, EntryId, Hash, Kind};
 use crate::ledger::ranges::{Range, Ranges};
-use crate::ledger::responses::{Holder, ResponseKey};
+use crate::ledger::responses::{Holder, ResponseKey, without_counts};
 use crate::ledger::sums::{Counted, Group, GroupSums, Sum};
 use crate::ledger::{Head, Keys, Known};
 
@@ -29,7 +30,11 @@ pub async fn load(session: &Session, keys: &Keys, alone: bool) -> Result<Known, 
         reversed(session, keys),
     )?;
     let contents = contents(session, keys, &emitters).await?;
-    Ok(Known { head, emitters, contents, responses, sums, reversed })
+    let held = held(session, &responses).await?;
+    let mut sums = sums;
+    let groups = held.values().filter_map(group_of).filter(|group| !keys.groups.contains(group)).collect();
+    sums.extend(self::sums(session, &Keys { groups, ..Keys::default() }).await?);
+    Ok(Known { head, emitters, contents, responses, held, sums, reversed })
 }
 
 async fn begin(session: &Session) -> Result<(), Failure> {
@@ -128,6 +133,20 @@ async fn responses(session: &Session, keys: &Keys) -> Result<HashMap<ResponseKey
     Ok(held)
 }
 
+async fn held(
+    session: &Session,
+    responses: &HashMap<ResponseKey, Holder>,
+) -> Result<BTreeMap<EntryId, Entry>, Failure> {
+    let wanted = without_counts(responses.values());
+    if wanted.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let (writers, numbers): (Vec<i64>, Vec<i64>) = wanted.iter().map(|id| (id.writer, id.number)).unzip();
+    let sql = standing("(l.writer, l.entry) IN (SELECT * FROM unnest($1::bigint[], $2::bigint[]))");
+    let rows = session.connection.client.query(&sql, &[&writers, &numbers]).await?;
+    rows.iter().map(|row| entry(row).map(|entry| (entry.id, entry)).map_err(Failure::from)).collect()
+}
+
 async fn sums(session: &Session, keys: &Keys) -> Result<HashMap<Group, GroupSums>, Failure> {
     if keys.groups.is_empty() {
         return Ok(HashMap::new());
@@ -192,6 +211,18 @@ pub fn sum(row: &Row, first: usize) -> Result<Sum, StoreError> {
 /// The columns of an entry, by which `entry` reads.
 pub const ENTRY: &str = "l.writer, l.entry, l.kind, l.emitter, l.sequence, l.refers_writer, l.refers_entry,
     l.started_ns, l.received_ns, l.tenant, l.provider, l.model, l.evidence, l.charge::text, l.rating, l.reason, l.hash";
+
+/// What counts, each with the event of its call.
+pub fn standing(which: &str) -> String {
+    format!(
+        "SELECT {ENTRY}, c.event FROM ledger l
+         JOIN ledger c ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy')
+         WHERE l.kind IN ('call', 'correction') AND {which}
+         AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.refers_writer = l.writer AND r.refers_entry = l.entry
+                         AND r.kind = 'reversal')
+         ORDER BY l.writer, l.entry"
+    )
+}
 
 /// An entry, with the event behind its other columns.
 pub fn entry(row: &Row) -> Result<Entry, StoreError> {

@@ -12,7 +12,7 @@ use tokio_postgres::{Row, RowStream};
 use super::super::{Each, KeptApart, Reader, RollupRow, Selection, StoreError};
 use super::address::Address;
 use super::connection::{Connection, within};
-use super::known::{ENTRY, emitter, entry, hash, sum, word};
+use super::known::{ENTRY, emitter, entry, hash, standing, sum, word};
 use super::{failure, schema};
 use crate::ledger::emitters::{Emitter, Note, What};
 use crate::ledger::entry::{Entry, EntryId};
@@ -167,15 +167,10 @@ impl Reader for PostgresReader {
     }
 
     fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
-        let sql = format!(
-            "SELECT {ENTRY}, c.event FROM ledger l
-             JOIN ledger c ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy')
-             WHERE l.kind IN ('call', 'correction') AND l.started_ns >= $1 AND l.started_ns < $2
+        let sql = standing(
+            "l.started_ns >= $1 AND l.started_ns < $2
              AND ($3::text IS NULL OR l.tenant = $3 OR starts_with(l.tenant, $3 || '/'))
-             AND ($4::text IS NULL OR l.emitter = $4 AND l.sequence = $5)
-             AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.refers_writer = l.writer AND r.refers_entry = l.entry
-                             AND r.kind = 'reversal')
-             ORDER BY l.writer, l.entry"
+             AND ($4::text IS NULL OR l.emitter = $4 AND l.sequence = $5)",
         );
         let since = selection.since.map_or(i64::MIN, day_begins_ns);
         let until = selection.until.and_then(|day| day.tomorrow().ok()).map_or(i64::MAX, day_begins_ns);

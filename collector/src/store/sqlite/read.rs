@@ -8,10 +8,11 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::super::{Each, KeptApart, Reader, RollupRow, Selection, StoreError};
 use super::{SqliteReader, WRITER};
+use crate::ledger::correct::group_of;
 use crate::ledger::emitters::{Emitter, Ended, Note, What};
 use crate::ledger::entry::{Entry, EntryId, Hash, Kind};
 use crate::ledger::ranges::{Range, Ranges};
-use crate::ledger::responses::Holder;
+use crate::ledger::responses::{Holder, without_counts};
 use crate::ledger::sums::{Counted, Group, GroupSums, Sum, day_begins_ns};
 use crate::ledger::{Head, Keys, Known, SetAside};
 
@@ -42,7 +43,12 @@ pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
             known.responses.insert(*key, held);
         }
     }
-    for group in &keys.groups {
+    for id in without_counts(known.responses.values()) {
+        let held = tx.prepare_cached(&standing("l.entry = ?1"))?.query_row([id.number], entry).optional()?;
+        known.held.extend(held.map(|held| (id, held)));
+    }
+    let of_held: Vec<Group> = known.held.values().filter_map(group_of).collect();
+    for group in keys.groups.iter().chain(&of_held) {
         known.sums.insert(group.clone(), sums(tx, group)?);
     }
     known.reversed = reversed(tx, &keys.reversals)?;
@@ -144,6 +150,17 @@ const ENTRY: &str =
     "l.entry, l.kind, l.emitter, l.sequence, l.refers, l.started_ns, l.received_ns, l.tenant, l.provider,
     l.model, l.evidence, l.charge, l.rating, l.reason, l.hash";
 
+/// What counts, each with the event of its call.
+fn standing(which: &str) -> String {
+    format!(
+        "SELECT {ENTRY}, c.event FROM ledger l
+         JOIN ledger c ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy')
+         WHERE l.kind IN ('call', 'correction') AND {which}
+         AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.refers = l.entry AND r.kind = 'reversal')
+         ORDER BY l.entry"
+    )
+}
+
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let word = |column: usize| row.get::<_, String>(column);
     let id = |number: i64| EntryId { writer: WRITER, number };
@@ -223,14 +240,10 @@ impl Reader for SqliteReader {
     }
 
     fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
-        let sql = format!(
-            "SELECT {ENTRY}, c.event FROM ledger l
-             JOIN ledger c ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy')
-             WHERE l.kind IN ('call', 'correction') AND l.started_ns >= ?1 AND l.started_ns < ?2
+        let sql = standing(
+            "l.started_ns >= ?1 AND l.started_ns < ?2
              AND (?3 IS NULL OR l.tenant = ?3 OR substr(l.tenant, 1, length(?3) + 1) = ?3 || '/')
-             AND (?4 IS NULL OR l.emitter = ?4 AND l.sequence = ?5)
-             AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.refers = l.entry AND r.kind = 'reversal')
-             ORDER BY l.entry"
+             AND (?4 IS NULL OR l.emitter = ?4 AND l.sequence = ?5)",
         );
         let since = selection.since.map_or(i64::MIN, day_begins_ns);
         let until = selection.until.and_then(|day| day.tomorrow().ok()).map_or(i64::MAX, day_begins_ns);
