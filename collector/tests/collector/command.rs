@@ -135,6 +135,27 @@ fn contract_the_table_shows_evidence_apart_and_ends_with_totals() {
 }
 
 #[test]
+fn contract_the_password_of_a_database_is_shown_nowhere() {
+    for options in ["", "?sslmode=prefer", "?colour=red"] {
+        let url = format!("postgres://meter:s3cret@127.0.0.1:1/bill{options}");
+        for command in [vec!["serve", "--insecure-no-auth", "--listen", "127.0.0.1:0"], vec!["report"], vec!["verify"]]
+        {
+            for end in [&[][..], &["--help"][..], &["--colour"][..]] {
+                let by_variable = [&command, end].concat();
+                let by_argument = [&command, &["--database", &url][..], end].concat();
+                for (args, variable) in [(by_variable, url.as_str()), (by_argument, "")] {
+                    let variables = (!variable.is_empty()).then_some(("MESHMETER_DATABASE", variable));
+                    let done = done(meshmeter(&args).envs(variables).output().unwrap());
+                    assert!(!done.out.contains("s3cret") && !done.error.contains("s3cret"), "{args:?}: {}", done.error);
+                    let said = if end.is_empty() { done.code == 1 && !done.error.is_empty() } else { done.code != 1 };
+                    assert!(said, "{args:?}: {} {}", done.code, done.error);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn contract_a_report_needs_a_ledger() {
     let dir = Dir::new();
     let not_ours = dir.file("other.db");

@@ -1,7 +1,10 @@
 use super::super::{Reader, suite};
 use super::server::{Database, Server};
 use super::*;
-use crate::ledger::Ledger;
+use crate::ledger::decide::Decision;
+use crate::ledger::{self, Ledger};
+
+const NOW_NS: i64 = 10 * 86_400_000_000_000;
 
 fn address(database: &Database) -> Address {
     Address::of(&database.url()).unwrap()
@@ -27,6 +30,41 @@ fn race_many_writers_of_one_database_charge_every_call_once() {
     let database = server.database();
     let open = || Box::new(Postgres::open(&address(&database)).unwrap()) as Box<dyn Store>;
     suite::many_writers(&open, &PostgresReader::new(address(&database)));
+}
+
+/// Another collector commits while one decides, which can only be wrong: what it has not loaded is there by then.
+#[test]
+fn race_what_another_committed_meanwhile_is_decided_anew() {
+    let Some(server) = Server::shared() else { return };
+    // The same calls seen by another meter, on the same day and on the other side of midnight. And the very same events,
+    // whose emitter nobody had heard of.
+    for (mine, theirs) in [(0, 2), (0, 1), (0, 0)] {
+        for call in 1..=2 {
+            let database = server.database();
+            let mut one = Postgres::open(&address(&database)).unwrap();
+            let mut other = Ledger::new(Postgres::open(&address(&database)).unwrap());
+            let delivery = suite::seen_by(mine, call..=call);
+            let mut times = 0;
+            let mut taken = Vec::new();
+            one.transact(&ledger::keys(&[&delivery]), &mut |known| {
+                times += 1;
+                if times == 1 {
+                    let append = || other.append(&[&suite::seen_by(theirs, call..=call)], NOW_NS).unwrap();
+                    std::thread::scope(|scope| scope.spawn(append).join().unwrap());
+                }
+                let mut decision = Decision::new(known, None, NOW_NS);
+                taken.push(decision.take(&delivery));
+                decision.changes()
+            })
+            .unwrap();
+            assert_eq!(times, 2, "{mine} {theirs} {call}");
+            let is_new = u64::from(mine != theirs);
+            assert_eq!(taken.iter().map(|taken| taken.accepted).collect::<Vec<_>>(), [1, is_new]);
+            let reader = PostgresReader::new(address(&database));
+            assert_eq!(suite::kinds(&reader), (1, is_new), "{mine} {theirs} {call}");
+            crate::verify::verify(&reader, &[], || {}).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -97,19 +135,26 @@ fn contract_a_connection_that_was_ended_is_made_anew() {
 }
 
 #[test]
-fn contract_who_waits_too_long_for_a_lock_is_told_and_can_go_on() {
+fn race_who_speaks_of_a_locked_emitter_waits_is_told_and_goes_on_behind_it() {
     let Some(server) = Server::shared() else { return };
     let database = server.database();
-    let mut ledger = Ledger::new(Postgres::open(&address(&database)).unwrap());
-    ledger.append(&[&suite::delivery_of(1)], 1).unwrap();
-    let other = Postgres::open(&address(&database)).unwrap();
-    let connection = &other.session.as_ref().unwrap().connection;
-    let run = |sql: &'static str| connection.wait(async { Ok(connection.client.batch_execute(sql).await?) }).unwrap();
-    run("BEGIN; SELECT 1 FROM emitters FOR UPDATE");
-    let said = ledger.append(&[&suite::delivery_of(2)], 2).unwrap_err().to_string();
-    assert!(said.contains("lock timeout"), "{said}");
-    run("ROLLBACK");
-    assert_eq!(ledger.append(&[&suite::delivery_of(2)], 3).unwrap()[0].accepted, 1);
+    let mut one = Ledger::new(Postgres::open(&address(&database)).unwrap());
+    let mut other = Ledger::new(Postgres::open(&address(&database)).unwrap());
+    one.append(&[&suite::delivery_of(1)], NOW_NS).unwrap();
+    let delivery = suite::delivery_of(2);
+    let mut told = Vec::new();
+    one.store_mut()
+        .transact(&ledger::keys(&[&delivery]), &mut |known| {
+            let mut append = || other.append(&[&suite::delivery_of(3)], NOW_NS).unwrap_err().to_string();
+            told.push(std::thread::scope(|scope| scope.spawn(&mut append).join().unwrap()));
+            let mut decision = Decision::new(known, None, NOW_NS);
+            decision.take(&delivery);
+            decision.changes()
+        })
+        .unwrap();
+    assert!(told.len() == 1 && told[0].contains("lock timeout"), "{told:?}");
+    assert_eq!(other.append(&[&suite::delivery_of(3)], NOW_NS).unwrap()[0].accepted, 1);
+    assert_eq!(database.sql("SELECT first, last FROM emitter_ranges").unwrap(), [["1", "3"]]);
 }
 
 #[test]
