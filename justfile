@@ -82,7 +82,7 @@ _envoy-corpus: (_setup "e2e") filter
 # outbox, ingest and ledger in a world where a seed decides what goes wrong, for so many seconds: --help tells more
 [group('check')]
 [positional-arguments]
-simulate *SECONDS: (_setup "unit")
+simulate *SECONDS: (_setup "rust")
     @cargo build --quiet -p simulate --profile simulate
     @exec '{{ target }}/simulate/simulate' "$@"
 
@@ -107,6 +107,24 @@ bench-scan: (_setup "wasm")
     cargo build --quiet -p meter --example speed --release --target wasm32-wasip1
     node --no-warnings --experimental-wasi-unstable-preview1 meter/benches/wasi.mjs \
         '{{ target }}/wasm32-wasip1/release/examples/speed.wasm'
+
+# how many events a second a collector acknowledges, on SQLite or at the URL of a PostgreSQL database
+[group('check')]
+bench-ingest DATABASE="": (_setup "rust")
+    #!/usr/bin/env bash
+    set -euo pipefail
+    cargo build --quiet --release -p collector --bin meshmeter --example load
+    dir=$(mktemp -d)
+    trap 'kill "$server"; wait "$server" || true; rm -r "$dir"' EXIT
+    export MESHMETER_INGEST_TOKEN=bench
+    database='{{ DATABASE }}'
+    '{{ target }}/release/meshmeter' serve --listen 127.0.0.1:0 --database "${database:-$dir/ledger.db}" \
+        --prices collector/prices/example.toml >"$dir/address" &
+    server=$!
+    until grep -q listening "$dir/address"; do kill -0 "$server"; sleep 0.1; done
+    for connections in 4 8; do
+        '{{ target }}/release/examples/load' "$(sed 's|.*//||' "$dir/address")" "$connections" 10
+    done
 
 # the manifests in istio/ against Istio's own schemas and rules
 [group('check')]

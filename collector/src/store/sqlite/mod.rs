@@ -21,6 +21,10 @@ const SCHEMA: &str = include_str!("schema.sql");
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Statements kept prepared: all that a transaction uses.
 const STATEMENTS: usize = 32;
+/// Pages kept in memory, KiB: those that a minute of events touches, so that they are not read and written in between.
+const CACHE_KIB: i64 = 64 << 10;
+/// Pages of the log before it is copied into the file (32 MiB): a page that many commits change is copied once.
+const WAL_PAGES: i64 = 8192;
 /// A file has one chain.
 const WRITER: i64 = 1;
 
@@ -38,6 +42,8 @@ impl Sqlite {
         // An acknowledged event must survive a power cut: WAL syncs at every commit only with FULL.
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let version = version(&tx, path)?;
         if version < VERSION {
