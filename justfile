@@ -89,7 +89,7 @@ simulate *SECONDS: (_setup "rust")
 # what must hold for any bytes, tried for so many seconds in all; fails with the path of the input that breaks it
 [group('check')]
 fuzz SECONDS: (_setup "fuzz")
-    meter/fuzz/run '{{ SECONDS }}'
+    tests/fuzz/run '{{ SECONDS }}'
 
 # what metering costs in a real Envoy, beside what else could do it; --help tells the options, MESHMETER_WASM the filter
 [group('check')]

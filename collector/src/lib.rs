@@ -15,6 +15,8 @@
     )
 )]
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod gaps;
 pub mod ledger;
 pub mod money;

@@ -1,8 +1,8 @@
 //! What must hold for any bytes: a function per part of the meter that panics where it does not.
 //!
 //! `just fuzz SECONDS` calls them from libFuzzer; the tests here call them with seeds and with random mutations of seeds.
-//! To add one: a file beside this one, a line in [`TARGETS`], a target of one line in `meter/fuzz/targets/` and its
-//! `[[bin]]` in `meter/fuzz/Cargo.toml`; seeds go into `meter/fuzz/seeds/`.
+//! To add one: a file beside this one, a line in [`TARGETS`], a target of one line in `tests/fuzz/targets/` and its
+//! `[[bin]]` in `tests/fuzz/Cargo.toml`; seeds go into `tests/fuzz/seeds/meter/`.
 // A promise that does not hold must panic: that is what a fuzzer looks for.
 #![allow(
     clippy::arithmetic_side_effects,
@@ -18,6 +18,8 @@ mod oracle;
 mod provider;
 mod rewrite;
 mod scan;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod smoke;
 
 pub use encoding::encoding;
 pub use framing::framing;
@@ -47,15 +49,17 @@ fn splits(bytes: &[u8]) -> [Vec<&[u8]>; 3] {
 }
 
 /// A number that any change of the bytes changes (FNV-1a).
-fn seed(bytes: &[u8]) -> u64 {
+pub fn seed(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Random numbers, the same for the same seed (xorshift64*).
-struct Draw(u64);
+#[derive(Clone, Debug)]
+pub struct Draw(pub u64);
 
 impl Draw {
-    fn below(&mut self, bound: usize) -> usize {
+    /// A number below the bound.
+    pub fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.max(1);
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;

@@ -28,6 +28,8 @@ const MAX_BODY: usize = 8 << 20;
 const MAX_DISCARDED: usize = 64 << 20;
 /// The memory of all bodies together, KiB.
 pub const BODIES_KIB: usize = 128 << 10;
+/// Events of all bodies together, each of which takes about 1 KiB however short it is.
+pub const EVENTS: usize = 128 << 10;
 /// How long a body may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const EVENT_CONTENT_TYPE: &str = "application/cloudevents+json";
@@ -38,10 +40,17 @@ pub async fn events(State(app): State<Arc<App>>, headers: HeaderMap, body: Body)
     let statement = app.statement(&headers);
     let room = room(&app, &headers)?;
     let body = body_within(MAX_BODY, body).await?;
+    let events = app.events.clone();
     // Decoding takes long enough to hold up the other connections of this thread.
-    let arrivals = tokio::task::spawn_blocking(move || form.arrivals(&body))
-        .await
-        .map_err(|_| Refusal::Internal("decoding failed".to_owned()))??;
+    let decoding = tokio::task::spawn_blocking(move || {
+        let elements = form.elements(&body)?;
+        let count = u32::try_from(elements.len()).unwrap_or(u32::MAX);
+        let room =
+            events.try_acquire_many_owned(count).map_err(|_| Refusal::Busy("too many events are on their way"))?;
+        Ok((arrivals(&elements), room))
+    });
+    let (arrivals, decoded) = decoding.await.map_err(|_| Refusal::Internal("decoding failed".to_owned()))??;
+    let room = [room, decoded];
     let (done, outcome) = oneshot::channel();
     let delivery = Delivery { sender, statement, arrivals };
     app.jobs.try_send(Job { delivery, done, room }).map_err(|error| match error {
@@ -103,13 +112,13 @@ async fn read(max: usize, mut body: Body) -> Result<Vec<u8>, Refusal> {
 
 /// How events come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(crate) enum Form {
     Batch,
     Single,
 }
 
 impl Form {
-    fn of(headers: &HeaderMap) -> Option<Form> {
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Form> {
         let encoding = headers.get(CONTENT_ENCODING).map(|value| value.as_bytes());
         if !matches!(encoding, None | Some(b"identity")) {
             return None;
@@ -125,14 +134,16 @@ impl Form {
         }
     }
 
-    /// The events of a body: each with its bytes as sent, decoded or with the reason why not.
-    fn arrivals(self, body: &[u8]) -> Result<Vec<Arrival>, Refusal> {
-        let events = match self {
-            Form::Batch => {
-                split::elements(body).map_err(|problem| Refusal::BadRequest(format!("the body: {problem}")))?
-            }
-            Form::Single => vec![body.trim_ascii()],
-        };
-        Ok(events.into_iter().map(|event| Arrival::new(event.to_vec())).collect())
+    /// The bytes of each event of a body.
+    pub(crate) fn elements(self, body: &[u8]) -> Result<Vec<&[u8]>, Refusal> {
+        match self {
+            Form::Batch => split::elements(body).map_err(|problem| Refusal::BadRequest(format!("the body: {problem}"))),
+            Form::Single => Ok(vec![body.trim_ascii()]),
+        }
     }
+}
+
+/// Events, each with its bytes as sent, decoded or with the reason why not.
+pub(crate) fn arrivals(elements: &[&[u8]]) -> Vec<Arrival> {
+    elements.iter().map(|event| Arrival::new(event.to_vec())).collect()
 }

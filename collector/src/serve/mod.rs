@@ -34,6 +34,8 @@ pub mod split;
 mod writer;
 
 pub use auth::{Scope, Token, Tokens};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use ingest::{Form, arrivals};
 
 /// How long connections may take to end after the signal.
 const GRACE: Duration = Duration::from_secs(10);
@@ -58,6 +60,8 @@ struct App {
     jobs: mpsc::Sender<writer::Job>,
     /// Bounds the memory of bodies: from the first byte to the commit.
     bodies: Arc<Semaphore>,
+    /// Bounds the memory of their events, until the commit.
+    events: Arc<Semaphore>,
     metrics: Metrics,
     reader: Arc<dyn Reader>,
 }
@@ -104,6 +108,7 @@ async fn serve(
         tokens: options.tokens,
         jobs,
         bodies: Arc::new(Semaphore::new(ingest::BODIES_KIB)),
+        events: Arc::new(Semaphore::new(ingest::EVENTS)),
         metrics,
         reader: options.database.reader(),
     });

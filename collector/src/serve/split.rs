@@ -1,6 +1,10 @@
 //! Splits a JSON array into its elements without reading them: one that cannot be read does not take its neighbours
 //! with it.
 
+/// The most elements: a proxy sends at most a thousand, and each takes many times the memory of the two bytes that it
+/// may be written with.
+pub const MAX_ELEMENTS: usize = 16 << 10;
+
 /// The elements' bytes; an error if it is not clear where they begin and end.
 pub fn elements(body: &[u8]) -> Result<Vec<&[u8]>, String> {
     let body = body.trim_ascii();
@@ -9,6 +13,9 @@ pub fn elements(body: &[u8]) -> Result<Vec<&[u8]>, String> {
     let mut elements = Vec::new();
     while !rest.is_empty() {
         let number = elements.len();
+        if number >= MAX_ELEMENTS {
+            return Err(format!("must be of at most {MAX_ELEMENTS} events"));
+        }
         let end = end_of(rest).ok_or_else(|| format!("[{number}]: breaks off in a text, an object or a list"))?;
         let (element, behind) = rest.split_at_checked(end).unwrap_or((rest, b""));
         let element = element.trim_ascii_end();
@@ -82,6 +89,13 @@ mod tests {
         for body in ["", "{}", "[", "]", "[{]", "[\"]", "[{},]", "[,{}]", "[{}]]", "[] []", "[{}},{]", "[\"a\\\"]"] {
             assert!(texts(body).is_err(), "{body}: {:?}", texts(body));
         }
+    }
+
+    #[test]
+    fn contract_more_elements_than_are_taken_are_refused_before_they_take_memory() {
+        let of = |count: usize| format!("[{}]", vec!["1"; count].join(","));
+        assert_eq!(elements(of(MAX_ELEMENTS).as_bytes()).unwrap().len(), MAX_ELEMENTS);
+        assert_eq!(elements(of(MAX_ELEMENTS + 1).as_bytes()).unwrap_err(), "must be of at most 16384 events");
     }
 
     proptest! {

@@ -17,8 +17,8 @@ pub struct Job {
     pub delivery: Delivery,
     /// What became of it; `None` if nothing of it was stored.
     pub done: oneshot::Sender<Option<Taken>>,
-    /// The memory that its body was given.
-    pub room: OwnedSemaphorePermit,
+    /// The memory that its body and its events were given.
+    pub room: [OwnedSemaphorePermit; 2],
 }
 
 /// Writes until the last sender is gone and nothing waits any more.
@@ -83,13 +83,13 @@ mod tests {
     #[test]
     fn contract_deliveries_that_wait_share_one_commit_and_each_gets_its_own_answer() {
         let metrics = Metrics::new();
-        let rooms = Arc::new(Semaphore::new(20));
+        let rooms = Arc::new(Semaphore::new(40));
         let (jobs, waiting) = mpsc::channel(20);
         let mut answers = Vec::new();
         for number in 0..20 {
             let (done, answer) = oneshot::channel();
             answers.push(answer);
-            let room = rooms.clone().try_acquire_owned().unwrap();
+            let room = [(); 2].map(|()| rooms.clone().try_acquire_owned().unwrap());
             // Every second delivery is the one before again.
             jobs.try_send(Job { delivery: delivery(1 + number / 2), done, room }).ok().unwrap();
         }
@@ -101,6 +101,6 @@ mod tests {
         }
         let text = metrics.text(0).unwrap();
         assert!(text.contains("meshmeter_collector_commits_total{outcome=\"stored\"} 1\n"), "{text}");
-        assert_eq!(rooms.available_permits(), 20, "the memory of the bodies is free again");
+        assert_eq!(rooms.available_permits(), 40, "the memory of the bodies is free again");
     }
 }

@@ -1,0 +1,84 @@
+//! Any requests through decoding and the ledger: every event becomes exactly one thing, and the same again changes nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use meter::fuzz::{Draw, seed};
+
+use super::laws::{self, Kept};
+use super::{NOW_NS, request};
+use crate::ledger::memory::Memory;
+use crate::ledger::{Delivery, Ledger, Taken};
+use crate::prices::PriceBook;
+use crate::serve::Form;
+
+/// The book by which calls are rated.
+const BOOK: &str = include_str!("../../prices/example.toml");
+
+thread_local! {
+    static PRICES: Arc<PriceBook> = Arc::new(PriceBook::parse(BOOK).expect("the example"));
+}
+
+/// Takes the bytes as a sequence of requests, and as a body, a statement and a token line.
+pub fn ingest(bytes: &[u8]) {
+    request::sender(bytes);
+    request::statement(bytes);
+    let sender = request::sender(b"");
+    let mut deliveries = request::deliveries(bytes);
+    for form in [Form::Batch, Form::Single] {
+        let arrivals = request::body_of(form, bytes);
+        deliveries.extend(arrivals.map(|arrivals| Delivery { sender: sender.clone(), statement: None, arrivals }));
+    }
+    let mut ledger = Ledger::new(Memory::new());
+    PRICES.with(|prices| ledger.set_prices(Some(prices.clone())));
+    let mut draw = Draw(seed(bytes));
+    let mut rest = deliveries.as_slice();
+    while !rest.is_empty() {
+        // Those that wait together share a commit.
+        let (group, more) = rest.split_at(1 + draw.below(rest.len().min(3)));
+        rest = more;
+        let group: Vec<&Delivery> = group.iter().collect();
+        let first = take(&mut ledger, &group);
+        let before = ledger.store().clone();
+        let again = take(&mut ledger, &group);
+        if let ([first], [again]) = (first.as_slice(), again.as_slice()) {
+            assert_eq!(again.duplicates, first.accepted + first.duplicates, "what was taken is a duplicate");
+            assert_eq!((again.dead_letters, again.alarms), (first.dead_letters, first.alarms), "the same again");
+            assert_eq!(before.notes, ledger.store().notes, "the same again is told no other way");
+        }
+        assert!(again.iter().all(|taken| taken.accepted == 0), "an event was taken twice");
+        laws::unchanged(&before, ledger.store());
+    }
+    laws::hold(ledger.store());
+}
+
+/// Takes a group in one commit; what is kept then is what came, and nothing else.
+fn take(ledger: &mut Ledger<Memory>, group: &[&Delivery]) -> Vec<Taken> {
+    let before = Kept::of(ledger.store());
+    let all = ledger.append(group, NOW_NS).unwrap();
+    let mut came: HashMap<&[u8], i64> = HashMap::new();
+    let (mut accepted, mut duplicates, mut set_aside) = (0, 0, 0);
+    for (delivery, taken) in group.iter().zip(&all) {
+        let arrivals = delivery.arrivals.len() as u64;
+        let sum = taken.accepted + taken.duplicates + taken.dead_letters + taken.alarms;
+        // A statement of somebody else's emitter is an alarm too, and nothing that can be kept.
+        let spoke = sum - arrivals;
+        assert!(spoke == 0 || (spoke == 1 && delivery.statement.is_some() && taken.alarms > 0), "{taken:?}");
+        accepted += taken.accepted;
+        duplicates += taken.duplicates as i64;
+        set_aside += taken.dead_letters + taken.alarms - spoke;
+        delivery.arrivals.iter().for_each(|arrival| *came.entry(&arrival.bytes).or_default() += 1);
+    }
+    let store = ledger.store();
+    let entries = &store.entries[before.entries..];
+    let aside = &store.set_aside[before.set_aside..];
+    assert_eq!((entries.len() as u64, aside.len() as u64), (accepted, set_aside), "what is kept is what is answered");
+    let entered = entries.iter().map(|entry| entry.event.as_deref().expect("a call has its event").as_bytes());
+    for bytes in entered.chain(aside.iter().map(|event| event.bytes.as_slice())) {
+        let left = came.get_mut(bytes).expect("bytes that nobody sent");
+        *left -= 1;
+        assert!(*left >= 0, "kept more often than it came");
+    }
+    assert_eq!(came.values().sum::<i64>(), duplicates, "lost");
+    all
+}

@@ -1,0 +1,64 @@
+//! What must hold of a ledger, whatever came.
+
+use crate::gaps::{self, Question, State};
+use crate::ledger::entry::Kind;
+use crate::ledger::memory::Memory;
+use crate::ledger::ranges::Range;
+use crate::report::{self, Report};
+use crate::serve::lacking;
+use crate::store::Selection;
+use crate::verify::verify;
+
+use super::NOW_NS;
+
+/// How much is kept.
+pub struct Kept {
+    pub entries: usize,
+    pub set_aside: usize,
+}
+
+impl Kept {
+    pub fn of(store: &Memory) -> Kept {
+        Kept { entries: store.entries.len(), set_aside: store.set_aside.len() }
+    }
+}
+
+/// Nothing that is charged or counted is another.
+pub fn unchanged(before: &Memory, after: &Memory) {
+    assert_eq!(before.head, after.head);
+    assert_eq!(before.entries.len(), after.entries.len());
+    assert_eq!(before.emitters, after.emitters);
+    assert_eq!(before.responses, after.responses);
+    assert_eq!(before.sums, after.sums);
+}
+
+/// The chain and the sums are right, and every question has an answer.
+pub fn hold(store: &Memory) {
+    let heads = verify(store, &[store.head], || ()).unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(heads, [store.head]);
+    // Everybody has been silent for too long, then nobody.
+    for silent_after_ns in [-1, i64::MAX] {
+        let all = gaps::find(store, Question { now_ns: NOW_NS, silent_after_ns }).unwrap();
+        assert_eq!(all.len(), store.emitters.len());
+        for gaps in &all {
+            let emitter = &store.emitters[&gaps.emitter];
+            let of_emitter = |kind: Kind, name: &str| matches!(kind, Kind::Call | Kind::Copy) && name == gaps.emitter;
+            let entries = store.entries.iter().filter(|entry| of_emitter(entry.kind, &entry.emitter)).count();
+            assert_eq!(gaps.taken, entries as i64);
+            let end = if gaps.state == State::Counting { emitter.last } else { gaps.head };
+            assert_eq!(gaps.missing() + gaps.taken, end, "every number is there or missing");
+            let apart = gaps.holes.windows(2).all(|pair| pair[0].range.last < pair[1].range.first);
+            assert!(apart, "holes in their order, none twice");
+            lacking::missing(store, &gaps.emitter, Range { first: 1, last: i64::MAX }).unwrap();
+        }
+        let nameless = gaps::nameless(store).unwrap();
+        gaps::table(&all, &nameless);
+        gaps::json(&all, &nameless).unwrap();
+    }
+    for format in [report::Format::Table, report::Format::Json, report::Format::Csv] {
+        let by = report::Dimension::ALL.to_vec();
+        let question = report::Question { selection: Selection::default(), by, round: Some(2) };
+        let answered = Report::answer(store, question).unwrap_or_else(|error| panic!("{error}"));
+        answered.render(format).unwrap_or_else(|error| panic!("{error}"));
+    }
+}

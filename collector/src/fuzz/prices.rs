@@ -1,0 +1,48 @@
+//! Any text as a price book and as a public price list: what is taken over is a book, and a rating is read as it was written.
+
+use meter::usage::{Class, Usage};
+
+use super::NOW_NS;
+use crate::ledger::sums::day_of;
+use crate::prices::import::{List, Options, import};
+use crate::prices::{Call, PriceBook, Rating};
+
+/// Takes the bytes as a price book, and as every kind of price list.
+pub fn prices(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match PriceBook::parse(text) {
+        Ok(book) => rate(&book),
+        Err(problems) => assert!(!problems.to_string().is_empty(), "refused without a reason"),
+    }
+    let _ = Rating::from_json(text);
+    let valid_from = day_of(NOW_NS).unwrap().parse().unwrap();
+    for list in [List::GenaiPrices, List::Litellm] {
+        for round in [false, true] {
+            let options = Options { valid_from, providers: Vec::new(), round };
+            match import(list, text, &options) {
+                Ok(imported) => {
+                    let _ = imported.notes.to_string();
+                    rate(&PriceBook::parse(&imported.toml).expect("a book that is not read"));
+                }
+                // The import looks at its own book: that is never what is wrong.
+                Err(problem) => assert!(!problem.starts_with("the book made of it"), "{problem}"),
+            }
+        }
+    }
+}
+
+/// Counts from the lowest to the highest have a charge, and the rating is read as it was written.
+fn rate(book: &PriceBook) {
+    let _ = book.summary();
+    let day = day_of(NOW_NS).unwrap().parse().unwrap();
+    for count in [0, 1, 200_001, meter::usage::MAX_COUNT] {
+        let mut usage = Usage::default();
+        Class::ALL.iter().for_each(|class| usage.set(*class, Some(count)));
+        for (provider, model) in [("openai", "gpt-4.1"), ("anthropic", "claude-sonnet-4-5"), ("a", "m")] {
+            for service_tier in [None, Some("flex"), Some("priority")] {
+                let rating = book.rate(&Call { provider, model, day, service_tier, usage: &usage });
+                assert_eq!(Rating::from_json(&rating.to_json()).as_ref(), Ok(&rating));
+            }
+        }
+    }
+}
