@@ -1,4 +1,4 @@
-//! What the rules ask for, locked: in one round trip, and a second one if an event has come again.
+//! What the rules ask for, locked: in one round trip, and more only if an event has come again or may replace an entry.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -19,7 +19,7 @@ use crate::ledger::{Head, Keys, Known};
 /// Begins a transaction and loads what the keys name. `alone`: no other collector has one meanwhile.
 pub async fn load(session: &Session, keys: &Keys, alone: bool) -> Result<Known, Failure> {
     // Sent all at once; the server does one after the other, each seeing what was committed before it began.
-    let (_, _, head, emitters, responses, sums, reversed) = tokio::try_join!(
+    let (_, _, head, emitters, responses, mut sums, reversed) = tokio::try_join!(
         biased;
         begin(session),
         turn(session, alone),
@@ -31,7 +31,6 @@ pub async fn load(session: &Session, keys: &Keys, alone: bool) -> Result<Known, 
     )?;
     let contents = contents(session, keys, &emitters).await?;
     let held = held(session, &responses).await?;
-    let mut sums = sums;
     let groups = held.values().filter_map(group_of).filter(|group| !keys.groups.contains(group)).collect();
     sums.extend(self::sums(session, &Keys { groups, ..Keys::default() }).await?);
     Ok(Known { head, emitters, contents, responses, held, sums, reversed })
@@ -142,8 +141,7 @@ async fn held(
         return Ok(BTreeMap::new());
     }
     let (writers, numbers): (Vec<i64>, Vec<i64>) = wanted.iter().map(|id| (id.writer, id.number)).unzip();
-    let sql = standing("(l.writer, l.entry) IN (SELECT * FROM unnest($1::bigint[], $2::bigint[]))");
-    let rows = session.connection.client.query(&sql, &[&writers, &numbers]).await?;
+    let rows = session.connection.client.query(&session.statements.held, &[&writers, &numbers]).await?;
     rows.iter().map(|row| entry(row).map(|entry| (entry.id, entry)).map_err(Failure::from)).collect()
 }
 

@@ -43,6 +43,7 @@ statements! {
     responses: "SELECT r.day, r.response, r.writer, r.entry, r.emitter, r.started_ns, r.ended_ns, r.input, r.output
         FROM unnest($1::bigint[], $2::bigint[]) AS k (day, response)
         JOIN responses r ON r.day = k.day AND r.response = k.response ORDER BY r.day, r.response FOR UPDATE OF r";
+    held: super::known::standing("(l.writer, l.entry) IN (SELECT * FROM unnest($1::bigint[], $2::bigint[]))");
     sums: "SELECT k.number, r.class, r.quantity, r.charge::text, r.unpriced, r.fallback
         FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY
             AS k (day, tenant, provider, model, evidence, number)
