@@ -158,7 +158,6 @@ fn civil(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut out = Vec::new();
@@ -170,51 +169,59 @@ mod tests {
         written(|out| rfc3339(out, ns))
     }
 
-    #[test]
-    fn deterministic_an_empty_object_is_one() {
-        assert_eq!(written(|out| Object::begin(out).end()), "{}");
-        assert_eq!(written(|out| digits(out, u64::MAX, 1)), u64::MAX.to_string());
-        assert_eq!(time(0), "1970-01-01T00:00:00.000000000Z");
-        assert_eq!(time(u64::MAX), "2554-07-21T23:34:33.709551615Z");
-        assert_eq!(time(951_827_696_000_000_001), "2000-02-29T12:34:56.000000001Z");
+    cases! {
+        fn deterministic_an_empty_object_is_one() {
+            assert_eq!(written(|out| Object::begin(out).end()), "{}");
+            assert_eq!(written(|out| digits(out, u64::MAX, 1)), u64::MAX.to_string());
+            assert_eq!(time(0), "1970-01-01T00:00:00.000000000Z");
+            assert_eq!(time(u64::MAX), "2554-07-21T23:34:33.709551615Z");
+            assert_eq!(time(951_827_696_000_000_001), "2000-02-29T12:34:56.000000001Z");
+        }
     }
 
-    proptest! {
-        #[test]
-        fn deterministic_what_is_written_is_what_serde_json_writes(
-            texts in prop::collection::vec((any::<String>(), "[\\x00-\\x22\\\\ä]{0,9}", any::<u64>(), any::<bool>()), 0..4)
-        ) {
-            let ours = written(|out| {
-                let mut object = Object::begin(out);
-                for (index, (text, hard, number, flag)) in texts.iter().enumerate() {
-                    let name = |kind: &str| format!("{kind}{index}");
-                    object.object(&name("o"), |object| {
-                        object.text(&name("t"), text);
-                        object.text(&name("h"), hard);
-                    });
-                    object.number(&name("n"), *number);
-                    object.bool(&name("b"), *flag);
-                    object.words(&name("w"), ["a", "b"].into_iter().take(index));
-                }
-                object.end();
-            });
-            let mut expected = String::from("{");
-            for (index, (text, hard, number, flag)) in texts.iter().enumerate() {
-                let comma = if index == 0 { "" } else { "," };
-                let words = serde_json::json!(["a", "b"].into_iter().take(index).collect::<Vec<_>>());
-                expected += &format!(
-                    "{comma}\"o{index}\":{{\"t{index}\":{},\"h{index}\":{}}},\"n{index}\":{number},\"b{index}\":{flag},\"w{index}\":{words}",
-                    serde_json::json!(text), serde_json::json!(hard)
-                );
-            }
-            expected.push('}');
-            prop_assert_eq!(ours, expected);
-        }
+    #[cfg(not(target_arch = "wasm32"))]
+    mod properties {
+        use super::*;
+        use proptest::prelude::*;
 
-        #[test]
-        fn deterministic_times_are_what_a_library_makes_of_them(ns: u64) {
-            let time = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(ns);
-            prop_assert_eq!(self::time(ns), humantime::format_rfc3339_nanos(time).to_string());
+        proptest! {
+            #![proptest_config(crate::testing::properties())]
+            #[test]
+            fn deterministic_what_is_written_is_what_serde_json_writes(
+                texts in prop::collection::vec((any::<String>(), "[\\x00-\\x22\\\\ä]{0,9}", any::<u64>(), any::<bool>()), 0..4)
+            ) {
+                let ours = written(|out| {
+                    let mut object = Object::begin(out);
+                    for (index, (text, hard, number, flag)) in texts.iter().enumerate() {
+                        let name = |kind: &str| format!("{kind}{index}");
+                        object.object(&name("o"), |object| {
+                            object.text(&name("t"), text);
+                            object.text(&name("h"), hard);
+                        });
+                        object.number(&name("n"), *number);
+                        object.bool(&name("b"), *flag);
+                        object.words(&name("w"), ["a", "b"].into_iter().take(index));
+                    }
+                    object.end();
+                });
+                let mut expected = String::from("{");
+                for (index, (text, hard, number, flag)) in texts.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { "," };
+                    let words = serde_json::json!(["a", "b"].into_iter().take(index).collect::<Vec<_>>());
+                    expected += &format!(
+                        "{comma}\"o{index}\":{{\"t{index}\":{},\"h{index}\":{}}},\"n{index}\":{number},\"b{index}\":{flag},\"w{index}\":{words}",
+                        serde_json::json!(text), serde_json::json!(hard)
+                    );
+                }
+                expected.push('}');
+                prop_assert_eq!(ours, expected);
+            }
+
+            #[test]
+            fn deterministic_times_are_what_a_library_makes_of_them(ns: u64) {
+                let time = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(ns);
+                prop_assert_eq!(super::time(ns), humantime::format_rfc3339_nanos(time).to_string());
+            }
         }
     }
 }
