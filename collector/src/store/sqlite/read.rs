@@ -254,6 +254,8 @@ impl Reader for SqliteReader {
 
     fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError> {
         let connection = self.connect()?;
+        // All of it as of one moment, although it is several questions.
+        let connection = connection.unchecked_transaction()?;
         let all = Range { first: 0, last: i64::MAX };
         each_row(
             &connection,
