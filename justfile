@@ -143,6 +143,7 @@ filter: (_setup "filter")
 [group('build')]
 docs: (_setup "docs")
     MESHMETER_WRITE_DOCS=1 cargo test --quiet -p meter --test documents
+    MESHMETER_WRITE_DOCS=1 cargo test --quiet -p collector --lib contract_the_readme_names_every_metric
 
 # what cargo built (.tools/ stays)
 [group('build')]

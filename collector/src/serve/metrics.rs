@@ -51,15 +51,15 @@ impl Metrics {
         // From 0.1 ms, an SSD that does not wait for its disk, to 3 s, beyond the patience of senders.
         let commit_seconds = Histogram::new(exponential_buckets(0.0001, 2.0, 16));
         let queue = Gauge::default();
-        registry.register("events", "Events answered, by what became of them", events.clone());
+        registry.register("events", "Events answered, by what became of them (`outcome`)", events.clone());
         registry.register("batches", "Batches taken", batches.clone());
-        registry.register("requests_refused", "Requests answered with a status of 400 or above", refused.clone());
+        registry.register("requests_refused", "Requests answered with a `status` of 400 or above", refused.clone());
         registry.register(
             "statements_refused",
             "Statements of emitters that could not be read; their events are taken",
             statements_refused.clone(),
         );
-        registry.register("commits", "Transactions, each for all batches that waited", commits.clone());
+        registry.register("commits", "Transactions, each for all batches that waited (`outcome`)", commits.clone());
         registry.register_with_unit(
             "commit_duration",
             "Duration of transactions",
@@ -113,5 +113,44 @@ impl Metrics {
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::fmt::Write as _;
+
+    /// The README's table, from what the service itself says of its metrics.
+    fn table() -> String {
+        let metrics = Metrics::new();
+        // A family that has nothing to say yet is not even named.
+        metrics.refused(StatusCode::UNAUTHORIZED);
+        let text = metrics.text(0).unwrap();
+        let said = |what: &str| -> BTreeMap<&str, &str> {
+            text.lines().filter_map(|line| line.strip_prefix(what)?.split_once(' ')).collect()
+        };
+        let kinds = said("# TYPE ");
+        let mut table = String::from("| metric | kind | meaning |\n|---|---|---|\n");
+        for (name, help) in said("# HELP ") {
+            let suffix = if kinds[name] == "counter" { "_total" } else { "" };
+            writeln!(table, "| `{name}{suffix}` | {} | {} |", kinds[name], help.trim_end_matches('.')).unwrap();
+        }
+        table
+    }
+
+    #[test]
+    fn contract_the_readme_names_every_metric() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+        let readme = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = readme.split_once("<!-- table: collector metrics -->\n").expect("README.md has the mark");
+        let (_, behind) = rest.split_once("<!-- end of table -->").expect("README.md has the end mark");
+        let expected = format!("{before}<!-- table: collector metrics -->\n{}<!-- end of table -->{behind}", table());
+        if std::env::var_os("MESHMETER_WRITE_DOCS").is_some() {
+            std::fs::write(path, expected).unwrap();
+        } else {
+            assert!(readme == expected, "README.md is not what the code says: run `just docs`");
+        }
     }
 }
