@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use meter::usage::Class;
+use meter::usage::{Class, MAX_COUNT};
 
 use super::Notes;
 use crate::money::Price;
@@ -75,7 +75,22 @@ type Name = (String, String, String);
 
 /// Takes out what has two prices at a time, gives aliases to those who alone want them, and puts alike entries together.
 pub(super) fn settle(mut drafts: Vec<Draft>, notes: &mut Notes) -> Vec<Draft> {
+    let sources = |draft: &Draft| draft.sources.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    drafts.retain(|draft| {
+        // Two prices for every call: nobody knows which one is meant.
+        let is_clear = !draft.rates.contexts.contains_key(&0);
+        if !is_clear {
+            notes.add("left out, a tier of its prices begins at nothing", &sources(draft));
+        }
+        is_clear
+    });
     for draft in &mut drafts {
+        // No call has more input than that, and one model must not cost the book of all the others.
+        let contexts = draft.rates.contexts.len();
+        draft.rates.contexts.retain(|above, _| *above <= MAX_COUNT);
+        if draft.rates.contexts.len() < contexts {
+            notes.add("without the prices above a bound that no call reaches", &sources(draft));
+        }
         draft.models = draft.models.iter().filter_map(|model| Some(Pattern::new(model)?.text().to_owned())).collect();
         draft.aliases = draft.aliases.iter().map(|alias| alias.to_lowercase()).collect();
     }

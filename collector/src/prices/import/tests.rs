@@ -228,17 +228,21 @@ fn contract_what_is_no_list_is_refused_and_what_is_odd_is_named() {
       "d": {"litellm_provider": "p", "input_cost_per_token": {"x": 1}},
       "e": {"litellm_provider": "p", "input_cost_per_token_above_1k_tokens_flex": 1e-6, "input_cost_per_token": 1e-6},
       "f": {"litellm_provider": "p", "input_cost_per_token": "4e-07"},
-      "g\"\n\u007f": {"litellm_provider": "p", "input_cost_per_token": 1}
+      "g\"\n\u007f": {"litellm_provider": "p", "input_cost_per_token": 1},
+      "h": {"litellm_provider": "p", "input_cost_per_token": 2e-6, "input_cost_per_token_above_2000000000k_tokens": 1e-6},
+      "i": {"litellm_provider": "p", "input_cost_per_token": 2e-6, "input_cost_per_token_above_0k_tokens": 1e-6}
     }"#;
     let Imported { toml, notes, entries, .. } = import(List::Litellm, odd, &options()).unwrap();
-    assert_eq!(entries, 3);
+    assert_eq!(entries, 4);
     assert_eq!(price(&toml, "p", "f", "2026-01-01", None, 1, Class::InputText), "0.40");
     assert_eq!(price(&toml, "p", "g\"\n\u{7f}", "2026-01-01", None, 1, Class::InputText), "1000000.00");
     let expected = "\
+left out, a tier of its prices begins at nothing (1): i
 left out, input_cost_per_token: must be a decimal number that is not negative (2): a, d
 left out, input_cost_per_token: must be at most 1000000 USD (1): b
 left out, its name cannot stand in a price book (1): c*
 without the prices above a bound of the flex tier, which has none below (1): e
+without the prices above a bound that no call reaches (1): h
 ";
     assert_eq!(notes.to_string(), expected);
 }
