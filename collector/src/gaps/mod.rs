@@ -1,7 +1,9 @@
 //! What is missing in the ledger, by emitter: which numbers, since when, why, what closed it, and which emitters fell
 //! silent without a last word.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::iter::Peekable;
 
 use crate::ledger::emitters::{Emitter, Ended, Note, What};
 use crate::ledger::ranges::{Range, Ranges};
@@ -175,10 +177,12 @@ pub fn gaps(name: String, emitter: &Emitter, notes: &[Note], kept: Vec<KeptApart
     let (alarms, dead): (Vec<_>, Vec<_>) = kept.into_iter().partition(|kept| kept.last.alarm);
     let causes = causes(notes, &dead);
     let mut holes = Vec::new();
+    let mut known_since = Since::new(notes);
     let missing = if end < 1 { Vec::new() } else { emitter.ranges.missing(Range { first: 1, last: end }) };
     for range in missing {
         for (range, cause) in split(range, &causes) {
-            holes.push(Hole { range, since_ns: since(range, notes, emitter.heard_ns), cause });
+            let since_ns = known_since.of(range.first).unwrap_or(emitter.heard_ns);
+            holes.push(Hole { range, since_ns, cause });
         }
     }
     let closed = notes.iter().filter(|note| matches!(note.what, What::Delivered | What::Recovered));
@@ -252,14 +256,35 @@ fn split(hole: Range, causes: &BTreeMap<i64, (i64, Cause)>) -> Vec<(Range, Cause
     parts
 }
 
-/// Since when it is known that numbers are missing: a later one came before them, or the emitter spoke of them.
-fn since(range: Range, notes: &[Note], heard_ns: i64) -> i64 {
-    let about = notes.iter().filter(|note| {
-        matches!(note.what, What::Opened | What::Full | What::Refused)
-            && note.range.first <= range.first
-            && range.first <= note.range.last
-    });
-    about.map(|note| note.at_ns).min().unwrap_or(heard_ns)
+/// Since when it is known that numbers are missing: a later one came before them, or the emitter spoke of them. To be
+/// asked in the order of the numbers, so that the notes are gone through once.
+struct Since<'a> {
+    /// By their first numbers; those up to the number that was asked for last are gone.
+    notes: Peekable<std::vec::IntoIter<&'a Note>>,
+    /// When each of those became known, the earliest on top, and up to where it holds.
+    known: BinaryHeap<Reverse<(i64, i64)>>,
+}
+
+impl<'a> Since<'a> {
+    fn new(notes: &'a [Note]) -> Since<'a> {
+        let is_about = |note: &&Note| matches!(note.what, What::Opened | What::Full | What::Refused);
+        let mut about: Vec<&Note> = notes.iter().filter(is_about).collect();
+        about.sort_by_key(|note| note.range);
+        Since { notes: about.into_iter().peekable(), known: BinaryHeap::new() }
+    }
+
+    fn of(&mut self, number: i64) -> Option<i64> {
+        while let Some(note) = self.notes.next_if(|note| note.range.first <= number) {
+            self.known.push(Reverse((note.at_ns, note.range.last)));
+        }
+        while let Some(Reverse((at_ns, last))) = self.known.peek() {
+            if number <= *last {
+                return Some(*at_ns);
+            }
+            self.known.pop();
+        }
+        None
+    }
 }
 
 #[cfg(test)]

@@ -174,3 +174,27 @@ fn contract_another_event_under_a_number_is_an_alarm_and_no_hole() {
     );
     assert_eq!((gaps[0].taken, gaps[0].holes.len()), (1, 0));
 }
+
+proptest::proptest! {
+    #[test]
+    fn deterministic_the_earliest_note_about_a_number_says_since_when(
+        notes in proptest::collection::vec((1..30_i64, 0..9_i64, 0..5_i64, 0..5_usize), 0..20)
+    ) {
+        let note = |(first, more, at_ns, what): (i64, i64, i64, usize)| Note {
+            emitter: String::new(),
+            range: Range { first, last: first + more },
+            what: What::ALL[what],
+            at_ns,
+        };
+        let notes: Vec<Note> = notes.into_iter().map(note).collect();
+        let mut since = Since::new(&notes);
+        for number in 1..40 {
+            let is_about = |note: &&Note| {
+                !matches!(note.what, What::Delivered | What::Recovered)
+                    && (note.range.first..=note.range.last).contains(&number)
+            };
+            let naive = notes.iter().filter(is_about).map(|note| note.at_ns).min();
+            proptest::prop_assert_eq!(since.of(number), naive);
+        }
+    }
+}

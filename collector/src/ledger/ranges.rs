@@ -1,5 +1,11 @@
 //! Sequence numbers as ranges that never touch: they grow with the faults, not with the numbers.
 
+use std::collections::BTreeSet;
+
+/// Numbers at most this far apart are looked up together; beyond it what lies between them is not loaded: an emitter that
+/// leaves a hole behind every number must not make each of its batches cost as much as all of its holes.
+const NEAR: i64 = 16;
+
 /// The numbers from `first` to `last`, both in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Range {
@@ -14,6 +20,19 @@ impl Range {
     pub fn count(self) -> i64 {
         self.last.saturating_sub(self.first).saturating_add(1)
     }
+
+    /// What must be known of the ranges to decide on these numbers: each with its neighbours, in rising order.
+    pub fn around(numbers: &BTreeSet<i64>) -> Vec<Range> {
+        let mut all: Vec<Range> = Vec::new();
+        for number in numbers {
+            let (first, last) = (number.saturating_sub(1), number.saturating_add(1));
+            match all.last_mut() {
+                Some(before) if first.saturating_sub(before.last) <= NEAR => before.last = last,
+                _ => all.push(Range { first, last }),
+            }
+        }
+        all
+    }
 }
 
 /// Ranges in rising order, with at least one number missing between two.
@@ -24,8 +43,9 @@ pub struct Ranges {
 }
 
 impl Ranges {
-    /// Ranges as they were stored: in rising order.
-    pub fn stored(ranges: Vec<Range>) -> Ranges {
+    /// Ranges as they were stored: in rising order, perhaps one several times.
+    pub fn stored(mut ranges: Vec<Range>) -> Ranges {
+        ranges.dedup();
         Ranges { now: ranges.clone(), stored: ranges }
     }
 
@@ -127,6 +147,17 @@ mod tests {
             let expected = (within.first..=within.last).filter(|number| !naive.contains(number)).collect();
             prop_assert_eq!(numbers(&ranges.missing(within)), expected);
         }
+    }
+
+    #[test]
+    fn deterministic_numbers_far_apart_are_looked_up_each_by_itself() {
+        let around = |numbers: &[i64]| {
+            let ranges = Range::around(&numbers.iter().copied().collect());
+            ranges.iter().map(|range| (range.first, range.last)).collect::<Vec<_>>()
+        };
+        assert_eq!(around(&[]), []);
+        assert_eq!(around(&[7, 8, 9, 27, 46]), [(6, 28), (45, 47)]);
+        assert_eq!(around(&[1, i64::MAX]), [(0, 2), (i64::MAX - 1, i64::MAX)]);
     }
 
     #[test]

@@ -41,16 +41,16 @@ pub async fn events(State(app): State<Arc<App>>, headers: HeaderMap, body: Body)
     let room = room(&app, &headers)?;
     let body = body_within(MAX_BODY, body).await?;
     let events = app.events.clone();
-    // Decoding takes long enough to hold up the other connections of this thread.
+    // Decoding takes long enough to hold up the other connections of this thread. It goes on, and keeps its room, when the
+    // sender is gone.
     let decoding = tokio::task::spawn_blocking(move || {
         let elements = form.elements(&body)?;
         let count = u32::try_from(elements.len()).unwrap_or(u32::MAX);
-        let room =
+        let decoded =
             events.try_acquire_many_owned(count).map_err(|_| Refusal::Busy("too many events are on their way"))?;
-        Ok((arrivals(&elements), room))
+        Ok((arrivals(&elements), [room, decoded]))
     });
-    let (arrivals, decoded) = decoding.await.map_err(|_| Refusal::Internal("decoding failed".to_owned()))??;
-    let room = [room, decoded];
+    let (arrivals, room) = decoding.await.map_err(|_| Refusal::Internal("decoding failed".to_owned()))??;
     let (done, outcome) = oneshot::channel();
     let delivery = Delivery { sender, statement, arrivals };
     app.jobs.try_send(Job { delivery, done, room }).map_err(|error| match error {

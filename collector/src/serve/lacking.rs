@@ -14,7 +14,7 @@ use super::answers::blocking;
 use super::auth::Scope;
 use super::ingest::body_within;
 use super::refusal::Refusal;
-use crate::ledger::ranges::Range;
+use crate::ledger::ranges::{Range, Ranges};
 use crate::store::Reader;
 
 /// The largest question, bytes.
@@ -44,10 +44,8 @@ pub(super) async fn lacking(State(app): State<Arc<App>>, headers: HeaderMap, bod
 fn answer(reader: &dyn Reader, wanted: Numbers) -> Result<String, String> {
     let mut lacking = Numbers::new();
     for (emitter, ranges) in wanted {
-        let mut holes = Vec::new();
-        for [first, last] in ranges {
-            holes.extend(missing(reader, &emitter, Range { first, last })?);
-        }
+        let ranges = ranges.into_iter().map(|[first, last]| Range { first, last }).collect();
+        let holes = holes(reader, &emitter, ranges)?;
         if !holes.is_empty() {
             lacking.insert(emitter, holes.into_iter().map(|hole| [hole.first, hole.last]).collect());
         }
@@ -58,6 +56,15 @@ fn answer(reader: &dyn Reader, wanted: Numbers) -> Result<String, String> {
 /// What is not in the ledger. That includes what came and could not be taken: a later version may read it, and nobody may
 /// say of another's numbers that they need not come.
 pub fn missing(reader: &dyn Reader, emitter: &str, within: Range) -> Result<Vec<Range>, String> {
-    let have = reader.ranges(emitter, within).map_err(|error| error.to_string())?;
-    Ok(have.missing(within))
+    holes(reader, emitter, vec![within])
+}
+
+/// However often and in whatever order numbers are asked for, they are looked up once, and told once.
+fn holes(reader: &dyn Reader, emitter: &str, mut within: Vec<Range>) -> Result<Vec<Range>, String> {
+    within.sort_unstable();
+    let within: Ranges = within.into_iter().collect();
+    let (Some(low), Some(high)) = (within.as_slice().first(), within.as_slice().last()) else { return Ok(Vec::new()) };
+    let have =
+        reader.ranges(emitter, Range { first: low.first, last: high.last }).map_err(|error| error.to_string())?;
+    Ok(within.as_slice().iter().flat_map(|range| have.missing(*range)).collect())
 }

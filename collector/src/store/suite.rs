@@ -183,6 +183,7 @@ pub fn kinds(reader: &dyn Reader) -> (u64, u64) {
 /// Runs all cases.
 pub fn run(fresh: Fresh<'_>) {
     any_deliveries_leave_what_memory_has(fresh);
+    numbers_far_apart_do_not_load_what_lies_between(fresh);
     a_statement_is_kept(fresh);
     what_two_senders_send_is_kept_of_each(fresh);
     texts_that_databases_stumble_over_are_kept(fresh);
@@ -232,6 +233,30 @@ fn any_deliveries_leave_what_memory_has(fresh: Fresh<'_>) {
         Ok(())
     });
     result.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+fn numbers_far_apart_do_not_load_what_lies_between(fresh: Fresh<'_>) {
+    let (store, reader) = fresh();
+    let (mut ledger, mut memory) = (Ledger::new(store), Ledger::new(Memory::new()));
+    for numbers in [
+        &(1..=100).chain((201..400).step_by(2)).collect::<Vec<u64>>()[..],
+        &[5, 90, 102, 300, 399],
+        &[101, 200],
+        &[1, 302, 400],
+    ] {
+        let delivery = delivery(&numbers.iter().map(|number| one(1, *number)).collect::<Vec<_>>());
+        ledger.append(&[&delivery], NOW_NS).unwrap();
+        memory.append(&[&delivery], NOW_NS).unwrap();
+        assert_eq!(seen(&*reader), seen(memory.store()), "{numbers:?}");
+    }
+    let mut loaded = Vec::new();
+    let far = ledger::keys(&[&delivery(&[one(1, 2), one(1, 90), one(1, 400)])]);
+    let unchanged = |known: ledger::Known| {
+        loaded = known.emitters[&emitter(1)].ranges.as_slice().to_vec();
+        Decision::new(known, None, NOW_NS).changes()
+    };
+    ledger.store_mut().transact(&far, &mut { unchanged }).unwrap();
+    assert_eq!(loaded, [Range { first: 1, last: 102 }, Range { first: 399, last: 400 }]);
 }
 
 fn a_statement_is_kept(fresh: Fresh<'_>) {

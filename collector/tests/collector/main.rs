@@ -3,6 +3,8 @@
 mod auditing;
 mod command;
 mod durability;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod ingest;
 mod prices;
 mod reading;

@@ -214,6 +214,18 @@ impl Server {
         fs::read_to_string(&self.log).unwrap()
     }
 
+    /// Memory of the process, MiB: now, and the most that it has ever been.
+    #[cfg(target_os = "linux")]
+    #[allow(dead_code)] // On SQLite only.
+    pub fn memory(&self) -> (u64, u64) {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let mib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+        };
+        (mib("VmRSS:"), mib("VmHWM:"))
+    }
+
     pub fn send(&self, events: &[Vec<u8>]) -> Answer {
         send(self.address, events).expect("an answer")
     }

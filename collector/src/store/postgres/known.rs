@@ -56,10 +56,10 @@ async fn emitters(session: &Session, keys: &Keys) -> Result<HashMap<String, Emit
     let names: Vec<&str> = keys.emitters.keys().map(String::as_str).collect();
     let (mut counting, mut low, mut high) = (Vec::new(), Vec::new(), Vec::new());
     for (name, numbers) in &keys.emitters {
-        if let (Some(first), Some(last)) = (numbers.first(), numbers.last()) {
+        for around in Range::around(numbers) {
             counting.push(name.as_str());
-            low.push(first.saturating_sub(1));
-            high.push(last.saturating_add(1));
+            low.push(around.first);
+            high.push(around.last);
         }
     }
     if names.is_empty() {

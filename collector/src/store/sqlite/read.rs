@@ -21,10 +21,11 @@ pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
     let mut known = Known { head: head(tx)?, ..Known::default() };
     for (name, numbers) in &keys.emitters {
         let Some(mut emitter) = emitter(tx, name)? else { continue };
-        if let (Some(first), Some(last)) = (numbers.first(), numbers.last()) {
-            let around = Range { first: first.saturating_sub(1), last: last.saturating_add(1) };
-            emitter.ranges = ranges(tx, name, around)?;
+        let mut near = Vec::new();
+        for around in Range::around(numbers) {
+            near.extend(ranges(tx, name, around)?);
         }
+        emitter.ranges = Ranges::stored(near);
         for number in numbers.iter().filter(|number| emitter.ranges.contains(**number)) {
             let mut select = tx.prepare_cached(
                 "SELECT event FROM ledger WHERE emitter = ?1 AND sequence = ?2 AND kind IN ('call', 'copy')",
@@ -84,7 +85,7 @@ fn emitter_of(row: &Row<'_>) -> rusqlite::Result<Emitter> {
     })
 }
 
-fn ranges(connection: &Connection, emitter: &str, within: Range) -> Result<Ranges, StoreError> {
+fn ranges(connection: &Connection, emitter: &str, within: Range) -> Result<Vec<Range>, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT first, last FROM emitter_ranges WHERE emitter = ?1 AND first <= ?3 AND first >= coalesce(
              (SELECT max(first) FROM emitter_ranges WHERE emitter = ?1 AND first <= ?2), ?2) ORDER BY first",
@@ -92,7 +93,7 @@ fn ranges(connection: &Connection, emitter: &str, within: Range) -> Result<Range
     let rows = select.query_map(params![emitter, within.first, within.last], |row| {
         Ok(Range { first: row.get(0)?, last: row.get(1)? })
     })?;
-    Ok(Ranges::stored(rows.collect::<Result<_, _>>()?))
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn holder(row: &Row<'_>) -> rusqlite::Result<Holder> {
@@ -263,14 +264,14 @@ impl Reader for SqliteReader {
             [],
             |row| Ok((row.get::<_, String>(0)?, emitter_of(row)?)),
             &mut |(name, mut emitter): (String, Emitter)| {
-                emitter.ranges = ranges(&connection, &name, all)?;
+                emitter.ranges = Ranges::stored(ranges(&connection, &name, all)?);
                 each((name, emitter))
             },
         )
     }
 
     fn ranges(&self, emitter: &str, within: Range) -> Result<Ranges, StoreError> {
-        ranges(&self.connect()?, emitter, within)
+        Ok(Ranges::stored(ranges(&self.connect()?, emitter, within)?))
     }
 
     fn notes(&self, emitter: &str) -> Result<Vec<Note>, StoreError> {
