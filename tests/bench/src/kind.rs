@@ -105,16 +105,20 @@ pub fn log(path: &Path) -> Value {
     })
 }
 
+/// meshmeter, as the bootstrap has it.
+pub fn meter(shipped: &Bootstrap) -> Result<Kind> {
+    Ok(Kind::new("meshmeter", vec![shipped.filter()?], Found::Record))
+}
+
 /// All kinds, in the order in which they are shown; `also` are further builds of meshmeter's filter.
 pub fn all(shipped: &Bootstrap, rivals: &Path, also: &[(String, PathBuf)]) -> Result<Vec<Kind>> {
-    let meter = shipped.filter()?;
     let mut kinds = vec![
         Kind::new("none", vec![], Found::Nothing),
         Kind::new("read_only", vec![wasm("read_only", rivals)?], Found::Bytes),
-        Kind::new("meshmeter", vec![meter.clone()], Found::Record),
+        meter(shipped)?,
     ];
     for (name, file) in also {
-        let mut other = meter.clone();
+        let mut other = shipped.filter()?;
         other["typed_config"]["config"]["vm_config"]["code"]["local"]["filename"] = present(file)?;
         kinds.push(Kind::new(name, vec![other], Found::Record));
     }

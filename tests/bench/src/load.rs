@@ -14,7 +14,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::head::{Head, after_head};
+use crate::{
+    head::{Head, after_head},
+    shape::TENANT,
+};
 
 /// The end of a chunked body.
 const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
@@ -108,6 +111,30 @@ pub struct Task {
     pub delay: Duration,
     /// Whether events are timed.
     pub time_events: bool,
+    /// Who calls.
+    pub tenants: Tenants,
+}
+
+/// Whose turn it is, call by call.
+#[derive(Clone, Copy)]
+pub struct Tenants {
+    /// The first of this connection.
+    pub first: usize,
+    /// The next are so far on.
+    pub step: usize,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Tenants {
+    /// Writes the tenant of the connection's call of this number into its request.
+    fn name(self, request: &mut [u8], call: usize) {
+        let digits = TENANT.len() - 6;
+        let mut places = request.windows(TENANT.len());
+        let Some(at) = places.position(|place| place.starts_with(&TENANT.as_bytes()[..digits])) else { return };
+        let number = format!("{:06}", (self.first + call * self.step) % self.count);
+        request[at + digits..at + TENANT.len()].copy_from_slice(number.as_bytes());
+    }
 }
 
 /// Does the tasks, each on its own connection, all at once; gives the connections back.
@@ -115,13 +142,16 @@ pub async fn run(lines: Vec<Line>, tasks: Vec<Task>) -> Result<(Vec<Line>, Vec<V
     let mut running = JoinSet::new();
     let (mut idle, count) = (lines, tasks.len());
     let rest = idle.split_off(count.min(idle.len()));
-    for (number, (mut line, task)) in idle.into_iter().zip(tasks).enumerate() {
+    for (number, (mut line, mut task)) in idle.into_iter().zip(tasks).enumerate() {
         running.spawn(async move {
             if !task.delay.is_zero() {
                 tokio::time::sleep(task.delay).await;
             }
             let mut seen = Vec::with_capacity(task.times);
-            for _ in 0..task.times {
+            for call in 0..task.times {
+                if task.tenants.count > 1 {
+                    task.tenants.name(&mut task.request, call);
+                }
                 seen.push(line.call(&task.request, task.time_events).await?);
             }
             Result::Ok((number, line, seen))

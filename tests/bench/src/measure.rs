@@ -26,18 +26,18 @@ pub async fn measure(proxy: &mut Proxy, shape: &Shape, provider: &Server, share:
     let mut waited = Vec::new();
     let mut first = Vec::new();
     let part = |times: usize| ((times as f64 * share).round() as usize).max(1);
-    if shape.alone > 0 {
-        let calls = proxy.load(shape, 1, part(shape.alone), tenant).await?;
+    if !shape.is_paced() {
+        let calls = proxy.load(shape, 1, part(shape.alone), 1).await?;
         waited.extend(calls.iter().flatten().map(|seen| seen.whole));
         first.extend(calls.iter().flatten().map(|seen| seen.first));
         proxy.settle().await?;
     }
     let times = part(shape.calls);
-    let before = (proxy.envoy.cpu()?, Cpu::own()?);
-    let calls = proxy.load(shape, shape.connections, times, tenant).await?;
+    let meter = Meter::start(proxy)?;
+    let calls = proxy.load(shape, shape.connections, times, 1).await?;
     proxy.settle().await?;
-    let (envoy, own) = (proxy.envoy.cpu()?.since(before.0), Cpu::own()?.since(before.1));
-    if shape.alone == 0 {
+    let cpu = meter.stop(proxy, shape.connections * times)?;
+    if shape.is_paced() {
         for (number, calls) in calls.iter().enumerate() {
             first.extend(calls.iter().map(|seen| seen.first));
             let Some(last) = calls.last() else { continue };
@@ -48,15 +48,25 @@ pub async fn measure(proxy: &mut Proxy, shape: &Shape, provider: &Server, share:
             waited.extend(last.events.iter().zip(written).map(|(there, written)| there.duration_since(written)));
         }
     }
-    let of_call = |time: Duration| micros(time) / (shape.connections * times) as f64;
     let (waited, first) = (sorted(waited), sorted(first));
-    Ok(Figures {
-        cpu: of_call(envoy.used),
-        p50: part_of(&waited, 0.5),
-        p99: part_of(&waited, 0.99),
-        first: part_of(&first, 0.5),
-        disturbed: of_call(envoy.waited + own.waited),
-    })
+    Ok(Figures { p50: part_of(&waited, 0.5), p99: part_of(&waited, 0.99), first: part_of(&first, 0.5), ..cpu })
+}
+
+/// What the scheduler said when a measurement began.
+pub struct Meter(Cpu, Cpu);
+
+impl Meter {
+    /// Begins.
+    pub fn start(proxy: &Proxy) -> Result<Self> {
+        Ok(Self(proxy.envoy.cpu()?, Cpu::own()?))
+    }
+
+    /// Ends: the CPU time for each of so many.
+    pub fn stop(self, proxy: &Proxy, count: usize) -> Result<Figures> {
+        let (envoy, own) = (proxy.envoy.cpu()?.since(self.0), Cpu::own()?.since(self.1));
+        let each = |time: Duration| micros(time) / count.max(1) as f64;
+        Ok(Figures { cpu: each(envoy.used), disturbed: each(envoy.waited + own.waited), ..Figures::default() })
+    }
 }
 
 /// The third of the rounds in which the rest of the machine disturbed the kinds least; the same for all, because the
@@ -88,10 +98,6 @@ pub fn mean(rounds: &[Figures], calm: &[usize]) -> Figures {
 /// µs.
 pub fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
-}
-
-fn tenant(_: usize) -> String {
-    "acme/search".to_owned()
 }
 
 fn sorted(times: Vec<Duration>) -> Vec<f64> {

@@ -9,6 +9,7 @@ use std::{
     net::TcpStream,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     thread,
@@ -20,11 +21,18 @@ use tokio::sync::oneshot;
 
 use crate::server::Answer;
 
-/// Phases of streams that begin together.
-const PHASES: u32 = 64;
+/// Streams that begin together are spread over the gap between two pieces: whatever their number, evenly.
+const GOLDEN: f64 = 0.618_033_988_749_895;
 
-/// When each piece of a numbered stream was written.
-type Written = Mutex<HashMap<usize, Vec<Instant>>>;
+#[derive(Default)]
+struct Written {
+    /// When each piece of a numbered stream was written.
+    times: Mutex<HashMap<usize, Vec<Instant>>>,
+    /// All pieces of all streams.
+    pieces: AtomicU64,
+    /// Streams that were handed over and have not ended.
+    open: AtomicU64,
+}
 
 /// Hands streams to the thread, which ends with it.
 pub struct Pacer {
@@ -37,8 +45,9 @@ struct Stream {
     wire: TcpStream,
     answer: Arc<Answer>,
     gap: Duration,
+    next: usize,
     written: Vec<Instant>,
-    done: oneshot::Sender<()>,
+    done: oneshot::Sender<TcpStream>,
 }
 
 impl Pacer {
@@ -55,17 +64,30 @@ impl Pacer {
         pacer
     }
 
-    /// Writes an answer.
-    pub async fn write(&self, number: usize, wire: TcpStream, answer: Arc<Answer>, gap: Duration) -> Result<()> {
+    /// Writes an answer, and gives the connection back: a copy of it would take a file for each of very many streams.
+    pub async fn write(&self, number: usize, wire: TcpStream, answer: Arc<Answer>, gap: Duration) -> Result<TcpStream> {
         let (done, ended) = oneshot::channel();
-        let written = Vec::with_capacity(answer.pieces.len());
-        self.streams.send(Stream { number, wire, answer, gap, written, done })?;
-        ended.await.map_err(|_| "a paced stream could not be written".into())
+        let stream = Stream { number, wire, answer, gap, next: 0, written: Vec::new(), done };
+        self.written.open.fetch_add(1, Relaxed);
+        self.streams.send(stream)?;
+        let ended = ended.await;
+        self.written.open.fetch_sub(1, Relaxed);
+        ended.map_err(|_| "a paced stream could not be written".into())
     }
 
     /// When the pieces of a stream were written; forgotten here.
     pub fn written(&self, number: usize) -> Vec<Instant> {
-        lock(&self.written).remove(&number).unwrap_or_default()
+        lock(&self.written.times).remove(&number).unwrap_or_default()
+    }
+
+    /// How many streams have not ended, nor been left by their client.
+    pub fn open(&self) -> u64 {
+        self.written.open.load(Relaxed)
+    }
+
+    /// How many pieces were written so far.
+    pub fn pieces(&self) -> u64 {
+        self.written.pieces.load(Relaxed)
     }
 }
 
@@ -75,43 +97,65 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn work(streams: &Receiver<Stream>, written: &Written) {
     let mut open: Vec<Option<Stream>> = Vec::new();
+    let mut free = Vec::new();
     let mut due: BinaryHeap<Reverse<(Instant, usize)>> = BinaryHeap::new();
     loop {
         let next = due.peek().map(|Reverse((at, _))| *at);
         let wait = next.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
         match if wait.is_zero() { Err(RecvTimeoutError::Timeout) } else { streams.recv_timeout(wait) } {
-            Ok(stream) => {
-                let place = open.iter().position(Option::is_none).unwrap_or(open.len());
+            Ok(mut stream) => {
+                // One that never ends answers at once: very many are opened one after the other.
+                if stream.answer.endless && stream.write(written).is_none() {
+                    continue;
+                }
+                let phase = stream.gap.mul_f64((stream.number as f64 * GOLDEN).fract());
+                let place = free.pop().unwrap_or(open.len());
                 if place == open.len() {
                     open.push(None);
                 }
-                let phase = stream.number as u32 % PHASES;
-                due.push(Reverse((Instant::now() + stream.gap * phase / PHASES, place)));
+                due.push(Reverse((Instant::now() + phase, place)));
                 open[place] = Some(stream);
             }
             Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {
                 let Some(Reverse((at, place))) = due.pop() else { continue };
                 let Some(mut stream) = open[place].take() else { continue };
-                let piece = stream.written.len();
-                stream.written.push(Instant::now());
-                let last = stream.written.len() == stream.answer.pieces.len();
-                if last {
-                    // Before the client can ask for it.
-                    lock(written).insert(stream.number, std::mem::take(&mut stream.written));
-                }
-                // Small pieces on a connection that is read all the time: there is always room.
-                if (&stream.wire).write_all(&stream.answer.pieces[piece]).is_err() {
-                    continue;
-                }
-                if last {
-                    let _ = stream.done.send(());
-                } else {
+                let more = stream.write(written);
+                if more == Some(true) {
                     // Late ones do not catch up: events would come in bursts.
                     due.push(Reverse(((at + stream.gap).max(Instant::now()), place)));
                     open[place] = Some(stream);
+                    continue;
+                }
+                free.push(place);
+                if more == Some(false) {
+                    let _ = stream.done.send(stream.wire);
                 }
             }
         }
+    }
+}
+
+impl Stream {
+    /// Writes the next piece; returns whether there is another. `None`: the client has left.
+    fn write(&mut self, written: &Written) -> Option<bool> {
+        let pieces = &self.answer.pieces;
+        // The first has the head.
+        let piece = if self.next < pieces.len() { self.next } else { 1 };
+        self.next = piece + 1;
+        let last = self.next == pieces.len() && !self.answer.endless;
+        if !self.answer.endless {
+            self.written.push(Instant::now());
+        }
+        if last {
+            // Before the client can ask for it.
+            lock(&written.times).insert(self.number, std::mem::take(&mut self.written));
+        }
+        // Small pieces on a connection that is read all the time: there is always room.
+        if (&self.wire).write_all(&pieces[piece]).is_err() {
+            return None;
+        }
+        written.pieces.fetch_add(1, Relaxed);
+        Some(!last)
     }
 }

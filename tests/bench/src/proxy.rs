@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::{
     cores,
+    hold::Held,
     kind::{self, Found, Kind, PROOF},
-    load::{Line, Seen, Task, run},
+    load::{Line, Seen, Task, Tenants, run},
     server::Server,
     shape::Shape,
 };
@@ -34,6 +35,11 @@ pub struct Proxy {
 impl Proxy {
     /// Starts it; `shipped` is the bootstrap that users take, pointed at the provider.
     pub async fn start(kind: Kind, shipped: &Bootstrap) -> Result<Self> {
+        Self::with(kind, shipped, 1, LINES).await
+    }
+
+    /// Starts it with so many workers, and opens so many connections.
+    pub async fn with(kind: Kind, shipped: &Bootstrap, workers: u8, connections: usize) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("meshmeter-bench-").tempdir()?;
         let log = dir.path().join("access.log");
         let sink = Server::start().await?;
@@ -42,14 +48,14 @@ impl Proxy {
         bootstrap.point("meshmeter_collector", sink.address)?;
         // A child has the cores of the thread that starts it.
         cores::pin(cores::PROXY)?;
-        let started = Envoy::with_workers(dir.path(), &bootstrap, Some(INGEST_TOKEN), 1);
+        let started = Envoy::with_workers(dir.path(), &bootstrap, Some(INGEST_TOKEN), workers);
         cores::pin(cores::LOAD)?;
         let mut envoy = started?;
         envoy.ready().await.map_err(|error| format!("{}: {error}", kind.name))?;
         envoy.quiet();
         let address = envoy.listener("llm").await?;
-        let mut lines = Vec::with_capacity(LINES);
-        for _ in 0..LINES {
+        let mut lines = Vec::with_capacity(connections);
+        for _ in 0..connections {
             lines.push(Line::open(address).await?);
         }
         Ok(Self { kind, envoy, sink, lines, address, log, calls: 0, _dir: dir })
@@ -57,11 +63,11 @@ impl Proxy {
 
     /// Sends one call, and fails unless the client got every byte and the counts are as they must be; returns whether
     /// it found them.
-    pub async fn prove(&mut self, shape: &Shape, tenant: &str) -> Result<bool> {
+    pub async fn prove(&mut self, shape: &Shape) -> Result<bool> {
         let name = format!("{}, {}", self.kind.name, shape.name);
         let before = fs::read_to_string(&self.log).unwrap_or_default().lines().count();
         self.calls += 1;
-        let answer = Route::plain(self.address).send(&shape.call(tenant).header(PROOF, "1")).await?;
+        let answer = Route::plain(self.address).send(&shape.call().header(PROOF, "1")).await?;
         if !answer.whole || answer.body != shape.body {
             return Err(format!("{name}: the client got {} bytes of {}", answer.body.len(), shape.body.len()).into());
         }
@@ -79,27 +85,35 @@ impl Proxy {
         Ok(found.is_some())
     }
 
-    /// Calls over so many connections at once, `times` each; the next call of a connection follows the answer.
+    /// Calls over so many connections at once, `times` each, of so many tenants in turns; the next call of a connection
+    /// follows the answer.
     pub async fn load(
         &mut self,
         shape: &Shape,
         connections: usize,
         times: usize,
-        tenant: impl Fn(usize) -> String,
+        tenants: usize,
     ) -> Result<Vec<Vec<Seen>>> {
-        let timed = shape.alone == 0;
+        let timed = shape.is_paced();
         let task = |number: usize| Task {
-            request: shape.request(&tenant(number), timed.then_some(number)),
+            request: shape.request(timed.then_some(number)),
             times,
             // Streams do not begin together.
             delay: if timed { Duration::from_micros(number as u64 * 6_250) } else { Duration::ZERO },
             time_events: timed,
+            tenants: Tenants { first: self.calls as usize + number, step: connections, count: tenants },
         };
         let tasks = (0..connections).map(task).collect();
         self.calls += (connections * times) as u64;
         let (lines, seen) = run(std::mem::take(&mut self.lines), tasks).await?;
         self.lines = lines;
         Ok(seen)
+    }
+
+    /// Opens so many endless streams.
+    pub async fn hold(&mut self, shape: &Shape, streams: usize) -> Result<Held> {
+        self.calls += streams as u64;
+        Held::open(self.address, shape, streams).await
     }
 
     /// Waits until every event is at the collector: sending them belongs to the price.
@@ -115,14 +129,21 @@ impl Proxy {
     }
 
     /// At the end: a kind that reads must have read, and nothing may have gone wrong.
-    pub async fn finish(mut self) -> Result<()> {
+    pub async fn finish(self) -> Result<()> {
         if self.kind.found == Found::Bytes {
-            let read = self.envoy.metrics().await?.sum("bench_bytes_read", &[]);
-            wait::ensure(read > 0, || format!("{} has read nothing", self.kind.name))?;
+            wait::until(&format!("{} to have read", self.kind.name), || async {
+                let read = self.envoy.metrics().await?.sum("bench_bytes_read", &[]);
+                wait::ensure(read > 0, || "it has read nothing".to_owned())
+            })
+            .await?;
         }
         self.settle().await?;
+        self.stop()
+    }
+
+    /// Ends it, whatever has become of its events.
+    pub fn stop(mut self) -> Result<()> {
         self.lines.clear();
-        self.envoy.stop()?;
-        Ok(())
+        self.envoy.stop()
     }
 }

@@ -4,10 +4,9 @@
 use std::{
     collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
-    os::fd::AsFd,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -37,6 +36,8 @@ pub struct Answer {
     pub pieces: Vec<Vec<u8>>,
     /// Between two pieces.
     pub gap: Option<Duration>,
+    /// Whether the pieces behind the first come again and again.
+    pub endless: bool,
 }
 
 /// What connections share.
@@ -45,6 +46,8 @@ pub struct Shared {
     pacer: Pacer,
     /// Events that came in batches.
     events: AtomicU64,
+    /// Whether batches are left without an answer.
+    down: AtomicBool,
 }
 
 /// The running server.
@@ -60,7 +63,12 @@ impl Server {
     pub async fn start() -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { answers: Mutex::default(), pacer: Pacer::start(), events: AtomicU64::new(0) });
+        let shared = Arc::new(Shared {
+            answers: Mutex::default(),
+            pacer: Pacer::start(),
+            events: AtomicU64::new(0),
+            down: AtomicBool::new(false),
+        });
         let state = shared.clone();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -80,6 +88,21 @@ impl Server {
     /// When the pieces of a numbered stream were written; forgotten here.
     pub fn written(&self, stream: usize) -> Vec<Instant> {
         self.shared.pacer.written(stream)
+    }
+
+    /// How many pieces of paced answers were written so far.
+    pub fn pieces(&self) -> u64 {
+        self.shared.pacer.pieces()
+    }
+
+    /// How many paced answers have not ended, nor been left by their client.
+    pub fn open(&self) -> u64 {
+        self.shared.pacer.open()
+    }
+
+    /// From here on a collector that is away: it closes the connection instead of an answer.
+    pub fn go_down(&self) {
+        self.shared.down.store(true, Relaxed);
     }
 
     /// How many events came so far.
@@ -120,26 +143,29 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> Result<()> {
             }
         }
         match answer {
-            Some(answer) => write(&mut stream, shared, &answer, number).await?,
+            Some(answer) => stream = write(stream, shared, &answer, number.unwrap_or(0)).await?,
             None => take(&mut stream, shared, &bytes[body..body + length]).await?,
         }
         bytes.drain(..body + length);
     }
 }
 
-async fn write(stream: &mut TcpStream, shared: &Shared, answer: &Arc<Answer>, number: Option<usize>) -> Result<()> {
-    let Some(gap) = answer.gap else {
-        for piece in &answer.pieces {
-            stream.write_all(piece).await?;
-        }
-        return Ok(());
-    };
-    let wire = stream.as_fd().try_clone_to_owned()?.into();
-    shared.pacer.write(number.unwrap_or(0), wire, answer.clone(), gap).await
+async fn write(mut stream: TcpStream, shared: &Shared, answer: &Arc<Answer>, number: usize) -> Result<TcpStream> {
+    if let Some(gap) = answer.gap {
+        let written = shared.pacer.write(number, stream.into_std()?, answer.clone(), gap).await?;
+        return Ok(TcpStream::from_std(written)?);
+    }
+    for piece in &answer.pieces {
+        stream.write_all(piece).await?;
+    }
+    Ok(stream)
 }
 
 /// A batch of events, or a heartbeat.
 async fn take(stream: &mut TcpStream, shared: &Shared, body: &[u8]) -> Result<()> {
+    if shared.down.load(Relaxed) {
+        return Err("the collector is down".into());
+    }
     let events = String::from_utf8_lossy(body).matches(EVENT).count() as u64;
     shared.events.fetch_add(events, Relaxed);
     let body = format!(r#"{{"accepted":{events},"duplicates":0,"dead_letters":0,"alarms":0}}"#);

@@ -14,6 +14,9 @@ use crate::{
 /// The model of every answer.
 const MODEL: &str = "gpt-4.1-mini-2025-04-14";
 
+/// Who calls; where there are several, the digits are theirs.
+pub const TENANT: &str = "acme/team-000000";
+
 /// A call that is measured.
 pub struct Shape {
     /// Its name, on the command line and in the results.
@@ -28,7 +31,7 @@ pub struct Shape {
     pub connections: usize,
     /// Calls of each, while CPU is measured.
     pub calls: usize,
-    /// Calls one after the other, while latency is measured; 0: it is measured by the delay of each event.
+    /// Calls one after the other, while latency is measured; 0 if each event is timed.
     pub alone: usize,
     /// The body, as the client must get it.
     pub body: Vec<u8>,
@@ -157,6 +160,19 @@ fn gzip(name: &str) -> Result<Shape> {
 }
 
 impl Shape {
+    /// Whether events come one by one, each in its time.
+    pub fn is_paced(&self) -> bool {
+        self.gap.is_some()
+    }
+
+    /// The same stream without an end, its events so far apart.
+    pub fn endless(&self, gap: Duration) -> Answer {
+        let mut answer = self.answer();
+        // Neither the end of the body nor the last words before it.
+        answer.pieces.truncate(answer.pieces.len().saturating_sub(3));
+        Answer { gap: Some(gap), endless: true, ..answer }
+    }
+
     /// The answer as it is written.
     pub fn answer(&self) -> Answer {
         let kind = if self.stream { "text/event-stream; charset=utf-8" } else { "application/json" };
@@ -170,7 +186,7 @@ impl Shape {
         }
         if !self.stream {
             head += &format!("content-length: {}\r\n\r\n", self.body.len());
-            return Answer { pieces: vec![[head.as_bytes(), &self.body].concat()], gap: None };
+            return Answer { pieces: vec![[head.as_bytes(), &self.body].concat()], gap: None, endless: false };
         }
         head += "transfer-encoding: chunked\r\n\r\n";
         let text = String::from_utf8_lossy(&self.body);
@@ -184,14 +200,14 @@ impl Shape {
         if let Some(first) = pieces.first_mut() {
             first.splice(0..0, head.into_bytes());
         }
-        Answer { pieces, gap: self.gap }
+        Answer { pieces, gap: self.gap, endless: false }
     }
 
-    /// The request of a tenant; `stream` numbers it for the provider.
-    pub fn request(&self, tenant: &str, stream: Option<usize>) -> Vec<u8> {
+    /// The request; `stream` numbers it for the provider.
+    pub fn request(&self, stream: Option<usize>) -> Vec<u8> {
         let body = self.request.to_string();
         let mut head = format!("POST {} HTTP/1.1\r\n", self.path);
-        for (name, value) in self.headers(tenant) {
+        for (name, value) in self.headers() {
             head += &format!("{name}: {value}\r\n");
         }
         if let Some(stream) = stream {
@@ -201,20 +217,20 @@ impl Shape {
     }
 
     /// The same for the client of the tests.
-    pub fn call(&self, tenant: &str) -> e2e::client::Call {
+    pub fn call(&self) -> e2e::client::Call {
         let call = e2e::client::Call::post("api.openai.com", self.path, &self.request);
-        let headers = self.headers(tenant).into_iter().filter(|(name, _)| *name != "content-type");
+        let headers = self.headers().into_iter().filter(|(name, _)| *name != "content-type");
         headers.fold(call, |call, (name, value)| call.header(name, &value))
     }
 
-    fn headers(&self, tenant: &str) -> Vec<(&'static str, String)> {
+    fn headers(&self) -> Vec<(&'static str, String)> {
         vec![
             ("accept", "application/json".to_owned()),
             ("accept-encoding", "gzip, deflate".to_owned()),
             ("content-type", "application/json".to_owned()),
             ("user-agent", "OpenAI/Python 3.52.0".to_owned()),
             ("authorization", "Bearer sk-proj-0000000000000000000000000000000000000000".to_owned()),
-            ("x-tenant-id", tenant.to_owned()),
+            ("x-tenant-id", TENANT.to_owned()),
             (ANSWER, self.name.clone()),
         ]
     }
