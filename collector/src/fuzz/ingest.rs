@@ -7,10 +7,13 @@ use meter::fuzz::{Draw, seed};
 
 use super::laws::{self, Kept};
 use super::{NOW_NS, request};
+use crate::ledger::correct::Correction;
 use crate::ledger::memory::Memory;
 use crate::ledger::{Delivery, Ledger, Taken};
+use crate::money::Charge;
 use crate::prices::PriceBook;
 use crate::serve::Form;
+use crate::store::{Reader, Selection};
 
 /// The book by which calls are rated.
 const BOOK: &str = include_str!("../../prices/example.toml");
@@ -19,7 +22,7 @@ thread_local! {
     static PRICES: Arc<PriceBook> = Arc::new(PriceBook::parse(BOOK).expect("the example"));
 }
 
-/// Takes the bytes as a sequence of requests, and as a body, a statement and a token line.
+/// Takes the bytes as a sequence of requests, and as a body, a statement, a token line and a question about what is lacking.
 pub fn ingest(bytes: &[u8]) {
     request::sender(bytes);
     request::statement(bytes);
@@ -50,6 +53,32 @@ pub fn ingest(bytes: &[u8]) {
         laws::unchanged(&before, ledger.store());
     }
     laws::hold(ledger.store());
+    laws::lacking(ledger.store(), request::last(bytes));
+    rate_anew(&mut ledger);
+}
+
+/// Without prices nothing is charged any more; by the same book again, all is as it was.
+fn rate_anew(ledger: &mut Ledger<Memory>) {
+    let total = |store: &Memory| {
+        store
+            .sums
+            .values()
+            .flat_map(|sums| sums.values())
+            .fold(Charge::default(), |all, sum| all.checked_add(sum.charge).expect("more than a charge holds"))
+    };
+    let before = total(ledger.store());
+    for (book, expected) in [(Arc::new(PriceBook::default()), Charge::default()), (PRICES.with(Arc::clone), before)] {
+        let mut corrections = Vec::new();
+        let each = &mut |entry| {
+            corrections
+                .extend(Correction::by(&book, entry, "rated anew").unwrap_or_else(|problem| panic!("{problem}")));
+            Ok(())
+        };
+        ledger.store().standing(&Selection::default(), each).unwrap();
+        assert_eq!(ledger.correct(&corrections, NOW_NS).unwrap(), corrections.len() as u64);
+        assert_eq!(total(ledger.store()), expected);
+        laws::hold(ledger.store());
+    }
 }
 
 /// Takes a group in one commit; what is kept then is what came, and nothing else.

@@ -25,6 +25,12 @@ pub fn deliveries(input: &[u8]) -> Vec<Delivery> {
     requests.take(MAX_REQUESTS).filter_map(delivery).collect()
 }
 
+/// What stands behind the last `---`.
+pub fn last(input: &[u8]) -> &[u8] {
+    let behind = input.windows(SEPARATOR.len()).rposition(|window| window == SEPARATOR);
+    behind.map_or(input, |at| &input[at + SEPARATOR.len()..])
+}
+
 fn delivery(request: &[u8]) -> Option<Delivery> {
     let mut lines = request.splitn(4, |byte| *byte == b'\n');
     let mut line = || lines.next().unwrap_or_default();

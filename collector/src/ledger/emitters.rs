@@ -162,7 +162,9 @@ impl Emitter {
             notes.add(Range { first: number(drop.first), last: number(drop.last) }, what);
         }
         let head = number(statement.head);
-        if statement.ended {
+        // Whoever has counted on since is not at that end: such a last word was only late.
+        let is_late = by == Ended::Emitter && head < self.head;
+        if statement.ended && !is_late {
             self.ended = Some(by);
         } else if head > self.head && by == Ended::Emitter {
             // Whoever counts on has not ended. A statement that was only late does not say so.

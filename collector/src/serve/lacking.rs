@@ -21,27 +21,31 @@ use crate::store::Reader;
 const MAX_BODY: usize = 1 << 20;
 
 /// Ranges of numbers by emitter, each `[first, last]`.
-type Numbers = BTreeMap<String, Vec<[i64; 2]>>;
+pub(crate) type Numbers = BTreeMap<String, Vec<[i64; 2]>>;
 
 pub(super) async fn lacking(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
     app.tokens.authorize(&headers, &[Scope::Journal])?;
     let body = body_within(MAX_BODY, body).await?;
-    let wanted: Numbers = serde_json::from_slice(&body).map_err(|error| {
-        Refusal::BadRequest(format!(
-            "the body must be an object of emitters, each with a list of [first, last]: {error}"
-        ))
-    })?;
-    if let Some((emitter, _)) =
-        wanted.iter().find(|(_, ranges)| ranges.iter().any(|[first, last]| *first < 1 || last < first))
-    {
-        return Err(Refusal::BadRequest(format!("{emitter:?}: first must be at least 1, and last not below first")));
-    }
+    let wanted = question(&body).map_err(Refusal::BadRequest)?;
     let reader = app.reader.clone();
     let answer = blocking(move || answer(&*reader, wanted)).await.map_err(Refusal::Internal)?;
     Ok(([(CONTENT_TYPE, "application/json")], answer).into_response())
 }
 
-fn answer(reader: &dyn Reader, wanted: Numbers) -> Result<String, String> {
+/// Reads what is asked for.
+pub(crate) fn question(body: &[u8]) -> Result<Numbers, String> {
+    let wanted: Numbers = serde_json::from_slice(body).map_err(|error| {
+        format!("the body must be an object of emitters, each with a list of [first, last]: {error}")
+    })?;
+    let is_wrong = |[first, last]: &[i64; 2]| *first < 1 || last < first;
+    match wanted.iter().find(|(_, ranges)| ranges.iter().any(is_wrong)) {
+        Some((emitter, _)) => Err(format!("{emitter:?}: first must be at least 1, and last not below first")),
+        None => Ok(wanted),
+    }
+}
+
+/// The answer, as JSON.
+pub(crate) fn answer(reader: &dyn Reader, wanted: Numbers) -> Result<String, String> {
     let mut lacking = Numbers::new();
     for (emitter, ranges) in wanted {
         let ranges = ranges.into_iter().map(|[first, last]| Range { first, last }).collect();

@@ -284,6 +284,8 @@ fn a_statement_is_kept(fresh: Fresh<'_>) {
     );
     ledger.append(&[&say(statement(10, false))], 3).unwrap();
     assert_eq!(all(|each| reader.emitters(each))[0].1.ended, None, "whoever counts on has not ended");
+    ledger.append(&[&say(statement(9, true))], 4).unwrap();
+    assert_eq!(all(|each| reader.emitters(each))[0].1.ended, None, "a last word that was only late is not the last");
 }
 
 /// One may speak for the emitter, the other may not: what cannot be read has a number only from the first.
