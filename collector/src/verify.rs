@@ -7,7 +7,7 @@ use std::fmt;
 use crate::ledger::Head;
 use crate::ledger::correct::{group_of, share_of};
 use crate::ledger::entry::{Entry, EntryId, Hash, Kind};
-use crate::ledger::ranges::Ranges;
+use crate::ledger::ranges::{Range, Ranges};
 use crate::ledger::sums::{Counted, Group, Sum, Sums};
 use crate::store::{Reader, Selection, StoreError};
 
@@ -39,7 +39,7 @@ impl From<StoreError> for Failure {
 /// still stand. `each` hears of every entry, for progress.
 pub fn verify(reader: &dyn Reader, noted: &[Head], mut each: impl FnMut()) -> Result<Vec<Head>, Failure> {
     let mut heads = reader.heads()?;
-    let mut numbers: BTreeMap<String, Ranges> = BTreeMap::new();
+    let mut numbers: BTreeMap<String, Numbers> = BTreeMap::new();
     for head in &mut heads {
         *head = chain(reader, *head, noted, &mut |entry| {
             if matches!(entry.kind, Kind::Call | Kind::Copy) {
@@ -51,6 +51,7 @@ pub fn verify(reader: &dyn Reader, noted: &[Head], mut each: impl FnMut()) -> Re
     if let Some(lost) = noted.iter().find(|noted| !heads.iter().any(|head| head.entry.writer == noted.entry.writer)) {
         return broken(format!("entry {}: its whole chain is missing", lost.entry));
     }
+    let numbers = numbers.into_iter().map(|(name, numbers)| (name, numbers.ranges())).collect();
     ranges(reader, &numbers)?;
     sums(reader)?;
     Ok(heads)
@@ -94,6 +95,33 @@ fn chain(reader: &dyn Reader, head: Head, noted: &[Head], each: &mut dyn FnMut(&
         return broken(format!("entry {missing}: is missing, the chain ended at {}", head.entry));
     }
     Ok(end)
+}
+
+/// The numbers of an emitter in the order of its entries, whatever that is: runs, put together from time to time. In ranges
+/// that are always in order, each number that comes below all others would move them all.
+#[derive(Default)]
+struct Numbers {
+    runs: Vec<Range>,
+    /// How many there were when they were put together last.
+    together: usize,
+}
+
+impl Numbers {
+    fn insert(&mut self, number: i64) {
+        match self.runs.last_mut() {
+            Some(run) if run.last.checked_add(1) == Some(number) => run.last = number,
+            _ => self.runs.push(Range { first: number, last: number }),
+        }
+        if self.runs.len() > self.together.saturating_mul(2).saturating_add(64) {
+            self.runs = std::mem::take(self).ranges().as_slice().to_vec();
+            self.together = self.runs.len();
+        }
+    }
+
+    fn ranges(mut self) -> Ranges {
+        self.runs.sort_unstable();
+        self.runs.into_iter().collect()
+    }
 }
 
 /// The ranges of every emitter are the numbers of its entries.
@@ -154,4 +182,23 @@ fn sums(reader: &dyn Reader) -> Result<(), Failure> {
 fn wrong_sum(group: &Group, counted: Counted) -> String {
     let Group { day, tenant, provider, model, .. } = group;
     format!("the sum of {} of {tenant}, {provider} {model:?}, {day} is not that of its entries", counted.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn deterministic_numbers_in_any_order_become_their_ranges(sent in prop::collection::vec(1..900_i64, 0..600)) {
+            let (mut numbers, mut ranges) = (Numbers::default(), Ranges::default());
+            for number in sent {
+                numbers.insert(number);
+                ranges.insert(number);
+            }
+            let found = numbers.ranges();
+            prop_assert_eq!(found.as_slice(), ranges.as_slice());
+        }
+    }
 }
