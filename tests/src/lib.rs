@@ -6,6 +6,7 @@ pub mod aws;
 pub mod bootstrap;
 pub mod client;
 pub mod collector;
+pub mod command;
 pub mod envoy;
 pub mod event;
 pub mod exchange;

@@ -13,10 +13,9 @@ mod world;
 use std::{process::ExitCode, time::SystemTime};
 
 use account::{Account, Figure};
-use e2e::Result;
+use e2e::{Result, command};
 use fault::{Fault, schedule};
 use run::{Plan, Without, run};
-use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = "\
 Sends calls of many tenants through a real Envoy while the collector, the plugin and Envoy itself suffer every fault there
@@ -48,31 +47,8 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = match arguments(std::env::args().skip(1)) {
-        Ok(Some(arguments)) => arguments,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Err(problem) => {
-            eprintln!("chaos: {problem}\n\n{HELP}");
-            return ExitCode::from(2);
-        }
-    };
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("chaos: no runtime: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(interruptible(&arguments)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("chaos: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let arguments = arguments(std::env::args().skip(1));
+    command::run("chaos", HELP, arguments, |_| true, async |arguments| all(&arguments).await)
 }
 
 fn arguments(mut given: impl Iterator<Item = String>) -> std::result::Result<Option<Arguments>, String> {
@@ -102,16 +78,6 @@ fn arguments(mut given: impl Iterator<Item = String>) -> std::result::Result<Opt
         }
     }
     Ok(Some(arguments))
-}
-
-/// A signal in the middle drops everything that runs, which stops it.
-async fn interruptible(arguments: &Arguments) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        result = all(arguments) => result,
-        _ = terminate.recv() => Err("terminated".into()),
-        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
-    }
 }
 
 async fn all(arguments: &Arguments) -> Result<()> {

@@ -8,11 +8,10 @@ mod show;
 use std::process::ExitCode;
 
 use e2e::{
-    Result,
+    Result, command,
     provider::Pace,
     stack::{Options, Stack},
 };
-use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = "\
 Meters calls of three tenants on a real Envoy, prints what each owes, and checks it against what the provider served.
@@ -34,31 +33,8 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = match arguments(std::env::args().skip(1)) {
-        Ok(Some(arguments)) => arguments,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Err(problem) => {
-            eprintln!("demo: {problem}\n\n{HELP}");
-            return ExitCode::from(2);
-        }
-    };
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("demo: no runtime: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(interruptible(&arguments)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("demo: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let arguments = arguments(std::env::args().skip(1));
+    command::run("demo", HELP, arguments, |arguments| !arguments.keep, async |arguments| run(&arguments).await)
 }
 
 fn arguments(given: impl Iterator<Item = String>) -> std::result::Result<Option<Arguments>, String> {
@@ -76,16 +52,6 @@ fn arguments(given: impl Iterator<Item = String>) -> std::result::Result<Option<
         }
     }
     Ok(Some(arguments))
-}
-
-/// A signal in the middle drops everything that runs, which stops it.
-async fn interruptible(arguments: &Arguments) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        result = run(arguments) => result,
-        _ = terminate.recv() => Err("terminated".into()),
-        _ = tokio::signal::ctrl_c(), if !arguments.keep => Err("interrupted".into()),
-    }
 }
 
 async fn run(arguments: &Arguments) -> Result<()> {
