@@ -1,7 +1,7 @@
 //! The ledger in one SQLite file: one connection that writes, short-lived ones that read.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -40,7 +40,7 @@ impl Sqlite {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         version(&connection, path)?;
         // An acknowledged event must survive a power cut: WAL syncs at every commit only with FULL.
-        connection.pragma_update(None, "journal_mode", "WAL")?;
+        to_wal(&connection)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
@@ -70,6 +70,22 @@ impl Store for Sqlite {
     }
 }
 
+/// Turns the journal into a write-ahead log. SQLite does not wait for others there, whatever its busy timeout is.
+fn to_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+                    && begun.elapsed() < BUSY_TIMEOUT =>
+            {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            done => return done,
+        }
+    }
+}
+
 /// The schema's version; 0 for an empty database.
 fn version(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
     let unusable = |problem: &str| StoreError::Unusable(format!("{}: {problem}", path.display()));
@@ -77,10 +93,16 @@ fn version(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
         Some(rusqlite::ErrorCode::NotADatabase) => unusable("is not a database of meshmeter"),
         _ => error.into(),
     };
-    let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(not_ours)?;
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    // In one statement, for another process may be at making the very same database.
+    let (id, version, tables): (i32, i64, i64) = connection
+        .query_row(
+            "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+             FROM pragma_application_id, pragma_user_version",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .map_err(not_ours)?;
     let version = usize::try_from(version).unwrap_or(usize::MAX);
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (id, version) {
         (0, 0) if tables == 0 => Ok(0),
         (APPLICATION_ID, version) if version > VERSION => Err(unusable("was written by a later version of meshmeter")),

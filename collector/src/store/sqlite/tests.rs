@@ -50,6 +50,18 @@ fn race_many_writers_of_one_file_charge_every_call_once() {
 }
 
 #[test]
+fn race_collectors_that_start_together_make_one_database() {
+    for _ in 0..20 {
+        let file = File::new();
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let opening: Vec<_> = (0..8).map(|_| scope.spawn(|| Sqlite::open(&file.0).map(drop))).collect();
+            opening.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(opened.iter().all(Result::is_ok), "{opened:?}");
+    }
+}
+
+#[test]
 fn contract_a_commit_is_on_the_disk_before_it_is_acknowledged() {
     let file = File::new();
     let store = Sqlite::open(&file.0).unwrap();
