@@ -12,14 +12,12 @@ mod sender;
 mod server;
 
 use calls::NS_PER_DAY;
-use sender::Senders;
+use sender::{Senders, Sent};
 use server::Server;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const CONNECTIONS: [usize; 4] = [1, 2, 4, 8];
-/// The days over which a filled ledger is spread, up to now: those of a long month.
-const DAYS: u64 = 31;
 /// How often the report is asked for; the median counts.
 const REPORTS: usize = 5;
 
@@ -32,9 +30,12 @@ struct Args {
     /// otherwise. What is made is removed at the end.
     #[arg(value_name = "DATABASE URL")]
     database: Option<String>,
-    /// Fill the ledger with so many events of a month (1,000 tenants, 20 models), one day after the other, and measure again.
+    /// Fill the ledger with so many events (1,000 tenants, 20 models), one day after the other, and measure again.
     #[arg(long, value_name = "EVENTS", default_value_t = 0)]
     fill: u64,
+    /// Over how many days the filled ledger is spread, up to now.
+    #[arg(long, default_value_t = 31, value_parser = clap::value_parser!(u64).range(1..=366))]
+    days: u64,
     /// How long each number of connections is measured.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
@@ -57,7 +58,7 @@ fn main() -> Outcome<()> {
     let mut server = Server::start(&args.collector, &args.prices, args.database.as_deref(), &args.dir)?;
     let mut senders = Senders::new(server.address(), *CONNECTIONS.iter().max().unwrap_or(&1), args.batch)?;
 
-    println!("empty ledger, batches of {}:", args.batch);
+    println!("empty ledger, events acknowledged in batches of {}:", args.batch);
     let empty = measure(&mut senders, &server, args.seconds)?;
     let mut figures = json!({
         "database": if args.database.is_some() { "postgresql" } else { "sqlite" },
@@ -65,12 +66,12 @@ fn main() -> Outcome<()> {
         "empty": empty,
     });
     if args.fill > 0 {
-        println!("filling, over all connections:");
-        figures["fill"] = fill(&mut senders, &server, args.fill)?;
+        println!("filling, over all connections, each tenth or million of it:");
+        figures["fill"] = fill(&mut senders, &server, args.fill, args.days)?;
         println!("ledger of {} events:", senders.acknowledged());
         figures["full"] = measure(&mut senders, &server, args.seconds)?;
     }
-    figures["report"] = report(&server, senders.acknowledged())?;
+    figures["report"] = report(&server, senders.acknowledged(), args.days)?;
     let bytes = server.stop()?;
     let per_event = bytes as f64 / senders.acknowledged() as f64;
     println!("{} events take {bytes} bytes, {per_event:.0} each", senders.acknowledged());
@@ -86,22 +87,17 @@ fn measure(senders: &mut Senders, server: &Server, seconds: u64) -> Outcome<Valu
     let mut figures = json!({});
     for connections in CONNECTIONS {
         let cpu = server.cpu();
-        let sent = senders.send_for(connections, Duration::from_secs(seconds), now_ns()?)?;
-        let rate = sent.rate();
-        let cpu = server.cpu().zip(cpu).map(|(after, before)| (after - before).as_micros() as f64 / sent.events as f64);
-        let with_cpu = cpu.map_or(String::new(), |cpu| format!(", {cpu:.0} µs of the collector's CPU each"));
-        println!("  {connections} connections: {rate:.0} events a second{with_cpu}");
-        figures[connections.to_string()] =
-            json!({"events_per_s": rate.round(), "cpu_us_per_event": cpu.map(f64::round)});
+        let sent = senders.send_for(connections, Duration::from_secs(seconds), noon_ns()?)?;
+        figures[connections.to_string()] = told(&format!("{connections} connections"), &sent, server, cpu);
     }
     Ok(figures)
 }
 
-/// Fills the ledger, one day of the month after the other, and says after each million how fast that was.
-fn fill(senders: &mut Senders, server: &Server, events: u64) -> Outcome<Value> {
+/// Fills the ledger, one day after the other, and says after each million how fast that was.
+fn fill(senders: &mut Senders, server: &Server, events: u64, days: u64) -> Outcome<Value> {
     let step = (events / 10).clamp(1, 1_000_000);
-    let (begin, span) = (now_ns()? - DAYS * NS_PER_DAY, DAYS * NS_PER_DAY);
-    let (mut done, mut rates, mut elapsed) = (0, Vec::new(), Duration::ZERO);
+    let (begin, span) = (now_ns()? - days * NS_PER_DAY, days * NS_PER_DAY);
+    let (mut done, mut steps, mut elapsed) = (0, Vec::new(), Duration::ZERO);
     while done < events {
         let cpu = server.cpu();
         let part = step.min(events - done);
@@ -109,22 +105,25 @@ fn fill(senders: &mut Senders, server: &Server, events: u64) -> Outcome<Value> {
         let sent = senders.send_events(part, time(done), time(done + part))?;
         done += sent.events;
         elapsed += sent.elapsed;
-        let cpu = server.cpu().zip(cpu).map(|(after, before)| (after - before).as_micros() as f64 / sent.events as f64);
-        let with_cpu = cpu.map_or(String::new(), |cpu| format!(", {cpu:.0} µs of CPU each"));
-        println!("  {done} events, the last {} at {:.0} a second{with_cpu}", sent.events, sent.rate());
-        rates.push(
-            json!({"events": done, "events_per_s": sent.rate().round(), "cpu_us_per_event": cpu.map(f64::round)}),
-        );
+        steps.push(told(&format!("{done} events"), &sent, server, cpu));
     }
-    Ok(json!({"events": done, "seconds": elapsed.as_secs_f64().round(), "steps": rates}))
+    Ok(json!({"events": done, "seconds": elapsed.as_secs_f64().round(), "steps": steps}))
+}
+
+/// Prints a rate, and what of the collector's CPU (as it was before) an event took.
+fn told(what: &str, sent: &Sent, server: &Server, before: Option<Duration>) -> Value {
+    let cpu = server.cpu().zip(before).map(|(after, before)| (after - before).as_micros() as f64 / sent.events as f64);
+    let with_cpu = cpu.map_or(String::new(), |cpu| format!(", {cpu:.0} µs of the collector's CPU each"));
+    println!("  {what}: {:.0} a second{with_cpu}", sent.rate());
+    json!({"events_per_s": sent.rate().round(), "cpu_us_per_event": cpu.map(f64::round)})
 }
 
 /// How long the month's report by tenant takes, as the command that a user would give.
-fn report(server: &Server, events: u64) -> Outcome<Value> {
+fn report(server: &Server, events: u64, days: u64) -> Outcome<Value> {
     let mut times = Vec::new();
     let mut lines = 0;
     for _ in 0..REPORTS {
-        let (elapsed, report) = server.report(DAYS)?;
+        let (elapsed, report) = server.report(days)?;
         let calls: i64 =
             report["totals"].as_array().into_iter().flatten().filter_map(|total| total["calls"].as_i64()).sum();
         if u64::try_from(calls) != Ok(events) {
@@ -137,6 +136,12 @@ fn report(server: &Server, events: u64) -> Outcome<Value> {
     let median = times[times.len() / 2];
     println!("the month's report by tenant, {lines} lines: {median:.0} ms");
     Ok(json!({"lines": lines, "median_ms": median.round(), "worst_ms": times.last().map(|worst| worst.round())}))
+}
+
+/// Noon of yesterday: around midnight an answer is looked for on two days, and figures would depend on the hour.
+fn noon_ns() -> Outcome<u64> {
+    let now = now_ns()?;
+    Ok(now - now % NS_PER_DAY - NS_PER_DAY / 2)
 }
 
 fn now_ns() -> Outcome<u64> {

@@ -9,7 +9,7 @@ use super::ranges::{Range, Ranges};
 use super::responses::{Holder, ResponseKey, without_counts};
 use super::sums::{Counted, Group, GroupSums, Sum, day_of};
 use super::{Changes, Head, Keys, Known, SetAside, Store};
-use crate::store::{Each, KeptApart, Reader, RollupRow, Selection, StoreError};
+use crate::store::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Total};
 
 /// Everything that is kept.
 #[derive(Clone, Debug, Default)]
@@ -144,6 +144,22 @@ impl Reader for Memory {
             })
         });
         rows.filter(|row| selection.includes(row.day, &row.tenant)).try_for_each(each)
+    }
+
+    fn totals(&self, selection: &Selection, by: &[Dimension], each: Each<'_, Total>) -> Result<(), StoreError> {
+        let mut totals: BTreeMap<_, Total> = BTreeMap::new();
+        self.rollup(selection, &mut |row| {
+            let key: Vec<String> = by.iter().map(|dimension| dimension.of(&row)).collect();
+            match totals.get_mut(&(key.clone(), row.evidence.as_str(), row.counted.name())) {
+                Some(total) => total.add(&row.sum)?,
+                None => {
+                    let words = (key.clone(), row.evidence.as_str(), row.counted.name());
+                    totals.insert(words, Total::of(key, row.evidence, row.counted, &row.sum));
+                }
+            }
+            Ok(())
+        })?;
+        totals.into_values().try_for_each(each)
     }
 
     fn heads(&self) -> Result<Vec<Head>, StoreError> {

@@ -9,53 +9,12 @@ use meter::usage::{Class, Kind};
 
 use crate::ledger::sums::Counted;
 use crate::money::Charge;
-use crate::store::{Reader, RollupRow, Selection, StoreError};
+pub use crate::store::Dimension;
+use crate::store::{Reader, Selection, StoreError, Total};
 
 mod csv;
 mod json;
 mod table;
-
-/// What the lines of a report are told apart by, beside the evidence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Dimension {
-    /// The day on which the calls began, UTC.
-    Day,
-    /// The month in which the calls began, UTC.
-    Month,
-    /// Who is charged.
-    Tenant,
-    /// Who answered.
-    Provider,
-    /// The model that answered, with its provider.
-    Model,
-}
-
-impl Dimension {
-    /// Every dimension, in the order of the columns.
-    pub const ALL: [Dimension; 5] =
-        [Dimension::Day, Dimension::Month, Dimension::Tenant, Dimension::Provider, Dimension::Model];
-
-    /// The column's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Dimension::Day => "day",
-            Dimension::Month => "month",
-            Dimension::Tenant => "tenant",
-            Dimension::Provider => "provider",
-            Dimension::Model => "model",
-        }
-    }
-
-    fn of(self, row: &RollupRow) -> String {
-        match self {
-            Dimension::Day => row.day.to_string(),
-            Dimension::Month => row.day.strftime("%Y-%m").to_string(),
-            Dimension::Tenant => row.tenant.clone(),
-            Dimension::Provider => row.provider.clone(),
-            Dimension::Model => row.model.clone(),
-        }
-    }
-}
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -176,21 +135,20 @@ impl From<StoreError> for ReportError {
 const TOO_LARGE: ReportError = ReportError::TooLarge("a sum does not fit in 128 bits");
 
 impl Sum {
-    fn add(&mut self, row: &RollupRow) -> Result<(), ReportError> {
-        let quantity = i128::from(row.sum.quantity);
-        let Counted::Usage(class) = row.counted else {
-            return add(&mut self.calls, quantity);
+    fn add(&mut self, total: &Total) -> Result<(), ReportError> {
+        let Counted::Usage(class) = total.counted else {
+            return add(&mut self.calls, total.quantity);
         };
-        add(self.usage.entry(class).or_default(), quantity)?;
-        if row.sum.unpriced != 0 {
-            add(self.unpriced.entry(class).or_default(), i128::from(row.sum.unpriced))?;
+        add(self.usage.entry(class).or_default(), total.quantity)?;
+        if total.unpriced != 0 {
+            add(self.unpriced.entry(class).or_default(), total.unpriced)?;
         }
-        if row.sum.fallback != 0 {
+        if total.fallback != 0 {
             self.fallback.insert(class);
         }
         // What is information only is never charged, and nothing of something costs nothing.
-        let is_priced = row.sum.unpriced != row.sum.quantity && class.kind() != Kind::Information;
-        if is_priced { self.charge(class, row.sum.charge) } else { Ok(()) }
+        let is_priced = total.unpriced != total.quantity && class.kind() != Kind::Information;
+        if is_priced { self.charge(class, total.charge) } else { Ok(()) }
     }
 
     fn charge(&mut self, class: Class, charge: Charge) -> Result<(), ReportError> {
@@ -240,11 +198,10 @@ impl Report {
     pub fn answer(reader: &dyn Reader, question: Question) -> Result<Report, ReportError> {
         let mut lines: BTreeMap<(Vec<String>, Grade), Sum> = BTreeMap::new();
         let mut too_large = Ok(());
-        reader.rollup(&question.selection, &mut |row| {
-            let key = question.by.iter().map(|dimension| dimension.of(&row)).collect();
-            let sum = lines.entry((key, Grade(row.evidence))).or_default();
+        reader.totals(&question.selection, &question.by, &mut |total| {
+            let sum = lines.entry((total.key.clone(), Grade(total.evidence))).or_default();
             if too_large.is_ok() {
-                too_large = sum.add(&row);
+                too_large = sum.add(&total);
             }
             Ok(())
         })?;

@@ -14,14 +14,14 @@ fn deterministic_a_model_brings_its_provider_and_columns_have_one_order() {
 #[test]
 fn deterministic_sums_beyond_128_bits_are_an_error_not_a_number() {
     let most = Sum { calls: i128::MAX, ..Sum::default() };
-    let mut row = RollupRow {
-        day: Date::constant(2026, 1, 31),
-        tenant: String::new(),
-        provider: String::new(),
-        model: String::new(),
+    let mut row = Total {
+        key: Vec::new(),
         evidence: Evidence::Reported,
         counted: Counted::Calls,
-        sum: crate::ledger::sums::Sum { quantity: 1, ..Default::default() },
+        quantity: 1,
+        charge: Charge::default(),
+        unpriced: 0,
+        fallback: 0,
     };
     assert!(most.clone().add(&row).is_err());
     assert!(most.clone().merge(&most).is_err());

@@ -18,6 +18,9 @@ pub mod postgres;
 pub mod sqlite;
 #[cfg(test)]
 mod suite;
+mod totals;
+
+pub use totals::{Dimension, Total};
 
 /// Where a database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +134,8 @@ pub trait Reader: Send + Sync {
     fn ping(&self) -> Result<(), StoreError>;
     /// The sums, in the order of their columns.
     fn rollup(&self, selection: &Selection, each: Each<'_, RollupRow>) -> Result<(), StoreError>;
+    /// The sums, added up over everything that the question does not tell apart, in any order. One may come in parts.
+    fn totals(&self, selection: &Selection, by: &[Dimension], each: Each<'_, Total>) -> Result<(), StoreError>;
     /// Where each writer's chain ends.
     fn heads(&self) -> Result<Vec<Head>, StoreError>;
     /// All entries of a writer, in their order.
@@ -157,6 +162,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Added up it is more than can be counted.
+    pub fn too_large() -> StoreError {
+        StoreError::Unusable("a sum does not fit in 128 bits".to_owned())
+    }
+
     /// Something in the database that this version does not know.
     pub fn unknown(column: &str, value: &str) -> StoreError {
         StoreError::Unusable(format!("{column}: this version does not know \"{value}\"; use the version that wrote it"))

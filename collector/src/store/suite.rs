@@ -9,7 +9,7 @@ use meter::usage::Class;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::{Each, Reader, Selection, StoreError};
+use super::{Dimension, Each, Reader, Selection, StoreError};
 use crate::ledger::correct::{Correction, Instead};
 use crate::ledger::decide::Decision;
 use crate::ledger::emitters::Emitter;
@@ -18,6 +18,8 @@ use crate::ledger::memory::Memory;
 use crate::ledger::ranges::Range;
 use crate::ledger::{self, Arrival, Delivery, Ledger, Sender, Store, Taken};
 use crate::prices::PriceBook;
+
+mod totals;
 
 /// A new and empty store, and who reads it.
 pub type Fresh<'a> = &'a dyn Fn() -> (Box<dyn Store>, Box<dyn Reader>);
@@ -89,6 +91,13 @@ fn seen(reader: &dyn Reader) -> BTreeMap<String, Vec<String>> {
     }
     let every = Selection::default();
     see("rollup", shown(&all(|each| reader.rollup(&every, each))));
+    for selection in [every.clone(), Selection { until: "1970-01-01".parse().ok(), ..every.clone() }] {
+        for by in [&[][..], &[Dimension::Tenant], &[Dimension::Day, Dimension::Model], &Dimension::ALL] {
+            let mut totals = shown(&all(|each| reader.totals(&selection, by, each)));
+            totals.sort_unstable();
+            see("totals", totals);
+        }
+    }
     see("heads", shown(&reader.heads().unwrap()));
     see("entries", shown(&entries(reader)));
     see("standing", shown(&all(|each| reader.standing(&every, each))));
@@ -191,6 +200,7 @@ pub fn run(fresh: Fresh<'_>) {
     what_two_senders_send_is_kept_of_each(fresh);
     texts_that_databases_stumble_over_are_kept(fresh);
     standing_entries_are_selected(fresh);
+    totals::are_more_than_64_bits_hold(fresh);
     counts_are_charged_whichever_meter_saw_them(fresh);
     corrections_reverse_and_stand_anew(fresh);
     nothing_is_kept_of_a_transaction_that_fails(fresh);

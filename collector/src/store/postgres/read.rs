@@ -1,6 +1,7 @@
 //! Whoever asks: every question is one statement, and so one moment; rows come one after the other.
 
 use std::pin::pin;
+use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use meter::record::Evidence;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, RowStream};
 
-use super::super::{Each, KeptApart, Reader, RollupRow, Selection, StoreError};
+use super::super::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Total};
 use super::address::Address;
 use super::connection::{Connection, within};
 use super::known::{ENTRY, emitter, entry, hash, standing, sum, word};
@@ -114,6 +115,29 @@ fn range(row: &Row, first: usize) -> Result<Option<Range>, StoreError> {
     Ok(range.map(|(first, last)| Range { first, last }))
 }
 
+/// Rows of the rollup that are asked for: `selected` has the values.
+const SELECTED: &str = "($1::text IS NULL OR day >= $1::text::date) AND ($2::text IS NULL OR day <= $2::text::date)
+    AND ($3::text IS NULL OR tenant = $3 OR starts_with(tenant, $3 || '/'))";
+
+fn selected(selection: &Selection) -> [Option<String>; 3] {
+    let text = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string());
+    [text(selection.since), text(selection.until), selection.tenant.clone()]
+}
+
+/// A dimension as a text.
+fn column(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::Day => "to_char(day, 'YYYY-MM-DD')",
+        Dimension::Month => "to_char(day, 'YYYY-MM')",
+        Dimension::Tenant | Dimension::Provider | Dimension::Model => dimension.name(),
+    }
+}
+
+/// A number of any size.
+fn parsed<T: FromStr>(row: &Row, column: usize) -> Result<T, StoreError> {
+    row.try_get::<_, &str>(column)?.parse().map_err(|_| StoreError::too_large())
+}
+
 impl Reader for PostgresReader {
     fn ping(&self) -> Result<(), StoreError> {
         let pooled = self.idle().pop();
@@ -134,13 +158,12 @@ impl Reader for PostgresReader {
     }
 
     fn rollup(&self, selection: &Selection, each: Each<'_, RollupRow>) -> Result<(), StoreError> {
-        let sql = "SELECT to_char(day, 'YYYY-MM-DD'), tenant, provider, model, evidence, class,
+        let sql = format!(
+            "SELECT to_char(day, 'YYYY-MM-DD'), tenant, provider, model, evidence, class,
                 sum(quantity)::bigint, sum(charge)::text, sum(unpriced)::bigint, sum(fallback)::bigint
-            FROM rollup WHERE ($1::text IS NULL OR day >= $1::text::date) AND ($2::text IS NULL OR day <= $2::text::date)
-            AND ($3::text IS NULL OR tenant = $3 OR starts_with(tenant, $3 || '/'))
-            GROUP BY day, tenant, provider, model, evidence, class
-            ORDER BY day, tenant, provider, model, evidence, class";
-        let text = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string());
+            FROM rollup WHERE {SELECTED} GROUP BY day, tenant, provider, model, evidence, class
+            ORDER BY day, tenant, provider, model, evidence, class"
+        );
         let read = |row: &Row| {
             Ok(RollupRow {
                 day: word(row, 0, "day", |day| day.parse().ok())?,
@@ -152,7 +175,31 @@ impl Reader for PostgresReader {
                 sum: sum(row, 6)?,
             })
         };
-        self.each_row(sql, &[&text(selection.since), &text(selection.until), &selection.tenant], read, each)
+        let [since, until, tenant] = selected(selection);
+        self.each_row(&sql, &[&since, &until, &tenant], read, each)
+    }
+
+    fn totals(&self, selection: &Selection, by: &[Dimension], each: Each<'_, Total>) -> Result<(), StoreError> {
+        let apart: String = by.iter().map(|dimension| format!("{}, ", column(*dimension))).collect();
+        // Over many days even a count can be more than 64 bits hold.
+        let sql = format!(
+            "SELECT {apart}evidence, class, sum(quantity)::text, sum(charge)::text, sum(unpriced)::text,
+                sum(fallback)::text FROM rollup WHERE {SELECTED} GROUP BY {apart}evidence, class"
+        );
+        let read = |row: &Row| {
+            let mut columns = 0..;
+            let mut next = || columns.next().unwrap_or_default();
+            let key = by.iter().map(|_| Ok(row.try_get(next())?)).collect::<Result<_, StoreError>>()?;
+            let evidence = word(row, next(), "evidence", Evidence::from_word)?;
+            let counted = word(row, next(), "class", Counted::from_name)?;
+            let quantity = parsed(row, next())?;
+            let charge = parsed(row, next())?;
+            let unpriced = parsed(row, next())?;
+            let fallback = parsed(row, next())?;
+            Ok(Total { key, evidence, counted, quantity, charge, unpriced, fallback })
+        };
+        let [since, until, tenant] = selected(selection);
+        self.each_row(&sql, &[&since, &until, &tenant], read, each)
     }
 
     fn heads(&self) -> Result<Vec<Head>, StoreError> {

@@ -10,6 +10,7 @@ use crate::ledger::{Changes, Keys, Known, Store};
 
 mod migrate;
 mod read;
+mod totals;
 mod write;
 
 /// "mesh" in ASCII: tells our file from another program's.

@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use meter::record::Evidence;
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter};
 
-use super::super::{Each, KeptApart, Reader, RollupRow, Selection, StoreError};
-use super::{SqliteReader, WRITER};
+use super::super::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Total};
+use super::{SqliteReader, WRITER, totals};
 use crate::ledger::correct::group_of;
 use crate::ledger::emitters::{Emitter, Ended, Note, What};
 use crate::ledger::entry::{Entry, EntryId, Hash, Kind};
@@ -140,7 +140,7 @@ fn reversed(tx: &Transaction<'_>, wanted: &BTreeSet<EntryId>) -> Result<BTreeSet
 }
 
 /// The value of a word, or an error that names what this version does not know.
-fn known_word<T>(column: usize, word: &str, read: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+pub fn known_word<T>(column: usize, word: &str, read: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
     read(word).ok_or_else(|| {
         let unknown = StoreError::unknown(&format!("column {column}"), word);
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(unknown))
@@ -185,6 +185,15 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
+/// Rows of the rollup that are asked for: `selected` has the values.
+pub const SELECTED: &str = "day >= coalesce(?1, '') AND day <= coalesce(?2, '9999-12-31')
+    AND (?3 IS NULL OR tenant = ?3 OR substr(tenant, 1, length(?3) + 1) = ?3 || '/')";
+
+pub fn selected(selection: &Selection) -> [Option<String>; 3] {
+    let text = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string());
+    [text(selection.since), text(selection.until), selection.tenant.clone()]
+}
+
 fn each_row<T>(
     connection: &Connection,
     sql: &str,
@@ -207,13 +216,10 @@ impl Reader for SqliteReader {
     }
 
     fn rollup(&self, selection: &Selection, each: Each<'_, RollupRow>) -> Result<(), StoreError> {
-        let sql =
+        let sql = format!(
             "SELECT day, tenant, provider, model, evidence, class, quantity, charge, unpriced, fallback FROM rollup
-             WHERE day >= coalesce(?1, '') AND day <= coalesce(?2, '9999-12-31')
-             AND (?3 IS NULL OR tenant = ?3 OR substr(tenant, 1, length(?3) + 1) = ?3 || '/')
-             ORDER BY day, tenant, provider, model, evidence, class";
-        let text = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string());
-        let key = params![text(selection.since), text(selection.until), selection.tenant];
+             WHERE {SELECTED} ORDER BY day, tenant, provider, model, evidence, class"
+        );
         let read = |row: &Row<'_>| {
             Ok(RollupRow {
                 day: known_word(0, &row.get::<_, String>(0)?, |day| day.parse().ok())?,
@@ -225,7 +231,11 @@ impl Reader for SqliteReader {
                 sum: sum(row)?,
             })
         };
-        each_row(&self.connect()?, sql, key, read, each)
+        each_row(&self.connect()?, &sql, params_from_iter(selected(selection)), read, each)
+    }
+
+    fn totals(&self, selection: &Selection, by: &[Dimension], each: Each<'_, Total>) -> Result<(), StoreError> {
+        totals::totals(&self.connect()?, selection, by, each)
     }
 
     fn heads(&self) -> Result<Vec<Head>, StoreError> {

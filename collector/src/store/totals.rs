@@ -1,0 +1,87 @@
+//! Sums of many days, tenants and models in one: what a report shows a line of.
+
+use meter::record::Evidence;
+
+use super::{RollupRow, StoreError};
+use crate::ledger::sums::{Counted, Sum};
+use crate::money::Charge;
+
+/// What the lines of a report are told apart by, beside the evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dimension {
+    /// The day on which the calls began, UTC.
+    Day,
+    /// The month in which the calls began, UTC.
+    Month,
+    /// Who is charged.
+    Tenant,
+    /// Who answered.
+    Provider,
+    /// The model that answered, with its provider.
+    Model,
+}
+
+impl Dimension {
+    /// Every dimension, in the order of the columns.
+    pub const ALL: [Dimension; 5] =
+        [Dimension::Day, Dimension::Month, Dimension::Tenant, Dimension::Provider, Dimension::Model];
+
+    /// The column's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Dimension::Day => "day",
+            Dimension::Month => "month",
+            Dimension::Tenant => "tenant",
+            Dimension::Provider => "provider",
+            Dimension::Model => "model",
+        }
+    }
+
+    /// A row's value.
+    pub fn of(self, row: &RollupRow) -> String {
+        match self {
+            Dimension::Day => row.day.to_string(),
+            Dimension::Month => row.day.strftime("%Y-%m").to_string(),
+            Dimension::Tenant => row.tenant.clone(),
+            Dimension::Provider => row.provider.clone(),
+            Dimension::Model => row.model.clone(),
+        }
+    }
+}
+
+/// Rows of the rollup added up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Total {
+    /// The values of what is told apart, in its order.
+    pub key: Vec<String>,
+    /// How good the counts are.
+    pub evidence: Evidence,
+    /// What is counted.
+    pub counted: Counted,
+    /// How many.
+    pub quantity: i128,
+    /// What they cost, as far as they have a price.
+    pub charge: Charge,
+    /// How many of them have no price.
+    pub unpriced: i128,
+    /// How many of them are charged by a price that stands in for their own.
+    pub fallback: i128,
+}
+
+impl Total {
+    /// The total of one row.
+    pub fn of(key: Vec<String>, evidence: Evidence, counted: Counted, sum: &Sum) -> Total {
+        let [quantity, unpriced, fallback] = [sum.quantity, sum.unpriced, sum.fallback].map(i128::from);
+        Total { key, evidence, counted, quantity, charge: sum.charge, unpriced, fallback }
+    }
+
+    /// Adds another row.
+    pub fn add(&mut self, sum: &Sum) -> Result<(), StoreError> {
+        let add = |to: i128, more: i64| to.checked_add(more.into()).ok_or_else(StoreError::too_large);
+        self.quantity = add(self.quantity, sum.quantity)?;
+        self.charge = self.charge.checked_add(sum.charge).ok_or_else(StoreError::too_large)?;
+        self.unpriced = add(self.unpriced, sum.unpriced)?;
+        self.fallback = add(self.fallback, sum.fallback)?;
+        Ok(())
+    }
+}
