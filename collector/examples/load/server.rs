@@ -37,6 +37,7 @@ impl Server {
             .arg(prices)
             .env("MESHMETER_DATABASE", &database)
             .env("MESHMETER_INGEST_TOKEN", TOKEN)
+            .env("MESHMETER_READ_TOKEN", "bench-reads")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;

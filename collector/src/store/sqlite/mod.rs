@@ -24,8 +24,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const STATEMENTS: usize = 32;
 /// Pages kept in memory, KiB: those that a minute of events touches, so that they are not read and written in between.
 const CACHE_KIB: i64 = 64 << 10;
-/// Pages of the log before it is copied into the file (32 MiB): a page that many commits change is copied once.
-const WAL_PAGES: i64 = 8192;
+/// Pages of the log before it is copied into the file (128 MiB): a page that many commits change is copied once.
+const WAL_PAGES: i64 = 32768;
 /// A file has one chain.
 const WRITER: i64 = 1;
 

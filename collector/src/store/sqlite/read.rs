@@ -113,18 +113,19 @@ fn sums(tx: &Transaction<'_>, group: &Group) -> Result<GroupSums, StoreError> {
     )?;
     let Group { day, tenant, provider, model, evidence } = group;
     let rows = select.query_map(params![day, tenant, provider, model, evidence], |row| {
-        Ok((known_word(0, &row.get::<_, String>(0)?, Counted::from_name)?, sum(row)?))
+        Ok((known_word(0, row.get_ref(0)?.as_str()?, Counted::from_name)?, sum(row, 1)?))
     })?;
     Ok(rows.collect::<Result<HashMap<_, _>, _>>()?)
 }
 
-/// The columns of a sum, by their names.
-fn sum(row: &Row<'_>) -> rusqlite::Result<Sum> {
+/// The columns `quantity, charge, unpriced, fallback`, from one on.
+pub fn sum(row: &Row<'_>, first: usize) -> rusqlite::Result<Sum> {
+    let [quantity, charge, unpriced, fallback] = [0, 1, 2, 3].map(|more| first.saturating_add(more));
     Ok(Sum {
-        quantity: row.get("quantity")?,
-        charge: known_word(0, &row.get::<_, String>("charge")?, |text| text.parse().ok())?,
-        unpriced: row.get("unpriced")?,
-        fallback: row.get("fallback")?,
+        quantity: row.get(quantity)?,
+        charge: known_word(charge, row.get_ref(charge)?.as_str()?, |text| text.parse().ok())?,
+        unpriced: row.get(unpriced)?,
+        fallback: row.get(fallback)?,
     })
 }
 
@@ -228,7 +229,7 @@ impl Reader for SqliteReader {
                 model: row.get(3)?,
                 evidence: known_word(4, &row.get::<_, String>(4)?, Evidence::from_word)?,
                 counted: known_word(5, &row.get::<_, String>(5)?, Counted::from_name)?,
-                sum: sum(row)?,
+                sum: sum(row, 6)?,
             })
         };
         each_row(&self.connect()?, &sql, params_from_iter(selected(selection)), read, each)

@@ -6,8 +6,8 @@ use meter::record::Evidence;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::super::{Dimension, Each, Selection, StoreError, Total};
-use super::read::{SELECTED, known_word, selected};
-use crate::ledger::sums::{Counted, Sum};
+use super::read::{SELECTED, known_word, selected, sum};
+use crate::ledger::sums::Counted;
 
 /// Ends each text of a key: no UTF-8 has it.
 const END: u8 = 0xff;
@@ -37,7 +37,7 @@ pub fn totals(
             texts.extend_from_slice(text(row, column)?.as_bytes());
             texts.push(END);
         }
-        let sum = sum(row, class)?;
+        let sum = sum(row, class.saturating_add(1))?;
         if let Some(total) = places.get(texts.as_slice()).and_then(|place| all.get_mut(*place)) {
             total.add(&sum)?;
             continue;
@@ -64,15 +64,4 @@ fn column(dimension: Dimension) -> &'static str {
 
 fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, StoreError> {
     Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
-}
-
-/// The columns behind the class.
-fn sum(row: &Row<'_>, class: usize) -> Result<Sum, StoreError> {
-    let [quantity, charge, unpriced, fallback] = [1, 2, 3, 4].map(|more| class.saturating_add(more));
-    Ok(Sum {
-        quantity: row.get(quantity)?,
-        charge: known_word(charge, text(row, charge)?, |text| text.parse().ok())?,
-        unpriced: row.get(unpriced)?,
-        fallback: row.get(fallback)?,
-    })
 }
