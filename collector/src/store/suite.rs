@@ -9,7 +9,7 @@ use meter::usage::Class;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::{Dimension, Each, Reader, Selection, StoreError};
+use super::{Each, Reader, Selection, StoreError};
 use crate::ledger::correct::{Correction, Instead};
 use crate::ledger::decide::Decision;
 use crate::ledger::emitters::Emitter;
@@ -91,13 +91,7 @@ fn seen(reader: &dyn Reader) -> BTreeMap<String, Vec<String>> {
     }
     let every = Selection::default();
     see("rollup", shown(&all(|each| reader.rollup(&every, each))));
-    for selection in [every.clone(), Selection { until: "1970-01-01".parse().ok(), ..every.clone() }] {
-        for by in [&[][..], &[Dimension::Tenant], &[Dimension::Day, Dimension::Model], &Dimension::ALL] {
-            let mut totals = shown(&all(|each| reader.totals(&selection, by, each)));
-            totals.sort_unstable();
-            see("totals", totals);
-        }
-    }
+    see("reports", totals::reports(reader));
     see("heads", shown(&reader.heads().unwrap()));
     see("entries", shown(&entries(reader)));
     see("standing", shown(&all(|each| reader.standing(&every, each))));

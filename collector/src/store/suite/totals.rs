@@ -5,7 +5,24 @@ use meter::record::Evidence;
 use super::{Fresh, all};
 use crate::ledger::sums::{Counted, Group, Sum};
 use crate::ledger::{Changes, Keys, Known};
-use crate::store::{Dimension, Selection, Total};
+use crate::report::{Format, Question, Report};
+use crate::store::{Dimension, Reader, Selection, Total};
+
+/// Reports of some days and columns; what comes in parts is one line there.
+pub fn reports(reader: &dyn Reader) -> Vec<String> {
+    let every = Selection::default();
+    let first_day = Selection { until: "1970-01-01".parse().ok(), ..Selection::default() };
+    let tenant = Selection { tenant: Some("unknown".to_owned()), ..Selection::default() };
+    let columns = [&[][..], &[Dimension::Tenant], &[Dimension::Month, Dimension::Model], &Dimension::ALL];
+    let mut reports = Vec::new();
+    for selection in [every, first_day, tenant] {
+        for by in columns {
+            let question = Question { selection: selection.clone(), by: by.to_vec(), round: None };
+            reports.push(Report::answer(reader, question).unwrap().render(Format::Json).unwrap());
+        }
+    }
+    reports
+}
 
 pub fn are_more_than_64_bits_hold(fresh: Fresh<'_>) {
     let (mut store, reader) = fresh();
