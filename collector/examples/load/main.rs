@@ -107,7 +107,7 @@ fn fill(senders: &mut Senders, server: &Server, events: u64, days: u64) -> Outco
         elapsed += sent.elapsed;
         steps.push(told(&format!("{done} events"), &sent, server, cpu));
     }
-    Ok(json!({"events": done, "seconds": elapsed.as_secs_f64().round(), "steps": steps}))
+    Ok(json!({"events": done, "seconds": elapsed.as_secs_f64().round(), "step": step, "steps": steps}))
 }
 
 /// Prints a rate, and what of the collector's CPU (as it was before) an event took.
