@@ -5,10 +5,12 @@
 mod event_stream;
 mod json;
 mod sse;
+mod template;
 
 use event_stream::EventStream;
 use json::Json;
 use sse::Sse;
+use template::{Template, Traced};
 
 use crate::scan::{Paths, Progress, Scanner, Sink};
 
@@ -65,6 +67,7 @@ pub struct Body<L> {
     json: Json,
     frames: EventStream<L>,
     scanner: Scanner<L>,
+    template: Template<L>,
     /// A value of the stream was broken.
     broken: bool,
     values: u64,
@@ -102,6 +105,7 @@ impl<L: Copy> Body<L> {
             json: Json::default(),
             frames: EventStream::default(),
             scanner: Scanner::default(),
+            template: Template::default(),
             broken: false,
             values: 0,
         }
@@ -135,8 +139,14 @@ impl<L: Copy> Body<L> {
             }
             bytes = rest;
         }
-        let mut pieces =
-            Pieces { paths, scanner: &mut self.scanner, values, broken: &mut self.broken, count: &mut self.values };
+        let mut pieces = Pieces {
+            paths,
+            scanner: &mut self.scanner,
+            template: &mut self.template,
+            values,
+            broken: &mut self.broken,
+            count: &mut self.values,
+        };
         match self.format {
             Format::Json => self.json.feed(bytes, &mut pieces),
             Format::Sse => self.sse.feed(bytes, &mut pieces),
@@ -155,6 +165,7 @@ impl<L: Copy> Body<L> {
                 let mut pieces = Pieces {
                     paths,
                     scanner: &mut self.scanner,
+                    template: &mut self.template,
                     values,
                     broken: &mut self.broken,
                     count: &mut self.values,
@@ -188,15 +199,30 @@ impl<L: Copy> Body<L> {
 struct Pieces<'a, L, V> {
     paths: &'a Paths<L>,
     scanner: &'a mut Scanner<L>,
+    template: &'a mut Template<L>,
     values: &'a mut V,
     broken: &'a mut bool,
     count: &'a mut u64,
 }
 
 impl<L: Copy, V: Values<L>> Pieces<'_, L, V> {
+    /// Feeds the scanner; returns how many bytes it took.
+    fn feed(&mut self, bytes: &[u8]) -> usize {
+        let mut traced = Traced { values: &mut *self.values, template: &mut *self.template };
+        self.scanner.feed(self.paths, bytes, &mut traced)
+    }
+
+    /// Takes the event at the beginning of `bytes` whole, if it repeats the last one; returns its length.
+    fn repeated(&mut self, bytes: &[u8]) -> Option<usize> {
+        let used = self.template.take(bytes, self.values)?;
+        *self.count = self.count.saturating_add(1);
+        self.values.value_end();
+        Some(used)
+    }
+
     /// Bytes of a value whose end the framing marks; what stands behind the value in there must be white space.
     fn bytes(&mut self, bytes: &[u8]) {
-        let used = self.scanner.feed(self.paths, bytes, self.values);
+        let used = self.feed(bytes);
         let rest = bytes.get(used..).unwrap_or_default();
         *self.broken |= !rest.trim_ascii().is_empty();
     }
@@ -204,6 +230,7 @@ impl<L: Copy, V: Values<L>> Pieces<'_, L, V> {
     /// The value has ended.
     fn end(&mut self) {
         *self.broken |= matches!(self.scanner.progress(), Progress::Broken | Progress::Inside);
+        self.template.walked(self.scanner.progress() == Progress::Done && !*self.broken);
         *self.count = self.count.saturating_add(1);
         self.values.value_end();
         self.scanner.reset();

@@ -14,7 +14,8 @@ mod word;
 pub use machine::Scanner;
 pub use number::{Count, count, scaled};
 pub use paths::{MAX_DEPTH, Paths};
-pub(crate) use skip::{run, unescaped};
+pub(crate) use skip::{is_same, run, unescaped};
+pub(crate) use word::word_length;
 
 /// The longest scalar that is kept, bytes; of longer texts the beginning is kept, longer numbers are no counts.
 pub const MAX_SCALAR: usize = 256;
@@ -36,11 +37,12 @@ pub enum Scalar<'a> {
 
 /// Takes what a scanner finds.
 pub trait Sink<L> {
-    /// Whether a text at a wanted path would change nothing: then it is not made.
+    /// Whether a text at a wanted path would change nothing, now and later: then it is not made.
     fn skips(&self, _leaf: L) -> bool {
         false
     }
-    /// A scalar at a wanted path.
+    /// A scalar at a wanted path. Texts and nulls that an event of a stream repeats from the one before are left out, if the
+    /// whole event does: to say them again must change nothing.
     fn scalar(&mut self, leaf: L, value: Scalar<'_>);
     /// An object or array begins at a path that is wanted whole; its bytes follow.
     fn raw_begin(&mut self, leaf: L);
@@ -50,6 +52,9 @@ pub trait Sink<L> {
     fn raw_end(&mut self, leaf: L);
     /// Bytes of a text that is wanted as it flows by, escapes and all.
     fn flow(&mut self, leaf: L, bytes: &[u8]);
+    /// A value has ended that says nothing, but for the text that flowed from it: a text without its quotes, a number or
+    /// a literal. Not every such value is told of.
+    fn passed(&mut self, _value: &[u8], _flow: Option<L>) {}
 }
 
 /// How far a scanner has come.

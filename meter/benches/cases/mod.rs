@@ -99,7 +99,7 @@ pub fn bodies() -> Vec<Case> {
 /// Streams of a thousand events, each in a piece of its own, as a model writes them.
 pub fn streams() -> Vec<Case> {
     let words = ["The", " weather", " in", " Zürich", " is", " fine", ".\\n", " \\\"Take\\\"", " a", " coat"];
-    let mut chat: Vec<String> = (0..1000).map(|number| format!("data: {{{HEAD}\"service_tier\":\"default\",\"system_fingerprint\":\"fp_3a1c9e77b2\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{}\"}},\"logprobs\":null,\"finish_reason\":null}}],\"usage\":null}}\n\n", words[number % 10])).collect();
+    let mut chat: Vec<String> = (0..1000).map(|number| format!("data: {{{HEAD}\"service_tier\":\"default\",\"system_fingerprint\":\"fp_3a1c9e77b2\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{}\"}},\"logprobs\":null,\"finish_reason\":null}}],\"usage\":null,\"obfuscation\":\"{}\"}}\n\n", words[number % 10], &"W3kTz9QbYhLm"[..12 - words[number % 10].len()])).collect();
     chat.push(format!("data: {{{HEAD}\"choices\":[],{USAGE}}}\n\n"));
     chat.push("data: [DONE]\n\n".to_owned());
     let mut deltas = vec!["event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude\",\"content\":[],\"usage\":{\"input_tokens\":25,\"output_tokens\":1}}}\n\n".to_owned()];

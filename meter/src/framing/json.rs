@@ -42,7 +42,7 @@ impl Json {
         let mut rest = bytes;
         while let Some(&byte) = rest.first().filter(|_| self.shape != Shape::Lost) {
             if self.inside {
-                let used = pieces.scanner.feed(pieces.paths, rest, pieces.values);
+                let used = pieces.feed(rest);
                 rest = rest.get(used..).unwrap_or_default();
                 if pieces.scanner.progress() == Progress::Done {
                     self.inside = false;

@@ -30,6 +30,8 @@ pub(super) struct Sse {
     line: Line,
     /// The last byte was a CR: a LF now belongs to it.
     after_cr: bool,
+    /// The next byte begins an event.
+    at_event: bool,
     /// The current event has data.
     has_data: bool,
     /// So many bytes of the event's data match the end marker; `None`: it is another text.
@@ -38,17 +40,29 @@ pub(super) struct Sse {
 
 impl Default for Sse {
     fn default() -> Self {
-        Sse { line: START, after_cr: false, has_data: false, done: Some(0) }
+        Sse { line: START, after_cr: false, at_event: true, has_data: false, done: Some(0) }
     }
 }
 
 impl Sse {
     pub(super) fn feed<L: Copy, V: Values<L>>(&mut self, bytes: &[u8], events: &mut Pieces<'_, L, V>) {
         let mut rest = bytes;
+        // The event that began in these bytes.
+        let mut event: Option<&[u8]> = None;
         while let Some(&byte) = rest.first() {
             if std::mem::take(&mut self.after_cr) && byte == b'\n' {
                 rest = rest.get(1..).unwrap_or_default();
                 continue;
+            }
+            if std::mem::take(&mut self.at_event) {
+                if let Some(used) = events.repeated(rest) {
+                    self.at_event = true;
+                    self.after_cr = rest.get(used.saturating_sub(1)) == Some(&b'\r');
+                    rest = rest.get(used..).unwrap_or_default();
+                    continue;
+                }
+                event = Some(rest);
+                events.template.begin(rest);
             }
             let used = match self.line {
                 // As nearly every line of a stream begins.
@@ -71,6 +85,15 @@ impl Sse {
                 }
             };
             rest = rest.get(used..).unwrap_or_default();
+            if self.at_event
+                && let Some(begun) = event.take()
+            {
+                let length = begun.len().saturating_sub(rest.len());
+                events.template.end(begun.get(..length).unwrap_or_default());
+            }
+        }
+        if !self.at_event {
+            events.template.lose();
         }
     }
 
@@ -100,6 +123,7 @@ impl Sse {
 
     fn begin_value<L: Copy, V: Values<L>>(&mut self, events: &mut Pieces<'_, L, V>) {
         if self.has_data {
+            events.template.lose();
             self.match_done(b"\n");
             events.bytes(b"\n");
         }
@@ -110,6 +134,7 @@ impl Sse {
     fn line_end<L: Copy, V: Values<L>>(&mut self, byte: u8, events: &mut Pieces<'_, L, V>) {
         self.after_cr = byte == b'\r';
         let blank = matches!(self.line, Line::Name { empty: true, .. });
+        self.at_event = blank;
         match self.line {
             // A value may be empty, and `data` without a colon is a field with an empty value.
             Line::Space | Line::Name { matched: Some(4), .. } => self.begin_value(events),

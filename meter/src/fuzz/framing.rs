@@ -12,11 +12,17 @@ const RAWS: &[(&str, u8)] = &[("usage", 10)];
 const FLOWS: &[(&str, u8)] = &[("bytes", WRAPPED), ("text", 21)];
 const WRAPPED: u8 = 20;
 
-/// What is found, in order; what comes in pieces is joined.
+/// What is found, in order; what comes in pieces is joined, and what a value repeats from the one before is left out.
 #[derive(Debug, Default, PartialEq)]
-struct Found(Vec<Item>);
+struct Found {
+    items: Vec<Item>,
+    /// The texts of the current value.
+    texts: Vec<Item>,
+    /// Those of the last that had some.
+    said: Vec<Item>,
+}
 
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Item {
     Scalar(u8, String),
     RawBegin(u8),
@@ -32,7 +38,7 @@ impl Found {
     /// What broken JSON leaves open ends where the piece ends: no reader may use it.
     fn forget_open(&mut self) {
         let mut closed: Vec<u8> = Vec::new();
-        let kept: Vec<Item> = std::mem::take(&mut self.0)
+        let kept: Vec<Item> = std::mem::take(&mut self.items)
             .into_iter()
             .rev()
             .filter(|item| match item {
@@ -45,21 +51,32 @@ impl Found {
                 _ => true,
             })
             .collect();
-        self.0 = kept.into_iter().rev().collect();
+        self.items = kept.into_iter().rev().collect();
+        self.say();
+    }
+
+    fn say(&mut self) {
+        let texts = std::mem::take(&mut self.texts);
+        if !texts.is_empty() && texts != self.said {
+            self.items.extend_from_slice(&texts);
+            self.said = texts;
+        }
     }
 }
 
 impl Sink<u8> for Found {
     fn scalar(&mut self, leaf: u8, value: Scalar<'_>) {
-        self.0.push(Item::Scalar(leaf, format!("{value:?}")));
+        let repeats = matches!(value, Scalar::Text(_) | Scalar::Null);
+        let items = if repeats { &mut self.texts } else { &mut self.items };
+        items.push(Item::Scalar(leaf, format!("{value:?}")));
     }
     fn raw_begin(&mut self, leaf: u8) {
-        self.0.push(Item::RawBegin(leaf));
+        self.items.push(Item::RawBegin(leaf));
     }
     /// An object that is passed on whole and the values in it arrive by turns, as the pieces have it: only the order
     /// among bytes is kept.
     fn raw(&mut self, leaf: u8, bytes: &[u8]) {
-        let open = self.0.iter_mut().rev().find_map(|item| match item {
+        let open = self.items.iter_mut().rev().find_map(|item| match item {
             Item::Raw(of, raw) if *of == leaf => Some(Some(raw)),
             Item::RawBegin(of) if *of == leaf => Some(None),
             _ => None,
@@ -67,33 +84,34 @@ impl Sink<u8> for Found {
         match open {
             Some(Some(raw)) => raw.extend_from_slice(bytes),
             _ => {
-                let begin = self.0.iter().rposition(|item| *item == Item::RawBegin(leaf));
-                self.0
+                let begin = self.items.iter().rposition(|item| *item == Item::RawBegin(leaf));
+                self.items
                     .insert(begin.expect("bytes of an object that has not begun") + 1, Item::Raw(leaf, bytes.to_vec()));
             }
         }
     }
     fn raw_end(&mut self, leaf: u8) {
-        self.0.push(Item::RawEnd(leaf));
+        self.items.push(Item::RawEnd(leaf));
     }
     fn flow(&mut self, leaf: u8, bytes: &[u8]) {
-        match self.0.last_mut() {
+        match self.items.last_mut() {
             Some(Item::Flow(last, flow)) if *last == leaf => flow.extend_from_slice(bytes),
             _ if bytes.is_empty() => {}
-            _ => self.0.push(Item::Flow(leaf, bytes.to_vec())),
+            _ => self.items.push(Item::Flow(leaf, bytes.to_vec())),
         }
     }
 }
 
 impl Values<u8> for Found {
     fn value_end(&mut self) {
-        self.0.push(Item::ValueEnd);
+        self.say();
+        self.items.push(Item::ValueEnd);
     }
     fn done(&mut self) {
-        self.0.push(Item::Done);
+        self.items.push(Item::Done);
     }
     fn exception(&mut self, name: &[u8]) {
-        self.0.push(Item::Exception(name.to_vec()));
+        self.items.push(Item::Exception(name.to_vec()));
     }
     fn is_wrapped(leaf: u8) -> bool {
         leaf == WRAPPED

@@ -2,7 +2,7 @@
 
 use super::paths::{MAX_NAME, Node};
 use super::text::{Short, unescape};
-use super::word::{ends_word, word};
+use super::word::{begins_word, ends_word, word, word_length};
 use super::{MAX_DEPTH, MAX_SCALAR, Paths, Progress, Scalar, Sink, skip};
 
 /// What the next byte belongs to.
@@ -141,7 +141,7 @@ impl<L: Copy> Scanner<L> {
     fn step(&mut self, paths: &Paths<L>, rest: &[u8], sink: &mut impl Sink<L>) -> usize {
         let Some(&byte) = rest.first() else { return 0 };
         match self.state {
-            State::InName => return self.in_name(paths, rest),
+            State::InName => return self.in_name(paths, rest, sink),
             State::InText => return self.in_text(paths, rest, sink),
             State::InWord => return self.in_word(paths, rest, sink),
             State::Skipping => return self.skipping(rest),
@@ -158,7 +158,7 @@ impl<L: Copy> Scanner<L> {
                 let inner = rest.get(1..).unwrap_or_default();
                 return if inner.is_empty() { 1 } else { self.in_text(paths, inner, sink).saturating_add(1) };
             }
-            (State::Value | State::ElementOrEnd, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
+            (State::Value | State::ElementOrEnd, byte) if begins_word(byte) => {
                 self.begin(State::InWord);
                 return self.in_word(paths, rest, sink);
             }
@@ -169,7 +169,7 @@ impl<L: Copy> Scanner<L> {
                 self.escape = false;
                 self.state = State::InName;
                 let inner = rest.get(1..).unwrap_or_default();
-                return if inner.is_empty() { 1 } else { self.in_name(paths, inner).saturating_add(1) };
+                return if inner.is_empty() { 1 } else { self.in_name(paths, inner, sink).saturating_add(1) };
             }
             (State::Colon, b':') => self.state = State::Value,
             (State::After, b',') => self.next(paths),
@@ -238,7 +238,7 @@ impl<L: Copy> Scanner<L> {
         }
     }
 
-    fn in_name(&mut self, paths: &Paths<L>, rest: &[u8]) -> usize {
+    fn in_name(&mut self, paths: &Paths<L>, rest: &[u8], sink: &mut impl Sink<L>) -> usize {
         let (used, end) = self.text_run(rest);
         let run = rest.get(..used).unwrap_or_default();
         let parent = self.level().map(|level| level.node);
@@ -249,7 +249,7 @@ impl<L: Copy> Scanner<L> {
             let colon = rest.get(used.saturating_add(1)) == Some(&b':');
             self.state = if colon { State::Value } else { State::Colon };
             let used = used.saturating_add(1).saturating_add(usize::from(colon));
-            return if colon && self.node.is_none() { self.unwanted(paths, rest, used) } else { used };
+            return if colon && self.node.is_none() { self.unwanted(paths, rest, used, sink) } else { used };
         }
         self.name.push(run);
         if !end {
@@ -266,38 +266,38 @@ impl<L: Copy> Scanner<L> {
     }
 
     /// Takes a scalar that nobody wants together with its name, if it is at hand whole; `used` bytes were.
-    fn unwanted(&mut self, paths: &Paths<L>, rest: &[u8], used: usize) -> usize {
+    fn unwanted(&mut self, paths: &Paths<L>, rest: &[u8], used: usize, sink: &mut impl Sink<L>) -> usize {
         let value = rest.get(used..).unwrap_or_default();
-        let length = match value.split_first() {
+        let (value, quotes) = match value.split_first() {
             Some((b'"', text)) => {
                 let plain = skip::text(text);
-                (text.get(plain) == Some(&b'"')).then(|| plain.saturating_add(2))
+                (text.get(..plain).filter(|_| text.get(plain) == Some(&b'"')), 2)
             }
-            Some((b'-' | b'0'..=b'9' | b't' | b'f' | b'n', _)) => {
-                let length = value.iter().position(ends_word);
-                length.filter(|&length| length <= MAX_SCALAR && word(value.get(..length).unwrap_or_default()).is_some())
-            }
-            _ => None,
+            _ => (word_length(value).and_then(|length| value.get(..length)), 0),
         };
         // Anything else takes the long way.
-        let Some(length) = length else { return used };
+        let Some(value) = value else { return used };
+        sink.passed(value, None);
         self.ended();
-        self.comma(paths, rest, used.saturating_add(length))
+        self.comma(paths, rest, used.saturating_add(value.len()).saturating_add(quotes))
     }
 
     fn in_text(&mut self, paths: &Paths<L>, rest: &[u8], sink: &mut impl Sink<L>) -> usize {
         let (used, end) = self.text_run(rest);
         let run = rest.get(..used).unwrap_or_default();
-        if let Some(node) = self.node {
-            if let Some(leaf) = paths.leaf(node) {
-                self.leaf_text(leaf, run, end, sink);
-            }
-            if let Some(leaf) = paths.flow(node) {
-                sink.flow(leaf, run);
-            }
+        let leaf = self.node.and_then(|node| paths.leaf(node)).filter(|&leaf| !sink.skips(leaf));
+        let flow = self.node.and_then(|node| paths.flow(node));
+        if let Some(leaf) = leaf {
+            self.leaf_text(leaf, run, end, sink);
+        }
+        if let Some(flow) = flow {
+            sink.flow(flow, run);
         }
         if !end {
             return used;
+        }
+        if leaf.is_none() {
+            sink.passed(run, flow);
         }
         self.ended();
         self.comma(paths, rest, used.saturating_add(1))
@@ -305,9 +305,6 @@ impl<L: Copy> Scanner<L> {
 
     /// Collects a text that is wanted; most are at hand whole.
     fn leaf_text(&mut self, leaf: L, run: &[u8], end: bool, sink: &mut impl Sink<L>) {
-        if sink.skips(leaf) {
-            return;
-        }
         let whole = end && self.scalar.is_empty() && !self.escaped && run.len() <= MAX_SCALAR;
         if !whole {
             self.scalar.push(run);

@@ -1,10 +1,22 @@
 //! Numbers and literals.
 
-use super::Scalar;
+use super::{MAX_SCALAR, Scalar};
 
 /// Whether a byte ends a number or literal.
 pub(super) fn ends_word(byte: &u8) -> bool {
     matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t')
+}
+
+/// Whether a byte begins a number or literal.
+pub(super) fn begins_word(byte: u8) -> bool {
+    matches!(byte, b'-' | b'0'..=b'9' | b't' | b'f' | b'n')
+}
+
+/// The length of the number or literal at the beginning, if there is one and its end.
+pub(crate) fn word_length(bytes: &[u8]) -> Option<usize> {
+    bytes.first().filter(|&&byte| begins_word(byte))?;
+    let length = bytes.iter().take(MAX_SCALAR.saturating_add(1)).position(ends_word)?;
+    word(bytes.get(..length)?).is_some().then_some(length)
 }
 
 /// A number or literal, if it is one.
