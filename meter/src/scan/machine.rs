@@ -329,23 +329,10 @@ impl<L: Copy> Scanner<L> {
 
     /// The bytes of a text up to its end or theirs, and whether its closing quote stands there.
     fn text_run(&mut self, rest: &[u8]) -> (usize, bool) {
-        let mut at = usize::from(std::mem::take(&mut self.escape) && !rest.is_empty());
-        loop {
-            at = at.saturating_add(skip::text(rest.get(at..).unwrap_or_default()));
-            match rest.get(at) {
-                None => return (at, false),
-                Some(b'"') => return (at, true),
-                Some(_) => {
-                    self.escaped = true;
-                    // With the byte behind the backslash, whatever it is.
-                    at = at.saturating_add(2);
-                    if at > rest.len() {
-                        self.escape = true;
-                        return (rest.len(), false);
-                    }
-                }
-            }
-        }
+        let inside = skip::inside(rest, std::mem::take(&mut self.escape));
+        self.escape = inside.open_escape;
+        self.escaped |= inside.escaped;
+        (inside.length, inside.closed)
     }
 
     fn in_word(&mut self, paths: &Paths<L>, rest: &[u8], sink: &mut impl Sink<L>) -> usize {
