@@ -72,6 +72,30 @@ cases! {
         assert_eq!(whole(r#"{"content":"\"usage\":{\"a\":9}","x":["{\"usage\":{\"a\":9}}","\\"],"usage":{"a":1}}"#), ["a=1"]);
     }
 
+    fn deterministic_a_text_ends_at_its_first_quote_without_a_backslash() {
+        let naive = |bytes: &[u8], mut escape: bool| {
+            let mut escaped = false;
+            for (length, &byte) in bytes.iter().enumerate() {
+                match byte {
+                    _ if std::mem::take(&mut escape) => {}
+                    b'"' => return skip::Inside { length, closed: true, escaped, open_escape: false },
+                    byte => escape = byte == b'\\',
+                }
+                escaped |= byte == b'\\';
+            }
+            skip::Inside { length: bytes.len(), closed: false, escaped, open_escape: escape }
+        };
+        let mut draw = crate::fuzz::Draw(7);
+        for round in 0..20_000 {
+            // Few quotes, so that texts reach over blocks; many backslashes, in runs.
+            let letters: &[u8] = if round % 2 == 0 { br#"\\\\\\\\\\\\\\\\\"# } else { br#"aaaaaaa\\aaaaaaaaaaa""# };
+            let bytes: Vec<u8> = (0..draw.below(200)).map(|_| letters[draw.below(letters.len())]).collect();
+            for escape in [false, true] {
+                assert_eq!(skip::inside(&bytes, escape), naive(&bytes, escape), "{escape} {}", bytes.escape_ascii());
+            }
+        }
+    }
+
     fn deterministic_escapes_in_names_and_texts_are_undone() {
         assert_eq!(whole(r#"{"us\u0061ge":{"\u0061":3}}"#), ["a=3"]);
         assert_eq!(whole(r#"{"model":"\u00fc\n\"\ud83d\ude00\ud83d"}"#), ["model=Text(\"ü\\n\\\"😀\u{fffd}\")"]);
