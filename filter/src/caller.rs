@@ -3,6 +3,7 @@
 use meter::identity::Caller;
 
 use crate::host::{self, HeaderMap};
+use crate::vm::{self, Vm};
 
 /// The caller of the current stream, with the request's headers.
 pub struct EnvoyCaller<'a>(pub &'a HeaderMap);
@@ -11,7 +12,10 @@ impl Caller for EnvoyCaller<'_> {
     fn spiffe_id(&self) -> Option<Vec<u8>> {
         let certificate = property("connection\0uri_san_peer_certificate");
         // Behind Istio's HBONE the inner connection has no certificate; the outer one's identity is handed on here.
-        certificate.or_else(|| property("filter_state\0io.istio.peer_principal"))
+        certificate.or_else(|| {
+            let is_istio = vm::with(Vm::is_istio).unwrap_or(false);
+            if is_istio { property("filter_state\0io.istio.peer_principal") } else { None }
+        })
     }
 
     fn claim(&self, payload_key: &str, claim: &[String]) -> Option<Vec<u8>> {

@@ -6,7 +6,7 @@
 
 use std::ptr::null_mut;
 
-use meter::telemetry::{Kind, Registry};
+use meter::telemetry::Kind;
 
 /// A status that is not success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -264,30 +264,27 @@ pub fn done() -> Result<(), Failure> {
     check(unsafe { proxy_done() })
 }
 
-/// Envoy's metrics.
-pub struct Metrics;
+/// Defines a metric, or finds it again.
+pub fn define_metric(kind: Kind, name: &str) -> Option<u32> {
+    let kind = match kind {
+        Kind::Counter => 0,
+        Kind::Gauge => 1,
+        Kind::Histogram => 2,
+    };
+    let mut id = 0u32;
+    // SAFETY: the name outlives the call; the pointer is to a live local.
+    let status = unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &mut id) };
+    check(status).ok().map(|()| id)
+}
 
-impl Registry for Metrics {
-    fn define(&mut self, kind: Kind, name: &str) -> Option<u32> {
-        let kind = match kind {
-            Kind::Counter => 0,
-            Kind::Gauge => 1,
-            Kind::Histogram => 2,
-        };
-        let mut id = 0u32;
-        // SAFETY: the name outlives the call; the pointer is to a live local.
-        let status = unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &mut id) };
-        check(status).ok().map(|()| id)
-    }
+/// Adds to a counter or gauge. An id that the host gave cannot be wrong, and there is nobody to tell.
+pub fn increment_metric(id: u32, amount: i64) {
+    // SAFETY: no pointers.
+    let _ = unsafe { proxy_increment_metric(id, amount) };
+}
 
-    fn add(&mut self, id: u32, amount: i64) {
-        // An id that the host gave cannot be wrong, and there is nobody to tell.
-        // SAFETY: no pointers.
-        let _ = unsafe { proxy_increment_metric(id, amount) };
-    }
-
-    fn record(&mut self, id: u32, value: u64) {
-        // SAFETY: no pointers.
-        let _ = unsafe { proxy_record_metric(id, value) };
-    }
+/// Records a value of a histogram.
+pub fn record_metric(id: u32, value: u64) {
+    // SAFETY: no pointers.
+    let _ = unsafe { proxy_record_metric(id, value) };
 }

@@ -16,6 +16,7 @@ mod caller;
 mod estate;
 mod host;
 mod include;
+mod metrics;
 mod plugin;
 mod stream;
 #[cfg(feature = "trap")]

@@ -15,6 +15,9 @@ use crate::host::{self, Buffer, Headers};
 use crate::stream::Stream;
 use crate::vm;
 
+/// How old the metrics may be.
+const METRICS_MS: u64 = 250;
+
 /// A root context, one per VM and configuration.
 pub struct Plugin {
     context_id: u32,
@@ -128,6 +131,7 @@ impl Context for Plugin {
     /// one stays until its own call is answered. The last one cannot stay: Envoy destroys the VM at once.
     fn on_done(&mut self) -> bool {
         if vm::with(|vm| vm.is_alone(self.context_id)).unwrap_or(false) {
+            vm::with(|vm| vm.metrics.tell_at_once());
             self.say_last_word();
             return true;
         }
@@ -160,20 +164,22 @@ impl RootContext for Plugin {
             Some(collector) => {
                 let token = std::env::var(&collector.token_env).ok().filter(|token| !token.trim().is_empty());
                 self.authorization = token.map(|token| format!("Bearer {}", token.trim()));
-                // Often enough that a batch is not much older than it may be.
-                let period_ms = (config.batch.max_age_ms / 4).clamp(50, 1000);
-                if host::set_tick(u32::try_from(period_ms).unwrap_or(1000)).is_err() {
-                    log::error!("meshmeter: Envoy gives no ticks: events are queued, but not sent");
-                }
             }
         }
         estate::prepare();
         vm::configure(&config, self.context_id);
+        // Often enough that a batch is not much older than it may be.
+        let period_ms = (config.batch.max_age_ms / 4).clamp(50, METRICS_MS);
+        if host::set_tick(u32::try_from(period_ms).unwrap_or(50)).is_err() {
+            log::error!("meshmeter: Envoy gives no ticks: events are queued, but not sent");
+            vm::with(|vm| vm.metrics.tell_at_once());
+        }
         self.config = Some(Rc::new(config));
         true
     }
 
     fn on_tick(&mut self) {
+        vm::with(|vm| vm.metrics.tell());
         if self.is_sender() {
             self.send_due();
         }

@@ -32,7 +32,7 @@ struct Metered {
 /// A stream; `metered` is empty if it is no LLM call, and after its record is made.
 pub struct Stream {
     config: Option<Rc<Config>>,
-    metered: Option<Metered>,
+    metered: Option<Box<Metered>>,
 }
 
 impl Stream {
@@ -40,7 +40,7 @@ impl Stream {
         Stream { config, metered: None }
     }
 
-    fn begin(&mut self, end_of_stream: bool) -> Option<Metered> {
+    fn begin(&mut self, end_of_stream: bool) -> Option<Box<Metered>> {
         let config = self.config.as_deref()?;
         let headers = known(host::headers(Headers::Request).map(Some))?;
         #[cfg(feature = "trap")]
@@ -57,14 +57,14 @@ impl Stream {
             vm::with(|vm| vm.count_refusal(refusal));
         });
         let asks = config.include_usage && !end_of_stream && call.takes_include_usage();
-        Some(Metered {
+        Some(Box::new(Metered {
             include: if asks { Include::begin(&headers, call.says_null_usage()) } else { None },
             call,
             identity,
             request_id: header("x-request-id").and_then(text),
             provider_request_id: None,
             published: false,
-        })
+        }))
     }
 
     /// The answer is complete: rate limits and span tags may read its counts before the stream is over.
@@ -81,22 +81,23 @@ impl Stream {
     /// Makes the record, once: on_log comes whatever ends the stream.
     fn finish(&mut self) {
         let Some(metered) = self.metered.take() else { return };
-        let (now_ns, published) = (host::now_ns(), metered.published);
+        let Metered { call, identity, request_id, provider_request_id, published, .. } = *metered;
+        let now_ns = host::now_ns();
         // The dearest question of all (2.7 µs), asked only where the answer does not say itself how the call ended.
-        let flags = if metered.call.is_completed() { None } else { known(host::number("response\0flags")) };
+        let flags = if call.is_completed() { None } else { known(host::number("response\0flags")) };
         let property = |path: &str| known(host::property(path)).as_deref().and_then(text);
         let ended = Ended {
             now_ns,
             response_flags: flags.unwrap_or(0),
-            identity: metered.identity,
+            identity,
             attempts: known(host::number("upstream\0request_attempt_count")),
-            provider_request_id: metered.provider_request_id,
-            request_id: metered.request_id,
+            provider_request_id,
+            request_id,
             route: property("xds\0route_name"),
             cluster: property("xds\0cluster_name"),
-            node: vm::with(|vm| vm.node()).flatten(),
+            node: vm::with(|vm| vm.node().map(str::to_owned)).flatten(),
         };
-        let records = vm::with(|vm| metered.call.finish(ended, &mut vm.ratios)).unwrap_or_default();
+        let records = vm::with(|vm| call.finish(ended, &mut vm.ratios)).unwrap_or_default();
         let Some(record) = records.first() else { return };
         if !published {
             publish(&record.identity, &record.usage);
@@ -232,5 +233,7 @@ fn known<T>(answer: Result<Option<T>, Failure>) -> Option<T> {
 fn text(value: impl AsRef<[u8]>) -> Option<String> {
     let value = value.as_ref();
     let value = value.get(..MAX_TEXT).unwrap_or(value);
-    (!value.is_empty()).then(|| String::from_utf8_lossy(value).into_owned())
+    // Lossy decoding takes its time, and finds nothing to do.
+    let text = std::str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value).into_owned(), str::to_owned);
+    (!text.is_empty()).then_some(text)
 }

@@ -15,7 +15,8 @@ use meter::record::Record;
 use meter::telemetry::{Metric, Telemetry};
 
 use crate::estate;
-use crate::host::{self, Failure, Metrics};
+use crate::host::{self, Failure};
+use crate::metrics::Metrics;
 
 thread_local! {
     static VM: RefCell<Option<Vm>> = const { RefCell::new(None) };
@@ -27,7 +28,9 @@ pub struct Vm {
     /// What a VM before this one has left: one after the other, so that memory stays bounded.
     inherited: Option<Outbox>,
     limits: Limits,
-    pub telemetry: Telemetry,
+    telemetry: Telemetry,
+    /// What Envoy knows of it.
+    pub metrics: Metrics,
     /// What calls without counts are estimated by.
     pub ratios: Ratios,
     /// The root contexts that have not ended, the sender last.
@@ -36,8 +39,8 @@ pub struct Vm {
     address: String,
     /// The call in flight, and the root context that made it.
     call: Option<(u32, u32)>,
-    /// Envoy's node id.
-    pub node: Option<String>,
+    /// Envoy's node id, once it was asked for.
+    node: Option<Option<String>>,
     random: std::hash::RandomState,
     drawn: u64,
 }
@@ -66,6 +69,7 @@ impl Vm {
             inherited: None,
             limits: limits(config),
             telemetry: Telemetry::new(config.max_series),
+            metrics: Metrics::default(),
             ratios: Ratios::default(),
             roots: Vec::new(),
             address: address(config),
@@ -173,12 +177,12 @@ impl Vm {
 
     /// Counts an identity that was not taken.
     pub fn count_refusal(&mut self, refusal: Refusal) {
-        self.telemetry.count_reason(&mut Metrics, Metric::IdentityRefused, refusal.as_str());
+        self.telemetry.count_reason(&mut self.metrics, Metric::IdentityRefused, refusal.as_str());
     }
 
     /// Counts a host call that failed; metering goes on without its answer.
     pub fn count_failure(&mut self, _: Failure) {
-        self.telemetry.add(&mut Metrics, Metric::HostFailures, 1);
+        self.telemetry.add(&mut self.metrics, Metric::HostFailures, 1);
     }
 
     /// A call has ended with records, its own first, the others parts of it: metrics, the events for the journal, one a
@@ -191,8 +195,8 @@ impl Vm {
         publish: impl FnOnce(&[u8]) -> Result<(), Failure>,
     ) {
         let parts = records.len().saturating_sub(1);
-        self.telemetry.add(&mut Metrics, Metric::Seen, i64::from(!records.is_empty()));
-        self.telemetry.add(&mut Metrics, Metric::Parts, signed(parts));
+        self.telemetry.add(&mut self.metrics, Metric::Seen, i64::from(!records.is_empty()));
+        self.telemetry.add(&mut self.metrics, Metric::Parts, signed(parts));
         let events: Vec<(u64, Vec<u8>)> = records.iter().map(|record| self.encode(record)).collect();
         let published = match events.as_slice() {
             [(_, event)] => publish(event),
@@ -210,8 +214,8 @@ impl Vm {
     }
 
     fn encode(&mut self, record: &Record) -> (u64, Vec<u8>) {
-        self.telemetry.record(&mut Metrics, record);
-        self.telemetry.add(&mut Metrics, Metric::Records, 1);
+        self.telemetry.record(&mut self.metrics, record);
+        self.telemetry.add(&mut self.metrics, Metric::Records, 1);
         let sequence = self.outbox.next_sequence();
         (sequence, event::encode(record, self.outbox.emitter(), sequence))
     }
@@ -222,8 +226,8 @@ impl Vm {
             true => (Metric::Queued, bytes),
             false => (Metric::Dropped, 0),
         };
-        self.telemetry.add(&mut Metrics, metric, 1);
-        self.telemetry.add(&mut Metrics, Metric::OutboxBytes, signed(bytes));
+        self.telemetry.add(&mut self.metrics, metric, 1);
+        self.telemetry.add(&mut self.metrics, Metric::OutboxBytes, signed(bytes));
     }
 
     /// Counts what became of a batch.
@@ -236,7 +240,7 @@ impl Vm {
             (Metric::OutboxBytes, signed(settled.freed).saturating_neg()),
         ];
         for (metric, amount) in counts {
-            self.telemetry.add(&mut Metrics, metric, amount);
+            self.telemetry.add(&mut self.metrics, metric, amount);
         }
         if let Some(id) = &settled.rejected {
             log::error!("meshmeter: the collector refuses event {id}; it is given up, the access log has it");
@@ -244,11 +248,14 @@ impl Vm {
     }
 
     /// Envoy's node id, asked for once.
-    pub fn node(&mut self) -> Option<String> {
-        if self.node.is_none() {
-            self.node = host::property("xds\0node\0id").ok().flatten().and_then(|id| String::from_utf8(id).ok());
-        }
-        self.node.clone()
+    pub fn node(&mut self) -> Option<&str> {
+        let ask = || host::property("xds\0node\0id").ok().flatten().and_then(|id| String::from_utf8(id).ok());
+        self.node.get_or_insert_with(ask).as_deref()
+    }
+
+    /// Whether this is a proxy of Istio's, whose node ids are `TYPE~IP~ID~DOMAIN`.
+    pub fn is_istio(&mut self) -> bool {
+        self.node().is_some_and(|id| id.split('~').count() == 4)
     }
 }
 

@@ -198,7 +198,7 @@ impl Call {
     /// an LLM call.
     ///
     /// `ratios` learns from a call with counts, and serves one without.
-    pub fn finish(self, ended: Ended, ratios: &mut Ratios) -> Vec<Record> {
+    pub fn finish(mut self, ended: Ended, ratios: &mut Ratios) -> Vec<Record> {
         let Some((record, parts)) = self.record(ended, ratios) else { return Vec::new() };
         let parts = parts.into_iter().map(|part| Record {
             usage: part.usage,
@@ -215,7 +215,7 @@ impl Call {
         std::iter::once(record).chain(parts).collect()
     }
 
-    fn record(mut self, ended: Ended, ratios: &mut Ratios) -> Option<(Record, Vec<Part>)> {
+    fn record(&mut self, ended: Ended, ratios: &mut Ratios) -> Option<(Record, Vec<Part>)> {
         let outcome = outcome(ended.response_flags, self.answer.as_ref().and_then(|answer| answer.status));
         if outcome == Outcome::Completed || outcome == Outcome::ErrorStatus {
             self.response_end();
@@ -243,11 +243,10 @@ impl Call {
             ..Record::default()
         };
         let mut parts = Vec::new();
-        if let Some(answer) = self.answer {
+        if let Some(answer) = &mut self.answer {
             let reading = read(api, &answer.facts, &self.target);
-            let visible = answer.facts.visible.clone();
             parts = answer.fill(reading, &self.asked, &mut record);
-            estimate::settle(&mut record, self.asked.text(), &visible, ratios);
+            estimate::settle(&mut record, self.asked.text(), &answer.facts.visible, ratios);
         }
         let output = record.usage.output_total().and_then(|output| output.checked_sub(1)).filter(|&rest| rest > 0);
         if let (true, Some(first), Some(rest)) = (record.stream, first_byte_ns, output) {
@@ -287,7 +286,7 @@ impl Answer {
         *ending.get_or_insert_with(|| (decoder.end(), body.end(response_paths(), facts)))
     }
 
-    fn fill(mut self, reading: Reading, asked: &Asked, record: &mut Record) -> Vec<Part> {
+    fn fill(&mut self, reading: Reading, asked: &Asked, record: &mut Record) -> Vec<Part> {
         let whole = self.ending.is_some();
         let (coding, ending) = self.end();
         let format = self.body.format();

@@ -107,6 +107,30 @@ impl Bootstrap {
         }
     }
 
+    /// Makes it a waypoint of Istio's ambient mesh, as far as the meter can see: by its node id, and by the filter state with
+    /// the identity of the outer connection.
+    pub fn waypoint(&mut self, principal: &str) {
+        self.0["node"]["id"] = "waypoint~127.0.0.1~waypoint.team-a~team-a.svc.cluster.local".into();
+        let state = json!({
+            "name": "peer",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.set_filter_state.v3.Config",
+                "on_request_headers": [{
+                    "object_key": "io.istio.peer_principal",
+                    "factory_key": "envoy.string",
+                    "format_string": {"text_format_source": {"inline_string": principal}},
+                }],
+            },
+        });
+        for listener in self.listeners() {
+            visit(listener, &mut |value| {
+                if let Some(chain) = value.get_mut("http_filters").and_then(Value::as_array_mut) {
+                    chain.insert(0, state.clone());
+                }
+            });
+        }
+    }
+
     /// The meter, as it stands among the HTTP filters.
     pub fn filter(&self) -> Result<Value> {
         let mut found = None;

@@ -44,6 +44,8 @@ pub struct Options {
     pub unreachable: Option<&'static str>,
     /// Whether the plugin and the listeners can be changed while Envoy runs.
     pub live: bool,
+    /// Whom Istio's waypoint, which this Envoy then is, has authenticated on the connection around the client's.
+    pub waypoint: Option<&'static str>,
     /// Changes the plugin's configuration.
     pub plugin: fn(&mut Value),
 }
@@ -59,6 +61,7 @@ impl Default for Options {
             upstream: None,
             unreachable: None,
             live: false,
+            waypoint: None,
             plugin: |_| {},
         }
     }
@@ -112,6 +115,9 @@ impl Stack {
         let mut plugin = bootstrap.plugin()?;
         (options.plugin)(&mut plugin);
         bootstrap.set_plugin(&plugin.to_string());
+        if let Some(principal) = options.waypoint {
+            bootstrap.waypoint(principal);
+        }
         let live = if options.live { Some(Live::of(&mut bootstrap, dir.path())?) } else { None };
         let mut envoy = Envoy::with_workers(dir.path(), &bootstrap, Some(INGEST_TOKEN), options.workers)?;
         envoy.ready().await?;

@@ -85,6 +85,16 @@ async fn contract_no_certificate_no_connection() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn contract_a_waypoint_charges_whom_the_outer_connection_names() -> Result<()> {
+    let stack = Stack::with(Options { waypoint: Some(ALICE), ..Options::default() }).await?;
+    let (_, event) = metered(&stack, &stack.llm(), call(&stack)?, "ambient").await?;
+    let found = (event.text("tenant"), event.text("tenant_source"), event.text("principal"));
+    assert_eq!(found, ("team-a", "spiffe", ALICE), "{}", event.raw);
+    stack.settled(1).await?;
+    stack.finish()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn contract_untrusted_header_changes_nothing_and_is_counted() -> Result<()> {
     let plugin = |plugin: &mut serde_json::Value| {
         plugin["tenant"] = json!([

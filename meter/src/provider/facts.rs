@@ -186,19 +186,41 @@ pub struct Facts {
     overlong: bool,
 }
 
-#[derive(Clone, Debug)]
-struct Counts([Option<u64>; NUMBERS]);
+/// The counts that were given: a few, of the many that there are names for.
+#[derive(Clone, Debug, Default)]
+struct Counts {
+    /// A bit for each that is in the list: most questions are for others.
+    given: u128,
+    list: Vec<(Number, u64)>,
+}
 
-impl Default for Counts {
-    fn default() -> Self {
-        Counts([None; NUMBERS])
+const _: () = assert!(NUMBERS <= u128::BITS as usize);
+
+impl Counts {
+    fn bit(number: Number) -> u128 {
+        1u128.checked_shl(number as u32).unwrap_or(0)
+    }
+
+    fn get(&self, number: Number) -> Option<u64> {
+        if self.given & Self::bit(number) == 0 {
+            return None;
+        }
+        self.list.iter().find(|(given, _)| *given == number).map(|(_, count)| *count)
+    }
+
+    fn set(&mut self, number: Number, count: u64) {
+        self.given |= Self::bit(number);
+        match self.list.iter_mut().find(|(given, _)| *given == number) {
+            Some((_, known)) => *known = count,
+            None => self.list.push((number, count)),
+        }
     }
 }
 
 impl Facts {
     /// A count, if the answer gave it.
     pub fn get(&self, number: Number) -> Option<u64> {
-        self.counts.0.get(number as usize).copied().flatten()
+        self.counts.get(number)
     }
 
     /// Whether the answer gave a count.
@@ -264,15 +286,21 @@ impl Facts {
     }
 
     fn number(&mut self, number: Number, value: Scalar<'_>) {
-        let Some(slot) = self.counts.0.get_mut(number as usize) else { return };
-        match (count(value), number.merge()) {
+        let known = self.get(number);
+        let count = match (count(value), number.merge()) {
             // A later zero or null takes nothing back.
-            (Count::Value(0), _) if slot.is_some() => {}
-            (Count::Value(count), Merge::Sum) => *slot = Some(slot.unwrap_or(0).saturating_add(count)),
-            (Count::Value(count), Merge::Last) => *slot = Some(count),
-            (Count::Null, _) => {}
-            (Count::Bad, _) if number.is_measure() => *slot = round_up(value).or(*slot),
-            (Count::Bad, _) => self.flags.insert(Flag::BadValue),
+            (Count::Value(0), _) if known.is_some() => None,
+            (Count::Value(count), Merge::Sum) => Some(known.unwrap_or(0).saturating_add(count)),
+            (Count::Value(count), Merge::Last) => Some(count),
+            (Count::Null, _) => None,
+            (Count::Bad, _) if number.is_measure() => round_up(value),
+            (Count::Bad, _) => {
+                self.flags.insert(Flag::BadValue);
+                None
+            }
+        };
+        if let Some(count) = count {
+            self.counts.set(number, count);
         }
     }
 

@@ -151,6 +151,18 @@ impl Ask {
         }
     }
 
+    /// Whether these bytes are the whole body and none of them can ask for a stream: then they stay as they are, and [`ROOM`]
+    /// bytes of white space go behind them.
+    pub fn passes(&mut self, bytes: &[u8]) -> bool {
+        let whole = self.state == State::Start && u64::try_from(bytes.len()) == Ok(self.left);
+        let passes = whole && memchr::memmem::find(bytes, b"stream").is_none();
+        if passes {
+            self.state = State::Lost;
+            (self.room, self.left) = (0, 0);
+        }
+        passes
+    }
+
     /// Bytes have passed that could not be had: nothing in the body is understood any more.
     pub fn missed(&mut self, bytes: usize, out: &mut Vec<u8>) {
         self.state = State::Lost;
@@ -398,18 +410,9 @@ impl Ask {
     }
 }
 
-/// The bytes of a text up to and with its closing quote, an escape, or the end; and whether it closed.
+/// The bytes of a text up to and with its closing quote, or the end; and whether it closed.
 fn run_of_text(rest: &[u8], escape: &mut bool) -> (usize, bool) {
-    if std::mem::take(escape) {
-        return (1, false);
-    }
-    let plain = crate::scan::run(rest, [b'"', b'\\']);
-    match rest.get(plain) {
-        Some(b'"') => (plain.saturating_add(1), true),
-        Some(_) => {
-            *escape = true;
-            (plain.saturating_add(1), false)
-        }
-        None => (plain, false),
-    }
+    let inside = crate::scan::inside(rest, *escape);
+    *escape = inside.open_escape;
+    (inside.length.saturating_add(usize::from(inside.closed)), inside.closed)
 }

@@ -80,6 +80,20 @@ cases! {
         assert_eq!(every_ask(asked).1, Asking::Client);
     }
 
+    fn deterministic_a_body_that_cannot_ask_for_a_stream_stays_as_it_is() {
+        for (body, passes) in [(r#"{"model":"m"}"#, true), ("oops", true), (r#"{"stream":false}"#, false), (r#"{"x":"stream"}"#, false)] {
+            let mut ask = Ask::new(body.len() as u64);
+            assert_eq!((ask.passes(body.as_bytes()), ask.is_over(), ask.asking()), (passes, passes, Asking::No), "{body}");
+            let mut out = Vec::new();
+            ask.feed(if passes { b"" } else { body.as_bytes() }, &mut out);
+            assert_eq!(out.len(), if passes { 0 } else { body.len() + ROOM }, "{body}");
+        }
+        let mut ask = Ask::new(20);
+        assert!(!ask.passes(br#"{"model":"m""#), "half a body");
+        ask.feed(br#"{"model":"m""#, &mut Vec::new());
+        assert!(!ask.passes(b"      }"), "its other half");
+    }
+
     fn contract_bytes_that_could_not_be_had_keep_the_length() {
         let mut ask = Ask::new(20);
         let mut out = Vec::new();

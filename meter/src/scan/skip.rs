@@ -8,19 +8,19 @@ pub(super) fn text(bytes: &[u8]) -> usize {
 
 /// A piece of a text, up to its closing quote or the end of the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Inside {
-    pub(super) length: usize,
+pub(crate) struct Inside {
+    pub(crate) length: usize,
     /// The closing quote stands behind it.
-    pub(super) closed: bool,
+    pub(crate) closed: bool,
     /// It has backslashes.
-    pub(super) escaped: bool,
+    pub(crate) escaped: bool,
     /// It ends with the backslash of an escape that goes on.
-    pub(super) open_escape: bool,
+    pub(crate) open_escape: bool,
 }
 
 /// The inside of a text at the beginning, escapes and all; `escape`: its first byte stands behind a backslash.
 #[inline]
-pub(super) fn inside(bytes: &[u8], escape: bool) -> Inside {
+pub(crate) fn inside(bytes: &[u8], escape: bool) -> Inside {
     let closed = |length, escaped| Inside { length, closed: true, escaped, open_escape: false };
     // Most texts are short and have no escapes.
     let short = if escape { None } else { bytes.first_chunk::<WIDTH>() };
