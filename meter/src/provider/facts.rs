@@ -1,12 +1,14 @@
 //! What an answer says, before anybody knows what it means: counts and texts by their path.
 
+mod counts;
 mod numbers;
 mod texts;
 mod visible;
 
 use std::sync::OnceLock;
 
-use numbers::{DIRECT, Merge, NUMBERS, PLACED};
+use counts::Counts;
+use numbers::{DIRECT, Merge, PLACED};
 pub use numbers::{HEADERS, Number};
 use texts::TEXTS;
 pub use texts::Text;
@@ -184,37 +186,6 @@ pub struct Facts {
     /// The one that is arriving. Where its JSON breaks, what follows may be the content: it is never kept.
     arriving: Vec<u8>,
     overlong: bool,
-}
-
-/// The counts that were given: a few, of the many that there are names for.
-#[derive(Clone, Debug, Default)]
-struct Counts {
-    /// A bit for each that is in the list: most questions are for others.
-    given: u128,
-    list: Vec<(Number, u64)>,
-}
-
-const _: () = assert!(NUMBERS <= u128::BITS as usize);
-
-impl Counts {
-    fn bit(number: Number) -> u128 {
-        1u128.checked_shl(number as u32).unwrap_or(0)
-    }
-
-    fn get(&self, number: Number) -> Option<u64> {
-        if self.given & Self::bit(number) == 0 {
-            return None;
-        }
-        self.list.iter().find(|(given, _)| *given == number).map(|(_, count)| *count)
-    }
-
-    fn set(&mut self, number: Number, count: u64) {
-        self.given |= Self::bit(number);
-        match self.list.iter_mut().find(|(given, _)| *given == number) {
-            Some((_, known)) => *known = count,
-            None => self.list.push((number, count)),
-        }
-    }
 }
 
 impl Facts {
