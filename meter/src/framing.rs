@@ -66,11 +66,18 @@ pub struct Body<L> {
     sse: Sse,
     json: Json,
     frames: EventStream<L>,
+    reader: Reader<L>,
+}
+
+/// Reads the values, whatever frames them.
+#[derive(Clone, Debug)]
+struct Reader<L> {
     scanner: Scanner<L>,
     template: Template<L>,
-    /// A value of the stream was broken.
+    /// A value was broken.
     broken: bool,
-    values: u64,
+    /// How many there were.
+    count: u64,
 }
 
 /// What the content type says.
@@ -104,10 +111,7 @@ impl<L: Copy> Body<L> {
             sse: Sse::default(),
             json: Json::default(),
             frames: EventStream::default(),
-            scanner: Scanner::default(),
-            template: Template::default(),
-            broken: false,
-            values: 0,
+            reader: Reader { scanner: Scanner::default(), template: Template::default(), broken: false, count: 0 },
         }
     }
 
@@ -120,7 +124,7 @@ impl<L: Copy> Body<L> {
     pub fn is_stream(&self) -> bool {
         match self.format {
             Format::Sse | Format::EventStream => true,
-            Format::Json => self.values > 1 || self.json.is_array(),
+            Format::Json => self.reader.count > 1 || self.json.is_array(),
             Format::Empty | Format::Unknown => false,
         }
     }
@@ -139,14 +143,7 @@ impl<L: Copy> Body<L> {
             }
             bytes = rest;
         }
-        let mut pieces = Pieces {
-            paths,
-            scanner: &mut self.scanner,
-            template: &mut self.template,
-            values,
-            broken: &mut self.broken,
-            count: &mut self.values,
-        };
+        let mut pieces = Pieces { paths, reader: &mut self.reader, values };
         match self.format {
             Format::Json => self.json.feed(bytes, &mut pieces),
             Format::Sse => self.sse.feed(bytes, &mut pieces),
@@ -157,25 +154,17 @@ impl<L: Copy> Body<L> {
 
     /// The body is over: a last event without its blank line still counts.
     pub fn end(&mut self, paths: &Paths<L>, values: &mut impl Values<L>) -> Ending {
-        let inside = self.scanner.progress() == Progress::Inside;
+        let inside = self.reader.scanner.progress() == Progress::Inside;
         let cut = match self.format {
             Format::Empty | Format::Unknown => return Ending::Whole,
             Format::Json => inside || self.json.is_open(),
             Format::Sse => {
-                let mut pieces = Pieces {
-                    paths,
-                    scanner: &mut self.scanner,
-                    template: &mut self.template,
-                    values,
-                    broken: &mut self.broken,
-                    count: &mut self.values,
-                };
-                self.sse.end(&mut pieces);
+                self.sse.end(&mut Pieces { paths, reader: &mut self.reader, values });
                 inside
             }
             Format::EventStream => self.frames.is_inside(),
         };
-        match (cut, self.broken) {
+        match (cut, self.reader.broken) {
             (true, _) => Ending::Cut,
             (false, true) => Ending::Broken,
             (false, false) => Ending::Whole,
@@ -198,24 +187,21 @@ impl<L: Copy> Body<L> {
 /// Feeds the pieces of a body to a scanner.
 struct Pieces<'a, L, V> {
     paths: &'a Paths<L>,
-    scanner: &'a mut Scanner<L>,
-    template: &'a mut Template<L>,
+    reader: &'a mut Reader<L>,
     values: &'a mut V,
-    broken: &'a mut bool,
-    count: &'a mut u64,
 }
 
 impl<L: Copy, V: Values<L>> Pieces<'_, L, V> {
     /// Feeds the scanner; returns how many bytes it took.
     fn feed(&mut self, bytes: &[u8]) -> usize {
-        let mut traced = Traced { values: &mut *self.values, template: &mut *self.template };
-        self.scanner.feed(self.paths, bytes, &mut traced)
+        let mut traced = Traced { values: &mut *self.values, template: &mut self.reader.template };
+        self.reader.scanner.feed(self.paths, bytes, &mut traced)
     }
 
     /// Takes the event at the beginning of `bytes` whole, if it repeats the last one; returns its length.
     fn repeated(&mut self, bytes: &[u8]) -> Option<usize> {
-        let used = self.template.take(bytes, self.values)?;
-        *self.count = self.count.saturating_add(1);
+        let used = self.reader.template.take(bytes, self.values)?;
+        self.reader.count = self.reader.count.saturating_add(1);
         self.values.value_end();
         Some(used)
     }
@@ -224,16 +210,16 @@ impl<L: Copy, V: Values<L>> Pieces<'_, L, V> {
     fn bytes(&mut self, bytes: &[u8]) {
         let used = self.feed(bytes);
         let rest = bytes.get(used..).unwrap_or_default();
-        *self.broken |= !rest.trim_ascii().is_empty();
+        self.reader.broken |= !rest.trim_ascii().is_empty();
     }
 
     /// The value has ended.
     fn end(&mut self) {
-        *self.broken |= matches!(self.scanner.progress(), Progress::Broken | Progress::Inside);
-        self.template.walked(self.scanner.progress() == Progress::Done && !*self.broken);
-        *self.count = self.count.saturating_add(1);
+        self.reader.broken |= matches!(self.reader.scanner.progress(), Progress::Broken | Progress::Inside);
+        self.reader.template.walked(self.reader.scanner.progress() == Progress::Done && !self.reader.broken);
+        self.reader.count = self.reader.count.saturating_add(1);
         self.values.value_end();
-        self.scanner.reset();
+        self.reader.scanner.reset();
     }
 }
 

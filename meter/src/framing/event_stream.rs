@@ -91,7 +91,7 @@ impl<L: Copy> EventStream<L> {
                     (Part::Headers, headers)
                 }
                 None => {
-                    *pieces.broken = true;
+                    pieces.reader.broken = true;
                     (Part::Lost, 0)
                 }
             },
@@ -177,13 +177,13 @@ struct Inner<L> {
 impl<L: Copy> Inner<L> {
     fn feed<V: Values<L>>(&mut self, bytes: &[u8], pieces: &mut Pieces<'_, L, V>) {
         let mut unwrap = Unwrap { inner: self, paths: pieces.paths, values: pieces.values };
-        let used = pieces.scanner.feed(pieces.paths, bytes, &mut unwrap);
-        *pieces.broken |= !bytes.get(used..).unwrap_or_default().trim_ascii().is_empty();
+        let used = pieces.reader.scanner.feed(pieces.paths, bytes, &mut unwrap);
+        pieces.reader.broken |= !bytes.get(used..).unwrap_or_default().trim_ascii().is_empty();
     }
 
     fn end<V: Values<L>>(&mut self, pieces: &mut Pieces<'_, L, V>) {
         if std::mem::take(&mut self.used) {
-            *pieces.broken |= self.scanner.progress() != crate::scan::Progress::Done;
+            pieces.reader.broken |= self.scanner.progress() != crate::scan::Progress::Done;
             pieces.values.value_end();
             self.scanner.reset();
             self.base64 = Base64::default();

@@ -44,11 +44,11 @@ impl Json {
             if self.inside {
                 let used = pieces.feed(rest);
                 rest = rest.get(used..).unwrap_or_default();
-                if pieces.scanner.progress() == Progress::Done {
+                if pieces.reader.scanner.progress() == Progress::Done {
                     self.inside = false;
                     pieces.end();
-                } else if pieces.scanner.progress() == Progress::Broken {
-                    *pieces.broken = true;
+                } else if pieces.reader.scanner.progress() == Progress::Broken {
+                    pieces.reader.broken = true;
                     self.shape = Shape::Lost;
                 }
                 continue;
@@ -70,7 +70,7 @@ impl Json {
                 }
                 (Shape::Array, _) | (Shape::Values, b'{' | b'[') => false,
                 _ => {
-                    *pieces.broken = true;
+                    pieces.reader.broken = true;
                     self.shape = Shape::Lost;
                     return;
                 }

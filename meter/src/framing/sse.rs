@@ -62,7 +62,7 @@ impl Sse {
                     continue;
                 }
                 event = Some(rest);
-                events.template.begin(rest);
+                events.reader.template.begin(rest);
             }
             let used = match self.line {
                 // As nearly every line of a stream begins.
@@ -89,11 +89,11 @@ impl Sse {
                 && let Some(begun) = event.take()
             {
                 let length = begun.len().saturating_sub(rest.len());
-                events.template.end(begun.get(..length).unwrap_or_default());
+                events.reader.template.end(begun.get(..length).unwrap_or_default());
             }
         }
         if !self.at_event {
-            events.template.lose();
+            events.reader.template.lose();
         }
     }
 
@@ -123,7 +123,7 @@ impl Sse {
 
     fn begin_value<L: Copy, V: Values<L>>(&mut self, events: &mut Pieces<'_, L, V>) {
         if self.has_data {
-            events.template.lose();
+            events.reader.template.lose();
             self.match_done(b"\n");
             events.bytes(b"\n");
         }
@@ -148,7 +148,7 @@ impl Sse {
 
     fn event_end<L: Copy, V: Values<L>>(&mut self, events: &mut Pieces<'_, L, V>) {
         if self.done == Some(DONE.len()) {
-            events.scanner.reset();
+            events.reader.scanner.reset();
             events.values.done();
         } else {
             events.end();
