@@ -9,5 +9,12 @@ mod withhold;
 pub use ask::{Ask, Asking, ROOM};
 pub use withhold::Withhold;
 
+/// The bytes of a text up to and with its closing quote, or the end; and whether it closed.
+fn run_of_text(rest: &[u8], escape: &mut bool) -> (usize, bool) {
+    let inside = crate::scan::inside(rest, *escape);
+    *escape = inside.open_escape;
+    (inside.length.saturating_add(usize::from(inside.closed)), inside.closed)
+}
+
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,8 @@
 //! what the option does not need is JSON white space before the last brace. An explicit `false` or `null` becomes `true`
 //! in place. The root's closing brace is where everything is known, and where the option goes in if there was none.
 
+use super::run_of_text;
+
 /// What is added before the closing brace.
 const OPTION: &[u8] = b",\"stream_options\":{\"include_usage\":true}";
 /// What is added to options that are there, before their closing brace.
@@ -408,11 +410,4 @@ impl Ask {
         out.extend_from_slice(rest.get(..used).unwrap_or_default());
         used
     }
-}
-
-/// The bytes of a text up to and with its closing quote, or the end; and whether it closed.
-fn run_of_text(rest: &[u8], escape: &mut bool) -> (usize, bool) {
-    let inside = crate::scan::inside(rest, *escape);
-    *escape = inside.open_escape;
-    (inside.length.saturating_add(usize::from(inside.closed)), inside.closed)
 }

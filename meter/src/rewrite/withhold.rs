@@ -4,6 +4,7 @@
 //! wait only until it is clear that it is another one: at its first choice, or at the end of its JSON, before which no
 //! client can read it anyway; and those of a member that may be the null, until that is clear.
 
+use super::run_of_text;
 use crate::scan::run;
 
 /// An event longer than this is none of those, bytes: they take some 500.
@@ -349,15 +350,10 @@ impl Event {
     }
 
     fn text(&mut self, rest: &[u8], behind: State) -> usize {
-        if std::mem::take(&mut self.escape) {
-            return 1;
+        let (used, closed) = run_of_text(rest, &mut self.escape);
+        if closed {
+            self.state = behind;
         }
-        let plain = run(rest, [b'"', b'\\']);
-        match rest.get(plain) {
-            None => return plain,
-            Some(b'"') => self.state = behind,
-            Some(_) => self.escape = true,
-        }
-        plain.saturating_add(1)
+        used
     }
 }

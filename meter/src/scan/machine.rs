@@ -270,8 +270,8 @@ impl<L: Copy> Scanner<L> {
         let value = rest.get(used..).unwrap_or_default();
         let (value, quotes) = match value.split_first() {
             Some((b'"', text)) => {
-                let plain = skip::text(text);
-                (text.get(..plain).filter(|_| text.get(plain) == Some(&b'"')), 2)
+                let inside = skip::inside(text, false);
+                (text.get(..inside.length).filter(|_| inside.closed), 2)
             }
             _ => (word_length(value).and_then(|length| value.get(..length)), 0),
         };

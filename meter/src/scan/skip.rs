@@ -1,11 +1,5 @@
 //! Runs over bytes that nobody asked for, sixteen at a time.
 
-/// How many bytes at the beginning are neither a quote nor a backslash: the inside of a text.
-#[inline]
-pub(super) fn text(bytes: &[u8]) -> usize {
-    run(bytes, [b'"', b'\\'])
-}
-
 /// A piece of a text, up to its closing quote or the end of the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Inside {
