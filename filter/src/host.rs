@@ -4,6 +4,7 @@
 //! So these calls are declared once more, with the status as the number it is. Source: proxy-wasm ABI 0.2.1.
 #![allow(unsafe_code)] // The ABI is C; every block says why it is sound.
 
+use std::ops::Range;
 use std::ptr::null_mut;
 
 use meter::telemetry::Kind;
@@ -102,11 +103,12 @@ fn check(status: u32) -> Result<(), Failure> {
     if status == OK { Ok(()) } else { Err(Failure(status)) }
 }
 
-/// A copy of the first `size` bytes of a buffer.
-pub fn buffer(kind: Buffer, size: usize) -> Result<Option<Vec<u8>>, Failure> {
+/// A copy of a buffer's bytes in a range.
+pub fn buffer(kind: Buffer, range: Range<usize>) -> Result<Option<Vec<u8>>, Failure> {
     let mut returned = Returned::new();
+    let (start, size) = (range.start, range.len());
     // SAFETY: both pointers are to live locals that the host writes before it returns.
-    let status = unsafe { proxy_get_buffer_bytes(kind as u32, 0, size, &mut returned.data, &mut returned.size) };
+    let status = unsafe { proxy_get_buffer_bytes(kind as u32, start, size, &mut returned.data, &mut returned.size) };
     returned.take(status)
 }
 

@@ -5,6 +5,7 @@
 
 use meter::call::ResponseHead;
 use meter::rewrite::{Ask, Asking, ROOM, Withhold};
+use meter::scan::is_same;
 
 use crate::host::{self, Buffer, Failure, HeaderMap, Headers};
 
@@ -59,7 +60,7 @@ impl Include {
         match bytes {
             Some(bytes) => {
                 self.ask.feed(bytes, &mut out);
-                if out == bytes { Ok(()) } else { host::set_buffer(Buffer::RequestBody, size, &out) }
+                if is_same(&out, bytes) { Ok(()) } else { host::set_buffer(Buffer::RequestBody, size, &out) }
             }
             None => {
                 self.ask.missed(size, &mut out);
@@ -95,7 +96,7 @@ impl Include {
         if end_of_stream {
             withhold.end(&mut out);
         }
-        if out == bytes { Ok(()) } else { host::set_buffer(Buffer::ResponseBody, size, &out) }
+        if is_same(&out, bytes) { Ok(()) } else { host::set_buffer(Buffer::ResponseBody, size, &out) }
     }
 }
 

@@ -144,7 +144,7 @@ impl Context for Plugin {
 impl RootContext for Plugin {
     /// Runs several times per process, on the main thread and in a VM that is thrown away: nothing may be counted here.
     fn on_configure(&mut self, size: usize) -> bool {
-        let json = host::buffer(Buffer::PluginConfiguration, size).ok().flatten().unwrap_or_default();
+        let json = host::buffer(Buffer::PluginConfiguration, 0..size).ok().flatten().unwrap_or_default();
         let config = match config::parse(&json) {
             Ok(config) => config,
             Err(problems) => {

@@ -72,7 +72,7 @@ pub(crate) fn unescaped(bytes: &[u8]) -> usize {
 }
 
 /// Whether two runs are the same: libc's own comparison goes byte by byte in WebAssembly.
-pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
+pub fn is_same(one: &[u8], other: &[u8]) -> bool {
     let ((chunks, tail), (others, other_tail)) = (one.as_chunks::<16>(), other.as_chunks::<16>());
     let same = |(one, other): (&[u8; 16], &[u8; 16])| u128::from_ne_bytes(*one) == u128::from_ne_bytes(*other);
     one.len() == other.len() && chunks.iter().zip(others).all(same) && tail.iter().eq(other_tail)
