@@ -28,10 +28,11 @@ usage: bench [OPTIONS]          every kind by every shape
 
 MESHMETER_WASM names the filter under test, MESHMETER_ENVOY the Envoy.
 Every kind is an Envoy of its own with one worker, pinned to the first core; load and provider are on the second.
-CPU is that of the whole process per call, with all it does later for it (meshmeter: sending the event). Latency is
-that of calls one after the other; of sse_paced it is that of each event, from the provider's write to the client.
-Figures are means over the third of the rounds in which the rest of the machine disturbed least (by how long Envoy and
-the load waited for their cores). The last line is the result as JSON.";
+CPU is that of the whole process per call, with all it does later for it (meshmeter: sending the event), less what an
+Envoy without filters uses in that time when nobody calls. Latency is that of calls one after the other; of sse_paced it
+is that of each event, from the provider's write to the client. Figures are means over the third of the rounds in which
+the rest of the machine disturbed least (by how long Envoy and the load waited for their cores). The last line is the
+result as JSON.";
 
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::{
     World,
     args::Args,
     chart,
-    measure::{Figures, calmest, mean, measure},
+    measure::{Figures, calmest, mean, measure, rest},
     proxy::Proxy,
     shape::{self, Shape},
     table::{self, Row},
@@ -36,6 +36,7 @@ async fn measured(args: &Args, world: &World, shapes: &[Shape]) -> Result<Vec<Ro
     for kind in args.choose_kinds(world.kinds(&args.also)?)? {
         proxies.push(Proxy::start(kind, &world.shipped).await?);
     }
+    rest(&mut proxies).await?;
     let mut rows = Vec::new();
     for shape in shapes {
         for (number, proxy) in proxies.iter_mut().enumerate().filter(|(_, proxy)| proxy.kind.takes(shape)) {

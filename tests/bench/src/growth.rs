@@ -10,7 +10,7 @@ use crate::{
     World,
     args::Args,
     kind,
-    measure::{Figures, Meter, calmest, mean},
+    measure::{Figures, Meter, calmest, mean, rest},
     plot::{self, Panel},
     proxy::Proxy,
     server::Answer,
@@ -32,6 +32,7 @@ pub async fn run(args: &Args, world: &World) -> Result<()> {
     for kind in [world.kind("none")?, world.kind("read_only")?, kind::meter(&shipped)?] {
         proxies.push(Proxy::start(kind, &shipped).await?);
     }
+    rest(&mut proxies).await?;
     let mut panels = Vec::new();
     for name in ["body_bytes", "events", "tenants", "open_streams", "queued_events"] {
         if args.wants(name) {

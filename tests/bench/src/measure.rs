@@ -1,10 +1,10 @@
 //! One measurement, and what many of them say: those count that the rest of the machine disturbed least.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::{Result, process::Cpu};
 
-use crate::{proxy::Proxy, server::Server, shape::Shape};
+use crate::{kind::Found, proxy::Proxy, server::Server, shape::Shape};
 
 /// What was measured of a kind and a shape in one round, or of all rounds together; µs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,20 +52,34 @@ pub async fn measure(proxy: &mut Proxy, shape: &Shape, provider: &Server, share:
     Ok(Figures { p50: part_of(&waited, 0.5), p99: part_of(&waited, 0.99), first: part_of(&first, 0.5), ..cpu })
 }
 
+/// Looks what an Envoy without filters uses while it has nothing to do. It is no part of a call, and is taken off: a turn lasts
+/// longer where events wait for their batch.
+pub async fn rest(proxies: &mut [Proxy]) -> Result<()> {
+    let Some(none) = proxies.iter().find(|proxy| proxy.kind.found == Found::Nothing) else { return Ok(()) };
+    let (began, before) = (Instant::now(), none.envoy.cpu()?);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let at_rest = none.envoy.cpu()?.since(before).used.div_duration_f64(began.elapsed());
+    for proxy in proxies {
+        proxy.at_rest = at_rest;
+    }
+    Ok(())
+}
+
 /// What the scheduler said when a measurement began.
-pub struct Meter(Cpu, Cpu);
+pub struct Meter(Cpu, Cpu, Instant);
 
 impl Meter {
     /// Begins.
     pub fn start(proxy: &Proxy) -> Result<Self> {
-        Ok(Self(proxy.envoy.cpu()?, Cpu::own()?))
+        Ok(Self(proxy.envoy.cpu()?, Cpu::own()?, Instant::now()))
     }
 
     /// Ends: the CPU time for each of so many.
     pub fn stop(self, proxy: &Proxy, count: usize) -> Result<Figures> {
         let (envoy, own) = (proxy.envoy.cpu()?.since(self.0), Cpu::own()?.since(self.1));
         let each = |time: Duration| micros(time) / count.max(1) as f64;
-        Ok(Figures { cpu: each(envoy.used), disturbed: each(envoy.waited + own.waited), ..Figures::default() })
+        let used = envoy.used.saturating_sub(self.2.elapsed().mul_f64(proxy.at_rest));
+        Ok(Figures { cpu: each(used), disturbed: each(envoy.waited + own.waited), ..Figures::default() })
     }
 }
 

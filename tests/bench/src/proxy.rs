@@ -25,6 +25,8 @@ pub struct Proxy {
     pub envoy: Envoy,
     /// Where its events go.
     pub sink: Server,
+    /// What Envoy itself uses of a core at rest, see [`crate::measure::rest`].
+    pub at_rest: f64,
     lines: Vec<Line>,
     address: SocketAddr,
     log: PathBuf,
@@ -58,7 +60,7 @@ impl Proxy {
         for _ in 0..connections {
             lines.push(Line::open(address).await?);
         }
-        Ok(Self { kind, envoy, sink, lines, address, log, calls: 0, _dir: dir })
+        Ok(Self { kind, envoy, sink, at_rest: 0.0, lines, address, log, calls: 0, _dir: dir })
     }
 
     /// Sends one call, and fails unless the client got every byte and the counts are as they must be; returns whether
