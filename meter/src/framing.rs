@@ -65,7 +65,8 @@ pub struct Body<L> {
     mark: usize,
     sse: Sse,
     json: Json,
-    frames: EventStream<L>,
+    /// Made for the few bodies that have them: every open stream has the rest.
+    frames: Option<Box<EventStream<L>>>,
     reader: Reader<L>,
 }
 
@@ -110,7 +111,7 @@ impl<L: Copy> Body<L> {
             mark: 0,
             sse: Sse::default(),
             json: Json::default(),
-            frames: EventStream::default(),
+            frames: None,
             reader: Reader { scanner: Scanner::default(), template: Template::default(), broken: false, count: 0 },
         }
     }
@@ -147,7 +148,7 @@ impl<L: Copy> Body<L> {
         match self.format {
             Format::Json => self.json.feed(bytes, &mut pieces),
             Format::Sse => self.sse.feed(bytes, &mut pieces),
-            Format::EventStream => self.frames.feed(bytes, &mut pieces),
+            Format::EventStream => self.frames.get_or_insert_default().feed(bytes, &mut pieces),
             Format::Empty | Format::Unknown => {}
         }
     }
@@ -162,7 +163,7 @@ impl<L: Copy> Body<L> {
                 self.sse.end(&mut Pieces { paths, reader: &mut self.reader, values });
                 inside
             }
-            Format::EventStream => self.frames.is_inside(),
+            Format::EventStream => self.frames.as_ref().is_some_and(|frames| frames.is_inside()),
         };
         match (cut, self.reader.broken) {
             (true, _) => Ending::Cut,
