@@ -86,3 +86,8 @@ impl Event {
         CLASSES.into_iter().filter_map(|class| Some((class.to_owned(), self.count(class)?))).collect()
     }
 }
+
+/// The events in Envoy's own log, where `journal.log` puts them too. Envoy may have been killed in the middle of one.
+pub fn logged(log: &str) -> impl Iterator<Item = Event> {
+    log.lines().filter_map(|line| Event::parse(line.split_once("meshmeter: record ")?.1).ok())
+}

@@ -2,13 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use e2e::{Result, event::Event, gate::Passage, wait};
+use e2e::{Result, event::logged, gate::Passage, wait};
 use serde::Deserialize;
 
 use crate::{ledger::Entry, world::World};
-
-/// What stands before a record in Envoy's own log.
-const LOGGED: &str = "meshmeter: record ";
 
 /// How the collector's answer begins when it has taken what was sent.
 const TAKEN: &[u8] = b"{\"accepted\"";
@@ -60,9 +57,7 @@ fn given(world: &World) -> Result<BTreeMap<String, (u32, BTreeSet<u64>)>> {
     let mut given: BTreeMap<String, (u32, BTreeSet<u64>)> = BTreeMap::new();
     for (envoy, log) in world.logs() {
         let log = String::from_utf8_lossy(&std::fs::read(log)?).into_owned();
-        for record in log.lines().filter_map(|line| Some(line.split_once(LOGGED)?.1)) {
-            // Envoy may have been killed in the middle of it.
-            let Ok(event) = Event::parse(record) else { continue };
+        for event in logged(&log) {
             let (last, numbers) = given.entry(event.text("emitter").to_owned()).or_default();
             *last = envoy;
             numbers.insert(event.count("sequence").ok_or("a record without a number")?);
