@@ -65,20 +65,24 @@ pub async fn rest(proxies: &mut [Proxy]) -> Result<()> {
     Ok(())
 }
 
-/// What the scheduler said when a measurement began.
-pub struct Meter(Cpu, Cpu, Instant);
+/// A measurement that has begun, and what the scheduler said then.
+pub struct Meter {
+    began: Instant,
+    envoy: Cpu,
+    own: Cpu,
+}
 
 impl Meter {
     /// Begins.
     pub fn start(proxy: &Proxy) -> Result<Self> {
-        Ok(Self(proxy.envoy.cpu()?, Cpu::own()?, Instant::now()))
+        Ok(Self { began: Instant::now(), envoy: proxy.envoy.cpu()?, own: Cpu::own()? })
     }
 
     /// Ends: the CPU time for each of so many.
     pub fn stop(self, proxy: &Proxy, count: usize) -> Result<Figures> {
-        let (envoy, own) = (proxy.envoy.cpu()?.since(self.0), Cpu::own()?.since(self.1));
+        let (envoy, own) = (proxy.envoy.cpu()?.since(self.envoy), Cpu::own()?.since(self.own));
         let each = |time: Duration| micros(time) / count.max(1) as f64;
-        let used = envoy.used.saturating_sub(self.2.elapsed().mul_f64(proxy.at_rest));
+        let used = envoy.used.saturating_sub(self.began.elapsed().mul_f64(proxy.at_rest));
         Ok(Figures { cpu: each(used), disturbed: each(envoy.waited + own.waited), ..Figures::default() })
     }
 }
