@@ -63,6 +63,11 @@ e2e: (_setup "e2e") _faulty filter _collector
 chaos *ARGS: (_setup "demo") _faulty filter _collector
     cargo run --quiet -p e2e --bin chaos -- {{ ARGS }}
 
+# attacks on the bill, on real processes: what each must not change holds; --list names them, --help tells more
+[group('check')]
+siege *ARGS: (_setup "demo") _faulty filter _collector
+    cargo run --quiet -p e2e --bin siege -- {{ ARGS }}
+
 # recordings of real answers in DIR through the meter, or with --envoy through a real one: --help tells more
 [group('check')]
 [positional-arguments]

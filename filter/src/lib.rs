@@ -18,6 +18,7 @@ mod host;
 mod include;
 mod metrics;
 mod plugin;
+mod process;
 mod stream;
 #[cfg(feature = "trap")]
 mod trap;

@@ -12,6 +12,7 @@ use proxy_wasm::types::{ContextType, Status};
 
 use crate::estate;
 use crate::host::{self, Buffer, Headers};
+use crate::process;
 use crate::stream::Stream;
 use crate::vm;
 
@@ -167,6 +168,7 @@ impl RootContext for Plugin {
             }
         }
         estate::prepare();
+        process::prepare();
         vm::configure(&config, self.context_id);
         // Often enough that a batch is not much older than it may be.
         let period_ms = (config.batch.max_age_ms / 4).clamp(50, METRICS_MS);

@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use meter::call::{Call, Ended, RequestHead, ResponseHead, counting_headers};
+use meter::call::{Call, Ended, RequestHead, ResponseHead, TraceParent, counting_headers};
 use meter::config::Config;
 use meter::event::{LOGGED, MAX_TEXT};
 use meter::identity::{self, Identity};
@@ -28,6 +28,7 @@ struct Metered {
     identity: Identity,
     include: Option<Include>,
     request_id: Option<String>,
+    trace: Option<TraceParent>,
     provider_request_id: Option<String>,
     /// The single values are in the filter state.
     published: bool,
@@ -66,6 +67,7 @@ impl Stream {
             call,
             identity,
             request_id: header("x-request-id").and_then(text),
+            trace: header("traceparent").and_then(TraceParent::parse),
             provider_request_id: None,
             published: false,
         }))
@@ -85,7 +87,7 @@ impl Stream {
     /// Makes the record, once: on_log comes whatever ends the stream.
     fn finish(&mut self) {
         let Some(metered) = self.metered.take() else { return };
-        let Metered { call, identity, request_id, provider_request_id, published, .. } = *metered;
+        let Metered { call, identity, request_id, trace, provider_request_id, published, .. } = *metered;
         let now_ns = host::now_ns();
         // The dearest question of all (2.7 µs), asked only where the answer does not say itself how the call ended.
         let flags = if call.is_completed() { None } else { known(host::number("response\0flags")) };
@@ -97,6 +99,8 @@ impl Stream {
             attempts: known(host::number("upstream\0request_attempt_count")),
             provider_request_id,
             request_id,
+            trace,
+            proxy: vm::with(|vm| vm.proxy().map(str::to_owned)).flatten(),
             route: property("xds\0route_name"),
             cluster: property("xds\0cluster_name"),
             node: vm::with(|vm| vm.node().map(str::to_owned)).flatten(),

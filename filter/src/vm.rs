@@ -17,6 +17,7 @@ use meter::telemetry::{Metric, Telemetry};
 use crate::estate;
 use crate::host::{self, Failure};
 use crate::metrics::Metrics;
+use crate::process;
 
 thread_local! {
     static VM: RefCell<Option<Vm>> = const { RefCell::new(None) };
@@ -41,6 +42,8 @@ pub struct Vm {
     call: Option<(u32, u32)>,
     /// Envoy's node id, once it was asked for.
     node: Option<Option<String>>,
+    /// The Envoy process, once it was asked for.
+    proxy: Option<String>,
     random: std::hash::RandomState,
     drawn: u64,
 }
@@ -75,6 +78,7 @@ impl Vm {
             address: address(config),
             call: None,
             node: None,
+            proxy: None,
             random,
             drawn: 0,
         }
@@ -251,6 +255,15 @@ impl Vm {
     pub fn node(&mut self) -> Option<&str> {
         let ask = || host::property("xds\0node\0id").ok().flatten().and_then(|id| String::from_utf8(id).ok());
         self.node.get_or_insert_with(ask).as_deref()
+    }
+
+    /// The Envoy process: random, drawn by the first of its VMs that has something to record, and the same for all of them.
+    pub fn proxy(&mut self) -> Option<&str> {
+        if self.proxy.is_none() {
+            let drawn = format!("{:016x}{:016x}", self.random(), self.random());
+            self.proxy = process::agree(&drawn);
+        }
+        self.proxy.as_deref()
     }
 
     /// Whether this is a proxy of Istio's, whose node ids are `TYPE~IP~ID~DOMAIN`.

@@ -3,8 +3,10 @@
 mod estimate;
 mod outcome;
 mod request;
+mod trace;
 
 pub use outcome::outcome;
+pub use trace::TraceParent;
 
 use crate::config::Detect;
 use crate::encoding::{self, Decoder};
@@ -62,6 +64,10 @@ pub struct Ended {
     pub provider_request_id: Option<String>,
     /// `x-request-id`
     pub request_id: Option<String>,
+    /// The request's `traceparent`.
+    pub trace: Option<TraceParent>,
+    /// The Envoy process.
+    pub proxy: Option<String>,
     /// Envoy's route.
     pub route: Option<String>,
     /// Envoy's cluster.
@@ -235,6 +241,9 @@ impl Call {
             attempts: ended.attempts,
             provider_request_id: ended.provider_request_id,
             request_id: ended.request_id,
+            trace_id: ended.trace.as_ref().map(|trace| trace.trace_id.clone()),
+            span_id: ended.trace.map(|trace| trace.span_id),
+            proxy: ended.proxy,
             route: ended.route,
             cluster: ended.cluster,
             node: ended.node,

@@ -115,6 +115,9 @@ fields! {
     ResponseId "response_id" TEXT, "", "the provider's id of the answer";
     ProviderRequestId "provider_request_id" TEXT, "", "the provider's id of the request";
     RequestId "request_id" TEXT, "", "the mesh's id of the request, `x-request-id`";
+    TraceId "trace_id" Kind::Text(32), "", "the trace of the request, from `traceparent`: 32 lower-case hex digits";
+    SpanId "span_id" Kind::Text(16), "", "the span that the request came with, from `traceparent`: 16 lower-case hex digits";
+    Proxy "proxy" Kind::Text(32), "", "the Envoy process that saw the call, the same for all its workers: 32 lower-case hex digits";
     Route "route" TEXT, "", "Envoy's route name";
     Cluster "cluster" TEXT, "", "Envoy's upstream cluster";
     Node "node" TEXT, "", "Envoy's node id";

@@ -176,6 +176,12 @@ pub struct Record {
     pub provider_request_id: Option<String>,
     /// The mesh's id of the request (`x-request-id`).
     pub request_id: Option<String>,
+    /// The trace that the request belongs to, as `traceparent` names it: 32 lower-case hex digits.
+    pub trace_id: Option<String>,
+    /// The span that the request came with, as `traceparent` names it: 16 lower-case hex digits.
+    pub span_id: Option<String>,
+    /// The Envoy process: 32 lower-case hex digits that all its workers share.
+    pub proxy: Option<String>,
     /// Envoy's route.
     pub route: Option<String>,
     /// Envoy's upstream cluster.

@@ -23,6 +23,7 @@ pub mod process;
 pub mod prometheus;
 pub mod provider;
 pub mod script;
+pub mod siege;
 pub mod stack;
 pub mod statement;
 pub mod strict;

@@ -64,6 +64,9 @@ fn fields(data: &mut Object<'_>, record: &Record, emitter: &str, sequence: u64) 
         ResponseId record.response_id;
         ProviderRequestId record.provider_request_id;
         RequestId record.request_id;
+        TraceId record.trace_id;
+        SpanId record.span_id;
+        Proxy record.proxy;
         Route record.route;
         Cluster record.cluster;
         Node record.node;

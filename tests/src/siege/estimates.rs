@@ -1,0 +1,6 @@
+//! Calls that poison the estimates of others.
+
+use super::Attack;
+
+/// The attacks.
+pub const ATTACKS: &[Attack] = &[];

@@ -1,0 +1,6 @@
+//! Records that make other records free, and stolen tokens.
+
+use super::Attack;
+
+/// The attacks.
+pub const ATTACKS: &[Attack] = &[];
