@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use meter::config::{self, Collector, Config};
-use meter::event::{BATCH_CONTENT_TYPE, Statement, statement};
+use meter::event::{BATCH_CONTENT_TYPE, EmitterKey, Statement, key as emitter_key, statement};
 use meter::outbox::{Answer, Batch};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -57,7 +57,7 @@ impl Plugin {
 
     fn send(&self, collector: &Collector, batch: Batch, now_ms: u64) {
         let statement = batch.statement.to_string();
-        let sent = self.call(collector, &statement, &batch.body);
+        let sent = self.call(collector, &batch.key, &statement, &batch.body);
         let beside = vm::with(|vm| match sent {
             Ok(token) => {
                 vm.called(token, self.context_id);
@@ -71,17 +71,18 @@ impl Plugin {
         if beside == Some(true) {
             // Nobody waits for its answer, so it tells nothing that has to be told.
             let statement = Statement { drops: Vec::new(), ..batch.statement };
-            let _ = self.call(collector, &statement.to_string(), b"[]");
+            let _ = self.call(collector, &batch.key, &statement.to_string(), b"[]");
         }
     }
 
-    fn call(&self, collector: &Collector, statement: &str, body: &[u8]) -> Result<u32, Status> {
+    fn call(&self, collector: &Collector, key: &EmitterKey, statement: &str, body: &[u8]) -> Result<u32, Status> {
         let mut headers = vec![
             (":method", "POST"),
             (":scheme", "http"),
             (":path", collector.path.as_str()),
             (":authority", collector.authority.as_str()),
             ("content-type", BATCH_CONTENT_TYPE),
+            (emitter_key::HEADER, key.secret()),
             (statement::HEADER, statement),
         ];
         if let Some(authorization) = &self.authorization {

@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 
 use meter::config::{Collector, Config};
 use meter::estimate::Ratios;
-use meter::event;
+use meter::event::{self, EmitterKey};
 use meter::identity::Refusal;
 use meter::outbox::{Answer, Batch, Limits, Outbox, Settled};
 use meter::record::Record;
@@ -66,9 +66,9 @@ impl Vm {
     fn new(config: &Config) -> Self {
         // Fresh in every VM: the keys of a `RandomState` are 128 bits of the host's `random_get`.
         let random = std::hash::RandomState::new();
-        let emitter = format!("{:016x}{:016x}", random.hash_one("emitter: high"), random.hash_one("emitter: low"));
+        let key = EmitterKey::new(random.hash_one("emitter: high"), random.hash_one("emitter: low"));
         Vm {
-            outbox: Outbox::new(emitter, limits(config)),
+            outbox: Outbox::new(key, limits(config)),
             inherited: None,
             limits: limits(config),
             telemetry: Telemetry::new(config.max_series),

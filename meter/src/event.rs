@@ -3,10 +3,12 @@
 mod decode;
 mod encode;
 mod json;
+pub mod key;
 pub mod statement;
 
 pub use decode::{Event, Invalid, decode};
 pub use encode::encode;
+pub use key::EmitterKey;
 pub use statement::Statement;
 
 use crate::usage::Class;
@@ -99,7 +101,7 @@ const MICROSECONDS: Kind = Kind::Number(0, MAX_SEQUENCE);
 const TEXT: Kind = Kind::Text(MAX_TEXT);
 
 fields! {
-    Emitter "emitter" Kind::Text(32), "", "who counts: 128 random bits per WebAssembly VM, 32 lower-case hex digits";
+    Emitter "emitter" Kind::Text(32), "", "who counts, a WebAssembly VM: the hash of its key, 32 lower-case hex digits";
     Sequence "sequence" Kind::Number(1, MAX_SEQUENCE), "", "the emitter's number of this record: from 1, without gaps";
     Tenant "tenant" Kind::Text(crate::identity::MAX_TENANT), "", "who is charged; `unknown` if no source matched, `invalid` if its value is not allowed";
     TenantSource "tenant_source" Kind::Word(SOURCES), "", "what proved the tenant";

@@ -10,8 +10,8 @@ mod estate;
 use std::collections::VecDeque;
 
 use crate::config;
-use crate::event::Statement;
 use crate::event::statement::Reason;
+use crate::event::{EmitterKey, Statement};
 use drops::Drops;
 
 /// The first bound of the delay between two tries, ms; it doubles with every failure.
@@ -27,6 +27,8 @@ const LAST_WORD_MAX_BYTES: usize = 1 << 19;
 /// The queue of one emitter.
 #[derive(Debug)]
 pub struct Outbox {
+    key: EmitterKey,
+    /// Whose name the key proves.
     emitter: String,
     sequence: u64,
     limits: Limits,
@@ -87,8 +89,10 @@ pub struct Batch {
     pub body: Vec<u8>,
     /// How many; none where there is only the statement to send.
     pub events: usize,
-    /// What goes into the header.
+    /// What goes into the header [`statement::HEADER`](crate::event::statement::HEADER).
     pub statement: Statement,
+    /// What goes into the header [`key::HEADER`](crate::event::key::HEADER).
+    pub key: EmitterKey,
 }
 
 /// What became of the batch in flight.
@@ -116,10 +120,11 @@ pub struct Answer {
 }
 
 impl Outbox {
-    /// An empty queue. `emitter`: 32 hex digits of 128 random bits.
-    pub fn new(emitter: String, limits: Limits) -> Self {
+    /// The empty queue of the emitter that has this key.
+    pub fn new(key: EmitterKey, limits: Limits) -> Self {
         Outbox {
-            emitter,
+            emitter: key.emitter(),
+            key,
             sequence: 0,
             limits,
             queue: VecDeque::new(),
@@ -142,6 +147,11 @@ impl Outbox {
     pub fn go_on(&mut self, limits: Limits, same_collector: bool) {
         self.limits = limits;
         self.listens &= same_collector;
+    }
+
+    /// What proves who counts.
+    pub fn key(&self) -> &EmitterKey {
+        &self.key
     }
 
     /// Who counts.
@@ -351,7 +361,7 @@ impl Outbox {
         let ended_at = statement.ended.then_some(self.sequence);
         self.in_flight = Some(InFlight { events, deadline_ms, told, ended_at });
         self.spoke_ms = now_ms;
-        Batch { body, events, statement }
+        Batch { body, events, statement, key: self.key.clone() }
     }
 
     fn drop_head(&mut self, events: usize) -> usize {

@@ -41,7 +41,7 @@ struct Here(Ledger<Memory>);
 
 impl Here {
     fn deliver(&mut self, statement: Option<Statement>, batch: &[u8]) -> Result<Taken, Failure> {
-        let sender = Sender { credential: "journal".to_owned(), journal: true };
+        let sender = Sender { credential: "journal".to_owned(), journal: true, emitter: None };
         let refused = |_| Failure::Refused("not readable".to_owned());
         let elements = Form::Batch.elements(batch).map_err(refused)?;
         let delivery = Delivery { sender, statement, arrivals: crate::serve::arrivals(&elements) };

@@ -20,7 +20,7 @@ impl World {
     }
 
     fn deliver(&mut self, at: i64, journal: bool, arrivals: Vec<Arrival>, statement: Option<Statement>) {
-        let sender = Sender { credential: "default".to_owned(), journal };
+        let sender = Sender { credential: "default".to_owned(), journal, emitter: None };
         self.0.append(&[&Delivery { sender, statement, arrivals }], at * SECOND).unwrap();
     }
 
@@ -126,7 +126,7 @@ fn contract_whoever_may_not_spend_a_number_says_nothing_of_it() {
     let mut world = World::new();
     world.send(1, 'a', &[1, 4]);
     let unreadable = |number| Arrival::new(format!("{{\"id\":\"{}-{number}\"}}", "a".repeat(32)).into());
-    let foreign = Sender { credential: "another".to_owned(), journal: false };
+    let foreign = Sender { credential: "another".to_owned(), journal: false, emitter: None };
     let record = Record { started_ns: 86_400_000_000_000, ..Record::default() };
     let ahead = Arrival::new(meter::event::encode(&record, &"a".repeat(32), 2));
     let delivery = Delivery { sender: foreign, statement: None, arrivals: vec![unreadable(2), ahead] };
@@ -160,7 +160,7 @@ fn contract_another_event_under_a_number_is_an_alarm_and_no_hole() {
     world.send(1, 'a', &[1]);
     let other = String::from_utf8(World::arrival('a', 1).bytes).unwrap().replace("node-1", "node-2");
     world.deliver(2, false, vec![Arrival::new(other.into())], None);
-    let foreign = Sender { credential: "another".to_owned(), journal: false };
+    let foreign = Sender { credential: "another".to_owned(), journal: false, emitter: None };
     let delivery = Delivery { sender: foreign, statement: None, arrivals: vec![World::arrival('a', 2)] };
     assert_eq!(world.0.append(&[&delivery], 3 * SECOND).unwrap()[0].alarms, 1);
     let gaps = find(world.0.store(), Question { now_ns: 0, silent_after_ns: 1 }).unwrap();
@@ -169,7 +169,7 @@ fn contract_another_event_under_a_number_is_an_alarm_and_no_hole() {
         reasons,
         [
             "data.sequence: the ledger has another event under this number",
-            "data.emitter: its numbers belong to another credential"
+            "data.emitter: its numbers belong to another sender"
         ]
     );
     assert_eq!((gaps[0].taken, gaps[0].holes.len()), (1, 0));

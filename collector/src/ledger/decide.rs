@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use meter::event::Event;
 
 use super::correct::Correction;
-use super::emitters::{Emitter, Ended, Notes, NotesOf, What};
+use super::emitters::{BY_KEY, Emitter, Ended, Notes, NotesOf, What};
 use super::entry::{Entry, EntryId, Kind};
 use super::responses::{self, Holder};
 use super::sums::{Group, Share, storable};
@@ -117,7 +117,7 @@ impl<'a> Decision<'a> {
             return dead("time: must not be more than an hour in the future");
         }
         if !self.may_speak(&event.emitter, sender) {
-            return Outcome::Alarm("data.emitter: its numbers belong to another credential".to_owned());
+            return Outcome::Alarm("data.emitter: its numbers belong to another sender".to_owned());
         }
         if RECOGNISES && self.known_emitter(&event.emitter).is_some_and(|emitter| emitter.ranges.contains(sequence)) {
             return match self.content(&event.emitter, sequence) {
@@ -233,12 +233,12 @@ impl<'a> Decision<'a> {
         self.emitters.get(name).or_else(|| self.known.emitters.get(name))
     }
 
-    /// Whether the sender may spend the emitter's numbers: they are of whoever used them first.
+    /// Whether the sender may spend the emitter's numbers: they are of whoever has its key, and where nobody has shown one, of
+    /// the credential that used them first.
     fn may_speak(&self, name: &str, sender: &Sender) -> bool {
         sender.journal
-            || self
-                .known_emitter(name)
-                .is_none_or(|emitter| emitter.credential.is_empty() || emitter.credential == sender.credential)
+            || sender.emitter.as_deref() == Some(name)
+            || self.known_emitter(name).is_none_or(|emitter| emitter.credential == sender.credential)
     }
 
     /// The emitter, to be changed, and what to write down of it.
@@ -251,7 +251,9 @@ impl<'a> Decision<'a> {
         // Who brings a journal speaks for others: the emitter itself may still come.
         if !sender.journal {
             emitter.heard_ns = emitter.heard_ns.max(now_ns);
-            if emitter.credential.is_empty() {
+            if sender.emitter.as_deref() == Some(name) {
+                emitter.credential = BY_KEY.to_owned();
+            } else if emitter.credential.is_empty() {
                 emitter.credential = sender.credential.clone();
             }
         }

@@ -4,10 +4,13 @@ use meter::event::statement::{Reason, Statement};
 
 use super::ranges::{Range, Ranges};
 
+/// What stands in a credential's place where the emitter has shown its key.
+pub const BY_KEY: &str = "(key)";
+
 /// An emitter, as far as a transaction needs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Emitter {
-    /// The credential that first used its numbers.
+    /// Whose its numbers are: [`BY_KEY`], or the credential that first used them; empty if only journals have brought any.
     pub credential: String,
     /// Envoy's node, from its last event.
     pub node: String,

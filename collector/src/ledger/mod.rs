@@ -56,6 +56,8 @@ pub struct Sender {
     pub credential: String,
     /// Whether it brings a journal: it may speak for every emitter.
     pub journal: bool,
+    /// The emitter whose key it has shown.
+    pub emitter: Option<String>,
 }
 
 /// What came in one request.

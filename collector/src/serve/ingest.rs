@@ -9,8 +9,8 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
-use meter::event::BATCH_CONTENT_TYPE;
 use meter::event::statement::{HEADER, Statement};
+use meter::event::{BATCH_CONTENT_TYPE, EmitterKey, key};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -35,7 +35,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const EVENT_CONTENT_TYPE: &str = "application/cloudevents+json";
 
 pub async fn events(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
-    let sender = app.tokens.authorize(&headers, &[Scope::Ingest, Scope::Journal])?;
+    let mut sender = app.tokens.authorize(&headers, &[Scope::Ingest, Scope::Journal])?;
+    sender.emitter = proven_emitter(&headers);
     let form = Form::of(&headers).ok_or(Refusal::UnsupportedType)?;
     let statement = app.statement(&headers);
     let room = room(&app, &headers)?;
@@ -65,6 +66,12 @@ pub async fn events(State(app): State<Arc<App>>, headers: HeaderMap, body: Body)
         Ok(None) => Err(Refusal::Busy("the batch could not be stored")),
         Err(_) => Err(Refusal::Busy("shutting down")),
     }
+}
+
+/// The emitter whose key the request shows. One that cannot be read proves nothing.
+fn proven_emitter(headers: &HeaderMap) -> Option<String> {
+    let key = headers.get(key::HEADER)?;
+    EmitterKey::parse(key.as_bytes()).ok().map(|key| key.emitter())
 }
 
 impl App {

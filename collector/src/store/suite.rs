@@ -59,7 +59,7 @@ fn emitter(number: u8) -> String {
 }
 
 fn sender(journal: bool) -> Sender {
-    Sender { credential: "default".to_owned(), journal }
+    Sender { credential: "default".to_owned(), journal, emitter: None }
 }
 
 fn delivery(sent: &[Sent]) -> Delivery {
@@ -192,6 +192,7 @@ pub fn run(fresh: Fresh<'_>) {
     numbers_far_apart_do_not_load_what_lies_between(fresh);
     a_statement_is_kept(fresh);
     what_two_senders_send_is_kept_of_each(fresh);
+    numbers_are_of_whoever_has_the_key(fresh);
     texts_that_databases_stumble_over_are_kept(fresh);
     standing_entries_are_selected(fresh);
     totals::are_more_than_64_bits_hold(fresh);
@@ -217,15 +218,20 @@ fn any_deliveries_leave_what_memory_has(fresh: Fresh<'_>) {
         ledger.set_prices(prices.clone());
         memory.set_prices(prices);
         let mut numbers = BTreeSet::new();
+        let mut owned = BTreeMap::new();
         for commit in &commits {
             let deliveries: Vec<Delivery> = commit.iter().map(|sent| delivery(sent)).collect();
             let deliveries: Vec<&Delivery> = deliveries.iter().collect();
             let taken = ledger.append(&deliveries, NOW_NS).unwrap();
             prop_assert_eq!(&taken, &memory.append(&deliveries, NOW_NS).unwrap());
             let mut naive = Taken::default();
-            for sent in commit.iter().flatten() {
-                let is_new = numbers.insert((sent.emitter, sent.sequence));
-                naive.accepted += u64::from(is_new);
+            for (sent, journal) in commit.iter().flat_map(|sent| sent.iter().map(|one| (one, sent[0].journal))) {
+                // Without a key nobody takes over what a journal brought first.
+                let may_speak = journal || *owned.get(&sent.emitter).unwrap_or(&true);
+                if may_speak && numbers.insert((sent.emitter, sent.sequence)) {
+                    naive.accepted += 1;
+                    owned.entry(sent.emitter).or_insert(!journal);
+                }
             }
             prop_assert_eq!(taken.iter().map(|taken| taken.accepted).sum::<u64>(), naive.accepted);
         }
@@ -300,7 +306,7 @@ fn what_two_senders_send_is_kept_of_each(fresh: Fresh<'_>) {
     let (store, reader) = fresh();
     let (mut ledger, mut memory) = (Ledger::new(store), Ledger::new(Memory::new()));
     let unreadable = Arrival::new(format!("{{\"id\":\"{}-2\"}}", emitter(1)).into());
-    let foreign = Sender { credential: "another".to_owned(), journal: false };
+    let foreign = Sender { credential: "another".to_owned(), journal: false, emitter: None };
     for sender in [foreign.clone(), sender(false), foreign, sender(true)] {
         let again = Delivery { sender, statement: None, arrivals: vec![unreadable.clone()] };
         for delivery in [&delivery(&[one(1, 1)]), &again] {
@@ -313,6 +319,40 @@ fn what_two_senders_send_is_kept_of_each(fresh: Fresh<'_>) {
         all(|each| reader.set_aside(of, each)).iter().map(|kept| kept.deliveries).collect::<Vec<_>>()
     };
     assert_eq!((deliveries(Some(&emitter(1))), deliveries(None)), (vec![2], vec![2]));
+}
+
+/// A token alone, stolen or not, spends no number of an emitter that has a key, and says nothing of it.
+fn numbers_are_of_whoever_has_the_key(fresh: Fresh<'_>) {
+    let (store, reader) = fresh();
+    let mut ledger = Ledger::new(store);
+    let name = emitter(1);
+    let says = |head, ended| {
+        let drops = vec![Drop { first: 1, last: head, reason: Reason::Full }];
+        Some(Statement { emitter: name.clone(), head, dropped: head, drops, ended })
+    };
+    let with_key =
+        |credential: &str| Sender { credential: credential.to_owned(), journal: false, emitter: Some(name.clone()) };
+    let mut send = |sender: Sender, number, statement| {
+        let delivery = Delivery { sender, statement, arrivals: vec![one(1, number).arrival()] };
+        let taken = ledger.append(&[&delivery], NOW_NS).unwrap()[0].clone();
+        (taken.accepted, taken.alarms)
+    };
+    assert_eq!(send(with_key("old"), 1, None), (1, 0));
+    assert_eq!(send(sender(false), 2, says(9, true)), (0, 2), "the number and the statement");
+    assert_eq!(send(Sender { credential: "old".to_owned(), ..sender(false) }, 2, None), (0, 1));
+    assert_eq!(send(Sender { emitter: Some(emitter(2)), ..with_key("old") }, 2, None), (0, 1), "another's key");
+    assert_eq!(send(with_key("new name"), 2, None), (1, 0));
+    assert_eq!(send(sender(true), 3, None), (1, 0), "a journal's bearer");
+    let (_, emitter) = all(|each| reader.emitters(each)).swap_remove(0);
+    assert_eq!((emitter.last, emitter.head, emitter.dropped, emitter.ended), (3, 0, 0, None));
+    // A journal that is read first opens the door to nobody.
+    let (store, _) = fresh();
+    let mut ledger = Ledger::new(store);
+    for (sender, accepted) in [(sender(true), 1), (sender(false), 0), (with_key("old"), 1)] {
+        let number = if sender.journal { 1 } else { 2 };
+        let delivery = Delivery { sender, statement: None, arrivals: vec![one(1, number).arrival()] };
+        assert_eq!(ledger.append(&[&delivery], NOW_NS).unwrap()[0].accepted, accepted);
+    }
 }
 
 fn texts_that_databases_stumble_over_are_kept(fresh: Fresh<'_>) {

@@ -1,5 +1,6 @@
 //! `meshmeter verify`, `gaps`, `rerate` and `correct` on a ledger that a collector has written.
 
+use meter::event::EmitterKey;
 use meter::usage::Class;
 
 use crate::support::*;
@@ -198,6 +199,29 @@ fn contract_an_emitters_numbers_are_of_the_credential_that_first_used_them() {
     assert_eq!(send("second-of-west", &[2]), (1, 0), "a token may change, its name stays");
     assert_eq!(dir.number("SELECT quantity FROM rollup WHERE class = 'calls'"), 2);
     assert_eq!(dir.number("SELECT count(*) FROM set_aside WHERE kind = 'alarm' AND credential = 'east'"), 2);
+}
+
+#[test]
+fn contract_an_emitter_with_a_key_is_of_whoever_has_it_whatever_his_token_is_called() {
+    let dir = Dir::new();
+    let file = dir.write("tokens", "east token-of-east\nwest token-of-west\n");
+    let server = Server::start(&dir, &["--ingest-token-file", file.to_str().unwrap()]);
+    let key = EmitterKey::new(1, 2);
+    let send = |token: &str, key: Option<&str>, sequences: &[u64]| {
+        let bearer = format!("Bearer {token}");
+        let mut headers = vec![("authorization", bearer.as_str()), ("content-type", BATCH)];
+        headers.extend(key.map(|key| ("meshmeter-emitter-key", key)));
+        let events = events(&EmitterKey::new(1, 2).emitter(), sequences.iter().copied());
+        let answer = server.post(&headers, &array(&events)).json();
+        (answer["accepted"].as_u64().unwrap(), answer["alarms"].as_u64().unwrap())
+    };
+    assert_eq!(send("token-of-west", Some(key.secret()), &[1]), (1, 0));
+    for without in [None, Some(""), Some("not a key"), Some(EmitterKey::new(1, 3).secret())] {
+        assert_eq!(send("token-of-west", without, &[2]), (0, 1), "{without:?}");
+    }
+    assert_eq!(send("token-of-east", Some(key.secret()), &[2]), (1, 0));
+    assert_eq!(dir.number("SELECT quantity FROM rollup WHERE class = 'calls'"), 2);
+    assert!(!server.log().contains(key.secret()), "the key is in the log");
 }
 
 #[test]

@@ -5,19 +5,19 @@ use std::collections::VecDeque;
 
 use super::drops::Drops;
 use super::{Entry, Limits, Outbox};
-use crate::event::Statement;
+use crate::event::{EmitterKey, Statement};
 
 impl Outbox {
     /// Everything that the collector has not heard of; nothing, if it has heard everything.
     ///
-    /// A line says whether the collector reads statements, and the statement; each further line is a number and its
-    /// event, which has no line break inside.
+    /// A line says whether the collector reads statements, the emitter's key, and the statement; each further line is a number
+    /// and its event, which has no line break inside.
     pub fn estate(&self) -> Option<Vec<u8>> {
         if self.is_done() {
             return None;
         }
         let listens = if self.listens { "listens" } else { "deaf" };
-        let mut bytes = format!("{listens} {}\n", self.statement(self.queue.len())).into_bytes();
+        let mut bytes = format!("{listens} {} {}\n", self.key.secret(), self.statement(self.queue.len())).into_bytes();
         bytes.reserve(self.bytes.saturating_add(self.queue.len().saturating_mul(20)));
         for entry in &self.queue {
             bytes.extend_from_slice(entry.sequence.to_string().as_bytes());
@@ -31,8 +31,13 @@ impl Outbox {
     /// An outbox that sends what another has left, and then that it has ended; none, if this is no estate.
     pub fn inherit(estate: &[u8], limits: Limits) -> Option<Self> {
         let mut lines = estate.strip_suffix(b"\n")?.split(|byte| *byte == b'\n');
-        let (listens, statement) = std::str::from_utf8(lines.next()?).ok()?.split_once(' ')?;
+        let (listens, rest) = std::str::from_utf8(lines.next()?).ok()?.split_once(' ')?;
+        let (key, statement) = rest.split_once(' ')?;
+        let key = EmitterKey::parse(key.as_bytes()).ok()?;
         let Statement { emitter, head, dropped, drops, .. } = statement.parse().ok()?;
+        if key.emitter() != emitter {
+            return None;
+        }
         let mut queue = VecDeque::new();
         let mut bytes = 0usize;
         for line in lines {
@@ -50,7 +55,7 @@ impl Outbox {
             drops: Drops::of(drops, dropped),
             listens: listens == "listens",
             ending: true,
-            ..Outbox::new(emitter, limits)
+            ..Outbox::new(key, limits)
         })
     }
 }

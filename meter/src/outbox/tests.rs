@@ -1,15 +1,20 @@
 use super::*;
 use crate::event::statement::Drop;
 
-const EMITTER: &str = "0123456789abcdef0123456789abcdef";
+/// The name that the key of the tests proves.
+const EMITTER: &str = "a23bee2b24db041e1c3d9748ab7ffa99";
 const LIMITS: Limits = Limits {
     batch: config::Batch { max_events: 4, max_bytes: 1000, max_age_ms: 100 },
     max_bytes: 10_000,
     heartbeat_ms: 5000,
 };
 
+fn key() -> EmitterKey {
+    EmitterKey::new(0, 0xabc)
+}
+
 fn outbox(events: usize) -> Outbox {
-    let mut outbox = Outbox::new(EMITTER.into(), LIMITS);
+    let mut outbox = Outbox::new(key(), LIMITS);
     more(&mut outbox, events);
     outbox
 }
@@ -129,7 +134,7 @@ cases! {
     }
 
     fn contract_a_full_queue_drops_the_new_event_and_spends_its_number() {
-        let mut outbox = Outbox::new(EMITTER.into(), Limits { max_bytes: 100, ..LIMITS });
+        let mut outbox = Outbox::new(key(), Limits { max_bytes: 100, ..LIMITS });
         let fits: Vec<bool> = (0..4).map(|_| { let sequence = outbox.next_sequence(); outbox.push(0, sequence, vec![b'x'; 40]) }).collect();
         assert_eq!(fits, [true, true, false, false]);
         assert_eq!((outbox.next_sequence(), outbox.bytes()), (5, 80));

@@ -89,12 +89,8 @@ impl Disk {
             };
             emitter.ranges = Ranges::stored(emitter.ranges.as_slice().iter().filter(is_near).copied().collect());
         }
-        match self.mutation {
-            Some(Mutation::ForgetTheResponses) => known.responses.clear(),
-            Some(Mutation::BelieveAnyone) => {
-                known.emitters.values_mut().for_each(|emitter| emitter.credential = String::new());
-            }
-            _ => {}
+        if self.mutation == Some(Mutation::ForgetTheResponses) {
+            known.responses.clear();
         }
         known
     }
@@ -110,12 +106,6 @@ impl Disk {
                 stored.insert(place, *changed);
             }
             emitter.ranges = Ranges::stored(std::mem::take(stored));
-        }
-        if self.mutation == Some(Mutation::BelieveAnyone) {
-            for (name, emitter) in &mut changes.emitters {
-                emitter.credential =
-                    self.memory.emitters.get(name).map_or("default", |known| &known.credential).to_owned();
-            }
         }
         if self.mutation == Some(Mutation::LoseASum) && self.commits.is_multiple_of(16) {
             changes.sums.pop();

@@ -282,36 +282,41 @@ impl World {
         self.vms.iter().filter(|vm| vm.host == host && !vm.gone).map(|vm| vm.index).collect()
     }
 
-    /// Somebody repeats what an emitter delivered: under another credential, or with other content; or
-    /// takes numbers that are not his.
+    /// Somebody repeats what an emitter delivered: under another credential, or with other content; or takes numbers that
+    /// are not his, with the token of those whose they are.
     pub fn impostor(&mut self) {
         if self.log.is_empty() {
             return;
         }
         let place = self.nature.random.place(self.log.len());
         let request = self.log[place].clone();
-        let kind = self.nature.random.below(4);
+        let kind = self.nature.random.below(5);
         let (header, text) = (request.header.clone(), String::from_utf8_lossy(&request.body).into_owned());
         let name = header.as_deref().and_then(|header| header.split("; ").next()).unwrap_or_default().to_owned();
         let Some(emitter) = self.truth.names.get(&name) else { return };
         let next = self.truth.emitters[*emitter].spent + 1;
+        // Who has got hold of the emitter's key as well can do what the emitter can.
+        let key = if kind == 1 { request.key.clone() } else { None };
         let (credential, header, body) = match kind {
             0 => ("impostor", header, request.body),
             // Other content under numbers that are spent.
             1 => ("default", None, text.replace("\"status\":200", "\"status\":201").into_bytes().into()),
-            // A number that comes next, under another credential: as good as it can be made, and unreadable.
-            2 => {
+            // A number that comes next: as good as it can be made, under another credential or with the stolen token, which
+            // also says that nothing is missing; and unreadable.
+            2 | 4 => {
                 let event = text.trim_matches(['[', ']']).split("},{").next().unwrap_or_default();
                 let number = event.split("\"sequence\":").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or("");
                 let event = event.replace(&format!("{name}-{number}\""), &format!("{name}-{next}\""));
                 let event = event.replace(&format!("\"sequence\":{number},"), &format!("\"sequence\":{next},"));
                 let end = if event.ends_with("}}") || event.is_empty() { "" } else { "}" };
-                ("impostor", None, format!("[{event}{end}]").into_bytes().into())
+                let lie = format!("{name}; head={next}; dropped={next}; drops=1-{next}:full; end");
+                let (credential, header) = if kind == 4 { ("default", Some(lie)) } else { ("impostor", None) };
+                (credential, header, format!("[{event}{end}]").into_bytes().into())
             }
             _ => ("impostor", None, format!("[{{\"id\":\"{name}-{next}\",\"type\":\"any\"}}]").into_bytes().into()),
         };
         self.nature.step(Step::Impostor { kind, bytes: body.len() });
-        let request = Rc::new(Request { vm: usize::MAX, token: 0, credential, header, body });
+        let request = Rc::new(Request { vm: usize::MAX, token: 0, credential, key, header, body });
         let delay = self.nature.delay_us();
         self.nature.send(request, delay);
     }

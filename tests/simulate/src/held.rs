@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use meter::event::EmitterKey;
 use meter::event::statement::Statement;
 use meter::outbox::{Answer, Batch, Limits, Outbox};
 
@@ -39,16 +40,15 @@ pub struct Held {
 
 impl Held {
     /// An empty outbox.
-    pub fn new(emitter: usize, name: String, limits: Limits) -> Held {
+    pub fn new(emitter: usize, key: EmitterKey, limits: Limits) -> Held {
         let mirror = Mirror { emitter, ..Mirror::default() };
-        Held { outbox: Outbox::new(name, limits), mirror, ending: false }
+        Held { outbox: Outbox::new(key, limits), mirror, ending: false }
     }
 
     /// Begins with nothing, under the same name: what a guard is there against.
     pub fn forget(&mut self, truth: &Truth, limits: Limits) {
         let spent = truth.emitters[self.mirror.emitter].spent;
-        let name = truth.emitters[self.mirror.emitter].name.clone();
-        *self = Held::new(self.mirror.emitter, name, limits);
+        *self = Held::new(self.mirror.emitter, self.outbox.key().clone(), limits);
         while spent > 0 && self.outbox.next_sequence() < spent {}
     }
 

@@ -34,7 +34,7 @@ mutations! {
     BreakTheChain "break-the-chain" "a collector that restarts does not read where its chain ended";
     LoseASum "lose-a-sum" "now and then a sum is not written";
     ForgetTheResponses "forget-the-responses" "the store loses which answers were seen";
-    BelieveAnyone "believe-anyone" "every credential may spend every emitter's numbers";
+    BelieveAnyone "believe-anyone" "nobody is asked for the key of the emitter whose numbers he spends";
     AcknowledgeOn5xx "acknowledge-on-5xx" "the plugin takes a 5xx for an answer like 200";
     TakeALateAnswer "take-a-late-answer" "the plugin takes the answer to an older call for that to the one in flight";
     ForgetTheOutbox "forget-the-outbox" "an update of the configuration begins with an empty outbox";

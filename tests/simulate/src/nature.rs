@@ -1,5 +1,6 @@
 //! Time, chance and what is on its way: everything that the simulated parts may ask of their world.
 
+use meter::event::EmitterKey;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -35,6 +36,8 @@ pub struct Request {
     pub token: u32,
     /// Who sends it.
     pub credential: &'static str,
+    /// The emitter's key, if the sender has it.
+    pub key: Option<EmitterKey>,
     /// What the emitter says of itself.
     pub header: Option<String>,
     /// A JSON array.

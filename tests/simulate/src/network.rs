@@ -1,5 +1,6 @@
 //! Between the plugin and the collector: delays, losses, copies, proxies that answer themselves, answers that come late.
 
+use meter::event::EmitterKey;
 use std::rc::Rc;
 
 use crate::nature::{Happening, Nature, Reply, Request};
@@ -13,6 +14,8 @@ const PROXY_ERRORS: [u64; 10] = [301, 401, 403, 404, 408, 429, 500, 502, 503, 50
 pub struct Outgoing {
     /// Who makes it.
     pub vm: usize,
+    /// The emitter's key.
+    pub key: EmitterKey,
     /// What the emitter says of itself.
     pub header: String,
     /// A JSON array.
@@ -26,7 +29,7 @@ pub struct Outgoing {
 impl Nature {
     /// Envoy's `dispatch_http_call`: the call's token, or nothing if it cannot be made.
     pub fn dispatch(&mut self, call: Outgoing) -> Option<u32> {
-        let Outgoing { vm, header, body, timeout_us, offensive } = call;
+        let Outgoing { vm, key, header, body, timeout_us, offensive } = call;
         if self.fault(self.plan.faults.dispatch_error) {
             self.step(Step::CannotSend { vm });
             return None;
@@ -53,7 +56,8 @@ impl Nature {
             }
             return Some(token);
         }
-        let request = Rc::new(Request { vm, token, credential: "default", header: Some(header), body: body.into() });
+        let (key, header, body) = (Some(key), Some(header), body.into());
+        let request = Rc::new(Request { vm, token, credential: "default", key, header, body });
         let copies = if self.fault(self.plan.faults.duplicate) { 2 } else { 1 };
         for _ in 0..copies {
             let mut delay = self.delay_us();

@@ -1,6 +1,7 @@
 //! The ledger once more, as naive as can be: number by number, in the order of the commits. It reads the requests by its
 //! own means and shares no code with the collector.
 
+use meter::event::EmitterKey;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -21,6 +22,8 @@ pub struct Committed {
     pub credential: &'static str,
     /// Whether it brings a journal.
     pub journal: bool,
+    /// The emitter's key, if the sender has it.
+    pub key: Option<EmitterKey>,
     /// What the emitter says of itself.
     pub header: Option<String>,
     /// A JSON array.
@@ -32,8 +35,8 @@ pub struct Committed {
 impl Committed {
     /// A request, committed now.
     pub fn of(request: &Request, at_ns: i64) -> Committed {
-        let (credential, header, body) = (request.credential, request.header.clone(), request.body.clone());
-        Committed { credential, journal: false, header, body, at_ns }
+        let (key, header, body) = (request.key.clone(), request.header.clone(), request.body.clone());
+        Committed { credential: request.credential, journal: false, key, header, body, at_ns }
     }
 }
 
@@ -135,7 +138,8 @@ impl Oracle {
         let Ok(Name { id, r#type, time }) = serde_json::from_str(event) else { return };
         let Some((emitter, number)) = number_of(truth, id) else { return };
         let (seen, told) = (&mut self.seen[emitter], truth.of(emitter, number));
-        let foreign = is_foreign(seen, request);
+        let own = proves(truth, request, emitter);
+        let foreign = is_foreign(seen, request, own);
         if r#type != "meshmeter.call.v1" || time > FUTURE {
             // Whoever may not spend a number does not say what became of it.
             seen.mark(number).dead |= !foreign;
@@ -152,7 +156,7 @@ impl Oracle {
             *(if same { &mut self.duplicates } else { &mut self.alarms }) += 1;
             return;
         }
-        bind(seen, request);
+        bind(seen, request, own);
         let first = !pairs(told.call) || *self.pairs.entry((told.call, told.counts.part)).or_insert(emitter) == emitter;
         let last = seen.last;
         if number > last + 1 {
@@ -173,12 +177,13 @@ impl Oracle {
     fn statement(&mut self, truth: &Truth, request: &Committed, header: &str) {
         let mut items = header.split("; ");
         let Some(emitter) = items.next().and_then(|name| truth.names.get(name)) else { return };
+        let own = proves(truth, request, *emitter);
         let seen = &mut self.seen[*emitter];
-        if is_foreign(seen, request) {
+        if is_foreign(seen, request, own) {
             // It is counted, and not kept.
             return;
         }
-        bind(seen, request);
+        bind(seen, request, own);
         let (mut head, mut ended) = (0, false);
         for item in items {
             match item.split_once('=') {
@@ -197,15 +202,22 @@ impl Oracle {
     }
 }
 
-/// Whoever first uses an emitter's numbers is who may; a journal's bearer speaks for others.
-fn bind(seen: &mut Seen, request: &Committed) {
+/// Whoever has the key is who may, else whoever first uses an emitter's numbers; a journal's bearer speaks for others.
+fn bind(seen: &mut Seen, request: &Committed, own: bool) {
     seen.known = true;
     if !request.journal {
         seen.heard_ns = request.at_ns;
-        if seen.credential.is_empty() {
+        if own {
+            seen.credential = "(key)";
+        } else if seen.credential.is_empty() {
             seen.credential = request.credential;
         }
     }
+}
+
+/// Whether a request shows the key of an emitter.
+fn proves(truth: &Truth, request: &Committed, emitter: usize) -> bool {
+    request.key.as_ref().is_some_and(|key| key.emitter() == truth.emitters[emitter].name)
 }
 
 fn drop_range(seen: &mut Seen, range: &str) {
@@ -217,9 +229,9 @@ fn drop_range(seen: &mut Seen, range: &str) {
     }
 }
 
-/// Whether somebody else used the emitter's numbers first.
-fn is_foreign(seen: &Seen, request: &Committed) -> bool {
-    !request.journal && !seen.credential.is_empty() && seen.credential != request.credential
+/// Whether it is somebody else's emitter.
+fn is_foreign(seen: &Seen, request: &Committed, own: bool) -> bool {
+    !request.journal && !own && seen.known && seen.credential != request.credential
 }
 
 fn number_of(truth: &Truth, id: &str) -> Option<(usize, u64)> {

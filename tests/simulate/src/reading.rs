@@ -88,7 +88,14 @@ impl Client<'_> {
             let result = self.ledger.append(&[delivery], at_ns);
             if self.disk.borrow().kept {
                 let (header, body) = (header.clone(), Rc::from(body));
-                self.committed.push(Committed { credential: CREDENTIAL, journal: true, header, body, at_ns });
+                self.committed.push(Committed {
+                    credential: CREDENTIAL,
+                    journal: true,
+                    key: None,
+                    header,
+                    body,
+                    at_ns,
+                });
             }
             if let Ok(taken) = result {
                 return Ok(taken.first().copied().unwrap_or_default());
@@ -98,7 +105,7 @@ impl Client<'_> {
 }
 
 fn sender() -> Sender {
-    Sender { credential: CREDENTIAL.to_owned(), journal: true }
+    Sender { credential: CREDENTIAL.to_owned(), journal: true, emitter: None }
 }
 
 impl Collector for Client<'_> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use meter::config::{Collector, Config};
+use meter::event::EmitterKey;
 use meter::event::statement::Statement;
 use meter::outbox::{Answer, Batch, Limits, Outbox};
 
@@ -62,13 +63,13 @@ pub struct Estate {
 impl Vm {
     /// A VM that counts, with its first root context.
     pub fn start(nature: &mut Nature, truth: &mut Truth, index: usize, host: usize, config: Rc<Config>) -> Vm {
-        let name = format!("{:016x}{:016x}", nature.random.next(), nature.random.next());
+        let key = EmitterKey::new(nature.random.next(), nature.random.next());
         let limits = limits(&config);
         let mut vm = Vm {
             index,
             host,
             skew_ms: 0,
-            own: Held::new(truth.emitter(name.clone()), name, limits),
+            own: Held::new(truth.emitter(key.emitter()), key, limits),
             inherited: None,
             roots: Vec::new(),
             address: address(&config),
@@ -273,12 +274,13 @@ impl Vm {
         }
         let held = if inherited { self.inherited.as_mut().unwrap_or(&mut self.own) } else { &mut self.own };
         let offensive = held.sends(nature, truth, index, limits, &batch);
-        let Batch { body, events, mut statement } = batch;
+        let Batch { body, events, mut statement, key } = batch;
         held.mutate(nature, &mut statement);
         let (head, dropped, end) = (statement.head, statement.dropped, statement.ended);
         let (bytes, drops, vm) = (body.len(), statement.drops.len(), index);
         let timeout_us = collector.timeout_ms * 1000;
-        match nature.dispatch(Outgoing { vm, header: statement.to_string(), body, timeout_us, offensive }) {
+        let header = statement.to_string();
+        match nature.dispatch(Outgoing { vm, key: key.clone(), header, body, timeout_us, offensive }) {
             Some(token) => {
                 nature.step(Step::Send { vm, token, events, bytes, head, dropped, drops, end });
                 self.waiting.insert(token, root);
@@ -286,7 +288,9 @@ impl Vm {
                 if self.in_flight().is_some_and(|held| held.outbox.goes_beside(now_ms)) {
                     let header = Statement { drops: Vec::new(), ..statement }.to_string();
                     let body = b"[]".to_vec();
-                    if let Some(token) = nature.dispatch(Outgoing { vm, header, body, timeout_us, offensive: false }) {
+                    if let Some(token) =
+                        nature.dispatch(Outgoing { vm, key, header, body, timeout_us, offensive: false })
+                    {
                         nature.step(Step::Beside { vm, token });
                         self.waiting.insert(token, root);
                     }

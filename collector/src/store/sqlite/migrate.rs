@@ -43,9 +43,9 @@ pub fn from_1(tx: &Transaction<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Nobody knows under which credential it came: the next one that speaks for the emitter is its own.
+/// Tokens had no names yet.
 fn enter(tx: &Transaction<'_>, event: Vec<u8>, received_ns: i64) -> Result<(), StoreError> {
-    let sender = Sender { credential: String::new(), journal: false };
+    let sender = Sender { credential: "default".to_owned(), journal: false, emitter: None };
     let delivery = Delivery { sender, statement: None, arrivals: vec![Arrival::new(event)] };
     let known = read::known(tx, &ledger::keys(&[&delivery]))?;
     let mut decision = Decision::new(known, None, received_ns);

@@ -111,7 +111,7 @@ fn contract_a_ledger_of_version_1_goes_on_with_all_its_events() {
     let mut ledger = crate::ledger::Ledger::new(Sqlite::open(&file.0).unwrap());
     let arrivals =
         vec![crate::ledger::Arrival::new(event("a", 2).into()), crate::ledger::Arrival::new(event("a", 3).into())];
-    let sender = crate::ledger::Sender { credential: "default".to_owned(), journal: false };
+    let sender = crate::ledger::Sender { credential: "default".to_owned(), journal: false, emitter: None };
     let delivery = crate::ledger::Delivery { sender, statement: None, arrivals };
     let taken = ledger.append(&[&delivery], 200).unwrap()[0];
     assert_eq!((taken.accepted, taken.duplicates, taken.alarms), (1, 1, 0));

@@ -208,9 +208,16 @@ fn contract_what_the_collector_cannot_read_is_told_until_one_comes_that_can() {
 fn contract_an_emitter_may_come_itself_after_its_journal() {
     let ledger = Ledger::new();
     let Ledger { dir, gate, server } = &ledger;
-    let journal = dir.write("journal", lines(&events(&emitter(1), 1..=5)));
+    let key = meter::event::EmitterKey::new(1, 2);
+    let events = |numbers| events(&key.emitter(), numbers);
+    let journal = dir.write("journal", lines(&events(1..=5)));
     run(gate, &[&journal], &["--live"]).counts(&[("accepted", 5), ("emitters_closed", 0)]);
-    let answer = server.send(&events(&emitter(1), 4..=8));
+    let bearer = format!("Bearer {INGEST}");
+    let without_key = [("authorization", bearer.as_str()), ("content-type", BATCH)];
+    let answer = server.post(&without_key, &array(&events(6..=6)));
+    assert_eq!((answer.taken(), &answer.json()["alarms"]), ((0, 0, 0), &json!(1)), "whoever has read its journal");
+    let with_key = [without_key[0], without_key[1], ("meshmeter-emitter-key", key.secret())];
+    let answer = server.post(&with_key, &array(&events(4..=8)));
     assert_eq!((answer.taken(), &answer.json()["alarms"]), ((3, 2, 0), &json!(0)));
     run(gate, &[&journal], &[]).counts(&[("duplicates", 5), ("emitters_closed", 1)]);
     let gaps = ledger.gaps();
