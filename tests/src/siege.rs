@@ -7,6 +7,7 @@ pub mod identity;
 pub mod ledger;
 pub mod output;
 pub mod routing;
+pub mod tokens;
 
 use std::{future::Future, pin::Pin, time::Instant};
 
@@ -32,6 +33,7 @@ pub struct Attack {
 pub fn attacks() -> impl Iterator<Item = Attack> {
     let areas = [
         ledger::ATTACKS,
+        tokens::ATTACKS,
         estimates::ATTACKS,
         asking::ATTACKS,
         routing::ATTACKS,

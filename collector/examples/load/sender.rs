@@ -5,6 +5,8 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use meter::event::EmitterKey;
+
 use super::Outcome;
 use super::calls::{self, Dice};
 use super::server::TOKEN;
@@ -80,13 +82,20 @@ impl Senders {
     }
 }
 
+struct Counting {
+    key: EmitterKey,
+    name: String,
+    node: String,
+    next: u64,
+}
+
 struct Sender {
     address: String,
     stream: TcpStream,
     answers: BufReader<TcpStream>,
     dice: Dice,
-    /// Each emitter's name, its node, and its next number.
-    emitters: Vec<(String, String, u64)>,
+    /// Each emitter's key and name, its node, and its next number.
+    emitters: Vec<Counting>,
     turn: usize,
 }
 
@@ -96,9 +105,10 @@ impl Sender {
         stream.set_nodelay(true)?;
         let emitter = |of: u64| {
             let mut dice = Dice(now.wrapping_add(number * EMITTERS + of));
-            let name = format!("{:016x}{:016x}", dice.below(u64::MAX), dice.below(u64::MAX));
+            let key = EmitterKey::new(dice.below(u64::MAX), dice.below(u64::MAX));
             let [a, b] = [number, of];
-            (name, format!("sidecar~10.0.{a}.{b}~app-{a}-{b}.team~team.svc.cluster.local"), 1)
+            let node = format!("sidecar~10.0.{a}.{b}~app-{a}-{b}.team~team.svc.cluster.local");
+            Counting { name: key.emitter(), key, node, next: 1 }
         };
         Ok(Sender {
             address: address.to_owned(),
@@ -124,7 +134,7 @@ impl Sender {
     /// The next numbers of the emitter whose turn it is.
     fn body(&mut self, batch: u64, time_ns: u64) -> Vec<u8> {
         self.turn = (self.turn + 1) % self.emitters.len();
-        let (name, node, number) = &mut self.emitters[self.turn];
+        let Counting { name, node, next: number, .. } = &mut self.emitters[self.turn];
         let mut body = b"[".to_vec();
         for sequence in *number..*number + batch {
             if sequence > *number {
@@ -141,8 +151,9 @@ impl Sender {
 
     /// Whether the batch was taken.
     fn post(&mut self, body: &[u8]) -> Outcome<bool> {
+        let key = self.emitters[self.turn].key.secret();
         let head = format!(
-            "POST /v1/events HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {TOKEN}\r\n\
+            "POST /v1/events HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {TOKEN}\r\nmeshmeter-emitter-key: {key}\r\n\
              content-type: application/cloudevents-batch+json\r\ncontent-length: {}\r\n\r\n",
             self.address,
             body.len()
