@@ -165,11 +165,16 @@ impl HeaderMap {
 
     /// The first value of a header.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        let is_named = |[at, end, ..]: &&[usize; 4]| {
-            end.wrapping_sub(*at) == name.len() && self.bytes.get(*at..*end) == Some(name.as_bytes())
-        };
-        let [_, _, at, end] = self.places.iter().find(is_named)?;
-        self.bytes.get(*at..*end)
+        self.all(name).next()
+    }
+
+    /// All values of a header, in the order in which they came.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.places.iter().filter_map(move |[name_at, name_end, at, end]| {
+            let is_named = name_end.wrapping_sub(*name_at) == name.len()
+                && self.bytes.get(*name_at..*name_end) == Some(name.as_bytes());
+            if is_named { self.bytes.get(*at..*end) } else { None }
+        })
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod caller;
 mod estate;
+mod failures;
 mod host;
 mod include;
 mod metrics;

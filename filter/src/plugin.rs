@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use meter::config::{self, Collector, Config};
 use meter::event::{BATCH_CONTENT_TYPE, EmitterKey, Statement, key as emitter_key, statement};
+use meter::failures::CollectorFailure;
 use meter::outbox::{Answer, Batch};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, Status};
 
 use crate::estate;
+use crate::failures;
 use crate::host::{self, Buffer, Headers};
 use crate::process;
 use crate::stream::Stream;
@@ -63,8 +65,8 @@ impl Plugin {
                 vm.called(token, self.context_id);
                 vm.goes_beside(now_ms)
             }
-            Err(_) => {
-                vm.settle(now_ms, Answer::default());
+            Err(status) => {
+                vm.settle(now_ms, Answer::lost(unsent(status)));
                 false
             }
         });
@@ -116,12 +118,12 @@ impl Plugin {
 }
 
 impl Context for Plugin {
-    fn on_http_call_response(&mut self, token: u32, headers: usize, _body: usize, _trailers: usize) {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _trailers: usize) {
         if !vm::with(|vm| vm.awaits(token)).unwrap_or(false) {
             return;
         }
         // A call that was reset in the middle of the answer has no headers.
-        let answer = if headers == 0 { Answer::default() } else { answer() };
+        let answer = if headers == 0 { Answer::lost(CollectorFailure::Reset) } else { answer(body) };
         vm::with(|vm| vm.settle(vm::millis(host::now_ns()), answer));
         if self.is_sender() {
             self.send_due();
@@ -170,6 +172,7 @@ impl RootContext for Plugin {
         }
         estate::prepare();
         process::prepare();
+        failures::prepare();
         vm::configure(&config, self.context_id);
         // Often enough that a batch is not much older than it may be.
         let period_ms = (config.batch.max_age_ms / 4).clamp(50, METRICS_MS);
@@ -198,15 +201,24 @@ impl RootContext for Plugin {
     }
 }
 
+/// Why Envoy did not send a call.
+fn unsent(status: Status) -> CollectorFailure {
+    match status {
+        Status::BadArgument => CollectorFailure::NoCluster,
+        _ => CollectorFailure::NotSent,
+    }
+}
+
 /// The collector's answer, read off the headers of the call.
-fn answer() -> Answer {
-    let number = |name: &str| {
-        let value = host::header(Headers::CallResponse, name).ok().flatten()?;
-        std::str::from_utf8(&value).ok()?.trim().parse::<u64>().ok()
-    };
+fn answer(body: usize) -> Answer {
+    let header = |name: &str| host::header(Headers::CallResponse, name).ok().flatten();
+    let number = |name: &str| std::str::from_utf8(&header(name)?).ok()?.trim().parse::<u64>().ok();
+    let is_html = |kind: Vec<u8>| kind.get(..9).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/html"));
     Answer {
         status: number(":status"),
         retry_after_ms: number("retry-after").map(|s| s.saturating_mul(1000)),
-        reads_statements: matches!(host::header(Headers::CallResponse, statement::COLLECTOR_HEADER), Ok(Some(_))),
+        reads_statements: header(statement::COLLECTOR_HEADER).is_some(),
+        is_page: body > 0 && header("content-type").is_some_and(is_html),
+        lost: None,
     }
 }

@@ -15,6 +15,7 @@ use meter::record::Record;
 use meter::telemetry::{Metric, Telemetry};
 
 use crate::estate;
+use crate::failures::Report;
 use crate::host::{self, Failure};
 use crate::metrics::Metrics;
 use crate::process;
@@ -38,6 +39,8 @@ pub struct Vm {
     roots: Vec<u32>,
     /// Where the events go.
     address: String,
+    /// What goes wrong with it.
+    report: Report,
     /// The call in flight, and the root context that made it.
     call: Option<(u32, u32)>,
     /// Envoy's node id, once it was asked for.
@@ -76,6 +79,7 @@ impl Vm {
             ratios: Ratios::default(),
             roots: Vec::new(),
             address: address(config),
+            report: Report::default(),
             call: None,
             node: None,
             proxy: None,
@@ -91,6 +95,7 @@ impl Vm {
             outbox.go_on(self.limits, self.address == address);
         }
         self.address = address;
+        self.report.configure(config);
         self.telemetry.set_max_series(config.max_series);
         self.leave(root);
         self.roots.push(root);
@@ -133,11 +138,22 @@ impl Vm {
 
     /// The call in flight is over, with this answer.
     pub fn settle(&mut self, now_ms: u64, answer: Answer) {
+        let Some(settled) = self.close(now_ms, answer) else { return };
+        match settled.failure {
+            Some(failure) => {
+                self.telemetry.count_reason(&mut self.metrics, Metric::CollectorFailures, failure.as_str());
+                self.report.failed(now_ms, failure, answer.status);
+            }
+            None => self.report.succeeded(),
+        }
+    }
+
+    fn close(&mut self, now_ms: u64, answer: Answer) -> Option<Settled> {
         self.call = None;
         let random = self.random();
-        if let Some(settled) = self.in_flight().map(|outbox| outbox.settle(now_ms, answer, random)) {
-            self.count_settled(&settled);
-        }
+        let settled = self.in_flight().map(|outbox| outbox.settle(now_ms, answer, random))?;
+        self.count_settled(&settled);
+        Some(settled)
     }
 
     /// The next call, if one is due and none is in flight: what was inherited first, for it is old and comes to an end.
@@ -163,7 +179,7 @@ impl Vm {
     /// next VM.
     pub fn end(&mut self, now_ms: u64, patience_ms: u64) -> Option<Batch> {
         // Its answer will not be heard: the events go along again, and the collector recognises them.
-        self.settle(now_ms, Answer::default());
+        self.close(now_ms, Answer::default());
         let last_word = self.outbox.last_word(now_ms, patience_ms);
         for outbox in std::iter::once(&self.outbox).chain(&self.inherited) {
             if !estate::leave(outbox, &self.address) {

@@ -90,6 +90,8 @@ pub enum TenantSource {
     Spiffe {
         /// The part of the id that is the tenant.
         take: SpiffePart,
+        /// The trust domains that count; none named: the proxy's own.
+        trust_domains: Vec<String>,
     },
     /// A claim of the JWT that Envoy's jwt_authn verified.
     Jwt {
@@ -199,6 +201,10 @@ impl Reader<'_> {
             let value = entry.get(key).cloned().unwrap_or_else(|| keys::default(&format!("tenant[].{key}")));
             value.as_str().unwrap_or_default().to_owned()
         };
+        let texts = |key: &str| {
+            let list = entry.get(key).and_then(Value::as_array).into_iter().flatten();
+            list.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
         match entry.get("from")?.as_str()? {
             "spiffe" => Some(TenantSource::Spiffe {
                 take: match text("take").as_str() {
@@ -206,6 +212,7 @@ impl Reader<'_> {
                     "trust_domain" => SpiffePart::TrustDomain,
                     _ => SpiffePart::Namespace,
                 },
+                trust_domains: texts("trust_domains"),
             }),
             "jwt" => Some(TenantSource::Jwt {
                 claim: match entry.get("claim") {

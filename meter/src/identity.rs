@@ -1,6 +1,9 @@
-//! Who called, and who is charged: ranked sources, each proving what it can, the first that matches wins.
+//! Who called, and who is charged: ranked sources, each proving what it can. The first that shows anything decides: what it
+//! shows and what names nobody makes the tenant `invalid`, whatever the sources below it say.
 
-use crate::config::{SpiffePart, TenantSource};
+mod spiffe;
+
+use crate::config::TenantSource;
 use crate::record::words;
 
 /// The longest tenant, bytes: it becomes a metric label and an invoice's key.
@@ -11,6 +14,11 @@ pub const MAX_PRINCIPAL: usize = 256;
 pub const UNKNOWN: &str = "unknown";
 /// The tenant of a call whose identity does not pass validation.
 pub const INVALID: &str = "invalid";
+/// The tenant, or model, of metrics that found no room under their own name.
+pub const OVERFLOW: &str = "overflow";
+/// What a tenant may be, as a part of a sentence.
+pub const ALLOWED: &str = "must be ASCII letters, digits and ._-@:/, at most 128 bytes, without path segments that are \
+                           empty, `.` or `..`, and not unknown, invalid or overflow";
 
 words! {
     /// Where the tenant came from.
@@ -23,7 +31,7 @@ words! {
         Header "header",
         /// No source matched.
         Unknown "unknown",
-        /// A source matched, but its value does not pass validation.
+        /// A source showed something that names no tenant.
         Invalid "invalid",
     }
 }
@@ -33,7 +41,23 @@ words! {
     Refusal {
         /// A tenant header came from a client, and the configuration does not trust it.
         UntrustedHeader "untrusted_header",
-        /// A value is empty, too long or has characters that are not allowed.
+        /// A trusted header came more than once.
+        RepeatedHeader "repeated_header",
+        /// A verified JWT has no such claim, or an empty one.
+        NoClaim "no_claim",
+        /// A client certificate has no SPIFFE id.
+        NoSpiffeId "no_spiffe_id",
+        /// A client certificate has more than one URI as its name.
+        SeveralUris "several_uris",
+        /// A SPIFFE id is too long, or not as SPIFFE says it must be.
+        BadSpiffeId "bad_spiffe_id",
+        /// A SPIFFE id is of a trust domain that does not count here.
+        ForeignTrustDomain "foreign_trust_domain",
+        /// A SPIFFE id lacks the part that names the tenant.
+        NoSuchPart "no_such_part",
+        /// A tenant has a name that stands for no tenant.
+        ReservedName "reserved_name",
+        /// A value is empty, too long, has characters that are not allowed, or is no text.
         InvalidValue "invalid_value",
     }
 }
@@ -55,50 +79,66 @@ impl Default for Identity {
     }
 }
 
+/// What a source shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Nothing: the next source decides.
+    Nothing,
+    /// A value, which is still to be checked.
+    Value(Vec<u8>),
+    /// It is there, and there is no value to take from it.
+    Unusable(Refusal),
+}
+
 /// What the proxy knows of the caller; asked for only where the configuration needs it.
 pub trait Caller {
-    /// The SPIFFE id that the transport authenticated.
-    fn spiffe_id(&self) -> Option<Vec<u8>>;
+    /// The URIs that name the client in the certificate that the transport verified, joined by commas.
+    fn certificate(&self) -> Shown;
+    /// The URI that names the proxy in the certificate that it shows on the same connection.
+    fn own_certificate(&self) -> Option<Vec<u8>>;
     /// A claim of the verified JWT.
-    fn claim(&self, payload_key: &str, claim: &[String]) -> Option<Vec<u8>>;
+    fn claim(&self, payload_key: &str, claim: &[String]) -> Shown;
     /// A header of the request.
-    fn header(&self, name: &str) -> Option<Vec<u8>>;
+    fn header(&self, name: &str) -> Shown;
 }
 
 /// Asks the sources in their order. Refusals are reported to be counted; they never stop the call.
 pub fn resolve(sources: &[TenantSource], caller: &impl Caller, mut refused: impl FnMut(Refusal)) -> Identity {
-    let principal = caller.spiffe_id().and_then(|id| principal(&id));
+    let id = spiffe::id(caller.certificate());
+    let principal = id.as_ref().ok().and_then(Option::as_ref).map(|id| id.text().to_owned());
     let mut identity = Identity { principal, ..Identity::default() };
-    let mut found = false;
+    let mut decided = false;
     for source in sources {
-        let value = match source {
+        let named = match source {
             // A client can send any header: one that is not trusted is noticed, wherever it ranks.
             TenantSource::Header { name, trusted: false } => {
-                if caller.header(name).is_some() {
+                if caller.header(name) != Shown::Nothing {
                     refused(Refusal::UntrustedHeader);
                 }
-                None
+                continue;
             }
-            _ if found => None,
-            TenantSource::Header { name, trusted: true } => caller.header(name),
-            TenantSource::Jwt { claim, payload_key } => caller.claim(payload_key, claim),
-            TenantSource::Spiffe { take } => {
-                identity.principal.as_deref().and_then(|id| spiffe_part(id, *take)).map(|part| part.as_bytes().to_vec())
-            }
+            _ if decided => continue,
+            TenantSource::Header { name, trusted: true } => value(caller.header(name)),
+            TenantSource::Jwt { claim, payload_key } => value(caller.claim(payload_key, claim)),
+            TenantSource::Spiffe { take, trust_domains } => match &id {
+                Ok(None) => Ok(None),
+                Ok(Some(id)) => id.tenant(*take, trust_domains, caller).map(Some),
+                Err(refusal) => Err(*refusal),
+            },
         };
-        let Some(value) = value else { continue };
-        found = true;
-        match tenant(&value) {
-            Some(tenant) => {
-                identity.tenant = tenant.to_owned();
+        match named {
+            Ok(None) => continue,
+            Ok(Some(tenant)) => {
+                identity.tenant = tenant;
                 identity.source = source.word();
             }
-            None => {
-                refused(Refusal::InvalidValue);
+            Err(refusal) => {
+                refused(refusal);
                 identity.tenant = INVALID.to_owned();
                 identity.source = Source::Invalid;
             }
         }
+        decided = true;
     }
     identity
 }
@@ -113,110 +153,42 @@ impl TenantSource {
     }
 }
 
-/// A tenant is a label and a key of money: ASCII letters, digits and `._-@:/`, no empty path segment.
+fn value(shown: Shown) -> Result<Option<String>, Refusal> {
+    match shown {
+        Shown::Nothing => Ok(None),
+        Shown::Unusable(refusal) => Err(refusal),
+        Shown::Value(value) => checked(&value).map(|tenant| Some(tenant.to_owned())),
+    }
+}
+
+/// A tenant is a label and a key of money: [`ALLOWED`] says what it may be.
 pub fn tenant(value: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(value).ok()?;
-    let fits = !text.is_empty() && text.len() <= MAX_TENANT;
+    checked(value).ok()
+}
+
+fn checked(value: &[u8]) -> Result<&str, Refusal> {
+    let text = std::str::from_utf8(value).map_err(|_| Refusal::InvalidValue)?;
+    let fits = text.len() <= MAX_TENANT;
     let clean = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-@:/".contains(&byte));
-    let path = text.split('/').all(|segment| !segment.is_empty());
-    (fits && clean && path).then_some(text)
+    let path = text.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
+    if !(fits && clean && path) {
+        return Err(Refusal::InvalidValue);
+    }
+    match [UNKNOWN, INVALID, OVERFLOW].iter().any(|reserved| text.eq_ignore_ascii_case(reserved)) {
+        true => Err(Refusal::ReservedName),
+        false => Ok(text),
+    }
 }
 
-fn principal(value: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(value).ok()?;
-    let clean = text.bytes().all(|byte| byte.is_ascii_graphic());
-    (text.starts_with("spiffe://") && text.len() <= MAX_PRINCIPAL && clean).then(|| text.to_owned())
-}
-
-fn spiffe_part(id: &str, part: SpiffePart) -> Option<&str> {
-    let (trust_domain, path) = id.strip_prefix("spiffe://")?.split_once('/')?;
-    match part {
-        SpiffePart::TrustDomain => Some(trust_domain),
-        SpiffePart::Path => Some(path),
-        // Istio's ids are spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT.
-        SpiffePart::Namespace => {
-            let mut segments = path.split('/');
-            segments.find(|segment| *segment == "ns")?;
-            segments.next()
-        }
+/// Whether a record may have this tenant from this source: `unknown` and `invalid` are those of calls that nobody is known
+/// to have made, and no source can name them.
+pub fn is_from(name: &str, source: Source) -> bool {
+    match source {
+        Source::Unknown => name == UNKNOWN,
+        Source::Invalid => name == INVALID,
+        Source::Spiffe | Source::Jwt | Source::Header => tenant(name.as_bytes()).is_some(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Default)]
-    struct Fixed {
-        spiffe: Option<&'static str>,
-        claim: Option<&'static str>,
-        header: Option<&'static str>,
-    }
-
-    impl Caller for Fixed {
-        fn spiffe_id(&self) -> Option<Vec<u8>> {
-            self.spiffe.map(Into::into)
-        }
-        fn claim(&self, _: &str, _: &[String]) -> Option<Vec<u8>> {
-            self.claim.map(Into::into)
-        }
-        fn header(&self, _: &str) -> Option<Vec<u8>> {
-            self.header.map(Into::into)
-        }
-    }
-
-    fn sources(header_trusted: bool) -> Vec<TenantSource> {
-        vec![
-            TenantSource::Spiffe { take: SpiffePart::Namespace },
-            TenantSource::Jwt { claim: vec!["tenant".into()], payload_key: "jwt_payload".into() },
-            TenantSource::Header { name: "x-tenant-id".into(), trusted: header_trusted },
-        ]
-    }
-
-    fn run(trusted: bool, caller: Fixed) -> (String, Source, Option<String>, Vec<Refusal>) {
-        let mut refusals = Vec::new();
-        let identity = resolve(&sources(trusted), &caller, |refusal| refusals.push(refusal));
-        (identity.tenant, identity.source, identity.principal, refusals)
-    }
-
-    const ALICE: &str = "spiffe://cluster.local/ns/team-a/sa/alice";
-
-    cases! {
-        fn deterministic_first_source_that_matches_wins() {
-            let all = Fixed { spiffe: Some(ALICE), claim: Some("acme"), header: Some("eve") };
-            assert_eq!(run(true, all), ("team-a".into(), Source::Spiffe, Some(ALICE.into()), vec![]));
-            let two = Fixed { claim: Some("acme/ml"), header: Some("eve"), ..Fixed::default() };
-            assert_eq!(run(true, two), ("acme/ml".into(), Source::Jwt, None, vec![]));
-            let one = Fixed { header: Some("eve"), ..Fixed::default() };
-            assert_eq!(run(true, one), ("eve".into(), Source::Header, None, vec![]));
-            assert_eq!(run(true, Fixed::default()), (UNKNOWN.into(), Source::Unknown, None, vec![]));
-        }
-
-        fn contract_untrusted_header_changes_nothing_and_is_counted() {
-            let refused = vec![Refusal::UntrustedHeader];
-            let alone = Fixed { header: Some("acme"), ..Fixed::default() };
-            assert_eq!(run(false, alone), (UNKNOWN.into(), Source::Unknown, None, refused.clone()));
-            let beside = Fixed { claim: Some("acme"), header: Some("eve"), ..Fixed::default() };
-            assert_eq!(run(false, beside), ("acme".into(), Source::Jwt, None, refused));
-        }
-
-        fn contract_bad_values_are_invalid_and_never_a_new_tenant() {
-            for bad in ["", "a b", "a;.;b", "/a", "a//b", "ä", "a\n"] {
-                let caller = Fixed { claim: Some(bad), header: Some("eve"), ..Fixed::default() };
-                let expected = (INVALID.into(), Source::Invalid, None, vec![Refusal::InvalidValue]);
-                assert_eq!(run(true, caller), expected, "{bad:?}");
-            }
-            assert!(tenant(&[b'a'; MAX_TENANT]).is_some());
-            assert!(tenant(&[b'a'; MAX_TENANT + 1]).is_none());
-            assert!(tenant(&[0xff]).is_none());
-        }
-
-        fn deterministic_spiffe_parts() {
-            assert_eq!(spiffe_part(ALICE, SpiffePart::Namespace), Some("team-a"));
-            assert_eq!(spiffe_part(ALICE, SpiffePart::Path), Some("ns/team-a/sa/alice"));
-            assert_eq!(spiffe_part(ALICE, SpiffePart::TrustDomain), Some("cluster.local"));
-            assert_eq!(spiffe_part("spiffe://cluster.local/x", SpiffePart::Namespace), None);
-            assert_eq!(principal(b"https://example.com/x"), None);
-        }
-    }
-}
+mod tests;

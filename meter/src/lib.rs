@@ -26,6 +26,7 @@ pub mod config;
 pub mod encoding;
 pub mod estimate;
 pub mod event;
+pub mod failures;
 pub mod framing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;

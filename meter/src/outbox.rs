@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use crate::config;
 use crate::event::statement::Reason;
 use crate::event::{EmitterKey, Statement};
+use crate::failures::CollectorFailure;
 use drops::Drops;
 
 /// The first bound of the delay between two tries, ms; it doubles with every failure.
@@ -106,6 +107,8 @@ pub struct Settled {
     pub rejected: Option<String>,
     /// Bytes that left the queue.
     pub freed: usize,
+    /// Why the call did not succeed.
+    pub failure: Option<CollectorFailure>,
 }
 
 /// The collector's answer.
@@ -117,6 +120,30 @@ pub struct Answer {
     pub retry_after_ms: Option<u64>,
     /// Whether it shows that the collector reads statements.
     pub reads_statements: bool,
+    /// Whether it is a page for people: then nobody has taken anything, whatever the status.
+    pub is_page: bool,
+    /// Why there was no answer, if that is known; else none came in time.
+    pub lost: Option<CollectorFailure>,
+}
+
+impl Answer {
+    /// No answer came, for this reason.
+    pub fn lost(why: CollectorFailure) -> Answer {
+        Answer { lost: Some(why), ..Answer::default() }
+    }
+
+    fn is_taken(&self) -> bool {
+        matches!(self.status, Some(200..=299)) && !self.is_page
+    }
+
+    /// What it means, if the events were not taken.
+    fn failure(&self) -> CollectorFailure {
+        match self.status {
+            None => self.lost.unwrap_or(CollectorFailure::Timeout),
+            Some(200..=299) => CollectorFailure::NotACollector,
+            Some(status) => CollectorFailure::of_status(status),
+        }
+    }
 }
 
 impl Outbox {
@@ -244,7 +271,8 @@ impl Outbox {
     /// bound (full jitter), so that many proxies do not come back at once.
     pub fn settle(&mut self, now_ms: u64, answer: Answer, random: u64) -> Settled {
         let Some(InFlight { events, told, ended_at, .. }) = self.in_flight.take() else { return Settled::default() };
-        let taken = matches!(answer.status, Some(200..=299));
+        let taken = answer.is_taken();
+        let failure = (!taken).then(|| answer.failure());
         if taken || answer.reads_statements {
             self.listens = answer.reads_statements;
         }
@@ -266,7 +294,7 @@ impl Outbox {
             // The collector cannot read the batch: halve it until the event that it cannot read stands alone.
             Some(400 | 413 | 422) if events > 1 => {
                 self.suspects = events;
-                Settled { retried: events, ..Settled::default() }
+                Settled { retried: events, failure, ..Settled::default() }
             }
             Some(400 | 413 | 422) => {
                 self.suspects = 0;
@@ -276,11 +304,11 @@ impl Outbox {
                 }
                 let rejected = sequence.map(|sequence| format!("{}-{sequence}", self.emitter));
                 let freed = self.drop_head(1);
-                Settled { rejected, freed, ..Settled::default() }
+                Settled { rejected, freed, failure, ..Settled::default() }
             }
             _ => {
                 self.back_off(now_ms, answer.retry_after_ms, random);
-                Settled { retried: events, ..Settled::default() }
+                Settled { retried: events, failure, ..Settled::default() }
             }
         }
     }

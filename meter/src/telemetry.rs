@@ -3,6 +3,7 @@
 //! Names and labels follow OpenTelemetry's GenAI conventions in Prometheus form. A label set is part of the stat's name,
 //! `NAME.LABEL=.=VALUE;.;…`, which stock Istio, and Envoy with a `stats_tags` rule per label, take apart again.
 
+mod room;
 mod series;
 
 pub use series::{Registry, Telemetry};
@@ -81,10 +82,11 @@ metrics! {
     Dropped "meshmeter_events_dropped_total" Counter [] "events dropped because the outbox was full; each leaves a gap in the sequence";
     Rejected "meshmeter_events_rejected_total" Counter [] "events that the collector refuses, each alone in its batch; their ids are in Envoy's log";
     OutboxBytes "meshmeter_outbox_bytes" Gauge [] "bytes of events that are not acknowledged yet";
-    IdentityRefused "meshmeter_identity_refused_total" Counter [REASON] "identities that were not taken: `untrusted_header`, `invalid_value`";
+    IdentityRefused "meshmeter_identity_refused_total" Counter [REASON] "identities that were not taken, by why: `untrusted_header` changes nothing, any other makes the tenant `invalid`";
+    CollectorFailures "meshmeter_collector_failures_total" Counter [REASON] "calls to the collector that did not succeed, by why; Envoy's log says more";
     UsageMissing "meshmeter_usage_missing_total" Counter [REASON] "calls without counts, by why";
     HostFailures "meshmeter_host_failures_total" Counter [] "answers of Envoy that the filter could not use; metering went on without them";
-    SeriesOverflow "meshmeter_series_overflow_total" Counter [] "records whose tenant and model became `overflow` because `metrics.max_series` was reached";
+    SeriesOverflow "meshmeter_series_overflow_total" Counter [] "records whose model, or tenant and model, became `overflow` because there was no room for one more set of them";
 }
 
 /// The longest value of a label, bytes.

@@ -107,19 +107,32 @@ impl Bootstrap {
         }
     }
 
+    /// Lets in every client whose certificate the authority has signed, whatever names stand in it.
+    pub fn any_client_name(&mut self) {
+        visit(&mut self.0, &mut |value| {
+            if let Some(context) = value.get_mut("validation_context").and_then(Value::as_object_mut) {
+                context.remove("match_typed_subject_alt_names");
+            }
+        });
+    }
+
     /// Makes it a waypoint of Istio's ambient mesh, as far as the meter can see: by its node id, and by the filter state with
-    /// the identity of the outer connection.
+    /// the identities of the outer connection.
     pub fn waypoint(&mut self, principal: &str) {
         self.0["node"]["id"] = "waypoint~127.0.0.1~waypoint.team-a~team-a.svc.cluster.local".into();
+        let entry = |key: &str, value: &str| {
+            let format = json!({"text_format_source": {"inline_string": value}});
+            json!({"object_key": key, "factory_key": "envoy.string", "format_string": format})
+        };
+        let own = "spiffe://cluster.local/ns/team-a/sa/waypoint";
         let state = json!({
             "name": "peer",
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.filters.http.set_filter_state.v3.Config",
-                "on_request_headers": [{
-                    "object_key": "io.istio.peer_principal",
-                    "factory_key": "envoy.string",
-                    "format_string": {"text_format_source": {"inline_string": principal}},
-                }],
+                "on_request_headers": [
+                    entry("io.istio.peer_principal", principal),
+                    entry("io.istio.local_principal", own),
+                ],
             },
         });
         for listener in self.listeners() {

@@ -90,21 +90,33 @@ impl Identity {
 
     /// Writes a client's certificate and key for `spiffe` (`client.crt`, `client.key`), for use with curl.
     pub fn write_client(&self, spiffe: &str) -> Result<()> {
-        let (certificate, key) = self.certify(spiffe)?;
+        let (certificate, key) = self.certify(vec![SanType::URI(spiffe.try_into()?)])?;
         fs::write(self.file("client.crt"), certificate.pem())?;
         Ok(fs::write(self.file("client.key"), key.serialize_pem())?)
     }
 
-    fn certify(&self, spiffe: &str) -> Result<(Certificate, KeyPair)> {
+    fn certify(&self, names: Vec<SanType>) -> Result<(Certificate, KeyPair)> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut params = named("client")?;
-        params.subject_alt_names = vec![SanType::URI(spiffe.try_into()?)];
+        params.subject_alt_names = names;
         Ok((params.signed_by(&key, &self.authority)?, key))
     }
 
     /// A TLS client that shows a certificate for `spiffe`.
     pub fn client(&self, spiffe: &str) -> Result<Arc<ClientConfig>> {
-        let (certificate, key) = self.certify(spiffe)?;
+        self.client_named(&[spiffe])
+    }
+
+    /// A TLS client whose certificate has these names: URIs, and host names.
+    pub fn client_named(&self, names: &[&str]) -> Result<Arc<ClientConfig>> {
+        let san = |name: &&str| -> Result<SanType> {
+            Ok(if name.contains(':') {
+                SanType::URI((*name).try_into()?)
+            } else {
+                SanType::DnsName((*name).try_into()?)
+            })
+        };
+        let (certificate, key) = self.certify(names.iter().map(san).collect::<Result<_>>()?)?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         Ok(Arc::new(self.tls()?.with_client_auth_cert(vec![certificate.der().clone()], key)?))
     }

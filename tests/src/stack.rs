@@ -46,6 +46,10 @@ pub struct Options {
     pub live: bool,
     /// Whom Istio's waypoint, which this Envoy then is, has authenticated on the connection around the client's.
     pub waypoint: Option<&'static str>,
+    /// The listener with certificates takes any that its authority has signed, whatever their names.
+    pub any_name: bool,
+    /// The token that the plugin shows to the collector.
+    pub token: &'static str,
     /// Changes the plugin's configuration.
     pub plugin: fn(&mut Value),
 }
@@ -62,6 +66,8 @@ impl Default for Options {
             unreachable: None,
             live: false,
             waypoint: None,
+            any_name: false,
+            token: INGEST_TOKEN,
             plugin: |_| {},
         }
     }
@@ -118,8 +124,11 @@ impl Stack {
         if let Some(principal) = options.waypoint {
             bootstrap.waypoint(principal);
         }
+        if options.any_name {
+            bootstrap.any_client_name();
+        }
         let live = if options.live { Some(Live::of(&mut bootstrap, dir.path())?) } else { None };
-        let mut envoy = Envoy::with_workers(dir.path(), &bootstrap, Some(INGEST_TOKEN), options.workers)?;
+        let mut envoy = Envoy::with_workers(dir.path(), &bootstrap, Some(options.token), options.workers)?;
         envoy.ready().await?;
         let (llm, llm_mtls) = (envoy.listener("llm").await?, envoy.listener("llm_mtls").await?);
         Ok(Self { envoy, collector, gate, provider, identity, live, _nobody: nobody, llm, llm_mtls, dir })
@@ -133,6 +142,11 @@ impl Stack {
     /// The listener that asks for a certificate, with one for `spiffe`.
     pub fn llm_mtls(&self, spiffe: &str) -> Result<Route> {
         Ok(Route::tls(self.llm_mtls, self.identity.client(spiffe)?))
+    }
+
+    /// The same, with a certificate of these names.
+    pub fn llm_mtls_named(&self, names: &[&str]) -> Result<Route> {
+        Ok(Route::tls(self.llm_mtls, self.identity.client_named(names)?))
     }
 
     /// Where the listeners are: of local applications, and of those with a certificate.

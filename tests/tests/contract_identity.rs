@@ -100,7 +100,7 @@ async fn contract_untrusted_header_changes_nothing_and_is_counted() -> Result<()
         plugin["tenant"] = json!([
             {"from": "header", "name": TENANT_HEADER, "trusted": false},
             {"from": "jwt", "claim": ["org", "id"]},
-            {"from": "spiffe", "take": "path"},
+            {"from": "spiffe", "take": "path", "trust_domains": ["cluster.local"]},
         ]);
     };
     let stack = Stack::with(Options { plugin, ..Options::default() }).await?;

@@ -139,8 +139,7 @@ fn call(text: &str) -> Result<(String, i64), String> {
 
 fn tenant(text: &str) -> Result<String, String> {
     let name = meter::identity::tenant(text.as_bytes());
-    name.map(|_| text.to_owned())
-        .ok_or_else(|| "must be ASCII letters, digits and ._-@:/, without empty path segments".to_owned())
+    name.map(|_| text.to_owned()).ok_or_else(|| meter::identity::ALLOWED.to_owned())
 }
 
 fn now_ns() -> i64 {

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use meter::identity::Identity;
+use meter::identity::{Identity, Source};
 use meter::record::{Evidence, Outcome, Record};
 use meter::usage::{Class, Usage};
 
@@ -326,7 +326,7 @@ pub fn record(model: &str, counts: &[(Class, u64)]) -> Record {
     }
     Record {
         started_ns: LAST_OF_JANUARY_NS,
-        identity: Identity { tenant: "acme".to_owned(), ..Identity::default() },
+        identity: Identity { tenant: "acme".to_owned(), source: Source::Header, principal: None },
         provider: "openai".to_owned(),
         api: "openai_chat".to_owned(),
         operation: "chat".to_owned(),

@@ -13,6 +13,8 @@ pub enum Kind {
     Text(usize),
     /// A text, or a list of texts, each as in `Text`.
     Path(usize),
+    /// A list of 1 to so many trust domains of SPIFFE; `*` stands for every one.
+    TrustDomains(usize),
     /// One of these words.
     Word(&'static [&'static str]),
     /// A whole number from .0 to .1.
@@ -70,15 +72,16 @@ pub const KEYS: &[Key] = &[
     key("outbox.max_bytes", Kind::Number(65_536, 268_435_456), "8388608", "its bound; an event that does not fit is dropped, counted, and leaves a gap in the sequence"),
     key("journal", Kind::Object, "{}", "the records beside the access log"),
     key("journal.log", Kind::Bool, "false", "write each record to Envoy's own log too (standard error, level `info`), before the client has the end of its answer: then not even SIGKILL takes one. A thread writes the access log, which on a busy machine is some milliseconds late"),
-    key("tenant", Kind::Objects(16), r#"[{"from":"spiffe"},{"from":"jwt"},{"from":"header","name":"x-tenant-id"}]"#, "where the tenant comes from: ranked, the first that matches wins"),
+    key("tenant", Kind::Objects(16), r#"[{"from":"spiffe"},{"from":"jwt"},{"from":"header","name":"x-tenant-id"}]"#, "where the tenant comes from: ranked, the first that shows anything decides"),
     key("tenant[].from", Kind::Word(&["spiffe", "jwt", "header"]), "", "`spiffe`: client certificate; `jwt`: claim that jwt_authn verified; `header`: request header"),
     key("tenant[].take", Kind::Word(&["namespace", "path", "trust_domain"]), "\"namespace\"", "`spiffe` only: the part of the id that is the tenant; `namespace` is the segment behind `ns`"),
+    key("tenant[].trust_domains", Kind::TrustDomains(16), "", "`spiffe` only: the trust domains that count, `*` for all that the listener lets in; without it the proxy's own, that of the certificate it shows to the caller (as Istio's proxies do); a caller from any other is `invalid`"),
     key("tenant[].claim", Kind::Path(128), "\"tenant\"", "`jwt` only: the claim; a list is a path into nested claims"),
     key("tenant[].payload_key", Kind::Text(256), "\"jwt_payload\"", "`jwt` only: jwt_authn's `payload_in_metadata`"),
     key("tenant[].name", Kind::Text(128), "\"x-tenant-id\"", "`header` only: the header's name"),
     key("tenant[].trusted", Kind::Bool, "false", "`header` only: whether the header counts; if not, it changes nothing, and requests that carry it are counted"),
     key("metrics", Kind::Object, "{}", "what the metrics may cost"),
-    key("metrics.max_series", Kind::Number(1, 100_000), "2000", "sets of tenant, provider and model per worker; past it tenant and model become `overflow`, the totals stay right"),
+    key("metrics.max_series", Kind::Number(1, 100_000), "2000", "sets of tenant, provider and model in use per worker, of which one tenant has an eighth at most; a model past that becomes `overflow`, and so does a tenant where there is no room at all, the totals stay right"),
     key("detect", Kind::Object, "{}", "how calls are found"),
     key("detect.by_shape", Kind::Bool, "true", "recognise calls to unknown hosts and paths by the shape of the answer's body"),
     key("providers", Kind::Objects(64), "[]", "further hosts, asked before the built-in ones: the first that matches wins"),
@@ -107,7 +110,7 @@ pub(super) const REQUIRED: &[(&str, &str)] = &[
 /// The value of `from` that a key of `tenant[]` belongs to; none: all of them.
 pub(super) fn source_of(path: &str) -> Option<&'static str> {
     match path {
-        "tenant[].take" => Some("spiffe"),
+        "tenant[].take" | "tenant[].trust_domains" => Some("spiffe"),
         "tenant[].claim" | "tenant[].payload_key" => Some("jwt"),
         "tenant[].name" | "tenant[].trusted" => Some("header"),
         _ => None,
@@ -122,6 +125,9 @@ impl Kind {
             Kind::Objects(max) => format!("a list of at most {max} objects"),
             Kind::Text(max) => format!("a text of 1 to {max} visible ASCII characters"),
             Kind::Path(max) => format!("a text of 1 to {max} visible ASCII characters, or a list of 1 to 8 such texts"),
+            Kind::TrustDomains(max) => format!(
+                "a list of 1 to {max} trust domains (lower-case letters, digits, dots, hyphens, underscores and colons) or `*`"
+            ),
             Kind::Word(words) => format!("one of {}", words.join(", ")),
             Kind::Number(min, max) => format!("a whole number from {min} to {max}"),
             Kind::Bool => "true or false".to_owned(),
@@ -140,9 +146,17 @@ impl Kind {
                 (1..=8).contains(&list.len())
                     && list.iter().all(|text| text.is_string() && Kind::Text(*max).admits(text))
             }
+            (Kind::TrustDomains(max), Value::Array(list)) => {
+                (1..=*max).contains(&list.len()) && list.iter().all(|name| name.as_str().is_some_and(is_trust_domain))
+            }
             (Kind::Word(words), Value::String(text)) => words.contains(&text.as_str()),
             (Kind::Number(min, max), value) => value.as_u64().is_some_and(|number| (*min..=*max).contains(&number)),
             _ => false,
         }
     }
+}
+
+fn is_trust_domain(text: &str) -> bool {
+    let clean = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_:".contains(&byte));
+    text == "*" || ((1..=255).contains(&text.len()) && clean)
 }

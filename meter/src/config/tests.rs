@@ -11,7 +11,7 @@ cases! {
         assert_eq!((defaults.max_series, defaults.include_usage), (2000, true));
         assert_eq!(defaults.detect, Detect { by_shape: true, rules: vec![] });
         assert_eq!(defaults.tenant, [
-            TenantSource::Spiffe { take: SpiffePart::Namespace },
+            TenantSource::Spiffe { take: SpiffePart::Namespace, trust_domains: vec![] },
             TenantSource::Jwt { claim: vec!["tenant".into()], payload_key: "jwt_payload".into() },
             TenantSource::Header { name: "x-tenant-id".into(), trusted: false },
         ]);
@@ -36,7 +36,7 @@ cases! {
             "outbox": {"max_bytes": 65536}, "journal": {"log": true}, "metrics": {"max_series": 1}, "detect": {"by_shape": false}, "include_usage": false,
             "providers": [{"host": "llm.corp", "path": "v2/ask", "provider": "corp", "api": "openai_chat", "include_usage": true}, {"host": "*.x", "provider": "x"}],
             "tenant": [{"from": "header", "name": "X-Team", "trusted": true}, {"from": "jwt", "claim": ["org", "id"], "payload_key": "k"},
-                       {"from": "spiffe", "take": "path"}]}"#).unwrap();
+                       {"from": "spiffe", "take": "path", "trust_domains": ["a.b", "*"]}]}"#).unwrap();
         assert_eq!(config, Config {
             collector: Some(Collector { cluster: "c".into(), authority: "a".into(), path: "/p".into(), token_env: "T".into(), timeout_ms: 100, heartbeat_ms: 0 }),
             batch: Batch { max_events: 1, max_bytes: 16_384, max_age_ms: 100 },
@@ -45,7 +45,7 @@ cases! {
             tenant: vec![
                 TenantSource::Header { name: "x-team".into(), trusted: true },
                 TenantSource::Jwt { claim: vec!["org".into(), "id".into()], payload_key: "k".into() },
-                TenantSource::Spiffe { take: SpiffePart::Path },
+                TenantSource::Spiffe { take: SpiffePart::Path, trust_domains: vec!["a.b".into(), "*".into()] },
             ],
             max_series: 1,
             detect: Detect {
@@ -78,6 +78,9 @@ cases! {
             (r#"{"tenant":[{"from":"jwt","name":"x"}]}"#, "tenant[0].name: only allowed with \"from\": \"header\""),
             (r#"{"tenant":[{"from":"header","name":"a b"}]}"#, "tenant[0].name: must be a text of 1 to 128 visible ASCII characters"),
             (r#"{"tenant":[{"from":"jwt","claim":[]}]}"#, "tenant[0].claim: must be a text of 1 to 128 visible ASCII characters, or a list of 1 to 8 such texts"),
+            (r#"{"tenant":[{"from":"jwt","trust_domains":["a"]}]}"#, "tenant[0].trust_domains: only allowed with \"from\": \"spiffe\""),
+            (r#"{"tenant":[{"from":"spiffe","trust_domains":["spiffe://a"]}]}"#, "tenant[0].trust_domains: must be a list of 1 to 16 trust domains (lower-case letters, digits, dots, hyphens, underscores and colons) or `*`"),
+            (r#"{"tenant":[{"from":"spiffe","trust_domains":[]}]}"#, "tenant[0].trust_domains: must be a list of 1 to 16 trust domains (lower-case letters, digits, dots, hyphens, underscores and colons) or `*`"),
             (r#"{"batch":{"max_events":0},"x":1}"#, "batch.max_events: must be a whole number from 1 to 1000\nx: unknown key; allowed: collector, batch, outbox, journal, tenant, metrics, detect, providers, include_usage"),
         ];
         for (json, expected) in cases {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::{Field, Kind, TYPE, is_emitter};
-use crate::identity::{Identity, Source, tenant};
+use crate::identity::{self, ALLOWED, Identity, Source};
 use crate::record::{Evidence, Flag, Flags, Missing, Outcome, Record};
 use crate::usage::{Class, MAX_COUNT, Usage};
 
@@ -96,16 +96,19 @@ struct Data<'a>(&'a Map<String, Value>);
 
 impl Data<'_> {
     fn record(&self, started_ns: u64) -> Result<Record, Invalid> {
-        let name = self.required(Field::Tenant, Data::text)?;
-        if tenant(name.as_bytes()).is_none() {
-            let allowed = "must be ASCII letters, digits and ._-@:/, without empty path segments";
-            return Err(invalid("data.tenant", allowed));
-        }
         let identity = Identity {
-            tenant: name,
+            tenant: self.required(Field::Tenant, Data::text)?,
             source: self.required(Field::TenantSource, |data, field| data.word(field, Source::from_word))?,
             principal: self.text(Field::Principal)?,
         };
+        if !identity::is_from(&identity.tenant, identity.source) {
+            let allowed = match identity.source {
+                Source::Unknown => "must be unknown, as the tenant_source is",
+                Source::Invalid => "must be invalid, as the tenant_source is",
+                Source::Spiffe | Source::Jwt | Source::Header => ALLOWED,
+            };
+            return Err(invalid("data.tenant", allowed));
+        }
         Ok(Record {
             started_ns,
             identity,

@@ -98,7 +98,7 @@ cases! {
     fn contract_a_wrong_event_names_field_and_what_is_allowed() {
         use serde_json::json;
         type Edit = fn(&mut serde_json::Value);
-        let cases: [(Edit, &str); 14] = [
+        let cases: [(Edit, &str); 17] = [
             (|v| *v = json!([]), "must be a JSON object, a CloudEvent"),
             (|v| v["type"] = json!("x"), "type: must be \"meshmeter.call.v1\""),
             (|v| v["time"] = json!("today"), "time: must be a time in UTC as in RFC 3339, 2026-01-31T12:00:00.000000000Z, after 1970"),
@@ -106,7 +106,10 @@ cases! {
             (|v| v["data"] = json!(1), "data: must be an object"),
             (|v| v["data"]["emitter"] = json!("XY"), "data.emitter: must be 32 lower-case hex digits"),
             (|v| v["data"]["sequence"] = json!(0), "data.sequence: must be a whole number from 1 to 9007199254740991"),
-            (|v| v["data"]["tenant"] = json!("a b"), "data.tenant: must be ASCII letters, digits and ._-@:/, without empty path segments"),
+            (|v| v["data"]["tenant"] = json!("a b"), "data.tenant: must be ASCII letters, digits and ._-@:/, at most 128 bytes, without path segments that are empty, `.` or `..`, and not unknown, invalid or overflow"),
+            (|v| v["data"]["tenant"] = json!("unknown"), "data.tenant: must be ASCII letters, digits and ._-@:/, at most 128 bytes, without path segments that are empty, `.` or `..`, and not unknown, invalid or overflow"),
+            (|v| v["data"]["tenant_source"] = json!("unknown"), "data.tenant: must be unknown, as the tenant_source is"),
+            (|v| v["data"]["tenant_source"] = json!("invalid"), "data.tenant: must be invalid, as the tenant_source is"),
             (|v| { v["data"].as_object_mut().unwrap().remove("api"); }, "data.api: is missing"),
             (|v| v["data"]["input_text_tokens"] = json!(-1), "data.input_text_tokens: must be a whole number from 0 to 1099511627776"),
             (|v| v["data"]["input_text_tokens"] = json!(1.5), "data.input_text_tokens: must be a whole number from 0 to 1099511627776"),

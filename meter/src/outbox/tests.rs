@@ -89,6 +89,34 @@ cases! {
         }
     }
 
+    fn contract_what_did_not_succeed_has_its_reason() {
+        let page = Answer { is_page: true, ..status(200) };
+        let cases = [
+            (status(200), None),
+            (status(204), None),
+            (page, Some(CollectorFailure::NotACollector)),
+            (Answer { is_page: true, ..status(401) }, Some(CollectorFailure::Unauthorized)),
+            (status(404), Some(CollectorFailure::NotFound)),
+            (status(400), Some(CollectorFailure::RefusedEvents)),
+            (status(503), Some(CollectorFailure::Unavailable)),
+            (status(302), Some(CollectorFailure::UnexpectedStatus)),
+            (Answer::default(), Some(CollectorFailure::Timeout)),
+            (Answer::lost(CollectorFailure::NoCluster), Some(CollectorFailure::NoCluster)),
+        ];
+        for (answer, expected) in cases {
+            for events in [1, 2] {
+                let mut outbox = outbox(events);
+                outbox.poll(100, 10).unwrap();
+                let settled = outbox.settle(100, answer, 0);
+                assert_eq!(settled.failure, expected, "{answer:?}");
+                assert_eq!(settled.acknowledged > 0, expected.is_none(), "{answer:?}");
+            }
+        }
+        let mut silent = idle(1, ours(200));
+        silent.poll(10_000, 10).unwrap();
+        assert_eq!(silent.settle(10_000, ours(400), 0).failure, None, "it takes no call without events, which is no failure");
+    }
+
     fn contract_backoff_doubles_is_jittered_and_bounded() {
         let mut outbox = outbox(1);
         let mut now = 100;
@@ -205,7 +233,7 @@ cases! {
             outbox.poll(5100, 10).unwrap();
             more(&mut outbox, 6);
             let settled = outbox.settle(5100, answer, 0);
-            assert_eq!(settled, Settled::default(), "{answer:?}");
+            assert_eq!(Settled { failure: None, ..settled }, Settled::default(), "{answer:?}");
             let batch = outbox.poll(5200, 10).unwrap();
             assert_eq!(batch.body, br#"[{"n":2},{"n":3},{"n":4},{"n":5}]"#, "{answer:?}: neither taken nor halved");
         }

@@ -1,14 +1,15 @@
 //! Label sets in use: defined once, found again without allocation, capped.
 
-use std::collections::HashMap;
-
+use super::room::{self, Room};
 use super::{Kind, Metric, stat_name};
+use crate::identity::{OVERFLOW, UNKNOWN};
 use crate::record::{Evidence, Outcome, Record};
 use crate::usage::Class;
 
-/// The tenant and model of whatever came after the cap was reached.
-const OVERFLOW: &str = "overflow";
-const UNKNOWN: &str = "unknown";
+/// The model of calls that failed before a model answered: the name in the request is whatever the client made up.
+const UNANSWERED: &str = "unanswered";
+/// Histograms are dear (6 KB each in Envoy, five of them in a set): there are so many times fewer sets of them.
+const FEWER_DISTRIBUTIONS: usize = 4;
 
 /// Where metrics live.
 pub trait Registry {
@@ -67,9 +68,10 @@ struct Distributions {
 /// Counts records. One per VM: the ids belong to it.
 #[derive(Debug)]
 pub struct Telemetry {
-    max_series: usize,
-    series: HashMap<String, Series>,
-    distributions: HashMap<String, Distributions>,
+    /// By tenant, provider and model.
+    series: Room<Series>,
+    /// By provider, model and operation; the tenant whose call brought a set is its owner.
+    distributions: Room<Distributions>,
     plain: [Id; Metric::ALL.len()],
     reasons: Vec<(Metric, &'static str, Id)>,
     key: String,
@@ -79,9 +81,8 @@ impl Telemetry {
     /// No metrics yet; `max_series` bounds the label sets.
     pub fn new(max_series: usize) -> Self {
         Telemetry {
-            max_series,
-            series: HashMap::new(),
-            distributions: HashMap::new(),
+            series: Room::new(max_series),
+            distributions: Room::new(max_distributions(max_series)),
             plain: [Id::default(); Metric::ALL.len()],
             reasons: Vec::new(),
             key: String::new(),
@@ -90,7 +91,8 @@ impl Telemetry {
 
     /// Changes the bound; label sets in use stay.
     pub fn set_max_series(&mut self, max_series: usize) {
-        self.max_series = max_series;
+        self.series.set_max(max_series);
+        self.distributions.set_max(max_distributions(max_series));
     }
 
     /// Adds to a metric without labels.
@@ -114,59 +116,79 @@ impl Telemetry {
 
     /// Counts a record in every metric it belongs to.
     pub fn record(&mut self, registry: &mut impl Registry, record: &Record) {
-        let model = record.model().unwrap_or(UNKNOWN);
-        let (tenant, model) = self.room(registry, &record.identity.tenant, &record.provider, model);
-        let labels = [tenant, record.provider.as_str(), model];
-        let series = self.series.entry(std::mem::take(&mut self.key)).or_default();
-        series.count(registry, record, labels);
+        let now_ns = record.started_ns.saturating_add(record.duration_us.saturating_mul(1000));
+        let (model, kind) = model(record);
+        self.series(registry, record, model, kind, now_ns);
         if record.part.is_some() {
             // Its tokens are real; a call, or a time, of its own it has not.
             return;
         }
-        self.distributions(registry, record, model);
+        self.distributions(registry, record, model, kind, now_ns);
         if let Some(reason) = record.missing_reason {
             self.count_reason(registry, Metric::UsageMissing, reason.as_str());
         }
     }
 
-    /// The tenant and model to count under; `self.key` is theirs.
-    fn room<'a>(
-        &mut self,
-        registry: &mut impl Registry,
-        tenant: &'a str,
-        provider: &str,
-        model: &'a str,
-    ) -> (&'a str, &'a str) {
-        key(&mut self.key, &[tenant, provider, model]);
-        if self.series.contains_key(&self.key) || self.series.len() < self.max_series {
-            return (tenant, model);
+    /// A model that finds no room is counted with others of its tenant; a tenant that finds none, with other tenants.
+    fn series(&mut self, registry: &mut impl Registry, record: &Record, model: &str, kind: room::Kind, now_ns: u64) {
+        let (tenant, provider) = (record.identity.tenant.as_str(), record.provider.as_str());
+        let mut labels = [tenant, provider, model];
+        key(&mut self.key, &labels);
+        let mut found = self.series.has(&self.key, tenant, kind, now_ns);
+        if !found {
+            self.add(registry, Metric::SeriesOverflow, 1);
+            labels = [tenant, OVERFLOW, OVERFLOW];
+            key(&mut self.key, &labels);
+            found = self.series.has(&self.key, tenant, room::Kind::Overflow, now_ns);
         }
-        self.add(registry, Metric::SeriesOverflow, 1);
-        key(&mut self.key, &[OVERFLOW, provider, OVERFLOW]);
-        (OVERFLOW, OVERFLOW)
+        if !found {
+            labels = [OVERFLOW, provider, OVERFLOW];
+            key(&mut self.key, &labels);
+        }
+        match self.series.get(&self.key, now_ns) {
+            Some(series) => series.count(registry, record, labels),
+            None => self.series.rest(&self.key).count(registry, record, labels),
+        }
     }
 
-    fn distributions(&mut self, registry: &mut impl Registry, record: &Record, model: &str) {
+    fn distributions(
+        &mut self,
+        registry: &mut impl Registry,
+        record: &Record,
+        model: &str,
+        kind: room::Kind,
+        now_ns: u64,
+    ) {
         let (provider, operation) = (record.provider.as_str(), record.operation.as_str());
-        key(&mut self.key, &[provider, model, operation]);
-        if !self.distributions.contains_key(&self.key) {
-            self.distributions.insert(self.key.clone(), Distributions::default());
+        let mut labels = [provider, model, operation];
+        key(&mut self.key, &labels);
+        if !self.distributions.has(&self.key, &record.identity.tenant, kind, now_ns) {
+            labels = [provider, OVERFLOW, operation];
+            key(&mut self.key, &labels);
         }
-        let Some(ids) = self.distributions.get_mut(&self.key) else { return };
-        let labels = [provider, model, operation];
+        match self.distributions.get(&self.key, now_ns) {
+            Some(ids) => ids.record(registry, record, labels),
+            None => self.distributions.rest(&self.key).record(registry, record, labels),
+        }
+    }
+}
+
+impl Distributions {
+    fn record(&mut self, registry: &mut impl Registry, record: &Record, labels: [&str; 3]) {
+        let [provider, model, _] = labels;
         let ms = |micros: u64| micros / 1000;
-        ids.duration.record(registry, Metric::Duration, &labels, ms(record.duration_us));
+        self.duration.record(registry, Metric::Duration, &labels, ms(record.duration_us));
         if let (true, Some(time)) = (record.stream, record.time_to_first_token_us) {
-            ids.time_to_first_token.record(registry, Metric::TimeToFirstToken, &labels, ms(time));
+            self.time_to_first_token.record(registry, Metric::TimeToFirstToken, &labels, ms(time));
         }
         if let Some(time) = record.time_per_output_token_us {
-            ids.time_per_output_token.record(registry, Metric::TimePerOutputToken, &labels, ms(time));
+            self.time_per_output_token.record(registry, Metric::TimePerOutputToken, &labels, ms(time));
         }
         if let Some(tokens) = record.usage.input_total() {
-            ids.input.record(registry, Metric::CallTokens, &[provider, model, "input"], tokens);
+            self.input.record(registry, Metric::CallTokens, &[provider, model, "input"], tokens);
         }
         if let Some(tokens) = record.usage.output_total() {
-            ids.output.record(registry, Metric::CallTokens, &[provider, model, "output"], tokens);
+            self.output.record(registry, Metric::CallTokens, &[provider, model, "output"], tokens);
         }
     }
 }
@@ -193,6 +215,21 @@ impl Series {
             id.add(registry, Metric::Calls, &labels, 1);
         }
     }
+}
+
+/// The model to count under. A name that only the request gives counts if the model is known to have worked.
+fn model(record: &Record) -> (&str, room::Kind) {
+    let worked = record.outcome == Outcome::Completed || !record.usage.is_empty();
+    match (&record.response_model, &record.request_model) {
+        (Some(model), _) => (model, room::Kind::Model),
+        (None, Some(model)) if worked => (model, room::Kind::Model),
+        (None, None) if worked => (UNKNOWN, room::Kind::Model),
+        _ => (UNANSWERED, room::Kind::Unanswered),
+    }
+}
+
+fn max_distributions(max_series: usize) -> usize {
+    (max_series / FEWER_DISTRIBUTIONS).max(1)
 }
 
 /// Writes a key into a buffer that keeps its memory. Labels have no control characters.

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::*;
 use crate::record::{Evidence, Missing, Outcome, Record};
@@ -30,6 +30,24 @@ impl Registry for Book {
 impl Book {
     fn count(&self, name: &str) -> i64 {
         self.ids.get(name).and_then(|id| self.counts.get(id)).copied().unwrap_or(0)
+    }
+
+    /// Tenant and model of each label set that calls are counted under.
+    fn sets(&self) -> BTreeSet<(String, String)> {
+        let label = |name: &str, label: &str| {
+            let (_, rest) = name.split_once(&format!("{label}=.="))?;
+            Some(rest.split_once(";.;")?.0.to_owned())
+        };
+        let calls = self.ids.keys().filter(|name| name.starts_with(Metric::Calls.spec().name));
+        calls.filter_map(|name| Some((label(name, "tenant")?, label(name, "gen_ai_response_model")?))).collect()
+    }
+
+    fn tenants(&self) -> BTreeSet<String> {
+        self.sets().into_iter().map(|(tenant, _)| tenant).collect()
+    }
+
+    fn models(&self, tenant: &str) -> BTreeSet<String> {
+        self.sets().into_iter().filter(|(of, _)| of == tenant).map(|(_, model)| model).collect()
     }
 }
 
@@ -104,6 +122,79 @@ cases! {
         assert!(!book.ids.contains_key(&stat_name(Metric::Duration, &["openai", "other", "chat"])));
     }
 
+    fn contract_calls_that_no_model_answered_share_one_series() {
+        let mut book = Book::default();
+        let mut telemetry = Telemetry::new(100);
+        let refused = |model: &str| Record {
+            request_model: Some(model.into()),
+            response_model: None,
+            outcome: Outcome::ErrorStatus,
+            evidence: Evidence::Missing,
+            usage: Default::default(),
+            ..record("acme", "")
+        };
+        for number in 0..4200 {
+            telemetry.record(&mut book, &refused(&format!("invented-{number}")));
+        }
+        let calls = |model: &str, outcome: &str, evidence: &str| {
+            book.count(&stat_name(Metric::Calls, &["acme", "openai", model, "chat", outcome, evidence]))
+        };
+        assert_eq!(calls("unanswered", "error_status", "missing"), 4200);
+        assert!(!book.ids.keys().any(|name| name.contains("invented") || name.contains("overflow")));
+        // What worked counts under the name in the request, where the response has none.
+        let worked = Record { request_model: Some("titan".into()), response_model: None, ..record("acme", "") };
+        telemetry.record(&mut book, &worked);
+        telemetry.record(&mut book, &Record { outcome: Outcome::ClientAborted, evidence: Evidence::Partial, ..worked });
+        let calls = |outcome: &str, evidence: &str| {
+            book.count(&stat_name(Metric::Calls, &["acme", "openai", "titan", "chat", outcome, evidence]))
+        };
+        assert_eq!((calls("completed", "reported"), calls("client_aborted", "partial")), (1, 1));
+    }
+
+    fn contract_a_tenants_invented_models_stay_its_own_trouble() {
+        let mut book = Book::default();
+        let mut telemetry = Telemetry::new(80);
+        for number in 0..4200 {
+            telemetry.record(&mut book, &record("noisy", &format!("m{number}")));
+        }
+        // An eighth beyond its first; the rest under its own name.
+        assert_eq!(book.models("noisy").len(), 80 / 8 + 2);
+        let rest = stat_name(Metric::Calls, &["noisy", "overflow", "overflow", "chat", "completed", "reported"]);
+        assert_eq!(book.count(&rest), 4200 - 11);
+        for tenant in 0..5 {
+            for model in ["a", "b"] {
+                telemetry.record(&mut book, &record(&format!("t{tenant}"), model));
+            }
+            assert_eq!(book.models(&format!("t{tenant}")).len(), 2);
+        }
+        let histograms = book.ids.keys().filter(|name| name.starts_with("gen_ai_client_operation_duration")).count();
+        assert!(histograms <= 20 + 1, "{histograms}");
+    }
+
+    fn contract_idle_series_make_room_but_not_for_ever() {
+        const HOUR_NS: u64 = 3_600_000_000_000;
+        let mut book = Book::default();
+        let mut telemetry = Telemetry::new(8);
+        let at = |hours: u64, tenant: &str| Record { started_ns: hours * HOUR_NS, ..record(tenant, "gpt") };
+        for tenant in 0..8 {
+            telemetry.record(&mut book, &at(1, &format!("t{tenant}")));
+        }
+        telemetry.record(&mut book, &at(1, "late"));
+        assert!(book.models("late").is_empty(), "there is no room");
+        telemetry.record(&mut book, &at(3, "late"));
+        assert_eq!(book.models("late").len(), 1);
+        // What comes back goes on where it was.
+        telemetry.record(&mut book, &at(3, "t0"));
+        assert_eq!(book.count(&stat_name(Metric::Calls, &["t0", "openai", "gpt", "chat", "completed", "reported"])), 2);
+        for hours in 2..100 {
+            for tenant in 0..8 {
+                telemetry.record(&mut book, &at(2 * hours, &format!("h{hours}-{tenant}")));
+            }
+        }
+        // Four times the room, of which t0 has had two, and the overflow.
+        assert_eq!(book.tenants().len(), 4 * 8 - 1 + 1);
+    }
+
     fn contract_series_are_capped_and_totals_stay_right() {
         let mut book = Book::default();
         let mut telemetry = Telemetry::new(5);
@@ -117,5 +208,65 @@ cases! {
         assert_eq!(book.count(&stat_name(Metric::Calls, &["overflow", "openai", "overflow", "chat", "completed", "reported"])), 2 * 995);
         assert_eq!(book.count("meshmeter_series_overflow_total"), 2 * 995);
         assert!(book.ids.len() < 60, "{}", book.ids.len());
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A call of one of many tenants with one of many models, or of none that answered, some time after the one before.
+    fn calls() -> impl Strategy<Value = Vec<(u8, u8, bool, u64)>> {
+        prop::collection::vec((0..40u8, 0..40u8, any::<bool>(), 0..90u64), 1..300)
+    }
+
+    proptest! {
+        #![proptest_config(crate::testing::properties())]
+
+        #[test]
+        fn contract_any_calls_are_counted_once_within_bounds_and_no_tenant_starves(
+            calls in calls(),
+            max_series in 1..500usize,
+            modest in 0..40u8,
+        ) {
+            let mut book = Book::default();
+            let mut telemetry = Telemetry::new(max_series);
+            let mut minutes = 0;
+            for &(tenant, model, answered, later) in &calls {
+                minutes += later;
+                // One tenant always asks for the same model.
+                let model = if tenant == modest { 0 } else { model };
+                let mut call = record(&format!("t{tenant}"), &format!("m{model}"));
+                call.started_ns = minutes * 60_000_000_000;
+                if !answered {
+                    (call.response_model, call.request_model) = (None, call.response_model);
+                    (call.outcome, call.evidence, call.usage) = (Outcome::ErrorStatus, Evidence::Missing, Default::default());
+                }
+                telemetry.record(&mut book, &call);
+            }
+            let total = |metric: Metric| -> i64 {
+                let of = |name: &&String| name.starts_with(metric.spec().name);
+                book.ids.iter().filter(|(name, _)| of(name)).filter_map(|(_, id)| book.counts.get(id)).sum()
+            };
+            let answered = calls.iter().filter(|(_, _, answered, _)| *answered).count() as i64;
+            prop_assert_eq!(total(Metric::Calls), calls.len() as i64);
+            prop_assert_eq!(total(Metric::Tokens), answered * 10);
+            let own: Vec<_> = book.sets().into_iter().filter(|(tenant, _)| tenant != "overflow").collect();
+            prop_assert!(own.len() <= 4 * max_series, "{} sets of {max_series}", own.len());
+            let most = 4 * ((max_series / 8).max(1) + 3);
+            for tenant in book.tenants() {
+                prop_assert!(book.models(&tenant).len() <= most, "{} has {:?}", tenant, book.models(&tenant));
+            }
+            // Each tenant has room for a model, for calls without one, and for its overflow.
+            let all_fit = 3 * 40 <= max_series / 2;
+            let has_own = calls.iter().any(|&(tenant, _, answered, _)| tenant == modest && answered);
+            if all_fit && has_own {
+                let models = book.models(&format!("t{modest}"));
+                prop_assert!(models.contains("m0") && !models.contains("overflow"), "{:?}", models);
+                prop_assert!(!book.tenants().contains("overflow"));
+            }
+        }
     }
 }

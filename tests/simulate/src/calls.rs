@@ -1,6 +1,7 @@
 //! The calls of a world, their records, and what they must cost: computed here once more, by plain arithmetic.
 
 use meter::event;
+use meter::identity::Source;
 use meter::record::{Evidence, Missing, Outcome, Record};
 use meter::usage::Class;
 
@@ -191,6 +192,7 @@ pub fn part_of(random: &mut Random, call: &Call) -> Call {
 
 fn counted(mut record: Record, counts: &Counts) -> Record {
     record.identity.tenant = counts.tenant.to_owned();
+    record.identity.source = Source::Header;
     record.response_model = Some(counts.model.to_owned());
     record.evidence = if counts.reported { Evidence::Reported } else { Evidence::Missing };
     record.missing_reason = (!counts.reported).then_some(Missing::Absent);

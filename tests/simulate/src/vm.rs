@@ -169,6 +169,7 @@ impl Vm {
                 status: Some(status),
                 retry_after_ms: retry_after.map(|s| s.saturating_mul(1000)),
                 reads_statements: ours,
+                ..Answer::default()
             },
         };
         if nature.lacks(Mutation::AcknowledgeOn5xx) && answer.status.is_some_and(|status| status >= 500) {

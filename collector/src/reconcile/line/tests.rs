@@ -1,6 +1,6 @@
 use std::sync::LazyLock;
 
-use meter::identity::Identity;
+use meter::identity::{Identity, Source};
 use meter::record::{Evidence, Outcome, Record};
 use meter::usage::{Class, Usage};
 use proptest::prelude::*;
@@ -15,7 +15,7 @@ fn event(sequence: u64) -> String {
     usage.set(Class::InputText, Some(3));
     let record = Record {
         started_ns: 1_769_903_999_999_999_999,
-        identity: Identity { tenant: "acme".to_owned(), ..Identity::default() },
+        identity: Identity { tenant: "acme".to_owned(), source: Source::Header, principal: None },
         provider: "openai".to_owned(),
         api: "openai_chat".to_owned(),
         operation: "chat".to_owned(),

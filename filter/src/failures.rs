@@ -1,0 +1,77 @@
+//! Says in Envoy's log what goes wrong with the collector, and that it is well again: one worker for all of them.
+
+use meter::config::{Collector, Config};
+use meter::failures::{CollectorFailure, Failures, share_failure, share_success};
+
+use crate::host::{self, Failure};
+
+/// Where stands, in the memory that all VMs of the plugin share, what was said.
+const SAID: &str = "meshmeter: failures said";
+/// VMs that say something at the same time are few.
+const TRIES: usize = 8;
+
+/// Makes the place for what was said: what is not there yet cannot be compared and swapped. As for
+/// [`crate::estate::prepare`].
+pub fn prepare() {
+    if matches!(host::shared(SAID), Ok(None)) {
+        let _ = host::set_shared(SAID, b"", 0);
+    }
+}
+
+/// What this worker has seen of its collector.
+#[derive(Default)]
+pub struct Report {
+    failures: Failures,
+    collector: Option<Collector>,
+}
+
+impl Report {
+    /// The collector is the one of this configuration.
+    pub fn configure(&mut self, config: &Config) {
+        self.collector.clone_from(&config.collector);
+    }
+
+    /// A call has failed.
+    pub fn failed(&mut self, now_ms: u64, failure: CollectorFailure, status: Option<u64>) {
+        let (Some(count), Some(collector)) = (self.failures.failed(now_ms, failure), &self.collector) else { return };
+        if !share(|shared| share_failure(shared, now_ms, failure)) {
+            return;
+        }
+        let Collector { cluster, path, token_env, .. } = collector;
+        // A path may carry a key as its query.
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let status = status.map(|status| format!(", HTTP {status}")).unwrap_or_default();
+        let word = failure.as_str();
+        let meaning = failure.meaning();
+        let token = match failure {
+            CollectorFailure::Unauthorized => format!(" of {token_env}"),
+            _ => String::new(),
+        };
+        log::warn!(
+            "meshmeter: the collector takes no events: {word}{status}: {meaning}{token}; cluster {cluster}, path {path}; \
+             failed calls of this worker since this was last said: {count}; events wait, and are sent again"
+        );
+    }
+
+    /// A call has succeeded.
+    pub fn succeeded(&mut self) {
+        if self.failures.succeeded() && share(share_success) {
+            log::info!("meshmeter: the collector takes events again");
+        }
+    }
+}
+
+/// Changes what was said; whether it was for this VM to do so.
+fn share(change: impl Fn(&str) -> Option<String>) -> bool {
+    for _ in 0..TRIES {
+        let Ok(Some((shared, version))) = host::shared(SAID) else { return true };
+        let Some(changed) = change(&String::from_utf8_lossy(&shared)) else { return false };
+        match host::set_shared(SAID, changed.as_bytes(), version) {
+            Ok(()) => return true,
+            Err(Failure(host::CAS_MISMATCH)) => {}
+            // Better said twice than not at all.
+            Err(_) => return true,
+        }
+    }
+    false
+}
