@@ -18,6 +18,7 @@ use crate::estate;
 use crate::host::{self, Failure};
 use crate::metrics::Metrics;
 use crate::process;
+use crate::redirected::Redirected;
 
 thread_local! {
     static VM: RefCell<Option<Vm>> = const { RefCell::new(None) };
@@ -34,6 +35,8 @@ pub struct Vm {
     pub metrics: Metrics,
     /// What calls without counts are estimated by.
     pub ratios: Ratios,
+    /// What must be known of requests that Envoy sends elsewhere.
+    pub redirected: Redirected,
     /// The root contexts that have not ended, the sender last.
     roots: Vec<u32>,
     /// Where the events go.
@@ -74,6 +77,7 @@ impl Vm {
             telemetry: Telemetry::new(config.max_series),
             metrics: Metrics::default(),
             ratios: Ratios::default(),
+            redirected: Redirected::default(),
             roots: Vec::new(),
             address: address(config),
             call: None,

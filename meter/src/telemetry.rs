@@ -83,6 +83,7 @@ metrics! {
     OutboxBytes "meshmeter_outbox_bytes" Gauge [] "bytes of events that are not acknowledged yet";
     IdentityRefused "meshmeter_identity_refused_total" Counter [REASON] "identities that were not taken: `untrusted_header`, `invalid_value`";
     UsageMissing "meshmeter_usage_missing_total" Counter [REASON] "calls without counts, by why";
+    NotAsked "meshmeter_usage_not_asked_total" Counter [REASON] "streams without counts that were not asked for them, or were refused, by why: the words of `usage_not_asked`";
     HostFailures "meshmeter_host_failures_total" Counter [] "answers of Envoy that the filter could not use; metering went on without them";
     SeriesOverflow "meshmeter_series_overflow_total" Counter [] "records whose tenant and model became `overflow` because `metrics.max_series` was reached";
 }
