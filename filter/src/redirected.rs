@@ -1,9 +1,9 @@
-//! Requests that were asked for their usage and answered with a redirect. If Envoy follows it, the same request comes
-//! again, with the option in it, through a new stream, which must know that it was not the client who asked.
+//! Requests that were asked for their usage and that Envoy sends elsewhere, because the provider answered with a redirect:
+//! each comes again, with the option in it, in a new stream, which must know that it was not the client who asked.
 
 use std::collections::VecDeque;
 
-/// Envoy follows a redirect at once, so few wait here; more are answers that it passed on.
+/// The new stream begins as soon as the old one has ended; what stays here was sent where nothing is metered.
 const MAX: usize = 64;
 
 /// The ids of such requests.
@@ -11,7 +11,7 @@ const MAX: usize = 64;
 pub struct Redirected(VecDeque<String>);
 
 impl Redirected {
-    /// A request that was asked is redirected.
+    /// A request that was asked is sent elsewhere.
     pub fn add(&mut self, request_id: Option<&str>) {
         let Some(id) = request_id else { return };
         if self.0.len() >= MAX {

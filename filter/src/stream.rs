@@ -118,12 +118,12 @@ impl Stream {
     fn finish(&mut self) {
         let Some(metered) = self.metered.take() else { return };
         let Metered { call, identity, include, refused, request_id, trace, provider_request_id, published } = *metered;
-        if call.is_redirection() {
-            if is_followed() {
-                // What comes of it is the call.
-                return;
+        if !call.is_answered() && is_sent_elsewhere() {
+            // The same request comes again in another stream, and what comes of that is the call.
+            if include.as_ref().is_some_and(Include::is_added) {
+                vm::with(|vm| vm.redirected.add(request_id.as_deref()));
             }
-            vm::with(|vm| vm.redirected.take(request_id.as_deref()));
+            return;
         }
         let now_ns = host::now_ns();
         // The dearest question of all (2.7 µs), asked only where the answer does not say itself how the call ended.
@@ -192,9 +192,6 @@ impl HttpContext for Stream {
                 content_encoding: headers.get("content-encoding"),
             };
             metered.call.response_head(&head);
-            if metered.call.is_redirection() && metered.include.as_ref().is_some_and(Include::is_added) {
-                vm::with(|vm| vm.redirected.add(metered.request_id.as_deref()));
-            }
             if metered.call.reads_headers() {
                 for name in counting_headers() {
                     if let Some(value) = headers.get(name) {
@@ -250,8 +247,8 @@ impl HttpContext for Stream {
     }
 }
 
-/// Whether Envoy itself has followed the redirect that a stream was answered with.
-fn is_followed() -> bool {
+/// Whether Envoy follows a redirect of the provider's itself; the filters see nothing of such an answer.
+fn is_sent_elsewhere() -> bool {
     known(host::property("response\0code_details")).is_some_and(|details| details == b"internal_redirect")
 }
 

@@ -138,12 +138,6 @@ impl Call {
         self.answer.is_some()
     }
 
-    /// Whether the answer sends the caller elsewhere.
-    pub fn is_redirection(&self) -> bool {
-        let status = self.answer.as_ref().and_then(|answer| answer.status);
-        status.is_some_and(|status| (300..400).contains(&status))
-    }
-
     /// Whether the request's body can still say something.
     pub fn reads_request(&self) -> bool {
         self.asked.reads()

@@ -46,6 +46,8 @@ pub struct Options {
     pub live: bool,
     /// Whom Istio's waypoint, which this Envoy then is, has authenticated on the connection around the client's.
     pub waypoint: Option<&'static str>,
+    /// Whether Envoy follows redirects itself.
+    pub redirects: bool,
     /// Changes the plugin's configuration.
     pub plugin: fn(&mut Value),
 }
@@ -62,6 +64,7 @@ impl Default for Options {
             unreachable: None,
             live: false,
             waypoint: None,
+            redirects: false,
             plugin: |_| {},
         }
     }
@@ -117,6 +120,9 @@ impl Stack {
         bootstrap.set_plugin(&plugin.to_string());
         if let Some(principal) = options.waypoint {
             bootstrap.waypoint(principal);
+        }
+        if options.redirects {
+            bootstrap.follow_redirects();
         }
         let live = if options.live { Some(Live::of(&mut bootstrap, dir.path())?) } else { None };
         let mut envoy = Envoy::with_workers(dir.path(), &bootstrap, Some(INGEST_TOKEN), options.workers)?;
