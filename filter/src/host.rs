@@ -55,6 +55,16 @@ unsafe extern "C" {
         value_size: usize,
     ) -> u32;
     fn proxy_remove_header_map_value(kind: u32, key: *const u8, key_size: usize) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
     fn proxy_set_buffer_bytes(kind: u32, start: usize, size: usize, data: *const u8, data_size: usize) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
@@ -190,6 +200,39 @@ pub fn set_header(kind: Headers, name: &str, value: &str) -> Result<(), Failure>
 pub fn remove_header(kind: Headers, name: &str) -> Result<(), Failure> {
     // SAFETY: the name outlives the call.
     check(unsafe { proxy_remove_header_map_value(kind as u32, name.as_ptr(), name.len()) })
+}
+
+/// Answers the request itself; `details` is for Envoy's access log. What has reached the provider by then is reset.
+pub fn send_response(status: u32, details: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<(), Failure> {
+    const NO_GRPC: i32 = -1;
+    let pairs = serialized(headers);
+    // SAFETY: all slices outlive the call; the host copies them.
+    check(unsafe {
+        proxy_send_local_response(
+            status,
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            pairs.as_ptr(),
+            pairs.len(),
+            NO_GRPC,
+        )
+    })
+}
+
+/// Headers in the form that [`HeaderMap::read`] reads.
+fn serialized(headers: &[(&str, &str)]) -> Vec<u8> {
+    let number = |size: usize| u32::try_from(size).unwrap_or(0).to_le_bytes();
+    let mut bytes = number(headers.len()).to_vec();
+    for (name, value) in headers {
+        bytes.extend(number(name.len()).into_iter().chain(number(value.len())));
+    }
+    for text in headers.iter().flat_map(|(name, value)| [name, value]) {
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.push(0);
+    }
+    bytes
 }
 
 /// Puts bytes in the place of the first `size` of a buffer.

@@ -1,79 +1,127 @@
 //! Asks a stream for its usage where the client did not, and takes the answer to that out again.
 //!
-//! The request's length is announced with its head, before anybody knows whether it asks for a stream; so the body grows
-//! by the same number of bytes in any case. See `meter::rewrite`.
+//! An announced length of the request goes out with its head, before anybody knows whether it asks for a stream; so the body
+//! grows by the same number of bytes in any case. See `meter::rewrite`.
 
-use meter::call::ResponseHead;
-use meter::rewrite::{Ask, Asking, ROOM, Withhold};
+use meter::call::{Call, ResponseHead};
+use meter::record::NotAsked;
+use meter::rewrite::{Ask, Asking, Change, ROOM, Withhold, changeable};
 use meter::scan::is_same;
 
 use crate::host::{self, Buffer, Failure, HeaderMap, Headers};
 
-/// Headers that vouch for the very bytes of the body.
-const SIGNED: [&str; 7] =
-    ["signature", "signature-input", "digest", "content-digest", "repr-digest", "content-md5", "x-amz-content-sha256"];
-
 /// What becomes of one stream.
 pub struct Include {
-    ask: Ask,
+    asks: Asks,
     /// The answer says `"usage":null` in every other chunk.
     nulls: bool,
     /// For an answer from which something may have to be taken out.
     withhold: Option<Withhold>,
 }
 
+/// Who asks for usage.
+enum Asks {
+    /// The plugin, if the client does not.
+    Here(Ask),
+    /// The plugin did before Envoy followed a redirect: the request that comes now is the changed one.
+    Before,
+    /// Nobody but the client can.
+    Not(NotAsked),
+}
+
 impl Include {
-    /// Announces the longer body, if the request may be changed: JSON of known length, neither compressed nor signed.
-    pub fn begin(headers: &HeaderMap, nulls: bool) -> Option<Include> {
-        let is_json = headers.get("content-type").is_some_and(|value| starts_with(value, b"application/json"));
-        let signed = SIGNED.iter().any(|name| headers.get(name).is_some())
-            || headers.get("authorization").is_some_and(|value| starts_with(value, b"AWS4-"));
-        let encoded = headers.get("content-encoding").is_some() || headers.get("transfer-encoding").is_some();
-        if !is_json || signed || encoded {
-            return None;
-        }
-        let length = std::str::from_utf8(headers.get("content-length")?).ok()?.parse::<u64>().ok()?;
-        let longer = length.checked_add(u64::try_from(ROOM).ok()?).filter(|_| length > 0)?;
-        // First what only changes the answer: a compressed one could not be changed back.
-        if headers.get("accept-encoding").is_some() {
-            host::set_header(Headers::Request, "accept-encoding", "identity").ok()?;
-        }
-        host::set_header(Headers::Request, "content-length", &longer.to_string()).ok()?;
-        Some(Include { ask: Ask::new(length), nulls, withhold: None })
+    /// Announces the longer body, if the request may be changed; `allowed`: the configuration lets it.
+    pub fn begin(headers: &HeaderMap, nulls: bool, allowed: bool) -> Include {
+        let asks = match changeable(|name| headers.get(name)) {
+            _ if !allowed => Asks::Not(NotAsked::Disabled),
+            Err(reason) => Asks::Not(reason),
+            Ok(length) => match announce(headers, length) {
+                Ok(()) => Asks::Here(Ask::new(length)),
+                Err(_) => Asks::Not(NotAsked::Failed),
+            },
+        };
+        Include { asks, nulls, withhold: None }
+    }
+
+    /// For a request that was asked before Envoy followed a redirect with it.
+    pub fn again(nulls: bool) -> Include {
+        Include { asks: Asks::Before, nulls, withhold: None }
     }
 
     /// Whether the option was added.
     pub fn is_added(&self) -> bool {
-        self.ask.asking() == Asking::Added
+        match &self.asks {
+            Asks::Here(ask) => ask.is_added(),
+            Asks::Before => true,
+            Asks::Not(_) => false,
+        }
     }
 
-    /// A chunk of the request's body, the first `size` bytes of the buffer; `None`: they could not be had and pass as they
-    /// are.
-    pub fn request_body(&mut self, bytes: Option<&[u8]>, size: usize) -> Result<(), Failure> {
-        if self.ask.is_over() {
-            return Ok(());
+    /// Whether the call is asked for its usage in the client's place.
+    pub fn asks(&self) -> bool {
+        match &self.asks {
+            Asks::Here(ask) => ask.asking() == Asking::Added,
+            Asks::Before => true,
+            Asks::Not(_) => false,
         }
-        if bytes.is_some_and(|bytes| self.ask.passes(bytes)) {
-            return host::append_buffer(Buffer::RequestBody, size, &[b' '; ROOM]);
+    }
+
+    /// Why the call is not asked for its usage, if it streams.
+    pub fn not_asked(&self) -> Option<NotAsked> {
+        match &self.asks {
+            Asks::Not(reason) => Some(*reason),
+            Asks::Here(ask) => match ask.asking() {
+                Asking::Not(reason) => Some(reason),
+                _ => None,
+            },
+            Asks::Before => None,
         }
-        let mut out = Vec::with_capacity(size.saturating_add(ROOM));
-        match bytes {
-            Some(bytes) => {
-                self.ask.feed(bytes, &mut out);
-                if is_same(&out, bytes) { Ok(()) } else { host::set_buffer(Buffer::RequestBody, size, &out) }
-            }
-            None => {
-                self.ask.missed(size, &mut out);
-                if out.is_empty() { Ok(()) } else { host::append_buffer(Buffer::RequestBody, size, &out) }
-            }
+    }
+
+    /// Why the call will not say its usage, as soon as that is certain.
+    pub fn objection(&self, call: &Call) -> Option<NotAsked> {
+        let reason = self.not_asked()?;
+        let certain = match (&self.asks, reason) {
+            (Asks::Here(_), _) => true,
+            (_, NotAsked::Encoded) if call.is_request_unread() => true,
+            _ => call.streams_without_usage(),
+        };
+        certain.then_some(reason)
+    }
+
+    /// Whether the request's bytes are needed whole, because they may be changed.
+    pub fn rewrites(&self) -> bool {
+        matches!(&self.asks, Asks::Here(ask) if !ask.is_settled())
+    }
+
+    /// A chunk of the request's body, the first `size` bytes of the buffer; `None`: they could not be had, or need not, and
+    /// pass as they are.
+    pub fn request_body(&mut self, bytes: Option<&[u8]>, size: usize, end_of_stream: bool) -> Result<(), Failure> {
+        let Asks::Here(ask) = &mut self.asks else { return Ok(()) };
+        let mut out = Vec::new();
+        let mut change = match bytes {
+            Some(bytes) => ask.feed(bytes, &mut out),
+            None => ask.pass(size, &mut out),
+        };
+        if end_of_stream {
+            let last = ask.end(&mut out);
+            change = if change == Change::None { last } else { change };
+        }
+        match change {
+            Change::None => Ok(()),
+            Change::Behind => host::append_buffer(Buffer::RequestBody, size, &out),
+            Change::Whole => host::set_buffer(Buffer::RequestBody, size, &out),
         }
     }
 
     /// The head of the answer: decides whether there will be something to take out.
     pub fn response_head(&mut self, head: &ResponseHead<'_>) -> Result<(), Failure> {
-        let is_stream = head.content_type.is_some_and(|value| starts_with(value, b"text/event-stream"));
+        let is_stream = head.content_type.is_some_and(|value| {
+            let value = value.trim_ascii_start();
+            value.get(..EVENTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENTS))
+        });
         // An answer may begin before the request is over.
-        let may_be_added = self.is_added() || !self.ask.is_over();
+        let may_be_added = self.is_added() || self.rewrites();
         if !(may_be_added && is_stream && head.content_encoding.is_none()) {
             return Ok(());
         }
@@ -100,7 +148,19 @@ impl Include {
     }
 }
 
-fn starts_with(value: &[u8], prefix: &[u8]) -> bool {
-    let value = value.trim_ascii_start();
-    value.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+const EVENTS: &[u8] = b"text/event-stream";
+
+/// Tells the provider of the longer body, if its length was announced at all, and that the answer must be readable.
+fn announce(headers: &HeaderMap, length: Option<u64>) -> Result<(), Failure> {
+    // First what only changes the answer: a compressed one could not be changed back.
+    if headers.get("accept-encoding").is_some() {
+        host::set_header(Headers::Request, "accept-encoding", "identity")?;
+    }
+    match length {
+        Some(length) => {
+            let longer = length.saturating_add(u64::try_from(ROOM).unwrap_or(0));
+            host::set_header(Headers::Request, "content-length", &longer.to_string())
+        }
+        None => Ok(()),
+    }
 }

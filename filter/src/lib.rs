@@ -20,6 +20,8 @@ mod include;
 mod metrics;
 mod plugin;
 mod process;
+mod redirected;
+mod refuse;
 mod stream;
 #[cfg(feature = "trap")]
 mod trap;

@@ -9,6 +9,7 @@ use meter::call::{Call, Ended, RequestHead, ResponseHead, TraceParent, counting_
 use meter::config::Config;
 use meter::event::{LOGGED, MAX_TEXT};
 use meter::identity::{self, Identity};
+use meter::record::NotAsked;
 use meter::usage::Usage;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
@@ -16,6 +17,7 @@ use proxy_wasm::types::Action;
 use crate::caller::EnvoyCaller;
 use crate::host::{self, Buffer, Failure, Headers};
 use crate::include::Include;
+use crate::refuse::refuse;
 use crate::vm;
 
 /// So much of a body is fetched at once, bytes. Envoy hands over up to a megabyte; in pieces it takes less of the VM's memory,
@@ -27,6 +29,8 @@ struct Metered {
     call: Call,
     identity: Identity,
     include: Option<Include>,
+    /// The call was answered by the plugin itself, because it would not say its usage.
+    refused: Option<NotAsked>,
     request_id: Option<String>,
     trace: Option<TraceParent>,
     provider_request_id: Option<String>,
@@ -61,16 +65,42 @@ impl Stream {
         let identity = identity::resolve(&config.tenant, &EnvoyCaller(&headers), |refusal| {
             vm::with(|vm| vm.count_refusal(refusal));
         });
-        let asks = config.include_usage && !end_of_stream && call.takes_include_usage();
+        let request_id = header("x-request-id").and_then(text);
+        let takes = !end_of_stream && call.takes_include_usage();
+        // Envoy says so where it has followed a redirect; a client may say so too.
+        let asked_before = header("x-envoy-original-url").is_some()
+            && vm::with(|vm| vm.redirected.take(request_id.as_deref())).unwrap_or(false);
+        let nulls = call.says_null_usage();
+        let include = match (takes, asked_before) {
+            (false, _) => None,
+            (true, true) => Some(Include::again(nulls)),
+            (true, false) => Some(Include::begin(&headers, nulls, config.include_usage)),
+        };
         Some(Box::new(Metered {
-            include: if asks { Include::begin(&headers, call.says_null_usage()) } else { None },
+            include,
             call,
             identity,
-            request_id: header("x-request-id").and_then(text),
+            refused: None,
+            request_id,
             trace: header("traceparent").and_then(TraceParent::parse),
             provider_request_id: None,
             published: false,
         }))
+    }
+
+    /// Refuses a call that will not say its usage, if the configuration wants that; true if it did.
+    fn refuses(&mut self) -> bool {
+        let wanted = self.config.as_ref().is_some_and(|config| config.refuses_unasked);
+        let Some(metered) = self.metered.as_deref_mut().filter(|_| wanted) else { return false };
+        let Metered { call, include, refused, .. } = metered;
+        let objection = include.as_ref().and_then(|include| include.objection(call));
+        // Behind the head of an answer there is no other.
+        if let (Some(reason), None, false) = (objection, *refused, call.is_answered())
+            && known(refuse(reason).map(Some)).is_some()
+        {
+            *refused = Some(reason);
+        }
+        refused.is_some()
     }
 
     /// The answer is complete: rate limits and span tags may read its counts before the stream is over.
@@ -87,7 +117,14 @@ impl Stream {
     /// Makes the record, once: on_log comes whatever ends the stream.
     fn finish(&mut self) {
         let Some(metered) = self.metered.take() else { return };
-        let Metered { call, identity, request_id, trace, provider_request_id, published, .. } = *metered;
+        let Metered { call, identity, include, refused, request_id, trace, provider_request_id, published } = *metered;
+        if !call.is_answered() && is_sent_elsewhere() {
+            // The same request comes again in another stream, and what comes of that is the call.
+            if include.as_ref().is_some_and(Include::is_added) {
+                vm::with(|vm| vm.redirected.add(request_id.as_deref()));
+            }
+            return;
+        }
         let now_ns = host::now_ns();
         // The dearest question of all (2.7 µs), asked only where the answer does not say itself how the call ended.
         let flags = if call.is_completed() { None } else { known(host::number("response\0flags")) };
@@ -104,6 +141,8 @@ impl Stream {
             route: property("xds\0route_name"),
             cluster: property("xds\0cluster_name"),
             node: vm::with(|vm| vm.node().map(str::to_owned)).flatten(),
+            not_asked: refused.or(include.as_ref().and_then(Include::not_asked)),
+            refused: refused.is_some(),
         };
         let records = vm::with(|vm| call.finish(ended, &mut vm.ratios)).unwrap_or_default();
         let Some(record) = records.first() else { return };
@@ -121,27 +160,26 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _headers: usize, end_of_stream: bool) -> Action {
         self.metered = self.begin(end_of_stream);
-        Action::Continue
+        if self.refuses() { Action::Pause } else { Action::Continue }
     }
 
-    fn on_http_request_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
-        if let Some(Metered { call, include, .. }) = self.metered.as_deref_mut().filter(|_| size > 0) {
-            match include {
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if let Some(Metered { call, include, refused: None, .. }) = self.metered.as_deref_mut() {
+            // What may be changed is needed whole.
+            let whole = include.as_ref().is_some_and(|include| size > 0 && include.rewrites());
+            let bytes = if whole { known(host::buffer(Buffer::RequestBody, 0..size)) } else { None };
+            match &bytes {
+                Some(bytes) => call.request_body(bytes),
                 None => read(Buffer::RequestBody, size, call, Call::reads_request, Call::request_body),
-                // What may be changed is needed whole.
-                Some(include) => {
-                    let bytes = known(host::buffer(Buffer::RequestBody, 0..size));
-                    if let Some(bytes) = &bytes {
-                        call.request_body(bytes);
-                    }
-                    known(include.request_body(bytes.as_deref(), size).map(Some));
-                    if include.is_added() {
-                        call.asked_for_usage();
-                    }
+            }
+            if let Some(include) = include {
+                known(include.request_body(bytes.as_deref(), size, end_of_stream).map(Some));
+                if include.asks() {
+                    call.asked_for_usage();
                 }
             }
         }
-        Action::Continue
+        if self.refuses() { Action::Pause } else { Action::Continue }
     }
 
     fn on_http_response_headers(&mut self, _headers: usize, end_of_stream: bool) -> Action {
@@ -177,7 +215,7 @@ impl HttpContext for Stream {
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         #[cfg(feature = "trap")]
         crate::trap::on_answer();
-        if let Some(Metered { call, include, .. }) = self.metered.as_deref_mut() {
+        if let Some(Metered { call, include, refused: None, .. }) = self.metered.as_deref_mut() {
             if size > 0 {
                 call.first_byte(host::now_ns);
             }
@@ -207,6 +245,11 @@ impl HttpContext for Stream {
     fn on_log(&mut self) {
         self.finish();
     }
+}
+
+/// Whether Envoy follows a redirect of the provider's itself; the filters see nothing of such an answer.
+fn is_sent_elsewhere() -> bool {
+    known(host::property("response\0code_details")).is_some_and(|details| details == b"internal_redirect")
 }
 
 /// Hands events to the access log, and to Envoy's own on demand.

@@ -19,6 +19,7 @@ use crate::failures::Report;
 use crate::host::{self, Failure};
 use crate::metrics::Metrics;
 use crate::process;
+use crate::redirected::Redirected;
 
 thread_local! {
     static VM: RefCell<Option<Vm>> = const { RefCell::new(None) };
@@ -35,6 +36,8 @@ pub struct Vm {
     pub metrics: Metrics,
     /// What calls without counts are estimated by.
     pub ratios: Ratios,
+    /// What must be known of requests that Envoy sends elsewhere.
+    pub redirected: Redirected,
     /// The root contexts that have not ended, the sender last.
     roots: Vec<u32>,
     /// Where the events go.
@@ -77,6 +80,7 @@ impl Vm {
             telemetry: Telemetry::new(config.max_series),
             metrics: Metrics::default(),
             ratios: Ratios::default(),
+            redirected: Redirected::default(),
             roots: Vec::new(),
             address: address(config),
             report: Report::default(),

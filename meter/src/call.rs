@@ -16,7 +16,7 @@ use crate::identity::Identity;
 use crate::provider::{
     Api, Certainty, Fact, Facts, HEADERS, Part, Reading, Target, detect, has_counts, read, response_paths, shape,
 };
-use crate::record::{Evidence, Flag, Flags, Missing, Outcome, Record};
+use crate::record::{Evidence, Flag, Flags, Missing, NotAsked, Outcome, Record};
 use crate::usage::Usage;
 use request::Asked;
 
@@ -74,6 +74,10 @@ pub struct Ended {
     pub cluster: Option<String>,
     /// Envoy's node.
     pub node: Option<String>,
+    /// Why the call was not asked for its usage, if it streams and takes the option.
+    pub not_asked: Option<NotAsked>,
+    /// It was refused for that.
+    pub refused: bool,
 }
 
 /// A call on its way.
@@ -100,7 +104,7 @@ impl Call {
     /// Begins a call, if the request can be one.
     pub fn begin(head: &RequestHead<'_>, rules: &Detect, now_ns: u64) -> Option<Call> {
         let target = detect(head.method, head.host, head.path, rules)?;
-        let asked = Asked::new(is_encoded(head.content_encoding));
+        let asked = Asked::new(head.content_encoding);
         Some(Call { target, started_ns: now_ns, first_byte_ns: None, asked, answer: None })
     }
 
@@ -117,6 +121,21 @@ impl Call {
     /// The filter asks for usage in the client's place.
     pub fn asked_for_usage(&mut self) {
         self.asked.set_includes_usage();
+    }
+
+    /// Whether the request has said that it asks for a stream, and not for its usage.
+    pub fn streams_without_usage(&self) -> bool {
+        self.asked.streams_without_usage()
+    }
+
+    /// Whether nobody can tell what the request asks for: its body is in a coding that cannot be undone here.
+    pub fn is_request_unread(&self) -> bool {
+        self.asked.is_unread()
+    }
+
+    /// Whether an answer has begun.
+    pub fn is_answered(&self) -> bool {
+        self.answer.is_some()
     }
 
     /// Whether the request's body can still say something.
@@ -222,7 +241,12 @@ impl Call {
     }
 
     fn record(&mut self, ended: Ended, ratios: &mut Ratios) -> Option<(Record, Vec<Part>)> {
-        let outcome = outcome(ended.response_flags, self.answer.as_ref().and_then(|answer| answer.status));
+        let status = self.answer.as_ref().and_then(|answer| answer.status);
+        if ended.refused {
+            // The answer is the meter's own.
+            self.answer = None;
+        }
+        let outcome = if ended.refused { Outcome::Refused } else { outcome(ended.response_flags, status) };
         if outcome == Outcome::Completed || outcome == Outcome::ErrorStatus {
             self.response_end();
         }
@@ -238,6 +262,7 @@ impl Call {
             operation: self.target.operation.unwrap_or("chat").to_owned(),
             request_model: self.asked.take_model().or_else(|| self.target.model.clone()),
             stream: self.asked.stream(),
+            status,
             attempts: ended.attempts,
             provider_request_id: ended.provider_request_id,
             request_id: ended.request_id,
@@ -257,6 +282,10 @@ impl Call {
             parts = answer.fill(reading, &self.asked, &mut record);
             estimate::settle(&mut record, self.asked.text(), &answer.facts.visible, ratios);
         }
+        let unknown_path = self.target.may_take_include_usage && api == Api::OpenAiChat;
+        let not_asked = ended.not_asked.or(unknown_path.then_some(NotAsked::UnknownPath));
+        let counted = record.evidence == Evidence::Reported || self.asked.includes_usage();
+        record.usage_not_asked = not_asked.filter(|_| ended.refused || (record.stream && !counted));
         let output = record.usage.output_total().and_then(|output| output.checked_sub(1)).filter(|&rest| rest > 0);
         if let (true, Some(first), Some(rest)) = (record.stream, first_byte_ns, output) {
             record.time_per_output_token_us = micros(first, ended.now_ns).checked_div(rest);
@@ -299,7 +328,6 @@ impl Answer {
         let whole = self.ending.is_some();
         let (coding, ending) = self.end();
         let format = self.body.format();
-        record.status = self.status;
         record.stream = self.body.is_stream() || (record.stream && format != Format::Json);
         record.raw_usage = self.facts.raw_usage();
         record.flags = self.facts.flags;
@@ -350,14 +378,6 @@ impl Answer {
             _ => Missing::Absent,
         }
     }
-}
-
-/// Whether a body is in another encoding than itself.
-fn is_encoded(content_encoding: Option<&[u8]>) -> bool {
-    content_encoding.is_some_and(|encoding| {
-        let encoding = encoding.trim_ascii();
-        !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity")
-    })
 }
 
 fn micros(from_ns: u64, to_ns: u64) -> u64 {

@@ -29,6 +29,8 @@ pub struct Config {
     pub detect: Detect,
     /// Whether streams are asked for their usage.
     pub include_usage: bool,
+    /// Whether streams that are not asked are refused.
+    pub refuses_unasked: bool,
 }
 
 /// Which requests are LLM calls.
@@ -148,6 +150,7 @@ pub fn parse(json: &[u8]) -> Result<Config, Problems> {
         max_series: reader.size("metrics.max_series"),
         detect: Detect { by_shape: reader.bool("detect.by_shape"), rules: reader.rules() },
         include_usage: reader.bool("include_usage"),
+        refuses_unasked: reader.text("include_usage_else") == "refuse",
     })
 }
 

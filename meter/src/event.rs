@@ -80,7 +80,8 @@ macro_rules! fields {
     };
 }
 
-const OUTCOMES: &[&str] = &["completed", "error_status", "client_aborted", "upstream_reset", "timeout", "not_sent"];
+const OUTCOMES: &[&str] =
+    &["completed", "error_status", "client_aborted", "upstream_reset", "timeout", "not_sent", "refused"];
 const EVIDENCE: &[&str] = &["reported", "partial", "estimated", "missing"];
 const SOURCES: &[&str] = &["spiffe", "jwt", "header", "unknown", "invalid"];
 const MISSING: &[&str] = &[
@@ -95,6 +96,8 @@ const MISSING: &[&str] = &[
     "body_too_large",
     "error_status",
 ];
+const NOT_ASKED: &[&str] =
+    &["disabled", "signed", "encoded", "not_json", "unreadable", "ambiguous", "unknown_path", "failed"];
 const COUNT: Kind = Kind::Number(0, crate::usage::MAX_COUNT);
 const TOTAL: Kind = Kind::Number(0, MAX_SEQUENCE);
 const MICROSECONDS: Kind = Kind::Number(0, MAX_SEQUENCE);
@@ -128,6 +131,7 @@ fields! {
     Outcome "outcome" Kind::Word(OUTCOMES), "", "how the call ended";
     Evidence "evidence" Kind::Word(EVIDENCE), "", "how good the counts are";
     MissingReason "missing_reason" Kind::Word(MISSING), "", "why there are no counts";
+    UsageNotAsked "usage_not_asked" Kind::Word(NOT_ASKED), "", "why a stream that gave no counts was not asked for them, or was refused";
     Flags "flags" Kind::Words, "", "what a reader of the counts should know";
     Duration "duration_us" MICROSECONDS, "µs", "from the request's start to the end of the stream";
     TimeToFirstToken "time_to_first_token_us" MICROSECONDS, "µs", "from the request's start to the first byte of the answer's body";

@@ -46,6 +46,8 @@ words! {
         /// Envoy answered itself; the provider never saw the call.
         #[default]
         NotSent "not_sent",
+        /// The meter refused it, because it could not be asked for its usage: the provider never saw all of it.
+        Refused "refused",
     }
 }
 
@@ -88,6 +90,28 @@ words! {
         BodyTooLarge "body_too_large",
         /// The provider answered with an error.
         ErrorStatus "error_status",
+    }
+}
+
+words! {
+    /// Why a stream was not asked for its usage, where the host takes the option and the client did not ask.
+    NotAsked {
+        /// The configuration says so.
+        Disabled "disabled",
+        /// A signature or a digest covers the body.
+        Signed "signed",
+        /// The body is in a content coding.
+        Encoded "encoded",
+        /// The content type says that it is a form.
+        NotJson "not_json",
+        /// The body is no JSON object that strict readers take.
+        Unreadable "unreadable",
+        /// Readers may differ in what it asks for: a name is there twice, or in another case, or its value is no boolean.
+        Ambiguous "ambiguous",
+        /// The path is none that is known to take the option.
+        UnknownPath "unknown_path",
+        /// Envoy did not let it be changed.
+        Failed "failed",
     }
 }
 
@@ -198,6 +222,8 @@ pub struct Record {
     pub evidence: Evidence,
     /// Why there are none.
     pub missing_reason: Option<Missing>,
+    /// Why it was not asked for them.
+    pub usage_not_asked: Option<NotAsked>,
     /// What a reader of the counts should know.
     pub flags: Flags,
     /// The counts, in disjoint classes.

@@ -4,9 +4,13 @@
 //! Bytes are rewritten as they stream by. Nothing waits for the end of a body; what is not understood passes unchanged.
 
 mod ask;
+mod bar;
+mod edit;
 mod withhold;
 
 pub use ask::{Ask, Asking, ROOM};
+pub use bar::changeable;
+pub use edit::Change;
 pub use withhold::Withhold;
 
 /// The bytes of a text up to and with its closing quote, or the end; and whether it closed.

@@ -85,6 +85,7 @@ metrics! {
     IdentityRefused "meshmeter_identity_refused_total" Counter [REASON] "identities that were not taken, by why: `untrusted_header` changes nothing, any other makes the tenant `invalid`";
     CollectorFailures "meshmeter_collector_failures_total" Counter [REASON] "calls to the collector that did not succeed, by why; Envoy's log says more";
     UsageMissing "meshmeter_usage_missing_total" Counter [REASON] "calls without counts, by why";
+    NotAsked "meshmeter_usage_not_asked_total" Counter [REASON] "streams without counts that were not asked for them, or were refused, by why: the words of `usage_not_asked`";
     HostFailures "meshmeter_host_failures_total" Counter [] "answers of Envoy that the filter could not use; metering went on without them";
     SeriesOverflow "meshmeter_series_overflow_total" Counter [] "records whose model, or tenant and model, became `overflow` because there was no room for one more set of them";
 }

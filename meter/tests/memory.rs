@@ -11,6 +11,7 @@ use std::time::Instant;
 use meter::call::{Call, RequestHead, ResponseHead};
 use meter::config::Detect;
 use meter::encoding::{Coding, Decoder, Ending, MAX_OUTPUT};
+use meter::rewrite::{Ask, Asking};
 
 /// The bound of issue and README: per stream, beside a decoder's window.
 const MAX_STREAM: usize = 64 * 1024;
@@ -226,6 +227,34 @@ fn contract_a_stream_takes_at_most_64_kib() {
 }
 
 /// Writes a body through an encoder: so many bytes of events, no two of which are alike, and the usage at the end.
+/// Requests that are hard to ask take no more than a chunk and what is added to it.
+#[test]
+fn contract_a_request_that_is_asked_takes_a_chunk() {
+    let requests: [(&str, &[u8]); 5] = [
+        ("names", br#""strea":1,"#),
+        ("options that say nothing", br#""stream_options":null,"#),
+        ("escapes", br#""\u0073\u0074\u0072\u0065\u0061\u006d\u005f\u006f":{"a":[]},"#),
+        ("white space", b" \n\t"),
+        ("levels", br#""a":[[[["#),
+    ];
+    for (name, piece) in requests {
+        begin();
+        let (mut ask, mut out) = (Ask::new(None), Vec::new());
+        let mut chunks = Chunks::new(|chunk: &[u8]| {
+            counted(|| {
+                ask.feed(chunk, &mut out);
+                out.clear();
+            });
+        });
+        chunks.put(b"{", 1);
+        chunks.put(piece, 32 * MIB / piece.len());
+        chunks.put(br#""stream":true}"#, 1);
+        chunks.flush();
+        assert!(peak() <= 2 * CHUNK, "{name}: {} bytes", peak());
+        assert_eq!(ask.asking() == Asking::Added, name != "levels", "{name}");
+    }
+}
+
 fn events(size: usize, mut to: impl Write) {
     let mut state = 1u64;
     let mut written = 0;

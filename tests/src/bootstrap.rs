@@ -71,6 +71,16 @@ impl Bootstrap {
         Ok(())
     }
 
+    /// Envoy follows redirects itself, on every route.
+    pub fn follow_redirects(&mut self) {
+        visit(&mut self.0, &mut |value| {
+            if let Some(route) = value.get_mut("route").filter(|route| route.get("cluster").is_some()) {
+                route["internal_redirect_policy"] =
+                    json!({"max_internal_redirects": 3, "redirect_response_codes": [302, 307, 308]});
+            }
+        });
+    }
+
     /// The plugin's configuration.
     pub fn plugin(&self) -> Result<Value> {
         let mut found = None;

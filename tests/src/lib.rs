@@ -22,6 +22,7 @@ pub mod paths;
 pub mod process;
 pub mod prometheus;
 pub mod provider;
+pub mod reading;
 pub mod script;
 pub mod siege;
 pub mod stack;

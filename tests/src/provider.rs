@@ -24,7 +24,7 @@ use crate::{
     Error, Result,
     fault::{self, Fault},
     fixture::{Api, Catalogue, Classes, Fixture, events},
-    include_usage, strict,
+    include_usage, reading,
 };
 
 /// The request header by which a call is found in the ledger again.
@@ -224,8 +224,8 @@ async fn answer(
     }
     let request = request.unwrap_or_default();
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let json = strict::parse(&request);
-    let path = head.uri.path().to_owned();
+    let json = reading::json(&head.headers, &request);
+    let path = reading::path(head.uri.path());
     // A stored response read again: GET /v1/responses/ID answers with the same body, usage and all.
     let retrieved = path.split_once("/v1/responses/").map(|_| Api::OpenaiResponses);
     let api = Api::of(&path).or(retrieved).unwrap_or(Api::OpenaiChat);

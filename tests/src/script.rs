@@ -18,6 +18,8 @@ use crate::{Error, Result, provider::Wire};
 
 /// The request header that names the answer.
 pub const HEADER: &str = "x-script";
+/// The parameter of the query that does so before the header, for what is sent on to another place.
+pub const QUERY: &str = "script=";
 /// Long enough for bytes on loopback to reach the other side before a reset overtakes them.
 const BEFORE_RESET: Duration = Duration::from_millis(50);
 
@@ -167,6 +169,11 @@ impl Server {
         lock(&self.state).arrived.last().cloned().ok_or_else(|| "no request arrived".into())
     }
 
+    /// All requests that arrived, in order.
+    pub fn arrived(&self) -> Vec<Arrived> {
+        lock(&self.state).arrived.clone()
+    }
+
     /// Requests that were no HTTP: longer than they had announced.
     pub fn broken(&self) -> Vec<String> {
         lock(&self.state).broken.clone()
@@ -227,7 +234,9 @@ async fn answer(
     if let Some(arrived) = lock(&state).arrived.get_mut(number) {
         (arrived.body, arrived.problem) = (body.into(), problem);
     }
-    let name = head.headers.get(HEADER).and_then(|name| name.to_str().ok()?.parse::<usize>().ok());
+    let by_query = head.uri.query().and_then(|query| query.strip_prefix(QUERY));
+    let by_header = || head.headers.get(HEADER).and_then(|name| name.to_str().ok());
+    let name = by_query.or_else(by_header).and_then(|name| name.parse::<usize>().ok());
     let script = name.and_then(|name| lock(&state).scripts.get(name).cloned());
     let Some(script) = script else {
         let mut response = Response::new(Full::default().map_err(|never: Infallible| match never {}).boxed_unsync());

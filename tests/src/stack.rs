@@ -50,6 +50,8 @@ pub struct Options {
     pub any_name: bool,
     /// The token that the plugin shows to the collector.
     pub token: &'static str,
+    /// Whether Envoy follows redirects itself.
+    pub redirects: bool,
     /// Changes the plugin's configuration.
     pub plugin: fn(&mut Value),
 }
@@ -68,6 +70,7 @@ impl Default for Options {
             waypoint: None,
             any_name: false,
             token: INGEST_TOKEN,
+            redirects: false,
             plugin: |_| {},
         }
     }
@@ -126,6 +129,9 @@ impl Stack {
         }
         if options.any_name {
             bootstrap.any_client_name();
+        }
+        if options.redirects {
+            bootstrap.follow_redirects();
         }
         let live = if options.live { Some(Live::of(&mut bootstrap, dir.path())?) } else { None };
         let mut envoy = Envoy::with_workers(dir.path(), &bootstrap, Some(options.token), options.workers)?;

@@ -24,9 +24,14 @@ pub struct Wire {
 impl Wire {
     /// Starts both, with a change to the shipped configuration.
     pub async fn start(plugin: fn(&mut Value)) -> Result<Self> {
+        Self::with(Options { plugin, ..Options::default() }).await
+    }
+
+    /// Starts both, with other changes.
+    pub async fn with(options: Options) -> Result<Self> {
         let server = Server::start().await?;
         // Scripts give many answers the same id: reported by two meters, they would be one call that both have seen.
-        let options = Options { workers: 1, upstream: Some(server.address()), plugin, ..Options::default() };
+        let options = Options { workers: 1, upstream: Some(server.address()), ..options };
         Ok(Self { stack: Stack::with(options).await?, server })
     }
 

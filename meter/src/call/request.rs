@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use crate::encoding::Decoder;
 use crate::estimate::Text;
 use crate::framing::{Body, Format, Values};
 use crate::scan::{Paths, Scalar, Sink};
@@ -10,6 +11,7 @@ use crate::scan::{Paths, Scalar, Sink};
 enum Field {
     Model,
     Stream,
+    StreamOptions,
     IncludeUsage,
     Text,
 }
@@ -38,18 +40,23 @@ const TEXTS: &[&str] = &[
 fn paths() -> &'static Paths<Field> {
     static PATHS: OnceLock<Paths<Field>> = OnceLock::new();
     PATHS.get_or_init(|| {
-        let leaves =
-            [("model", Field::Model), ("stream", Field::Stream), ("stream_options.include_usage", Field::IncludeUsage)];
+        let options = ("stream_options", Field::StreamOptions);
+        let leaves = [
+            ("model", Field::Model),
+            ("stream", Field::Stream),
+            options,
+            ("stream_options.include_usage", Field::IncludeUsage),
+        ];
         let texts: Vec<_> = TEXTS.iter().map(|path| (*path, Field::Text)).collect();
-        Paths::new(&leaves, &[], &texts)
+        Paths::new(&leaves, &[options], &texts)
     })
 }
 
 /// What a request asks for.
 #[derive(Debug)]
 pub(super) struct Asked {
+    decoder: Decoder,
     body: Body<Field>,
-    encoded: bool,
     found: Found,
 }
 
@@ -59,21 +66,42 @@ struct Found {
     stream: bool,
     include_usage: bool,
     text: Text,
+    /// The body's value is over.
+    whole: bool,
 }
 
 impl Asked {
-    pub(super) fn new(encoded: bool) -> Self {
-        Asked { body: Body::new(None), encoded, found: Found::default() }
+    pub(super) fn new(content_encoding: Option<&[u8]>) -> Self {
+        Asked { decoder: Decoder::new(content_encoding), body: Body::new(None), found: Found::default() }
     }
 
     pub(super) fn reads(&self) -> bool {
-        !self.encoded && matches!(self.body.format(), Format::Empty | Format::Json)
+        !self.found.whole && self.decoder.reads() && matches!(self.body.format(), Format::Empty | Format::Json)
     }
 
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         if self.reads() {
-            self.body.feed(paths(), bytes, &mut self.found);
+            let Asked { decoder, body, found } = self;
+            decoder.feed(bytes, &mut |plain| {
+                if !found.whole {
+                    body.feed(paths(), plain, found);
+                }
+            });
+            if !self.reads() {
+                // Nothing more of it is wanted: its memory goes now.
+                self.decoder.end();
+            }
         }
+    }
+
+    /// Whether the body is in a coding that nobody can undo here, or not to its end.
+    pub(super) fn is_unread(&self) -> bool {
+        !self.found.whole && !self.decoder.reads()
+    }
+
+    /// Whether the request has said that it asks for a stream, and not for its usage.
+    pub(super) fn streams_without_usage(&self) -> bool {
+        self.found.whole && self.found.stream && !self.found.include_usage
     }
 
     pub(super) fn names_model(&self) -> bool {
@@ -107,12 +135,16 @@ impl Sink<Field> for Found {
     fn scalar(&mut self, field: Field, value: Scalar<'_>) {
         match (field, value) {
             (Field::Model, Scalar::Text(text)) if !text.is_empty() => self.model = Some(text.to_owned()),
-            (Field::Stream, Scalar::Bool(value)) => self.stream = value,
-            (Field::IncludeUsage, Scalar::Bool(value)) => self.include_usage = value,
+            // Of a repeated name the last holds, as most readers have it.
+            (Field::Stream, value) => self.stream = value == Scalar::Bool(true),
+            (Field::IncludeUsage, value) => self.include_usage = value == Scalar::Bool(true),
+            (Field::StreamOptions, _) => self.include_usage = false,
             _ => {}
         }
     }
-    fn raw_begin(&mut self, _: Field) {}
+    fn raw_begin(&mut self, _: Field) {
+        self.include_usage = false;
+    }
     fn raw(&mut self, _: Field, _: &[u8]) {}
     fn raw_end(&mut self, _: Field) {}
     fn flow(&mut self, _: Field, bytes: &[u8]) {
@@ -120,4 +152,8 @@ impl Sink<Field> for Found {
     }
 }
 
-impl Values<Field> for Found {}
+impl Values<Field> for Found {
+    fn value_end(&mut self) {
+        self.whole = true;
+    }
+}

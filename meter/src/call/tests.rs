@@ -178,6 +178,68 @@ cases! {
         assert_eq!(run(&stream(""), 1 << 14), (Evidence::Estimated, Some(50), Some(300)));
     }
 
+    fn contract_a_record_says_why_a_stream_was_not_asked() {
+        let stream = r#"{"model":"m","stream":true}"#;
+        let (chunks, counted) = (format!("{CHUNKS}data: [DONE]\n\n"), format!("{CHUNKS}{USAGE_CHUNK}"));
+        let made = |request: &str, path: &str, body: &str, not_asked, refused| {
+            let head = RequestHead { method: b"POST", host: b"api.openai.com", path: path.as_bytes(), content_encoding: None };
+            let mut call = Call::begin(&head, &DETECT, 0).unwrap();
+            call.request_body(request.as_bytes());
+            if !body.is_empty() {
+                call.response_head(&ResponseHead { status: Some(200), content_type: None, content_encoding: None });
+                call.response_body(body.as_bytes());
+            }
+            let record = call.finish(Ended { not_asked, refused, ..Ended::default() }, &mut Ratios::default()).remove(0);
+            (record.usage_not_asked, record.outcome, record.evidence)
+        };
+        let (path, signed) = ("/v1/chat/completions", Some(NotAsked::Signed));
+        assert_eq!(made(stream, path, &chunks, signed, false), (signed, Outcome::Completed, Evidence::Estimated));
+        assert_eq!(made(stream, path, &counted, signed, false), (None, Outcome::Completed, Evidence::Reported));
+        assert_eq!(made(stream, path, CHAT, signed, false), (None, Outcome::Completed, Evidence::Reported));
+        assert_eq!(made(r#"{"model":"m"}"#, path, r#"{"object":"chat.completion"}"#, signed, false), (None, Outcome::Completed, Evidence::Missing));
+        assert_eq!(made(r#"{"stream":true,"stream_options":{"include_usage":true}}"#, path, &chunks, signed, false).0, None);
+        assert_eq!(made(stream, "/v1/chat/complet", &chunks, None, false), (Some(NotAsked::UnknownPath), Outcome::Completed, Evidence::Estimated));
+        assert_eq!(made(stream, "/v1/responses", &chunks, None, false).0, None);
+        // The answer is the meter's own.
+        assert_eq!(made(stream, path, &counted, signed, true), (signed, Outcome::Refused, Evidence::Missing));
+        assert_eq!(made(stream, path, "", signed, true), (signed, Outcome::Refused, Evidence::Missing));
+    }
+
+    fn deterministic_a_request_says_the_same_in_every_spelling() {
+        let gzip = {
+            let plain = br#"{"model":"m\n","messages":[{"role":"user","content":"a question"}],"stream":true}"#;
+            let mut member = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+            // One stored block.
+            let length = u16::try_from(plain.len()).unwrap();
+            member.push(1);
+            member.extend([length.to_le_bytes(), (!length).to_le_bytes()].concat());
+            member.extend_from_slice(plain);
+            member
+        };
+        let long = "\\u006d".repeat(200);
+        let spelled = format!(r#"{{"\u006d\u006f\u0064\u0065\u006c":"{long}","\u0073tream":false,"stream":true}}"#);
+        let options = r#"{"stream":true,"\u0073\u0074\u0072\u0065\u0061\u006d\u005f\u006f\u0070\u0074\u0069\u006f\u006e\u0073":{"\u0069\u006e\u0063\u006c\u0075\u0064\u0065\u005f\u0075\u0073\u0061\u0067\u0065":true}}"#;
+        let reset = r#"{"stream":true,"stream_options":{"include_usage":true},"stream_options":{"x":1}}"#;
+        let null = r#"{"stream":true,"stream_options":{"include_usage":true},"temperature":NaN,"stream_options":null}"#;
+        for (coding, body, model, without_usage) in [
+            (Some("gzip"), &gzip[..], Some("m\n".to_owned()), true),
+            (None, spelled.as_bytes(), Some("m".repeat(200)), true),
+            (None, options.as_bytes(), None, false),
+            (None, reset.as_bytes(), None, true),
+            (None, null.as_bytes(), None, true),
+            (None, b"\xef\xbb\xbf{\"stream\":true,\"model\":\"m\"}{\"stream\":false}", Some("m".to_owned()), true),
+            (None, b"{\"stream\":true", None, false),
+            (Some("pigeon"), b"{\"stream\":true}", None, false),
+        ] {
+            for size in [1, 2, 7, 64, usize::MAX] {
+                let mut asked = Asked::new(coding.map(str::as_bytes));
+                body.chunks(size).for_each(|chunk| asked.feed(chunk));
+                assert_eq!((asked.streams_without_usage(), asked.is_unread()), (without_usage, coding == Some("pigeon")), "{}", body.escape_ascii());
+                assert_eq!(asked.take_model(), model, "{}", body.escape_ascii());
+            }
+        }
+    }
+
     fn deterministic_unknown_hosts_are_confirmed_by_request_or_answer() {
         let unknown = Play { host: "llm.internal", path: "/v1/chat/completions", ..Play::default() };
         assert_eq!(unknown.run().unwrap().provider, "openai_compatible");

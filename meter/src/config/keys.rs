@@ -91,6 +91,7 @@ pub const KEYS: &[Key] = &[
     key("providers[].api", Kind::Word(APIS), "", "the API spoken; without it the path and the answer decide"),
     key("providers[].include_usage", Kind::Bool, "false", "the host takes `stream_options.include_usage`: ask it for usage"),
     key("include_usage", Kind::Bool, "true", "ask OpenAI-style streams for their usage where the client did not, on hosts known to take it, and take the extra chunk out of the answer again"),
+    key("include_usage_else", Kind::Word(&["pass", "refuse"]), "\"pass\"", "what happens to a stream that takes the option, does not ask by itself and cannot be asked: `pass`: the record and a metric say why; `refuse`: the client gets a 400 that says why, and how to ask"),
 ];
 
 /// The default of a key, null where there is none.

@@ -8,7 +8,7 @@ cases! {
         assert_eq!(defaults.collector, None);
         assert_eq!(defaults.batch, Batch { max_events: 100, max_bytes: 262_144, max_age_ms: 1000 });
         assert_eq!(defaults.outbox_max_bytes, 8 << 20);
-        assert_eq!((defaults.max_series, defaults.include_usage), (2000, true));
+        assert_eq!((defaults.max_series, defaults.include_usage, defaults.refuses_unasked), (2000, true, false));
         assert_eq!(defaults.detect, Detect { by_shape: true, rules: vec![] });
         assert_eq!(defaults.tenant, [
             TenantSource::Spiffe { take: SpiffePart::Namespace, trust_domains: vec![] },
@@ -33,7 +33,7 @@ cases! {
         let config = parse(br#"{
             "collector": {"cluster": "c", "authority": "a", "path": "/p", "token_env": "T", "timeout_ms": 100, "heartbeat_ms": 0},
             "batch": {"max_events": 1, "max_bytes": 16384, "max_age_ms": 100},
-            "outbox": {"max_bytes": 65536}, "journal": {"log": true}, "metrics": {"max_series": 1}, "detect": {"by_shape": false}, "include_usage": false,
+            "outbox": {"max_bytes": 65536}, "journal": {"log": true}, "metrics": {"max_series": 1}, "detect": {"by_shape": false}, "include_usage": false, "include_usage_else": "refuse",
             "providers": [{"host": "llm.corp", "path": "v2/ask", "provider": "corp", "api": "openai_chat", "include_usage": true}, {"host": "*.x", "provider": "x"}],
             "tenant": [{"from": "header", "name": "X-Team", "trusted": true}, {"from": "jwt", "claim": ["org", "id"], "payload_key": "k"},
                        {"from": "spiffe", "take": "path", "trust_domains": ["a.b", "*"]}]}"#).unwrap();
@@ -56,6 +56,7 @@ cases! {
                 ],
             },
             include_usage: false,
+            refuses_unasked: true,
         });
     }
 
@@ -63,7 +64,7 @@ cases! {
         let cases = [
             ("[]", "configuration: must be an object"),
             ("{", "configuration: not JSON: EOF while parsing an object at line 1 column 1"),
-            (r#"{"colector":{}}"#, "colector: unknown key; allowed: collector, batch, outbox, journal, tenant, metrics, detect, providers, include_usage"),
+            (r#"{"colector":{}}"#, "colector: unknown key; allowed: collector, batch, outbox, journal, tenant, metrics, detect, providers, include_usage, include_usage_else"),
             (r#"{"collector":{}}"#, "collector.cluster: is missing; allowed: the name of Envoy's cluster of the collector"),
             (r#"{"collector":{"cluster":"c","token":"s3cret"}}"#, "collector.token: unknown key; allowed: cluster, authority, path, token_env, timeout_ms, heartbeat_ms"),
             (r#"{"batch":{"max_events":0}}"#, "batch.max_events: must be a whole number from 1 to 1000"),
@@ -81,7 +82,7 @@ cases! {
             (r#"{"tenant":[{"from":"jwt","trust_domains":["a"]}]}"#, "tenant[0].trust_domains: only allowed with \"from\": \"spiffe\""),
             (r#"{"tenant":[{"from":"spiffe","trust_domains":["spiffe://a"]}]}"#, "tenant[0].trust_domains: must be a list of 1 to 16 trust domains (lower-case letters, digits, dots, hyphens, underscores and colons) or `*`"),
             (r#"{"tenant":[{"from":"spiffe","trust_domains":[]}]}"#, "tenant[0].trust_domains: must be a list of 1 to 16 trust domains (lower-case letters, digits, dots, hyphens, underscores and colons) or `*`"),
-            (r#"{"batch":{"max_events":0},"x":1}"#, "batch.max_events: must be a whole number from 1 to 1000\nx: unknown key; allowed: collector, batch, outbox, journal, tenant, metrics, detect, providers, include_usage"),
+            (r#"{"batch":{"max_events":0},"x":1}"#, "batch.max_events: must be a whole number from 1 to 1000\nx: unknown key; allowed: collector, batch, outbox, journal, tenant, metrics, detect, providers, include_usage, include_usage_else"),
         ];
         for (json, expected) in cases {
             assert_eq!(parse(json.as_bytes()).unwrap_err().to_string(), expected, "{json}");

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Field, Kind, TYPE, is_emitter};
 use crate::identity::{self, ALLOWED, Identity, Source};
-use crate::record::{Evidence, Flag, Flags, Missing, Outcome, Record};
+use crate::record::{Evidence, Flag, Flags, Missing, NotAsked, Outcome, Record};
 use crate::usage::{Class, MAX_COUNT, Usage};
 
 /// An event that was received.
@@ -137,6 +137,7 @@ impl Data<'_> {
             outcome: self.required(Field::Outcome, |data, field| data.word(field, Outcome::from_word))?,
             evidence: self.required(Field::Evidence, |data, field| data.word(field, Evidence::from_word))?,
             missing_reason: self.word(Field::MissingReason, Missing::from_word)?,
+            usage_not_asked: self.word(Field::UsageNotAsked, NotAsked::from_word)?,
             flags: self.flags()?,
             usage: self.usage()?,
             provider_total: self.number(Field::ProviderTotal)?,

@@ -78,6 +78,9 @@ fn fields(data: &mut Object<'_>, record: &Record, emitter: &str, sequence: u64) 
     if let Some(reason) = record.missing_reason {
         data.text(Field::MissingReason.name(), reason.as_str());
     }
+    if let Some(reason) = record.usage_not_asked {
+        data.text(Field::UsageNotAsked.name(), reason.as_str());
+    }
     if !record.flags.is_empty() {
         data.words(Field::Flags.name(), record.flags.iter().map(|flag| flag.as_str()));
     }

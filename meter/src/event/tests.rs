@@ -1,6 +1,6 @@
 use super::*;
 use crate::identity::{Identity, Source};
-use crate::record::{Evidence, Flag, Missing, Outcome, Record};
+use crate::record::{Evidence, Flag, Missing, NotAsked, Outcome, Record};
 use crate::usage::Usage;
 
 const EMITTER: &str = "00112233445566778899aabbccddeeff";
@@ -29,6 +29,9 @@ fn full() -> Record {
         response_id: text("chatcmpl-1"),
         provider_request_id: text("req_1"),
         request_id: text("\"quoted\" \u{1F600}"),
+        trace_id: text("4bf92f3577b34da6a3ce929d0e0e4736"),
+        span_id: text("00f067aa0ba902b7"),
+        proxy: text("ffeeddccbbaa99887766554433221100"),
         route: text("chat"),
         cluster: text("openai"),
         node: text("node-1"),
@@ -37,6 +40,7 @@ fn full() -> Record {
         outcome: Outcome::Completed,
         evidence: Evidence::Reported,
         missing_reason: Some(Missing::Absent),
+        usage_not_asked: Some(NotAsked::Signed),
         provider_total: Some(66),
         provider_cost_nano_usd: Some(172_125),
         part: text("advisor_message"),
@@ -92,6 +96,7 @@ cases! {
         assert_eq!(OUTCOMES, words(Outcome::ALL, Outcome::as_str));
         assert_eq!(EVIDENCE, words(Evidence::ALL, Evidence::as_str));
         assert_eq!(MISSING, words(Missing::ALL, Missing::as_str));
+        assert_eq!(NOT_ASKED, words(NotAsked::ALL, NotAsked::as_str));
         assert_eq!(SOURCES, words(Source::ALL, Source::as_str));
     }
 

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::oracle::{Inside, inside, text, value};
 use super::splits;
-use crate::rewrite::{Ask, Asking, ROOM, Withhold};
+use crate::rewrite::{Ask, Asking, Change, ROOM, Withhold};
 
 /// Rewrites the bytes as a request and as an answer in every split.
 pub fn rewrite(bytes: &[u8]) {
@@ -14,25 +14,44 @@ pub fn rewrite(bytes: &[u8]) {
 }
 
 fn ask(bytes: &[u8]) {
+    let sized = asked(bytes, true);
+    if !bytes.is_empty() {
+        assert_eq!(sized.0.len(), bytes.len() + ROOM, "the length that was announced");
+    }
+    for (out, asking) in [sized, asked(bytes, false)] {
+        let Some(before) = value(bytes) else { continue };
+        let after = value(&out).expect("valid before, and not behind");
+        let (before, after) = (Request::of(before), Request::of(after));
+        assert_eq!(before.rest, after.rest);
+        match asking {
+            Asking::Added => assert!(after.asks && !before.asks, "{after:?}"),
+            Asking::Client => assert!(after.asks && before.asks, "{after:?}"),
+            Asking::No => assert!(!before.streams, "{before:?}"),
+            Asking::Not(_) => {}
+            Asking::Open => panic!("the body is over"),
+        }
+    }
+}
+
+/// The bytes as they leave in every split, and what is asked for.
+fn asked(bytes: &[u8], sized: bool) -> (Vec<u8>, Asking) {
     let [whole, single, pieces] = splits(bytes).map(|pieces| {
-        let (mut ask, mut out) = (Ask::new(bytes.len() as u64), Vec::new());
-        pieces.iter().for_each(|piece| ask.feed(piece, &mut out));
-        ask.feed(b"", &mut out);
+        let (mut ask, mut out) = (Ask::new(sized.then_some(bytes.len() as u64)), Vec::new());
+        for piece in pieces {
+            let mut written = Vec::new();
+            if ask.feed(piece, &mut written) != Change::Whole {
+                out.extend_from_slice(piece);
+            }
+            out.extend(written);
+        }
+        let mut written = Vec::new();
+        ask.end(&mut written);
+        out.extend(written);
         (out, ask.asking())
     });
     assert_eq!(single, whole, "byte by byte");
     assert_eq!(pieces, whole, "in pieces");
-    let (out, asking) = whole;
-    assert_eq!(out.len(), bytes.len() + ROOM, "the length that was announced");
-    let Some(before) = value(bytes) else { return };
-    let after = value(&out).expect("valid before, and not behind");
-    let (before, after) = (Request::of(before), Request::of(after));
-    assert_eq!(before.rest, after.rest);
-    match asking {
-        Asking::Added => assert!(after.asks && !before.asks, "{after:?}"),
-        Asking::Client => assert!(after.asks && before.asks, "{after:?}"),
-        Asking::No => assert!(!(after.asks && after.streams) || before.asks, "{after:?}"),
-    }
+    whole
 }
 
 /// What a request says, repeated names and all: of those the last holds, as every reader has it.

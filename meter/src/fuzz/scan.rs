@@ -6,7 +6,7 @@ use super::oracle::{Inside, inside, text, value};
 use super::splits;
 use crate::scan::{MAX_SCALAR, Paths, Progress, Scalar, Scanner, Sink};
 
-/// The longest name that can match, bytes as written.
+/// The longest name that can match, bytes.
 const MAX_NAME: usize = 64;
 
 const LEAVES: &[(&str, u8)] = &[
@@ -102,10 +102,9 @@ fn walk(value: &RawValue, path: &str, in_raw: bool, found: &mut Found) {
     match inside(value) {
         Inside::Object(members) => {
             for (name, value) in members {
-                let written = name.get().len() - 2;
                 let name = text(name);
                 // A name that is no word of a path leads nowhere.
-                let is_word = written <= MAX_NAME && !name.contains(['.', '[']) && !name.is_empty();
+                let is_word = name.len() <= MAX_NAME && !name.contains(['.', '[']) && !name.is_empty();
                 let name = if is_word { name } else { "?".to_owned() };
                 let path = if path.is_empty() { name } else { format!("{path}.{name}") };
                 walk(value, &path, in_raw || raw.is_some(), found);
@@ -133,8 +132,10 @@ fn walk(value: &RawValue, path: &str, in_raw: bool, found: &mut Found) {
 fn scalar(value: &RawValue) -> String {
     let written = value.get();
     let scalar = match written.as_bytes()[0] {
-        b'"' if written.len() - 2 <= MAX_SCALAR => return text(value),
-        b'"' => return format!("{LONG}{}", beginning(&written.as_bytes()[1..=MAX_SCALAR])),
+        b'"' => {
+            let text = text(value);
+            return if text.len() <= MAX_SCALAR { text } else { format!("{LONG}{}", beginning(&text)) };
+        }
         b'n' => Scalar::Null,
         b't' => Scalar::Bool(true),
         b'f' => Scalar::Bool(false),
@@ -144,10 +145,10 @@ fn scalar(value: &RawValue) -> String {
     format!("{scalar:?}")
 }
 
-/// A cut text, up to the last character or escape that is whole.
-fn beginning(inner: &[u8]) -> String {
-    let readable = |end: usize| serde_json::from_slice(&[b"\"", &inner[..end], b"\""].concat()).ok();
-    (0..=inner.len()).rev().find_map(readable).unwrap()
+/// A cut text, up to the last character that is whole.
+fn beginning(text: &str) -> &str {
+    let whole = (0..=MAX_SCALAR).rev().find(|&end| text.is_char_boundary(end));
+    &text[..whole.unwrap()]
 }
 
 /// What is found, or what is expected if both begin alike and behind that is only what a cut leaves.

@@ -29,6 +29,8 @@ pub struct Target {
     pub model: Option<String>,
     /// The host takes `stream_options.include_usage`, and gives no usage without it.
     pub takes_include_usage: bool,
+    /// The host takes it somewhere, but this path is not known.
+    pub may_take_include_usage: bool,
     /// How sure that is.
     pub certainty: Certainty,
 }
@@ -52,6 +54,7 @@ impl Target {
             operation: None,
             model: None,
             takes_include_usage: false,
+            may_take_include_usage: false,
             certainty: Certainty::Shape,
         }
     }
@@ -64,13 +67,15 @@ pub fn detect(method: &[u8], host: &[u8], path: &[u8], detect: &Detect) -> Optio
         return None;
     }
     let path = path.split(|&byte| byte == b'?' || byte == b'#').next().unwrap_or_default();
-    let path = path.strip_suffix(b"/").unwrap_or(path);
-    if paths::is_not_own(path) {
+    let normal = paths::normal_path(path);
+    let with_slashes = paths::with_slashes(&normal);
+    let spellings = || [Some(&*normal), with_slashes.as_deref()].into_iter().flatten();
+    if spellings().any(paths::is_not_own) {
         return None;
     }
-    let row = paths::row_of(path);
+    let row = spellings().find_map(paths::row_of);
     let rule = detect.rules.iter().find(|rule| {
-        let path_fits = rule.path.as_deref().is_none_or(|pattern| paths::ends_with(path, pattern));
+        let path_fits = rule.path.as_deref().is_none_or(|pattern| paths::ends_with(&normal, pattern));
         path_fits && hosts::is_host(&rule.host, host)
     });
     let provider = match rule {
@@ -100,6 +105,7 @@ pub fn detect(method: &[u8], host: &[u8], path: &[u8], detect: &Detect) -> Optio
         takes_include_usage: takes_option
             && api == Some(Api::OpenAiChat)
             && matches!(operation, None | Some("chat" | "text_completion")),
+        may_take_include_usage: takes_option && api.is_none(),
         certainty,
     })
 }

@@ -1,5 +1,7 @@
 //! The APIs by the ends of their paths: data, one row each.
 
+use std::borrow::Cow;
+
 use super::Api;
 
 /// A path.
@@ -78,6 +80,37 @@ const NOT_OWN: &[&str] = &[
     "responses/*/cancel",
 ];
 
+/// A path without its query as servers read it: percent-decoded, without empty and dot segments and without parameters
+/// behind `;`. A slash stays encoded: it may be one inside of a name.
+pub(super) fn normal_path(path: &[u8]) -> Cow<'_, [u8]> {
+    let is_plain = |pair: &[u8; 2]| !matches!(pair, b"//" | b"/.");
+    let plain = !path.iter().any(|byte| matches!(byte, b'%' | b';'))
+        && path.array_windows::<2>().all(is_plain)
+        && (path.len() < 2 || !path.ends_with(b"/"));
+    if plain {
+        return Cow::Borrowed(path);
+    }
+    let mut normal = Vec::with_capacity(path.len());
+    for segment in path.split(|&byte| byte == b'/') {
+        let segment = segment.split(|&byte| byte == b';').next().unwrap_or_default();
+        match &*decoded(segment, b'/') {
+            b"" | b"." => {}
+            b".." => normal.truncate(normal.iter().rposition(|&byte| byte == b'/').unwrap_or(0)),
+            segment => {
+                normal.push(b'/');
+                normal.extend_from_slice(segment);
+            }
+        }
+    }
+    Cow::Owned(normal)
+}
+
+/// A normal path in which encoded slashes are slashes, if it has any: many servers decode before they split.
+pub(super) fn with_slashes(normal: &[u8]) -> Option<Vec<u8>> {
+    let has = normal.array_windows::<3>().any(|three| three.eq_ignore_ascii_case(b"%2f"));
+    has.then(|| decoded(normal, 0).into_owned())
+}
+
 /// The row of a path without its query.
 pub(super) fn row_of(path: &[u8]) -> Option<&'static Row> {
     ROWS.iter().find(|row| ends_with(path, row.pattern))
@@ -110,33 +143,39 @@ pub(super) fn model_of(path: &[u8]) -> Option<String> {
     clean.then_some(name)
 }
 
-/// Whether a path ends as a pattern says.
+/// Whether a path ends as a pattern says, in any case: some servers do not mind it.
 pub(super) fn ends_with(path: &[u8], pattern: &str) -> bool {
     let mut segments = path.rsplit(|&byte| byte == b'/');
     pattern.as_bytes().rsplit(|&byte| byte == b'/').all(|wanted| {
         segments.next().is_some_and(|segment| match wanted {
             b"*" => !segment.is_empty(),
-            [b'*', verb @ ..] => segment.len() > verb.len() && segment.ends_with(verb),
-            wanted => segment == wanted,
+            [b'*', verb @ ..] => {
+                let at = segment.len().checked_sub(verb.len()).filter(|&at| at > 0);
+                at.and_then(|at| segment.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(verb))
+            }
+            wanted => segment.eq_ignore_ascii_case(wanted),
         })
     })
 }
 
 fn percent_decoded(text: &[u8]) -> String {
+    String::from_utf8_lossy(&decoded(text, 0)).into_owned()
+}
+
+/// Percent-decoded, but for the byte that is to stay as it is.
+fn decoded(text: &[u8], but: u8) -> Cow<'_, [u8]> {
+    if !text.contains(&b'%') {
+        return Cow::Borrowed(text);
+    }
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {
         let hex = |digits: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
-        match (byte, after.split_first_chunk::<2>()) {
-            (b'%', Some((digits, later))) if hex(digits).is_some() => {
-                out.extend(hex(digits));
-                rest = later;
-            }
-            _ => {
-                out.push(byte);
-                rest = after;
-            }
-        }
+        let coded = after.split_first_chunk::<2>().filter(|_| byte == b'%');
+        let coded = coded.and_then(|(digits, later)| Some((hex(digits).filter(|byte| *byte != but)?, later)));
+        let (byte, later) = coded.unwrap_or((byte, after));
+        out.push(byte);
+        rest = later;
     }
-    String::from_utf8_lossy(&out).into_owned()
+    Cow::Owned(out)
 }

@@ -109,6 +109,28 @@ cases! {
         assert_eq!(detect(b"POST", b"x", b"/", &off), None);
     }
 
+    fn deterministic_every_spelling_of_a_path_is_the_same_path() {
+        let of = |path: &str| {
+            detect(b"POST", b"api.openai.com", path.as_bytes(), &DETECT).map(|target| (target.api, target.takes_include_usage, target.may_take_include_usage))
+        };
+        for path in [
+            "/v1/chat/completions", "/v1/chat/completions/", "/v1/chat/complet%69ons", "/v1/%63%68%61%74/completion%73?a=b", "//v1//chat//completions//",
+            "/v1/./chat/completions/.", "/v1/models/../chat/completions", "/v1/chat/x/%2e%2E/completions", "/v1/chat;a=b/completions;c", "/v1/chat%2Fcompletions",
+            "/v1%2fchat%2fcompletions%2f", "/V1/Chat/Completions", "v1/chat/completions#x", "/../../chat/completions",
+        ] {
+            assert_eq!(of(path), Some((Some(Api::OpenAiChat), true, false)), "{path}");
+        }
+        for path in ["/v1/chat/complet", "/v1/chat/completions/x", "/v1/chat/completions%00", "/v1/chat%252Fcompletions", "/", "", "/%", "/v1/chat/complet%6ions"] {
+            assert_eq!(of(path), Some((None, false, true)), "{path}");
+        }
+        for path in ["/v1/messages/count%5Ftokens", "/v1//tokenize/", "/v1/responses%2Finput_tokens"] {
+            assert_eq!(of(path), None, "{path}");
+        }
+        let model = |path: &str| detect(b"POST", b"bedrock-runtime.eu-west-1.amazonaws.com", path.as_bytes(), &DETECT).unwrap();
+        let named = model("/model/arn%3Aaws%3Abedrock%2Fprofile/converse");
+        assert_eq!((named.api, named.model.as_deref()), (Some(Api::BedrockConverse), Some("arn:aws:bedrock/profile")));
+    }
+
     fn deterministic_configured_hosts_come_first() {
         let rule = |host: &str, path: Option<&str>, api, include_usage| Rule {
             host: host.into(), path: path.map(str::to_owned), provider: "corp".into(), api, include_usage,

@@ -1,33 +1,44 @@
 //! Adds `stream_options.include_usage` to a request that asks for a stream.
 //!
-//! The content length was announced before the body was seen, with [`ROOM`] bytes on top. So exactly as many are added:
-//! what the option does not need is JSON white space before the last brace. An explicit `false` or `null` becomes `true`
-//! in place. The root's closing brace is where everything is known, and where the option goes in if there was none.
+//! Where the content length was announced before the body was seen, it was with [`ROOM`] bytes on top: so exactly as many
+//! are added, and what the option does not need is white space behind the body. An explicit `false` or `null` becomes
+//! `true` in place. Everything else is known at the root's closing brace only; so the option goes in there, and options
+//! that say nothing (`null`, `{}`) are moved there. Names are compared decoded. Of a repeated name some readers take the
+//! first and some the last: a request counts as asked if each reading of it that streams has the option.
 
+use super::edit::{Change, Edit};
 use super::run_of_text;
+use crate::record::NotAsked;
+use crate::scan::{Short, Unescape, inside};
 
-/// What is added before the closing brace.
+/// What is added before the root's closing brace.
 const OPTION: &[u8] = b",\"stream_options\":{\"include_usage\":true}";
 /// What is added to options that are there, before their closing brace.
 const INNER: &[u8] = b",\"include_usage\":true";
-/// What a `null` in the place of the options becomes.
-const OBJECT: &[u8] = b"{\"include_usage\":true}";
 
-/// How many bytes the body grows by, always.
+/// How many bytes a body of announced length grows by, always.
 pub const ROOM: usize = OPTION.len();
 
-/// The longest name that matters, bytes.
+/// The longest name or word that matters, bytes.
 const MAX_NAME: usize = 16;
+/// The longest member that can be moved or flipped, bytes: with every letter of its name escaped it takes 91.
+const MAX_HELD: usize = 128;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Whether usage is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asking {
-    /// It is not: no stream, or not understood.
+    /// The request has not said it all yet.
+    Open,
+    /// It asks for no stream.
     No,
     /// The client does.
     Client,
     /// The client did not; it was added.
     Added,
+    /// It cannot be asked, or not in every reading.
+    Not(NotAsked),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,19 +47,14 @@ enum State {
     Start,
     /// A name or the end of the object.
     Name,
-    /// Inside a name.
     InName,
     /// Behind a name.
     Colon,
     /// Before a value.
     Value,
-    /// Inside a text, number or literal of this level.
-    InText,
-    InWord,
-    /// Inside a `false` or `null` that becomes `true`; so many bytes done.
-    Flip(usize),
-    /// Inside a `null` that became an object; so many bytes left.
-    Swallow(usize),
+    /// Inside a text, or a number or literal, of this level.
+    Text,
+    Word,
     /// Behind a value.
     After,
     /// Behind the root object.
@@ -63,17 +69,34 @@ enum Key {
     Stream,
     Options,
     IncludeUsage,
+    /// One of those in another case: the same to some readers.
+    Lookalike,
     Other,
 }
 
-/// The options, as far as they were seen.
+/// What a member says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Options {
-    Absent,
-    /// There, but no object that could be added to.
-    Unusable,
-    /// An object; usage is asked for in it.
-    Asked,
+enum Said {
+    True,
+    /// `false` or `null`.
+    Off,
+    /// Something that readers may take for either.
+    Odd,
+}
+
+/// Options that say nothing, and are written anew at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moved {
+    Null,
+    Empty,
+}
+
+/// Who asks, by the last options that were seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    Nobody,
+    Client,
+    Us,
 }
 
 /// Rewrites one request body.
@@ -82,332 +105,450 @@ pub struct Ask {
     state: State,
     /// 1 in the root object, 2 in its `stream_options`.
     level: u8,
-    /// Brackets open below that.
-    skipped: u64,
-    /// Inside a text below that.
-    skipped_text: bool,
-    escape: bool,
-    name: [u8; MAX_NAME],
-    name_length: usize,
-    key: Key,
     /// The current object has no member yet.
     empty: bool,
-    stream: Option<bool>,
-    options: Options,
-    include_usage: Option<bool>,
+    /// Brackets open below the level.
+    skipped: u64,
+    /// Inside a text below it.
+    skipped_text: bool,
+    /// The next byte of a text or name is behind a backslash.
+    escape: bool,
+    /// Bytes of a byte order mark seen.
+    mark: usize,
+    /// The name, decoded, or the word.
+    name: Short<MAX_NAME>,
+    unescape: Unescape,
+    key: Key,
+    /// Where in this chunk bytes begin that wait until it is clear what they are, behind those of earlier chunks.
+    hold: Option<usize>,
+    held: Short<MAX_HELD>,
+    moved: Option<Moved>,
+    /// What was passed on last in the root is its brace or a comma.
+    dangling: bool,
+    stream: Option<Said>,
+    /// `stream` was once more than off.
+    streamed: bool,
+    include_usage: Option<Said>,
+    who: Who,
+    /// Options were seen.
+    options: bool,
+    /// Some of the options do not ask.
+    unsure: bool,
+    /// A name in another case says something.
+    lookalike: bool,
     asking: Asking,
-    /// A name is written with escapes: it could be one that matters, so none is added beside it.
-    disguised: bool,
+    /// Bytes that may be added; of no account without `left`.
     room: usize,
-    /// Bytes of the body that are still to come.
-    left: u64,
+    /// Bytes of the body that are still to come, if its length was announced.
+    left: Option<u64>,
 }
 
 impl Ask {
-    /// For a body of a known length, bytes.
-    pub fn new(length: u64) -> Self {
+    /// For a body of an announced length, bytes, which is kept with [`ROOM`] on top; or of any length.
+    pub fn new(length: Option<u64>) -> Self {
         Ask {
             state: State::Start,
             level: 0,
+            empty: true,
             skipped: 0,
             skipped_text: false,
             escape: false,
-            name: [0; MAX_NAME],
-            name_length: 0,
+            mark: 0,
+            name: Short::new(),
+            unescape: Unescape::default(),
             key: Key::Other,
-            empty: true,
+            hold: None,
+            held: Short::new(),
+            moved: None,
+            dangling: true,
             stream: None,
-            options: Options::Absent,
+            streamed: false,
             include_usage: None,
-            asking: Asking::No,
-            disguised: false,
+            who: Who::Nobody,
+            options: false,
+            unsure: false,
+            lookalike: false,
+            asking: Asking::Open,
             room: ROOM,
             left: length,
         }
     }
 
-    /// Whether usage is asked for; certain behind the root object, or where the body stopped being understood.
+    /// Whether usage is asked for.
     pub fn asking(&self) -> Asking {
-        match self.state {
-            State::Done | State::Lost => self.asking,
-            _ => Asking::No,
-        }
+        self.asking
     }
 
-    /// Whether the whole body has passed.
+    /// Whether the answer may have something that the client did not ask for.
+    pub fn is_added(&self) -> bool {
+        self.who == Who::Us
+    }
+
+    /// Whether no byte can change anything any more: those that come need not be had.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.state, State::Done | State::Lost)
+    }
+
+    /// Whether the whole body has passed, as far as its length says.
     pub fn is_over(&self) -> bool {
-        self.left == 0
+        self.left == Some(0)
     }
 
-    /// Rewrites a chunk into `out`. With the last byte of the body the promise of its length is kept, also where the root
-    /// object never closed: trailers may follow, and nothing could be added any more.
-    pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let used = self.step(rest, out).max(1);
-            rest = rest.get(used..).unwrap_or_default();
+    /// Rewrites a chunk; `out` is used only where the bytes change. With the last byte of an announced length its promise
+    /// is kept, also where the root object never closed: trailers may follow, and nothing could be added any more.
+    pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Change {
+        let mut edit = Edit::new(bytes, out);
+        let mut at = 0usize;
+        while at < bytes.len() {
+            // Nothing used means only that the state has changed: the end of a word is looked at twice.
+            at = at.saturating_add(self.step(at, &mut edit));
         }
-        self.left = self.left.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        if self.left == 0 {
-            self.pad(out);
-        }
-    }
-
-    /// Whether these bytes are the whole body and none of them can ask for a stream: then they stay as they are, and [`ROOM`]
-    /// bytes of white space go behind them.
-    pub fn passes(&mut self, bytes: &[u8]) -> bool {
-        let whole = self.state == State::Start && u64::try_from(bytes.len()) == Ok(self.left);
-        let passes = whole && memchr::memmem::find(bytes, b"stream").is_none();
-        if passes {
-            self.state = State::Lost;
-            (self.room, self.left) = (0, 0);
-        }
-        passes
-    }
-
-    /// Bytes have passed that could not be had: nothing in the body is understood any more.
-    pub fn missed(&mut self, bytes: usize, out: &mut Vec<u8>) {
-        self.state = State::Lost;
-        self.left = self.left.saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX));
-        if self.left == 0 {
-            self.pad(out);
-        }
-    }
-
-    fn pad(&mut self, out: &mut Vec<u8>) {
-        out.resize(out.len().saturating_add(std::mem::take(&mut self.room)), b' ');
-    }
-
-    /// Adds bytes, if there is room for them.
-    fn add(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> bool {
-        match self.room.checked_sub(bytes.len()) {
-            Some(left) => {
-                self.room = left;
-                out.extend_from_slice(bytes);
-                true
+        let pad = self.count(bytes.len());
+        if let Some(from) = self.hold {
+            if pad.is_some() {
+                self.release(&mut edit);
+            } else if self.holds(bytes.len()) > MAX_HELD {
+                self.give_up(&mut edit);
+            } else {
+                self.held.push(bytes.get(from..).unwrap_or_default());
+                edit.drop(from, bytes.len());
+                self.hold = Some(0);
             }
-            None => false,
         }
+        edit.finish(pad.unwrap_or(0))
     }
 
-    /// Handles the first byte or a run of bytes; returns how many.
-    fn step(&mut self, rest: &[u8], out: &mut Vec<u8>) -> usize {
-        let Some(&byte) = rest.first() else { return 0 };
+    /// The next bytes pass as they are: they could not be had, or need not be. What comes is to be added behind them.
+    pub fn pass(&mut self, bytes: usize, out: &mut Vec<u8>) -> Change {
+        if !self.is_settled() {
+            out.extend_from_slice(self.held.bytes());
+            self.held.clear();
+            self.hold = None;
+            self.lose();
+        }
+        let pad = self.count(bytes).unwrap_or(0);
+        out.resize(out.len().saturating_add(pad), b' ');
+        if out.is_empty() { Change::None } else { Change::Behind }
+    }
+
+    /// The body is over, however long it was: what is held goes out behind its last bytes.
+    pub fn end(&mut self, out: &mut Vec<u8>) -> Change {
+        self.pass(0, out)
+    }
+
+    /// Counts bytes of the body; with the last one of an announced length returns what is to be added behind it.
+    fn count(&mut self, bytes: usize) -> Option<usize> {
+        let left = self.left.as_mut().filter(|left| **left > 0)?;
+        *left = left.saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX));
+        if *left > 0 {
+            return None;
+        }
+        if !self.is_settled() {
+            self.asking = Asking::Not(NotAsked::Unreadable);
+        }
+        Some(std::mem::take(&mut self.room))
+    }
+
+    /// Handles the byte at a place of the chunk, or a run of bytes; returns how many.
+    fn step(&mut self, at: usize, edit: &mut Edit<'_>) -> usize {
+        let rest = edit.bytes().get(at..).unwrap_or_default();
+        let Some(&byte) = rest.first() else { return 1 };
         if self.skipped > 0 {
-            return self.skip(rest, out);
+            return self.skip(rest);
         }
         match self.state {
-            State::Lost | State::Done => {
-                out.extend_from_slice(rest);
-                return rest.len();
-            }
-            State::InText => return self.text(rest, out),
-            State::InName => self.in_name(byte),
-            State::InWord => {
-                if matches!(byte, b',' | b'}' | b' ' | b'\n' | b'\r' | b'\t') {
-                    self.state = State::After;
-                    return self.step(rest, out);
-                }
-            }
-            State::Flip(done) => {
-                self.flip(done, byte, rest, out);
-                return 1;
-            }
-            State::Swallow(left) => {
-                self.state = if left > 1 { State::Swallow(left.saturating_sub(1)) } else { State::After };
-                return 1;
-            }
+            State::Lost | State::Done => return rest.len(),
+            State::Text => return self.text(rest),
+            State::InName => return self.in_name(rest, edit),
+            State::Word => return self.in_word(at, edit),
             _ if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') => {}
-            State::Start => match byte {
-                b'{' => self.enter(1),
-                _ => self.state = State::Lost,
-            },
-            State::Name => match byte {
-                b'"' => {
-                    self.name_length = 0;
-                    self.state = State::InName;
+            State::Start if byte == b'{' => self.enter(1),
+            State::Start if BYTE_ORDER_MARK.get(self.mark) == Some(&byte) => self.mark = self.mark.saturating_add(1),
+            State::Name if byte == b'"' => self.begin_name(at, edit),
+            State::Name if byte == b'}' && self.empty => self.leave(at, edit),
+            State::Colon if byte == b':' => self.state = State::Value,
+            State::Value => return self.value(at, byte, edit),
+            State::After if matches!(byte, b',' | b'}') => {
+                self.move_held(at, edit);
+                if byte == b'}' {
+                    self.leave(at, edit);
+                } else {
+                    self.next(at, edit);
                 }
-                b'}' => self.leave(out),
-                _ => self.state = State::Lost,
-            },
-            State::Colon => self.state = if byte == b':' { State::Value } else { State::Lost },
-            State::Value => {
-                self.empty = false;
-                return self.value(byte, out);
             }
-            State::After => match byte {
-                b',' => self.state = State::Name,
-                b'}' => self.leave(out),
-                _ => self.state = State::Lost,
-            },
+            _ => {
+                self.release(edit);
+                self.lose();
+            }
         }
-        out.push(byte);
         1
     }
 
     fn enter(&mut self, level: u8) {
-        self.level = level;
-        self.empty = true;
-        self.state = State::Name;
+        (self.level, self.empty, self.state) = (level, true, State::Name);
     }
 
-    fn in_name(&mut self, byte: u8) {
-        match byte {
-            _ if std::mem::take(&mut self.escape) => {}
-            b'"' => {
-                let name = self.name.get(..self.name_length).unwrap_or_default();
-                self.key = match (self.level, name) {
-                    (1, b"stream") => Key::Stream,
-                    (1, b"stream_options") => Key::Options,
-                    (2, b"include_usage") => Key::IncludeUsage,
-                    _ => Key::Other,
-                };
-                self.state = State::Colon;
-            }
-            b'\\' => {
-                self.disguised = true;
-                self.escape = true;
-                self.name_length = MAX_NAME;
-                self.name = [0; MAX_NAME];
-            }
-            _ => {
-                if let Some(slot) = self.name.get_mut(self.name_length) {
-                    *slot = byte;
-                    self.name_length = self.name_length.saturating_add(1);
-                } else {
-                    // Too long to match; it stays so.
-                    self.name = [0; MAX_NAME];
-                }
-            }
+    fn lose(&mut self) {
+        self.state = State::Lost;
+        self.asking = Asking::Not(NotAsked::Unreadable);
+    }
+
+    fn begin_name(&mut self, at: usize, edit: &mut Edit<'_>) {
+        self.name.clear();
+        self.unescape = Unescape::default();
+        self.escape = false;
+        if self.level == 1 {
+            self.hold = Some(at);
+        } else {
+            // Options with a member stay where they are.
+            self.release(edit);
+        }
+        self.state = State::InName;
+    }
+
+    fn in_name(&mut self, rest: &[u8], edit: &mut Edit<'_>) -> usize {
+        let run = inside(rest, self.escape);
+        self.escape = run.open_escape;
+        self.unescape.push(rest.get(..run.length).unwrap_or_default(), &mut self.name);
+        if run.closed {
+            self.unescape.end(&mut self.name);
+            self.key = self.named();
+            self.state = State::Colon;
+        }
+        let may_be_options =
+            if run.closed { self.key == Key::Options } else { b"stream_options".starts_with(self.name.bytes()) };
+        if !may_be_options {
+            self.release(edit);
+        }
+        run.length.saturating_add(usize::from(run.closed))
+    }
+
+    fn named(&self) -> Key {
+        let known: &[(&[u8], Key)] = match self.level {
+            1 => &[(b"stream", Key::Stream), (b"stream_options", Key::Options)],
+            _ => &[(b"include_usage", Key::IncludeUsage)],
+        };
+        let name = self.name.bytes();
+        match known.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            Some((known, key)) if *known == name && !self.name.overflowed() => *key,
+            Some(_) if !self.name.overflowed() => Key::Lookalike,
+            _ => Key::Other,
         }
     }
 
-    fn value(&mut self, byte: u8, out: &mut Vec<u8>) -> usize {
+    fn value(&mut self, at: usize, byte: u8, edit: &mut Edit<'_>) -> usize {
+        self.empty = false;
         match (self.key, byte) {
             (Key::Options, b'{') => {
-                self.options = Options::Unusable;
                 self.include_usage = None;
                 self.enter(2);
-            }
-            (Key::Options, b'n') if self.stream == Some(true) && self.room == ROOM => {
-                self.add(OBJECT, out);
-                // The four bytes that are swallowed make room again.
-                self.room = self.room.saturating_add(4);
-                self.options = Options::Asked;
-                self.asking = Asking::Added;
-                self.state = State::Swallow(3);
                 return 1;
             }
-            (Key::IncludeUsage, b'f' | b'n') if self.stream != Some(false) => {
-                self.include_usage = Some(true);
-                self.asking = Asking::Added;
-                self.state = State::Flip(0);
-                return self.step_flip(byte, out);
-            }
-            (Key::IncludeUsage, b't') => {
-                self.include_usage = Some(true);
-                self.asking = Asking::Client;
-                self.state = State::InWord;
-            }
-            (key, _) => {
-                match key {
-                    Key::Stream => self.stream = Some(byte == b't'),
-                    Key::Options => self.options = Options::Unusable,
-                    Key::IncludeUsage => self.include_usage = Some(false),
-                    Key::Other => {}
-                }
-                match byte {
-                    b'{' | b'[' => self.skipped = 1,
-                    b'"' => self.state = State::InText,
-                    b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => self.state = State::InWord,
-                    _ => self.state = State::Lost,
-                }
-            }
+            (Key::IncludeUsage, b'f' | b'n') => self.hold = Some(at),
+            _ => {}
         }
-        out.push(byte);
-        1
-    }
-
-    fn step_flip(&mut self, byte: u8, out: &mut Vec<u8>) -> usize {
-        self.flip(0, byte, &[byte], out);
-        1
-    }
-
-    /// One byte of a `false` or `null`: the same place of `true`, and a space for the fifth.
-    fn flip(&mut self, done: usize, byte: u8, rest: &[u8], out: &mut Vec<u8>) {
-        match (b"true ".get(done), byte) {
-            (Some(&new), b'a'..=b'z') => {
-                out.push(new);
-                self.state = State::Flip(done.saturating_add(1));
+        match byte {
+            b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                self.name.clear();
+                self.state = State::Word;
+                return self.in_word(at, edit);
             }
+            b'"' => (self.state, self.escape) = (State::Text, false),
+            b'{' | b'[' => (self.state, self.skipped) = (State::After, 1),
             _ => {
-                self.state = State::After;
-                self.step(rest, out);
+                self.release(edit);
+                self.lose();
+                return 1;
             }
+        }
+        self.said(Said::Odd, edit);
+        1
+    }
+
+    /// A number or literal, or what a reader that is not strict takes for one.
+    fn in_word(&mut self, at: usize, edit: &mut Edit<'_>) -> usize {
+        let rest = edit.bytes().get(at..).unwrap_or_default();
+        let ends = |byte: &u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.' | b'_'));
+        let used = rest.iter().position(ends).unwrap_or(rest.len());
+        self.name.push(rest.get(..used).unwrap_or_default());
+        if used == rest.len() {
+            return used;
+        }
+        let end = at.saturating_add(used);
+        self.state = State::After;
+        match (self.key, self.name.bytes()) {
+            (Key::Options, b"null") if self.hold.is_some() => {}
+            (Key::IncludeUsage, word @ (b"false" | b"null")) if self.stream != Some(Said::Off) => {
+                let flipped: &[u8] = if word == b"null" { b"true" } else { b"true " };
+                self.replace_held(end, flipped, edit);
+                (self.include_usage, self.who) = (Some(Said::True), Who::Us);
+            }
+            (_, b"true") => self.said(Said::True, edit),
+            (_, b"false" | b"null") => self.said(Said::Off, edit),
+            _ => self.said(Said::Odd, edit),
+        }
+        used
+    }
+
+    /// A member has said what it says, and stays where it is.
+    fn said(&mut self, said: Said, edit: &mut Edit<'_>) {
+        self.release(edit);
+        match self.key {
+            Key::Stream => {
+                self.stream = Some(said);
+                self.streamed |= said != Said::Off;
+            }
+            Key::Options => {
+                // No object: nothing can be added to it.
+                (self.options, self.unsure, self.moved, self.who) = (true, true, None, Who::Nobody);
+            }
+            Key::IncludeUsage => {
+                self.include_usage = Some(said);
+                self.who = if said == Said::True { Who::Client } else { Who::Nobody };
+            }
+            Key::Lookalike => self.lookalike |= said != Said::Off,
+            Key::Other => {}
         }
     }
 
-    /// The closing brace of the options or of the root; it is pushed by the caller.
-    fn leave(&mut self, out: &mut Vec<u8>) {
-        if self.level == 2 {
-            if self.include_usage.is_none() && self.stream != Some(false) && !self.disguised {
-                let inner = if self.empty { INNER.get(1..).unwrap_or_default() } else { INNER };
-                if self.add(inner, out) {
-                    self.include_usage = Some(true);
-                    self.asking = Asking::Added;
-                }
-            }
-            if self.include_usage == Some(true) {
-                self.options = Options::Asked;
-            }
-            self.level = 1;
-            self.empty = false;
-            self.state = State::After;
+    /// The comma behind a member.
+    fn next(&mut self, at: usize, edit: &mut Edit<'_>) {
+        self.state = State::Name;
+        if self.level == 1 && self.dangling {
+            edit.drop(at, at.saturating_add(1));
+            self.room = self.room.saturating_add(1);
+        }
+    }
+
+    /// The closing brace of the options or of the root.
+    fn leave(&mut self, at: usize, edit: &mut Edit<'_>) {
+        if self.level == 1 {
+            return self.close(at, edit);
+        }
+        if self.holds(at) > MAX_HELD {
+            self.release(edit);
+        }
+        (self.level, self.state) = (1, State::After);
+        if self.hold.is_some() {
+            // Without a member: it is moved, if the root goes on as an object must.
             return;
         }
-        let asked = match (self.stream, self.options) {
-            (Some(true), Options::Absent) if self.room == ROOM && !self.disguised => {
-                self.add(OPTION, out);
-                Asking::Added
-            }
-            (Some(true), Options::Asked) => self.asking,
-            _ => Asking::No,
-        };
-        self.asking = asked;
-        self.pad(out);
-        self.state = State::Done;
+        let member = if self.empty { INNER.get(1..).unwrap_or_default() } else { INNER };
+        self.empty = false;
+        if self.include_usage.is_none() && self.stream != Some(Said::Off) && self.fit(member, at, edit) {
+            (self.include_usage, self.who) = (Some(Said::True), Who::Us);
+        }
+        if self.include_usage != Some(Said::True) {
+            (self.unsure, self.who) = (true, Who::Nobody);
+        }
+        (self.options, self.moved) = (true, None);
     }
 
-    fn text(&mut self, rest: &[u8], out: &mut Vec<u8>) -> usize {
+    /// The root object is over: what it asks for is known.
+    fn close(&mut self, at: usize, edit: &mut Edit<'_>) {
+        self.state = State::Done;
+        let streams = self.stream == Some(Said::True);
+        if streams && (self.moved.is_some() || !self.options) && self.write(OPTION, at, edit) {
+            self.who = Who::Us;
+        } else if let Some(moved) = self.moved {
+            self.who = Who::Nobody;
+            let member: &[u8] = match moved {
+                Moved::Null => b",\"stream_options\":null",
+                Moved::Empty => b",\"stream_options\":{}",
+            };
+            self.write(member, at, edit);
+        }
+        self.asking = match self.who {
+            _ if !streams && !self.streamed && !self.lookalike => Asking::No,
+            Who::Client if streams && !self.unsure && !self.lookalike => Asking::Client,
+            Who::Us if streams && !self.unsure && !self.lookalike => Asking::Added,
+            _ => Asking::Not(NotAsked::Ambiguous),
+        };
+    }
+
+    /// Writes a member of the root, if there is room for it.
+    fn write(&mut self, member: &[u8], at: usize, edit: &mut Edit<'_>) -> bool {
+        let member = if self.dangling { member.get(1..).unwrap_or_default() } else { member };
+        self.fit(member, at, edit)
+    }
+
+    /// Adds bytes, if there is room for them.
+    fn fit(&mut self, bytes: &[u8], at: usize, edit: &mut Edit<'_>) -> bool {
+        if self.left.is_some() {
+            let Some(room) = self.room.checked_sub(bytes.len()) else { return false };
+            self.room = room;
+        }
+        edit.insert(at, bytes);
+        true
+    }
+
+    /// How much is held, up to a place of this chunk.
+    fn holds(&self, at: usize) -> usize {
+        let here = self.hold.map_or(0, |from| at.saturating_sub(from));
+        self.held.bytes().len().saturating_add(here)
+    }
+
+    /// What is held is too long.
+    fn give_up(&mut self, edit: &mut Edit<'_>) {
+        let ended = self.level == 1 && self.state == State::After;
+        if ended { self.said(Said::Odd, edit) } else { self.release(edit) }
+    }
+
+    /// What is held turns out to be nothing special.
+    fn release(&mut self, edit: &mut Edit<'_>) {
+        if let Some(from) = self.hold.take() {
+            edit.insert(from, self.held.bytes());
+            self.held.clear();
+            self.dangling = false;
+        }
+    }
+
+    /// Something else goes in the place of what is held, up to a place of this chunk.
+    fn replace_held(&mut self, at: usize, bytes: &[u8], edit: &mut Edit<'_>) {
+        if let Some(from) = self.hold.take() {
+            edit.drop(from, at);
+            edit.insert(at, bytes);
+            self.held.clear();
+        }
+    }
+
+    /// Options that say nothing have ended: they are written at the end of the root, where it is known whether it streams.
+    fn move_held(&mut self, at: usize, edit: &mut Edit<'_>) {
+        if self.level != 1 || self.hold.is_none() {
+            return;
+        }
+        let held = self.holds(at);
+        if held > MAX_HELD {
+            return self.give_up(edit);
+        }
+        self.moved = Some(if self.empty { Moved::Empty } else { Moved::Null });
+        self.empty = false;
+        self.replace_held(at, b"", edit);
+        self.room = self.room.saturating_add(held);
+        self.dangling = true;
+    }
+
+    fn text(&mut self, rest: &[u8]) -> usize {
         let (used, closed) = run_of_text(rest, &mut self.escape);
-        out.extend_from_slice(rest.get(..used).unwrap_or_default());
         if closed {
             self.state = State::After;
         }
         used
     }
 
-    fn skip(&mut self, rest: &[u8], out: &mut Vec<u8>) -> usize {
-        let used = if self.skipped_text {
+    fn skip(&mut self, rest: &[u8]) -> usize {
+        if self.skipped_text {
             let (used, closed) = run_of_text(rest, &mut self.escape);
             self.skipped_text = !closed;
-            used
-        } else {
-            let plain = crate::scan::run(rest, [b'"', b'{', b'}', b'[', b']']);
-            match rest.get(plain) {
-                None => {}
-                Some(b'"') => self.skipped_text = true,
-                Some(b'{' | b'[') => self.skipped = self.skipped.saturating_add(1),
-                Some(_) => {
-                    self.skipped = self.skipped.saturating_sub(1);
-                    if self.skipped == 0 {
-                        self.state = State::After;
-                    }
-                }
-            }
-            plain.saturating_add(1).min(rest.len())
-        };
-        out.extend_from_slice(rest.get(..used).unwrap_or_default());
-        used
+            return used;
+        }
+        let plain = crate::scan::run(rest, [b'"', b'{', b'}', b'[', b']']);
+        match rest.get(plain) {
+            None => {}
+            Some(b'"') => (self.skipped_text, self.escape) = (true, false),
+            Some(b'{' | b'[') => self.skipped = self.skipped.saturating_add(1),
+            Some(_) => self.skipped = self.skipped.saturating_sub(1),
+        }
+        plain.saturating_add(1).min(rest.len())
     }
 }

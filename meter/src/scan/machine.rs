@@ -1,7 +1,7 @@
 //! The state machine that walks the bytes.
 
 use super::paths::{MAX_NAME, Node};
-use super::text::{Short, unescape};
+use super::text::{Short, Unescape};
 use super::word::{begins_word, ends_word, word, word_length};
 use super::{MAX_DEPTH, MAX_SCALAR, Paths, Progress, Scalar, Sink, skip};
 
@@ -57,6 +57,7 @@ pub struct Scanner<L> {
     escape: bool,
     /// The name or text that is being read has escapes.
     escaped: bool,
+    unescape: Unescape,
     name: Short<MAX_NAME>,
     scalar: Short<MAX_SCALAR>,
     /// The object or array that is being passed on whole, and the depth it stands at.
@@ -73,6 +74,7 @@ impl<L: Copy> Default for Scanner<L> {
             skipped: 0,
             escape: false,
             escaped: false,
+            unescape: Unescape::default(),
             name: Short::new(),
             scalar: Short::new(),
             raw: None,
@@ -167,6 +169,7 @@ impl<L: Copy> Scanner<L> {
                 self.name.clear();
                 self.escaped = false;
                 self.escape = false;
+                self.unescape = Unescape::default();
                 self.state = State::InName;
                 let inner = rest.get(1..).unwrap_or_default();
                 return if inner.is_empty() { 1 } else { self.in_name(paths, inner, sink).saturating_add(1) };
@@ -186,6 +189,7 @@ impl<L: Copy> Scanner<L> {
         self.scalar.clear();
         self.escaped = false;
         self.escape = false;
+        self.unescape = Unescape::default();
         self.state = state;
     }
 
@@ -251,16 +255,13 @@ impl<L: Copy> Scanner<L> {
             let used = used.saturating_add(1).saturating_add(usize::from(colon));
             return if colon && self.node.is_none() { self.unwanted(paths, rest, used, sink) } else { used };
         }
-        self.name.push(run);
+        self.unescape.push(run, &mut self.name);
         if !end {
             return used;
         }
-        self.node = match parent {
-            _ if self.name.overflowed() => None,
-            Some(parent) if self.escaped => paths.named(parent, unescape(self.name.bytes()).as_bytes()),
-            Some(parent) => paths.named(parent, self.name.bytes()),
-            None => None,
-        };
+        self.unescape.end(&mut self.name);
+        let known = parent.filter(|_| !self.name.overflowed());
+        self.node = known.and_then(|parent| paths.named(parent, self.name.bytes()));
         self.state = State::Colon;
         used.saturating_add(1)
     }
@@ -307,13 +308,14 @@ impl<L: Copy> Scanner<L> {
     fn leaf_text(&mut self, leaf: L, run: &[u8], end: bool, sink: &mut impl Sink<L>) {
         let whole = end && self.scalar.is_empty() && !self.escaped && run.len() <= MAX_SCALAR;
         if !whole {
-            self.scalar.push(run);
+            self.unescape.push(run, &mut self.scalar);
         }
         if end {
-            let raw = if whole { run } else { self.scalar.bytes() };
-            match std::str::from_utf8(raw) {
-                Ok(text) if !self.escaped => sink.scalar(leaf, Scalar::Text(text)),
-                _ => sink.scalar(leaf, Scalar::Text(&unescape(raw))),
+            self.unescape.end(&mut self.scalar);
+            let text = if whole { run } else { self.scalar.bytes() };
+            match std::str::from_utf8(text) {
+                Ok(text) => sink.scalar(leaf, Scalar::Text(text)),
+                Err(_) => sink.scalar(leaf, Scalar::Text(&String::from_utf8_lossy(text))),
             }
         }
     }

@@ -2,27 +2,27 @@
 
 /// A buffer of fixed size that knows whether something did not fit.
 #[derive(Clone, Debug)]
-pub(super) struct Short<const N: usize> {
+pub(crate) struct Short<const N: usize> {
     bytes: [u8; N],
     len: usize,
     overflow: bool,
 }
 
 impl<const N: usize> Short<N> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Short { bytes: [0; N], len: 0, overflow: false }
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.len = 0;
         self.overflow = false;
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         let end = self.len.saturating_add(bytes.len()).min(N);
         let room = end.saturating_sub(self.len);
         if let (Some(target), Some(source)) = (self.bytes.get_mut(self.len..end), bytes.get(..room)) {
@@ -32,70 +32,119 @@ impl<const N: usize> Short<N> {
         self.len = end;
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 
-    pub(super) fn overflowed(&self) -> bool {
+    pub(crate) fn overflowed(&self) -> bool {
         self.overflow
     }
 }
 
-/// Undoes JSON's escapes and replaces what is not UTF-8; lone surrogates and a cut escape at the end become U+FFFD.
-pub(super) fn unescape(raw: &[u8]) -> String {
-    let mut out: Vec<u8> = Vec::with_capacity(raw.len());
-    let mut rest = raw.iter().copied();
-    let mut high: Option<u32> = None;
-    let put = |out: &mut Vec<u8>, c: char| out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-    while let Some(byte) = rest.next() {
-        let unit = match byte {
-            b'\\' => match rest.next() {
-                Some(b'u') => hex(&mut rest),
-                Some(b'n') => Some(0x0a),
-                Some(b't') => Some(0x09),
-                Some(b'r') => Some(0x0d),
-                Some(b'b') => Some(0x08),
-                Some(b'f') => Some(0x0c),
-                Some(other) => Some(u32::from(other)),
-                None => None,
+/// Undoes JSON's escapes in a text that comes in pieces, so that what was kept is the beginning of the text, however it is
+/// written. Lone surrogates and an escape that is cut by the end become U+FFFD.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Unescape {
+    escape: Escape,
+    /// The first half of a surrogate pair.
+    high: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Escape {
+    #[default]
+    No,
+    /// Behind the backslash.
+    Begun,
+    /// Behind `\u` and so many digits.
+    Hex(u8, u32),
+}
+
+impl Unescape {
+    /// Adds a piece to what is kept. A closing quote must not be in it.
+    pub(crate) fn push<const N: usize>(&mut self, piece: &[u8], kept: &mut Short<N>) {
+        let mut rest = piece;
+        while let Some(&byte) = rest.first() {
+            let used = if self.escape == Escape::No { self.plain(rest, kept) } else { self.escaped(byte, kept) };
+            rest = rest.get(used..).unwrap_or_default();
+        }
+    }
+
+    /// The text is over.
+    pub(crate) fn end<const N: usize>(&mut self, kept: &mut Short<N>) {
+        if self.escape != Escape::No {
+            self.unit(REPLACEMENT, kept);
+        }
+        self.lone(kept);
+        *self = Unescape::default();
+    }
+
+    fn plain<const N: usize>(&mut self, rest: &[u8], kept: &mut Short<N>) -> usize {
+        let length = memchr::memchr(b'\\', rest).unwrap_or(rest.len());
+        if length == 0 {
+            self.escape = Escape::Begun;
+            return 1;
+        }
+        self.lone(kept);
+        kept.push(rest.get(..length).unwrap_or_default());
+        length
+    }
+
+    fn escaped<const N: usize>(&mut self, byte: u8, kept: &mut Short<N>) -> usize {
+        let unit = match (self.escape, char::from(byte).to_digit(16)) {
+            (Escape::Hex(3, value), Some(digit)) => value << 4 | digit,
+            (Escape::Hex(digits, value), Some(digit)) => {
+                self.escape = Escape::Hex(digits.saturating_add(1), value << 4 | digit);
+                return 1;
+            }
+            (Escape::Hex(..), None) => REPLACEMENT,
+            _ => match byte {
+                b'u' => {
+                    self.escape = Escape::Hex(0, 0);
+                    return 1;
+                }
+                b'n' => 0x0a,
+                b't' => 0x09,
+                b'r' => 0x0d,
+                b'b' => 0x08,
+                b'f' => 0x0c,
+                other => u32::from(other),
             },
-            plain => {
-                if high.take().is_some() {
-                    put(&mut out, char::REPLACEMENT_CHARACTER);
-                }
-                out.push(plain);
-                continue;
-            }
         };
-        let unit = unit.unwrap_or(0xfffd);
-        match (high.take(), unit) {
-            (Some(first), 0xdc00..=0xdfff) => {
-                let pair = 0x10000u32.saturating_add((first & 0x3ff) << 10).saturating_add(unit & 0x3ff);
-                put(&mut out, char::from_u32(pair).unwrap_or(char::REPLACEMENT_CHARACTER));
+        self.unit(unit, kept);
+        1
+    }
+
+    /// An escape has given a UTF-16 unit.
+    fn unit<const N: usize>(&mut self, unit: u32, kept: &mut Short<N>) {
+        self.escape = Escape::No;
+        match (self.high, unit) {
+            (Some(high), 0xdc00..=0xdfff) => {
+                self.high = None;
+                put(0x10000u32.saturating_add((high & 0x3ff) << 10).saturating_add(unit & 0x3ff), kept);
             }
-            (lone, unit) => {
-                if lone.is_some() {
-                    put(&mut out, char::REPLACEMENT_CHARACTER);
-                }
-                if (0xd800..=0xdbff).contains(&unit) {
-                    high = Some(unit);
-                } else {
-                    put(&mut out, char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER));
-                }
+            (_, 0xd800..=0xdbff) => {
+                self.lone(kept);
+                self.high = Some(unit);
+            }
+            _ => {
+                self.lone(kept);
+                put(unit, kept);
             }
         }
     }
-    if high.is_some() {
-        put(&mut out, char::REPLACEMENT_CHARACTER);
+
+    /// A first half has no second one.
+    fn lone<const N: usize>(&mut self, kept: &mut Short<N>) {
+        if self.high.take().is_some() {
+            put(REPLACEMENT, kept);
+        }
     }
-    String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-fn hex(rest: &mut impl Iterator<Item = u8>) -> Option<u32> {
-    let mut value = 0u32;
-    for _ in 0..4 {
-        let digit = char::from(rest.next()?).to_digit(16)?;
-        value = (value << 4) | digit;
-    }
-    Some(value)
+const REPLACEMENT: u32 = char::REPLACEMENT_CHARACTER as u32;
+
+fn put<const N: usize>(unit: u32, kept: &mut Short<N>) {
+    let character = char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER);
+    kept.push(character.encode_utf8(&mut [0; 4]).as_bytes());
 }

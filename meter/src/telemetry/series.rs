@@ -127,6 +127,9 @@ impl Telemetry {
         if let Some(reason) = record.missing_reason {
             self.count_reason(registry, Metric::UsageMissing, reason.as_str());
         }
+        if let Some(reason) = record.usage_not_asked {
+            self.count_reason(registry, Metric::NotAsked, reason.as_str());
+        }
     }
 
     /// A model that finds no room is counted with others of its tenant; a tenant that finds none, with other tenants.
