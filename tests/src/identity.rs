@@ -104,9 +104,14 @@ impl Identity {
 
     /// A TLS client that shows a certificate for `spiffe`.
     pub fn client(&self, spiffe: &str) -> Result<Arc<ClientConfig>> {
+        self.showing(spiffe, self)
+    }
+
+    /// A TLS client that believes another's servers, and shows this authority's certificate for `spiffe`.
+    pub fn showing(&self, spiffe: &str, to: &Self) -> Result<Arc<ClientConfig>> {
         let (certificate, key) = self.certify(spiffe)?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        Ok(Arc::new(self.tls()?.with_client_auth_cert(vec![certificate.der().clone()], key)?))
+        Ok(Arc::new(to.tls()?.with_client_auth_cert(vec![certificate.der().clone()], key)?))
     }
 
     /// A TLS client without a certificate.

@@ -36,7 +36,7 @@ mod registry;
 /// How long to wait when the system has no more connections to give.
 const EXHAUSTED: Duration = Duration::from_millis(50);
 /// The longest head, bytes, and what is read of a body at once.
-const BUFFER: usize = 64 << 10;
+const BUFFER: usize = 16 << 10;
 
 /// What serves connections.
 pub struct Server {
