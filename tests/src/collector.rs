@@ -20,12 +20,12 @@ use crate::{
 };
 
 /// The token of those who send events.
-pub const INGEST_TOKEN: &str = "ingest-e2e-3f9c";
+pub const INGEST_TOKEN: &str = "ingest-e2e-3f9c-8d21";
 /// The token of those who read reports.
-pub const READ_TOKEN: &str = "read-e2e-71aa";
+pub const READ_TOKEN: &str = "read-e2e-71aa-0b6e";
 
 /// The token of those who send journals.
-pub const JOURNAL_TOKEN: &str = "journal-e2e-c05d";
+pub const JOURNAL_TOKEN: &str = "journal-e2e-c05d-47f3";
 
 /// A running collector.
 pub struct Collector {

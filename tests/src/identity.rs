@@ -104,11 +104,20 @@ impl Identity {
 
     /// A TLS client that shows a certificate for `spiffe`.
     pub fn client(&self, spiffe: &str) -> Result<Arc<ClientConfig>> {
-        self.client_named(&[spiffe])
+        self.showing(spiffe, self)
+    }
+
+    /// A TLS client that believes another's servers, and shows this authority's certificate for `spiffe`.
+    pub fn showing(&self, spiffe: &str, to: &Self) -> Result<Arc<ClientConfig>> {
+        self.named(&[spiffe], to)
     }
 
     /// A TLS client whose certificate has these names: URIs, and host names.
     pub fn client_named(&self, names: &[&str]) -> Result<Arc<ClientConfig>> {
+        self.named(names, self)
+    }
+
+    fn named(&self, names: &[&str], to: &Self) -> Result<Arc<ClientConfig>> {
         let san = |name: &&str| -> Result<SanType> {
             Ok(if name.contains(':') {
                 SanType::URI((*name).try_into()?)
@@ -118,7 +127,7 @@ impl Identity {
         };
         let (certificate, key) = self.certify(names.iter().map(san).collect::<Result<_>>()?)?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        Ok(Arc::new(self.tls()?.with_client_auth_cert(vec![certificate.der().clone()], key)?))
+        Ok(Arc::new(to.tls()?.with_client_auth_cert(vec![certificate.der().clone()], key)?))
     }
 
     /// A TLS client without a certificate.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Outcome;
 
-pub const TOKEN: &str = "bench";
+pub const TOKEN: &str = "ingest-token-of-the-bench";
 const LISTENING: &str = "http://";
 
 /// A collector, and where its ledger is.
@@ -37,7 +37,7 @@ impl Server {
             .arg(prices)
             .env("MESHMETER_DATABASE", &database)
             .env("MESHMETER_INGEST_TOKEN", TOKEN)
-            .env("MESHMETER_READ_TOKEN", "bench-reads")
+            .env("MESHMETER_READ_TOKEN", "read-token-of-the-bench")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -42,6 +42,8 @@ enum Failure {
     Failed(String),
     /// What was checked is wrong.
     Problems(String),
+    /// It could not be done, and the log says why.
+    Logged,
 }
 
 impl Failure {
@@ -66,6 +68,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Failed(problem)) => fail(&prefixed(&problem)),
         Err(Failure::Problems(problems)) => fail(&problems),
+        Err(Failure::Logged) => ExitCode::from(1),
         Err(Failure::Usage(problem)) => refuse(&problem),
     }
 }

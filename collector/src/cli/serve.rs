@@ -1,10 +1,10 @@
 //! `meshmeter serve`.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use collector::serve::{self, Options, Scope, Token, Tokens};
+use collector::serve::{self, Options, Problem, Scope, Source, Sources, TlsFiles, log};
 use collector::store::Location;
 
 use super::Failure;
@@ -12,7 +12,13 @@ use super::Failure;
 /// Takes usage events over HTTP, keeps them in the ledger and answers reports.
 ///
 /// POST /v1/events takes CloudEvents and answers after the commit. GET /v1/report and /metrics need the read token;
-/// /healthz is open. SIGTERM and SIGINT end it in order: what was taken is committed and answered.
+/// /livez (the process works) and /readyz (what is sent will be stored) are open. SIGTERM and SIGINT end it in order: what
+/// was taken is committed and answered.
+///
+/// A variable or file of tokens has a credential a line: [NAME] TOKEN, or NAME spiffe://TRUST-DOMAIN/PATH for a client
+/// certificate (in PATH * stands for any text within a segment). Behind it may stand tenants=acme,acme/*,beta (only calls
+/// of these; a * at the end stands for any text, and acme/* does not mean acme itself), rate=N (events a second), max_tokens=N and max_usd=DECIMAL (of one call). Files are
+/// read again when they change.
 #[derive(Args)]
 pub struct Serve {
     /// Address to listen on; port 0 takes a free one. The address is printed when it is ready.
@@ -36,8 +42,8 @@ pub struct Serve {
     /// Environment variable that holds the token of those who may send events.
     #[arg(long, value_name = "NAME", default_value = "MESHMETER_INGEST_TOKEN")]
     ingest_token_env: String,
-    /// File with the token of those who may send events, instead of the variable: one TOKEN or NAME TOKEN a line,
-    /// several while you rotate. An emitter belongs to the name that first sent its events.
+    /// File with the tokens of those who may send events, instead of the variable: a credential a line, several while
+    /// you rotate. An emitter belongs to the name that first sent its events.
     #[arg(long, value_name = "FILE")]
     ingest_token_file: Option<PathBuf>,
     /// Environment variable that holds the token of those who may send journals, whoever counted (`meshmeter reconcile`).
@@ -52,31 +58,51 @@ pub struct Serve {
     /// File with the token of those who may read reports and metrics, instead of the variable.
     #[arg(long, value_name = "FILE")]
     read_token_file: Option<PathBuf>,
+    /// Take files of tokens and keys that everybody on this machine may read, as Kubernetes mounts Secrets by default.
+    #[arg(long)]
+    allow_readable_token_files: bool,
+    /// Certificate (PEM, with its chain) to speak TLS with. It is read again when it changes, as the key is.
+    #[arg(long, value_name = "FILE", requires = "tls_key", env = "MESHMETER_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
+    /// Private key of the certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "MESHMETER_TLS_KEY")]
+    tls_key: Option<PathBuf>,
+    /// Authorities (PEM) whose client certificates are believed: their SPIFFE ids are credentials, as tokens are. Who shows
+    /// no certificate needs a token.
+    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "MESHMETER_TLS_CLIENT_CA")]
+    tls_client_ca: Option<PathBuf>,
     /// Ask nobody for a token. Only on a loopback address.
     #[arg(long)]
     insecure_no_auth: bool,
     /// Batches that may wait for the disk; more are answered with 503 and come again.
     #[arg(long, value_name = "BATCHES", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
     queue: u16,
+    /// Bytes of the ledger's disk that must be free: with fewer, events are answered with 503 and come again. A number, or
+    /// one with KiB, MiB or GiB. Not for PostgreSQL.
+    #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = bytes)]
+    min_free: u64,
+    /// How the log on standard error is written: a line of text, or of JSON, for each thing.
+    #[arg(long, value_name = "text|json", default_value = "text", env = "MESHMETER_LOG_FORMAT")]
+    log_format: log::Format,
 }
 
 pub fn run(args: Serve) -> Result<(), Failure> {
-    let sources = [
-        (Scope::Ingest, &args.ingest_token_env, &args.ingest_token_file),
-        (Scope::Journal, &args.journal_token_env, &args.journal_token_file),
-        (Scope::Read, &args.read_token_env, &args.read_token_file),
-    ];
-    let mut known: Vec<(Scope, Token)> = Vec::new();
-    for (scope, variable, file) in sources {
-        for token in tokens(variable, file.as_deref())? {
-            if known.iter().any(|(_, other)| other.is_same(&token)) {
-                return Err(Failure::Usage(format!(
-                    "{token:?}: no two tokens may be the same: each has one name and one scope"
-                )));
-            }
-            known.push((scope, token));
-        }
-    }
+    log::format(args.log_format);
+    let source = |scope, variable: String, file| Source { scope, variable, file };
+    let ingest_variable = args.ingest_token_env.clone();
+    let credentials = Sources {
+        of: vec![
+            source(Scope::Ingest, args.ingest_token_env, args.ingest_token_file),
+            source(Scope::Journal, args.journal_token_env, args.journal_token_file),
+            source(Scope::Read, args.read_token_env, args.read_token_file),
+        ],
+        allow_readable: args.allow_readable_token_files,
+        client_certificates: args.tls_client_ca.is_some(),
+    };
+    let known = credentials.load().map_err(|problem| match problem {
+        Problem::Usage(text) => Failure::Usage(text),
+        Problem::Unreadable(text) => Failure::Failed(text),
+    })?;
     if args.insecure_no_auth && !args.listen.ip().is_loopback() {
         return Err(Failure::Usage(format!(
             "--insecure-no-auth: must listen on a loopback address, not on {}",
@@ -85,37 +111,39 @@ pub fn run(args: Serve) -> Result<(), Failure> {
     }
     if !args.insecure_no_auth && !known.iter().any(|(scope, _)| *scope == Scope::Ingest) {
         return Err(Failure::Usage(format!(
-            "no ingest token: set {}, or name a file with --ingest-token-file, or give --insecure-no-auth on a loopback address",
-            args.ingest_token_env
+            "no ingest token: set {ingest_variable}, or name a file with --ingest-token-file, or give --insecure-no-auth on a loopback address"
         )));
     }
-    serve::run(Options {
+    let tls = args.tls_cert.zip(args.tls_key).map(|(cert, key)| TlsFiles {
+        cert,
+        key,
+        client_ca: args.tls_client_ca,
+        allow_readable: args.allow_readable_token_files,
+    });
+    let ended = serve::run(Options {
         listen: args.listen,
         database: args.database,
         prices: args.prices,
-        tokens: Tokens::new(known, args.insecure_no_auth),
+        credentials,
+        open: args.insecure_no_auth,
+        tls,
         queue: usize::from(args.queue),
+        min_free: args.min_free,
+    });
+    ended.map_err(|problem| {
+        if !log::is_json() {
+            return Failure::Failed(problem);
+        }
+        problem.lines().for_each(log::error);
+        Failure::Logged
     })
-    .map_err(Failure::Failed)
 }
 
-/// The tokens of a file, else of a variable. Never shown, not even in errors.
-fn tokens(variable: &str, file: Option<&Path>) -> Result<Vec<Token>, Failure> {
-    let (from, text) = match file {
-        Some(file) => {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| Failure::Failed(format!("{}: {error}", file.display())))?;
-            (file.display().to_string(), text)
-        }
-        None => (variable.to_owned(), std::env::var(variable).unwrap_or_default()),
-    };
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    let tokens: Result<Vec<Token>, _> = lines.map(Token::parse).collect();
-    match tokens {
-        Ok(tokens) if tokens.is_empty() && file.is_some() => {
-            Err(Failure::Failed(format!("{from}: has no token in it")))
-        }
-        Ok(tokens) => Ok(tokens),
-        Err(problem) => Err(Failure::Failed(format!("{from}: {problem}"))),
-    }
+/// A number of bytes such as `268435456` or `256MiB`.
+fn bytes(text: &str) -> Result<u64, &'static str> {
+    const FORM: &str = "must be a whole number of bytes, or one with KiB, MiB or GiB behind it, such as 256MiB";
+    let units = [("KiB", 1_u64 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    let with_unit = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)));
+    let (number, unit) = with_unit.unwrap_or((text, 1));
+    number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or(FORM)
 }

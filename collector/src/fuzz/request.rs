@@ -53,20 +53,34 @@ pub fn sender(line: &[u8]) -> Sender {
             return nobody;
         }
     };
-    let secret = text.split_whitespace().last().unwrap();
-    assert_eq!(format!("{token:?}").len(), "Token()".len() + name_of(text).len(), "only the name is shown");
-    let scope = if name_of(text) == "journal" { Scope::Journal } else { Scope::Ingest };
+    let name = name_of(text);
+    assert_eq!(format!("{token:?}"), format!("Token({name})"), "only the name is shown");
+    let scope = if name == "journal" { Scope::Journal } else { Scope::Ingest };
+    let is_spiffe = token.is_spiffe();
+    let secret = words(text).pop().unwrap();
+    let tokens = Tokens::new(vec![(scope, token)], false);
     let header = HeaderValue::from_str(&format!("Bearer {secret}")).expect("a token that no header can carry");
     let headers = HeaderMap::from_iter([(AUTHORIZATION, header)]);
-    let tokens = Tokens::new(vec![(scope, token)], false);
-    assert!(tokens.authorize(&headers, &[Scope::Read]).is_err(), "a token of another scope");
-    assert!(tokens.authorize(&HeaderMap::new(), &[scope]).is_err(), "without a token");
-    tokens.authorize(&headers, &[Scope::Ingest, Scope::Journal]).expect("a known token")
+    assert!(tokens.authorize(&headers, None, &[Scope::Read]).is_err(), "a token of another scope");
+    assert!(tokens.authorize(&HeaderMap::new(), None, &[scope]).is_err(), "without a token");
+    let admitted = tokens.authorize(&headers, None, &[Scope::Ingest, Scope::Journal]);
+    assert_eq!(admitted.is_err(), is_spiffe, "a SPIFFE id is no bearer token");
+    admitted.map_or(nobody, |admitted| admitted.sender)
 }
 
 fn name_of(line: &str) -> &str {
-    let line = line.trim();
-    line.split_once(char::is_whitespace).map_or("default", |(name, _)| name)
+    let words = words(line);
+    if words.len() == 1 { "default" } else { words[0] }
+}
+
+/// Name and token of a line, without its options.
+fn words(line: &str) -> Vec<&str> {
+    let mut words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let is_option = |word: &str| ["tenants=", "rate=", "max_tokens=", "max_usd="].iter().any(|of| word.starts_with(of));
+    while words.last().is_some_and(|word| is_option(word)) {
+        words.pop();
+    }
+    words
 }
 
 /// The statement of a header, if it is one: then it is written as it was read.

@@ -179,11 +179,29 @@ pub trait Store {
     /// Loads what the keys name, lets the rules decide, and keeps what they decided: when this returns, all of it is on
     /// the disk, or nothing. What was loaded stays as it is until then.
     fn transact(&mut self, keys: &Keys, decide: &mut dyn FnMut(Known) -> Changes) -> Result<(), StoreError>;
+
+    /// Whether it could keep something now: a transaction that changes nothing in the ledger.
+    fn probe(&mut self) -> Result<(), StoreError> {
+        self.transact(&Keys::default(), &mut |known| Changes { head: known.head, ..Changes::default() })
+    }
+
+    /// Whether what was kept is still there to be found; cheap enough to be asked all the time.
+    fn look(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 impl<S: Store + ?Sized> Store for Box<S> {
     fn transact(&mut self, keys: &Keys, decide: &mut dyn FnMut(Known) -> Changes) -> Result<(), StoreError> {
         (**self).transact(keys, decide)
+    }
+
+    fn probe(&mut self) -> Result<(), StoreError> {
+        (**self).probe()
+    }
+
+    fn look(&self) -> Result<(), StoreError> {
+        (**self).look()
     }
 }
 

@@ -1,17 +1,18 @@
-//! What the service answers about itself and the ledger: report, metrics, health.
+//! What the service answers about itself and the ledger: report and metrics.
 
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::auth::Scope;
-use super::refusal::Refusal;
-use super::{App, log, metrics};
+use super::connections::Connection;
+use super::refusal::{Busy, Refusal};
+use super::{App, metrics};
 use crate::report::{self, Format, Question, Report};
 use crate::store::Selection;
 
@@ -59,18 +60,19 @@ impl Parameters {
 
 pub async fn report(
     State(app): State<Arc<App>>,
+    Extension(connection): Extension<Arc<Connection>>,
     headers: HeaderMap,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    app.tokens.authorize(&headers, &[Scope::Read])?;
+    app.admit(&connection, &headers, &[Scope::Read]).await?;
     let Query(parameters) = parameters.map_err(|rejection| Refusal::BadRequest(rejection.body_text()))?;
     let (question, format) = parameters.question()?;
     let reader = app.reader.clone();
-    let text = blocking(move || {
+    let text = app.reading(move || {
         let report = Report::answer(&*reader, question).map_err(|error| error.to_string())?;
         report.render(format).map_err(|error| error.to_string())
     });
-    let text = text.await.map_err(Refusal::Internal)?;
+    let text = text.await?;
     let content_type = match format {
         Format::Csv => "text/csv; charset=utf-8",
         Format::Json | Format::Table => "application/json",
@@ -78,25 +80,28 @@ pub async fn report(
     Ok(([(CONTENT_TYPE, content_type)], text).into_response())
 }
 
-pub async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    app.tokens.authorize(&headers, &[Scope::Read])?;
+pub async fn metrics(
+    State(app): State<Arc<App>>,
+    Extension(connection): Extension<Arc<Connection>>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    app.admit(&connection, &headers, &[Scope::Read]).await?;
     let queued = app.jobs.max_capacity().saturating_sub(app.jobs.capacity());
-    let text = app.metrics.text(queued).map_err(|error| Refusal::Internal(error.to_string()))?;
+    let (strangers, known) = app.registry.count();
+    let now = metrics::Now { queued, strangers, known };
+    let text = app.metrics.text(&now).map_err(|error| Refusal::Internal(error.to_string()))?;
     Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
 }
 
-/// Healthy is: the writer lives, and the database answers.
-pub async fn health(State(app): State<Arc<App>>) -> Result<&'static str, Refusal> {
-    if app.jobs.is_closed() {
-        return Err(Refusal::Busy("the writer has ended"));
+impl App {
+    /// Asks the ledger; a few at a time, for each has files open and holds its answer in memory.
+    pub async fn reading<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, String> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let _one = self.readers.acquire().await.map_err(|_| Refusal::Busy(Busy::Stopping))?;
+        blocking(work).await.map_err(Refusal::Internal)
     }
-    let reader = app.reader.clone();
-    let answer = blocking(move || reader.ping().map_err(|error| error.to_string())).await;
-    answer.map(|()| "ok\n").map_err(|problem| {
-        // Whoever asks is not known: the reason is for the operator.
-        log(&format!("not healthy: {problem}"));
-        Refusal::Busy("the database does not answer")
-    })
 }
 
 pub async fn blocking<T: Send + 'static>(

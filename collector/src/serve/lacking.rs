@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use super::App;
-use super::answers::blocking;
 use super::auth::Scope;
-use super::ingest::body_within;
+use super::bodies;
+use super::connections::Connection;
 use super::refusal::Refusal;
 use crate::ledger::ranges::{Range, Ranges};
 use crate::store::Reader;
@@ -23,12 +23,31 @@ const MAX_BODY: usize = 1 << 20;
 /// Ranges of numbers by emitter, each `[first, last]`.
 pub(crate) type Numbers = BTreeMap<String, Vec<[i64; 2]>>;
 
-pub(super) async fn lacking(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
-    app.tokens.authorize(&headers, &[Scope::Journal])?;
-    let body = body_within(MAX_BODY, body).await?;
-    let wanted = question(&body).map_err(Refusal::BadRequest)?;
+pub(super) async fn lacking(
+    State(app): State<Arc<App>>,
+    Extension(connection): Extension<Arc<Connection>>,
+    headers: HeaderMap,
+    mut body: Body,
+) -> Result<Response, Refusal> {
+    let result = asked(&app, &connection, &headers, &mut body).await;
+    if result.as_ref().is_err_and(|refusal| *refusal != Refusal::TooSlow) {
+        bodies::discard(body, connection.is_known()).await;
+    }
+    result
+}
+
+async fn asked(app: &App, connection: &Connection, headers: &HeaderMap, body: &mut Body) -> Result<Response, Refusal> {
+    let admitted = app.admit(connection, headers, &[Scope::Journal]).await?;
+    let place = app.room.place(&admitted.sender.credential);
+    let body = bodies::read(MAX_BODY, headers, body, &place).await?;
     let reader = app.reader.clone();
-    let answer = blocking(move || answer(&*reader, wanted)).await.map_err(Refusal::Internal)?;
+    let answer = app.reading(move || {
+        let answer = question(&body).map(|wanted| answer(&*reader, wanted));
+        // What it is answered from holds no more than the body, whose room is held until then.
+        drop(place);
+        Ok(answer)
+    });
+    let answer = answer.await?.map_err(Refusal::BadRequest)?.map_err(Refusal::Internal)?;
     Ok(([(CONTENT_TYPE, "application/json")], answer).into_response())
 }
 

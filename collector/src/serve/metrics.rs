@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use super::connections::End;
+use super::refusal::Reason;
 use crate::ledger::Taken;
 
 /// What becomes of an event.
@@ -20,6 +22,28 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Refused {
     status: u16,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Of {
+    state: &'static str,
+}
+
+/// What is asked for when the metrics are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Now {
+    /// Batches that wait.
+    pub queued: usize,
+    /// Connections that have shown no valid credential.
+    pub strangers: usize,
+    /// Connections that have.
+    pub known: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -38,6 +62,8 @@ pub struct Metrics {
     commits: Family<Outcome, Counter>,
     commit_seconds: Histogram,
     queue: Gauge,
+    connections: Family<Of, Gauge>,
+    connections_ended: Family<Ended, Counter>,
 }
 
 impl Metrics {
@@ -51,9 +77,15 @@ impl Metrics {
         // From 0.1 ms, an SSD that does not wait for its disk, to 3 s, beyond the patience of senders.
         let commit_seconds = Histogram::new(exponential_buckets(0.0001, 2.0, 16));
         let queue = Gauge::default();
+        let connections = Family::default();
+        let connections_ended = Family::default();
         registry.register("events", "Events answered, by what became of them (`outcome`)", events.clone());
         registry.register("batches", "Batches taken", batches.clone());
-        registry.register("requests_refused", "Requests answered with a `status` of 400 or above", refused.clone());
+        registry.register(
+            "requests_refused",
+            "Requests answered with a `status` of 400 or above, by `reason`",
+            refused.clone(),
+        );
         registry.register(
             "statements_refused",
             "Statements of emitters that could not be read; their events are taken",
@@ -67,6 +99,20 @@ impl Metrics {
             commit_seconds.clone(),
         );
         registry.register("queue_batches", "Batches that wait for the writer", queue.clone());
+        registry.register(
+            "connections",
+            "Connections by `state`: `known` have shown a valid credential, `unknown` have not",
+            connections.clone(),
+        );
+        registry.register(
+            "connections_ended",
+            "Connections that the collector ended, by `reason`: a `handshake` or `head` that took too long, `idle`, \
+             `stalled` (it did not read), `evicted` (another needed its place)",
+            connections_ended.clone(),
+        );
+        for end in End::ALL {
+            drop(Family::<Ended, Counter>::get_or_create(&connections_ended, &Ended { reason: end.reason() }));
+        }
         for outcome in OUTCOMES {
             drop(Family::<Outcome, Counter>::get_or_create(&events, &Outcome { outcome }));
         }
@@ -82,6 +128,8 @@ impl Metrics {
             commits,
             commit_seconds,
             queue,
+            connections,
+            connections_ended,
         }
     }
 
@@ -93,8 +141,13 @@ impl Metrics {
         self.batches.inc();
     }
 
-    pub fn refused(&self, status: StatusCode) {
-        self.refused.get_or_create(&Refused { status: status.as_u16() }).inc();
+    pub fn refused(&self, status: StatusCode, reason: Option<Reason>) {
+        let Reason(reason) = reason.unwrap_or(Reason("other"));
+        self.refused.get_or_create(&Refused { status: status.as_u16(), reason }).inc();
+    }
+
+    pub fn connection_ended(&self, end: End) {
+        self.connections_ended.get_or_create(&Ended { reason: end.reason() }).inc();
     }
 
     pub fn statement_refused(&self) {
@@ -107,9 +160,13 @@ impl Metrics {
         self.commit_seconds.observe(duration.as_secs_f64());
     }
 
-    /// The text of now, with the depth of the queue as it is now.
-    pub fn text(&self, queued: usize) -> Result<String, std::fmt::Error> {
-        self.queue.set(i64::try_from(queued).unwrap_or(i64::MAX));
+    /// The text of now.
+    pub fn text(&self, now: &Now) -> Result<String, std::fmt::Error> {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.queue.set(number(now.queued));
+        for (state, count) in [("unknown", now.strangers), ("known", now.known)] {
+            self.connections.get_or_create(&Of { state }).set(number(count));
+        }
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
         Ok(text)
@@ -126,8 +183,8 @@ mod tests {
     fn table() -> String {
         let metrics = Metrics::new();
         // A family that has nothing to say yet is not even named.
-        metrics.refused(StatusCode::UNAUTHORIZED);
-        let text = metrics.text(0).unwrap();
+        metrics.refused(StatusCode::UNAUTHORIZED, None);
+        let text = metrics.text(&Now::default()).unwrap();
         let said = |what: &str| -> BTreeMap<&str, &str> {
             text.lines().filter_map(|line| line.strip_prefix(what)?.split_once(' ')).collect()
         };

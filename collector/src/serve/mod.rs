@@ -15,30 +15,52 @@ use axum::routing::{get, post};
 use meter::event::statement::COLLECTOR_HEADER;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch as channel};
 
 use crate::ledger::Ledger;
 use crate::store::{Location, Reader};
+use connections::{Bounds, Registry, Server};
+use health::{Condition, Disk};
 use metrics::Metrics;
 use pricing::Pricing;
+use room::Room;
+use tls::Tls;
+use watch::Watch;
+use writer::{Work, Writer};
 
+mod admit;
 mod answers;
 mod auth;
+mod bodies;
 mod connections;
+mod files;
+mod health;
 mod ingest;
 pub mod lacking;
+pub mod log;
 mod metrics;
 mod pricing;
 mod refusal;
+mod room;
 pub mod split;
+mod taken;
+mod tls;
+mod watch;
 mod writer;
 
-pub use auth::{Scope, Token, Tokens};
+pub use auth::{Admitted, Policy, Problem, Scope, Source, Sources, Token, Tokens};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use ingest::{Form, arrivals};
+pub use tls::Files as TlsFiles;
 
 /// How long connections may take to end after the signal.
 const GRACE: Duration = Duration::from_secs(10);
+/// The memory of all bodies together, bytes.
+const BODIES: usize = 128 << 20;
+/// Events of all bodies together, each of which takes about 1 KiB however short it is.
+const EVENTS: usize = 128 << 10;
+/// Questions to the ledger at a time.
+const READERS: usize = 8;
 
 /// What the service is started with.
 pub struct Options {
@@ -48,78 +70,118 @@ pub struct Options {
     pub database: Location,
     /// The price book by which calls are rated as they come.
     pub prices: Option<PathBuf>,
-    /// Who may do what.
-    pub tokens: Tokens,
+    /// Where it stands who may do what.
+    pub credentials: Sources,
+    /// Nobody is asked for a token.
+    pub open: bool,
+    /// Certificate and key, if it speaks TLS.
+    pub tls: Option<TlsFiles>,
     /// Batches that may wait for the disk.
     pub queue: usize,
+    /// Bytes of the ledger's disk that stay free.
+    pub min_free: u64,
 }
 
 /// What every request needs.
 struct App {
-    tokens: Tokens,
-    jobs: mpsc::Sender<writer::Job>,
-    /// Bounds the memory of bodies: from the first byte to the commit.
-    bodies: Arc<Semaphore>,
-    /// Bounds the memory of their events, until the commit.
-    events: Arc<Semaphore>,
+    tokens: Arc<Tokens>,
+    wrong: admit::Wrong,
+    registry: Arc<Registry>,
+    jobs: mpsc::Sender<Work>,
+    room: Arc<Room>,
+    readers: Semaphore,
     metrics: Metrics,
     reader: Arc<dyn Reader>,
+    condition: Arc<Condition>,
+    ready: health::Said,
 }
 
 /// Serves until it is told to end; returns when everything taken is committed.
 pub fn run(options: Options) -> Result<(), String> {
+    let available = connections::available()?;
     let mut prices = Pricing::load(options.prices.clone())?;
+    let tls = options.tls.clone().map(|files| {
+        let reread = tls::Reread::new(files.clone());
+        Ok::<_, String>((reread, Arc::new(Tls::load(&files)?)))
+    });
+    let tls = tls.transpose()?;
+    let reread = auth::Reread::new(options.credentials.clone());
+    let known = options.credentials.load().map_err(|problem| problem.text().to_owned())?;
+    let tokens = Arc::new(Tokens::new(known, options.open));
     let mut ledger = Ledger::new(options.database.open().map_err(|error| error.to_string())?);
     ledger.set_prices(prices.changed());
     let metrics = Metrics::new();
+    let condition = Condition::new();
     let (jobs, waiting) = mpsc::channel(options.queue);
+    let disk = match &options.database {
+        Location::Sqlite(path) => Some(Disk::of(path, options.min_free)),
+        Location::Postgres(_) => None,
+    };
+    if let Some(disk) = &disk {
+        disk.look(&condition);
+    }
+    let accepts = tls.as_ref().map(|(_, tls)| tls.clone());
+    let (watches, weak) = (condition.clone(), jobs.downgrade());
+    Watch { tokens: (reread, tokens.clone()), tls, disk, condition: watches, jobs: weak }.start()?;
     let (gone, writer_ends) = oneshot::channel::<()>();
     let writer = std::thread::Builder::new().name("writer".to_owned()).spawn({
-        let metrics = metrics.clone();
+        let (metrics, condition) = (metrics.clone(), condition.clone());
         move || {
             // Dropped when the thread ends, whatever ends it.
             let _gone = gone;
-            writer::run(ledger, prices, waiting, &metrics);
+            Writer { ledger, prices, condition: &condition, metrics: &metrics, gone: None }.run(waiting)
         }
     });
     let writer = writer.map_err(|error| format!("no writer thread: {error}"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
-    let ended = runtime.block_on(serve(options, jobs, metrics, writer_ends));
+    let bounds = Bounds::of(available);
+    let app = App {
+        tokens,
+        wrong: admit::Wrong::default(),
+        registry: Arc::new(Registry::new(bounds)),
+        room: Room::new(room::Bounds { bytes: BODIES, events: EVENTS, batches: jobs.max_capacity() }),
+        readers: Semaphore::new(READERS),
+        jobs,
+        metrics,
+        reader: options.database.reader(),
+        condition,
+        ready: health::Said::default(),
+    };
+    let ended = runtime.block_on(serve(app, options.listen, bounds, accepts, writer_ends));
     // Connections that did not end in time go now, and with them the last sender: the writer commits what waits.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    let joined = writer.join().map_err(|_| "the writer did not end in order".to_owned());
-    ended.and(joined)
+    let joined = writer.join().unwrap_or_else(|_| Err("the writer did not end in order".to_owned()));
+    // Why the writer ended says more than that it did.
+    joined.and(ended)
 }
 
 async fn serve(
-    options: Options,
-    jobs: mpsc::Sender<writer::Job>,
-    metrics: Metrics,
+    app: App,
+    listen: SocketAddr,
+    bounds: Bounds,
+    tls: Option<Arc<Tls>>,
     writer_ends: oneshot::Receiver<()>,
 ) -> Result<(), String> {
-    let cannot_listen = |error: std::io::Error| format!("cannot listen on {}: {error}", options.listen);
-    let listener = TcpListener::bind(options.listen).await.map_err(cannot_listen)?;
+    let cannot_listen = |error: std::io::Error| format!("cannot listen on {listen}: {error}");
+    let listener = TcpListener::bind(listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
-    if !options.tokens.allow(Scope::Read) {
-        log("no read token is set: /v1/report and /metrics answer 401");
+    if !app.tokens.allow(Scope::Read) {
+        log::warn("no read token is set: /v1/report and /metrics answer 401");
     }
-    let app = Arc::new(App {
-        tokens: options.tokens,
-        jobs,
-        bodies: Arc::new(Semaphore::new(ingest::BODIES_KIB)),
-        events: Arc::new(Semaphore::new(ingest::EVENTS)),
-        metrics,
-        reader: options.database.reader(),
-    });
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let (registry, metrics) = (app.registry.clone(), app.metrics.clone());
+    let places = Arc::new(Semaphore::new(bounds.all));
+    let server = Server { router: router(Arc::new(app)), registry, places, tls, metrics };
     let mut stop = stop_signal()?;
     let mut stopping = stop.clone();
-    let server = connections::serve(listener, router(app), async move { drop(stopping.wait_for(|stop| *stop).await) });
-    announce(address)?;
+    let server = server.serve(listener, async move { drop(stopping.wait_for(|stop| *stop).await) });
+    log::info(&format!("listening on {scheme}://{address}, for at most {} connections", bounds.all));
+    announce(scheme, address)?;
     tokio::select! {
         () = server => Ok(()),
         () = async { drop(stop.wait_for(|stop| *stop).await); tokio::time::sleep(GRACE).await } => {
-            log("some connections did not end in time");
+            log::warn("some connections did not end in time");
             Ok(())
         }
         _ = writer_ends => Err("the writer ended; nothing can be stored".to_owned()),
@@ -132,7 +194,8 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/lacking", post(lacking::lacking))
         .route("/v1/report", get(answers::report))
         .route("/metrics", get(answers::metrics))
-        .route("/healthz", get(answers::health))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
         .fallback(refusal::not_found)
         .method_not_allowed_fallback(refusal::method_not_allowed)
         .layer(middleware::from_fn_with_state(app.clone(), count_refusals))
@@ -145,17 +208,17 @@ async fn count_refusals(State(app): State<Arc<App>>, request: Request, next: Nex
     response.headers_mut().insert(COLLECTOR_HEADER, HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
-        app.metrics.refused(status);
+        app.metrics.refused(status, response.extensions().get().copied());
     }
     response
 }
 
 /// Becomes true with SIGTERM or SIGINT. A second signal ends the process at once.
-fn stop_signal() -> Result<watch::Receiver<bool>, String> {
+fn stop_signal() -> Result<channel::Receiver<bool>, String> {
     let failed = |error: std::io::Error| format!("cannot wait for signals: {error}");
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let (told, stop) = watch::channel(false);
+    let (told, stop) = channel::channel(false);
     tokio::spawn(async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         told.send_replace(true);
@@ -165,14 +228,9 @@ fn stop_signal() -> Result<watch::Receiver<bool>, String> {
     Ok(stop)
 }
 
-fn announce(address: SocketAddr) -> Result<(), String> {
+fn announce(scheme: &str, address: SocketAddr) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on http://{address}")
+    writeln!(out, "listening on {scheme}://{address}")
         .and_then(|()| out.flush())
         .map_err(|error| format!("standard output: {error}"))
-}
-
-/// A line for the operator. Without standard error there is nobody to tell.
-fn log(line: &str) {
-    let _ = writeln!(std::io::stderr(), "meshmeter: {line}");
 }

@@ -42,7 +42,10 @@ impl Pricing {
             if let (true, Some(path)) = (modified != self.modified, &self.path) {
                 match PriceBook::load(path) {
                     Ok(book) => self.fresh = Some(Arc::new(book)),
-                    Err(problems) => log(&format!("the new prices are not used:\n{problems}")),
+                    Err(problems) => {
+                        log::error("the new prices are not used, the old ones stay");
+                        problems.lines().for_each(log::error);
+                    }
                 }
                 self.modified = modified;
             }

@@ -159,6 +159,8 @@ pub enum StoreError {
     Database(Box<dyn std::error::Error + Send + Sync>),
     /// It is not a ledger that this version can use.
     Unusable(String),
+    /// Its file was deleted or replaced: what is written goes nowhere.
+    Gone(String),
 }
 
 impl StoreError {
@@ -177,7 +179,7 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StoreError::Database(error) => write!(f, "database: {error}"),
-            StoreError::Unusable(problem) => f.write_str(problem),
+            StoreError::Unusable(problem) | StoreError::Gone(problem) => f.write_str(problem),
         }
     }
 }
@@ -186,7 +188,7 @@ impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StoreError::Database(error) => Some(error.as_ref()),
-            StoreError::Unusable(_) => None,
+            StoreError::Unusable(_) | StoreError::Gone(_) => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: what it prints, what it refuses, and its exit codes.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use meter::record::Evidence;
@@ -22,6 +23,11 @@ fn done(output: Output) -> Done {
     Done { code: output.status.code().unwrap(), out: text(output.stdout), error: text(output.stderr) }
 }
 
+/// For the rest of the process.
+fn leak(path: std::path::PathBuf) -> &'static str {
+    String::leak(path.to_str().unwrap().to_owned())
+}
+
 #[test]
 fn contract_serve_refuses_to_start_where_anybody_could_write() {
     let dir = Dir::new();
@@ -31,12 +37,19 @@ fn contract_serve_refuses_to_start_where_anybody_could_write() {
         args.extend(more);
         done(meshmeter(&args).envs(env.iter().copied()).output().unwrap())
     };
-    let empty = dir.write("empty", "\n");
-    let spaced = dir.write("spaced", "my/name secret");
+    let empty = dir.write_secret("empty", "\n");
+    let spaced = dir.write_secret("spaced", "my/name secret-0123456789");
+    let short = dir.write_secret("short", "\nsecret");
+    let readable = dir.write_secret("readable", "secret-0123456789");
+    std::fs::set_permissions(&readable, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let spiffe = dir.write_secret("spiffe", "east spiffe://td/ns/secret");
+    let limited = dir.write_secret("limited", "secret-0123456789 tenants=acme");
     let bad_prices = dir.write("prices.toml", "[[price]]\n");
-    let token = [("MESHMETER_INGEST_TOKEN", "a")];
+    let token = [("MESHMETER_INGEST_TOKEN", "0123456789abcdef")];
+    let read = ("MESHMETER_READ_TOKEN", "0123456789abcdef");
+    let ingest_file = |path: &'static str| vec!["--ingest-token-file", path];
     type Case<'a> = (i32, &'a str, Vec<&'a str>, Vec<(&'a str, &'a str)>);
-    let cases: [Case<'_>; 8] = [
+    let cases: [Case<'_>; 14] = [
         (2, "no ingest token: set MESHMETER_INGEST_TOKEN, or name a file", vec![], vec![]),
         (2, "no ingest token: set OTHER", vec!["--ingest-token-env", "OTHER"], token.to_vec()),
         (
@@ -45,9 +58,15 @@ fn contract_serve_refuses_to_start_where_anybody_could_write() {
             vec!["--insecure-no-auth", "--listen", "0.0.0.0:0"],
             vec![],
         ),
-        (2, "no two tokens may be the same", vec![], vec![token[0], ("MESHMETER_READ_TOKEN", "a")]),
-        (1, "has no token in it", vec!["--ingest-token-file", empty.to_str().unwrap()], vec![]),
-        (1, "a token's name must be", vec!["--ingest-token-file", spaced.to_str().unwrap()], vec![]),
+        (2, "no two tokens may be the same", vec![], vec![token[0], read]),
+        (1, "has no token in it", ingest_file(leak(empty)), vec![]),
+        (1, "spaced, line 1: a token's name must be", ingest_file(leak(spaced)), vec![]),
+        (1, "short, line 2: a token must have at least 16 characters", ingest_file(leak(short)), vec![]),
+        (1, "its mode is 0644: chmod 640 it", ingest_file(leak(readable)), vec![]),
+        (2, "a SPIFFE id needs --tls-client-ca", ingest_file(leak(spiffe)), vec![]),
+        (2, "are for those who send", vec!["--read-token-file", leak(limited)], token.to_vec()),
+        (2, "--tls-key", vec!["--tls-cert", "cert.pem"], token.to_vec()),
+        (2, "must be a whole number of bytes", vec!["--min-free", "256MB"], token.to_vec()),
         (1, "price[0].valid_from: is missing", vec!["--prices", bad_prices.to_str().unwrap()], token.to_vec()),
         (2, "unexpected argument '--ingest-token'", vec!["--ingest-token", "x"], vec![]),
     ];
@@ -71,15 +90,18 @@ fn contract_serve_refuses_to_start_where_anybody_could_write() {
 #[test]
 fn contract_tokens_of_files_are_taken_and_several_while_rotating() {
     let dir = Dir::new();
-    let (ingest, read) = (dir.write("ingest", "old\nnew\n"), dir.write("read", "reader"));
+    let (ingest, read) = (
+        dir.write_secret("ingest", "old-0123456789ab\nnew-0123456789ab\n"),
+        dir.write_secret("read", "reader-012345678"),
+    );
     let files = ["--ingest-token-file", ingest.to_str().unwrap(), "--read-token-file", read.to_str().unwrap()];
     let server = Server::start(&dir, &files);
     let status = |token: &str| {
         let bearer = format!("Bearer {token}");
         server.post(&[("authorization", &bearer), ("content-type", BATCH)], b"[]").status
     };
-    assert_eq!(["old", "new", INGEST, "reader"].map(status), [200, 200, 401, 403]);
-    assert_eq!(server.get("/metrics", Some("reader")).status, 200);
+    assert_eq!(["old-0123456789ab", "new-0123456789ab", INGEST, "reader-012345678"].map(status), [200, 200, 401, 403]);
+    assert_eq!(server.get("/metrics", Some("reader-012345678")).status, 200);
 }
 
 #[test]

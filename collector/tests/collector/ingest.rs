@@ -50,7 +50,7 @@ fn contract_every_refusal_has_its_status_and_stores_nothing() {
     assert_eq!(request(server.address, "GET", "/v1/events", &[], b"").unwrap().status, 405);
     assert_eq!(server.get("/v2/events", Some(INGEST)).status, 404);
     assert_eq!(dir.number("SELECT (SELECT count(*) FROM ledger) + (SELECT count(*) FROM set_aside)"), 0);
-    assert_eq!(server.metric("meshmeter_collector_requests_refused_total{status=\"415\"}"), 3);
+    assert_eq!(server.metric("meshmeter_collector_requests_refused_total{status=\"415\",reason=\"content_type\"}"), 3);
     assert_eq!(server.send(&events(&emitter(1), [1])).taken(), (1, 0, 0), "it still works");
     assert!(!server.log().contains(INGEST), "a token is in the log");
 }
@@ -222,5 +222,8 @@ fn race_a_database_that_is_locked_is_503_and_nothing_is_lost_or_doubled() {
     drop(locked);
     assert_eq!(server.send(&events(&emitter(1), 1..=6)).taken(), (6, 0, 0));
     assert_eq!(dir.number("SELECT count(*) FROM ledger"), 6);
-    assert_eq!(server.metric("meshmeter_collector_requests_refused_total{status=\"503\"}"), 6);
+    let refused = |reason: &str| {
+        server.metric(&format!("meshmeter_collector_requests_refused_total{{status=\"503\",reason=\"{reason}\"}}"))
+    };
+    assert_eq!(refused("queue") + refused("not_stored"), 6);
 }

@@ -9,6 +9,7 @@ mod ingest;
 mod prices;
 mod reading;
 mod reconcile;
+mod serving;
 mod support;
 
 const ON_POSTGRES: bool = false;

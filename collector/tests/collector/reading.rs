@@ -33,8 +33,10 @@ fn contract_only_the_read_token_reads_and_health_is_open() {
     for path in ["/v1/report", "/metrics"] {
         assert_eq!(server.get(path, Some(READ)).status, 200, "{path}");
     }
-    let health = server.get("/healthz", None);
-    assert_eq!((health.status, health.body.as_str()), (200, "ok\n"));
+    for path in ["/livez", "/readyz"] {
+        let health = server.get(path, None);
+        assert_eq!((health.status, health.body.as_str()), (200, "ok\n"), "{path}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -63,6 +64,14 @@ impl Dir {
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         fs::write(self.file(name), text).unwrap();
         self.file(name)
+    }
+
+    /// A file that not everybody may read.
+    #[allow(dead_code)] // On SQLite only.
+    pub fn write_secret(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.write(name, text);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path
     }
 
     /// Where the ledger is, for `--database`.

@@ -102,6 +102,6 @@ fn race_a_database_that_crashes_under_load_has_all_that_was_acknowledged() {
         told.run(&addresses, CLIENTS / 2, round, 30, || server.crash());
         assert_kept(&dir, &told);
     }
-    assert_eq!(servers[0].get("/healthz", None).status, 200, "nobody had to start it anew");
+    assert_eq!(servers[0].get("/readyz", None).status, 200, "nobody had to start it anew");
     drop(servers);
 }

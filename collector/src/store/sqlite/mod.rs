@@ -7,7 +7,9 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::StoreError;
 use crate::ledger::{Changes, Keys, Known, Store};
+use files::Files;
 
+mod files;
 mod migrate;
 mod read;
 mod totals;
@@ -31,7 +33,10 @@ const WRITER: i64 = 1;
 
 /// The connection that writes.
 #[derive(Debug)]
-pub struct Sqlite(Connection);
+pub struct Sqlite {
+    connection: Connection,
+    files: Files,
+}
 
 impl Sqlite {
     /// Opens the database, creates it if there is none, brings its schema up to date.
@@ -58,16 +63,32 @@ impl Sqlite {
             tx.pragma_update(None, "user_version", i64::try_from(VERSION).unwrap_or(i64::MAX))?;
         }
         tx.commit()?;
-        Ok(Sqlite(connection))
+        let files = Files::of(path)?;
+        Ok(Sqlite { connection, files })
     }
 }
 
 impl Store for Sqlite {
     fn transact(&mut self, keys: &Keys, decide: &mut dyn FnMut(Known) -> Changes) -> Result<(), StoreError> {
-        let tx = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let changes = decide(read::known(&tx, keys)?);
         write::changes(&tx, &changes)?;
-        Ok(tx.commit()?)
+        tx.commit()?;
+        // Whoever opens the ledger after this must find what was written.
+        self.look()
+    }
+
+    /// Writes the version once more: a page of the log, and a sync.
+    fn probe(&mut self) -> Result<(), StoreError> {
+        self.look()?;
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        tx.pragma_update(None, "user_version", i64::try_from(VERSION).unwrap_or(i64::MAX))?;
+        tx.commit()?;
+        self.look()
+    }
+
+    fn look(&self) -> Result<(), StoreError> {
+        self.files.look()
     }
 }
 

@@ -37,7 +37,7 @@ fn contract_it_does_what_every_store_must() {
         let file = File::new();
         let (store, reader) = (Sqlite::open(&file.0).unwrap(), SqliteReader::new(&file.0));
         // Durability has a test of its own.
-        store.0.pragma_update(None, "synchronous", "OFF").unwrap();
+        store.connection.pragma_update(None, "synchronous", "OFF").unwrap();
         (Box::new(Kept(store, file)), Box::new(reader) as Box<dyn Reader>)
     });
 }
@@ -65,7 +65,8 @@ fn race_collectors_that_start_together_make_one_database() {
 fn contract_a_commit_is_on_the_disk_before_it_is_acknowledged() {
     let file = File::new();
     let store = Sqlite::open(&file.0).unwrap();
-    let pragma = |name: &str| store.0.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
+    let pragma =
+        |name: &str| store.connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
     // 2 is FULL: with NORMAL, a WAL is synced at checkpoints only, and a power cut takes back commits.
     assert_eq!(pragma("synchronous").unwrap(), rusqlite::types::Value::Integer(2));
     assert_eq!(pragma("journal_mode").unwrap(), rusqlite::types::Value::Text("wal".to_owned()));

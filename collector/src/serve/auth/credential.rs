@@ -1,0 +1,334 @@
+//! A credential: a line with a name, what proves it, and what it may do.
+
+use std::fmt;
+
+use subtle::ConstantTimeEq;
+
+use super::rate::MAX_RATE;
+use crate::money::Charge;
+
+/// The name of a token that was given none.
+pub const DEFAULT_NAME: &str = "default";
+/// The longest name, bytes.
+const MAX_NAME: usize = 64;
+/// The shortest token, bytes: what is shorter can be guessed.
+const MIN_SECRET: usize = 16;
+/// The longest token, SPIFFE id or tenant pattern, bytes.
+const MAX_WORD: usize = 2048;
+/// The most tenant patterns of a line.
+const MAX_TENANTS: usize = 256;
+const SPIFFE: &str = "spiffe://";
+const FORM: &str = "a token's line must be [NAME] TOKEN or NAME spiffe://ID, with tenants=, rate=, max_tokens= or \
+                    max_usd= behind it, each once";
+
+/// Who may do something.
+pub struct Token {
+    pub(super) name: String,
+    proof: Proof,
+    pub(super) policy: Policy,
+}
+
+enum Proof {
+    /// A bearer token.
+    Secret(Box<[u8]>),
+    /// A SPIFFE id in a client certificate; `*` stands for any text within a segment of its path.
+    Spiffe(String),
+}
+
+/// What may be sent with a credential.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Whose calls: names, or beginnings of names with a `*` behind them. None: everybody's.
+    pub tenants: Vec<String>,
+    /// Events a second, in the long run.
+    pub rate: Option<u32>,
+    /// The most tokens of a call.
+    pub max_tokens: Option<u64>,
+    /// The most that a call may cost.
+    pub max_charge: Option<Charge>,
+}
+
+impl Token {
+    /// Reads a line. Emitters belong to the name, so that a token can be changed.
+    pub fn parse(line: &str) -> Result<Token, String> {
+        let mut words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let mut policy = Policy::default();
+        let mut seen: Vec<&str> = Vec::new();
+        while let Some((key, value)) = words.last().and_then(|word| option(word)) {
+            if seen.contains(&key) {
+                return Err(FORM.to_owned());
+            }
+            policy.set(key, value)?;
+            seen.push(key);
+            words.pop();
+        }
+        let (name, secret) = match *words.as_slice() {
+            [secret] => (DEFAULT_NAME, secret),
+            [name, secret] => (name, secret),
+            _ => return Err(FORM.to_owned()),
+        };
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_word) {
+            return Err("a token's name must be of 1 to 64 ASCII letters, digits and ._-".to_owned());
+        }
+        let proof = if secret.starts_with(SPIFFE) {
+            if words.len() == 1 {
+                return Err("a token's line with a SPIFFE id must begin with a name".to_owned());
+            }
+            Proof::Spiffe(spiffe(secret)?.to_owned())
+        } else {
+            Proof::Secret(self::secret(secret)?.into())
+        };
+        Ok(Token { name: name.to_owned(), proof, policy })
+    }
+
+    /// Whether both are proven by the same.
+    pub fn is_same(&self, other: &Token) -> bool {
+        match (&self.proof, &other.proof) {
+            (Proof::Secret(one), Proof::Secret(another)) => one.ct_eq(another).into(),
+            (Proof::Spiffe(one), Proof::Spiffe(another)) => one == another,
+            _ => false,
+        }
+    }
+
+    /// Whether it needs a client certificate.
+    pub fn is_spiffe(&self) -> bool {
+        matches!(self.proof, Proof::Spiffe(_))
+    }
+
+    /// Whether there is more to it than name and proof.
+    pub fn has_policy(&self) -> bool {
+        self.policy != Policy::default()
+    }
+
+    /// Whether this bearer token proves it, compared in constant time.
+    pub(super) fn has_secret(&self, candidate: &[u8]) -> bool {
+        matches!(&self.proof, Proof::Secret(secret) if secret.ct_eq(candidate).into())
+    }
+
+    /// Whether this id of a verified certificate proves it.
+    pub(super) fn has_id(&self, id: &str) -> bool {
+        matches!(&self.proof, Proof::Spiffe(pattern) if matches_id(pattern, id))
+    }
+}
+
+/// Only the name: neither the secret nor what it is for.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({})", self.name)
+    }
+}
+
+impl Policy {
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        match key {
+            "tenants" => {
+                let tenants: Vec<String> = value.split(',').map(str::to_owned).collect();
+                let is_good = |tenant: &String| {
+                    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@:/".contains(&byte);
+                    let name = tenant.strip_suffix('*').unwrap_or(tenant);
+                    !tenant.is_empty() && tenant.len() <= MAX_WORD && name.bytes().all(allowed)
+                };
+                if tenants.len() > MAX_TENANTS || !tenants.iter().all(is_good) {
+                    return Err(format!(
+                        "a token's tenants must be 1 to {MAX_TENANTS} names of ASCII letters, digits and ._-@:/, or beginnings of \
+                         names with a * behind them, with commas between them"
+                    ));
+                }
+                self.tenants = tenants;
+            }
+            "rate" => match value.parse() {
+                Ok(rate @ 1..=MAX_RATE) => self.rate = Some(rate),
+                _ => return Err(format!("a token's rate must be a whole number of events a second, 1 to {MAX_RATE}")),
+            },
+            "max_tokens" => match value.parse() {
+                Ok(tokens @ 1..) => self.max_tokens = Some(tokens),
+                _ => return Err("a token's max_tokens must be a whole number of at least 1".to_owned()),
+            },
+            _ => match value.parse::<Charge>() {
+                Ok(charge) if charge > Charge::default() => self.max_charge = Some(charge),
+                Ok(_) => return Err("a token's max_usd must be more than 0".to_owned()),
+                Err(problem) => return Err(format!("a token's max_usd {problem}")),
+            },
+        }
+        Ok(())
+    }
+}
+
+/// Name and value, if a word is an option.
+fn option(word: &str) -> Option<(&str, &str)> {
+    let (key, value) = word.split_once('=')?;
+    ["tenants", "rate", "max_tokens", "max_usd"].contains(&key).then_some((key, value))
+}
+
+fn secret(word: &str) -> Result<&[u8], String> {
+    if word.len() > MAX_WORD || !word.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!("a token must be of {MIN_SECRET} to {MAX_WORD} visible ASCII characters, without spaces"));
+    }
+    // `tenant=acme` is a slip of the keyboard; Base64 has = at its end only.
+    let looks_like_an_option = word.split_once('=').is_some_and(|(key, value)| {
+        value.bytes().any(|byte| byte != b'=') && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    });
+    if looks_like_an_option {
+        return Err(FORM.to_owned());
+    }
+    if word.len() < MIN_SECRET {
+        return Err(format!(
+            "a token must have at least {MIN_SECRET} characters: a shorter one can be guessed (openssl rand -hex 32 makes one)"
+        ));
+    }
+    Ok(word.as_bytes())
+}
+
+/// A SPIFFE id in which `*` may stand in the path, never in the trust domain.
+fn spiffe(word: &str) -> Result<&str, String> {
+    let is_good = |id: &str| {
+        let (domain, path) = id.split_once('/')?;
+        let in_domain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+        let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"._-*/".contains(&byte);
+        let segments = path.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
+        let fits = !domain.is_empty() && domain.bytes().all(in_domain) && path.bytes().all(in_path);
+        (fits && segments && word.len() <= MAX_WORD).then_some(())
+    };
+    word.strip_prefix(SPIFFE)
+        .and_then(is_good)
+        .map(|()| word)
+        .ok_or_else(|| "a token's SPIFFE id must be spiffe://TRUST-DOMAIN/PATH; only in PATH * stands for any text within a segment".to_owned())
+}
+
+/// Whether an id is one of a pattern: segment by segment, so that no `*` reaches over a slash.
+fn matches_id(pattern: &str, id: &str) -> bool {
+    let mut ids = id.split('/');
+    pattern.split('/').all(|pattern| ids.next().is_some_and(|id| matches_text(pattern.as_bytes(), id.as_bytes())))
+        && ids.next().is_none()
+}
+
+/// Whether a text is one of a pattern in which `*` stands for any text: in time of both lengths at most.
+fn matches_text(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut at, mut of) = (0_usize, 0_usize);
+    // Where the last star stands, and from where on it takes text.
+    let mut star: Option<(usize, usize)> = None;
+    while let Some(byte) = text.get(of) {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, of));
+                at = at.saturating_add(1);
+            }
+            Some(wanted) if wanted == byte => (at, of) = (at.saturating_add(1), of.saturating_add(1)),
+            _ => {
+                let Some((begin, taken)) = star else { return false };
+                star = Some((begin, taken.saturating_add(1)));
+                (at, of) = (begin.saturating_add(1), taken.saturating_add(1));
+            }
+        }
+    }
+    pattern.get(at..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECRET: &str = "0123456789abcdef";
+
+    fn policy(options: &str) -> Result<Policy, String> {
+        Token::parse(&format!("east {SECRET} {options}")).map(|token| token.policy)
+    }
+
+    #[test]
+    fn contract_a_line_has_a_name_a_proof_and_options_in_any_order() {
+        let token = Token::parse(SECRET).unwrap();
+        assert!(token.name == "default" && token.has_secret(SECRET.as_bytes()) && !token.has_policy());
+        let token = Token::parse(&format!("\teast  {SECRET}== max_usd=2.50 rate=7 tenants=acme/*,beta max_tokens=9 "));
+        let token = token.unwrap();
+        assert!(token.name == "east" && token.has_secret(format!("{SECRET}==").as_bytes()));
+        let expected = Policy {
+            tenants: vec!["acme/*".to_owned(), "beta".to_owned()],
+            rate: Some(7),
+            max_tokens: Some(9),
+            max_charge: Some("2.50".parse().unwrap()),
+        };
+        assert_eq!(token.policy, expected);
+        assert_eq!(Token::parse(&format!("{SECRET} rate=7")).unwrap().name, "default");
+    }
+
+    #[test]
+    fn contract_what_is_wrong_in_a_line_is_named_and_the_token_is_not_shown() {
+        let cases = [
+            ("", "a token's line must be"),
+            ("a b c", "a token's line must be"),
+            ("short-of-sixteen", "Ok"),
+            ("shorter-than-16", "a token must have at least 16 characters"),
+            ("a\u{7f}0123456789abcdef", "a token must be of 16 to 2048 visible ASCII characters"),
+            ("ä0123456789abcdef", "a token must be of 16 to 2048 visible ASCII characters"),
+            ("n:m 0123456789abcdef", "a token's name must be of 1 to 64"),
+            ("0123456789abcdef tenant=acme/platform", "a token's line must be"),
+            ("east 0123456789abcdef tenant=acme", "a token's line must be"),
+            ("east 0123456789abcdef rate=1 rate=2", "a token's line must be"),
+            ("east 0123456789abcdef tenants=", "a token's tenants must be 1 to 256 names"),
+            ("east 0123456789abcdef tenants=a,,b", "a token's tenants must be"),
+            ("east 0123456789abcdef tenants=a%", "a token's tenants must be"),
+            ("east 0123456789abcdef tenants=*/a", "a token's tenants must be"),
+            ("east 0123456789abcdef rate=0", "a token's rate must be a whole number of events a second, 1 to 1000000"),
+            ("east 0123456789abcdef rate=1.5", "a token's rate must be"),
+            ("east 0123456789abcdef max_tokens=-1", "a token's max_tokens must be a whole number"),
+            ("east 0123456789abcdef max_usd=0", "a token's max_usd must be more than 0"),
+            ("east 0123456789abcdef max_usd=1e3", "a token's max_usd must be a decimal number of USD"),
+            ("spiffe://td/ns/a/sa/b", "a token's line with a SPIFFE id must begin with a name"),
+            ("east spiffe://td", "a token's SPIFFE id must be"),
+            ("east spiffe://*/ns/a", "a token's SPIFFE id must be"),
+            ("east spiffe://td/ns//a", "a token's SPIFFE id must be"),
+            ("east spiffe://td/ns/../a", "a token's SPIFFE id must be"),
+            ("east spiffe://TD/ns/a", "a token's SPIFFE id must be"),
+        ];
+        for (line, expected) in cases {
+            let said = Token::parse(line).map_or_else(|problem| problem, |_| "Ok".to_owned());
+            assert!(said.starts_with(expected), "{line:?}: {said}");
+            assert!(!said.contains("0123456789abcdef"), "{line:?}: {said}");
+        }
+        assert!(Token::parse(&format!("{} 0123456789abcdef", "n".repeat(65))).is_err());
+        assert_eq!(format!("{:?}", Token::parse("east 0123456789abcdef").unwrap()), "Token(east)");
+        assert_eq!(policy("max_usd=1000").unwrap().max_charge, Some("1000".parse().unwrap()));
+    }
+
+    #[test]
+    fn contract_a_star_in_a_spiffe_id_does_not_reach_over_a_slash() {
+        let token = |id: &str| Token::parse(&format!("east {id}")).unwrap();
+        let cases = [
+            ("spiffe://td/ns/x/sa/y", "spiffe://td/ns/x/sa/y", true),
+            ("spiffe://td/ns/x/sa/y", "spiffe://td/ns/x/sa/z", false),
+            ("spiffe://td/ns/*/sa/meter-*", "spiffe://td/ns/egress/sa/meter-1", true),
+            ("spiffe://td/ns/*/sa/meter-*", "spiffe://td/ns/egress/sa/metre", false),
+            ("spiffe://td/ns/*/sa/y", "spiffe://td/ns/evil/x/sa/y", false),
+            ("spiffe://td/ns/*", "spiffe://td/ns/x/sa/y", false),
+            ("spiffe://td/ns/*", "spiffe://other/ns/x", false),
+        ];
+        for (pattern, id, expected) in cases {
+            assert_eq!(token(pattern).has_id(id), expected, "{pattern} {id}");
+        }
+        assert!(!token("spiffe://td/ns/x").has_secret(b"spiffe://td/ns/x"), "an id is no bearer token");
+    }
+
+    proptest! {
+        #[test]
+        fn deterministic_a_pattern_matches_what_a_naive_search_finds(pattern in "[ab*]{0,8}", text in "[ab]{0,8}") {
+            fn naive(pattern: &[u8], text: &[u8]) -> bool {
+                match pattern.split_first() {
+                    None => text.is_empty(),
+                    Some((b'*', rest)) => (0..=text.len()).any(|taken| naive(rest, &text[taken..])),
+                    Some((byte, rest)) => text.first() == Some(byte) && naive(rest, &text[1..]),
+                }
+            }
+            let expected = naive(pattern.as_bytes(), text.as_bytes());
+            prop_assert_eq!(matches_text(pattern.as_bytes(), text.as_bytes()), expected);
+        }
+
+        #[test]
+        fn deterministic_any_line_is_read_or_refused_in_words(line in "\\PC{0,60}") {
+            if let Err(problem) = Token::parse(&line) {
+                prop_assert!(problem.starts_with("a token"), "{}", problem);
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! How many events a second a credential may send: a bucket that is filled at a rate, and may go into debt for one batch,
+//! so that a batch of any size passes at last.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The highest rate, events a second: far above what a collector takes.
+pub const MAX_RATE: u32 = 1_000_000;
+/// What may come at once: the events of so long.
+const BURST: Duration = Duration::from_secs(10);
+
+/// The bucket of a credential.
+#[derive(Debug)]
+pub struct Bucket {
+    rate: u32,
+    /// Until when what was sent has used up the rate.
+    used_until: Mutex<Instant>,
+}
+
+impl Bucket {
+    /// A full one.
+    pub fn new(rate: u32, now: Instant) -> Bucket {
+        Bucket { rate: rate.clamp(1, MAX_RATE), used_until: Mutex::new(now) }
+    }
+
+    /// Takes room for so many events, all or none, or says after how long to come again. What is taken for no events
+    /// only asks.
+    pub fn take(&self, events: usize, now: Instant) -> Result<(), Duration> {
+        let mut used_until = self.used_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let ahead = used_until.saturating_duration_since(now);
+        if ahead >= BURST {
+            return Err(ahead.saturating_sub(BURST));
+        }
+        let nanos = u128::try_from(events).unwrap_or(u128::MAX).saturating_mul(1_000_000_000);
+        let takes = nanos.checked_div(u128::from(self.rate)).and_then(|nanos| u64::try_from(nanos).ok());
+        let begin = now.max(*used_until);
+        *used_until = begin.checked_add(Duration::from_nanos(takes.unwrap_or(u64::MAX))).unwrap_or(begin);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contract_in_the_long_run_no_more_passes_than_the_rate_and_the_wait_that_is_told_is_true() {
+        for (rate, batch) in [(1, 100), (3, 1), (1000, 100), (50, 16_384)] {
+            let begun = Instant::now();
+            let bucket = Bucket::new(rate, begun);
+            let (mut now, mut passed) = (begun, 0_u64);
+            for _ in 0..2000 {
+                match bucket.take(batch, now) {
+                    Ok(()) => passed += batch as u64,
+                    Err(wait) => {
+                        if wait > Duration::from_millis(1) {
+                            assert!(
+                                bucket.take(batch, now + wait - Duration::from_millis(1)).is_err(),
+                                "told too much"
+                            );
+                        }
+                        now += wait;
+                        assert_eq!(bucket.take(0, now + Duration::from_nanos(1)), Ok(()), "told too little");
+                        now += Duration::from_nanos(1);
+                    }
+                }
+            }
+            let allowed = (now - begun + BURST).as_secs_f64() * f64::from(rate) + batch as f64 + 1.0;
+            assert!(passed as f64 <= allowed, "{passed} of {allowed} at {rate}");
+            assert!(passed as f64 * 1.01 >= allowed - batch as f64 - 2.0, "{passed} of {allowed} at {rate}");
+        }
+    }
+
+    #[test]
+    fn contract_who_was_silent_may_send_a_burst_and_no_more() {
+        let begun = Instant::now();
+        let bucket = Bucket::new(10, begun);
+        let later = begun + Duration::from_secs(3600);
+        let passed = (0..1000).filter(|_| bucket.take(1, later).is_ok()).count();
+        assert_eq!(passed, 100);
+        assert_eq!(bucket.take(usize::MAX, later + Duration::from_secs(1)), Ok(()), "one batch of any size");
+        assert!(bucket.take(1, later + Duration::from_secs(3600)).is_err());
+    }
+}

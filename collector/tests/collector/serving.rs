@@ -1,0 +1,76 @@
+//! The service itself: who may send how much, what it says in its log, and when it is ready.
+
+use crate::support::*;
+
+fn post(server: &Server, token: &str, batch: &[Vec<u8>]) -> Answer {
+    let bearer = format!("Bearer {token}");
+    server.post(&[("authorization", &bearer), ("content-type", BATCH)], &array(batch))
+}
+
+#[test]
+fn contract_a_credential_sends_no_more_than_its_rate_and_is_told_when_to_come_again() {
+    let dir = Dir::new();
+    let tokens = "stolen stolen-0123456789 rate=1\nhonest honest-0123456789 rate=1000000\n";
+    let file = dir.write_secret("ingest", tokens);
+    let server = Server::start(&dir, &["--ingest-token-file", file.to_str().unwrap()]);
+    let first = post(&server, "stolen-0123456789", &events(&emitter(1), 1..=100));
+    assert_eq!(first.taken(), (100, 0, 0), "a batch of any size passes once");
+    let second = post(&server, "stolen-0123456789", &events(&emitter(1), 101..=200));
+    assert_eq!(second.status, 429, "{second:?}");
+    let wait: u64 = second.header("retry-after").unwrap().parse().unwrap();
+    assert!((80..=90).contains(&wait), "100 events of 1 a second, of which 10 may come at once: {second:?}");
+    assert_eq!(post(&server, "honest-0123456789", &events(&emitter(2), 1..=100)).taken(), (100, 0, 0));
+    assert_eq!(dir.number("SELECT count(*) FROM ledger"), 200);
+    assert_eq!(server.metric("meshmeter_collector_requests_refused_total{status=\"429\",reason=\"rate\"}"), 1);
+}
+
+#[test]
+fn contract_the_log_has_time_and_level_and_says_a_wrong_token_now_and_then_without_showing_it() {
+    for json in [false, true] {
+        let dir = Dir::new();
+        let server = Server::start(&dir, if json { &["--log-format", "json"] } else { &[] });
+        for _ in 0..9 {
+            assert_eq!(post(&server, "wrong-0123456789", &[]).status, 401);
+        }
+        let metric = "meshmeter_collector_requests_refused_total{status=\"401\",reason=\"wrong_token\"}";
+        assert_eq!(server.metric(metric), 9);
+        let log = server.log();
+        assert!(!log.contains("wrong-0123456789") && !log.contains(INGEST), "{log}");
+        assert_eq!(log.matches("wrong token: from 127.0.0.1:").count(), 5, "{log}");
+        for line in log.lines() {
+            let time = if json {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                assert!(["info", "warn"].contains(&line["level"].as_str().unwrap()), "{line}");
+                line["time"].as_str().unwrap().to_owned()
+            } else {
+                assert!(line.contains("Z info  ") || line.contains("Z warn  "), "{line}");
+                line.split(' ').next().unwrap().to_owned()
+            };
+            assert!(time.parse::<jiff::Timestamp>().is_ok(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn contract_with_too_little_disk_left_nothing_is_taken_and_it_is_not_ready() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &["--min-free", "1000000000GiB"]);
+    let answer = server.send(&events(&emitter(1), [1]));
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("10")), "{answer:?}");
+    assert!(answer.body.contains("the disk is nearly full"), "{answer:?}");
+    let health = |path| server.get(path, None).status;
+    assert_eq!((health("/readyz"), health("/livez")), (503, 200));
+    assert_eq!(dir.number("SELECT count(*) FROM ledger"), 0);
+    assert!(server.log().contains("nothing is taken until more are"), "{}", server.log());
+}
+
+#[test]
+fn contract_not_ready_while_the_database_cannot_be_written_and_ready_again_by_itself() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    let locked = dir.lock();
+    until("it says that it cannot write", || server.get("/readyz", None).status == 503);
+    assert_eq!(server.get("/livez", None).status, 200, "to start it anew would help nobody");
+    drop(locked);
+    until("it is ready again", || server.get("/readyz", None).status == 200);
+}

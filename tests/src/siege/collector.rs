@@ -1,6 +1,0 @@
-//! Senders that are hostile to the collector as a server.
-
-use super::Attack;
-
-/// The attacks.
-pub const ATTACKS: &[Attack] = &[];
