@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use collector::serve::{self, Options, Scope, Token, Tokens};
 use collector::store::Location;
+use collector::terminal;
 
 use super::Failure;
 
@@ -104,8 +105,8 @@ fn tokens(variable: &str, file: Option<&Path>) -> Result<Vec<Token>, Failure> {
     let (from, text) = match file {
         Some(file) => {
             let text = std::fs::read_to_string(file)
-                .map_err(|error| Failure::Failed(format!("{}: {error}", file.display())))?;
-            (file.display().to_string(), text)
+                .map_err(|error| Failure::Failed(format!("{}: {error}", terminal::file(file))))?;
+            (terminal::file(file), text)
         }
         None => (variable.to_owned(), std::env::var(variable).unwrap_or_default()),
     };

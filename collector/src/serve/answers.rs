@@ -80,6 +80,7 @@ pub async fn report(
 
 pub async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
     app.tokens.authorize(&headers, &[Scope::Read])?;
+    app.metrics.wanting.refresh(app.reader.clone()).await;
     let queued = app.jobs.max_capacity().saturating_sub(app.jobs.capacity());
     let text = app.metrics.text(queued).map_err(|error| Refusal::Internal(error.to_string()))?;
     Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())

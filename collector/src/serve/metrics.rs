@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use super::wanting::Wanting;
 use crate::ledger::Taken;
 
 /// What becomes of an event.
@@ -38,6 +39,8 @@ pub struct Metrics {
     commits: Family<Outcome, Counter>,
     commit_seconds: Histogram,
     queue: Gauge,
+    /// What the ledger lacks, as it was looked at last.
+    pub wanting: Wanting,
 }
 
 impl Metrics {
@@ -67,6 +70,7 @@ impl Metrics {
             commit_seconds.clone(),
         );
         registry.register("queue_batches", "Batches that wait for the writer", queue.clone());
+        let wanting = Wanting::registered(&mut registry);
         for outcome in OUTCOMES {
             drop(Family::<Outcome, Counter>::get_or_create(&events, &Outcome { outcome }));
         }
@@ -82,6 +86,7 @@ impl Metrics {
             commits,
             commit_seconds,
             queue,
+            wanting,
         }
     }
 
@@ -127,6 +132,7 @@ mod tests {
         let metrics = Metrics::new();
         // A family that has nothing to say yet is not even named.
         metrics.refused(StatusCode::UNAUTHORIZED);
+        metrics.wanting.set(Some(Default::default()));
         let text = metrics.text(0).unwrap();
         let said = |what: &str| -> BTreeMap<&str, &str> {
             text.lines().filter_map(|line| line.strip_prefix(what)?.split_once(' ')).collect()

@@ -1,6 +1,5 @@
 //! The HTTP service: what it serves, how it starts, and how it ends in order.
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::ledger::Ledger;
 use crate::store::{Location, Reader};
+use crate::terminal;
 use metrics::Metrics;
 use pricing::Pricing;
 
@@ -31,6 +31,7 @@ mod metrics;
 mod pricing;
 mod refusal;
 pub mod split;
+mod wanting;
 mod writer;
 
 pub use auth::{Scope, Token, Tokens};
@@ -166,13 +167,10 @@ fn stop_signal() -> Result<watch::Receiver<bool>, String> {
 }
 
 fn announce(address: SocketAddr) -> Result<(), String> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on http://{address}")
-        .and_then(|()| out.flush())
-        .map_err(|error| format!("standard output: {error}"))
+    terminal::print(&format!("listening on http://{address}\n"))
 }
 
-/// A line for the operator. Without standard error there is nobody to tell.
+/// A line for the operator.
 fn log(line: &str) {
-    let _ = writeln!(std::io::stderr(), "meshmeter: {line}");
+    terminal::complain(&format!("meshmeter: {line}"));
 }

@@ -4,6 +4,8 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use crate::terminal;
+
 /// Seconds after which to come again.
 const RETRY_SECONDS: &str = "1";
 
@@ -79,7 +81,7 @@ pub async fn method_not_allowed() -> Response {
 }
 
 fn answer(status: StatusCode, reason: &str, header: Option<(HeaderName, &str)>) -> Response {
-    let body = serde_json::json!({ "error": reason }).to_string();
+    let body = terminal::json(&serde_json::json!({ "error": reason }).to_string());
     let mut response = (status, [(CONTENT_TYPE, "application/json")], body).into_response();
     if let Some((name, value)) = header
         && let Ok(value) = value.parse()
