@@ -11,6 +11,8 @@
         clippy::expect_used,
         clippy::indexing_slicing,
         clippy::panic,
+        clippy::print_stderr,
+        clippy::print_stdout,
         clippy::unwrap_used
     )
 )]
@@ -23,7 +25,8 @@ pub mod money;
 pub mod prices;
 pub mod reconcile;
 pub mod report;
+pub mod secret;
 pub mod serve;
 pub mod store;
-mod terminal;
+pub mod terminal;
 pub mod verify;

@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use meter::usage::{Class, Kind, Usage};
 
 use crate::money::{Per, Price};
+use crate::terminal::{self, printable};
 
 pub mod import;
 mod index;
@@ -89,14 +90,22 @@ impl PriceBook {
         PriceBook { index: Index::new(&entries), entries }
     }
 
-    /// Reads the price book of a file.
+    /// Reads the price book of a file. One without an entry, or whose last line has no end, is what is left of a book: nothing
+    /// would have a price, or another one.
     pub fn load(path: &Path) -> Result<PriceBook, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        PriceBook::parse(&text).map_err(|problems| {
-            let lines: Vec<String> =
-                problems.0.iter().map(|problem| format!("{}: {problem}", path.display())).collect();
-            lines.join("\n")
-        })
+        let name = terminal::file(path);
+        let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
+        let line = |problem: &str| format!("{name}: {}", printable(problem));
+        let book = PriceBook::parse(&text).map_err(|Problems(problems)| {
+            problems.iter().map(|problem| line(problem)).collect::<Vec<_>>().join("\n")
+        })?;
+        if book.entries.is_empty() {
+            return Err(line("has no [[price]] in it; by an empty book nothing would have a price"));
+        }
+        if !text.ends_with('\n') {
+            return Err(line("its last line has no end, so the file may be cut off; end it with a line feed"));
+        }
+        Ok(book)
     }
 
     /// What is in the book, for a person to read.

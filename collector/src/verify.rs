@@ -10,6 +10,7 @@ use crate::ledger::entry::{Entry, EntryId, Hash, Kind};
 use crate::ledger::ranges::{Range, Ranges};
 use crate::ledger::sums::{Counted, Group, Sum, Sums};
 use crate::store::{Reader, Selection, StoreError};
+use crate::terminal::printable;
 
 /// What was found wrong, first things first.
 #[derive(Debug)]
@@ -132,7 +133,7 @@ fn ranges(reader: &dyn Reader, numbers: &BTreeMap<String, Ranges>) -> Result<(),
         let entries = numbers.get(&name).map(Ranges::as_slice).unwrap_or_default();
         seen = seen.saturating_add(usize::from(!entries.is_empty()));
         if entries != emitter.ranges.as_slice() {
-            problem.get_or_insert(format!("emitter {name}: its ranges are not those of its entries"));
+            problem.get_or_insert(format!("emitter {}: its ranges are not those of its entries", printable(&name)));
         }
         Ok(())
     })?;
@@ -180,8 +181,9 @@ fn sums(reader: &dyn Reader) -> Result<(), Failure> {
 }
 
 fn wrong_sum(group: &Group, counted: Counted) -> String {
-    let Group { day, tenant, provider, model, .. } = group;
-    format!("the sum of {} of {tenant}, {provider} {model:?}, {day} is not that of its entries", counted.name())
+    let [tenant, provider, model] = [&group.tenant, &group.provider, &group.model].map(printable);
+    let (name, day) = (counted.name(), &group.day);
+    format!("the sum of {name} of {tenant}, {provider} \"{model}\", {day} is not that of its entries")
 }
 
 #[cfg(test)]

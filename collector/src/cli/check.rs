@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use clap::Args;
+use collector::terminal::{self, printable};
 
 use super::{Failure, print};
 
@@ -21,13 +22,15 @@ pub fn run(args: Check) -> Result<(), Failure> {
         let mut bytes = Vec::new();
         ("standard input".to_owned(), std::io::stdin().read_to_end(&mut bytes).map(|_| bytes))
     } else {
-        (file.display().to_string(), std::fs::read(&file))
+        (terminal::file(&file), std::fs::read(&file))
     };
     let bytes = bytes.map_err(|error| Failure::Failed(format!("{name}: {error}")))?;
     match meter::config::parse(&bytes) {
         Ok(_) => print(&format!("{name}: ok\n")),
         Err(problems) => {
-            let lines: Vec<String> = problems.to_string().lines().map(|problem| format!("{name}: {problem}")).collect();
+            let problems = problems.to_string();
+            let lines: Vec<String> =
+                problems.lines().map(|problem| format!("{name}: {}", printable(problem))).collect();
             Err(Failure::Problems(lines.join("\n")))
         }
     }

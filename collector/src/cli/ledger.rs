@@ -38,8 +38,13 @@ struct Database {
 
 /// Shows what is missing: which numbers of which emitter, since when, why, and what closed it.
 ///
-/// Also emitters that fell silent without a last word (open ends), and events that contradict the ledger (alarms).
+/// Also emitters that fell silent without a last word (open ends), events that contradict the ledger (alarms), and events
+/// that could not be read (dead letters).
 #[derive(Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing is missing; 1 failed; 2 wrong use; 3 something is missing: a number, the end of \
+                        an emitter, or there are alarms or dead letters to look at."
+)]
 pub struct Gaps {
     #[command(flatten)]
     database: Database,
@@ -147,19 +152,22 @@ fn now_ns() -> i64 {
     i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
 }
 
-pub fn gaps(args: Gaps) -> Result<(), Failure> {
+/// Whether something is missing.
+pub fn gaps(args: Gaps) -> Result<bool, Failure> {
     let reader = args.database.database.reader();
     let silent_after_ns = i64::try_from(args.silent_after.as_nanos()).unwrap_or(i64::MAX);
     let question = gaps::Question { now_ns: now_ns(), silent_after_ns };
     let mut found = gaps::find(&*reader, question).map_err(Failure::failed)?;
     let nameless = gaps::nameless(&*reader).map_err(Failure::failed)?;
+    let lacks = !nameless.is_empty() || found.iter().any(|gaps| gaps.lacks());
     if !args.all {
         found.retain(|gaps| !gaps.is_clean());
     }
     print(&match args.format {
         Format::Table => gaps::table(&found, &nameless),
         Format::Json => gaps::json(&found, &nameless).map_err(Failure::Failed)?,
-    })
+    })?;
+    Ok(lacks)
 }
 
 pub fn verify(args: Verify) -> Result<(), Failure> {
@@ -177,6 +185,8 @@ pub fn rerate(args: Rerate) -> Result<(), Failure> {
     let book = PriceBook::load(&args.prices).map_err(Failure::Failed)?;
     let selection = Selection { since: args.since, until: args.until, tenant: args.tenant, call: None };
     let location = &args.database.database;
+    // Whoever writes makes a ledger where there is none: a mistyped name would.
+    location.reader().ping().map_err(Failure::failed)?;
     let mut ledger = if args.dry_run { None } else { Some(Ledger::new(location.open().map_err(Failure::failed)?)) };
     let bar = ProgressBar::new_spinner();
     let mut work = Work::default();

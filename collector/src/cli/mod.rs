@@ -1,9 +1,11 @@
-//! The command line: what can be asked for, and how it ends: 0 done, 1 failed, 2 wrong use.
+//! The command line: what can be asked for, and how it ends: 0 done, 1 failed, 2 wrong use, 3 done, and there is something to
+//! look at.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
+use collector::secret;
+use collector::terminal::{self, complain};
 
 mod check;
 mod ledger;
@@ -14,7 +16,11 @@ mod serve;
 
 /// The billing-grade meter for LLM traffic: takes usage events from the mesh, keeps the ledger, rates it and reports.
 #[derive(Parser)]
-#[command(name = "meshmeter", version, after_help = "Exit codes: 0 done, 1 failed, 2 wrong use.")]
+#[command(
+    name = "meshmeter",
+    version,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 done, and there is something to look at (gaps, reconcile)."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -53,12 +59,19 @@ impl Failure {
 }
 
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().command {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => return say(&error),
+    };
+    let result = match command {
         Command::Serve(args) => serve::run(*args),
         Command::Report(args) => report::run(args),
         Command::Reconcile(args) => return reconcile::run(args),
         Command::Prices(command) => prices::run(command),
-        Command::Gaps(args) => ledger::gaps(args),
+        Command::Gaps(args) => match ledger::gaps(args) {
+            Ok(true) => return ExitCode::from(3),
+            done => done.map(drop),
+        },
         Command::Verify(args) => ledger::verify(args),
         Command::Rerate(args) => ledger::rerate(args),
         Command::Correct(args) => ledger::correct(args),
@@ -74,13 +87,26 @@ pub fn run() -> ExitCode {
 }
 
 fn fail(text: &str) -> ExitCode {
-    // Without standard error there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "{text}");
+    complain(text);
     ExitCode::from(1)
 }
 
+/// What the parser says: help, or what is wrong with the arguments, which it repeats.
+fn say(error: &clap::Error) -> ExitCode {
+    let variables = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MESHMETER_"));
+    let arguments = std::env::args_os().chain(variables.map(|(_, value)| value));
+    let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
+    let text = secret::masked_in(error.render().to_string(), arguments);
+    if error.use_stderr() {
+        complain(text.trim_end());
+    } else if let Err(problem) = terminal::print(&text) {
+        return fail(&prefixed(&problem));
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
+}
+
 /// Only `serve` has rules that the parser does not know.
-fn refuse(problem: &str) -> ! {
+fn refuse(problem: &str) -> ExitCode {
     let mut command = Cli::command();
     command.build();
     let error = |command: &mut clap::Command| command.error(ErrorKind::InvalidValue, problem);
@@ -88,7 +114,7 @@ fn refuse(problem: &str) -> ! {
         Some(serve) => error(serve),
         None => error(&mut command),
     };
-    error.exit()
+    say(&error)
 }
 
 fn prefixed(problem: &str) -> String {
@@ -96,10 +122,5 @@ fn prefixed(problem: &str) -> String {
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // `meshmeter report | head` has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.map_err(|error| Failure::Failed(format!("standard output: {error}"))),
-    }
+    terminal::print(text).map_err(Failure::Failed)
 }

@@ -1,11 +1,11 @@
 //! `meshmeter prices`: checks price books, and makes them from public price lists.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use collector::prices::PriceBook;
 use collector::prices::import::{self, Imported, List, Options};
+use collector::terminal::{self, complain};
 use jiff::civil::Date;
 
 use super::{Failure, print};
@@ -62,7 +62,7 @@ fn check(files: &[PathBuf]) -> Result<(), Failure> {
     let mut text = String::new();
     for file in files {
         match PriceBook::load(file) {
-            Ok(book) => text.push_str(&format!("{}: ok: {}\n", file.display(), book.summary())),
+            Ok(book) => text.push_str(&format!("{}: ok: {}\n", terminal::file(file), book.summary())),
             Err(found) => problems.push(found),
         }
     }
@@ -72,7 +72,7 @@ fn check(files: &[PathBuf]) -> Result<(), Failure> {
 
 fn import(args: Import) -> Result<(), Failure> {
     let Import { list, file, out, valid_from, provider, round } = args;
-    let named = |problem: String| Failure::Failed(format!("{}: {problem}", file.display()));
+    let named = |problem: String| Failure::Failed(format!("{}: {problem}", terminal::file(&file)));
     let text = std::fs::read_to_string(&file).map_err(|error| named(error.to_string()))?;
     let imported = import::import(list, &text, &Options { valid_from, providers: provider, round }).map_err(named)?;
     let Imported { toml, models: (all, taken), entries, notes } = imported;
@@ -81,12 +81,10 @@ fn import(args: Import) -> Result<(), Failure> {
     }
     match &out {
         Some(out) => {
-            std::fs::write(out, toml).map_err(|error| Failure::Failed(format!("{}: {error}", out.display())))?
+            std::fs::write(out, toml).map_err(|error| Failure::Failed(format!("{}: {error}", terminal::file(out))))?
         }
         None => print(&toml)?,
     }
-    let told = format!("{notes}{taken} of {all} models taken over in {entries} entries\n");
-    // Without standard error there is nobody to tell.
-    let _ = std::io::stderr().write_all(told.as_bytes());
+    complain(&format!("{notes}{taken} of {all} models taken over in {entries} entries"));
     Ok(())
 }

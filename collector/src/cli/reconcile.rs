@@ -1,6 +1,5 @@
 //! `meshmeter reconcile`: its arguments, and how it ends.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,6 +8,10 @@ use std::time::Duration;
 
 use clap::Args;
 use collector::reconcile::{self, Address, Format, Options, Output};
+use collector::terminal::{self, complain};
+
+/// How long an end in order may take: a collector may hang, and nobody may read what is printed.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Reads journals and access logs back: sends what the ledger lacks, and finds calls that passed unmetered.
 ///
@@ -17,7 +20,8 @@ use collector::reconcile::{self, Address, Format, Options, Output};
 /// write into these files can write into the ledger.
 #[derive(Args)]
 #[command(
-    after_help = "Exit codes: 0 done; 1 failed or interrupted, run it again; 2 wrong use; 3 done, and there are unmetered \
+    after_help = "SIGTERM and SIGINT end it in order: it says what it did, and whatever came from a pipe is sent before.\n\n\
+    Exit codes: 0 done; 1 failed or interrupted, run it again; 2 wrong use; 3 done, and there are unmetered \
     calls, dead letters or alarms to look at."
 )]
 pub struct Reconcile {
@@ -66,7 +70,7 @@ pub fn run(args: Reconcile) -> ExitCode {
     if let Err(error) = watch_signals(interrupted.clone()) {
         return fail(&format!("signals: {error}"));
     }
-    let mut output = Output::new(std::io::stdout().lock(), format);
+    let mut output = Output::new(terminal::out(), format);
     let (summary, result) = reconcile::run(options, interrupted, &mut output);
     let printed = output.finish(&summary);
     match (result, printed) {
@@ -80,22 +84,21 @@ pub fn run(args: Reconcile) -> ExitCode {
 }
 
 fn fail(problem: &str) -> ExitCode {
-    // Without standard error there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "meshmeter: {problem}");
+    complain(&format!("meshmeter: {problem}"));
     ExitCode::from(1)
 }
 
 fn options(args: Reconcile) -> Result<Options, String> {
-    let read = |file: &Path| std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()));
+    let read = |file: &Path| std::fs::read(file).map_err(|error| format!("{}: {error}", terminal::file(file)));
     let (name, config) = match &args.plugin_config {
-        None => (Path::new("the default configuration"), Vec::new()),
-        Some(file) => (file.as_path(), read(file)?),
+        None => ("the default configuration".to_owned(), Vec::new()),
+        Some(file) => (terminal::file(file), read(file)?),
     };
-    let config = meter::config::parse(&config).map_err(|problems| format!("{}: {problems}", name.display()))?;
+    let config = meter::config::parse(&config).map_err(|problems| format!("{name}: {problems}"))?;
     let token = match &args.journal_token_file {
         Some(file) => {
             let text = String::from_utf8_lossy(&read(file)?).into_owned();
-            Some(token(&text).ok_or_else(|| format!("{}: has no token in it", file.display()))?)
+            Some(token(&text).ok_or_else(|| format!("{}: has no token in it", terminal::file(file)))?)
         }
         None => std::env::var(&args.journal_token_env).ok().and_then(|text| token(&text)),
     };
@@ -120,7 +123,7 @@ fn token(text: &str) -> Option<String> {
     line.split_ascii_whitespace().next_back().map(str::to_owned)
 }
 
-/// The first SIGINT or SIGTERM asks for an end in order, the second ends.
+/// The first SIGINT or SIGTERM asks for an end in order, the second ends, and so does an end that takes too long.
 fn watch_signals(interrupted: Arc<AtomicBool>) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -130,12 +133,15 @@ fn watch_signals(interrupted: Arc<AtomicBool>) -> std::io::Result<()> {
     };
     std::thread::spawn(move || {
         runtime.block_on(async {
-            loop {
-                tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
-                if interrupted.swap(true, Ordering::Relaxed) {
-                    std::process::exit(1);
-                }
+            tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
+            interrupted.store(true, Ordering::Relaxed);
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                () = tokio::time::sleep(GRACE) => {}
             }
+            complain("meshmeter: interrupted, and did not end in order; run it again to go on");
+            std::process::exit(1);
         });
     });
     Ok(())

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{Cause, Gaps, State, table::time};
 use crate::store::KeptApart;
+use crate::terminal;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -20,6 +21,8 @@ struct Totals {
     missing: i64,
     unnamed_drops: i64,
     alarms: usize,
+    /// Events that could not be taken: those of no known emitter, and those that left a hole.
+    dead_letters: usize,
 }
 
 #[derive(Serialize)]
@@ -72,18 +75,18 @@ struct Apart {
 
 /// All of it, one line of JSON.
 pub fn render(gaps: &[Gaps], nameless: &[KeptApart]) -> Result<String, String> {
-    let mut totals = Totals { emitters: gaps.len(), ..Totals::default() };
+    let mut totals = Totals { emitters: gaps.len(), dead_letters: nameless.len(), ..Totals::default() };
     for gaps in gaps {
         totals.open_ends = totals.open_ends.saturating_add(usize::from(gaps.state == State::OpenEnd));
         totals.missing = totals.missing.saturating_add(gaps.missing());
         totals.unnamed_drops = totals.unnamed_drops.saturating_add(gaps.unnamed_drops);
         totals.alarms = totals.alarms.saturating_add(gaps.alarms.len());
+        totals.dead_letters = totals.dead_letters.saturating_add(gaps.dead_letters());
     }
     let emitters = gaps.iter().map(emitter).collect();
     let document = Document { emitters, nameless: nameless.iter().map(apart).collect(), totals };
-    let mut text = serde_json::to_string_pretty(&document).map_err(|error| error.to_string())?;
-    text.push('\n');
-    Ok(text)
+    let text = serde_json::to_string_pretty(&document).map_err(|error| error.to_string())?;
+    Ok(terminal::json(&text) + "\n")
 }
 
 fn emitter(gaps: &Gaps) -> Emitter<'_> {

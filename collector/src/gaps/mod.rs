@@ -9,9 +9,11 @@ use crate::ledger::emitters::{Emitter, Ended, Note, What};
 use crate::ledger::ranges::{Range, Ranges};
 use crate::store::{KeptApart, Reader, StoreError};
 
+mod count;
 mod json;
 mod table;
 
+pub use count::{Counts, count};
 pub use json::render as json;
 pub use table::render as table;
 
@@ -36,6 +38,15 @@ pub enum State {
 }
 
 impl State {
+    fn of(emitter: &Emitter, question: Question) -> State {
+        let silent = question.now_ns.saturating_sub(emitter.heard_ns) > question.silent_after_ns;
+        match emitter.ended {
+            Some(by) => State::Ended(by),
+            None if silent => State::OpenEnd,
+            None => State::Counting,
+        }
+    }
+
     /// Its word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -121,11 +132,17 @@ pub struct Gaps {
 impl Gaps {
     /// Whether there is anything to look at.
     pub fn is_clean(&self) -> bool {
-        self.holes.is_empty()
-            && self.closed.is_empty()
-            && self.alarms.is_empty()
-            && self.unnamed_drops == 0
-            && self.state != State::OpenEnd
+        !self.lacks() && self.closed.is_empty()
+    }
+
+    /// Whether the ledger lacks something of it, or was contradicted.
+    pub fn lacks(&self) -> bool {
+        !self.holes.is_empty() || !self.alarms.is_empty() || self.unnamed_drops > 0 || self.state == State::OpenEnd
+    }
+
+    /// How many events that could not be taken are the cause of holes.
+    pub fn dead_letters(&self) -> usize {
+        self.holes.iter().filter(|hole| matches!(hole.cause, Cause::DeadLetter(_))).count()
     }
 
     /// How many numbers are missing.
@@ -165,21 +182,13 @@ pub fn nameless(reader: &dyn Reader) -> Result<Vec<KeptApart>, StoreError> {
 
 /// What is to be said of one emitter, from all that is known of it.
 pub fn gaps(name: String, emitter: &Emitter, notes: &[Note], kept: Vec<KeptApart>, question: Question) -> Gaps {
-    let silent = question.now_ns.saturating_sub(emitter.heard_ns) > question.silent_after_ns;
-    let state = match emitter.ended {
-        Some(by) => State::Ended(by),
-        None if silent => State::OpenEnd,
-        None => State::Counting,
-    };
+    let state = State::of(emitter, question);
     let head = emitter.head.max(emitter.last);
-    // What lies behind the last that came may still be on its way.
-    let end = if state == State::Counting { emitter.last } else { head };
     let (alarms, dead): (Vec<_>, Vec<_>) = kept.into_iter().partition(|kept| kept.last.alarm);
     let causes = causes(notes, &dead);
     let mut holes = Vec::new();
     let mut known_since = Since::new(notes);
-    let missing = if end < 1 { Vec::new() } else { emitter.ranges.missing(Range { first: 1, last: end }) };
-    for range in missing {
+    for range in missing(emitter, state) {
         for (range, cause) in split(range, &causes) {
             let since_ns = known_since.of(range.first).unwrap_or(emitter.heard_ns);
             holes.push(Hole { range, since_ns, cause });
@@ -203,6 +212,13 @@ pub fn gaps(name: String, emitter: &Emitter, notes: &[Note], kept: Vec<KeptApart
         unnamed_drops: emitter.dropped.saturating_sub(named).max(0),
         alarms,
     }
+}
+
+/// The numbers that the ledger lacks.
+fn missing(emitter: &Emitter, state: State) -> Vec<Range> {
+    // What lies behind the last that came may still be on its way.
+    let last = if state == State::Counting { emitter.last } else { emitter.head.max(emitter.last) };
+    if last < 1 { Vec::new() } else { emitter.ranges.missing(Range { first: 1, last }) }
 }
 
 /// Where each cause begins and ends; no two overlap. What the emitter says counts more than what came of it here.

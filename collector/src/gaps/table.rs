@@ -18,7 +18,7 @@ pub fn render(gaps: &[Gaps], nameless: &[KeptApart]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["emitter", "node", "numbers", "count", "what", "since", "why"]);
     let numbers = |first: i64, last: i64| if first == last { first.to_string() } else { format!("{first}-{last}") };
-    let (mut rows, mut missing, mut open_ends) = (0_usize, 0_i64, 0_usize);
+    let (mut rows, mut missing, mut open_ends, mut dead_letters) = (0_usize, 0_i64, 0_usize, nameless.len());
     let mut row = |cells: [String; 7]| {
         rows = rows.saturating_add(1);
         table.add_row(cells);
@@ -26,9 +26,10 @@ pub fn render(gaps: &[Gaps], nameless: &[KeptApart]) -> String {
     for gaps in gaps {
         let of = |cells: [String; 5]| {
             let [a, b, c, d, e] = cells;
-            [gaps.emitter.clone(), printable(&gaps.node), a, b, c, d, e]
+            [printable(&gaps.emitter), printable(&gaps.node), a, b, c, d, e]
         };
         missing = missing.saturating_add(gaps.missing());
+        dead_letters = dead_letters.saturating_add(gaps.dead_letters());
         for hole in &gaps.holes {
             let why = match &hole.cause {
                 Cause::Full => "dropped: the outbox was full".to_owned(),
@@ -77,7 +78,7 @@ pub fn render(gaps: &[Gaps], nameless: &[KeptApart]) -> String {
         row(["?".into(), String::new(), "?".into(), count, "dead letter".into(), time(kept.first_received_ns), why]);
     }
     let sum = format!(
-        "{} emitters, {missing} numbers missing, {open_ends} open ends, {} alarms\n",
+        "{} emitters, {missing} numbers missing, {open_ends} open ends, {} alarms, {dead_letters} dead letters\n",
         gaps.len(),
         gaps.iter().fold(0_usize, |sum, gaps| sum.saturating_add(gaps.alarms.len()))
     );

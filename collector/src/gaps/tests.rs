@@ -32,7 +32,19 @@ impl World {
     /// One line per emitter.
     fn seen(&self, at: i64) -> Vec<String> {
         let question = Question { now_ns: at * SECOND, silent_after_ns: 300 * SECOND };
-        let lines = find(self.0.store(), question).unwrap().into_iter().map(|gaps| {
+        let found = find(self.0.store(), question).unwrap();
+        let counts = count(self.0.store(), question).unwrap();
+        let open_ends = found.iter().filter(|gaps| gaps.state == State::OpenEnd).count() as i64;
+        let missing: i64 = found.iter().map(Gaps::missing).sum();
+        assert_eq!((counts.missing, counts.open_ends), (missing, open_ends), "what is counted is what is named");
+        let alarms: usize = found.iter().map(|gaps| gaps.alarms.len()).sum();
+        assert_eq!(counts.tally.alarms, alarms as i64);
+        for gaps in &found {
+            let lacks =
+                gaps.missing() + gaps.unnamed_drops > 0 || gaps.state == State::OpenEnd || !gaps.alarms.is_empty();
+            assert_eq!(gaps.lacks(), lacks, "{gaps:?}");
+        }
+        let lines = found.into_iter().map(|gaps| {
             let hole = |hole: &Hole| {
                 format!(
                     "{}-{} {} since {}",

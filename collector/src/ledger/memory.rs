@@ -9,7 +9,7 @@ use super::ranges::{Range, Ranges};
 use super::responses::{Holder, ResponseKey, without_counts};
 use super::sums::{Counted, Group, GroupSums, Sum, day_of};
 use super::{Changes, Head, Keys, Known, SetAside, Store};
-use crate::store::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Total};
+use crate::store::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Tally, Total};
 
 /// Everything that is kept.
 #[derive(Clone, Debug, Default)]
@@ -214,5 +214,15 @@ impl Reader for Memory {
         }
         kept.sort_by_key(|kept| kept.order());
         kept.into_iter().try_for_each(each)
+    }
+
+    fn tally(&self) -> Result<Tally, StoreError> {
+        let apart = |alarm: bool| {
+            let kept = self.set_aside.iter().filter(|event| event.alarm == alarm);
+            i64::try_from(kept.map(SetAside::digest).collect::<BTreeSet<_>>().len()).unwrap_or(i64::MAX)
+        };
+        let unpriced = self.sums.values().filter(|sums| sums.values().any(|sum| sum.unpriced > 0));
+        let unpriced_calls = unpriced.filter_map(|sums| sums.get(&Counted::Calls)).map(|sum| sum.quantity).sum();
+        Ok(Tally { alarms: apart(true), dead_letters: apart(false), unpriced_calls })
     }
 }

@@ -8,6 +8,7 @@ use meter::usage::Class;
 
 use super::Problems;
 use crate::money::{Per, Price};
+use crate::terminal::printable;
 use decimal::{Decimal, NoPrice, Unit};
 
 mod decimal;
@@ -66,8 +67,8 @@ impl Notes {
 impl fmt::Display for Notes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|(why, models)| {
-            let names = models.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            writeln!(f, "{why} ({}): {names}", models.len())
+            let names = models.iter().map(printable).collect::<Vec<_>>().join(", ");
+            writeln!(f, "{} ({}): {names}", printable(why), models.len())
         })
     }
 }

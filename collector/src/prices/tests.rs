@@ -253,3 +253,36 @@ fn deterministic_a_rating_names_its_entry_and_has_a_line_for_what_is_charged() {
     assert!(unknown.lines.iter().all(|line| line.rated == Rated::Unpriced));
     assert_eq!(rated(&book, "openai", "gpt-4.1", "2025-05-01", None, &[]).lines, []);
 }
+
+#[test]
+fn contract_a_file_that_is_cut_off_is_no_book_but_between_two_entries() {
+    let entry = |model: &str| {
+        format!(
+            "[[price]]\nprovider = \"p\"\nmodel = \"{model}\"\nvalid_from = 2026-01-01\ninput_text = \"1\"\n\
+             [[price.context]]\ninput_text = \"2\"\nabove = 200000\n"
+        )
+    };
+    let (file, whole) = (
+        std::env::temp_dir().join(format!("meshmeter-book-{}.toml", std::process::id())),
+        [entry("a"), entry("b")].concat(),
+    );
+    let load = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        PriceBook::load(&file).map(|book| book.entries.len())
+    };
+    let read: Vec<usize> = (0..=whole.len()).filter(|length| load(&whole[..*length]).is_ok()).collect();
+    // Nothing tells that there were to be contexts, or another entry.
+    let short = entry("a").find("[[price.context]]").unwrap();
+    assert_eq!(read, [short, entry("a").len(), entry("a").len() + short, whole.len()]);
+    for (text, problem) in [
+        ("", "has no [[price]] in it"),
+        ("# nothing yet\n", "has no [[price]] in it"),
+        (whole.trim_end(), "its last line has no end"),
+        ("[[price]]\nprovider = \"\u{1b}[2J\nok\"\n", "is not readable as TOML"),
+    ] {
+        let said = load(text).unwrap_err();
+        assert!(said.starts_with(file.to_str().unwrap()) && said.contains(problem), "{said}");
+        assert_eq!(crate::terminal::lines(&said), said);
+    }
+    std::fs::remove_file(&file).unwrap();
+}

@@ -12,6 +12,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use super::Collector;
 use super::chunk::Ranges;
 use super::summary::Watch;
+use crate::terminal::printable;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -213,7 +214,7 @@ fn reason(status: u16, answer: &[u8]) -> String {
         _ => "",
     };
     let said = serde_json::from_slice::<Said>(answer).ok().map(|said| said.error);
-    let said: String = said.unwrap_or_default().chars().filter(|c| !c.is_control()).take(300).collect();
+    let said: String = printable(said.unwrap_or_default().chars().take(300).collect::<String>());
     let colon = if said.is_empty() { "" } else { ": " };
     format!("answered {status}{hint}{colon}{said}")
 }

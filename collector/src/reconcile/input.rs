@@ -1,18 +1,23 @@
 //! The bytes of a journal as lines: plain or gzip, from a file or standard input, however long, in bounded memory.
 
-use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
+
+use super::pipe::Pipe;
+use crate::terminal;
 
 /// The longest line that is looked into, bytes: a thousand times a record, with room for what shippers wrap around it.
 pub const MAX_LINE: usize = 1 << 20;
 const BUFFER: usize = 64 << 10;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// What stands for standard input, and what it is called.
+const STANDARD_INPUT: (&str, &str) = ("-", "standard input");
 
 /// A journal to read.
 pub struct Source {
@@ -20,28 +25,49 @@ pub struct Source {
     pub name: String,
     /// Bytes on the disk; `None` if nobody knows.
     pub size: Option<u64>,
+    /// Whether it can be read again.
+    pub(super) lasts: bool,
     reader: Box<dyn Read + Send>,
 }
 
 impl Source {
-    /// Opens a file, or standard input for `-`.
-    pub fn open(path: &Path) -> Result<Source, String> {
-        if path.as_os_str() == OsStr::new("-") {
-            return Ok(Source { name: "standard input".to_owned(), size: None, reader: Box::new(io::stdin()) });
+    /// Whether a file is there and can be read, and how large it is. Of a pipe nothing is read, nor is its writer waited for.
+    pub(super) fn look(path: &Path) -> Result<Option<u64>, String> {
+        if path.as_os_str() == STANDARD_INPUT.0 {
+            return Ok(None);
         }
-        let name = path.display().to_string();
-        let opened = File::open(path).and_then(|file| file.metadata().map(|about| (file, about)));
-        let (file, about) = opened.map_err(|error| format!("{name}: {error}"))?;
+        let failed = |error: io::Error| format!("{}: {error}", terminal::file(path));
+        let about = fs::metadata(path).map_err(failed)?;
         if about.is_dir() {
-            return Err(format!("{name}: is a directory; name the files in it"));
+            return Err(format!("{}: is a directory; name the files in it", terminal::file(path)));
         }
-        let size = about.is_file().then_some(about.len());
-        Ok(Source { name, size, reader: Box::new(file) })
+        if !about.is_file() {
+            return Ok(None);
+        }
+        File::open(path).map_err(failed)?;
+        Ok(Some(about.len()))
+    }
+
+    /// Opens a file, or standard input for `-`. Whatever it is, reading ends when the operator wants an end.
+    pub(super) fn open(path: &Path, interrupted: &Arc<AtomicBool>) -> Result<Source, String> {
+        let size = Source::look(path)?;
+        let is_input = path.as_os_str() == STANDARD_INPUT.0;
+        let (owned, interrupted) = (path.to_owned(), interrupted.clone());
+        let reader: Box<dyn Read + Send> = match size {
+            Some(_) => {
+                let file = File::open(path).map_err(|error| format!("{}: {error}", terminal::file(path)))?;
+                Box::new(Interruptible { inner: file, interrupted })
+            }
+            None if is_input => Box::new(Pipe::read(|| Ok(Box::new(io::stdin())), interrupted)),
+            None => Box::new(Pipe::read(move || Ok(Box::new(File::open(owned)?)), interrupted)),
+        };
+        let name = if is_input { STANDARD_INPUT.1.to_owned() } else { path.to_string_lossy().into_owned() };
+        Ok(Source { name, size, lasts: size.is_some(), reader })
     }
 
     /// What is in memory.
     pub fn of(name: String, bytes: Vec<u8>) -> Source {
-        Source { name, size: Some(bytes.len() as u64), reader: Box::new(Cursor::new(bytes)) }
+        Source { name, size: Some(bytes.len() as u64), lasts: true, reader: Box::new(Cursor::new(bytes)) }
     }
 
     /// Its lines; every byte that is read from the disk is counted in `read`.
@@ -55,6 +81,26 @@ impl Source {
             if gzip { Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(whole))) } else { Box::new(whole) };
         Ok(Lines { reader, line: Vec::new(), failed: None })
     }
+}
+
+/// Ends reading when the operator wants an end, even in a line that has none.
+struct Interruptible {
+    inner: File,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Read for Interruptible {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Err(interruption());
+        }
+        self.inner.read(buffer)
+    }
+}
+
+/// Not of the kind `Interrupted`, which would be tried again.
+pub(super) fn interruption() -> io::Error {
+    io::Error::other("interrupted")
 }
 
 struct Counted {

@@ -9,6 +9,7 @@ mod chunk;
 mod client;
 mod input;
 mod line;
+mod pipe;
 mod report;
 mod summary;
 mod wrapping;
@@ -63,8 +64,8 @@ pub fn run(options: Options, interrupted: Arc<AtomicBool>, watch: &mut dyn Watch
     // A wrong name is told before anything is done.
     let mut total = Some(0_u64);
     for file in &options.files {
-        match Source::open(file) {
-            Ok(source) => total = total.zip(source.size).map(|(total, size)| total.saturating_add(size)),
+        match Source::look(file) {
+            Ok(size) => total = total.zip(size).map(|(total, size)| total.saturating_add(size)),
             Err(problem) => return (Summary::default(), Err(problem)),
         }
     }
@@ -74,7 +75,8 @@ pub fn run(options: Options, interrupted: Arc<AtomicBool>, watch: &mut dyn Watch
         Err(problem) => return (Summary::default(), Err(problem)),
     };
     let how = How { rules, all, live, dry_run, total };
-    bring(files.iter().map(|file| Source::open(file)), &mut client, how, interrupted, watch)
+    let sources = files.iter().map(|file| Source::open(file, &interrupted));
+    bring(sources, &mut client, how, interrupted.clone(), watch)
 }
 
 /// How it is done.
@@ -112,6 +114,7 @@ pub fn bring(
         chunk: Chunk::default(),
         heads: BTreeMap::new(),
         broken: Vec::new(),
+        is_gone: false,
         summary: Summary::default(),
     };
     let result = run.all_of(sources, live);
@@ -119,7 +122,9 @@ pub fn bring(
     run.summary.complete = result.is_ok();
     let result = result.map_err(|failure| match failure {
         Failure::Failed(problem) | Failure::Refused(problem) => problem,
-        Failure::Interrupted => "interrupted: what is counted here is in the ledger; run it again to go on".to_owned(),
+        Failure::Interrupted => {
+            "interrupted: what is counted here as accepted is in the ledger; run it again to go on".to_owned()
+        }
     });
     (run.summary, result)
 }
@@ -148,6 +153,9 @@ struct Run<'a> {
     heads: BTreeMap<u128, u64>,
     /// Files that were not read to their end.
     broken: Vec<String>,
+    /// Whether something came from what cannot be read again: it is brought into the ledger even if the operator wants an
+    /// end.
+    is_gone: bool,
     summary: Summary,
 }
 
@@ -156,7 +164,12 @@ impl Run<'_> {
         for source in sources {
             let source = source.map_err(Failure::Failed)?;
             self.summary.files = self.summary.files.saturating_add(1);
-            self.file(source)?;
+            if let Err(failure) = self.file(source) {
+                if failure == Failure::Interrupted && self.is_gone {
+                    self.settle()?;
+                }
+                return Err(failure);
+            }
         }
         self.settle()?;
         if !self.broken.is_empty() {
@@ -169,8 +182,11 @@ impl Run<'_> {
 
     fn file(&mut self, source: Source) -> Result<(), Failure> {
         let name = source.name.clone();
+        let lasts = source.lasts;
+        self.is_gone |= !lasts;
         let mut lines = match source.lines(self.read.clone()) {
             Ok(lines) => lines,
+            Err(_) if self.is_interrupted() => return Err(Failure::Interrupted),
             Err(error) => {
                 self.breaks(name, &error);
                 return Ok(());
@@ -180,11 +196,18 @@ impl Run<'_> {
         let mut number = 0_u64;
         loop {
             if number.is_multiple_of(LOOK_EVERY) {
-                self.look()?;
+                match self.look() {
+                    // Its reader tells when there is nothing more of it.
+                    Err(Failure::Interrupted) if !lasts => {}
+                    looked => looked?,
+                }
             }
             number = number.saturating_add(1);
             let at = || format!("{name}:{number}");
             let line = match lines.next() {
+                Ok(Some(line @ Line::Whole(_))) => line,
+                // It has no end because nobody waits for it.
+                Ok(Some(_)) | Err(_) if self.is_interrupted() => return Err(Failure::Interrupted),
                 Ok(Some(line)) => line,
                 Ok(None) => break,
                 Err(error) => {
@@ -290,7 +313,10 @@ impl Run<'_> {
         while !rest.is_empty() {
             let (batch, more) = rest.split_at(batch_of(rest));
             self.send(batch)?;
-            self.look()?;
+            match self.look() {
+                Err(Failure::Interrupted) if self.is_gone => {}
+                looked => looked?,
+            }
             rest = more;
         }
         Ok(())
@@ -336,7 +362,7 @@ impl Run<'_> {
             let statement = Statement { emitter, head: *head, dropped: 0, drops: Vec::new(), ended: true };
             self.collector.state(&statement, self.watch)?;
             self.summary.emitters_closed = self.summary.emitters_closed.saturating_add(1);
-            if self.interrupted.load(Ordering::Relaxed) {
+            if self.is_interrupted() {
                 return Err(Failure::Interrupted);
             }
         }
@@ -347,7 +373,11 @@ impl Run<'_> {
         let progress = Progress { read: self.read.load(Ordering::Relaxed), total: self.total };
         self.summary.emitters = self.heads.len() as u64;
         self.watch.progress(progress, &self.summary);
-        if self.interrupted.load(Ordering::Relaxed) { Err(Failure::Interrupted) } else { Ok(()) }
+        if self.is_interrupted() { Err(Failure::Interrupted) } else { Ok(()) }
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
     }
 }
 

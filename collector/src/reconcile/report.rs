@@ -1,6 +1,6 @@
 //! What a run says: a bar while it works, what it found, and at the end what it did.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Finding, Progress, Reached, Summary, Unmetered, Watch};
-use crate::terminal::printable;
+use crate::terminal::{self, printable};
 
 /// Findings of a kind that a table names; JSON has them all.
 const SHOWN: usize = 20;
@@ -55,7 +55,7 @@ impl<W: Write> Output<W> {
             // A wrong name, and nothing was done.
             Format::Table if summary.files == 0 => {}
             Format::Json => writeln!(self.out, "{}", serde_json::to_string(summary)?)?,
-            Format::Table => self.out.write_all(self.table(summary).as_bytes())?,
+            Format::Table => self.out.write_all(terminal::lines(&self.table(summary)).as_bytes())?,
         }
         self.out.flush()
     }
@@ -100,7 +100,7 @@ impl<W: Write> Output<W> {
     fn write(&mut self, finding: &Finding) {
         if self.failed.is_none() {
             let line = serde_json::to_string(finding).map_err(io::Error::from);
-            self.failed = line.and_then(|line| writeln!(self.out, "{line}")).err();
+            self.failed = line.and_then(|line| writeln!(self.out, "{}", terminal::json(&line))).err();
         }
     }
 }
@@ -126,7 +126,7 @@ impl<W: Write> Watch for Output<W> {
 
     fn waits(&mut self, problem: &str) {
         match &self.bar {
-            Some(bar) => bar.println(format!("meshmeter: {problem}")),
+            Some(bar) => bar.println(terminal::lines(&format!("meshmeter: {problem}"))),
             None => say(problem),
         }
     }
@@ -136,7 +136,7 @@ impl<W: Write> Watch for Output<W> {
             let Summary { events, accepted, .. } = summary;
             format!("{events} events, {accepted} new in the ledger")
         };
-        if io::stderr().is_terminal() {
+        if terminal::is_watched() {
             let bar = self.bar.get_or_insert_with(|| bar(at.total));
             bar.set_position(at.read);
             bar.set_message(message());
@@ -149,8 +149,7 @@ impl<W: Write> Watch for Output<W> {
 }
 
 fn say(text: &str) {
-    // Without standard error there is nobody to tell.
-    let _ = writeln!(io::stderr(), "meshmeter: {text}");
+    terminal::complain(&format!("meshmeter: {text}"));
 }
 
 fn bar(total: Option<u64>) -> ProgressBar {

@@ -4,6 +4,7 @@ use meter::usage::Class;
 use serde::{Serialize, Serializer};
 
 use super::{Grade, Report, ReportError, Sum};
+use crate::terminal;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -83,10 +84,9 @@ pub fn render(report: &Report) -> Result<String, ReportError> {
         lines: lines?,
         totals: totals?,
     };
-    let mut text = serde_json::to_string_pretty(&document)
+    let text = serde_json::to_string_pretty(&document)
         .map_err(|_| ReportError::TooLarge("the report cannot be written as JSON"))?;
-    text.push('\n');
-    Ok(text)
+    Ok(terminal::json(&text) + "\n")
 }
 
 fn line<'a>(key: Key<'a>, grade: Grade, sum: &Sum) -> Result<Line<'a>, ReportError> {

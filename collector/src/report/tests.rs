@@ -32,13 +32,46 @@ fn deterministic_sums_beyond_128_bits_are_an_error_not_a_number() {
 }
 
 #[test]
-fn contract_csv_fields_survive_any_model_name() {
-    let mut lines = BTreeMap::new();
-    let key = vec!["a \"b\", c\r\nd".to_owned()];
-    lines.insert((key, Grade(Evidence::Missing)), Sum { calls: 1, ..Sum::default() });
+fn contract_a_name_in_csv_is_one_field_and_never_a_formula() {
+    let cases = [
+        ("gpt-4.1", "gpt-4.1"),
+        ("us.anthropic.claude-v1:0", "us.anthropic.claude-v1:0"),
+        ("acme/ml", "acme/ml"),
+        ("", ""),
+        ("a \"b\", c\r\nd", r#""a ""b"", c\r\nd""#),
+        ("a;=1+1", r#""a;=1+1""#),
+        ("=cmd|' /C calc'!A0", r#""'=cmd|' /C calc'!A0""#),
+        ("+1", r#""'+1""#),
+        ("-1+1", r#""'-1+1""#),
+        ("-1", r#""'-1""#),
+        ("@SUM(A1)", r#""'@SUM(A1)""#),
+        (" =1", r#""' =1""#),
+        ("\t=1", r#""\t=1""#),
+        ("\r=1", r#""\r=1""#),
+        ("\u{ff1d}1", "\"'\u{ff1d}1\""),
+        // What was marked and what began so are two names.
+        ("'=1", r#""''=1""#),
+        ("\u{1b}[2J\u{9b}\u{202e}x", r#""\u{1b}[2J\u{9b}\u{202e}x""#),
+    ];
+    for (name, expected) in cases {
+        let lines =
+            BTreeMap::from([((vec![name.to_owned()], Grade(Evidence::Missing)), Sum { calls: -1, ..Sum::default() })]);
+        let question = Question { selection: Selection::default(), by: vec![Dimension::Model], round: None };
+        let csv = Report { question, lines }.render(Format::Csv).unwrap();
+        let (_, line) = csv.split_once("\r\n").unwrap();
+        let empty = ",".repeat(Class::ALL.len() + 3);
+        assert_eq!(line, format!("{expected},missing,-1{empty}\r\n"), "{name:?}");
+    }
+}
+
+#[test]
+fn contract_json_has_names_as_they_are_and_no_character_that_steers() {
+    let name = "=1\u{1b}[2J\u{9b}\u{202e}\u{200b}\u{feff}\u{e0041}\r\n\t\"\\ü中";
+    let lines = BTreeMap::from([((vec![name.to_owned()], Grade(Evidence::Missing)), Sum::default())]);
     let question = Question { selection: Selection::default(), by: vec![Dimension::Model], round: None };
-    let csv = Report { question, lines }.render(Format::Csv).unwrap();
-    let (_, line) = csv.split_once("\r\n").unwrap();
-    let empty = ",".repeat(Class::ALL.len() + 3);
-    assert_eq!(line, format!("\"a \"\"b\"\", c\r\nd\",missing,1{empty}\r\n"));
+    let json = Report { question, lines }.render(Format::Json).unwrap();
+    assert_eq!(crate::terminal::lines(&json), json);
+    assert!(json.contains(r"=1\u001b[2J\u009b\u202e\u200b\ufeff\udb40\udc41\r\n\t\"), "{json}");
+    let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(read["lines"][0]["model"], name);
 }

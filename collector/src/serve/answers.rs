@@ -86,6 +86,7 @@ pub async fn metrics(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     app.admit(&connection, &headers, &[Scope::Read]).await?;
+    app.metrics.wanting.refresh(app.reader.clone()).await;
     let queued = app.jobs.max_capacity().saturating_sub(app.jobs.capacity());
     let (strangers, known) = app.registry.count();
     let now = metrics::Now { queued, strangers, known };

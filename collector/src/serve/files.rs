@@ -43,6 +43,11 @@ impl Watched {
         Watched { paths, used: now.clone(), last: now }
     }
 
+    /// Whether they are others than those that were last said to have changed.
+    pub fn moves(&self) -> bool {
+        self.paths.iter().map(|path| Stamp::of(path)).ne(self.used.iter().copied())
+    }
+
     /// Whether they are others than those that were read, and have come to rest: a file in the middle of being written is
     /// not read.
     pub fn changed(&mut self) -> bool {

@@ -2,14 +2,13 @@
 //! from outside is escaped, and what happens again and again is held back and counted.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::str::FromStr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::terminal::printable;
+use crate::terminal::{self, printable};
 
 /// Lines of one topic in a period; what is more is counted.
 const BURST: u32 = 5;
@@ -82,19 +81,17 @@ pub fn tick() {
     }
 }
 
-/// Without standard error there is nobody to tell.
 fn write(level: &str, text: &str) {
-    let line = line(Timestamp::now(), level, text, is_json());
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    terminal::complain(&line(Timestamp::now(), level, text, is_json()));
 }
 
 fn line(now: Timestamp, level: &str, text: &str, json: bool) -> String {
     let text = printable(text);
     if json {
         let line = serde_json::json!({ "time": format!("{now:.3}"), "level": level, "message": text });
-        format!("{line}\n")
+        line.to_string()
     } else {
-        format!("{now:.3} {level:5} {text}\n")
+        format!("{now:.3} {level:5} {text}")
     }
 }
 
@@ -141,9 +138,9 @@ mod tests {
         let now: Timestamp = "2026-11-28T18:24:36.1234567Z".parse().unwrap();
         let hostile = "model \u{1b}[2J\r\n2026 error forged";
         let text = line(now, "warn", hostile, false);
-        assert_eq!(text, "2026-11-28T18:24:36.123Z warn  model \\u{1b}[2J\\r\\n2026 error forged\n");
+        assert_eq!(text, "2026-11-28T18:24:36.123Z warn  model \\u{1b}[2J\\r\\n2026 error forged");
         let json = line(now, "error", hostile, true);
-        assert_eq!(json.matches('\n').count(), 1);
+        assert!(!json.contains('\n'));
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         let message = "model \\u{1b}[2J\\r\\n2026 error forged";
         assert_eq!(json, serde_json::json!({"time": "2026-11-28T18:24:36.123Z", "level": "error", "message": message}));

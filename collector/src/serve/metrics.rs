@@ -13,6 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::connections::End;
 use super::refusal::Reason;
+use super::wanting::Wanting;
 use crate::ledger::Taken;
 
 /// What becomes of an event.
@@ -64,6 +65,8 @@ pub struct Metrics {
     queue: Gauge,
     connections: Family<Of, Gauge>,
     connections_ended: Family<Ended, Counter>,
+    /// What the ledger lacks, as it was looked at last.
+    pub wanting: Wanting,
 }
 
 impl Metrics {
@@ -113,6 +116,7 @@ impl Metrics {
         for end in End::ALL {
             drop(Family::<Ended, Counter>::get_or_create(&connections_ended, &Ended { reason: end.reason() }));
         }
+        let wanting = Wanting::registered(&mut registry);
         for outcome in OUTCOMES {
             drop(Family::<Outcome, Counter>::get_or_create(&events, &Outcome { outcome }));
         }
@@ -130,6 +134,7 @@ impl Metrics {
             queue,
             connections,
             connections_ended,
+            wanting,
         }
     }
 
@@ -184,6 +189,7 @@ mod tests {
         let metrics = Metrics::new();
         // A family that has nothing to say yet is not even named.
         metrics.refused(StatusCode::UNAUTHORIZED, None);
+        metrics.wanting.set(Some(Default::default()));
         let text = metrics.text(&Now::default()).unwrap();
         let said = |what: &str| -> BTreeMap<&str, &str> {
             text.lines().filter_map(|line| line.strip_prefix(what)?.split_once(' ')).collect()

@@ -1,6 +1,5 @@
 //! The HTTP service: what it serves, how it starts, and how it ends in order.
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch as channel};
 
 use crate::ledger::Ledger;
 use crate::store::{Location, Reader};
+use crate::terminal;
 use connections::{Bounds, Registry, Server};
 use health::{Condition, Disk};
 use metrics::Metrics;
@@ -45,6 +45,7 @@ mod room;
 pub mod split;
 mod taken;
 mod tls;
+mod wanting;
 mod watch;
 mod writer;
 
@@ -229,8 +230,5 @@ fn stop_signal() -> Result<channel::Receiver<bool>, String> {
 }
 
 fn announce(scheme: &str, address: SocketAddr) -> Result<(), String> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on {scheme}://{address}")
-        .and_then(|()| out.flush())
-        .map_err(|error| format!("standard output: {error}"))
+    terminal::print(&format!("listening on {scheme}://{address}\n"))
 }

@@ -3,10 +3,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+use super::files::Watched;
 use super::log;
 use crate::prices::PriceBook;
+use crate::terminal;
 
 /// How often to look.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -15,7 +17,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub struct Pricing {
     path: Option<PathBuf>,
     looked: Instant,
-    modified: Option<SystemTime>,
+    watched: Watched,
     fresh: Option<Arc<PriceBook>>,
 }
 
@@ -23,37 +25,101 @@ impl Pricing {
     /// No prices: everything is unpriced until it is rated anew.
     #[cfg(test)]
     pub fn none() -> Pricing {
-        Pricing { path: None, looked: Instant::now(), modified: None, fresh: None }
+        Pricing { path: None, looked: Instant::now(), watched: Watched::new(Vec::new()), fresh: None }
     }
 
     /// Reads the book, if there is one; a book that cannot be used is an error now, and only now.
     pub fn load(path: Option<PathBuf>) -> Result<Pricing, String> {
+        // Before it is read: what is written meanwhile is seen at the next look.
+        let watched = Watched::new(path.iter().cloned().collect());
         let fresh = path.as_deref().map(PriceBook::load).transpose()?.map(Arc::new);
-        let mut pricing = Pricing { path, looked: Instant::now(), modified: None, fresh };
-        pricing.modified = pricing.now_modified();
-        Ok(pricing)
+        Ok(Pricing { path, looked: Instant::now(), watched, fresh })
     }
 
     /// The book, if it is another than the last time. One that cannot be used is said, and the last one stays.
     pub fn changed(&mut self) -> Option<Arc<PriceBook>> {
         if self.fresh.is_none() && self.looked.elapsed() >= INTERVAL {
             self.looked = Instant::now();
-            let modified = self.now_modified();
-            if let (true, Some(path)) = (modified != self.modified, &self.path) {
-                match PriceBook::load(path) {
-                    Ok(book) => self.fresh = Some(Arc::new(book)),
-                    Err(problems) => {
-                        log::error("the new prices are not used, the old ones stay");
-                        problems.lines().for_each(log::error);
-                    }
-                }
-                self.modified = modified;
-            }
+            self.look();
         }
         self.fresh.take()
     }
 
-    fn now_modified(&self) -> Option<SystemTime> {
-        std::fs::metadata(self.path.as_ref()?).and_then(|file| file.modified()).ok()
+    /// Reads the book if its file is another one, but not while it is being written: only as it was at two looks.
+    fn look(&mut self) {
+        let Some(path) = &self.path else { return };
+        if !self.watched.changed() {
+            return;
+        }
+        let book = PriceBook::load(path);
+        // What was written to meanwhile is read at a later look.
+        if self.watched.moves() {
+            return;
+        }
+        match book {
+            Ok(book) => {
+                log::info(&format!("new prices, {}: {}", terminal::file(path), book.summary()));
+                self.fresh = Some(Arc::new(book));
+            }
+            Err(problems) => {
+                log::error("the new prices are not used, the old ones stay");
+                problems.lines().for_each(log::error);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A directory of a test, gone at its end.
+    struct Dir(PathBuf);
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn entry(model: &str) -> String {
+        format!("[[price]]\nprovider = \"p\"\nmodel = \"{model}\"\nvalid_from = 2026-01-01\ninput_text = \"1\"\n")
+    }
+
+    #[test]
+    fn contract_a_book_that_is_being_written_is_not_read_and_one_that_is_cut_off_changes_nothing() {
+        let dir = Dir(std::env::temp_dir().join(format!("meshmeter-pricing-{}", std::process::id())));
+        fs::create_dir_all(&dir.0).unwrap();
+        let file = dir.0.join("prices.toml");
+        let whole = [entry("a"), entry("b")].concat();
+        fs::write(&file, entry("a")).unwrap();
+        let mut pricing = Pricing::load(Some(file.clone())).unwrap();
+        assert!(pricing.changed().is_some());
+        let mut look = |text: Option<&str>| {
+            if let Some(text) = text {
+                fs::write(&file, text).unwrap();
+            }
+            pricing.look();
+            pricing.fresh.take().map(|book| book.summary())
+        };
+        let two = Some("2 entries, 1 provider, 2 models and patterns".to_owned());
+        assert_eq!(look(None), None, "it was read at the start");
+        // Written in pieces, each of which would be a book, or none.
+        for length in [0, entry("a").len() - 1, entry("a").len() + 9, whole.len()] {
+            assert_eq!(look(Some(&whole[..length])), None, "{length}");
+        }
+        assert_eq!((look(None), look(None)), (two.clone(), None));
+        // Nobody goes on with it: it is read, and refused once.
+        assert_eq!((look(Some(&whole[..9])), look(None), look(None)), (None, None, None));
+        assert_eq!((look(Some(&whole)), look(None)), (None, two.clone()));
+        // Another file in its place, as large and as old.
+        let other = dir.0.join("other.toml");
+        fs::write(&other, whole.replace("\"b\"", "\"c\"")).unwrap();
+        let times = fs::FileTimes::new().set_modified(fs::metadata(&file).unwrap().modified().unwrap());
+        fs::File::options().write(true).open(&other).unwrap().set_times(times).unwrap();
+        fs::rename(&other, &file).unwrap();
+        assert_eq!((look(None), look(None)), (None, two));
     }
 }

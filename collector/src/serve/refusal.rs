@@ -6,6 +6,8 @@ use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use crate::terminal;
+
 /// Why a request is not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -176,7 +178,7 @@ pub async fn method_not_allowed() -> Response {
 }
 
 fn answer(status: StatusCode, text: &str, reason: &'static str) -> Response {
-    let body = serde_json::json!({ "error": text }).to_string();
+    let body = terminal::json(&serde_json::json!({ "error": text }).to_string());
     let mut response = (status, [(CONTENT_TYPE, "application/json")], body).into_response();
     response.extensions_mut().insert(Reason(reason));
     response

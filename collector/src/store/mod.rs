@@ -13,6 +13,8 @@ use crate::ledger::entry::Entry;
 use crate::ledger::ranges::{Range, Ranges};
 use crate::ledger::sums::{Counted, Sum};
 use crate::ledger::{Head, SetAside, Store};
+use crate::secret;
+use crate::terminal::printable;
 
 pub mod postgres;
 pub mod sqlite;
@@ -35,11 +37,16 @@ impl FromStr for Location {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Location, String> {
-        if text.is_empty() {
-            return Err("must be the path of a file, or postgres://USER@HOST/DATABASE".to_owned());
-        }
         if let Some(address) = postgres::Address::of(text) {
             return Ok(Location::Postgres(address));
+        }
+        if text.is_empty() || secret::is_connection(text) {
+            // The text is not repeated: there may be a password in it.
+            return Err(
+                "must be postgres://USER:PASSWORD@HOST/DATABASE, or the path of a file; one whose name looks like \
+                        an address begins with its directory, ./NAME"
+                    .to_owned(),
+            );
         }
         Ok(Location::Sqlite(text.into()))
     }
@@ -125,6 +132,17 @@ impl KeptApart {
     }
 }
 
+/// What a database has counted in its small tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Events kept apart that contradict the ledger.
+    pub alarms: i64,
+    /// Events kept apart that could not be taken.
+    pub dead_letters: i64,
+    /// Calls in sums of which something has no price: a sum is of a day, tenant, provider, model and evidence.
+    pub unpriced_calls: i64,
+}
+
 /// What takes one row after the other; its error ends the reading.
 pub type Each<'a, T> = &'a mut dyn FnMut(T) -> Result<(), StoreError>;
 
@@ -150,6 +168,8 @@ pub trait Reader: Send + Sync {
     fn notes(&self, emitter: &str) -> Result<Vec<Note>, StoreError>;
     /// What is kept apart of an emitter, or of nobody known, in its order.
     fn set_aside(&self, emitter: Option<&str>, each: Each<'_, KeptApart>) -> Result<(), StoreError>;
+    /// How many events are kept apart, and how many calls may have no price.
+    fn tally(&self) -> Result<Tally, StoreError>;
 }
 
 /// Why the store could not do what it was asked for.
@@ -171,6 +191,7 @@ impl StoreError {
 
     /// Something in the database that this version does not know.
     pub fn unknown(column: &str, value: &str) -> StoreError {
+        let value = printable(value);
         StoreError::Unusable(format!("{column}: this version does not know \"{value}\"; use the version that wrote it"))
     }
 }

@@ -102,6 +102,7 @@ fn seen(reader: &dyn Reader) -> BTreeMap<String, Vec<String>> {
         see("set aside", shown(&all(|each| reader.set_aside(Some(&name), each))));
     }
     see("set aside", shown(&all(|each| reader.set_aside(None, each))));
+    see("tally", shown(&[reader.tally().unwrap()]));
     seen
 }
 

@@ -153,7 +153,8 @@ fn contract_a_call_is_charged_to_another_or_to_nobody_with_a_reason() {
 fn contract_gaps_are_named_and_alarms_are_shown() {
     let dir = Dir::new();
     let server = filled(&dir, &[]);
-    assert_eq!(run(&dir, &["gaps"]).1, "no gaps: 0 emitters, 0 numbers missing, 0 open ends, 0 alarms\n");
+    let none = "no gaps: 0 emitters, 0 numbers missing, 0 open ends, 0 alarms, 0 dead letters\n";
+    assert_eq!(run(&dir, &["gaps"]), (0, none.to_owned(), String::new()));
     let bearer = format!("Bearer {INGEST}");
     let says = format!("{}; head=12; dropped=2; drops=8-9:full; end", emitter(1));
     let headers = [("authorization", bearer.as_str()), ("content-type", BATCH), ("meshmeter-emitter", &says)];
@@ -162,12 +163,18 @@ fn contract_gaps_are_named_and_alarms_are_shown() {
     let other = meter::event::encode(&record("other", &[]), &emitter(1), 1);
     assert_eq!(server.send(&[other]).json()["alarms"], 1);
     assert_eq!(server.metric("meshmeter_collector_events_total{outcome=\"alarm\"}"), 1);
+    for (gauge, count) in
+        [("missing_numbers", 5), ("open_ends", 0), ("alarms", 1), ("dead_letters", 0), ("unpriced_calls", 7)]
+    {
+        assert_eq!(server.metric(&format!("meshmeter_collector_{gauge}")), count, "{gauge}");
+    }
     let (code, table, _) = run(&dir, &["gaps"]);
     let lines: Vec<String> = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     for expected in ["6 1 missing", "8-9 2 missing", "11-12 2 missing", "1 1 ALARM"] {
         assert!(lines.iter().any(|line| line.contains(expected)), "{expected} is not in\n{table}");
     }
-    assert!(code == 0 && table.ends_with("1 emitters, 5 numbers missing, 0 open ends, 1 alarms\n"), "{table}");
+    let sum = "1 emitters, 5 numbers missing, 0 open ends, 1 alarms, 0 dead letters\n";
+    assert!(code == 3 && table.ends_with(sum), "{code} {table}");
     let json: serde_json::Value = serde_json::from_str(&run(&dir, &["gaps", "--format", "json"]).1).unwrap();
     let holes: Vec<String> = json["emitters"][0]["holes"]
         .as_array()
@@ -181,6 +188,51 @@ fn contract_gaps_are_named_and_alarms_are_shown() {
         [("authorization", bearer.as_str()), ("content-type", BATCH), ("meshmeter-emitter", "me; head=-1")];
     assert_eq!(server.post(&unreadable, &array(&events(&emitter(1), [11]))).taken(), (1, 0, 0), "its events are taken");
     assert_eq!(server.metric("meshmeter_collector_statements_refused_total"), 1);
+}
+
+#[test]
+fn contract_gaps_ends_with_3_for_each_thing_that_is_missing_and_the_gauges_count_it() {
+    let bearer = format!("Bearer {INGEST}");
+    let post = |server: &Server, says: &str, events: &[Vec<u8>]| {
+        let says = format!("{}; {says}", emitter(1));
+        let headers = [("authorization", bearer.as_str()), ("content-type", BATCH), ("meshmeter-emitter", &says)];
+        assert_eq!(server.post(&headers, &array(events)).status, 200);
+    };
+    type Case<'a> = (i32, &'a str, &'a dyn Fn(&Server), Option<(&'a str, &'a str)>);
+    let nothing = |_: &Server| {};
+    let hole = |server: &Server| post(server, "head=7; dropped=0", &events(&emitter(1), [7]));
+    let filled_hole = |server: &Server| {
+        hole(server);
+        post(server, "head=7; dropped=0; end", &events(&emitter(1), [6]));
+    };
+    let unnamed = |server: &Server| post(server, "head=5; dropped=3", &[]);
+    let alarm = |server: &Server| {
+        let other = meter::event::encode(&record("other", &[]), &emitter(1), 1);
+        assert_eq!(server.send(&[other]).json()["alarms"], 1);
+    };
+    let dead = |server: &Server| assert_eq!(server.send(&[b"{}".to_vec()]).taken(), (0, 0, 1));
+    let cases: [Case<'_>; 7] = [
+        (0, "5m", &nothing, None),
+        (3, "5m", &hole, Some(("missing_numbers", "numbers missing"))),
+        (0, "5m", &filled_hole, None),
+        (3, "5m", &unnamed, None),
+        (3, "5m", &alarm, Some(("alarms", "alarms"))),
+        (3, "5m", &dead, Some(("dead_letters", "dead letters"))),
+        (3, "0s", &nothing, None),
+    ];
+    for (number, (code, silent_after, happens, counted)) in cases.into_iter().enumerate() {
+        let dir = Dir::new();
+        let server = filled(&dir, &[]);
+        happens(&server);
+        let (ended, table, error) = run(&dir, &["gaps", "--silent-after", silent_after]);
+        assert_eq!((ended, error.as_str()), (code, ""), "case {number}: {table}");
+        assert_eq!(run(&dir, &["gaps", "--silent-after", silent_after, "--format", "json", "--all"]).0, code);
+        for gauge in ["missing_numbers", "alarms", "dead_letters"] {
+            let expected = counted.is_some_and(|(counted, _)| counted == gauge);
+            assert_eq!(server.metric(&format!("meshmeter_collector_{gauge}")), u64::from(expected), "{number} {gauge}");
+        }
+        assert!(counted.is_none_or(|(_, said)| table.contains(&format!("1 {said}"))), "{table}");
+    }
 }
 
 #[test]

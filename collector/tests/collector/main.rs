@@ -2,10 +2,12 @@
 
 mod auditing;
 mod command;
+mod copies;
 mod durability;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod ingest;
+mod output;
 mod prices;
 mod reading;
 mod reconcile;

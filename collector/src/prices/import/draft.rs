@@ -9,6 +9,7 @@ use super::Notes;
 use crate::money::Price;
 use crate::prices::pattern::Pattern;
 use crate::prices::read::{ABOVE, CONTEXT, MODEL, NOT, PROVIDER, SERVICE_TIER, VALID_FROM, VALID_TO};
+use crate::terminal::is_plain;
 
 pub(super) type Prices = BTreeMap<Class, Price>;
 
@@ -224,7 +225,9 @@ fn push_prices(text: &mut String, prices: &Prices) {
     }
 }
 
-/// A TOML text. What JSON escapes, TOML escapes alike.
+/// A TOML text. What JSON escapes, TOML escapes alike, but beyond 16 bits: it knows no pairs.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+    let json = serde_json::Value::from(text).to_string();
+    let safe = |c: char| if is_plain(c) { c.to_string() } else { format!("\\U{:08x}", u32::from(c)) };
+    json.chars().map(safe).collect()
 }

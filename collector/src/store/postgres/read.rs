@@ -10,7 +10,7 @@ use meter::record::Evidence;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, RowStream};
 
-use super::super::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Total};
+use super::super::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Tally, Total};
 use super::address::Address;
 use super::connection::{Connection, within};
 use super::known::{ENTRY, emitter, entry, hash, standing, sum, word};
@@ -286,5 +286,19 @@ impl Reader for PostgresReader {
             })
         };
         self.each_row(sql, &[&emitter], read, each)
+    }
+
+    fn tally(&self) -> Result<Tally, StoreError> {
+        // A charge that one collector entered may have been taken back by another.
+        let sql = "SELECT (SELECT count(*) FROM set_aside WHERE kind = 'alarm'),
+                (SELECT count(*) FROM set_aside WHERE kind = 'dead_letter'),
+                (SELECT coalesce(sum(quantity), 0)::bigint FROM rollup WHERE class = 'calls'
+                    AND (day, tenant, provider, model, evidence) IN
+                        (SELECT day, tenant, provider, model, evidence FROM rollup WHERE unpriced <> 0
+                         GROUP BY day, tenant, provider, model, evidence, class HAVING sum(unpriced) > 0))";
+        let read = |row: &Row| {
+            Ok(Tally { alarms: row.try_get(0)?, dead_letters: row.try_get(1)?, unpriced_calls: row.try_get(2)? })
+        };
+        Ok(self.all(sql, &[], read)?.into_iter().next().unwrap_or_default())
     }
 }

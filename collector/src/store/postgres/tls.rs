@@ -14,6 +14,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
+use crate::terminal::printable;
+
 /// Whose word counts.
 pub enum Roots {
     /// The public authorities.
@@ -34,7 +36,7 @@ impl Tls {
             None => {}
             Some(Roots::Public) => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
             Some(Roots::File(path)) => {
-                let failed = |problem: String| format!("sslrootcert: {}: {problem}", path.display());
+                let failed = |problem: String| format!("sslrootcert: {}: {problem}", printable(path.to_string_lossy()));
                 let text = std::fs::read(&path).map_err(|error| failed(error.to_string()))?;
                 let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
                 for certificate in certificates.map_err(|_| failed("is not a file of certificates (PEM)".to_owned()))? {

@@ -1,19 +1,23 @@
 //! The ledger in one SQLite file: one connection that writes, short-lived ones that read.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::StoreError;
 use crate::ledger::{Changes, Keys, Known, Store};
+use crate::terminal;
 use files::Files;
 
 mod files;
 mod migrate;
+mod open;
 mod read;
 mod totals;
 mod write;
+
+pub use open::SqliteReader;
 
 /// "mesh" in ASCII: tells our file from another program's.
 const APPLICATION_ID: i32 = 0x6d65_7368;
@@ -110,7 +114,7 @@ fn to_wal(connection: &Connection) -> rusqlite::Result<()> {
 
 /// The schema's version; 0 for an empty database.
 fn version(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
-    let unusable = |problem: &str| StoreError::Unusable(format!("{}: {problem}", path.display()));
+    let unusable = |problem: &str| unusable(path, problem);
     let not_ours = |error: rusqlite::Error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => unusable("is not a database of meshmeter"),
         _ => error.into(),
@@ -133,35 +137,8 @@ fn version(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
     }
 }
 
-/// Connections that read, one per question: they never wait for the writer.
-#[derive(Clone, Debug)]
-pub struct SqliteReader(PathBuf);
-
-impl SqliteReader {
-    /// A reader of the database at this path.
-    pub fn new(path: &Path) -> SqliteReader {
-        SqliteReader(path.to_owned())
-    }
-
-    fn connect(&self) -> Result<Connection, StoreError> {
-        if !self.0.exists() {
-            return Err(StoreError::Unusable(format!("{}: there is no such file", self.0.display())));
-        }
-        let connection =
-            Connection::open_with_flags(&self.0, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        match version(&connection, &self.0)? {
-            VERSION => Ok(connection),
-            0 => Err(StoreError::Unusable(format!(
-                "{}: has no ledger yet, `meshmeter serve` makes one",
-                self.0.display()
-            ))),
-            _ => Err(StoreError::Unusable(format!(
-                "{}: is of an earlier version, `meshmeter serve` brings it up to date",
-                self.0.display()
-            ))),
-        }
-    }
+fn unusable(path: &Path, problem: impl std::fmt::Display) -> StoreError {
+    StoreError::Unusable(format!("{}: {problem}", terminal::file(path)))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use meter::record::Evidence;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter};
 
-use super::super::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Total};
+use super::super::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Tally, Total};
 use super::{SqliteReader, WRITER, totals};
 use crate::ledger::correct::group_of;
 use crate::ledger::emitters::{Emitter, Ended, Note, What};
@@ -212,8 +212,7 @@ fn each_row<T>(
 
 impl Reader for SqliteReader {
     fn ping(&self) -> Result<(), StoreError> {
-        self.connect()?.query_row("SELECT EXISTS (SELECT 1 FROM rollup)", [], |_| Ok(()))?;
-        Ok(())
+        self.ask(|connection| Ok(connection.query_row("SELECT EXISTS (SELECT 1 FROM rollup)", [], |_| Ok(()))?))
     }
 
     fn rollup(&self, selection: &Selection, each: Each<'_, RollupRow>) -> Result<(), StoreError> {
@@ -232,15 +231,15 @@ impl Reader for SqliteReader {
                 sum: sum(row, 6)?,
             })
         };
-        each_row(&self.connect()?, &sql, params_from_iter(selected(selection)), read, each)
+        self.ask(|connection| each_row(connection, &sql, params_from_iter(selected(selection)), read, each))
     }
 
     fn totals(&self, selection: &Selection, by: &[Dimension], each: Each<'_, Total>) -> Result<(), StoreError> {
-        totals::totals(&self.connect()?, selection, by, each)
+        self.ask(|connection| totals::totals(connection, selection, by, each))
     }
 
     fn heads(&self) -> Result<Vec<Head>, StoreError> {
-        Ok(vec![head(&self.connect()?)?])
+        self.ask(|connection| Ok(vec![head(connection)?]))
     }
 
     fn entries(&self, writer: i64, each: Each<'_, Entry>) -> Result<(), StoreError> {
@@ -248,7 +247,7 @@ impl Reader for SqliteReader {
             return Ok(());
         }
         let sql = format!("SELECT {ENTRY}, l.event FROM ledger l ORDER BY l.entry");
-        each_row(&self.connect()?, &sql, [], entry, each)
+        self.ask(|connection| each_row(connection, &sql, [], entry, each))
     }
 
     fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
@@ -261,28 +260,25 @@ impl Reader for SqliteReader {
         let until = selection.until.and_then(|day| day.tomorrow().ok()).map_or(i64::MAX, day_begins_ns);
         let (emitter, sequence) = selection.call.clone().unzip();
         let key = params![since, until, selection.tenant, emitter, sequence];
-        each_row(&self.connect()?, &sql, key, entry, each)
+        self.ask(|connection| each_row(connection, &sql, key, entry, each))
     }
 
     fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError> {
-        let connection = self.connect()?;
-        // All of it as of one moment, although it is several questions.
-        let connection = connection.unchecked_transaction()?;
+        let sql = format!("SELECT {EMITTER} FROM emitters ORDER BY emitter");
         let all = Range { first: 0, last: i64::MAX };
-        each_row(
-            &connection,
-            &format!("SELECT {EMITTER} FROM emitters ORDER BY emitter"),
-            [],
-            |row| Ok((row.get::<_, String>(0)?, emitter_of(row)?)),
-            &mut |(name, mut emitter): (String, Emitter)| {
+        self.ask(|connection| {
+            // All of it as of one moment, although it is several questions.
+            let connection = connection.unchecked_transaction()?;
+            let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, emitter_of(row)?));
+            each_row(&connection, &sql, [], read, &mut |(name, mut emitter): (String, Emitter)| {
                 emitter.ranges = Ranges::stored(ranges(&connection, &name, all)?);
                 each((name, emitter))
-            },
-        )
+            })
+        })
     }
 
     fn ranges(&self, emitter: &str, within: Range) -> Result<Ranges, StoreError> {
-        Ok(Ranges::stored(ranges(&self.connect()?, emitter, within)?))
+        self.ask(|connection| Ok(Ranges::stored(ranges(connection, emitter, within)?)))
     }
 
     fn notes(&self, emitter: &str) -> Result<Vec<Note>, StoreError> {
@@ -297,10 +293,11 @@ impl Reader for SqliteReader {
                 at_ns: row.get(3)?,
             })
         };
-        each_row(&self.connect()?, sql, [emitter], read, &mut |note| {
+        let mut each = |note| {
             notes.push(note);
             Ok(())
-        })?;
+        };
+        self.ask(|connection| each_row(connection, sql, [emitter], read, &mut each))?;
         Ok(notes)
     }
 
@@ -322,6 +319,17 @@ impl Reader for SqliteReader {
                 first_received_ns: row.get(7)?,
             })
         };
-        each_row(&self.connect()?, sql, [emitter], read, each)
+        self.ask(|connection| each_row(connection, sql, [emitter], read, each))
+    }
+
+    fn tally(&self) -> Result<Tally, StoreError> {
+        let sql = "SELECT (SELECT count(*) FROM set_aside WHERE kind = 'alarm'),
+                (SELECT count(*) FROM set_aside WHERE kind = 'dead_letter'),
+                (SELECT coalesce(sum(quantity), 0) FROM rollup WHERE class = 'calls'
+                    AND (day, tenant, provider, model, evidence) IN
+                        (SELECT day, tenant, provider, model, evidence FROM rollup WHERE unpriced > 0))";
+        let read =
+            |row: &Row<'_>| Ok(Tally { alarms: row.get(0)?, dead_letters: row.get(1)?, unpriced_calls: row.get(2)? });
+        self.ask(|connection| Ok(connection.query_row(sql, [], read)?))
     }
 }

@@ -135,7 +135,11 @@ fn race_killed_or_interrupted_in_the_middle_it_is_run_again() {
         if name != "KILL" {
             let done = Done::of(output);
             assert_eq!(done.code, 1);
-            assert!(done.error.contains("interrupted: what is counted here is in the ledger"), "{}", done.error);
+            assert!(
+                done.error.contains("interrupted: what is counted here as accepted is in the ledger"),
+                "{}",
+                done.error
+            );
             done.counts(&[("accepted", 500), ("sent", 500), ("emitters_closed", 0)]);
         }
         assert_eq!(ledger.events().len(), 500);

@@ -2,6 +2,7 @@
 
 mod faults;
 mod gate;
+mod pipes;
 
 use std::io::Write;
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use gate::Gate;
+use gate::{Fate, Gate};
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -315,6 +316,44 @@ fn contract_the_list_of_a_table_is_capped() {
     let table = table(gate, &log);
     assert!(table.contains("… and 30 more") && table.contains("\\u{1b}[2Jx") && !table.contains('\u{1b}'), "{table}");
     assert_eq!(run(gate, &[&log], &[]).found("unmetered").len(), 50);
+}
+
+#[test]
+fn contract_what_journals_and_collectors_say_steers_no_terminal() {
+    const HOSTILE: &str = "\u{1b}[2J\u{9b}\u{202e}\u{200b}\u{7f}\u{85}\nok\n";
+    let ledger = Ledger::new();
+    let Ledger { dir, gate, .. } = &ledger;
+    let escaped = Value::from(HOSTILE).to_string().replace('"', "");
+    let unmetered = access("/v1/chat/completions", 500, "via_upstream", None)
+        .replace("via_upstream", &escaped)
+        .replace("2026-11-20T19:35:00.000Z", &escaped)
+        .replace("/v1/chat/completions", &format!("/{escaped}/v1/chat/completions"));
+    let poison = text(&event(&emitter(1), 3)).replace("gpt-4.1", &escaped);
+    let torn = format!("{}{HOSTILE}", &text(&event(&emitter(1), 9))[..200]);
+    let journal = dir.write(HOSTILE, [&unmetered, HOSTILE, &poison, &torn].map(|line| format!("{line}\n")).concat());
+    let said = r#"{"error":"\u001b[2J\u009b\u202e\nok\n"}"#;
+    for (format, code) in [("table", 3), ("json", 3), ("table", 1)] {
+        gate.let_happen(match code {
+            1 => vec![Fate::Answer(401, said)],
+            _ => vec![Fate::Answer(503, said), Fate::Pass, Fate::Answer(400, said)],
+        });
+        let mut command = meshmeter(&["reconcile", "--collector", &gate.url(), "--format", format]);
+        let output = command.arg(&journal).env("MESHMETER_JOURNAL_TOKEN", JOURNAL).output().unwrap();
+        let (out, error) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert_eq!(output.status.code(), Some(code), "{error}");
+        for line in out.lines().chain(error.lines()) {
+            let steers = |c: char| c.is_control() || "\u{202e}\u{200b}".contains(c);
+            assert!(!line.contains(steers) && line != "ok", "{format} prints {line:?}");
+        }
+        assert!(out.contains("answered 400") || code == 1, "{out}");
+        if format == "json" {
+            let first: Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
+            assert_eq!(
+                (&first["unmetered"]["details"], &first["unmetered"]["time"]),
+                (&json!(HOSTILE), &json!(HOSTILE))
+            );
+        }
+    }
 }
 
 #[test]
