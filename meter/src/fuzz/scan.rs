@@ -148,7 +148,7 @@ fn scalar(value: &RawValue) -> String {
 /// A cut text, up to the last character that is whole.
 fn beginning(text: &str) -> &str {
     let whole = (0..=MAX_SCALAR).rev().find(|&end| text.is_char_boundary(end));
-    &text[..whole.unwrap()]
+    whole.and_then(|end| text.get(..end)).unwrap_or_default()
 }
 
 /// What is found, or what is expected if both begin alike and behind that is only what a cut leaves.
