@@ -247,7 +247,7 @@ fn contract_a_request_that_is_asked_takes_a_chunk() {
             });
         });
         chunks.put(b"{", 1);
-        chunks.put(piece, 32 * MIB / piece.len());
+        chunks.put(piece, 4 * MIB / piece.len());
         chunks.put(br#""stream":true}"#, 1);
         chunks.flush();
         assert!(peak() <= 2 * CHUNK, "{name}: {} bytes", peak());
