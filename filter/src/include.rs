@@ -22,7 +22,7 @@ pub struct Include {
 /// Who asks for usage.
 enum Asks {
     /// The plugin, if the client does not.
-    Here(Ask),
+    Here(Box<Ask>),
     /// The plugin did before Envoy followed a redirect: the request that comes now is the changed one.
     Before,
     /// Nobody but the client can.
@@ -36,7 +36,7 @@ impl Include {
             _ if !allowed => Asks::Not(NotAsked::Disabled),
             Err(reason) => Asks::Not(reason),
             Ok(length) => match announce(headers, length) {
-                Ok(()) => Asks::Here(Ask::new(length)),
+                Ok(()) => Asks::Here(Box::new(Ask::new(length))),
                 Err(_) => Asks::Not(NotAsked::Failed),
             },
         };

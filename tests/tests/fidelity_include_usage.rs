@@ -305,3 +305,26 @@ async fn contract_the_configuration_says_who_is_asked() -> Result<()> {
     assert_eq!(mapped.stack.event_of("llm.internal").await?.text("provider"), "our_vllm");
     mapped.finish(2).await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contract_a_proxy_that_changes_no_request_can_refuse_some() -> Result<()> {
+    let wire = Wire::start(|plugin| {
+        plugin["include_usage"] = json!(false);
+        plugin["include_usage_else"] = json!("refuse");
+    })
+    .await?;
+    let asks = r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#;
+    let calls = [(r#"{"model":"m","stream":true}"#, 400), (asks, 200), (r#"{"model":"m"}"#, 200), ("no JSON", 200)];
+    for (body, status) in calls {
+        let (id, call) = (format!("call-{status}-{}", body.len()), call("api.openai.com", body));
+        let answer = wire.exchange(&wire.stack.llm(), Version::HTTP_11, &id, &call, Upload::WHOLE, script()).await?;
+        assert_eq!(answer.status, status, "{body}");
+        let event = wire.stack.event_of(&id).await?;
+        let refused = (event.text("outcome"), event.text("usage_not_asked")) == ("refused", "disabled");
+        assert_eq!(refused, status == 400, "{}", event.raw);
+        if status == 200 {
+            untouched(&id, &call, &wire.server.last()?);
+        }
+    }
+    wire.finish(4).await
+}

@@ -133,6 +133,10 @@ impl Asked {
 
 impl Sink<Field> for Found {
     fn scalar(&mut self, field: Field, value: Scalar<'_>) {
+        if self.whole {
+            // A second value is no part of the request.
+            return;
+        }
         match (field, value) {
             (Field::Model, Scalar::Text(text)) if !text.is_empty() => self.model = Some(text.to_owned()),
             // Of a repeated name the last holds, as most readers have it.
@@ -143,7 +147,7 @@ impl Sink<Field> for Found {
         }
     }
     fn raw_begin(&mut self, _: Field) {
-        self.include_usage = false;
+        self.include_usage &= self.whole;
     }
     fn raw(&mut self, _: Field, _: &[u8]) {}
     fn raw_end(&mut self, _: Field) {}

@@ -108,7 +108,7 @@ pub(super) fn normal_path(path: &[u8]) -> Cow<'_, [u8]> {
 /// A normal path in which encoded slashes are slashes, if it has any: many servers decode before they split.
 pub(super) fn with_slashes(normal: &[u8]) -> Option<Vec<u8>> {
     let has = normal.array_windows::<3>().any(|three| three.eq_ignore_ascii_case(b"%2f"));
-    has.then(|| decoded(normal, 0).into_owned())
+    has.then(|| normal_path(&decoded(normal, 0)).into_owned())
 }
 
 /// The row of a path without its query.

@@ -6,10 +6,11 @@
 //! that say nothing (`null`, `{}`) are moved there. Names are compared decoded. Of a repeated name some readers take the
 //! first and some the last: a request counts as asked if each reading of it that streams has the option.
 
+mod walk;
+
 use super::edit::{Change, Edit};
-use super::run_of_text;
 use crate::record::NotAsked;
-use crate::scan::{Short, Unescape, inside};
+use crate::scan::{Short, Unescape};
 
 /// What is added before the root's closing brace.
 const OPTION: &[u8] = b",\"stream_options\":{\"include_usage\":true}";
@@ -24,7 +25,7 @@ const MAX_NAME: usize = 16;
 /// The longest member that can be moved or flipped, bytes: with every letter of its name escaped it takes 91.
 const MAX_HELD: usize = 128;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+const SPACES: &[u8] = &[b' '; MAX_HELD];
 
 /// Whether usage is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,145 +250,10 @@ impl Ask {
         Some(std::mem::take(&mut self.room))
     }
 
-    /// Handles the byte at a place of the chunk, or a run of bytes; returns how many.
-    fn step(&mut self, at: usize, edit: &mut Edit<'_>) -> usize {
-        let rest = edit.bytes().get(at..).unwrap_or_default();
-        let Some(&byte) = rest.first() else { return 1 };
-        if self.skipped > 0 {
-            return self.skip(rest);
-        }
-        match self.state {
-            State::Lost | State::Done => return rest.len(),
-            State::Text => return self.text(rest),
-            State::InName => return self.in_name(rest, edit),
-            State::Word => return self.in_word(at, edit),
-            _ if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') => {}
-            State::Start if byte == b'{' => self.enter(1),
-            State::Start if BYTE_ORDER_MARK.get(self.mark) == Some(&byte) => self.mark = self.mark.saturating_add(1),
-            State::Name if byte == b'"' => self.begin_name(at, edit),
-            State::Name if byte == b'}' && self.empty => self.leave(at, edit),
-            State::Colon if byte == b':' => self.state = State::Value,
-            State::Value => return self.value(at, byte, edit),
-            State::After if matches!(byte, b',' | b'}') => {
-                self.move_held(at, edit);
-                if byte == b'}' {
-                    self.leave(at, edit);
-                } else {
-                    self.next(at, edit);
-                }
-            }
-            _ => {
-                self.release(edit);
-                self.lose();
-            }
-        }
-        1
-    }
-
-    fn enter(&mut self, level: u8) {
-        (self.level, self.empty, self.state) = (level, true, State::Name);
-    }
-
+    /// Nothing is understood any more.
     fn lose(&mut self) {
         self.state = State::Lost;
         self.asking = Asking::Not(NotAsked::Unreadable);
-    }
-
-    fn begin_name(&mut self, at: usize, edit: &mut Edit<'_>) {
-        self.name.clear();
-        self.unescape = Unescape::default();
-        self.escape = false;
-        if self.level == 1 {
-            self.hold = Some(at);
-        } else {
-            // Options with a member stay where they are.
-            self.release(edit);
-        }
-        self.state = State::InName;
-    }
-
-    fn in_name(&mut self, rest: &[u8], edit: &mut Edit<'_>) -> usize {
-        let run = inside(rest, self.escape);
-        self.escape = run.open_escape;
-        self.unescape.push(rest.get(..run.length).unwrap_or_default(), &mut self.name);
-        if run.closed {
-            self.unescape.end(&mut self.name);
-            self.key = self.named();
-            self.state = State::Colon;
-        }
-        let may_be_options =
-            if run.closed { self.key == Key::Options } else { b"stream_options".starts_with(self.name.bytes()) };
-        if !may_be_options {
-            self.release(edit);
-        }
-        run.length.saturating_add(usize::from(run.closed))
-    }
-
-    fn named(&self) -> Key {
-        let known: &[(&[u8], Key)] = match self.level {
-            1 => &[(b"stream", Key::Stream), (b"stream_options", Key::Options)],
-            _ => &[(b"include_usage", Key::IncludeUsage)],
-        };
-        let name = self.name.bytes();
-        match known.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-            Some((known, key)) if *known == name && !self.name.overflowed() => *key,
-            Some(_) if !self.name.overflowed() => Key::Lookalike,
-            _ => Key::Other,
-        }
-    }
-
-    fn value(&mut self, at: usize, byte: u8, edit: &mut Edit<'_>) -> usize {
-        self.empty = false;
-        match (self.key, byte) {
-            (Key::Options, b'{') => {
-                self.include_usage = None;
-                self.enter(2);
-                return 1;
-            }
-            (Key::IncludeUsage, b'f' | b'n') => self.hold = Some(at),
-            _ => {}
-        }
-        match byte {
-            b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
-                self.name.clear();
-                self.state = State::Word;
-                return self.in_word(at, edit);
-            }
-            b'"' => (self.state, self.escape) = (State::Text, false),
-            b'{' | b'[' => (self.state, self.skipped) = (State::After, 1),
-            _ => {
-                self.release(edit);
-                self.lose();
-                return 1;
-            }
-        }
-        self.said(Said::Odd, edit);
-        1
-    }
-
-    /// A number or literal, or what a reader that is not strict takes for one.
-    fn in_word(&mut self, at: usize, edit: &mut Edit<'_>) -> usize {
-        let rest = edit.bytes().get(at..).unwrap_or_default();
-        let ends = |byte: &u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.' | b'_'));
-        let used = rest.iter().position(ends).unwrap_or(rest.len());
-        self.name.push(rest.get(..used).unwrap_or_default());
-        if used == rest.len() {
-            return used;
-        }
-        let end = at.saturating_add(used);
-        self.state = State::After;
-        match (self.key, self.name.bytes()) {
-            (Key::Options, b"null") if self.hold.is_some() => {}
-            (Key::IncludeUsage, word @ (b"false" | b"null")) if self.stream != Some(Said::Off) => {
-                let flipped: &[u8] = if word == b"null" { b"true" } else { b"true " };
-                self.replace_held(end, flipped, edit);
-                (self.include_usage, self.who) = (Some(Said::True), Who::Us);
-            }
-            (_, b"true") => self.said(Said::True, edit),
-            (_, b"false" | b"null") => self.said(Said::Off, edit),
-            _ => self.said(Said::Odd, edit),
-        }
-        used
     }
 
     /// A member has said what it says, and stays where it is.
@@ -415,8 +281,9 @@ impl Ask {
     fn next(&mut self, at: usize, edit: &mut Edit<'_>) {
         self.state = State::Name;
         if self.level == 1 && self.dangling {
-            edit.drop(at, at.saturating_add(1));
-            self.room = self.room.saturating_add(1);
+            let behind = at.saturating_add(1);
+            edit.drop(at, behind);
+            edit.insert(behind, self.blank(1));
         }
     }
 
@@ -482,6 +349,16 @@ impl Ask {
         true
     }
 
+    /// What goes in the place of bytes that are taken out, so that an announced length is kept: white space, as far as they are
+    /// not needed to make room again.
+    fn blank(&mut self, bytes: usize) -> &'static [u8] {
+        let Some(_) = self.left else { return b"" };
+        let room = self.room.saturating_add(bytes).min(ROOM);
+        let regained = room.saturating_sub(self.room);
+        self.room = room;
+        SPACES.get(..bytes.saturating_sub(regained)).unwrap_or_default()
+    }
+
     /// How much is held, up to a place of this chunk.
     fn holds(&self, at: usize) -> usize {
         let here = self.hold.map_or(0, |from| at.saturating_sub(from));
@@ -523,32 +400,8 @@ impl Ask {
         }
         self.moved = Some(if self.empty { Moved::Empty } else { Moved::Null });
         self.empty = false;
-        self.replace_held(at, b"", edit);
-        self.room = self.room.saturating_add(held);
+        let spaces = self.blank(held);
+        self.replace_held(at, spaces, edit);
         self.dangling = true;
-    }
-
-    fn text(&mut self, rest: &[u8]) -> usize {
-        let (used, closed) = run_of_text(rest, &mut self.escape);
-        if closed {
-            self.state = State::After;
-        }
-        used
-    }
-
-    fn skip(&mut self, rest: &[u8]) -> usize {
-        if self.skipped_text {
-            let (used, closed) = run_of_text(rest, &mut self.escape);
-            self.skipped_text = !closed;
-            return used;
-        }
-        let plain = crate::scan::run(rest, [b'"', b'{', b'}', b'[', b']']);
-        match rest.get(plain) {
-            None => {}
-            Some(b'"') => (self.skipped_text, self.escape) = (true, false),
-            Some(b'{' | b'[') => self.skipped = self.skipped.saturating_add(1),
-            Some(_) => self.skipped = self.skipped.saturating_sub(1),
-        }
-        plain.saturating_add(1).min(rest.len())
     }
 }

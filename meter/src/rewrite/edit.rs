@@ -1,5 +1,8 @@
 //! The changes of one chunk: nothing is copied before the first of them.
 
+/// Most chunks grow by less, bytes: what was held of the one before, and what is added.
+const USUAL: usize = 256;
+
 /// What becomes of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -48,7 +51,7 @@ impl<'a> Edit<'a> {
     fn write_up_to(&mut self, at: usize) {
         if !self.changed {
             self.changed = true;
-            self.out.reserve(self.bytes.len().saturating_add(super::ROOM));
+            self.out.reserve(self.bytes.len().saturating_add(USUAL));
         }
         self.out.extend_from_slice(self.bytes.get(self.done..at).unwrap_or_default());
         self.done = self.done.max(at);

@@ -65,6 +65,8 @@ pub(super) async fn refused() -> Result<()> {
         }
     }
     // Of these the provider has seen the head at most, or a part of the body, but nothing that it could answer.
+    let unread = wire.server.arrived().into_iter().any(|arrived| arrived.header("content-encoding") == "pigeon");
+    ensure(!unread, || "what nobody can read is refused by its head, and yet it arrived".to_owned())?;
     wait::until("the provider to be told that they do not come", || async {
         let whole = wire.server.arrived().into_iter().find(|arrived| arrived.problem.is_none());
         ensure(whole.is_none(), || format!("one arrived whole: {whole:?}"))
