@@ -13,6 +13,8 @@ pub enum Kind {
     Text(usize),
     /// A text, or a list of texts, each as in `Text`.
     Path(usize),
+    /// A text, as in `Text`, that begins with a slash.
+    Prefix(usize),
     /// One of these words.
     Word(&'static [&'static str]),
     /// A whole number from .0 to .1.
@@ -81,12 +83,16 @@ pub const KEYS: &[Key] = &[
     key("metrics.max_series", Kind::Number(1, 100_000), "2000", "sets of tenant, provider and model per worker; past it tenant and model become `overflow`, the totals stay right"),
     key("detect", Kind::Object, "{}", "how calls are found"),
     key("detect.by_shape", Kind::Bool, "true", "recognise calls to unknown hosts and paths by the shape of the answer's body"),
-    key("providers", Kind::Objects(64), "[]", "further hosts, asked before the built-in ones: the first that matches wins"),
-    key("providers[].host", Kind::Text(253), "", "the host name without port; a `*` stands for any text"),
-    key("providers[].path", Kind::Text(256), "", "the end of the path, by segments (`v2/ask`); a segment `*` is any; without it every path of the host"),
+    key("detect.trust_host", Kind::Bool, "false", "take the host that a client asks for as where the call went; right only where no route sends a host anywhere but to itself, as with a dynamic forward proxy"),
+    key("providers", Kind::Objects(64), "[]", "who answers which calls, asked before all else that is known: rules with `cluster` first, then with `route`, then with `prefix`, then the others; in each rank the first that matches. A rule matches if all of its conditions do; it has `cluster`, `route`, `prefix` or `host` at least"),
+    key("providers[].cluster", Kind::Text(256), "", "Envoy's cluster; a `*` stands for any text"),
+    key("providers[].route", Kind::Text(256), "", "Envoy's route; a `*` stands for any text"),
+    key("providers[].prefix", Kind::Prefix(256), "", "the beginning of the path as the client asks for it, by segments (`/openai`). The word of the client: only where Envoy sends it to that provider and nowhere else"),
+    key("providers[].host", Kind::Text(253), "", "the host name without port, as Envoy asks the upstream for it or as the client does; a `*` stands for any text. The word of the client: only where Envoy sends it to that provider and nowhere else"),
+    key("providers[].path", Kind::Text(256), "", "the end of the path, by segments (`v2/ask`); a segment `*` is any; without it every path"),
     key("providers[].provider", Kind::Text(64), "", "the name in metrics, records and the price book"),
     key("providers[].api", Kind::Word(APIS), "", "the API spoken; without it the path and the answer decide"),
-    key("providers[].include_usage", Kind::Bool, "false", "the host takes `stream_options.include_usage`: ask it for usage"),
+    key("providers[].include_usage", Kind::Bool, "", "whether `stream_options.include_usage` is taken, so that streams are asked for their usage; without it as is known of `provider`"),
     key("include_usage", Kind::Bool, "true", "ask OpenAI-style streams for their usage where the client did not, on hosts known to take it, and take the extra chunk out of the answer again"),
 ];
 
@@ -100,9 +106,11 @@ pub(super) fn default(path: &str) -> Value {
 pub(super) const REQUIRED: &[(&str, &str)] = &[
     ("collector.cluster", "the name of Envoy's cluster of the collector"),
     ("tenant[].from", "spiffe, jwt, header"),
-    ("providers[].host", "a host name"),
     ("providers[].provider", "the provider's name"),
 ];
+
+/// Of these keys one at least must be there.
+pub(super) const ANY_OF: (&str, &[&str]) = ("providers[]", &["cluster", "route", "prefix", "host"]);
 
 /// The value of `from` that a key of `tenant[]` belongs to; none: all of them.
 pub(super) fn source_of(path: &str) -> Option<&'static str> {
@@ -121,6 +129,7 @@ impl Kind {
             Kind::Object => "an object".to_owned(),
             Kind::Objects(max) => format!("a list of at most {max} objects"),
             Kind::Text(max) => format!("a text of 1 to {max} visible ASCII characters"),
+            Kind::Prefix(max) => format!("a text of 1 to {max} visible ASCII characters that begins with a slash"),
             Kind::Path(max) => format!("a text of 1 to {max} visible ASCII characters, or a list of 1 to 8 such texts"),
             Kind::Word(words) => format!("one of {}", words.join(", ")),
             Kind::Number(min, max) => format!("a whole number from {min} to {max}"),
@@ -136,6 +145,7 @@ impl Kind {
             (Kind::Text(max) | Kind::Path(max), Value::String(text)) => {
                 (1..=*max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
             }
+            (Kind::Prefix(max), Value::String(text)) => text.starts_with('/') && Kind::Text(*max).admits(value),
             (Kind::Path(max), Value::Array(list)) => {
                 (1..=8).contains(&list.len())
                     && list.iter().all(|text| text.is_string() && Kind::Text(*max).admits(text))

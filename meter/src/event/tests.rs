@@ -1,6 +1,6 @@
 use super::*;
 use crate::identity::{Identity, Source};
-use crate::record::{Evidence, Flag, Missing, Outcome, Record};
+use crate::record::{Evidence, Flag, Missing, Outcome, ProviderSource, Record};
 use crate::usage::Usage;
 
 const EMITTER: &str = "00112233445566778899aabbccddeeff";
@@ -19,6 +19,8 @@ fn full() -> Record {
             principal: text("spiffe://cluster.local/ns/a/sa/b"),
         },
         provider: "openai".into(),
+        provider_source: Some(ProviderSource::Rewritten),
+        upstream_host: text("api.openai.com"),
         api: "openai_chat".into(),
         operation: "chat".into(),
         request_model: text("gpt-4.1"),
@@ -29,6 +31,9 @@ fn full() -> Record {
         response_id: text("chatcmpl-1"),
         provider_request_id: text("req_1"),
         request_id: text("\"quoted\" \u{1F600}"),
+        trace_id: text("0af7651916cd43dd8448eb211c80319c"),
+        span_id: text("b7ad6b7169203331"),
+        proxy: text("ffeeddccbbaa99887766554433221100"),
         route: text("chat"),
         cluster: text("openai"),
         node: text("node-1"),
@@ -92,6 +97,7 @@ cases! {
         assert_eq!(OUTCOMES, words(Outcome::ALL, Outcome::as_str));
         assert_eq!(EVIDENCE, words(Evidence::ALL, Evidence::as_str));
         assert_eq!(MISSING, words(Missing::ALL, Missing::as_str));
+        assert_eq!(PROVIDER_SOURCES, words(ProviderSource::ALL, ProviderSource::as_str));
         assert_eq!(SOURCES, words(Source::ALL, Source::as_str));
     }
 
