@@ -26,7 +26,8 @@ impl Wire {
     pub async fn start(plugin: fn(&mut Value)) -> Result<Self> {
         let server = Server::start().await?;
         // Scripts give many answers the same id: reported by two meters, they would be one call that both have seen.
-        let options = Options { workers: 1, upstream: Some(server.address()), plugin, ..Options::default() };
+        let upstream = Some(server.address());
+        let options = Options { workers: 1, upstream, everywhere: true, plugin, ..Options::default() };
         Ok(Self { stack: Stack::with(options).await?, server })
     }
 
