@@ -13,6 +13,7 @@
 )]
 
 mod caller;
+mod destination;
 mod estate;
 mod failures;
 mod host;

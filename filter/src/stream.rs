@@ -9,12 +9,13 @@ use meter::call::{Call, Ended, RequestHead, ResponseHead, TraceParent, counting_
 use meter::config::Config;
 use meter::event::{LOGGED, MAX_TEXT};
 use meter::identity::{self, Identity};
-use meter::record::NotAsked;
+use meter::record::{Flag, NotAsked, Outcome};
 use meter::usage::Usage;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use crate::caller::EnvoyCaller;
+use crate::destination::EnvoyDestination;
 use crate::host::{self, Buffer, Failure, Headers};
 use crate::include::Include;
 use crate::refuse::refuse;
@@ -61,7 +62,7 @@ impl Stream {
             path: header(":path")?,
             content_encoding: header("content-encoding"),
         };
-        let call = Call::begin(&head, &config.detect, host::now_ns())?;
+        let call = Call::begin_to(&head, &EnvoyDestination::default(), &config.detect, host::now_ns())?;
         let identity = identity::resolve(&config.tenant, &EnvoyCaller(&headers), |refusal| {
             vm::with(|vm| vm.count_refusal(refusal));
         });
@@ -117,7 +118,8 @@ impl Stream {
     /// Makes the record, once: on_log comes whatever ends the stream.
     fn finish(&mut self) {
         let Some(metered) = self.metered.take() else { return };
-        let Metered { call, identity, include, refused, request_id, trace, provider_request_id, published } = *metered;
+        let Metered { mut call, identity, include, refused, request_id, trace, provider_request_id, mut published } =
+            *metered;
         if !call.is_answered() && is_sent_elsewhere() {
             // The same request comes again in another stream, and what comes of that is the call.
             if include.as_ref().is_some_and(Include::is_added) {
@@ -128,7 +130,12 @@ impl Stream {
         let now_ns = host::now_ns();
         // The dearest question of all (2.7 µs), asked only where the answer does not say itself how the call ended.
         let flags = if call.is_completed() { None } else { known(host::number("response\0flags")) };
-        let property = |path: &str| known(host::property(path)).as_deref().and_then(text);
+        let to = EnvoyDestination::default();
+        if self.config.as_ref().is_some_and(|config| call.settle(&to, &config.detect)) {
+            // What a provider's counts mean may depend on who it is.
+            published = false;
+        }
+        let (cluster, route) = to.into_names();
         let ended = Ended {
             now_ns,
             response_flags: flags.unwrap_or(0),
@@ -138,14 +145,17 @@ impl Stream {
             request_id,
             trace,
             proxy: vm::with(|vm| vm.proxy().map(str::to_owned)).flatten(),
-            route: property("xds\0route_name"),
-            cluster: property("xds\0cluster_name"),
+            route,
+            cluster,
             node: vm::with(|vm| vm.node().map(str::to_owned)).flatten(),
             not_asked: refused.or(include.as_ref().and_then(Include::not_asked)),
             refused: refused.is_some(),
         };
         let records = vm::with(|vm| call.finish(ended, &mut vm.ratios)).unwrap_or_default();
         let Some(record) = records.first() else { return };
+        if record.flags.contains(Flag::HostUnproven) && record.outcome != Outcome::NotSent {
+            vm::with(|vm| vm.warn_of_unproven(record));
+        }
         if !published {
             publish(&record.identity, &record.usage);
         }
@@ -289,7 +299,7 @@ fn read(kind: Buffer, size: usize, call: &mut Call, wants: impl Fn(&Call) -> boo
 }
 
 /// What the host knows; a failure is counted and otherwise like not knowing.
-fn known<T>(answer: Result<Option<T>, Failure>) -> Option<T> {
+pub fn known<T>(answer: Result<Option<T>, Failure>) -> Option<T> {
     answer.unwrap_or_else(|failure| {
         vm::with(|vm| vm.count_failure(failure));
         None
@@ -297,7 +307,7 @@ fn known<T>(answer: Result<Option<T>, Failure>) -> Option<T> {
 }
 
 /// A short text of a header or property, as the record keeps it.
-fn text(value: impl AsRef<[u8]>) -> Option<String> {
+pub fn text(value: impl AsRef<[u8]>) -> Option<String> {
     let value = value.as_ref();
     let value = value.get(..MAX_TEXT).unwrap_or(value);
     // Lossy decoding takes its time, and finds nothing to do.

@@ -50,6 +50,8 @@ pub struct Vm {
     node: Option<Option<String>>,
     /// The Envoy process, once it was asked for.
     proxy: Option<String>,
+    /// It has been said that a host is unproven.
+    warned_of_unproven: bool,
     random: std::hash::RandomState,
     drawn: u64,
 }
@@ -87,6 +89,7 @@ impl Vm {
             call: None,
             node: None,
             proxy: None,
+            warned_of_unproven: false,
             random,
             drawn: 0,
         }
@@ -234,6 +237,20 @@ impl Vm {
         }
         if send {
             events.into_iter().for_each(|(sequence, event)| self.queue(millis(now_ns), sequence, event));
+        }
+    }
+
+    /// Says once what to do about calls whose host is unproven. Of the client's words nothing is repeated.
+    pub fn warn_of_unproven(&mut self, record: &Record) {
+        if !std::mem::replace(&mut self.warned_of_unproven, true) {
+            let cluster = record.cluster.as_deref().unwrap_or("(none)");
+            log::warn!(
+                "meshmeter: a client named the host of a known provider, but nothing shows that its call went there: it is \
+                 recorded as {}, not at that provider's price. If cluster {cluster} leads to the provider, say so: \
+                 \"providers\": [{{\"cluster\": \"{cluster}\", \"provider\": \"...\"}}]. Said once; such records have the \
+                 flag host_unproven",
+                record.provider
+            );
         }
     }
 

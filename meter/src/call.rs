@@ -14,9 +14,10 @@ use crate::estimate::Ratios;
 use crate::framing::{Body, Ending, Format};
 use crate::identity::Identity;
 use crate::provider::{
-    Api, Certainty, Fact, Facts, HEADERS, Part, Reading, Target, detect, has_counts, read, response_paths, shape,
+    Api, Certainty, Destination, Fact, Facts, HEADERS, Part, Reading, Target, detect, has_counts, read, response_paths,
+    shape,
 };
-use crate::record::{Evidence, Flag, Flags, Missing, NotAsked, Outcome, Record};
+use crate::record::{Evidence, Flag, Missing, NotAsked, Outcome, Record};
 use crate::usage::Usage;
 use request::Asked;
 
@@ -101,9 +102,14 @@ struct Answer {
 }
 
 impl Call {
-    /// Begins a call, if the request can be one.
+    /// Begins a call, if the request can be one, where nothing is known of where it will go.
     pub fn begin(head: &RequestHead<'_>, rules: &Detect, now_ns: u64) -> Option<Call> {
-        let target = detect(head.method, head.host, head.path, rules)?;
+        Call::begin_to(head, &(), rules, now_ns)
+    }
+
+    /// Begins a call, if the request can be one.
+    pub fn begin_to(head: &RequestHead<'_>, to: &dyn Destination, rules: &Detect, now_ns: u64) -> Option<Call> {
+        let target = detect(head.method, head.host, head.path, rules, to)?;
         let asked = Asked::new(head.content_encoding);
         Some(Call { target, started_ns: now_ns, first_byte_ns: None, asked, answer: None })
     }
@@ -115,7 +121,15 @@ impl Call {
 
     /// Whether the host, once asked for usage, says in every other chunk that there is none yet.
     pub fn says_null_usage(&self) -> bool {
-        self.target.says_null_usage()
+        self.target.says_null_usage
+    }
+
+    /// The call has gone where it goes: decides who answered, before [`Call::finish`]. Returns whether that is somebody else
+    /// than was thought before.
+    pub fn settle(&mut self, to: &dyn Destination, rules: &Detect) -> bool {
+        let before = self.target.provider.clone();
+        self.target.settle(to, rules);
+        self.target.provider != before
     }
 
     /// The filter asks for usage in the client's place.
@@ -229,7 +243,7 @@ impl Call {
             usage: part.usage,
             response_model: part.model.or_else(|| record.response_model.clone()),
             part: Some(part.name),
-            flags: Flags::default(),
+            flags: self.target.flags(),
             provider_total: None,
             provider_cost_nano_usd: None,
             raw_usage: None,
@@ -258,6 +272,8 @@ impl Call {
             time_to_first_token_us: first_byte_ns.map(|first| micros(self.started_ns, first)),
             identity: ended.identity,
             provider: self.target.provider.as_deref().unwrap_or(api.compatible()).to_owned(),
+            provider_source: self.target.source,
+            upstream_host: self.target.upstream_host.take(),
             api: api.as_str().to_owned(),
             operation: self.target.operation.unwrap_or("chat").to_owned(),
             request_model: self.asked.take_model().or_else(|| self.target.model.clone()),
@@ -274,6 +290,7 @@ impl Call {
             node: ended.node,
             outcome,
             missing_reason: Some(Missing::NoResponse),
+            flags: self.target.flags(),
             ..Record::default()
         };
         let mut parts = Vec::new();
@@ -298,7 +315,7 @@ impl Call {
         let facts = self.answer.as_ref().map(|answer| &answer.facts);
         let mark = facts.and_then(shape);
         match self.target.certainty {
-            _ if facts.is_some_and(|facts| facts.not_own) => return None,
+            _ if self.target.is_not_own || facts.is_some_and(|facts| facts.not_own) => return None,
             Certainty::Known => {}
             Certainty::Path if self.asked.names_model() || mark.is_some() => {}
             Certainty::Shape if mark.is_some() => {}
@@ -330,8 +347,7 @@ impl Answer {
         let format = self.body.format();
         record.stream = self.body.is_stream() || (record.stream && format != Format::Json);
         record.raw_usage = self.facts.raw_usage();
-        record.flags = self.facts.flags;
-        for flag in reading.flags {
+        for flag in self.facts.flags.iter().chain(reading.flags) {
             record.flags.insert(flag);
         }
         record.provider_total = reading.total;

@@ -9,6 +9,7 @@ pub use keys::{KEYS, Key, Kind};
 use serde_json::Value;
 
 use crate::provider::Api;
+use crate::record::ProviderSource;
 
 /// The checked configuration. Every value lies within the limits of its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,23 +39,44 @@ pub struct Config {
 pub struct Detect {
     /// Whether answers of unknown hosts and paths are recognised by the shape of their body.
     pub by_shape: bool,
-    /// Further hosts, the first that matches wins.
+    /// Whether the host that a client asks for is where the call goes.
+    pub trust_host: bool,
+    /// Who answers, in the order in which they are asked: the first that matches wins.
     pub rules: Vec<Rule>,
 }
 
-/// A further host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Says who answers the calls that meet all of its conditions, of which it has one at least beside the path's end. Names may
+/// have stars.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rule {
-    /// Its name, perhaps with a star.
-    pub host: String,
+    /// Envoy's cluster.
+    pub cluster: Option<String>,
+    /// Envoy's route.
+    pub route: Option<String>,
+    /// The beginning of the path.
+    pub prefix: Option<String>,
+    /// The host.
+    pub host: Option<String>,
     /// The end of the path; none: every path.
     pub path: Option<String>,
     /// The provider's name.
     pub provider: String,
     /// The API spoken; none: the path and the answer decide.
     pub api: Option<Api>,
-    /// The host takes `stream_options.include_usage`.
-    pub include_usage: bool,
+    /// Whether `stream_options.include_usage` is taken; none: as the provider of that name does.
+    pub include_usage: Option<bool>,
+}
+
+impl Rule {
+    /// By what it knows who answers: of its conditions the one that a client can bend least. Rules are asked in this order.
+    pub fn source(&self) -> ProviderSource {
+        match self {
+            Rule { cluster: Some(_), .. } => ProviderSource::RuleCluster,
+            Rule { route: Some(_), .. } => ProviderSource::RuleRoute,
+            Rule { prefix: Some(_), .. } => ProviderSource::RulePrefix,
+            _ => ProviderSource::RuleHost,
+        }
+    }
 }
 
 /// Where events go.
@@ -148,7 +170,11 @@ pub fn parse(json: &[u8]) -> Result<Config, Problems> {
         journal_log: reader.bool("journal.log"),
         tenant: reader.tenant(),
         max_series: reader.size("metrics.max_series"),
-        detect: Detect { by_shape: reader.bool("detect.by_shape"), rules: reader.rules() },
+        detect: Detect {
+            by_shape: reader.bool("detect.by_shape"),
+            trust_host: reader.bool("detect.trust_host"),
+            rules: reader.rules(),
+        },
         include_usage: reader.bool("include_usage"),
         refuses_unasked: reader.text("include_usage_else") == "refuse",
     })
@@ -189,14 +215,20 @@ impl Reader<'_> {
         let rule = |entry: &Value| {
             let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
             Some(Rule {
-                host: text("host")?,
+                cluster: text("cluster"),
+                route: text("route"),
+                prefix: text("prefix"),
+                host: text("host"),
                 path: text("path"),
                 provider: text("provider")?,
                 api: text("api").as_deref().and_then(Api::from_word),
-                include_usage: entry.get("include_usage").and_then(Value::as_bool).unwrap_or_default(),
+                include_usage: entry.get("include_usage").and_then(Value::as_bool),
             })
         };
-        list.as_array().into_iter().flatten().filter_map(rule).collect()
+        let mut rules: Vec<Rule> = list.as_array().into_iter().flatten().filter_map(rule).collect();
+        // The order of the words is the rank; rules of one rank keep theirs.
+        rules.sort_by_key(|rule| rule.source() as u8);
+        rules
     }
 
     fn source(entry: &Value) -> Option<TenantSource> {

@@ -84,6 +84,17 @@ const OUTCOMES: &[&str] =
     &["completed", "error_status", "client_aborted", "upstream_reset", "timeout", "not_sent", "refused"];
 const EVIDENCE: &[&str] = &["reported", "partial", "estimated", "missing"];
 const SOURCES: &[&str] = &["spiffe", "jwt", "header", "unknown", "invalid"];
+const PROVIDER_SOURCES: &[&str] = &[
+    "rule_cluster",
+    "rule_route",
+    "rule_prefix",
+    "rule_host",
+    "cluster",
+    "rewritten",
+    "certificate",
+    "trusted_host",
+    "shape",
+];
 const MISSING: &[&str] = &[
     "not_requested",
     "absent",
@@ -109,7 +120,9 @@ fields! {
     Tenant "tenant" Kind::Text(crate::identity::MAX_TENANT), "", "who is charged; `unknown` if no source matched, `invalid` if its value is not allowed";
     TenantSource "tenant_source" Kind::Word(SOURCES), "", "what proved the tenant";
     Principal "principal" Kind::Text(crate::identity::MAX_PRINCIPAL), "", "the authenticated workload that called: a SPIFFE id";
-    Provider "provider" TEXT, "", "who answered, in the words of `gen_ai.provider.name`";
+    Provider "provider" TEXT, "", "who answered, in the words of `gen_ai.provider.name`; `openai_compatible` and the like: nobody that is known";
+    ProviderSource "provider_source" Kind::Word(PROVIDER_SOURCES), "", "what shows who answered: a rule of `providers` by cluster, route, prefix or host; the cluster's name; the host as Envoy rewrote it; the upstream's certificate; the client's host, trusted by `detect.trust_host`; `shape`: only the API is known";
+    UpstreamHost "upstream_host" TEXT, "", "the host that the upstream was asked for, after rewriting; there where it was needed to know who answered";
     Api "api" TEXT, "", "the API spoken";
     Operation "operation" TEXT, "", "in the words of `gen_ai.operation.name`";
     RequestModel "request_model" TEXT, "", "the model asked for";

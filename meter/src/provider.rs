@@ -2,11 +2,12 @@
 //!
 //! An [`Api`] is a wire format with one meaning: the same field name means different things in different APIs, so the
 //! API is decided first and the numbers are read after. Hosts and paths decide it; where the body has none of that
-//! API's counts, and for unknown hosts, the body does.
+//! API's counts, and for unknown hosts, the body does. Who answered is decided last, by where the call went.
 
 mod anthropic;
 mod bedrock;
 mod cohere;
+mod destination;
 mod detect;
 pub mod facts;
 mod gemini;
@@ -17,6 +18,7 @@ mod plain;
 mod settle;
 mod shape;
 
+pub use destination::Destination;
 pub use detect::{Certainty, Target, detect};
 pub use facts::{Fact, Facts, HEADERS, Number, response_paths};
 pub use shape::{has_counts, shape};

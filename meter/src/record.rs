@@ -116,6 +116,30 @@ words! {
 }
 
 words! {
+    /// What shows who answered. A client's word alone never does.
+    ProviderSource {
+        /// The configuration, by the cluster.
+        RuleCluster "rule_cluster",
+        /// The configuration, by the route.
+        RuleRoute "rule_route",
+        /// The configuration, by the beginning of the path.
+        RulePrefix "rule_prefix",
+        /// The configuration, by the host.
+        RuleHost "rule_host",
+        /// The cluster's name: that of the provider's host, or that of the provider whose host was asked for.
+        Cluster "cluster",
+        /// The host that Envoy put in the place of the client's.
+        Rewritten "rewritten",
+        /// The upstream's certificate is for the host that was asked for.
+        Certificate "certificate",
+        /// The configuration says that a host is always where the call goes (`detect.trust_host`).
+        TrustedHost "trusted_host",
+        /// Nothing does: all that is known is the API that was spoken.
+        Shape "shape",
+    }
+}
+
+words! {
     /// What a reader of the counts should know.
     Flag {
         /// The provider's total is not the sum of its parts.
@@ -132,6 +156,8 @@ words! {
         OutputEstimated "output_estimated",
         /// The body broke off or broke the rules after the usage.
         BodyIncomplete "body_incomplete",
+        /// The client named a provider's host, and nothing shows that the call went there.
+        HostUnproven "host_unproven",
     }
 }
 
@@ -180,6 +206,10 @@ pub struct Record {
     pub identity: Identity,
     /// Who answered, in the words of OpenTelemetry's `gen_ai.provider.name`.
     pub provider: String,
+    /// What shows that.
+    pub provider_source: Option<ProviderSource>,
+    /// The host that the upstream was asked for, where it was needed to know who answered.
+    pub upstream_host: Option<String>,
     /// The API spoken.
     pub api: String,
     /// In the words of OpenTelemetry's `gen_ai.operation.name`.

@@ -52,7 +52,7 @@ fn play(recording: &Recording, body: &[u8], response_flags: u64, ratios: &mut Ra
         path: text("path").as_bytes(),
         content_encoding: None,
     };
-    let mut call = Call::begin(&head, &Detect { by_shape: true, rules: vec![] }, 0)?;
+    let mut call = Call::begin(&head, &Detect { by_shape: true, trust_host: false, rules: vec![] }, 0)?;
     call.request_body(serde_json::json!({ "model": text("request_model") }).to_string().as_bytes());
     let content_type = Some(text("content_type").as_bytes());
     call.response_head(&ResponseHead {

@@ -85,7 +85,7 @@ fn peak() -> usize {
 fn call(content_type: &str) -> Call {
     let head =
         RequestHead { method: b"POST", host: b"api.openai.com", path: b"/v1/chat/completions", content_encoding: None };
-    let mut call = Call::begin(&head, &Detect { by_shape: false, rules: Vec::new() }, 0).unwrap();
+    let mut call = Call::begin(&head, &Detect { by_shape: false, trust_host: false, rules: Vec::new() }, 0).unwrap();
     call.request_body(br#"{"model":"gpt-4o","stream":true}"#);
     let content_type = Some(content_type.as_bytes());
     call.response_head(&ResponseHead { status: Some(200), content_type, content_encoding: None });

@@ -1,7 +1,7 @@
 """Calls with OpenAI's own client; prints what the client sees of each answer, one JSON line a call.
 
-Usage: openai_calls.py PORT PREFIX, where something on 127.0.0.1 answers for api.openai.com; the prefix is that of
-the calls' ids.
+Usage: openai_calls.py PORT PREFIX [MOUNT], where something on 127.0.0.1 answers for api.openai.com; the prefix is that of
+the calls' ids. With MOUNT it answers there for whatever host it is called by.
 """
 
 import asyncio

@@ -54,11 +54,7 @@ impl Bootstrap {
 
     /// Sends a cluster's traffic to `address` in plain text.
     pub fn point(&mut self, cluster: &str, address: SocketAddr) -> Result<()> {
-        let clusters = self.0["static_resources"]["clusters"].as_array_mut().ok_or("no clusters")?;
-        let cluster = clusters
-            .iter_mut()
-            .find(|candidate| candidate["name"] == cluster)
-            .ok_or_else(|| format!("no cluster {cluster}"))?;
+        let cluster = self.cluster(cluster)?;
         let socket = cluster
             .pointer_mut("/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address")
             .ok_or("the cluster has no endpoint")?;
@@ -79,6 +75,37 @@ impl Bootstrap {
                     json!({"max_internal_redirects": 3, "redirect_response_codes": [302, 307, 308]});
             }
         });
+    }
+
+    /// Lets a cluster speak TLS, with whoever is there.
+    pub fn encrypt(&mut self, cluster: &str) -> Result<()> {
+        let context = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
+        self.cluster(cluster)?["transport_socket"] =
+            json!({"name": "envoy.transport_sockets.tls", "typed_config": {"@type": context}});
+        Ok(())
+    }
+
+    fn cluster(&mut self, name: &str) -> Result<&mut Value> {
+        let clusters = self.0["static_resources"]["clusters"].as_array_mut().ok_or("no clusters")?;
+        let found = clusters.iter_mut().find(|cluster| cluster["name"] == name);
+        found.ok_or_else(|| format!("no cluster {name}").into())
+    }
+
+    /// Lets the forward proxy send every host that it does not know to the self-hosted model: what the shipped file does not
+    /// do, because then a client's Host is all that there is. For tests of hosts that the file does not know, and for attacks.
+    pub fn everywhere(&mut self) -> Result<()> {
+        let mut found = false;
+        for listener in self.listeners().filter(|listener| listener["name"] == "llm") {
+            visit(listener, &mut |value| {
+                if let Some(hosts) = value.get_mut("virtual_hosts").and_then(Value::as_array_mut) {
+                    let route = json!({"cluster": "self_hosted", "timeout": "0s"});
+                    let routes = json!([{"name": "everywhere", "match": {"prefix": "/"}, "route": route}]);
+                    hosts.push(json!({"name": "everywhere", "domains": ["*"], "routes": routes}));
+                    found = true;
+                }
+            });
+        }
+        if found { Ok(()) } else { Err("the listener llm has no virtual hosts".into()) }
     }
 
     /// The plugin's configuration.

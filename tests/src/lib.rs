@@ -28,6 +28,7 @@ pub mod siege;
 pub mod stack;
 pub mod statement;
 pub mod strict;
+pub mod tls;
 pub mod traffic;
 pub mod wait;
 pub mod wire;

@@ -21,8 +21,8 @@ use crate::{
     wait,
 };
 
-/// The claim and the header that the shipped configuration reads.
-const TOKEN_HEADER: &str = "x-tenant-token";
+/// The header with a token that the shipped configuration reads.
+pub const TOKEN_HEADER: &str = "x-tenant-token";
 /// The header that the shipped configuration trusts.
 pub const TENANT_HEADER: &str = "x-tenant-id";
 
@@ -40,8 +40,12 @@ pub struct Options {
     pub ingest: Option<SocketAddr>,
     /// Where calls end instead of at the provider.
     pub upstream: Option<SocketAddr>,
+    /// Whether the self-hosted model speaks TLS.
+    pub encrypted: bool,
     /// A cluster that nobody listens behind.
     pub unreachable: Option<&'static str>,
+    /// Whether the forward proxy sends every host that it does not know to the self-hosted model.
+    pub everywhere: bool,
     /// Whether the plugin and the listeners can be changed while Envoy runs.
     pub live: bool,
     /// Whom Istio's waypoint, which this Envoy then is, has authenticated on the connection around the client's.
@@ -65,7 +69,9 @@ impl Default for Options {
             workers: envoy::WORKERS,
             ingest: None,
             upstream: None,
+            encrypted: false,
             unreachable: None,
+            everywhere: false,
             live: false,
             waypoint: None,
             any_name: false,
@@ -92,6 +98,7 @@ pub struct Stack {
     pub live: Option<Live>,
     /// Holds the port of the unreachable cluster.
     _nobody: Gate,
+    gateway: SocketAddr,
     llm: SocketAddr,
     llm_mtls: SocketAddr,
     dir: TempDir,
@@ -121,6 +128,12 @@ impl Stack {
         if let Some(cluster) = options.unreachable {
             bootstrap.point(cluster, nobody.address())?;
         }
+        if options.encrypted {
+            bootstrap.encrypt("self_hosted")?;
+        }
+        if options.everywhere {
+            bootstrap.everywhere()?;
+        }
         let mut plugin = bootstrap.plugin()?;
         (options.plugin)(&mut plugin);
         bootstrap.set_plugin(&plugin.to_string());
@@ -136,11 +149,17 @@ impl Stack {
         let live = if options.live { Some(Live::of(&mut bootstrap, dir.path())?) } else { None };
         let mut envoy = Envoy::with_workers(dir.path(), &bootstrap, Some(options.token), options.workers)?;
         envoy.ready().await?;
+        let gateway = envoy.listener("gateway").await?;
         let (llm, llm_mtls) = (envoy.listener("llm").await?, envoy.listener("llm_mtls").await?);
-        Ok(Self { envoy, collector, gate, provider, identity, live, _nobody: nobody, llm, llm_mtls, dir })
+        Ok(Self { envoy, collector, gate, provider, identity, live, _nobody: nobody, gateway, llm, llm_mtls, dir })
     }
 
-    /// The listener of local applications.
+    /// The reverse proxy of local applications.
+    pub fn gateway(&self) -> Route {
+        Route::plain(self.gateway)
+    }
+
+    /// The forward proxy of local applications.
     pub fn llm(&self) -> Route {
         Route::plain(self.llm)
     }
@@ -155,7 +174,12 @@ impl Stack {
         Ok(Route::tls(self.llm_mtls, self.identity.client_named(names)?))
     }
 
-    /// Where the listeners are: of local applications, and of those with a certificate.
+    /// Where the reverse proxy listens: what a base URL names.
+    pub fn gateway_address(&self) -> SocketAddr {
+        self.gateway
+    }
+
+    /// Where the listeners are: of local applications by host, and of those with a certificate.
     pub fn listeners(&self) -> (SocketAddr, SocketAddr) {
         (self.llm, self.llm_mtls)
     }

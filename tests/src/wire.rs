@@ -31,7 +31,7 @@ impl Wire {
     pub async fn with(options: Options) -> Result<Self> {
         let server = Server::start().await?;
         // Scripts give many answers the same id: reported by two meters, they would be one call that both have seen.
-        let options = Options { workers: 1, upstream: Some(server.address()), ..options };
+        let options = Options { workers: 1, upstream: Some(server.address()), everywhere: true, ..options };
         Ok(Self { stack: Stack::with(options).await?, server })
     }
 

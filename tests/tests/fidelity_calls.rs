@@ -46,7 +46,7 @@ async fn fidelity_every_api_gives_one_event_with_the_right_classes() -> Result<(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fidelity_unknown_hosts_are_found_by_path_and_by_shape() -> Result<()> {
-    let stack = Stack::start().await?;
+    let stack = Stack::with(stack::Options { everywhere: true, ..Default::default() }).await?;
     let mut calls = 0;
     for (path, by) in [("", "path"), ("/team-a/openai", "prefix"), ("/gateway/ask", "shape")] {
         for fixture in stack.provider.catalogue().0.clone() {
@@ -78,6 +78,7 @@ async fn fidelity_unknown_hosts_are_found_by_path_and_by_shape() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn fidelity_what_is_no_call_leaves_no_record() -> Result<()> {
     let options = stack::Options {
+        everywhere: true,
         plugin: |plugin| plugin["detect"] = serde_json::json!({"by_shape": false}),
         ..Default::default()
     };

@@ -172,6 +172,11 @@ fn classes(list: &[(&str, u64)]) -> Classes {
     list.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
 }
 
+/// All hosts lead to one server, which stands for each of them.
+fn trusting(plugin: &mut serde_json::Value) {
+    plugin["detect"]["trust_host"] = json!(true);
+}
+
 /// Sends a case in pieces of a size; the model is in the request where the API has it there.
 async fn check(wire: &Wire, case: &Case, piece: usize) -> Result<()> {
     let id = format!("{}-{piece}", case.name);
@@ -192,7 +197,7 @@ async fn check(wire: &Wire, case: &Case, piece: usize) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fidelity_other_providers_give_one_record_each() -> Result<()> {
-    let wire = Wire::start(|_| {}).await?;
+    let wire = Wire::start(trusting).await?;
     let cases = [gemini(), bedrock(), others()].into_iter().flatten();
     let (mut calls, mut problems) = (0, Vec::new());
     for case in cases {
@@ -207,7 +212,7 @@ async fn fidelity_other_providers_give_one_record_each() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fidelity_an_exception_in_an_event_stream_is_told() -> Result<()> {
-    let wire = Wire::start(|_| {}).await?;
+    let wire = Wire::start(trusting).await?;
     let call = Call::post(BEDROCK, "/model/amazon.nova-lite-v1:0/converse-stream", &json!({"messages": []}));
     let body: Bytes = [
         aws::event("messageStart", r#"{"role":"assistant"}"#),

@@ -21,9 +21,9 @@ struct Seen {
 }
 
 /// Runs a script against a server; the prefix keeps the calls of several runs apart.
-async fn run(script: &str, server: SocketAddr, prefix: &str) -> Result<BTreeMap<String, Seen>> {
+async fn run(script: &str, server: SocketAddr, prefix: &str, mount: Option<&str>) -> Result<BTreeMap<String, Seen>> {
     let mut command = Command::new(paths::sdk_python()?);
-    command.arg("-B").arg(paths::sdk(script)).arg(server.port().to_string()).arg(prefix);
+    command.arg("-B").arg(paths::sdk(script)).arg(server.port().to_string()).arg(prefix).args(mount);
     // Proxies of this machine have no part in this.
     for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         command.env_remove(name);
@@ -50,28 +50,30 @@ async fn recorded(stack: &Stack, id: &str) -> Result<()> {
     expect::reported(&event, &served, &fixture.expected)
 }
 
-/// Compares what clients see with and without the meter, and returns how many calls there were.
-async fn compare(stack: &Stack, script: &str) -> Result<u64> {
-    let (direct, metered) = tokio::try_join!(
-        run(script, stack.provider.address(), "direct-"),
-        run(script, stack.listeners().0, "metered-")
+/// Compares what clients see with and without the meter, by host and by a base URL, and returns how many calls there were.
+async fn compare(stack: &Stack, script: &str, mount: &str) -> Result<u64> {
+    let (direct, by_host, by_url) = tokio::try_join!(
+        run(script, stack.provider.address(), "direct-", None),
+        run(script, stack.listeners().0, "host-", None),
+        run(script, stack.gateway_address(), "url-", Some(mount)),
     )?;
-    assert!(direct.keys().eq(metered.keys()) && direct.len() >= 7);
-    for (call, without) in &direct {
-        let with = &metered[call];
-        assert!(!without.events.is_empty(), "{call}: nothing was seen");
-        assert_eq!(with.events, without.events, "{call}: the client sees something else");
-        let id = format!("metered-{call}");
-        assert_eq!(with.set_events, without.set_events, "{call}: the client is told something else");
-        recorded(stack, &id).await.map_err(|error| format!("{id}: {error}"))?;
+    for (metered, prefix) in [(&by_host, "host-"), (&by_url, "url-")] {
+        assert!(direct.keys().eq(metered.keys()) && direct.len() >= 7);
+        for (call, without) in &direct {
+            let (with, id) = (&metered[call], format!("{prefix}{call}"));
+            assert!(!without.events.is_empty(), "{id}: nothing was seen");
+            assert_eq!(with.events, without.events, "{id}: the client sees something else");
+            assert_eq!(with.set_events, without.set_events, "{id}: the client is told something else");
+            recorded(stack, &id).await.map_err(|error| format!("{id}: {error}"))?;
+        }
     }
-    Ok(direct.len() as u64)
+    Ok((by_host.len() + by_url.len()) as u64)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fidelity_openais_client_sees_no_difference() -> Result<()> {
     let stack = Stack::with(Options { workers: 1, ..Options::default() }).await?;
-    let calls = compare(&stack, "openai_calls.py").await?;
+    let calls = compare(&stack, "openai_calls.py", "/openai").await?;
     stack.settled(calls).await?;
     stack.finish()
 }
@@ -79,7 +81,7 @@ async fn fidelity_openais_client_sees_no_difference() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn fidelity_anthropics_client_sees_no_difference() -> Result<()> {
     let stack = Stack::with(Options { workers: 1, ..Options::default() }).await?;
-    let calls = compare(&stack, "anthropic_calls.py").await?;
+    let calls = compare(&stack, "anthropic_calls.py", "/anthropic").await?;
     stack.settled(calls).await?;
     stack.finish()
 }

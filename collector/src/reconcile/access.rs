@@ -1,7 +1,7 @@
 //! A line of the access log without a record: whether a call to a model passed there that nobody metered.
 
 use meter::config::Detect;
-use meter::provider::{Certainty, detect};
+use meter::provider::{Certainty, Destination, detect};
 use serde::Serialize;
 
 /// A line of the access log that has no record.
@@ -15,9 +15,29 @@ pub struct Call {
     pub details: String,
     pub flags: String,
     pub cluster: String,
+    pub route: String,
     pub upstream_bytes_sent: Option<u64>,
     /// Whether the line has a field for the record at all.
     pub has_field: bool,
+}
+
+/// Where it went, as far as the line tells: its host is the one that the upstream was asked for, its path the client's.
+impl Destination for Call {
+    fn cluster(&self) -> Option<&str> {
+        Some(&self.cluster)
+    }
+    fn route(&self) -> Option<&str> {
+        Some(&self.route)
+    }
+    fn host(&self) -> Option<String> {
+        Some(self.authority.clone())
+    }
+    fn path(&self) -> Option<String> {
+        None
+    }
+    fn certificate(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A call to a model that has no record.
@@ -64,7 +84,7 @@ pub enum Verdict {
 
 /// Judges a line.
 pub fn judge(call: Call, at: impl FnOnce() -> String, rules: &Detect) -> Verdict {
-    let target = detect(call.method.as_bytes(), call.authority.as_bytes(), call.path.as_bytes(), rules);
+    let target = detect(call.method.as_bytes(), call.authority.as_bytes(), call.path.as_bytes(), rules, &call);
     let is_call = match target.map(|target| target.certainty) {
         Some(Certainty::Known) => true,
         // The meter would have looked into the bodies; an answer that worked is the next best sign.
@@ -151,6 +171,18 @@ mod tests {
         let rules = meter::config::parse(config).unwrap().detect;
         let judged = judge(call("llm.internal", "/ask", 503), || "log:1".to_owned(), &rules);
         assert!(matches!(judged, Verdict::Call(_)), "{judged:?}");
+    }
+
+    #[test]
+    fn contract_clusters_and_routes_of_the_plugins_configuration_are_known() {
+        let config = br#"{"providers":[{"cluster":"llm-*","path":"ask","provider":"own"},{"route":"models","path":"ask","provider":"own"}]}"#;
+        let rules = meter::config::parse(config).unwrap().detect;
+        let is_call = |cluster: &str, route: &str| {
+            let call = Call { cluster: cluster.into(), route: route.into(), ..call("10.0.0.1", "/ask", 503) };
+            matches!(judge(call, || "log:1".to_owned(), &rules), Verdict::Call(_))
+        };
+        assert!(is_call("llm-a", "") && is_call("", "models"));
+        assert!(!is_call("web", "shop") && !is_call("", ""));
     }
 
     #[test]

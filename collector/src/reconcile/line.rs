@@ -188,6 +188,8 @@ struct Object<'a> {
     response_flags: Option<&'a RawValue>,
     cluster: Option<&'a RawValue>,
     upstream_cluster: Option<&'a RawValue>,
+    route: Option<&'a RawValue>,
+    route_name: Option<&'a RawValue>,
     upstream_bytes_sent: Option<&'a RawValue>,
 }
 
@@ -245,6 +247,7 @@ impl<'a> Object<'a> {
             details: word(self.details.or(self.response_code_details)),
             flags: word(self.flags.or(self.response_flags)),
             cluster: word(self.cluster.or(self.upstream_cluster)),
+            route: word(self.route.or(self.route_name)),
             upstream_bytes_sent: number(self.upstream_bytes_sent),
             has_field,
         })

@@ -335,7 +335,7 @@ fn numbers_are_of_whoever_has_the_key(fresh: Fresh<'_>) {
         |credential: &str| Sender { credential: credential.to_owned(), journal: false, emitter: Some(name.clone()) };
     let mut send = |sender: Sender, number, statement| {
         let delivery = Delivery { sender, statement, arrivals: vec![one(1, number).arrival()] };
-        let taken = ledger.append(&[&delivery], NOW_NS).unwrap()[0].clone();
+        let taken = ledger.append(&[&delivery], NOW_NS).unwrap()[0];
         (taken.accepted, taken.alarms)
     };
     assert_eq!(send(with_key("old"), 1, None), (1, 0));

@@ -43,7 +43,7 @@ impl Case {
             path: self.path.as_bytes(),
             content_encoding: None,
         };
-        let rules = Detect { by_shape: true, rules: Vec::new() };
+        let rules = Detect { by_shape: true, trust_host: false, rules: Vec::new() };
         let mut call = Call::begin(&head, &rules, 0).expect("a call");
         call.response_head(&ResponseHead { status: Some(200), content_type: None, content_encoding: None });
         for piece in &self.pieces {

@@ -24,7 +24,7 @@ pub fn event(corpus: &Corpus, recording: &Recording, feed: Feed) -> Result<Optio
         path: recording.path.as_bytes(),
         content_encoding: None,
     };
-    let rules = Detect { by_shape: true, rules: Vec::new() };
+    let rules = Detect { by_shape: true, trust_host: false, rules: Vec::new() };
     let Some(mut call) = Call::begin(&head, &rules, 0) else { return Ok(None) };
     corpus.request(recording)?.chunks(feed.piece).for_each(|piece| call.request_body(piece));
     let encoded = if feed.encoded { corpus.encoded(recording)? } else { None };

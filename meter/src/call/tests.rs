@@ -1,7 +1,7 @@
 use super::*;
 use crate::usage::Class;
 
-const DETECT: Detect = Detect { by_shape: true, rules: Vec::new() };
+const DETECT: Detect = Detect { by_shape: true, trust_host: false, rules: Vec::new() };
 const MS: u64 = 1_000_000;
 
 /// A stream to play: host, path, request, status, content type, chunks of the answer, and how it ended.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::keys::{self, KEYS, Key, Kind, REQUIRED};
+use super::keys::{self, ANY_OF, KEYS, Key, Kind, REQUIRED};
 
 /// More problems than this are not listed.
 const MAX_PROBLEMS: usize = 20;
@@ -68,6 +68,10 @@ fn members(object: &Map<String, Value>, path: &str, pattern: &str, problems: &mu
         if let Some(name) = name.filter(|name| !name.contains('.') && !object.contains_key(*name)) {
             problems.add(&join(path, name), &format!("is missing; allowed: {allowed}"));
         }
+    }
+    let (owner, names) = ANY_OF;
+    if pattern == owner && !names.iter().any(|name| object.contains_key(*name)) {
+        problems.add(path, &format!("must have one of {} at least", names.join(", ")));
     }
 }
 

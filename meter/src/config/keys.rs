@@ -15,6 +15,8 @@ pub enum Kind {
     Path(usize),
     /// A list of 1 to so many trust domains of SPIFFE; `*` stands for every one.
     TrustDomains(usize),
+    /// A text, as in `Text`, that begins with a slash.
+    Prefix(usize),
     /// One of these words.
     Word(&'static [&'static str]),
     /// A whole number from .0 to .1.
@@ -84,12 +86,16 @@ pub const KEYS: &[Key] = &[
     key("metrics.max_series", Kind::Number(1, 100_000), "2000", "sets of tenant, provider and model in use per worker, of which one tenant has an eighth at most; a model past that becomes `overflow`, and so does a tenant where there is no room at all, the totals stay right"),
     key("detect", Kind::Object, "{}", "how calls are found"),
     key("detect.by_shape", Kind::Bool, "true", "recognise calls to unknown hosts and paths by the shape of the answer's body"),
-    key("providers", Kind::Objects(64), "[]", "further hosts, asked before the built-in ones: the first that matches wins"),
-    key("providers[].host", Kind::Text(253), "", "the host name without port; a `*` stands for any text"),
-    key("providers[].path", Kind::Text(256), "", "the end of the path, by segments (`v2/ask`); a segment `*` is any; without it every path of the host"),
+    key("detect.trust_host", Kind::Bool, "false", "take the host that a client asks for as where the call went; right only where no route sends a host anywhere but to itself, as with a dynamic forward proxy"),
+    key("providers", Kind::Objects(64), "[]", "who answers which calls, asked before all else that is known: rules with `cluster` first, then with `route`, then with `prefix`, then the others; in each rank the first that matches. A rule matches if all of its conditions do; it has `cluster`, `route`, `prefix` or `host` at least"),
+    key("providers[].cluster", Kind::Text(256), "", "Envoy's cluster; a `*` stands for any text"),
+    key("providers[].route", Kind::Text(256), "", "Envoy's route; a `*` stands for any text"),
+    key("providers[].prefix", Kind::Prefix(256), "", "the beginning of the path as the client asks for it, by segments (`/openai`). The word of the client: only where Envoy sends it to that provider and nowhere else"),
+    key("providers[].host", Kind::Text(253), "", "the host name without port, as Envoy asks the upstream for it or as the client does; a `*` stands for any text. The word of the client: only where Envoy sends it to that provider and nowhere else"),
+    key("providers[].path", Kind::Text(256), "", "the end of the path, by segments (`v2/ask`); a segment `*` is any; without it every path"),
     key("providers[].provider", Kind::Text(64), "", "the name in metrics, records and the price book"),
     key("providers[].api", Kind::Word(APIS), "", "the API spoken; without it the path and the answer decide"),
-    key("providers[].include_usage", Kind::Bool, "false", "the host takes `stream_options.include_usage`: ask it for usage"),
+    key("providers[].include_usage", Kind::Bool, "", "whether `stream_options.include_usage` is taken, so that streams are asked for their usage; without it as is known of `provider`"),
     key("include_usage", Kind::Bool, "true", "ask OpenAI-style streams for their usage where the client did not, on hosts known to take it, and take the extra chunk out of the answer again"),
     key("include_usage_else", Kind::Word(&["pass", "refuse"]), "\"pass\"", "what happens to a stream that takes the option, does not ask by itself and cannot be asked: `pass`: the record and a metric say why; `refuse`: the client gets a 400 that says why, and how to ask"),
 ];
@@ -104,9 +110,11 @@ pub(super) fn default(path: &str) -> Value {
 pub(super) const REQUIRED: &[(&str, &str)] = &[
     ("collector.cluster", "the name of Envoy's cluster of the collector"),
     ("tenant[].from", "spiffe, jwt, header"),
-    ("providers[].host", "a host name"),
     ("providers[].provider", "the provider's name"),
 ];
+
+/// Of these keys one at least must be there.
+pub(super) const ANY_OF: (&str, &[&str]) = ("providers[]", &["cluster", "route", "prefix", "host"]);
 
 /// The value of `from` that a key of `tenant[]` belongs to; none: all of them.
 pub(super) fn source_of(path: &str) -> Option<&'static str> {
@@ -125,6 +133,7 @@ impl Kind {
             Kind::Object => "an object".to_owned(),
             Kind::Objects(max) => format!("a list of at most {max} objects"),
             Kind::Text(max) => format!("a text of 1 to {max} visible ASCII characters"),
+            Kind::Prefix(max) => format!("a text of 1 to {max} visible ASCII characters that begins with a slash"),
             Kind::Path(max) => format!("a text of 1 to {max} visible ASCII characters, or a list of 1 to 8 such texts"),
             Kind::TrustDomains(max) => format!(
                 "a list of 1 to {max} trust domains (lower-case letters, digits, dots, hyphens, underscores and colons) or `*`"
@@ -143,6 +152,7 @@ impl Kind {
             (Kind::Text(max) | Kind::Path(max), Value::String(text)) => {
                 (1..=*max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
             }
+            (Kind::Prefix(max), Value::String(text)) => text.starts_with('/') && Kind::Text(*max).admits(value),
             (Kind::Path(max), Value::Array(list)) => {
                 (1..=8).contains(&list.len())
                     && list.iter().all(|text| text.is_string() && Kind::Text(*max).admits(text))

@@ -9,7 +9,7 @@ cases! {
         assert_eq!(defaults.batch, Batch { max_events: 100, max_bytes: 262_144, max_age_ms: 1000 });
         assert_eq!(defaults.outbox_max_bytes, 8 << 20);
         assert_eq!((defaults.max_series, defaults.include_usage, defaults.refuses_unasked), (2000, true, false));
-        assert_eq!(defaults.detect, Detect { by_shape: true, rules: vec![] });
+        assert_eq!(defaults.detect, Detect { by_shape: true, trust_host: false, rules: vec![] });
         assert_eq!(defaults.tenant, [
             TenantSource::Spiffe { take: SpiffePart::Namespace, trust_domains: vec![] },
             TenantSource::Jwt { claim: vec!["tenant".into()], payload_key: "jwt_payload".into() },
@@ -33,8 +33,9 @@ cases! {
         let config = parse(br#"{
             "collector": {"cluster": "c", "authority": "a", "path": "/p", "token_env": "T", "timeout_ms": 100, "heartbeat_ms": 0},
             "batch": {"max_events": 1, "max_bytes": 16384, "max_age_ms": 100},
-            "outbox": {"max_bytes": 65536}, "journal": {"log": true}, "metrics": {"max_series": 1}, "detect": {"by_shape": false}, "include_usage": false, "include_usage_else": "refuse",
-            "providers": [{"host": "llm.corp", "path": "v2/ask", "provider": "corp", "api": "openai_chat", "include_usage": true}, {"host": "*.x", "provider": "x"}],
+            "outbox": {"max_bytes": 65536}, "journal": {"log": true}, "metrics": {"max_series": 1}, "detect": {"by_shape": false, "trust_host": true}, "include_usage": false, "include_usage_else": "refuse",
+            "providers": [{"host": "llm.corp", "path": "v2/ask", "provider": "corp", "api": "openai_chat", "include_usage": true}, {"host": "*.x", "provider": "x"},
+                          {"prefix": "/p", "provider": "p"}, {"cluster": "c*", "provider": "c"}, {"route": "r", "host": "h", "provider": "r", "include_usage": false}],
             "tenant": [{"from": "header", "name": "X-Team", "trusted": true}, {"from": "jwt", "claim": ["org", "id"], "payload_key": "k"},
                        {"from": "spiffe", "take": "path", "trust_domains": ["a.b", "*"]}]}"#).unwrap();
         assert_eq!(config, Config {
@@ -50,9 +51,13 @@ cases! {
             max_series: 1,
             detect: Detect {
                 by_shape: false,
+                trust_host: true,
                 rules: vec![
-                    Rule { host: "llm.corp".into(), path: Some("v2/ask".into()), provider: "corp".into(), api: Some(Api::OpenAiChat), include_usage: true },
-                    Rule { host: "*.x".into(), path: None, provider: "x".into(), api: None, include_usage: false },
+                    Rule { cluster: Some("c*".into()), provider: "c".into(), ..Rule::default() },
+                    Rule { route: Some("r".into()), host: Some("h".into()), provider: "r".into(), include_usage: Some(false), ..Rule::default() },
+                    Rule { prefix: Some("/p".into()), provider: "p".into(), ..Rule::default() },
+                    Rule { host: Some("llm.corp".into()), path: Some("v2/ask".into()), provider: "corp".into(), api: Some(Api::OpenAiChat), include_usage: Some(true), ..Rule::default() },
+                    Rule { host: Some("*.x".into()), provider: "x".into(), ..Rule::default() },
                 ],
             },
             include_usage: false,
@@ -72,7 +77,9 @@ cases! {
             (r#"{"batch":{"max_age_ms":1.5}}"#, "batch.max_age_ms: must be a whole number from 100 to 60000"),
             (r#"{"batch":3}"#, "batch: must be an object"),
             (r#"{"detect":{"by_shape":"yes"}}"#, "detect.by_shape: must be true or false"),
-            (r#"{"providers":[{"path":"x"}]}"#, "providers[0].host: is missing; allowed: a host name\nproviders[0].provider: is missing; allowed: the provider's name"),
+            (r#"{"providers":[{"path":"x"}]}"#, "providers[0].provider: is missing; allowed: the provider's name\nproviders[0]: must have one of cluster, route, prefix, host at least"),
+            (r#"{"providers":[{"prefix":"openai","provider":"openai"}]}"#, "providers[0].prefix: must be a text of 1 to 256 visible ASCII characters that begins with a slash"),
+            (r#"{"providers":[{"hosts":["x"],"provider":"x"}]}"#, "providers[0].hosts: unknown key; allowed: cluster, route, prefix, host, path, provider, api, include_usage\nproviders[0]: must have one of cluster, route, prefix, host at least"),
             (r#"{"tenant":{}}"#, "tenant: must be a list of at most 16 objects"),
             (r#"{"tenant":[{"name":"x"}]}"#, "tenant[0].from: is missing; allowed: spiffe, jwt, header"),
             (r#"{"tenant":[{"from":"jwt"},{"from":"cookie"}]}"#, "tenant[1].from: must be one of spiffe, jwt, header"),

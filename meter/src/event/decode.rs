@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Field, Kind, TYPE, is_emitter};
 use crate::identity::{self, ALLOWED, Identity, Source};
-use crate::record::{Evidence, Flag, Flags, Missing, NotAsked, Outcome, Record};
+use crate::record::{Evidence, Flag, Flags, Missing, NotAsked, Outcome, ProviderSource, Record};
 use crate::usage::{Class, MAX_COUNT, Usage};
 
 /// An event that was received.
@@ -116,6 +116,8 @@ impl Data<'_> {
             time_to_first_token_us: self.number(Field::TimeToFirstToken)?,
             time_per_output_token_us: self.number(Field::TimePerOutputToken)?,
             provider: self.required(Field::Provider, Data::text)?,
+            provider_source: self.word(Field::ProviderSource, ProviderSource::from_word)?,
+            upstream_host: self.text(Field::UpstreamHost)?,
             api: self.required(Field::Api, Data::text)?,
             operation: self.required(Field::Operation, Data::text)?,
             request_model: self.text(Field::RequestModel)?,

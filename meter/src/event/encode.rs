@@ -49,6 +49,10 @@ fn fields(data: &mut Object<'_>, record: &Record, emitter: &str, sequence: u64) 
     data.text(Field::TenantSource.name(), record.identity.source.as_str());
     text! { Principal record.identity.principal; }
     data.text(Field::Provider.name(), &record.provider);
+    if let Some(source) = record.provider_source {
+        data.text(Field::ProviderSource.name(), source.as_str());
+    }
+    text! { UpstreamHost record.upstream_host; }
     data.text(Field::Api.name(), &record.api);
     data.text(Field::Operation.name(), &record.operation);
     text! {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::identity::{Identity, Source};
-use crate::record::{Evidence, Flag, Missing, NotAsked, Outcome, Record};
+use crate::record::{Evidence, Flag, Missing, NotAsked, Outcome, ProviderSource, Record};
 use crate::usage::Usage;
 
 const EMITTER: &str = "00112233445566778899aabbccddeeff";
@@ -19,6 +19,8 @@ fn full() -> Record {
             principal: text("spiffe://cluster.local/ns/a/sa/b"),
         },
         provider: "openai".into(),
+        provider_source: Some(ProviderSource::Rewritten),
+        upstream_host: text("api.openai.com"),
         api: "openai_chat".into(),
         operation: "chat".into(),
         request_model: text("gpt-4.1"),
@@ -97,6 +99,7 @@ cases! {
         assert_eq!(EVIDENCE, words(Evidence::ALL, Evidence::as_str));
         assert_eq!(MISSING, words(Missing::ALL, Missing::as_str));
         assert_eq!(NOT_ASKED, words(NotAsked::ALL, NotAsked::as_str));
+        assert_eq!(PROVIDER_SOURCES, words(ProviderSource::ALL, ProviderSource::as_str));
         assert_eq!(SOURCES, words(Source::ALL, Source::as_str));
     }
 

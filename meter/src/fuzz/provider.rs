@@ -35,7 +35,7 @@ pub fn provider(bytes: &[u8]) {
     let call = |pieces: &[&[u8]]| {
         let head =
             RequestHead { method: b"POST", host: host.as_bytes(), path: path.as_bytes(), content_encoding: None };
-        let rules = Detect { by_shape: true, rules: Vec::new() };
+        let rules = Detect { by_shape: true, trust_host: false, rules: Vec::new() };
         let Some(mut call) = Call::begin(&head, &rules, 0) else { return Vec::new() };
         call.request_body(b"{\"model\":\"m\",\"stream\":true,\"messages\":[{\"content\":\"two words\"}]}");
         call.response_head(&ResponseHead {

@@ -2,8 +2,14 @@
 
 use std::borrow::Cow;
 
+use super::destination::Destination;
+use super::paths::Row;
 use super::{Api, hosts, paths};
-use crate::config::Detect;
+use crate::config::{Detect, Rule};
+use crate::record::{Flag, Flags, ProviderSource};
+
+/// The longest host with a port; longer ones are nobody's.
+const MAX_HOST_AND_PORT: usize = hosts::MAX_HOST + ":65535".len();
 
 /// How sure it is that a request is an LLM call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +25,14 @@ pub enum Certainty {
 /// What a request is thought to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The provider that the host belongs to.
+    /// Who is thought to answer; after [`Target::settle`], who has.
     pub provider: Option<Cow<'static, str>>,
+    /// What shows that, when it is settled.
+    pub source: Option<ProviderSource>,
+    /// The client named a provider's host, and nothing bears it out.
+    pub is_unproven: bool,
+    /// The host that the upstream was asked for, if that had to be known.
+    pub upstream_host: Option<String>,
     /// The API that the path belongs to.
     pub api: Option<Api>,
     /// In the words of OpenTelemetry's `gen_ai.operation.name`.
@@ -31,81 +43,166 @@ pub struct Target {
     pub takes_include_usage: bool,
     /// The host takes it somewhere, but this path is not known.
     pub may_take_include_usage: bool,
+    /// The host, once asked for usage, says in every other chunk that there is none yet.
+    pub says_null_usage: bool,
     /// How sure that is.
     pub certainty: Certainty,
+    /// The path is known for answers without usage of their own.
+    pub is_not_own: bool,
+    /// The host that the client asked for; empty if it is too long for one.
+    pub(super) claimed_host: Box<[u8]>,
+    /// What is known of the path.
+    pub(super) row: Option<&'static Row>,
+    /// The rules whose conditions on the path are met, a bit each.
+    rules: u64,
 }
 
 impl Target {
-    /// Whether the host, once asked for usage, says in every other chunk that there is none yet.
-    pub fn says_null_usage(&self) -> bool {
-        self.provider.as_deref().is_some_and(hosts::says_null_usage)
-    }
-
-    /// Whether the host belongs to a provider.
+    /// Whether the call is thought to go to a provider.
     pub fn is(&self, provider: &str) -> bool {
         self.provider.as_deref() == Some(provider)
     }
 
+    /// What a reader of the counts should know of it.
+    pub fn flags(&self) -> Flags {
+        let mut flags = Flags::default();
+        if self.is_unproven {
+            flags.insert(Flag::HostUnproven);
+        }
+        flags
+    }
+
     /// An API and nothing else.
     pub(super) fn of(api: Api) -> Target {
+        Target { api: Some(api), ..Target::at(b"", None, 0) }
+    }
+
+    /// A host and a path, before anything is decided.
+    fn at(host: &[u8], row: Option<&'static Row>, rules: u64) -> Target {
         Target {
             provider: None,
-            api: Some(api),
-            operation: None,
+            source: None,
+            is_unproven: false,
+            upstream_host: None,
+            api: None,
+            operation: row.map(|row| row.operation),
             model: None,
             takes_include_usage: false,
             may_take_include_usage: false,
+            says_null_usage: false,
             certainty: Certainty::Shape,
+            is_not_own: false,
+            claimed_host: if host.len() <= MAX_HOST_AND_PORT { host.into() } else { Box::default() },
+            row,
+            rules,
         }
+    }
+
+    /// The rules for calls of that path that go there.
+    pub(super) fn rules<'a>(&self, detect: &'a Detect, to: &dyn Destination) -> impl Iterator<Item = &'a Rule> {
+        let fits = self.rules;
+        bits().zip(&detect.rules).filter(move |(bit, rule)| fits & bit != 0 && rule.leads(to)).map(|(_, rule)| rule)
+    }
+
+    /// Takes a rule or a provider for what holds.
+    pub(super) fn decide(&mut self, rule: Option<&Rule>, provider: Option<Cow<'static, str>>) {
+        self.api = rule.and_then(|rule| rule.api).or(self.row.map(|row| row.api));
+        // A rule that names a path or an API knows what it maps.
+        let mapped = rule.is_some_and(|rule| rule.path.is_some() || rule.api.is_some());
+        if mapped || (provider.is_some() && self.row.is_some()) {
+            self.certainty = Certainty::Known;
+        }
+        self.provider = provider;
     }
 }
 
 /// What a request is thought to be; `None`: no LLM call. Only the call that creates an answer counts: retrieving it
 /// again repeats its usage.
-pub fn detect(method: &[u8], host: &[u8], path: &[u8], detect: &Detect) -> Option<Target> {
+///
+/// The host is the client's word: it says what to look for and whom to ask for usage, not who is charged
+/// ([`Target::settle`]). Of the destination only cluster and route are asked for, where they are needed.
+pub fn detect(method: &[u8], host: &[u8], path: &[u8], detect: &Detect, to: &dyn Destination) -> Option<Target> {
     if method != b"POST" {
         return None;
     }
-    let path = path.split(|&byte| byte == b'?' || byte == b'#').next().unwrap_or_default();
-    let normal = paths::normal_path(path);
-    let with_slashes = paths::with_slashes(&normal);
-    let spellings = || [Some(&*normal), with_slashes.as_deref()].into_iter().flatten();
-    if spellings().any(paths::is_not_own) {
+    let path = Spelled::of(path);
+    if path.is_not_own() {
         return None;
     }
-    let row = spellings().find_map(paths::row_of);
-    let rule = detect.rules.iter().find(|rule| {
-        let path_fits = rule.path.as_deref().is_none_or(|pattern| paths::ends_with(&normal, pattern));
-        path_fits && hosts::is_host(&rule.host, host)
-    });
-    let provider = match rule {
-        Some(rule) => Some(Cow::Owned(rule.provider.clone())),
-        None => hosts::provider_of(host).map(Cow::Borrowed),
-    };
-    // A rule that names a path or an API knows what it maps.
-    let mapped = rule.is_some_and(|rule| rule.path.is_some() || rule.api.is_some());
-    let certainty = match (&provider, row) {
-        _ if mapped => Certainty::Known,
-        (Some(_), Some(_)) => Certainty::Known,
-        (None, Some(_)) => Certainty::Path,
-        (_, None) if detect.by_shape => Certainty::Shape,
-        (_, None) => return None,
-    };
-    let api = rule.and_then(|rule| rule.api).or(row.map(|row| row.api));
-    let takes_option = match rule {
-        Some(rule) => rule.include_usage,
-        None => provider.as_deref().is_some_and(hosts::takes_include_usage),
-    };
-    let operation = row.map(|row| row.operation);
-    Some(Target {
-        provider,
-        api,
-        operation,
-        model: paths::model_of(path),
-        takes_include_usage: takes_option
-            && api == Some(Api::OpenAiChat)
-            && matches!(operation, None | Some("chat" | "text_completion")),
-        may_take_include_usage: takes_option && api.is_none(),
-        certainty,
-    })
+    let row = path.row();
+    let fits = |rule: &Rule| path.fits(rule);
+    let rules = bits().zip(&detect.rules).filter(|(_, rule)| fits(rule)).fold(0, |all, (bit, _)| all | bit);
+    let mut target = Target::at(host, row, rules);
+    let rule = target.rules(detect, to).find(|rule| rule.is_for(&target.claimed_host));
+    let claimed = hosts::provider_of(host);
+    let provider = rule.map(|rule| Cow::Owned(rule.provider.clone())).or(claimed.map(Cow::Borrowed));
+    target.decide(rule, provider);
+    if target.certainty == Certainty::Shape {
+        match row {
+            Some(_) => target.certainty = Certainty::Path,
+            None if detect.by_shape => {}
+            None => return None,
+        }
+    }
+    target.model = paths::model_of(path.sent);
+    if matches!(target.api, None | Some(Api::OpenAiChat)) {
+        // Behind a host that is nobody's, the name of the cluster is the best sign of who will answer.
+        let by_cluster = || {
+            let cluster = row.and_then(|_| to.cluster())?;
+            hosts::provider_of_cluster(cluster).or_else(|| hosts::provider_named(cluster))
+        };
+        let asked = target.provider.as_deref().or_else(by_cluster);
+        let takes = asked.is_some_and(hosts::takes_include_usage);
+        let takes = rule.and_then(|rule| rule.include_usage).unwrap_or(takes);
+        target.takes_include_usage =
+            takes && target.api.is_some() && matches!(target.operation, None | Some("chat" | "text_completion"));
+        target.may_take_include_usage = takes && target.api.is_none();
+        target.says_null_usage = asked.is_some_and(hosts::says_null_usage);
+    }
+    Some(target)
+}
+
+/// A path without its query, in the spellings that servers may read it in.
+pub(super) struct Spelled<'a> {
+    /// As it was sent.
+    pub sent: &'a [u8],
+    /// As most servers read it.
+    normal: Cow<'a, [u8]>,
+    /// As those read it that decode slashes before they split, where that makes a difference.
+    with_slashes: Option<Vec<u8>>,
+}
+
+impl<'a> Spelled<'a> {
+    /// Of a path with its query.
+    pub(super) fn of(path: &'a [u8]) -> Spelled<'a> {
+        let sent = path.split(|&byte| byte == b'?' || byte == b'#').next().unwrap_or_default();
+        let normal = paths::normal_path(sent);
+        let with_slashes = paths::with_slashes(&normal);
+        Spelled { sent, normal, with_slashes }
+    }
+
+    /// Whether it is one that a rule is for. Where it begins is compared as Envoy's routes do: as it was sent.
+    fn fits(&self, rule: &Rule) -> bool {
+        let begins = rule.prefix.as_deref().is_none_or(|prefix| paths::begins_with(self.sent, prefix));
+        begins && rule.path.as_deref().is_none_or(|pattern| paths::ends_with(&self.normal, pattern))
+    }
+
+    /// Whether its answer is known to have no usage of its own.
+    pub(super) fn is_not_own(&self) -> bool {
+        self.all().any(paths::is_not_own)
+    }
+
+    /// What is known of it.
+    pub(super) fn row(&self) -> Option<&'static Row> {
+        self.all().find_map(paths::row_of)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &[u8]> {
+        [Some(&*self.normal), self.with_slashes.as_deref()].into_iter().flatten()
+    }
+}
+
+/// A bit for each rule; there are no more than bits.
+fn bits() -> impl Iterator<Item = u64> {
+    (0..u64::BITS).filter_map(|place| 1u64.checked_shl(place))
 }

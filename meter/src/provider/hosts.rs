@@ -84,7 +84,21 @@ const TAKES_INCLUDE_USAGE: &[&str] = &["openai", "azure.ai.openai", "alibaba", "
 const SAYS_NULL: &[&str] = &["openai", "azure.ai.openai"];
 
 /// The longest name of a host in the DNS; longer ones are nobody's.
-const MAX_HOST: usize = 253;
+pub(super) const MAX_HOST: usize = 253;
+
+/// The provider of a cluster that is named after its host, plainly or as Istio does: `outbound|443||api.openai.com`.
+pub(super) fn provider_of_cluster(cluster: &str) -> Option<&'static str> {
+    let host = match cluster.split('|').collect::<Vec<_>>().as_slice() {
+        [_direction, _port, _subset, host] => host,
+        _ => cluster,
+    };
+    provider_of(host.as_bytes())
+}
+
+/// The provider of this very name.
+pub(super) fn provider_named(name: &str) -> Option<&'static str> {
+    PROVIDERS.iter().find(|provider| provider.name == name).map(|provider| provider.name)
+}
 
 /// Whether a provider is to be asked for usage.
 pub(super) fn takes_include_usage(provider: &str) -> bool {
@@ -96,32 +110,70 @@ pub(super) fn says_null_usage(provider: &str) -> bool {
     SAYS_NULL.contains(&provider)
 }
 
-/// The provider of a host, which may carry a port.
+/// The provider of a host, which may carry a port. What could not be shown as it is, is nobody's: it would not be the same any
+/// more where it was read as a text.
 pub(super) fn provider_of(host: &[u8]) -> Option<&'static str> {
+    if !host.iter().all(u8::is_ascii_graphic) {
+        return None;
+    }
     let is = |pattern: &&str| is_host(pattern, host);
     PROVIDERS.iter().find(|provider| provider.hosts.iter().any(is)).map(|provider| provider.name)
 }
 
 /// Whether a host, which may carry a port, is what a pattern says.
 pub(super) fn is_host(pattern: &str, host: &[u8]) -> bool {
-    let name = match host.iter().rposition(|&byte| byte == b':') {
-        Some(colon) if !host.ends_with(b"]") => host.get(..colon).unwrap_or(host),
-        _ => host,
-    };
+    let name = without_port(host);
     name.len() <= MAX_HOST && matches(pattern.as_bytes(), name)
 }
 
-/// Whether a name is what a pattern says. Work is bounded by the product of two short lengths.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    match pattern.iter().position(|&byte| byte == b'*') {
-        None => pattern.eq_ignore_ascii_case(name),
-        Some(star) => {
-            let (head, tail) =
-                (pattern.get(..star).unwrap_or_default(), pattern.get(star.saturating_add(1)..).unwrap_or_default());
-            let Some((start, rest)) = name.split_at_checked(head.len()) else { return false };
-            // At least one character for the star, then the tail somewhere.
-            start.eq_ignore_ascii_case(head)
-                && (1..=rest.len()).any(|skip| matches(tail, rest.get(skip..).unwrap_or_default()))
+/// Whether two hosts, which may carry ports, are the same.
+pub(super) fn is_same(host: &[u8], other: &[u8]) -> bool {
+    without_port(host).eq_ignore_ascii_case(without_port(other))
+}
+
+/// Whether a certificate for `name` is one for a host, by the rules of TLS: a star is one whole label, the first.
+pub(super) fn covers(name: &str, host: &[u8]) -> bool {
+    let (name, host) = (name.as_bytes(), without_port(host));
+    match name.strip_prefix(b"*.") {
+        None => name.eq_ignore_ascii_case(host),
+        Some(domain) => {
+            let dot = host.iter().position(|&byte| byte == b'.').filter(|&dot| dot > 0);
+            let rest = dot.and_then(|dot| host.get(dot.saturating_add(1)..));
+            domain.contains(&b'.') && rest.is_some_and(|rest| rest.eq_ignore_ascii_case(domain))
         }
+    }
+}
+
+/// Whether a name is what a pattern says: a star stands for any text that has at least one character. Work is bounded by the
+/// product of the lengths, whatever the number of stars.
+pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut at, mut seen) = (0usize, 0usize);
+    // Behind the last star, and where its text ends; what an earlier star could take, the last one can take as well.
+    let mut star: Option<(usize, usize)> = None;
+    loop {
+        match (pattern.get(at), name.get(seen)) {
+            (None, None) => return true,
+            (Some(b'*'), Some(_)) => {
+                (at, seen) = (at.saturating_add(1), seen.saturating_add(1));
+                star = Some((at, seen));
+            }
+            (Some(wanted), Some(byte)) if wanted.eq_ignore_ascii_case(byte) => {
+                (at, seen) = (at.saturating_add(1), seen.saturating_add(1));
+            }
+            _ => match star {
+                Some((behind, end)) if end < name.len() => {
+                    (at, seen) = (behind, end.saturating_add(1));
+                    star = Some((at, seen));
+                }
+                _ => return false,
+            },
+        }
+    }
+}
+
+fn without_port(host: &[u8]) -> &[u8] {
+    match host.iter().rposition(|&byte| byte == b':') {
+        Some(colon) if !host.ends_with(b"]") => host.get(..colon).unwrap_or(host),
+        _ => host,
     }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::Api;
 
 /// A path.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Row {
     /// Segments from the end of the path. `*` is any one segment, `*:verb` any that ends so.
     pattern: &'static str,
@@ -141,6 +142,12 @@ pub(super) fn model_of(path: &[u8]) -> Option<String> {
     let clean =
         !name.is_empty() && name.len() <= crate::event::MAX_TEXT && name.bytes().all(|byte| byte.is_ascii_graphic());
     clean.then_some(name)
+}
+
+/// Whether a path begins with a prefix, by whole segments.
+pub(super) fn begins_with(path: &[u8], prefix: &str) -> bool {
+    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+    path.strip_prefix(prefix.as_bytes()).is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
 }
 
 /// Whether a path ends as a pattern says, in any case: some servers do not mind it.

@@ -1,11 +1,12 @@
 use super::*;
 
+mod destination;
 mod golden;
 use crate::config::{Detect, Rule};
 use crate::framing::Body;
 use crate::usage::Class::{self, *};
 
-const DETECT: Detect = Detect { by_shape: true, rules: Vec::new() };
+const DETECT: Detect = Detect { by_shape: true, trust_host: false, rules: Vec::new() };
 
 /// Facts of a body, and their reading.
 fn reading(api: Api, body: &str) -> Reading {
@@ -80,7 +81,7 @@ cases! {
 
     fn deterministic_detection_by_host_and_path() {
         let find = |method: &str, host: &str, path: &str| {
-            detect(method.as_bytes(), host.as_bytes(), path.as_bytes(), &DETECT).map(|target| (target.provider.map(|name| name.into_owned()), target.api, target.certainty))
+            detect(method.as_bytes(), host.as_bytes(), path.as_bytes(), &DETECT, &()).map(|target| (target.provider.map(|name| name.into_owned()), target.api, target.certainty))
         };
         use Certainty::*;
         for (host, path, expected) in [
@@ -105,13 +106,13 @@ cases! {
             assert_eq!(find("POST", host, path), expected, "{host}{path}");
         }
         assert_eq!(find("GET", "api.openai.com", "/v1/chat/completions"), None);
-        let off = Detect { by_shape: false, rules: vec![] };
-        assert_eq!(detect(b"POST", b"x", b"/", &off), None);
+        let off = Detect { by_shape: false, trust_host: false, rules: vec![] };
+        assert_eq!(detect(b"POST", b"x", b"/", &off, &()), None);
     }
 
     fn deterministic_every_spelling_of_a_path_is_the_same_path() {
         let of = |path: &str| {
-            detect(b"POST", b"api.openai.com", path.as_bytes(), &DETECT).map(|target| (target.api, target.takes_include_usage, target.may_take_include_usage))
+            detect(b"POST", b"api.openai.com", path.as_bytes(), &DETECT, &()).map(|target| (target.api, target.takes_include_usage, target.may_take_include_usage))
         };
         for path in [
             "/v1/chat/completions", "/v1/chat/completions/", "/v1/chat/complet%69ons", "/v1/%63%68%61%74/completion%73?a=b", "//v1//chat//completions//",
@@ -126,14 +127,14 @@ cases! {
         for path in ["/v1/messages/count%5Ftokens", "/v1//tokenize/", "/v1/responses%2Finput_tokens"] {
             assert_eq!(of(path), None, "{path}");
         }
-        let model = |path: &str| detect(b"POST", b"bedrock-runtime.eu-west-1.amazonaws.com", path.as_bytes(), &DETECT).unwrap();
+        let model = |path: &str| detect(b"POST", b"bedrock-runtime.eu-west-1.amazonaws.com", path.as_bytes(), &DETECT, &()).unwrap();
         let named = model("/model/arn%3Aaws%3Abedrock%2Fprofile/converse");
         assert_eq!((named.api, named.model.as_deref()), (Some(Api::BedrockConverse), Some("arn:aws:bedrock/profile")));
     }
 
     fn deterministic_configured_hosts_come_first() {
         let rule = |host: &str, path: Option<&str>, api, include_usage| Rule {
-            host: host.into(), path: path.map(str::to_owned), provider: "corp".into(), api, include_usage,
+            host: Some(host.into()), path: path.map(str::to_owned), provider: "corp".into(), api, include_usage: Some(include_usage), ..Rule::default()
         };
         let rules = vec![
             rule("llm.corp", Some("ask/*"), Some(Api::Gemini), true),
@@ -141,14 +142,14 @@ cases! {
             rule("api.openai.com", None, None, false),
         ];
         let detect_with = |host: &str, path: &str| {
-            let target = detect(b"POST", host.as_bytes(), path.as_bytes(), &Detect { by_shape: true, rules: rules.clone() }).unwrap();
+            let target = detect(b"POST", host.as_bytes(), path.as_bytes(), &Detect { by_shape: true, trust_host: false, rules: rules.clone() }, &()).unwrap();
             (target.provider.unwrap().into_owned(), target.api, target.certainty, target.takes_include_usage)
         };
         assert_eq!(detect_with("llm.corp:80", "/ask/me"), ("corp".into(), Some(Api::Gemini), Certainty::Known, false));
         assert_eq!(detect_with("llm.corp", "/other"), ("corp".into(), None, Certainty::Shape, false));
         assert_eq!(detect_with("vllm.corp", "/v1/chat/completions"), ("corp".into(), Some(Api::OpenAiChat), Certainty::Known, true));
         assert_eq!(detect_with("api.openai.com", "/v1/chat/completions"), ("corp".into(), Some(Api::OpenAiChat), Certainty::Known, false));
-        let takes = |path: &str| detect(b"POST", b"api.openai.com", path.as_bytes(), &DETECT).unwrap().takes_include_usage;
+        let takes = |path: &str| detect(b"POST", b"api.openai.com", path.as_bytes(), &DETECT, &()).unwrap().takes_include_usage;
         assert_eq!(["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"].map(takes), [true, true, false, false]);
     }
 

@@ -6,7 +6,7 @@ use crate::provider::{Part, Target};
 /// Reads a body as a call to this host and path would be.
 #[track_caller]
 fn golden(host: &str, path: &str, body: &str, classes: &[(Class, u64)]) -> Reading {
-    let target = detect(b"POST", host.as_bytes(), path.as_bytes(), &DETECT).unwrap();
+    let target = detect(b"POST", host.as_bytes(), path.as_bytes(), &DETECT, &()).unwrap();
     golden_of(&target, body, classes)
 }
 
@@ -103,7 +103,7 @@ cases! {
         let cost = |host: &str, path: &str, body: &str| {
             let mut facts = Facts::default();
             Body::new(None).feed(response_paths(), body.as_bytes(), &mut facts);
-            assert!(detect(b"POST", host.as_bytes(), path.as_bytes(), &DETECT).is_some());
+            assert!(detect(b"POST", host.as_bytes(), path.as_bytes(), &DETECT, &()).is_some());
             facts.cost_nano_usd
         };
         assert_eq!(cost("api.x.ai", "/v1/chat/completions", r#"{"usage":{"cost_in_usd_ticks":1721250}}"#), Some(172_125));

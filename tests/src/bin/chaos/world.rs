@@ -173,7 +173,7 @@ impl World {
         .await
     }
 
-    /// How many updates of the plugin Envoy has taken. Two listeners take each of them.
+    /// How many updates of the plugin Envoy has taken. Each listener takes each of them.
     async fn updates(&self) -> Result<u64> {
         let stats = self.envoy.get("/stats?filter=extension_config_discovery.*config_reload$").await?;
         Ok(stats.lines().filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum())

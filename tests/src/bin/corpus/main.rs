@@ -71,11 +71,14 @@ async fn run() -> Result<usize> {
     Ok(changes.len())
 }
 
-/// The shipped bootstrap, without a collector: the journal has the records.
+/// The shipped bootstrap, without a collector: the journal has the records. All hosts lead to the replay, which stands for each
+/// of them.
 async fn start(dir: &Path, replay: &Replay) -> Result<Envoy> {
     let identity = Identity::create(dir)?;
     let mut bootstrap = bootstrap(dir, &identity, replay.address(), replay.address())?;
+    bootstrap.everywhere()?;
     let mut plugin = bootstrap.plugin()?;
+    plugin["detect"] = serde_json::json!({"trust_host": true});
     if let Some(settings) = plugin.as_object_mut() {
         settings.remove("collector");
     }

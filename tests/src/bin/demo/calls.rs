@@ -71,8 +71,8 @@ pub fn plan(stack: &Stack, count: usize) -> Result<Vec<Planned>> {
                 }
             }
             call = match tenant {
-                BY_TOKEN => stack.as_tenant(call, BY_TOKEN)?,
-                BY_HEADER => call.header(TENANT_HEADER, BY_HEADER),
+                BY_TOKEN => stack.as_tenant(by_base_url(call, &fixture), BY_TOKEN)?,
+                BY_HEADER => by_base_url(call, &fixture).header(TENANT_HEADER, BY_HEADER),
                 _ => call,
             };
             Ok(Planned { id, tenant, fixture, fault, limit, call })
@@ -80,9 +80,21 @@ pub fn plan(stack: &Stack, count: usize) -> Result<Vec<Planned>> {
         .collect()
 }
 
+/// The call of an application that has the gateway as its base URL; others ask for the provider's host.
+fn by_base_url(mut call: Call, fixture: &Fixture) -> Call {
+    let mount = match fixture.expected.provider.as_str() {
+        "openai" => "openai",
+        "anthropic" => "anthropic",
+        _ => "self-hosted",
+    };
+    call.host = "localhost".to_owned();
+    call.path = format!("/{mount}{}", call.path);
+    call
+}
+
 /// Makes the calls, some at once, and shows how far it is.
 pub async fn send(stack: &Stack, plan: &[Planned]) -> Result<()> {
-    let (plain, mtls) = (stack.llm(), stack.llm_mtls(SPIFFE)?);
+    let (plain, mtls) = (stack.gateway(), stack.llm_mtls(SPIFFE)?);
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut running = JoinSet::new();
     let mut progress = Progress::new(plan.len());

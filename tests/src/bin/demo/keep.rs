@@ -7,7 +7,7 @@ use crate::{calls, show};
 
 /// Prints what to try and where to look, and waits for Ctrl-C.
 pub async fn until_interrupted(mut stack: Stack) -> Result<()> {
-    let (llm, llm_mtls) = stack.listeners();
+    let (gateway, (llm, llm_mtls)) = (stack.gateway_address(), stack.listeners());
     let token = stack.identity.token(&json!({"tenant": calls::BY_TOKEN}))?;
     stack.identity.write_client(calls::SPIFFE)?;
     let file = |name: &str| stack.file(name).display().to_string();
@@ -18,15 +18,15 @@ pub async fn until_interrupted(mut stack: Stack) -> Result<()> {
         "Everything is running. Ctrl-C stops it.
 
 TRY  a call of {token_tenant}, by JWT:
-  curl -s http://{llm}/v1/chat/completions -H 'host: api.openai.com' -H 'content-type: application/json' \\
+  curl -s http://{gateway}/openai/v1/chat/completions -H 'content-type: application/json' \\
     -H 'x-tenant-token: {token}' -d '{body}'
 
      a stream of {certificate_tenant}, by SPIFFE certificate:
-  curl -sN https://{llm_mtls}/v1/messages -H 'host: api.anthropic.com' -H 'content-type: application/json' \\
+  curl -sN https://{llm_mtls}/anthropic/v1/messages -H 'content-type: application/json' \\
     --cacert {ca} --cert {certificate} --key {key} -d '{stream}'
 
-     by the trusted header, with a fault (also: html, truncated, huge, gzip, reset-after-1, ...):
-  curl -s http://{llm}/v1/chat/completions -H 'host: api.openai.com' -H 'content-type: application/json' \\
+     by the trusted header, through the forward proxy, with a fault (also: html, truncated, huge, gzip, reset-after-1, ...):
+  curl -s http://api.openai.com/v1/chat/completions -x http://{llm} -H 'content-type: application/json' \\
     -H 'x-tenant-id: {header_tenant}' -H 'x-fault: status-429' -d '{body}'
 
 LOOK the bill:      {meshmeter} report --database {database}

@@ -1,0 +1,142 @@
+//! Who answered, by where the call went: what a client says of that is believed only where something bears it out.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use super::detect::{Certainty, Spelled, Target};
+use super::{hosts, paths};
+use crate::config::{Detect, Rule};
+use crate::record::ProviderSource;
+
+/// Where a call goes, as the proxy knows it. A question may cost a host call, so each is asked only where its answer decides.
+pub trait Destination {
+    /// Envoy's cluster; known as soon as the route is.
+    fn cluster(&self) -> Option<&str>;
+    /// Envoy's route; known as soon as the cluster.
+    fn route(&self) -> Option<&str>;
+    /// The host that the upstream was asked for, after rewriting.
+    fn host(&self) -> Option<String>;
+    /// The path that the upstream was asked for, after rewriting.
+    fn path(&self) -> Option<String>;
+    /// The first name of the upstream's certificate.
+    fn certificate(&self) -> Option<String>;
+}
+
+/// Nothing is known.
+impl Destination for () {
+    fn cluster(&self) -> Option<&str> {
+        None
+    }
+    fn route(&self) -> Option<&str> {
+        None
+    }
+    fn host(&self) -> Option<String> {
+        None
+    }
+    fn path(&self) -> Option<String> {
+        None
+    }
+    fn certificate(&self) -> Option<String> {
+        None
+    }
+}
+
+impl Rule {
+    /// Whether it is for calls that go there; asks only for what it names.
+    pub(super) fn leads(&self, to: &dyn Destination) -> bool {
+        let fits = |pattern: &str, name: Option<&str>| {
+            name.is_some_and(|name| hosts::matches(pattern.as_bytes(), name.as_bytes()))
+        };
+        self.cluster.as_deref().is_none_or(|pattern| fits(pattern, to.cluster()))
+            && self.route.as_deref().is_none_or(|pattern| fits(pattern, to.route()))
+    }
+
+    /// Whether it is for a host.
+    pub(super) fn is_for(&self, host: &[u8]) -> bool {
+        self.host.as_deref().is_none_or(|pattern| hosts::is_host(pattern, host))
+    }
+}
+
+/// Who answered without a rule that says so.
+struct Shown {
+    provider: Option<&'static str>,
+    source: ProviderSource,
+    /// The client named a provider's host, and nothing bears it out.
+    is_unproven: bool,
+}
+
+impl Shown {
+    fn by(provider: &'static str, source: ProviderSource) -> Shown {
+        Shown { provider: Some(provider), source, is_unproven: false }
+    }
+
+    fn nobody(is_unproven: bool) -> Shown {
+        Shown { provider: None, source: ProviderSource::Shape, is_unproven }
+    }
+}
+
+impl Target {
+    /// Decides who answered, when the call has gone where it goes. Whether it was a call, and what was asked of it, had to be
+    /// decided before.
+    pub fn settle(&mut self, to: &dyn Destination, detect: &Detect) {
+        let upstream = OnceCell::new();
+        let host = || upstream.get_or_init(|| to.host()).as_deref().map(str::as_bytes);
+        // A rule's host is the one that Envoy asked the upstream for, or else the one that the client asked for.
+        let rule =
+            self.rules(detect, to).find(|rule| rule.host.is_none() || host().is_some_and(|host| rule.is_for(host)));
+        let rule = rule.or_else(|| self.rules(detect, to).find(|rule| rule.is_for(&self.claimed_host)));
+        let (provider, source) = match rule {
+            Some(rule) => (Some(Cow::Owned(rule.provider.clone())), rule.source()),
+            None => {
+                let shown = self.shown(to, detect, host);
+                self.is_unproven = shown.is_unproven;
+                (shown.provider.map(Cow::Borrowed), shown.source)
+            }
+        };
+        self.decide(rule, provider);
+        self.source = Some(source);
+        self.upstream_host = upstream.into_inner().flatten();
+        if self.row.is_none() && self.provider.is_some() {
+            self.read_path(to.path());
+        }
+    }
+
+    /// Who answered without a rule that says so.
+    fn shown<'h>(&self, to: &dyn Destination, detect: &Detect, upstream: impl FnOnce() -> Option<&'h [u8]>) -> Shown {
+        let claimed = hosts::provider_of(&self.claimed_host);
+        let cluster = to.cluster();
+        if let Some(provider) = cluster.and_then(hosts::provider_of_cluster) {
+            return Shown::by(provider, ProviderSource::Cluster);
+        }
+        // Anything may be called `openai`; that the operator and the client mean the same is enough.
+        if let Some(provider) = claimed.filter(|provider| cluster == Some(*provider)) {
+            return Shown::by(provider, ProviderSource::Cluster);
+        }
+        // The operator's word in the place of the client's, which says nothing any more.
+        if let Some(host) = upstream().filter(|host| !hosts::is_same(host, &self.claimed_host)) {
+            let provider = hosts::provider_of(host);
+            return provider.map_or(Shown::nobody(false), |provider| Shown::by(provider, ProviderSource::Rewritten));
+        }
+        let Some(claimed) = claimed else { return Shown::nobody(false) };
+        if detect.trust_host {
+            return Shown::by(claimed, ProviderSource::TrustedHost);
+        }
+        if to.certificate().is_some_and(|name| hosts::covers(&name, &self.claimed_host)) {
+            return Shown::by(claimed, ProviderSource::Certificate);
+        }
+        Shown::nobody(true)
+    }
+
+    /// Reads the path as the upstream saw it, where the one that the client asked for says nothing.
+    fn read_path(&mut self, path: Option<String>) {
+        let Some(path) = path else { return };
+        let path = Spelled::of(path.as_bytes());
+        self.is_not_own = path.is_not_own();
+        if let Some(row) = path.row() {
+            self.api = self.api.or(Some(row.api));
+            self.operation = Some(row.operation);
+            self.certainty = Certainty::Known;
+        }
+        self.model = self.model.take().or_else(|| paths::model_of(path.sent));
+    }
+}

@@ -1,0 +1,252 @@
+//! Who answered, by where the call went.
+
+use std::cell::RefCell;
+
+use super::*;
+use crate::record::ProviderSource::{self, *};
+
+/// A way, and what was asked of it.
+#[derive(Default)]
+struct Way {
+    cluster: Option<&'static str>,
+    route: Option<&'static str>,
+    host: Option<&'static str>,
+    path: Option<&'static str>,
+    certificate: Option<&'static str>,
+    asked: RefCell<Vec<&'static str>>,
+}
+
+impl Way {
+    fn answer(&self, question: &'static str, value: Option<&'static str>) -> Option<&'static str> {
+        self.asked.borrow_mut().push(question);
+        value
+    }
+}
+
+impl Destination for Way {
+    fn cluster(&self) -> Option<&str> {
+        self.answer("cluster", self.cluster)
+    }
+    fn route(&self) -> Option<&str> {
+        self.answer("route", self.route)
+    }
+    fn host(&self) -> Option<String> {
+        self.answer("host", self.host).map(str::to_owned)
+    }
+    fn path(&self) -> Option<String> {
+        self.answer("path", self.path).map(str::to_owned)
+    }
+    fn certificate(&self) -> Option<String> {
+        self.answer("certificate", self.certificate).map(str::to_owned)
+    }
+}
+
+/// A route for everything that rewrites nothing: the host is the client's, as a text.
+struct Everything(Vec<u8>);
+
+impl Destination for Everything {
+    fn cluster(&self) -> Option<&str> {
+        Some("everything")
+    }
+    fn route(&self) -> Option<&str> {
+        None
+    }
+    fn host(&self) -> Option<String> {
+        Some(String::from_utf8_lossy(&self.0).into_owned())
+    }
+    fn path(&self) -> Option<String> {
+        None
+    }
+    fn certificate(&self) -> Option<String> {
+        Some("vllm.internal".to_owned())
+    }
+}
+
+const CHAT: &str = "/v1/chat/completions";
+
+fn config(json: &str) -> Detect {
+    crate::config::parse(json.as_bytes()).unwrap().detect
+}
+
+/// Detects and settles a call that goes that way.
+fn settled(host: &str, path: &str, way: &Way, rules: &Detect) -> Target {
+    let mut target = detect(b"POST", host.as_bytes(), path.as_bytes(), rules, way).unwrap();
+    way.asked.borrow_mut().clear();
+    target.settle(way, rules);
+    target
+}
+
+fn verdict(target: &Target) -> (Option<&str>, ProviderSource, bool) {
+    (target.provider.as_deref(), target.source.unwrap(), target.is_unproven)
+}
+
+cases! {
+    fn contract_a_clients_host_alone_proves_nothing() {
+        let way = |cluster, host, certificate| Way { cluster: Some(cluster), host: Some(host), certificate, ..Way::default() };
+        let groq = "api.groq.com";
+        let cases = [
+            // The client's Host, the way, who answered, by what, unproven.
+            (groq, way("self_hosted", groq, None), (None, Shape, true)),
+            (groq, way("self_hosted", "API.groq.com:80", None), (None, Shape, true)),
+            (groq, way("self_hosted", groq, Some("vllm.internal")), (None, Shape, true)),
+            (groq, way("openai", groq, None), (None, Shape, true)),
+            (groq, way("outbound|80||vllm.models.svc.cluster.local", groq, None), (None, Shape, true)),
+            (groq, way("inbound|8000||", groq, None), (None, Shape, true)),
+            (groq, way("PassthroughCluster", groq, None), (None, Shape, true)),
+            (groq, Way::default(), (None, Shape, true)),
+            ("\u{e4}.openai.azure.com", way("self_hosted", "\u{fffd}.openai.azure.com", None), (None, Shape, false)),
+            // Rewritten to what is nobody's: the client's word is replaced, so nothing is unproven.
+            (groq, way("self_hosted", "vllm.internal:8000", None), (None, Shape, false)),
+            ("vllm.internal", way("self_hosted", "vllm.internal", Some("api.groq.com")), (None, Shape, false)),
+            // Borne out.
+            (groq, way("groq", groq, None), (Some("groq"), Cluster, false)),
+            (groq, way(groq, groq, None), (Some("groq"), Cluster, false)),
+            (groq, way("x", groq, Some(groq)), (Some("groq"), Certificate, false)),
+            ("a.openai.azure.com", way("x", "a.openai.azure.com", Some("*.openai.azure.com")), (Some("azure.ai.openai"), Certificate, false)),
+            ("a.openai.azure.com", way("x", "a.openai.azure.com", Some("*.azure.com")), (None, Shape, true)),
+            // Whatever the client asks for, the call went elsewhere.
+            (groq, way("outbound|443||api.openai.com", groq, None), (Some("openai"), Cluster, false)),
+            (groq, way("x", "api.openai.com", None), (Some("openai"), Rewritten, false)),
+            ("gateway:10000", way("openai", "api.openai.com", None), (Some("openai"), Rewritten, false)),
+            ("gateway:10000", way("outbound|443|v1|api.anthropic.com", "gateway:10000", None), (Some("anthropic"), Cluster, false)),
+            // A cluster called after a provider is no proof by itself.
+            ("gateway:10000", way("openai", "gateway:10000", None), (None, Shape, false)),
+        ];
+        let rules = config("{}");
+        for (host, way, expected) in cases {
+            let target = settled(host, CHAT, &way, &rules);
+            assert_eq!(verdict(&target), expected, "{host} to {:?} {:?}", way.cluster, way.host);
+        }
+        let trusts = config(r#"{"detect": {"trust_host": true}}"#);
+        let target = settled(groq, CHAT, &way("dynamic_forward_proxy", groq, None), &trusts);
+        assert_eq!(verdict(&target), (Some("groq"), TrustedHost, false));
+        let target = settled(groq, CHAT, &way("x", "vllm.internal", None), &trusts);
+        assert_eq!(verdict(&target), (None, Shape, false), "a host that was replaced is not where the call went");
+    }
+
+    fn contract_no_spelling_of_a_host_proves_it() {
+        let rules = config("{}");
+        let long = "x".repeat(250);
+        let stars: Vec<Vec<u8>> = (0..=u8::MAX).map(|byte| vec![byte]).chain([long.into_bytes(), b"\xff\xfe.a".to_vec(), b"a:1".to_vec()]).collect();
+        for (head, tail) in [("", ".openai.azure.com"), ("", ".api.openai.com"), ("bedrock-runtime", ".amazonaws.com"), ("api.openai.com", ""), ("", "api.openai.com")] {
+            for (star, port) in stars.iter().flat_map(|star| ["", ":443", ":65535"].map(|port| (star, port))) {
+                let host = [head.as_bytes(), star, tail.as_bytes(), port.as_bytes()].concat();
+                let way = Everything(host.clone());
+                let mut target = detect(b"POST", &host, CHAT.as_bytes(), &rules, &way).unwrap();
+                let claimed = target.provider.is_some();
+                target.settle(&way, &rules);
+                assert_eq!((target.provider.as_deref(), target.is_unproven), (None, claimed), "{}", host.escape_ascii());
+            }
+        }
+    }
+
+    fn contract_rules_hold_by_rank_and_then_by_order() {
+        let rules = config(r#"{"providers": [
+            {"host": "*.corp", "provider": "by_host"}, {"host": "llm.corp", "provider": "never"},
+            {"prefix": "/a", "provider": "by_prefix"}, {"prefix": "/a/b", "provider": "never"},
+            {"route": "r*", "provider": "by_route"},
+            {"cluster": "c", "host": "only.corp", "provider": "by_cluster_and_host"},
+            {"cluster": "c", "provider": "by_cluster"}]}"#);
+        let way = |cluster, route, host| Way { cluster: Some(cluster), route: Some(route), host: Some(host), ..Way::default() };
+        let cases = [
+            ("llm.corp", "/a/v1/messages", way("c", "r1", "llm.corp"), (Some("by_cluster"), RuleCluster)),
+            ("llm.corp", "/a/v1/messages", way("c", "r1", "only.corp"), (Some("by_cluster_and_host"), RuleCluster)),
+            ("llm.corp", "/a/v1/messages", way("d", "r1", "llm.corp"), (Some("by_route"), RuleRoute)),
+            ("llm.corp", "/a/v1/messages", way("d", "x", "llm.corp"), (Some("by_prefix"), RulePrefix)),
+            ("llm.corp", "/ab/v1/messages", way("d", "x", "llm.corp"), (Some("by_host"), RuleHost)),
+            ("gateway", "/v1/messages", way("d", "x", "llm.corp"), (Some("by_host"), RuleHost)),
+            ("llm.corp", "/v1/messages", way("d", "x", "10.0.0.1"), (Some("by_host"), RuleHost)),
+            ("gateway", "/v1/messages", way("d", "x", "api.anthropic.com"), (Some("anthropic"), Rewritten)),
+            ("api.anthropic.com", "/a", way("anthropic", "x", "api.anthropic.com"), (Some("by_prefix"), RulePrefix)),
+        ];
+        for (host, path, way, (provider, source)) in cases {
+            let target = settled(host, path, &way, &rules);
+            assert_eq!(verdict(&target), (provider, source, false), "{host}{path} {:?} {:?}", way.cluster, way.route);
+        }
+    }
+
+    fn contract_no_question_is_asked_that_does_not_decide() {
+        let way = |cluster, host| Way { cluster: Some(cluster), host: Some(host), ..Way::default() };
+        let none = config("{}");
+        let by_cluster = config(r#"{"providers": [{"cluster": "c", "provider": "p"}]}"#);
+        let cases = [
+            ("api.openai.com", CHAT, way("openai", "api.openai.com"), &none, vec![], vec!["cluster"]),
+            ("gateway", CHAT, way("openai", "api.openai.com"), &none, vec!["cluster"], vec!["cluster", "host"]),
+            ("gateway", "/v1/messages", way("a", "api.anthropic.com"), &none, vec![], vec!["cluster", "host"]),
+            ("api.groq.com", CHAT, way("x", "api.groq.com"), &none, vec![], vec!["cluster", "host", "certificate"]),
+            ("api.groq.com", CHAT, way("c", "x"), &by_cluster, vec!["cluster"], vec!["cluster"]),
+            ("vllm", CHAT, way("c", "x"), &by_cluster, vec!["cluster"], vec!["cluster"]),
+            // What Envoy makes of a path that says nothing may say something.
+            ("gateway", "/ask", way("x", "api.openai.com"), &none, vec![], vec!["cluster", "host", "path"]),
+        ];
+        for (host, path, way, rules, before, after) in cases {
+            let mut target = detect(b"POST", host.as_bytes(), path.as_bytes(), rules, &way).unwrap();
+            assert_eq!(way.asked.take(), before, "{host}{path}, at the request");
+            target.settle(&way, rules);
+            let mut asked = way.asked.take();
+            asked.dedup();
+            assert_eq!(asked, after, "{host}{path}, at the end");
+        }
+    }
+
+    fn contract_whom_to_ask_for_usage_is_known_at_the_request() {
+        let rules = config(r#"{"providers": [
+            {"cluster": "proxy", "provider": "openai", "include_usage": false}, {"prefix": "/azure", "provider": "azure.ai.openai"},
+            {"cluster": "vllm", "provider": "vllm", "include_usage": true}]}"#);
+        let asks = |host: &str, path: &str, cluster: &'static str| {
+            let way = Way { cluster: Some(cluster), ..Way::default() };
+            let target = detect(b"POST", host.as_bytes(), path.as_bytes(), &rules, &way).unwrap();
+            (target.takes_include_usage, target.says_null_usage)
+        };
+        assert_eq!(asks("gateway", "/openai/v1/chat/completions", "openai"), (true, true));
+        assert_eq!(asks("gateway", "/qwen/v1/chat/completions", "outbound|443||dashscope-intl.aliyuncs.com"), (true, false));
+        assert_eq!(asks("gateway", "/azure/openai/deployments/d/chat/completions", "x"), (true, true));
+        assert_eq!(asks("gateway", CHAT, "vllm"), (true, false));
+        assert!(!asks("gateway", CHAT, "proxy").0);
+        assert_eq!(asks("gateway", CHAT, "somewhere"), (false, false));
+        assert_eq!(asks("gateway", "/openai/v1/responses", "openai"), (false, false));
+        assert_eq!(asks("api.openai.com", CHAT, "x"), (true, true), "the client's word is enough to ask");
+    }
+
+    fn deterministic_a_path_that_says_nothing_is_read_again_after_rewriting() {
+        let way = |path| Way { host: Some("generativelanguage.googleapis.com"), path: Some(path), ..Way::default() };
+        let target = settled("gateway", "/ask", &way("/v1beta/models/gemini-2.5-pro:generateContent?key=x"), &config("{}"));
+        assert_eq!((target.api, target.operation, target.model.as_deref()), (Some(Api::Gemini), Some("generate_content"), Some("gemini-2.5-pro")));
+        assert_eq!(target.certainty, Certainty::Known);
+        assert!(settled("gateway", "/ask", &way("/v1beta/models/gemini-2.5-pro:countTokens"), &config("{}")).is_not_own);
+    }
+
+    fn deterministic_prefixes_are_whole_segments() {
+        use super::super::paths::begins_with;
+        for (path, prefix, expected) in [
+            ("/openai/v1", "/openai", true), ("/openai", "/openai", true), ("/openai/v1", "/openai/", true), ("/openai", "/openai/", true),
+            ("/openai-eu/v1", "/openai", false), ("/v1/openai", "/openai", false), ("/x", "/", true), ("", "/openai", false),
+        ] {
+            assert_eq!(begins_with(path.as_bytes(), prefix), expected, "{path} {prefix}");
+        }
+    }
+
+    fn deterministic_stars_stand_for_any_text() {
+        /// As it is defined, at any cost.
+        fn naive(pattern: &[u8], name: &[u8]) -> bool {
+            match pattern.split_first() {
+                None => name.is_empty(),
+                Some((b'*', rest)) => (1..=name.len()).any(|skip| naive(rest, &name[skip..])),
+                Some((byte, rest)) => name.first().is_some_and(|first| first.eq_ignore_ascii_case(byte)) && naive(rest, &name[1..]),
+            }
+        }
+        let words = |letters: &[u8], most: u32| -> Vec<Vec<u8>> {
+            let count = letters.len();
+            (0..=most).flat_map(|length| (0..count.pow(length)).map(move |n| (0..length).map(move |at| (n / count.pow(at)) % count)))
+                .map(|places| places.map(|place| letters[place]).collect()).collect()
+        };
+        let names = words(b"aB", 5);
+        for pattern in words(b"ab*", 4) {
+            for name in &names {
+                assert_eq!(super::super::hosts::matches(&pattern, name), naive(&pattern, name), "{} {}", pattern.escape_ascii(), name.escape_ascii());
+            }
+        }
+        // Bounded, however many stars there are.
+        assert!(!super::super::hosts::is_host(&"*a".repeat(126), format!("{}b", "a".repeat(252)).as_bytes()));
+    }
+}
