@@ -18,6 +18,7 @@ use crate::provider::{
 };
 use crate::record::{Evidence, Flag, Flags, Missing, Outcome, Record};
 use crate::usage::Usage;
+use estimate::Seen;
 use request::Asked;
 
 /// The head of a request.
@@ -93,6 +94,8 @@ struct Answer {
     decoder: Decoder,
     body: Body<Fact>,
     facts: Facts,
+    /// Bytes of the body, decoded.
+    bytes: u64,
     ending: Option<(encoding::Ending, Ending)>,
 }
 
@@ -136,6 +139,7 @@ impl Call {
             decoder: Decoder::new(head.content_encoding),
             body: Body::new(head.content_type),
             facts: Facts::default(),
+            bytes: 0,
             ending: None,
         });
     }
@@ -170,8 +174,11 @@ impl Call {
 
     /// A chunk of the answer's body.
     pub fn response_body(&mut self, bytes: &[u8]) {
-        if let Some(Answer { decoder, body, facts, ending: None, .. }) = &mut self.answer {
-            decoder.feed(bytes, &mut |plain| body.feed(response_paths(), plain, facts));
+        if let Some(Answer { decoder, body, facts, bytes: length, ending: None, .. }) = &mut self.answer {
+            decoder.feed(bytes, &mut |plain| {
+                *length = length.saturating_add(plain.len() as u64);
+                body.feed(response_paths(), plain, facts);
+            });
             if body.format() == Format::Unknown {
                 // Nothing more of it is wanted: its memory goes now.
                 decoder.end();
@@ -206,11 +213,11 @@ impl Call {
     /// `ratios` learns from a call with counts, and serves one without.
     pub fn finish(mut self, ended: Ended, ratios: &mut Ratios) -> Vec<Record> {
         let Some((record, parts)) = self.record(ended, ratios) else { return Vec::new() };
-        let parts = parts.into_iter().map(|part| Record {
+        let parts = parts.into_iter().map(|(part, flags)| Record {
             usage: part.usage,
             response_model: part.model.or_else(|| record.response_model.clone()),
             part: Some(part.name),
-            flags: Flags::default(),
+            flags,
             provider_total: None,
             provider_cost_nano_usd: None,
             raw_usage: None,
@@ -221,7 +228,7 @@ impl Call {
         std::iter::once(record).chain(parts).collect()
     }
 
-    fn record(&mut self, ended: Ended, ratios: &mut Ratios) -> Option<(Record, Vec<Part>)> {
+    fn record(&mut self, ended: Ended, ratios: &mut Ratios) -> Option<(Record, Vec<(Part, Flags)>)> {
         let outcome = outcome(ended.response_flags, self.answer.as_ref().and_then(|answer| answer.status));
         if outcome == Outcome::Completed || outcome == Outcome::ErrorStatus {
             self.response_end();
@@ -254,8 +261,15 @@ impl Call {
         let mut parts = Vec::new();
         if let Some(answer) = &mut self.answer {
             let reading = read(api, &answer.facts, &self.target);
-            parts = answer.fill(reading, &self.asked, &mut record);
-            estimate::settle(&mut record, self.asked.text(), &answer.facts.visible, ratios);
+            let read = answer.fill(reading, &self.asked, &mut record);
+            let Answer { facts, bytes, .. } = answer;
+            let seen = Seen { request: &self.asked, api, text: &facts.visible, response_bytes: *bytes };
+            estimate::settle(&mut record, &seen, ratios);
+            let flagged = |part: Part| {
+                let flags = seen.flags(&part.usage);
+                (part, flags)
+            };
+            parts = read.into_iter().map(flagged).collect();
         }
         let output = record.usage.output_total().and_then(|output| output.checked_sub(1)).filter(|&rest| rest > 0);
         if let (true, Some(first), Some(rest)) = (record.stream, first_byte_ns, output) {

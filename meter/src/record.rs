@@ -108,6 +108,8 @@ words! {
         OutputEstimated "output_estimated",
         /// The body broke off or broke the rules after the usage.
         BodyIncomplete "body_incomplete",
+        /// A count that the bytes of the call cannot explain.
+        ImplausibleCount "implausible_count",
     }
 }
 
