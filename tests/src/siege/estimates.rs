@@ -20,7 +20,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "pictures-as-text",
         keeps: "calls with images, files, tools and kept context teach nothing about text",
-        short: true,
+        short: false,
         run: || Box::pin(pictures_as_text()),
     },
     Attack {
@@ -32,7 +32,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "limit-of-another-api",
         keeps: "a limit that the provider does not know lowers no estimate",
-        short: true,
+        short: false,
         run: || Box::pin(limit_of_another_api()),
     },
     Attack {
