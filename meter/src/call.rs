@@ -17,8 +17,9 @@ use crate::provider::{
     Api, Certainty, Destination, Fact, Facts, HEADERS, Part, Reading, Target, detect, has_counts, read, response_paths,
     shape,
 };
-use crate::record::{Evidence, Flag, Missing, NotAsked, Outcome, Record};
+use crate::record::{Evidence, Flag, Flags, Missing, NotAsked, Outcome, Record};
 use crate::usage::Usage;
+use estimate::Seen;
 use request::Asked;
 
 /// The head of a request.
@@ -98,6 +99,8 @@ struct Answer {
     decoder: Decoder,
     body: Body<Fact>,
     facts: Facts,
+    /// Bytes of the body, decoded.
+    bytes: u64,
     ending: Option<(encoding::Ending, Ending)>,
 }
 
@@ -169,6 +172,7 @@ impl Call {
             decoder: Decoder::new(head.content_encoding),
             body: Body::new(head.content_type),
             facts: Facts::default(),
+            bytes: 0,
             ending: None,
         });
     }
@@ -203,8 +207,11 @@ impl Call {
 
     /// A chunk of the answer's body.
     pub fn response_body(&mut self, bytes: &[u8]) {
-        if let Some(Answer { decoder, body, facts, ending: None, .. }) = &mut self.answer {
-            decoder.feed(bytes, &mut |plain| body.feed(response_paths(), plain, facts));
+        if let Some(Answer { decoder, body, facts, bytes: length, ending: None, .. }) = &mut self.answer {
+            decoder.feed(bytes, &mut |plain| {
+                *length = length.saturating_add(plain.len() as u64);
+                body.feed(response_paths(), plain, facts);
+            });
             if body.format() == Format::Unknown {
                 // Nothing more of it is wanted: its memory goes now.
                 decoder.end();
@@ -239,11 +246,11 @@ impl Call {
     /// `ratios` learns from a call with counts, and serves one without.
     pub fn finish(mut self, ended: Ended, ratios: &mut Ratios) -> Vec<Record> {
         let Some((record, parts)) = self.record(ended, ratios) else { return Vec::new() };
-        let parts = parts.into_iter().map(|part| Record {
+        let parts = parts.into_iter().map(|(part, flags)| Record {
             usage: part.usage,
             response_model: part.model.or_else(|| record.response_model.clone()),
             part: Some(part.name),
-            flags: self.target.flags(),
+            flags: self.target.flags().union(flags),
             provider_total: None,
             provider_cost_nano_usd: None,
             raw_usage: None,
@@ -254,7 +261,7 @@ impl Call {
         std::iter::once(record).chain(parts).collect()
     }
 
-    fn record(&mut self, ended: Ended, ratios: &mut Ratios) -> Option<(Record, Vec<Part>)> {
+    fn record(&mut self, ended: Ended, ratios: &mut Ratios) -> Option<(Record, Vec<(Part, Flags)>)> {
         let status = self.answer.as_ref().and_then(|answer| answer.status);
         if ended.refused {
             // The answer is the meter's own.
@@ -296,8 +303,15 @@ impl Call {
         let mut parts = Vec::new();
         if let Some(answer) = &mut self.answer {
             let reading = read(api, &answer.facts, &self.target);
-            parts = answer.fill(reading, &self.asked, &mut record);
-            estimate::settle(&mut record, self.asked.text(), &answer.facts.visible, ratios);
+            let read = answer.fill(reading, &self.asked, &mut record);
+            let Answer { facts, bytes, .. } = answer;
+            let seen = Seen { request: &self.asked, api, text: &facts.visible, response_bytes: *bytes };
+            estimate::settle(&mut record, &seen, ratios);
+            let flagged = |part: Part| {
+                let flags = seen.flags(&part.usage);
+                (part, flags)
+            };
+            parts = read.into_iter().map(flagged).collect();
         }
         let unknown_path = self.target.may_take_include_usage && api == Api::OpenAiChat;
         let not_asked = ended.not_asked.or(unknown_path.then_some(NotAsked::UnknownPath));

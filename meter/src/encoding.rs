@@ -8,22 +8,22 @@ mod deflate;
 mod gzip;
 mod hash;
 mod window;
+mod work;
 mod zstd;
 
 use brotli::Brotli;
 use deflate::Deflate;
 use gzip::Gzip;
+use work::Work;
+pub use work::{FREE_WORK, WORK_A_BYTE};
 use zstd::Zstd;
 
 /// Codings on top of each other that are undone; nobody uses more than one on purpose.
 const MAX_LAYERS: usize = 2;
 /// What a body may decode to, bytes. Answers of models stay below a hundredth of it; more is an attack or no answer.
 pub const MAX_OUTPUT: u64 = 256 * 1024 * 1024;
-/// Bytes out for each byte in, beside [`FREE_OUTPUT`]: deflate, at its best, comes to 1032. It bounds the work that a
-/// chunk can ask of the proxy's thread.
-pub const MAX_RATIO: u64 = 1024;
-/// Bytes out that need no bytes in: what begins with something repeated is no attack yet.
-pub const FREE_OUTPUT: u64 = 8 * 1024 * 1024;
+/// The work of handing on a piece, beside its bytes.
+const PIECE: u64 = 16;
 /// What one decoder takes beside its window, bytes.
 pub const MAX_STATE: usize = 64 * 1024;
 
@@ -50,7 +50,7 @@ pub enum Ending {
     Cut,
     /// It broke the rules of a coding, or a checksum is wrong.
     Broken,
-    /// It decodes to more than is read.
+    /// It decodes to more than is read, or asks for more work than is done for so few bytes.
     TooLarge,
     /// A coding that is not known, a window that is too large, a dictionary, or no memory left for windows.
     Unsupported,
@@ -98,6 +98,7 @@ pub struct Decoder {
     layers: [Option<Layer>; MAX_LAYERS],
     /// Bytes of the body so far.
     received: u64,
+    work: Work,
     /// Why it came to an end.
     stopped: Option<Ending>,
 }
@@ -154,10 +155,16 @@ impl Decoder {
             return;
         }
         self.received = self.received.saturating_add(bytes.len() as u64);
-        let allowed = self.received.saturating_mul(MAX_RATIO).saturating_add(FREE_OUTPUT).min(MAX_OUTPUT);
-        if let Err(ending) = undo(&mut self.layers, bytes, allowed, out) {
+        self.work.allow(self.received);
+        if let Err(ending) = undo(&mut self.layers, bytes, &self.work, out) {
             self.stop(ending);
         }
+    }
+
+    /// The work so far, in bytes decoded and what comes to the same: at most [`FREE_WORK`] and [`WORK_A_BYTE`] for each byte
+    /// received.
+    pub fn work(&self) -> u64 {
+        self.work.spent()
     }
 
     /// The body is over, or nothing more of it is wanted; gives back the memory.
@@ -176,25 +183,28 @@ impl Decoder {
 }
 
 /// Undoes the first of the layers and hands what comes out to the others.
-fn undo(layers: &mut [Option<Layer>], bytes: &[u8], allowed: u64, out: &mut dyn FnMut(&[u8])) -> Result<(), Ending> {
+fn undo(layers: &mut [Option<Layer>], bytes: &[u8], work: &Work, out: &mut dyn FnMut(&[u8])) -> Result<(), Ending> {
     let Some((Some(layer), others)) = layers.split_first_mut() else {
         out(bytes);
         return Ok(());
     };
     let Layer { coding, machine, produced } = layer;
     let mut stopped = Ok(());
-    let result = machine.get_or_insert_with(|| Machine::new(*coding)).feed(bytes, &mut |piece| {
-        let room = allowed.saturating_sub(*produced);
-        *produced = produced.saturating_add(piece.len() as u64);
-        let kept = usize::try_from(room).ok().and_then(|room| piece.get(..room));
-        stopped = undo(others, kept.unwrap_or(piece), allowed, out);
-        if kept.is_some_and(|kept| kept.len() < piece.len()) {
+    let result = machine.get_or_insert_with(|| Machine::new(*coding)).feed(bytes, work, &mut |piece| {
+        let room = work.left().min(MAX_OUTPUT.saturating_sub(*produced));
+        let length = piece.len() as u64;
+        *produced = produced.saturating_add(length);
+        let kept = usize::try_from(room).ok().and_then(|room| piece.get(..room)).unwrap_or(piece);
+        let paid = work.spend(length.saturating_add(PIECE));
+        stopped = undo(others, kept, work, out);
+        if paid.is_none() || kept.len() < piece.len() {
             stopped = stopped.and(Err(Ending::TooLarge));
         }
         stopped.is_ok()
     });
     stopped?;
     result.map_err(|stop| match stop {
+        Stop::Broken if work.is_exhausted() => Ending::TooLarge,
         Stop::Broken if window::are_exhausted() => Ending::Unsupported,
         Stop::Broken => Ending::Broken,
         Stop::Unsupported => Ending::Unsupported,
@@ -212,12 +222,12 @@ impl Machine {
         }
     }
 
-    fn feed(&mut self, bytes: &[u8], out: Out<'_>) -> Result<(), Stop> {
+    fn feed(&mut self, bytes: &[u8], work: &Work, out: Out<'_>) -> Result<(), Stop> {
         match self {
-            Machine::Gzip(gzip) => gzip.feed(bytes, out),
-            Machine::Deflate(deflate) => deflate.feed(bytes, out),
-            Machine::Brotli(brotli) => brotli.feed(bytes, out),
-            Machine::Zstd(zstd) => zstd.feed(bytes, out),
+            Machine::Gzip(gzip) => gzip.feed(bytes, work, out),
+            Machine::Deflate(deflate) => deflate.feed(bytes, work, out),
+            Machine::Brotli(brotli) => brotli.feed(bytes, work, out),
+            Machine::Zstd(zstd) => zstd.feed(bytes, work, out),
         }
     }
 

@@ -158,6 +158,8 @@ words! {
         BodyIncomplete "body_incomplete",
         /// The client named a provider's host, and nothing shows that the call went there.
         HostUnproven "host_unproven",
+        /// A count that the bytes of the call cannot explain.
+        ImplausibleCount "implausible_count",
     }
 }
 
@@ -169,6 +171,11 @@ impl Flags {
     /// Adds a flag.
     pub fn insert(&mut self, flag: Flag) {
         self.0 |= Self::bit(flag);
+    }
+
+    /// The flags of both.
+    pub fn union(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
     }
 
     /// Whether a flag is set.

@@ -31,6 +31,12 @@ fn fidelity_recorded_answers_give_the_counts_of_a_full_parse() {
         let fed = |piece| event(&corpus, recording, Feed { piece, encoded: false }).unwrap();
         let whole = fed(usize::MAX);
         assert_eq!(fed(7), whole, "{}: the split changes the event", recording.id);
+        let flags = whole.as_ref().map(|event| event["data"]["flags"].to_string()).unwrap_or_default();
+        assert!(
+            !flags.contains("implausible_count"),
+            "{}: what a provider really counted is no nonsense",
+            recording.id
+        );
         tally.add(recording, truth, whole.as_ref());
     }
     println!("{}", tally.table());

@@ -17,9 +17,12 @@ const CLIENT_GONE: u64 = 1 << 14;
 
 struct Recording {
     entry: Value,
+    /// The request's body; without its long texts it would say less than was asked: then only the model.
+    request: Vec<u8>,
     body: Vec<u8>,
     /// Where the last counts begin.
     cut: usize,
+    input: Option<u64>,
     output: u64,
     reasoning: u64,
 }
@@ -38,8 +41,14 @@ fn recordings(corpus: &Path) -> Vec<Recording> {
         let body = std::fs::read(corpus.join(entry["body_file"].as_str().unwrap())).unwrap();
         let cut = body.len().checked_sub(usize::try_from(truth["last_usage_key_from_end"].as_u64()?).ok()?)?;
         let output = truth["canonical"]["output_total"].as_u64().filter(|&output| output > 0)?;
+        let input = truth["canonical"]["input_total"].as_u64().filter(|&input| input > 0);
         let reasoning = truth["reasoning_tokens"].as_u64().unwrap_or(0);
-        (truth["has_usage"] == true).then_some(Recording { entry, body, cut, output, reasoning })
+        let whole = entry["request_file"].as_str().filter(|_| entry["request_elided"] != true);
+        let request = match whole {
+            Some(file) => std::fs::read(corpus.join(file)).unwrap(),
+            None => serde_json::json!({ "model": entry["request_model"] }).to_string().into_bytes(),
+        };
+        (truth["has_usage"] == true).then_some(Recording { entry, request, body, cut, input, output, reasoning })
     };
     lines(&corpus.join("index.jsonl")).into_iter().filter_map(read).collect()
 }
@@ -52,8 +61,8 @@ fn play(recording: &Recording, body: &[u8], response_flags: u64, ratios: &mut Ra
         path: text("path").as_bytes(),
         content_encoding: None,
     };
-    let mut call = Call::begin(&head, &Detect { by_shape: true, trust_host: false, rules: vec![] }, 0)?;
-    call.request_body(serde_json::json!({ "model": text("request_model") }).to_string().as_bytes());
+    let mut call = Call::begin(&head, &Detect { by_shape: true, trust_host: true, rules: vec![] }, 0)?;
+    call.request_body(&recording.request);
     let content_type = Some(text("content_type").as_bytes());
     call.response_head(&ResponseHead {
         status: recording.entry["status"].as_u64(),
@@ -65,6 +74,7 @@ fn play(recording: &Recording, body: &[u8], response_flags: u64, ratios: &mut Ra
 }
 
 /// The errors of all estimates, in percent, smallest first, and of their sum.
+#[derive(Default)]
 struct Errors {
     single: Vec<u64>,
     estimated: u64,
@@ -83,18 +93,22 @@ impl Errors {
     }
 }
 
-/// Estimates every recording; of `ratios` the odd ones use the first and the even ones the second.
-fn measure(recordings: &[Recording], ratios: &mut [Ratios; 2], only: &dyn Fn(&Recording) -> bool) -> Errors {
-    let mut errors = Errors { single: Vec::new(), estimated: 0, truth: 0 };
+/// Estimates every recording; of `ratios` the odd ones use the first and the even ones the second. Output, then input.
+fn measure(recordings: &[Recording], ratios: &mut [Ratios; 2], only: &dyn Fn(&Recording) -> bool) -> [Errors; 2] {
+    let mut errors = <[Errors; 2]>::default();
     for (index, recording) in recordings.iter().enumerate().filter(|(_, recording)| only(recording)) {
         let record = play(recording, &recording.body[..recording.cut], CLIENT_GONE, &mut ratios[1 - index % 2]);
         let Some(record) = record.filter(|record| record.evidence == Evidence::Estimated) else { continue };
-        let estimated = record.usage.output_total().unwrap();
-        errors.single.push(estimated.abs_diff(recording.output) * 100 / recording.output);
-        errors.estimated += estimated;
-        errors.truth += recording.output;
+        let counts =
+            [(record.usage.output_total(), Some(recording.output)), (record.usage.input_total(), recording.input)];
+        for (errors, (estimated, truth)) in errors.iter_mut().zip(counts) {
+            let (Some(estimated), Some(truth)) = (estimated, truth) else { continue };
+            errors.single.push(estimated.abs_diff(truth) * 100 / truth);
+            errors.estimated += estimated;
+            errors.truth += truth;
+        }
     }
-    errors.single.sort_unstable();
+    errors.iter_mut().for_each(|errors| errors.single.sort_unstable());
     errors
 }
 
@@ -115,16 +129,19 @@ fn fidelity_estimates_are_as_good_as_documented() {
     });
     let all = |_: &Recording| true;
     let streams = |recording: &Recording| recording.entry["stream"] == true;
-    let learned = measure(&recordings, &mut halves, &all);
+    let [learned, input_learned] = measure(&recordings, &mut halves, &all);
     learned.print("learned of the model where it is known");
-    measure(&recordings, &mut halves, &streams).print("the same, streams only");
+    measure(&recordings, &mut halves, &streams)[0].print("the same, streams only");
     let mut nothing = <[Ratios; 2]>::default();
-    measure(&recordings, &mut nothing, &all).print("nothing learned");
-    measure(&recordings, &mut nothing, &streams).print("nothing learned, streams only");
+    let [output, input] = measure(&recordings, &mut nothing, &all);
+    output.print("nothing learned");
+    measure(&recordings, &mut nothing, &streams)[0].print("nothing learned, streams only");
     let plain = |recording: &Recording| recording.reasoning == 0 && recording.output >= 20;
-    measure(&recordings, &mut nothing, &plain).print("nothing learned, no thoughts, 20 tokens or more");
-    let best = measure(&recordings, &mut nothing, &|recording| plain(recording) && streams(recording));
+    measure(&recordings, &mut nothing, &plain)[0].print("nothing learned, no thoughts, 20 tokens or more");
+    let [best, _] = measure(&recordings, &mut nothing, &|recording| plain(recording) && streams(recording));
     best.print("nothing learned, no thoughts, 20 tokens or more, streams only");
+    input_learned.print("input, learned");
+    input.print("input, nothing learned");
     assert!(learned.single.len() > 200, "too few estimates to say anything");
     assert!(best.quantile(50) <= 15 && learned.quantile(50) <= 45, "estimates have become worse than documented");
 }

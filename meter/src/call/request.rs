@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use crate::encoding::Decoder;
 use crate::estimate::Text;
 use crate::framing::{Body, Format, Values};
-use crate::scan::{Paths, Scalar, Sink};
+use crate::provider::Api;
+use crate::scan::{Count, Paths, Scalar, Sink, count};
 
 #[derive(Clone, Copy, Debug)]
 enum Field {
@@ -14,41 +15,106 @@ enum Field {
     StreamOptions,
     IncludeUsage,
     Text,
+    /// Something that the model reads and no text here shows.
+    Other,
+    /// The definitions of tools.
+    Tools,
+    /// The kind of an item, which can stand for one that the provider keeps.
+    Kind,
+    /// How many tokens may be written.
+    Limit(&'static [Api]),
+    /// How many responses are wanted.
+    Choices,
 }
 
+/// The most responses that one request can ask for.
+const MAX_CHOICES: u64 = 128;
+
 /// Where the text stands that the model reads.
+#[rustfmt::skip]
 const TEXTS: &[&str] = &[
-    "messages[].content",
-    "messages[].content[].text",
-    "messages[].tool_calls[].function.arguments",
-    "system",
-    "system[].text",
-    "prompt",
-    "prompt[]",
-    "input",
-    "input[]",
-    "input[].content",
-    "input[].content[].text",
-    "instructions",
-    "contents[].parts[].text",
-    "systemInstruction.parts[].text",
-    "message",
-    "texts[]",
-    "inputs",
+    "messages[].content", "messages[].content[].text", "messages[].tool_calls[].function.arguments",
+    // The results of tools.
+    "messages[].content[].content", "messages[].content[].content[].text",
+    "messages[].content[].toolResult.content[].text",
+    "system", "system[].text", "prompt", "prompt[]",
+    "input", "input[]", "input[].content", "input[].content[].text", "input[].arguments", "input[].output", "instructions",
+    "contents[].parts[].text", "systemInstruction.parts[].text", "system_instruction.parts[].text",
+    "content.parts[].text", "requests[].content.parts[].text",
+    "message", "texts[]", "inputs", "inputs[]", "inputText", "query", "documents[]",
 ];
+
+/// The same as objects, which the model reads as text.
+#[rustfmt::skip]
+const TEXT_OBJECTS: &[&str] = &[
+    "messages[].content[].input", "messages[].content[].toolUse.input", "messages[].content[].toolResult.content[].json",
+    "contents[].parts[].functionCall.args", "contents[].parts[].functionResponse.response",
+];
+
+/// Where something else stands that the model reads, or that makes the provider add something.
+#[rustfmt::skip]
+const OTHERS: &[&str] = &[
+    // Images, sound, video and files, in messages and by themselves.
+    "messages[].content[].image_url", "messages[].content[].input_audio", "messages[].content[].audio_url",
+    "messages[].content[].video_url", "messages[].content[].document_url", "messages[].content[].file",
+    "messages[].content[].source", "messages[].content[].content[].source", "messages[].content[].image",
+    "messages[].content[].audio", "messages[].content[].video", "messages[].content[].document",
+    "messages[].content[].toolResult.content[].image", "messages[].content[].toolResult.content[].document",
+    "messages[].images", "messages[].audio", "images", "image", "audio", "file",
+    "input[].content[].image_url", "input[].content[].input_audio", "input[].content[].file_id",
+    "input[].content[].file_data", "input[].content[].file_url", "input[].output[].image_url", "input[].encrypted_content",
+    "input[].image", "inputs[].content[].image_url", "inputs[].content[].image_base64", "inputs[].content[].video_url",
+    "contents[].parts[].inlineData", "contents[].parts[].inline_data", "contents[].parts[].fileData",
+    "contents[].parts[].file_data", "instances[].image", "instances[].video",
+    // What the provider keeps, finds, or writes itself into the prompt.
+    "mcp_servers", "plugins", "web_search_options",
+    "search_parameters", "data_sources", "connectors", "documents", "response_format", "text.format.schema",
+    "generationConfig.responseSchema", "container", "previous_response_id", "conversation", "conversation_id",
+    "prompt.id", "cachedContent", "cached_content", "assistant_id", "thread_id", "context_management",
+];
+
+/// Definitions of tools: the model reads them in words of the provider's own, and its own tools say nothing of what they add.
+const TOOLS: &[&str] = &["tools", "functions", "toolConfig.tools", "tool_config.tools"];
+
+/// Where limits of the output stand, and who obeys them. What an API does not know limits nothing.
+#[rustfmt::skip]
+const LIMITS: &[(&str, &[Api])] = &[
+    ("max_tokens", &[Api::OpenAiChat, Api::AnthropicMessages, Api::BedrockInvoke, Api::Cohere]),
+    ("max_completion_tokens", &[Api::OpenAiChat]),
+    ("max_output_tokens", &[Api::OpenAiResponses]),
+    ("max_tokens_to_sample", &[Api::AnthropicMessages, Api::BedrockInvoke]),
+    ("max_gen_len", &[Api::BedrockInvoke]),
+    ("textGenerationConfig.maxTokenCount", &[Api::BedrockInvoke]),
+    ("inferenceConfig.maxTokens", &[Api::BedrockConverse, Api::BedrockInvoke]),
+    ("inferenceConfig.max_new_tokens", &[Api::BedrockInvoke]),
+    ("generationConfig.maxOutputTokens", &[Api::Gemini]),
+    ("generation_config.max_output_tokens", &[Api::Gemini, Api::GeminiInteractions]),
+    ("options.num_predict", &[Api::Plain]),
+    ("parameters.max_new_tokens", &[Api::Plain]),
+];
+
+/// Where the number of responses stands.
+const CHOICES: &[&str] = &["n", "best_of", "num_generations", "generationConfig.candidateCount"];
 
 fn paths() -> &'static Paths<Field> {
     static PATHS: OnceLock<Paths<Field>> = OnceLock::new();
     PATHS.get_or_init(|| {
         let options = ("stream_options", Field::StreamOptions);
-        let leaves = [
+        let mut leaves = vec![
             ("model", Field::Model),
             ("stream", Field::Stream),
             options,
             ("stream_options.include_usage", Field::IncludeUsage),
+            ("input[].type", Field::Kind),
         ];
-        let texts: Vec<_> = TEXTS.iter().map(|path| (*path, Field::Text)).collect();
-        Paths::new(&leaves, &[options], &texts)
+        leaves.extend(LIMITS.iter().map(|(path, apis)| (*path, Field::Limit(apis))));
+        leaves.extend(CHOICES.iter().map(|path| (*path, Field::Choices)));
+        let all = |paths: &[&'static str], field| paths.iter().map(|path| (*path, field)).collect::<Vec<_>>();
+        let texts = [all(OTHERS, Field::Other), all(TEXTS, Field::Text)].concat();
+        let objects =
+            [vec![options], all(OTHERS, Field::Other), all(TEXT_OBJECTS, Field::Text), all(TOOLS, Field::Tools)]
+                .concat();
+        Paths::new(&leaves, &objects, &texts)
     })
 }
 
@@ -57,6 +123,7 @@ fn paths() -> &'static Paths<Field> {
 pub(super) struct Asked {
     decoder: Decoder,
     body: Body<Field>,
+    bytes: u64,
     found: Found,
 }
 
@@ -66,13 +133,16 @@ struct Found {
     stream: bool,
     include_usage: bool,
     text: Text,
+    /// By API the largest limit of the output, 0 if there is none.
+    limits: [u32; Api::ALL.len()],
+    choices: u64,
     /// The body's value is over.
     whole: bool,
 }
 
 impl Asked {
     pub(super) fn new(content_encoding: Option<&[u8]>) -> Self {
-        Asked { decoder: Decoder::new(content_encoding), body: Body::new(None), found: Found::default() }
+        Asked { decoder: Decoder::new(content_encoding), body: Body::new(None), bytes: 0, found: Found::default() }
     }
 
     pub(super) fn reads(&self) -> bool {
@@ -80,8 +150,9 @@ impl Asked {
     }
 
     pub(super) fn feed(&mut self, bytes: &[u8]) {
+        self.bytes = self.bytes.saturating_add(bytes.len() as u64);
         if self.reads() {
-            let Asked { decoder, body, found } = self;
+            let Asked { decoder, body, found, .. } = self;
             decoder.feed(bytes, &mut |plain| {
                 if !found.whole {
                     body.feed(paths(), plain, found);
@@ -129,6 +200,34 @@ impl Asked {
     pub(super) fn text(&self) -> &Text {
         &self.found.text
     }
+
+    /// How long the body is so far, as far as it was fetched.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many responses are wanted at most.
+    pub(super) fn choices(&self) -> u64 {
+        self.found.choices.clamp(1, MAX_CHOICES)
+    }
+
+    /// How many tokens may be written in all, if the request says so in the words of its API.
+    pub(super) fn limit(&self, api: Api) -> Option<u64> {
+        let limit = self.found.limits.get(api as usize).copied().filter(|&limit| limit > 0)?;
+        Some(u64::from(limit).saturating_mul(self.choices()))
+    }
+}
+
+impl Found {
+    fn limit(&mut self, apis: &[Api], value: Scalar<'_>) {
+        let Count::Value(limit) = count(value) else { return };
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        for &api in apis {
+            if let Some(known) = self.limits.get_mut(api as usize) {
+                *known = limit.max(*known);
+            }
+        }
+    }
 }
 
 impl Sink<Field> for Found {
@@ -143,16 +242,34 @@ impl Sink<Field> for Found {
             (Field::Stream, value) => self.stream = value == Scalar::Bool(true),
             (Field::IncludeUsage, value) => self.include_usage = value == Scalar::Bool(true),
             (Field::StreamOptions, _) => self.include_usage = false,
+            (Field::Kind, Scalar::Text("item_reference")) => self.text.set_has_more(),
+            (Field::Limit(apis), value) => self.limit(apis, value),
+            (Field::Choices, value) => {
+                if let Count::Value(choices) = count(value) {
+                    self.choices = choices.max(self.choices);
+                }
+            }
             _ => {}
         }
     }
-    fn raw_begin(&mut self, _: Field) {
-        self.include_usage &= self.whole;
+    fn raw_begin(&mut self, field: Field) {
+        match field {
+            Field::StreamOptions => self.include_usage &= self.whole,
+            Field::Other | Field::Tools => self.text.set_has_more(),
+            _ => {}
+        }
     }
-    fn raw(&mut self, _: Field, _: &[u8]) {}
+    fn raw(&mut self, field: Field, bytes: &[u8]) {
+        if !matches!(field, Field::StreamOptions) {
+            self.flow(field, bytes);
+        }
+    }
     fn raw_end(&mut self, _: Field) {}
-    fn flow(&mut self, _: Field, bytes: &[u8]) {
-        self.text.feed(bytes, false);
+    fn flow(&mut self, field: Field, bytes: &[u8]) {
+        match field {
+            Field::Other => self.text.set_has_more(),
+            _ => self.text.feed(bytes, false),
+        }
     }
 }
 

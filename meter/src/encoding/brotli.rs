@@ -10,6 +10,7 @@ mod head;
 mod tables;
 
 use super::window::Window;
+use super::work::Work;
 use super::{Out, Stop};
 use bits::{Bits, Lack};
 use code::{Code, Description};
@@ -22,6 +23,13 @@ pub(super) const MAX_WINDOW: u32 = 22;
 const MAX_TABLES: usize = 40 * 1024;
 /// What is written before it is handed on, bytes; less than the smallest window has.
 const PIECE: usize = 8 * 1024;
+/// The work of a step: many take no bit.
+const STEP: u64 = 32;
+/// The work of a literal, beside the byte: it may take no bit.
+const LITERAL: u64 = 16;
+/// The work of a code, beside its table, and of beginning a meta-block.
+const CODE: u64 = 256;
+
 /// The one block of a kind without block types: a meta-block has fewer symbols.
 const ENDLESS: u32 = u32::MAX;
 
@@ -120,6 +128,8 @@ pub(super) struct Brotli {
     recent: [usize; 4],
     /// What codes and maps take.
     tables: usize,
+    /// Work of this step.
+    work: u64,
 }
 
 /// Why a step did not end.
@@ -162,6 +172,7 @@ impl Brotli {
             distance: 0,
             recent: [4, 11, 15, 16],
             tables: 0,
+            work: 0,
         }
     }
 
@@ -170,7 +181,7 @@ impl Brotli {
         self.state == State::Over
     }
 
-    pub(super) fn feed(&mut self, bytes: &[u8], out: Out<'_>) -> Result<(), Stop> {
+    pub(super) fn feed(&mut self, bytes: &[u8], work: &Work, out: Out<'_>) -> Result<(), Stop> {
         let mut bits = Bits::new(self.held, bytes);
         let result = loop {
             if self.state == State::Over {
@@ -184,6 +195,9 @@ impl Brotli {
             }
             // A step that lacks bits changes nothing and takes none: at most 56, it finds them held the next time.
             let before = bits;
+            if work.spend(STEP.saturating_add(std::mem::take(&mut self.work))).is_none() {
+                break Err(Stop::Full);
+            }
             match self.step(&mut bits) {
                 Ok(state) => self.state = state,
                 Err(Halt::Lack) => {
@@ -313,6 +327,7 @@ impl Brotli {
         self.last = last;
         self.left = (length as usize).wrapping_add(1);
         self.tables = 0;
+        self.work = CODE;
         self.kinds = Default::default();
         Ok(if plain { State::Plain } else { State::Types(0) })
     }

@@ -2,6 +2,7 @@
 
 use super::deflate::Inflate;
 use super::hash::crc32;
+use super::work::Work;
 use super::{Out, Stop};
 
 /// What the next byte belongs to.
@@ -32,6 +33,8 @@ const NAME: u8 = 8;
 const COMMENT: u8 = 16;
 const HEAD_CHECK: u8 = 2;
 const RESERVED: u8 = 0xe0;
+/// The work of a member, beside its blocks'.
+const MEMBER: u64 = 128;
 
 /// A decoder of members.
 pub(super) struct Gzip {
@@ -48,7 +51,7 @@ pub(super) struct Gzip {
 
 impl Gzip {
     pub(super) fn new() -> Self {
-        let inflate = Inflate::new(false);
+        let inflate = Inflate::new();
         Gzip { state: State::Head(0), flags: 0, inflate, crc: 0, size: 0, extra: 0, tail: 0, members: 0 }
     }
 
@@ -57,18 +60,19 @@ impl Gzip {
         self.state == State::Over || (self.state == State::Head(0) && self.members > 0)
     }
 
-    pub(super) fn feed(&mut self, mut bytes: &[u8], out: Out<'_>) -> Result<(), Stop> {
+    pub(super) fn feed(&mut self, mut bytes: &[u8], work: &Work, out: Out<'_>) -> Result<(), Stop> {
         while let Some((&byte, rest)) = bytes.split_first() {
             match self.state {
                 State::Over => return Ok(()),
                 State::Deflate => {
                     let Gzip { inflate, crc, size, .. } = self;
-                    let over = inflate.feed(&mut bytes, &mut |piece| {
+                    let over = inflate.feed(&mut bytes, work, &mut |piece| {
                         *crc = crc32(*crc, piece);
                         *size = size.wrapping_add(piece.len() as u32);
                         out(piece)
                     })?;
                     if over {
+                        work.spend(MEMBER).ok_or(Stop::Full)?;
                         self.state = State::Tail(0);
                     }
                 }

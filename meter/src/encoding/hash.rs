@@ -48,6 +48,22 @@ pub(super) fn crc32(crc: u32, bytes: &[u8]) -> u32 {
     !crc
 }
 
+/// Adler-32 as zlib has it: of what `adler` is the checksum of (1 of nothing) and `bytes`.
+pub(super) fn adler32(adler: u32, bytes: &[u8]) -> u32 {
+    const MODULUS: u32 = 65521;
+    let (mut low, mut high) = (adler & 0xffff, adler >> 16);
+    // As many as 32 bits have room for.
+    for piece in bytes.chunks(5552) {
+        for &byte in piece {
+            low = low.wrapping_add(byte.into());
+            high = high.wrapping_add(low);
+        }
+        low %= MODULUS;
+        high %= MODULUS;
+    }
+    high << 16 | low
+}
+
 /// XXH64 with seed 0, as zstd has it.
 pub(super) struct XxHash64 {
     lanes: [u64; 4],

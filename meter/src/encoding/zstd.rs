@@ -9,6 +9,7 @@ mod literals;
 
 use super::hash::XxHash64;
 use super::window::Window;
+use super::work::Work;
 use super::{Out, Stop};
 use block::Tables;
 
@@ -16,6 +17,9 @@ use block::Tables;
 pub(super) const MAX_WINDOW: usize = 8 * 1024 * 1024;
 /// The largest block, bytes, compressed or not. The format reads it from its end: it has to be there whole.
 pub(super) const MAX_BLOCK: usize = 128 * 1024;
+
+/// The work of a block or frame, beside what is in it.
+const HEAD: u64 = 64;
 
 const MAGIC: u32 = 0xfd2f_b528;
 /// The lowest four bits are free.
@@ -93,7 +97,7 @@ impl Zstd {
         self.state == State::Over || (self.state == State::Magic && self.held_len == 0)
     }
 
-    pub(super) fn feed(&mut self, mut bytes: &[u8], out: Out<'_>) -> Result<(), Stop> {
+    pub(super) fn feed(&mut self, mut bytes: &[u8], work: &Work, out: Out<'_>) -> Result<(), Stop> {
         while !bytes.is_empty() || self.state == State::Plain(0) {
             match self.state {
                 State::Over => return Ok(()),
@@ -119,19 +123,22 @@ impl Zstd {
                     let (piece, rest) = bytes.split_at_checked(missing).unwrap_or((bytes, &[]));
                     bytes = rest;
                     if self.block.is_empty() && piece.len() == size {
-                        self.compressed(piece, out)?;
+                        self.compressed(piece, work, out)?;
                         continue;
                     }
                     self.block.reserve_exact(missing);
                     self.block.extend_from_slice(piece);
                     if self.block.len() == size {
                         let mut block = std::mem::take(&mut self.block);
-                        self.compressed(&block, out)?;
+                        self.compressed(&block, work, out)?;
                         block.clear();
                         self.block = block;
                     }
                 }
-                _ => self.head(&mut bytes, out)?,
+                _ => {
+                    work.spend(HEAD).ok_or(Stop::Full)?;
+                    self.head(&mut bytes, out)?;
+                }
             }
         }
         Ok(())
@@ -244,8 +251,8 @@ impl Zstd {
         Ok(())
     }
 
-    fn compressed(&mut self, block: &[u8], out: Out<'_>) -> Result<(), Stop> {
-        self.tables.decode(block, self.max_block, &mut self.window).ok_or(Stop::Broken)?;
+    fn compressed(&mut self, block: &[u8], work: &Work, out: Out<'_>) -> Result<(), Stop> {
+        self.tables.decode(block, self.max_block, &mut self.window, work).ok_or(Stop::Broken)?;
         self.hand(out)?;
         self.block_end()
     }

@@ -22,9 +22,6 @@ pub struct Words {
     run: u32,
     /// The last punctuation.
     mark: u8,
-    escape: bool,
-    /// Hex digits of `\u` that are left.
-    hex: u8,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +35,7 @@ enum Class {
 }
 
 impl Words {
-    /// Text in JSON, escapes and all.
+    /// Text as UTF-8; a character may come in pieces.
     pub fn feed(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             self.byte(byte);
@@ -51,28 +48,11 @@ impl Words {
     }
 
     fn byte(&mut self, byte: u8) {
-        if self.hex > 0 {
-            // The character is counted with its last digit.
-            self.hex = self.hex.saturating_sub(1);
-            if self.hex == 0 {
-                self.add(WIDE, Class::Space);
-            }
-            return;
-        }
-        if std::mem::take(&mut self.escape) {
-            match byte {
-                b'u' => self.hex = 4,
-                b'n' | b'r' => self.line(),
-                b't' => self.last = Class::Space,
-                other => self.mark(other),
-            }
-            return;
-        }
         match byte {
-            b'\\' => self.escape = true,
             b'a'..=b'z' | b'A'..=b'Z' => self.letter(),
             b'0'..=b'9' => self.digit(),
-            b' ' => self.last = Class::Space,
+            b' ' | b'\t' => self.last = Class::Space,
+            b'\n' | b'\r' => self.line(),
             // The first byte of a character; what follows it is part of it.
             0xc0..=0xdf => self.add(NARROW, Class::Letter),
             0xe0..=0xff => self.add(WIDE, Class::Space),

@@ -59,6 +59,25 @@ fn escaped(backslashes: u64, open: &mut u64) -> u64 {
     escaped
 }
 
+/// How many escapes of two bytes begin in a piece of a text, and whether it ends behind the backslash of one; `None` if there
+/// are longer ones.
+#[inline]
+pub(crate) fn short_escapes(bytes: &[u8]) -> Option<(usize, bool)> {
+    let (blocks, tail) = bytes.as_chunks::<BLOCK>();
+    let mut last = [0; BLOCK];
+    last.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
+    let (mut open, mut count, mut behind) = (0u64, 0usize, 0u64);
+    for block in blocks.iter().chain([&last]) {
+        let backslashes = mask(block, b'\\');
+        behind = escaped(backslashes, &mut open);
+        if behind & mask(block, b'u') != 0 {
+            return None;
+        }
+        count = count.saturating_add((backslashes & !behind).count_ones() as usize);
+    }
+    Some((count, behind.checked_shr(tail.len() as u32)? & 1 == 1))
+}
+
 /// How many bytes at the beginning are neither quotes nor brackets: numbers, commas, literals, white space.
 #[inline]
 pub(super) fn plain(bytes: &[u8]) -> usize {

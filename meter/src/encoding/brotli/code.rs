@@ -53,9 +53,23 @@ impl Code {
         let mut code = 0u32;
         // The table that codes longer than the root are put into: which, where and of how many bits.
         let mut second = (u32::MAX, 0usize, 0u32);
+        // The symbols by the lengths of their codes, in one pass: a code of few bits may describe many.
+        let mut sorted = [0u16; MAX_ALPHABET];
+        let mut ends = [0usize; MAX_BITS + 1];
+        let mut end = 0usize;
+        for (place, &count) in ends.iter_mut().zip(&counts) {
+            *place = end;
+            end = end.wrapping_add(usize::from(count));
+        }
+        for (symbol, &length) in (0u16..).zip(lengths).filter(|(_, length)| **length > 0) {
+            let place = ends.get_mut(usize::from(length))?;
+            *sorted.get_mut(*place)? = symbol;
+            *place = place.wrapping_add(1);
+        }
+        let mut symbols = sorted.iter();
         for length in 1..=longest {
             code = code.wrapping_shl(1);
-            for (symbol, _) in (0u16..).zip(lengths).filter(|(_, known)| u32::from(**known) == length) {
+            for &symbol in symbols.by_ref().take(counts.get(length as usize).copied().map_or(0, usize::from)) {
                 if length <= root {
                     let entry = symbol << 4 | length as u16;
                     spread(entries.get_mut(..size)?, reversed(code, length), length, entry);

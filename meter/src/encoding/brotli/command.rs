@@ -7,7 +7,7 @@ use brotli_decompressor::transform::{TransformDictionaryWord, kNumTransforms};
 
 use super::bits::{Bits, Lack};
 use super::tables::{CELLS, INSERTS, context};
-use super::{BROKEN, Brotli, COMMANDS, DISTANCES, Halt, LITERALS, PIECE, State, extra};
+use super::{BROKEN, Brotli, COMMANDS, DISTANCES, Halt, LITERAL, LITERALS, PIECE, State, extra};
 
 impl Brotli {
     pub(super) fn command(&mut self, bits: &mut Bits<'_>) -> Result<State, Halt> {
@@ -64,6 +64,7 @@ impl Brotli {
             }
         }
         self.window.advance(made);
+        self.work = LITERAL.saturating_mul(made as u64);
         self.literals = self.literals.wrapping_sub(made);
         self.left = self.left.wrapping_sub(made);
         kind.left = kind.left.wrapping_sub(made as u32);

@@ -4,7 +4,7 @@ use super::bits::{Bits, Lack};
 use super::code::{Code, Found, MAX_ALPHABET};
 use super::tables::BLOCK_COUNTS;
 use super::{
-    BROKEN, Brotli, COMMANDS, DISTANCES, ENDLESS, Halt, KINDS, LITERALS, MAX_TABLES, State, Stop, block_count,
+    BROKEN, Brotli, CODE, COMMANDS, DISTANCES, ENDLESS, Halt, KINDS, LITERALS, MAX_TABLES, State, Stop, block_count,
 };
 
 impl Brotli {
@@ -122,6 +122,7 @@ impl Brotli {
             Found::More => Ok(None),
             Found::Broken => Err(BROKEN),
             Found::Code(code) => {
+                self.work = self.work.saturating_add(CODE).saturating_add(code.size() as u64);
                 self.account(code.size())?;
                 Ok(Some(code))
             }

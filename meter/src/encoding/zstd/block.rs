@@ -5,6 +5,7 @@ use super::bits::Backward;
 use super::fse::Fse;
 use super::literals::{Huffman, Literals};
 use crate::encoding::window::Window;
+use crate::encoding::work::Work;
 
 /// What blocks of a frame hand down to the next.
 pub(super) struct Tables {
@@ -15,6 +16,11 @@ pub(super) struct Tables {
     /// The offsets used last.
     recent: [usize; 3],
 }
+
+/// The work of a sequence, beside the bytes that it copies: it may take no bit.
+const SEQUENCE: u64 = 128;
+/// The work of building a table of states, beside the states.
+const TABLE: u64 = 1024;
 
 /// What every frame begins with.
 const RECENT: [usize; 3] = [1, 4, 8];
@@ -151,16 +157,17 @@ impl Tables {
     }
 
     /// Decodes a block of at most `max` bytes; `None` if it breaks the rules.
-    pub(super) fn decode(&mut self, block: &[u8], max: usize, window: &mut Window) -> Option<()> {
+    pub(super) fn decode(&mut self, block: &[u8], max: usize, window: &mut Window, work: &Work) -> Option<()> {
         let Tables { huffman, literals: literal_table, offsets, copies, recent } = self;
-        let (mut literals, bytes) = Literals::parse(block, huffman, max)?;
+        let (mut literals, bytes) = Literals::parse(block, huffman, max, work)?;
         let (count, bytes) = count(bytes)?;
         let mut room = max.min(MAX_BLOCK);
         if count > 0 {
             let (&modes, mut bytes) = bytes.split_first()?;
-            bytes = table(literal_table, modes >> 6, bytes, LITERAL_LENGTHS.len(), LITERAL_ODDS, 6)?;
-            bytes = table(offsets, modes >> 4, bytes, OFFSETS, OFFSET_ODDS, 5)?;
-            bytes = table(copies, modes >> 2, bytes, COPY_LENGTHS.len(), COPY_ODDS, 6)?;
+            work.spend(SEQUENCE.saturating_mul(count as u64))?;
+            bytes = table(literal_table, modes >> 6, bytes, LITERAL_LENGTHS.len(), (LITERAL_ODDS, 6), work)?;
+            bytes = table(offsets, modes >> 4, bytes, OFFSETS, (OFFSET_ODDS, 5), work)?;
+            bytes = table(copies, modes >> 2, bytes, COPY_LENGTHS.len(), (COPY_ODDS, 6), work)?;
             let bits = &mut Backward::new(bytes).filter(|_| modes & 3 == 0)?;
             let mut literal = literal_table.start(bits)?;
             let mut offset = offsets.start(bits)?;
@@ -211,17 +218,23 @@ fn table<'a, const N: usize>(
     mode: u8,
     bytes: &'a [u8],
     symbols: usize,
-    odds: &[i16],
-    log: u32,
+    (odds, log): (&[i16], u32),
+    work: &Work,
 ) -> Option<&'a [u8]> {
     match mode & 3 {
-        0 => table.build(odds, log).map(|()| bytes),
+        // Small blocks have it again and again.
+        0 if table.reuse_preset() => Some(bytes),
+        0 => {
+            work.spend(TABLE)?;
+            table.preset(odds, log).map(|()| bytes)
+        }
         1 => {
             let (&symbol, rest) = bytes.split_first()?;
             table.constant(symbol);
             Some(rest)
         }
         2 => {
+            work.spend(TABLE.saturating_add(N as u64))?;
             let used = table.parse(bytes, symbols)?;
             bytes.get(used..)
         }

@@ -16,6 +16,8 @@ pub(super) struct Fse<const N: usize> {
     /// States, as a power of two.
     log: u32,
     ready: bool,
+    /// It is the one that need not be told.
+    preset: bool,
 }
 
 /// The symbols of any code here.
@@ -23,7 +25,7 @@ const MAX_SYMBOLS: usize = 256;
 
 impl<const N: usize> Fse<N> {
     pub(super) fn new() -> Self {
-        Fse { entries: [Entry::default(); N], log: 0, ready: false }
+        Fse { entries: [Entry::default(); N], log: 0, ready: false, preset: false }
     }
 
     pub(super) fn forget(&mut self) {
@@ -35,12 +37,26 @@ impl<const N: usize> Fse<N> {
         self.ready
     }
 
+    /// Whether it is still the table that need not be told; then it is used again.
+    pub(super) fn reuse_preset(&mut self) -> bool {
+        self.ready |= self.preset;
+        self.preset
+    }
+
+    /// Builds that table.
+    pub(super) fn preset(&mut self, odds: &[i16], log: u32) -> Option<()> {
+        self.build(odds, log)?;
+        self.preset = true;
+        Some(())
+    }
+
     /// A table that says the same symbol for ever.
     pub(super) fn constant(&mut self, symbol: u8) {
         if let Some(entry) = self.entries.first_mut() {
             *entry = Entry { symbol, base: 0, bits: 0 };
             self.log = 0;
             self.ready = true;
+            self.preset = false;
         }
     }
 
@@ -90,6 +106,7 @@ impl<const N: usize> Fse<N> {
     /// Builds the table from the states that each symbol has; -1 is one state at the end.
     pub(super) fn build(&mut self, odds: &[i16], log: u32) -> Option<()> {
         self.ready = false;
+        self.preset = false;
         let size = 1usize.wrapping_shl(log);
         let entries = self.entries.get_mut(..size)?;
         let mut end = size;

@@ -3,6 +3,7 @@
 use super::bits::Backward;
 use super::fse::Fse;
 use crate::encoding::window::Window;
+use crate::encoding::work::Work;
 
 /// The longest code, bits.
 const MAX_BITS: u32 = 11;
@@ -10,6 +11,9 @@ const MAX_BITS: u32 = 11;
 const WEIGHTS: usize = 13;
 /// Weights that a description can have; the last symbol's follows from theirs.
 const MAX_WEIGHTS: usize = 255;
+
+/// The work of reading a code and building its table.
+const CODE: u64 = 2048;
 
 /// A Huffman code as one table.
 pub(super) struct Huffman {
@@ -119,7 +123,12 @@ struct Stream<'a> {
 
 impl<'a> Literals<'a> {
     /// Reads the section's head; returns it and what stands behind the section.
-    pub(super) fn parse(bytes: &'a [u8], huffman: &'a mut Huffman, max: usize) -> Option<(Self, &'a [u8])> {
+    pub(super) fn parse(
+        bytes: &'a [u8],
+        huffman: &'a mut Huffman,
+        max: usize,
+        work: &Work,
+    ) -> Option<(Self, &'a [u8])> {
         let first = *bytes.first()?;
         let (kind, form) = (first & 3, (first >> 2) & 3);
         let head = bytes.iter().take(5).rev().fold(0u64, |head, &byte| (head << 8) | u64::from(byte));
@@ -144,7 +153,13 @@ impl<'a> Literals<'a> {
             }
             _ => {
                 let (coded, rest) = bytes.split_at_checked(usize::try_from(coded).ok()?)?;
-                let used = if kind == 2 { huffman.parse(coded)? } else { 0 };
+                let used = match kind {
+                    2 => {
+                        work.spend(CODE)?;
+                        huffman.parse(coded)?
+                    }
+                    _ => 0,
+                };
                 if huffman.log == 0 {
                     return None;
                 }
