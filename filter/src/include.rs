@@ -100,6 +100,8 @@ impl Include {
         let Asks::Here(ask) = &mut self.asks else { return Ok(()) };
         let mut out = Vec::new();
         let mut change = match bytes {
+            // Frames without content come, too, and at the end.
+            _ if size == 0 => Change::None,
             Some(bytes) => ask.feed(bytes, &mut out),
             None => ask.pass(size, &mut out),
         };
