@@ -81,10 +81,9 @@ impl Include {
     /// Why the call will not say its usage, as soon as that is certain.
     pub fn objection(&self, call: &Call) -> Option<NotAsked> {
         let reason = self.not_asked()?;
-        let certain = match (&self.asks, reason) {
-            (Asks::Here(_), _) => true,
-            (_, NotAsked::Encoded) if call.is_request_unread() => true,
-            _ => call.streams_without_usage(),
+        let certain = match &self.asks {
+            Asks::Here(_) => true,
+            _ => call.streams_without_usage() || call.is_request_unread(),
         };
         certain.then_some(reason)
     }
