@@ -81,10 +81,9 @@ impl Include {
     /// Why the call will not say its usage, as soon as that is certain.
     pub fn objection(&self, call: &Call) -> Option<NotAsked> {
         let reason = self.not_asked()?;
-        let certain = match (&self.asks, reason) {
-            (Asks::Here(_), _) => true,
-            (_, NotAsked::Encoded) if call.is_request_unread() => true,
-            _ => call.streams_without_usage(),
+        let certain = match &self.asks {
+            Asks::Here(_) => true,
+            _ => call.streams_without_usage() || call.is_request_unread(),
         };
         certain.then_some(reason)
     }
@@ -100,6 +99,8 @@ impl Include {
         let Asks::Here(ask) = &mut self.asks else { return Ok(()) };
         let mut out = Vec::new();
         let mut change = match bytes {
+            // Frames without content come, too, and at the end.
+            _ if size == 0 => Change::None,
             Some(bytes) => ask.feed(bytes, &mut out),
             None => ask.pass(size, &mut out),
         };

@@ -145,7 +145,7 @@ impl Call {
         self.asked.streams_without_usage()
     }
 
-    /// Whether nobody can tell what the request asks for: its body is in a coding that cannot be undone here.
+    /// Whether nobody can tell what the request asks for: its body is no JSON, or in a coding that cannot be undone.
     pub fn is_request_unread(&self) -> bool {
         self.asked.is_unread()
     }

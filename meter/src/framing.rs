@@ -121,6 +121,11 @@ impl<L: Copy> Body<L> {
         self.format
     }
 
+    /// Whether it has broken the rules of its format, or has none.
+    pub fn is_broken(&self) -> bool {
+        self.reader.broken || self.format == Format::Unknown
+    }
+
     /// Whether it holds its answer in pieces.
     pub fn is_stream(&self) -> bool {
         match self.format {

@@ -32,11 +32,14 @@ pub struct Upload {
     pub leaves_after: usize,
     /// Trailers behind the body.
     pub trailers: bool,
+    /// A piece without content before each other one; HTTP/1.1 leaves them out.
+    pub empties: bool,
 }
 
 impl Upload {
     /// In one piece.
-    pub const WHOLE: Upload = Upload { piece: usize::MAX, sized: true, leaves_after: usize::MAX, trailers: false };
+    pub const WHOLE: Upload =
+        Upload { piece: usize::MAX, sized: true, leaves_after: usize::MAX, trailers: false, empties: false };
 
     /// In pieces of so many bytes.
     pub const fn pieces(piece: usize) -> Upload {
@@ -148,6 +151,9 @@ fn request(version: Version, call: &Call, upload: Upload) -> Result<Request<Unsy
                 // Until Envoy has passed on what came so far.
                 sleep(BEFORE_LEAVING).await;
                 return sender.abort("the client left".into());
+            }
+            if upload.empties && sender.send_data(Bytes::new()).await.is_err() {
+                return;
             }
             if sender.send_data(content.slice(sent..end)).await.is_err() {
                 return;

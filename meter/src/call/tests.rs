@@ -230,11 +230,14 @@ cases! {
             (None, b"\xef\xbb\xbf{\"stream\":true,\"model\":\"m\"}{\"stream\":false}", Some("m".to_owned()), true),
             (None, b"{\"stream\":true", None, false),
             (Some("pigeon"), b"{\"stream\":true}", None, false),
+            (None, b"<stream>", None, false),
+            (None, b"{'stream':true}", None, false),
         ] {
+            let unread = coding == Some("pigeon") || body.iter().any(|byte| matches!(byte, b'<' | b'\''));
             for size in [1, 2, 7, 64, usize::MAX] {
                 let mut asked = Asked::new(coding.map(str::as_bytes));
                 body.chunks(size).for_each(|chunk| asked.feed(chunk));
-                assert_eq!((asked.streams_without_usage(), asked.is_unread()), (without_usage, coding == Some("pigeon")), "{}", body.escape_ascii());
+                assert_eq!((asked.streams_without_usage(), asked.is_unread()), (without_usage, unread), "{}", body.escape_ascii());
                 assert_eq!(asked.take_model(), model, "{}", body.escape_ascii());
             }
         }

@@ -141,6 +141,8 @@ async fn spelled() -> Result<()> {
         ),
         ("chunked-with-trailers", call(stream), Upload { trailers: true, ..CHUNKED }),
         ("chunked-options", call(r#"{"stream":true,"stream_options":{"a":1},"stream_options":{"b":1}}"#), CHUNKED),
+        ("empty-frames", call(stream), Upload { empties: true, ..Upload::pieces(20) }),
+        ("empty-frames-chunked", call(stream), Upload { empties: true, ..CHUNKED }),
         ("path-percent", at("/v1/chat/complet%69ons", call(stream)), Upload::WHOLE),
         ("path-slashes", at("/v1//chat/./completions//", call(stream)), Upload::WHOLE),
         ("path-slash-percent", at("/v1/chat%2Fcompletions?x=1", call(stream)), Upload::WHOLE),

@@ -39,6 +39,7 @@ pub(super) async fn refused() -> Result<()> {
         ("signed-pieces", signed(STREAM), Upload::pieces(1), "signed"),
         ("signed-chunked", signed(STREAM), CHUNKED, "signed"),
         ("form", of_type("application/x-www-form-urlencoded", call(STREAM)), Upload::WHOLE, "not_json"),
+        ("signed-no-json", signed("{'stream':true}"), Upload::WHOLE, "signed"),
         ("ambiguous", call(r#"{"stream":"true"}"#), Upload::pieces(3), "ambiguous"),
         ("unreadable", call(r#"{"stream":true // yes"#), Upload::WHOLE, "unreadable"),
         ("ambiguous-chunked", call(r#"{"stream":true,"stream":false}"#), CHUNKED, "ambiguous"),
