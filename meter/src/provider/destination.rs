@@ -103,8 +103,7 @@ impl Target {
 
     /// Who answered without a rule that says so.
     fn shown<'h>(&self, to: &dyn Destination, detect: &Detect, upstream: impl FnOnce() -> Option<&'h [u8]>) -> Shown {
-        let claimed = hosts::provider_of(&self.claimed_host);
-        let cluster = to.cluster();
+        let (claimed, cluster) = (self.claimed, to.cluster());
         if let Some(provider) = cluster.and_then(hosts::provider_of_cluster) {
             return Shown::by(provider, ProviderSource::Cluster);
         }

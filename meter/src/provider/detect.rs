@@ -51,6 +51,8 @@ pub struct Target {
     pub is_not_own: bool,
     /// The host that the client asked for; empty if it is too long for one.
     pub(super) claimed_host: Box<[u8]>,
+    /// The provider of that host.
+    pub(super) claimed: Option<&'static str>,
     /// What is known of the path.
     pub(super) row: Option<&'static Row>,
     /// The rules whose conditions on the path are met, a bit each.
@@ -92,6 +94,7 @@ impl Target {
             says_null_usage: false,
             certainty: Certainty::Shape,
             is_not_own: false,
+            claimed: hosts::provider_of(host),
             claimed_host: if host.len() <= MAX_HOST_AND_PORT { host.into() } else { Box::default() },
             row,
             rules,
@@ -134,8 +137,7 @@ pub fn detect(method: &[u8], host: &[u8], path: &[u8], detect: &Detect, to: &dyn
     let rules = bits().zip(&detect.rules).filter(|(_, rule)| fits(rule)).fold(0, |all, (bit, _)| all | bit);
     let mut target = Target::at(host, row, rules);
     let rule = target.rules(detect, to).find(|rule| rule.is_for(&target.claimed_host));
-    let claimed = hosts::provider_of(host);
-    let provider = rule.map(|rule| Cow::Owned(rule.provider.clone())).or(claimed.map(Cow::Borrowed));
+    let provider = rule.map(|rule| Cow::Owned(rule.provider.clone())).or(target.claimed.map(Cow::Borrowed));
     target.decide(rule, provider);
     if target.certainty == Certainty::Shape {
         match row {

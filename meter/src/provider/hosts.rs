@@ -92,7 +92,7 @@ pub(super) fn provider_of_cluster(cluster: &str) -> Option<&'static str> {
         [_direction, _port, _subset, host] => host,
         _ => cluster,
     };
-    provider_of(host.as_bytes())
+    if host.contains('.') { provider_of(host.as_bytes()) } else { None }
 }
 
 /// The provider of this very name.
@@ -147,6 +147,17 @@ pub(super) fn covers(name: &str, host: &[u8]) -> bool {
 /// Whether a name is what a pattern says: a star stands for any text that has at least one character. Work is bounded by the
 /// product of the lengths, whatever the number of stars.
 pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    // From the end, where nearly all patterns fail at once.
+    let mut ends = pattern.iter().rev().zip(name.iter().rev());
+    match ends.find(|(wanted, byte)| **wanted == b'*' || !wanted.eq_ignore_ascii_case(byte)) {
+        None => pattern.len() == name.len(),
+        Some((b'*', _)) => name.len() >= pattern.len() && matches_stars(pattern, name),
+        Some(_) => false,
+    }
+}
+
+/// The same, from the beginning.
+fn matches_stars(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at, mut seen) = (0usize, 0usize);
     // Behind the last star, and where its text ends; what an earlier star could take, the last one can take as well.
     let mut star: Option<(usize, usize)> = None;
