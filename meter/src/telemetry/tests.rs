@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::*;
+use crate::failures::CollectorFailure;
+use crate::identity::Refusal;
 use crate::record::{Evidence, Missing, Outcome, Record};
 use crate::usage::Class;
 
@@ -84,6 +86,14 @@ cases! {
         }
         let used: Vec<_> = Metric::ALL.iter().flat_map(|metric| metric.spec().labels).collect();
         assert!(used.iter().all(|label| LABELS.contains(label)) && LABELS.iter().all(|label| used.contains(&label)));
+    }
+
+    fn contract_reasons_stand_in_the_help_of_their_metric() {
+        let refusals = Refusal::ALL.iter().map(|refusal| (Metric::IdentityRefused, refusal.as_str()));
+        let failures = CollectorFailure::ALL.iter().map(|failure| (Metric::CollectorFailures, failure.as_str()));
+        for (metric, word) in refusals.chain(failures) {
+            assert!(metric.spec().help.contains(&format!("`{word}`")), "{word}");
+        }
     }
 
     fn contract_hostile_values_stay_inside_their_label() {
