@@ -201,8 +201,11 @@ cases! {
                 telemetry.record(&mut book, &at(2 * hours, &format!("h{hours}-{tenant}")));
             }
         }
-        // Four times the room, of which t0 has had two, and the overflow.
-        assert_eq!(book.tenants().len(), 4 * 8 - 1 + 1);
+        assert_eq!(book.tenants().len(), 4 * 8 + 1, "four times the room, and the overflow");
+        let definitions = book.definitions;
+        telemetry.record(&mut book, &at(500, "t0"));
+        assert_eq!(book.count(&stat_name(Metric::Calls, &["t0", "openai", "gpt", "chat", "completed", "reported"])), 3);
+        assert_eq!(book.definitions, definitions, "what was made once is not made again");
     }
 
     fn contract_series_are_capped_and_totals_stay_right() {
