@@ -7,6 +7,8 @@ use crate::host::{self, Failure};
 
 /// Where stands, in the memory that all VMs of the plugin share, what was said.
 const SAID: &str = "meshmeter: failures said";
+/// The mark of the worker that has said that somebody else takes the events.
+const ANOTHER: &str = "meshmeter: another ingest";
 /// VMs that say something at the same time are few.
 const TRIES: usize = 8;
 
@@ -23,6 +25,8 @@ pub fn prepare() {
 pub struct Report {
     failures: Failures,
     collector: Option<Collector>,
+    /// Somebody else has taken events.
+    is_another: bool,
 }
 
 impl Report {
@@ -54,9 +58,16 @@ impl Report {
     }
 
     /// A call has succeeded.
-    pub fn succeeded(&mut self) {
+    pub fn succeeded(&mut self, reads_statements: bool) {
         if self.failures.succeeded() && share(share_success) {
             log::info!("meshmeter: the collector takes events again");
+        }
+        let Some(Collector { cluster, .. }) = &self.collector else { return };
+        if !reads_statements && !std::mem::replace(&mut self.is_another, true) && host::first_to_mark(ANOTHER) {
+            log::warn!(
+                "meshmeter: whoever takes the events at cluster {cluster} is not meshmeter's collector: right for another \
+                 CloudEvents ingest, else they are lost there"
+            );
         }
     }
 }

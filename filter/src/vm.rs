@@ -151,7 +151,7 @@ impl Vm {
                 self.telemetry.count_reason(&mut self.metrics, Metric::CollectorFailures, failure.as_str());
                 self.report.failed(now_ms, failure, answer.status);
             }
-            None => self.report.succeeded(),
+            None => self.report.succeeded(answer.reads_statements),
         }
     }
 

@@ -22,7 +22,7 @@ pub struct Config {
     pub outbox_max_bytes: usize,
     /// Whether each record is written to Envoy's own log too.
     pub journal_log: bool,
-    /// Where the tenant comes from, first match wins.
+    /// Where the tenant comes from: the first that shows anything decides.
     pub tenant: Vec<TenantSource>,
     /// The bound of label sets per worker.
     pub max_series: usize,

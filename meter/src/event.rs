@@ -117,7 +117,7 @@ const TEXT: Kind = Kind::Text(MAX_TEXT);
 fields! {
     Emitter "emitter" Kind::Text(32), "", "who counts, a WebAssembly VM: the hash of its key, 32 lower-case hex digits";
     Sequence "sequence" Kind::Number(1, MAX_SEQUENCE), "", "the emitter's number of this record: from 1, without gaps";
-    Tenant "tenant" Kind::Text(crate::identity::MAX_TENANT), "", "who is charged; `unknown` if no source matched, `invalid` if its value is not allowed";
+    Tenant "tenant" Kind::Text(crate::identity::MAX_TENANT), "", "who is charged; `unknown` if no source showed anything, `invalid` if one did and it names nobody";
     TenantSource "tenant_source" Kind::Word(SOURCES), "", "what proved the tenant";
     Principal "principal" Kind::Text(crate::identity::MAX_PRINCIPAL), "", "the authenticated workload that called: a SPIFFE id";
     Provider "provider" TEXT, "", "who answered, in the words of `gen_ai.provider.name`; `openai_compatible` and the like: nobody that is known";

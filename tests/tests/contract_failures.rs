@@ -114,6 +114,18 @@ async fn contract_a_page_for_people_acknowledges_nothing() -> Result<()> {
     stack.finish()
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn contract_another_ingest_is_said_once() -> Result<()> {
+    let stack = Stack::with(Options { plugin: hasty, ..Options::default() }).await?;
+    stack.gate.show(false);
+    call(&stack).await?;
+    stack.settled(CALLS).await?;
+    let said = lines(&stack, "is not meshmeter's collector");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(lines(&stack, "the collector takes no events").is_empty());
+    stack.finish()
+}
+
 /// A server that has a page for whatever is asked.
 async fn page() -> Result<(SocketAddr, JoinHandle<()>)> {
     const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: 15\r\nconnection: close\r\n\r\n<p>Welcome!</p>";

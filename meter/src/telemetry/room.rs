@@ -1,8 +1,9 @@
 //! Room for label sets, shared out so that nobody's names crowd out another's.
 //!
 //! Half of the room is for whoever comes first, at most an eighth of all for one owner. The other half is kept so that each
-//! owner finds room for one set of each kind. A set that is not used for an hour makes room. But Envoy keeps every metric
-//! for as long as it runs, so the sets that are ever made are bounded too, by the same shares.
+//! owner finds room for one set of each kind. A set that is not used for an hour makes room for another. But Envoy keeps
+//! every metric for as long as it runs, so the sets that are ever made are bounded too, by the same shares; one that was
+//! made goes on under its name whenever it is used again.
 
 use std::collections::HashMap;
 
@@ -33,10 +34,10 @@ pub(super) struct Room<T> {
     owners: HashMap<String, Owner>,
     /// What found no room at all, by key; whoever asks sees to it that these are few.
     rest: HashMap<String, T>,
-    /// Those beyond what is kept for each owner.
+    /// Those that are kept for their owners.
+    kept: Counts,
+    /// Those beyond.
     further: Counts,
-    /// Sets ever made.
-    made: usize,
     /// Before this time no set is idle.
     idle_at_ns: u64,
 }
@@ -44,10 +45,21 @@ pub(super) struct Room<T> {
 #[derive(Debug)]
 struct Held<T> {
     owner: String,
-    /// It is the one of this kind that its owner has room for in any case.
-    kept: Option<Kind>,
+    kind: Kind,
+    place: Place,
     used_ns: u64,
     set: T,
+}
+
+/// The room that a set takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// What is kept for its owner.
+    Kept,
+    /// What is for whoever comes first.
+    Further,
+    /// None: it was idle.
+    None,
 }
 
 /// Sets in use, and sets ever made.
@@ -57,7 +69,7 @@ struct Counts {
     made: usize,
 }
 
-/// Owners stay known when their sets are gone: there are no more of them than sets were made.
+/// Owners stay known: there are no more of them than sets were made.
 #[derive(Clone, Copy, Debug, Default)]
 struct Owner {
     kept: [Counts; KINDS],
@@ -71,8 +83,8 @@ impl<T: Default> Room<T> {
             sets: HashMap::new(),
             owners: HashMap::new(),
             rest: HashMap::new(),
+            kept: Counts::default(),
             further: Counts::default(),
-            made: 0,
             idle_at_ns: 0,
         }
     }
@@ -91,6 +103,16 @@ impl<T: Default> Room<T> {
     pub(super) fn get(&mut self, key: &str, now_ns: u64) -> Option<&mut T> {
         let held = self.sets.get_mut(key)?;
         held.used_ns = held.used_ns.max(now_ns);
+        if held.place == Place::None
+            && let Some(owner) = self.owners.get_mut(&held.owner)
+        {
+            // It exists in Envoy: nothing is made, and nothing can refuse it.
+            held.place = if owner.is_without(held.kind) { Place::Kept } else { Place::Further };
+            let all = if held.place == Place::Kept { &mut self.kept } else { &mut self.further };
+            for counts in owner.counts(held.kind, held.place).into_iter().chain(Some(all)) {
+                counts.used = counts.used.saturating_add(1);
+            }
+        }
         Some(&mut held.set)
     }
 
@@ -100,34 +122,38 @@ impl<T: Default> Room<T> {
     }
 
     fn makes(&mut self, key: &str, owner: &str, kind: Kind, now_ns: u64) -> bool {
-        if !self.admits(owner, kind) {
+        let mut place = self.place(owner, kind);
+        if place == Place::None {
             self.forget_idle(now_ns);
-            if !self.admits(owner, kind) {
-                return false;
-            }
+            place = self.place(owner, kind);
         }
-        let counts = self.owners.entry(owner.to_owned()).or_default();
-        let kept = counts.kept.get_mut(kind as usize).filter(|kept| kept.are_below(1));
-        let is_kept = kept.is_some();
-        match kept {
-            Some(kept) => kept.one_more(),
-            None => {
-                counts.further.one_more();
-                self.further.one_more();
-            }
+        let all = match place {
+            Place::Kept => &mut self.kept,
+            Place::Further => &mut self.further,
+            Place::None => return false,
+        };
+        let own = self.owners.entry(owner.to_owned()).or_default().counts(kind, place);
+        for counts in own.into_iter().chain(Some(all)) {
+            counts.used = counts.used.saturating_add(1);
+            counts.made = counts.made.saturating_add(1);
         }
-        self.made = self.made.saturating_add(1);
-        let kept = is_kept.then_some(kind);
-        self.sets.insert(key.to_owned(), Held { owner: owner.to_owned(), kept, used_ns: now_ns, set: T::default() });
+        let held = Held { owner: owner.to_owned(), kind, place, used_ns: now_ns, set: T::default() };
+        self.sets.insert(key.to_owned(), held);
         true
     }
 
-    fn admits(&self, owner: &str, kind: Kind) -> bool {
+    /// Where there is room for one more set of an owner.
+    fn place(&self, owner: &str, kind: Kind) -> Place {
         let owner = self.owners.get(owner).copied().unwrap_or_default();
-        let all = Counts { used: self.sets.len(), made: self.made };
-        let is_kept = owner.kept.get(kind as usize).is_some_and(|kept| kept.are_below(1));
-        let is_shared = owner.further.are_below((self.max / 8).max(1)) && self.further.are_below(self.max / 2);
-        all.are_below(self.max) && (is_kept || is_shared)
+        let half = self.max / 2;
+        let own = owner.kept.get(kind as usize).is_some_and(|kept| kept.are_below(1));
+        if own && self.kept.are_below(self.max.saturating_sub(half)) {
+            Place::Kept
+        } else if owner.further.are_below((self.max / 8).max(1)) && self.further.are_below(half) {
+            Place::Further
+        } else {
+            Place::None
+        }
     }
 
     /// Makes room of what was not used for long; looks only when there can be some.
@@ -136,37 +162,38 @@ impl<T: Default> Room<T> {
             return;
         }
         let mut oldest_ns = now_ns;
-        self.sets.retain(|_, held| {
+        for held in self.sets.values_mut().filter(|held| held.place != Place::None) {
             if now_ns.saturating_sub(held.used_ns) < IDLE_NS {
                 oldest_ns = oldest_ns.min(held.used_ns);
-                return true;
+                continue;
             }
-            let owner = self.owners.get_mut(&held.owner);
-            match (held.kept, owner) {
-                (Some(kind), Some(owner)) => owner.kept.get_mut(kind as usize).map_or((), Counts::one_less),
-                (None, Some(owner)) => {
-                    owner.further.one_less();
-                    self.further.one_less();
-                }
-                (_, None) => {}
+            let all = if held.place == Place::Kept { &mut self.kept } else { &mut self.further };
+            let own = self.owners.get_mut(&held.owner).and_then(|owner| owner.counts(held.kind, held.place));
+            for counts in own.into_iter().chain(Some(all)) {
+                counts.used = counts.used.saturating_sub(1);
             }
-            false
-        });
+            held.place = Place::None;
+        }
         self.idle_at_ns = oldest_ns.saturating_add(IDLE_NS);
+    }
+}
+
+impl Owner {
+    fn is_without(&self, kind: Kind) -> bool {
+        self.kept.get(kind as usize).is_some_and(|kept| kept.used == 0)
+    }
+
+    fn counts(&mut self, kind: Kind, place: Place) -> Option<&mut Counts> {
+        match place {
+            Place::Kept => self.kept.get_mut(kind as usize),
+            Place::Further => Some(&mut self.further),
+            Place::None => None,
+        }
     }
 }
 
 impl Counts {
     fn are_below(self, bound: usize) -> bool {
         self.used < bound && self.made < bound.saturating_mul(TURNS)
-    }
-
-    fn one_more(&mut self) {
-        self.used = self.used.saturating_add(1);
-        self.made = self.made.saturating_add(1);
-    }
-
-    fn one_less(&mut self) {
-        self.used = self.used.saturating_sub(1);
     }
 }

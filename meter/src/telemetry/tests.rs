@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::*;
+use crate::failures::CollectorFailure;
+use crate::identity::Refusal;
 use crate::record::{Evidence, Missing, Outcome, Record};
 use crate::usage::Class;
 
@@ -84,6 +86,14 @@ cases! {
         }
         let used: Vec<_> = Metric::ALL.iter().flat_map(|metric| metric.spec().labels).collect();
         assert!(used.iter().all(|label| LABELS.contains(label)) && LABELS.iter().all(|label| used.contains(&label)));
+    }
+
+    fn contract_reasons_stand_in_the_help_of_their_metric() {
+        let refusals = Refusal::ALL.iter().map(|refusal| (Metric::IdentityRefused, refusal.as_str()));
+        let failures = CollectorFailure::ALL.iter().map(|failure| (Metric::CollectorFailures, failure.as_str()));
+        for (metric, word) in refusals.chain(failures) {
+            assert!(metric.spec().help.contains(&format!("`{word}`")), "{word}");
+        }
     }
 
     fn contract_hostile_values_stay_inside_their_label() {
@@ -191,8 +201,11 @@ cases! {
                 telemetry.record(&mut book, &at(2 * hours, &format!("h{hours}-{tenant}")));
             }
         }
-        // Four times the room, of which t0 has had two, and the overflow.
-        assert_eq!(book.tenants().len(), 4 * 8 - 1 + 1);
+        assert_eq!(book.tenants().len(), 4 * 8 + 1, "four times the room, and the overflow");
+        let definitions = book.definitions;
+        telemetry.record(&mut book, &at(500, "t0"));
+        assert_eq!(book.count(&stat_name(Metric::Calls, &["t0", "openai", "gpt", "chat", "completed", "reported"])), 3);
+        assert_eq!(book.definitions, definitions, "what was made once is not made again");
     }
 
     fn contract_series_are_capped_and_totals_stay_right() {

@@ -1,7 +1,7 @@
 //! The calls of a world, their records, and what they must cost: computed here once more, by plain arithmetic.
 
 use meter::event;
-use meter::identity::Source;
+use meter::identity::{Source, UNKNOWN};
 use meter::record::{Evidence, Missing, Outcome, Record};
 use meter::usage::Class;
 
@@ -47,7 +47,7 @@ const LATE: Prices = Prices {
     cached: 77_000_000,
     output: 999_999_999,
 };
-const TENANTS: [&str; 4] = ["acme", "acme/ml", "globex", "unknown"];
+const TENANTS: [&str; 4] = ["acme", "acme/ml", "globex", UNKNOWN];
 
 /// The price book, as the collector reads it.
 pub fn book(with_late: bool) -> String {
@@ -192,7 +192,7 @@ pub fn part_of(random: &mut Random, call: &Call) -> Call {
 
 fn counted(mut record: Record, counts: &Counts) -> Record {
     record.identity.tenant = counts.tenant.to_owned();
-    record.identity.source = Source::Header;
+    record.identity.source = if counts.tenant == UNKNOWN { Source::Unknown } else { Source::Header };
     record.response_model = Some(counts.model.to_owned());
     record.evidence = if counts.reported { Evidence::Reported } else { Evidence::Missing };
     record.missing_reason = (!counts.reported).then_some(Missing::Absent);
