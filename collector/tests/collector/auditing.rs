@@ -185,7 +185,7 @@ fn contract_gaps_are_named_and_alarms_are_shown() {
 #[test]
 fn contract_an_emitters_numbers_are_of_the_credential_that_first_used_them() {
     let dir = Dir::new();
-    let file = dir.write("tokens", "east token-of-east\nwest token-of-west\nwest second-of-west\n");
+    let file = dir.write_secret("tokens", "east token-of-the-east\nwest token-of-the-west\nwest second-of-the-west\n");
     let server = Server::start(&dir, &["--ingest-token-file", file.to_str().unwrap()]);
     let send = |token: &str, sequences: &[u64]| {
         let bearer = format!("Bearer {token}");
@@ -193,9 +193,9 @@ fn contract_an_emitters_numbers_are_of_the_credential_that_first_used_them() {
         let answer = server.post(&headers, &array(&events(&emitter(1), sequences.iter().copied()))).json();
         (answer["accepted"].as_u64().unwrap(), answer["alarms"].as_u64().unwrap())
     };
-    assert_eq!(send("token-of-west", &[1]), (1, 0));
-    assert_eq!(send("token-of-east", &[1, 2]), (0, 2));
-    assert_eq!(send("second-of-west", &[2]), (1, 0), "a token may change, its name stays");
+    assert_eq!(send("token-of-the-west", &[1]), (1, 0));
+    assert_eq!(send("token-of-the-east", &[1, 2]), (0, 2));
+    assert_eq!(send("second-of-the-west", &[2]), (1, 0), "a token may change, its name stays");
     assert_eq!(dir.number("SELECT quantity FROM rollup WHERE class = 'calls'"), 2);
     assert_eq!(dir.number("SELECT count(*) FROM set_aside WHERE kind = 'alarm' AND credential = 'east'"), 2);
 }

@@ -63,14 +63,3 @@ fn contract_with_too_little_disk_left_nothing_is_taken_and_it_is_not_ready() {
     assert_eq!(dir.number("SELECT count(*) FROM ledger"), 0);
     assert!(server.log().contains("nothing is taken until more are"), "{}", server.log());
 }
-
-#[test]
-fn contract_not_ready_while_the_database_cannot_be_written_and_ready_again_by_itself() {
-    let dir = Dir::new();
-    let server = Server::start(&dir, &[]);
-    let locked = dir.lock();
-    until("it says that it cannot write", || server.get("/readyz", None).status == 503);
-    assert_eq!(server.get("/livez", None).status, 200, "to start it anew would help nobody");
-    drop(locked);
-    until("it is ready again", || server.get("/readyz", None).status == 200);
-}
