@@ -117,10 +117,10 @@ fn options(args: Reconcile) -> Result<Options, String> {
     })
 }
 
-/// The token of a file as the collector reads it: `TOKEN` or `NAME TOKEN`, the first line that has one.
+/// The token of a file as the collector reads it: `TOKEN` or `NAME TOKEN`, options behind it, the first line that has one.
 fn token(text: &str) -> Option<String> {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-    line.split_ascii_whitespace().next_back().map(str::to_owned)
+    line.split_ascii_whitespace().rfind(|word| !collector::serve::is_option(word)).map(str::to_owned)
 }
 
 /// The first SIGINT or SIGTERM asks for an end in order, the second ends, and so does an end that takes too long.

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
 
+use super::App;
 use super::auth::{Admitted, Scope};
 use super::connections::Connection;
 use super::refusal::Refusal;
-use super::{App, log};
 
 /// Wrong tokens of a place that are answered at once.
 const FREE: Duration = Duration::from_secs(5);
@@ -58,11 +58,7 @@ impl App {
                 Ok(admitted)
             }
             Err(refusal) => {
-                if let Refusal::Unauthorized(reason) = refusal {
-                    let peer = connection.peer;
-                    log::often(if reason == "no_token" { "no token" } else { "wrong token" }, || {
-                        format!("from {peer}")
-                    });
+                if let Refusal::Unauthorized(_) = refusal {
                     tokio::time::sleep(self.wrong.delay(connection.place(), Instant::now())).await;
                 }
                 Err(refusal)

@@ -146,8 +146,7 @@ impl Metrics {
         self.batches.inc();
     }
 
-    pub fn refused(&self, status: StatusCode, reason: Option<Reason>) {
-        let Reason(reason) = reason.unwrap_or(Reason("other"));
+    pub fn refused(&self, status: StatusCode, Reason(reason): Reason) {
         self.refused.get_or_create(&Refused { status: status.as_u16(), reason }).inc();
     }
 
@@ -188,7 +187,7 @@ mod tests {
     fn table() -> String {
         let metrics = Metrics::new();
         // A family that has nothing to say yet is not even named.
-        metrics.refused(StatusCode::UNAUTHORIZED, None);
+        metrics.refused(StatusCode::UNAUTHORIZED, Reason("wrong_token"));
         metrics.wanting.set(Some(Default::default()));
         let text = metrics.text(&Now::default()).unwrap();
         let said = |what: &str| -> BTreeMap<&str, &str> {

@@ -19,10 +19,11 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch as channel};
 use crate::ledger::Ledger;
 use crate::store::{Location, Reader};
 use crate::terminal;
-use connections::{Bounds, Registry, Server};
+use connections::{Bounds, Connection, Registry, Server};
 use health::{Condition, Disk};
 use metrics::Metrics;
 use pricing::Pricing;
+use refusal::Reason;
 use room::Room;
 use tls::Tls;
 use watch::Watch;
@@ -49,7 +50,7 @@ mod wanting;
 mod watch;
 mod writer;
 
-pub use auth::{Admitted, Policy, Problem, Scope, Source, Sources, Token, Tokens};
+pub use auth::{Admitted, Policy, Problem, Scope, Source, Sources, Token, Tokens, is_option};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use ingest::{Form, arrivals};
 pub use tls::Files as TlsFiles;
@@ -60,6 +61,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const BODIES: usize = 128 << 20;
 /// Events of all bodies together, each of which takes about 1 KiB however short it is.
 const EVENTS: usize = 128 << 10;
+/// Characters of a path that the log shows.
+const MAX_SHOWN: usize = 100;
 /// Questions to the ledger at a time.
 const READERS: usize = 8;
 
@@ -203,13 +206,22 @@ fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
+/// Counts what is refused, and says it now and then: whoever configured a wrong token or path finds the reason on both sides.
 async fn count_refusals(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let connection = request.extensions().get::<Arc<Connection>>().cloned();
     let mut response = next.run(request).await;
     // By this an emitter knows that its statements are read.
     response.headers_mut().insert(COLLECTOR_HEADER, HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
-        app.metrics.refused(status, response.extensions().get().copied());
+        let reason = response.extensions().get().copied().unwrap_or(Reason("other"));
+        app.metrics.refused(status, reason);
+        log::often(reason.0, || {
+            let path: String = uri.path().chars().take(MAX_SHOWN).collect();
+            let peer = connection.map_or_else(|| "nobody".to_owned(), |connection| connection.peer.to_string());
+            format!("{method} {path} from {peer} was answered {}", status.as_u16())
+        });
     }
     response
 }

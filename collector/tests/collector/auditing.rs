@@ -238,7 +238,7 @@ fn contract_gaps_ends_with_3_for_each_thing_that_is_missing_and_the_gauges_count
 #[test]
 fn contract_an_emitters_numbers_are_of_the_credential_that_first_used_them() {
     let dir = Dir::new();
-    let file = dir.write("tokens", "east the-token-of-east\nwest the-token-of-west\nwest the-second-of-west\n");
+    let file = dir.write_secret("tokens", "east token-of-the-east\nwest token-of-the-west\nwest second-of-the-west\n");
     let server = Server::start(&dir, &["--ingest-token-file", file.to_str().unwrap()]);
     let send = |token: &str, sequences: &[u64]| {
         let bearer = format!("Bearer {token}");
@@ -246,9 +246,9 @@ fn contract_an_emitters_numbers_are_of_the_credential_that_first_used_them() {
         let answer = server.post(&headers, &array(&events(&emitter(1), sequences.iter().copied()))).json();
         (answer["accepted"].as_u64().unwrap(), answer["alarms"].as_u64().unwrap())
     };
-    assert_eq!(send("the-token-of-west", &[1]), (1, 0));
-    assert_eq!(send("the-token-of-east", &[1, 2]), (0, 2));
-    assert_eq!(send("the-second-of-west", &[2]), (1, 0), "a token may change, its name stays");
+    assert_eq!(send("token-of-the-west", &[1]), (1, 0));
+    assert_eq!(send("token-of-the-east", &[1, 2]), (0, 2));
+    assert_eq!(send("second-of-the-west", &[2]), (1, 0), "a token may change, its name stays");
     assert_eq!(dir.number("SELECT quantity FROM rollup WHERE class = 'calls'"), 2);
     assert_eq!(dir.number("SELECT count(*) FROM set_aside WHERE kind = 'alarm' AND credential = 'east'"), 2);
 }
@@ -256,7 +256,7 @@ fn contract_an_emitters_numbers_are_of_the_credential_that_first_used_them() {
 #[test]
 fn contract_an_emitter_with_a_key_is_of_whoever_has_it_whatever_his_token_is_called() {
     let dir = Dir::new();
-    let file = dir.write("tokens", "east the-token-of-east\nwest the-token-of-west\n");
+    let file = dir.write_secret("tokens", "east the-token-of-east\nwest the-token-of-west\n");
     let server = Server::start(&dir, &["--ingest-token-file", file.to_str().unwrap()]);
     let key = EmitterKey::new(1, 2);
     let send = |token: &str, key: Option<&str>, sequences: &[u64]| {

@@ -40,6 +40,17 @@ fn contract_only_the_read_token_reads_and_health_is_open() {
 }
 
 #[test]
+fn contract_not_ready_while_the_database_cannot_be_written_and_ready_again_by_itself() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    let locked = dir.lock();
+    until("it says that it cannot write", || server.get("/readyz", None).status == 503);
+    assert_eq!(server.get("/livez", None).status, 200, "to start it anew would help nobody");
+    drop(locked);
+    until("it is ready again", || server.get("/readyz", None).status == 200);
+}
+
+#[test]
 fn contract_a_report_is_exact_and_tells_unpriced_from_free() {
     let dir = Dir::new();
     let server = filled(&dir, &["--prices", price_book().to_str().unwrap()]);

@@ -67,7 +67,6 @@ impl Dir {
     }
 
     /// A file that not everybody may read.
-    #[allow(dead_code)] // On SQLite only.
     pub fn write_secret(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.write(name, text);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();

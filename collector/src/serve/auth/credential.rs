@@ -1,6 +1,7 @@
 //! A credential: a line with a name, what proves it, and what it may do.
 
 use std::fmt;
+use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 
@@ -25,7 +26,7 @@ const FORM: &str = "a token's line must be [NAME] TOKEN or NAME spiffe://ID, wit
 pub struct Token {
     pub(super) name: String,
     proof: Proof,
-    pub(super) policy: Policy,
+    pub(super) policy: Arc<Policy>,
 }
 
 enum Proof {
@@ -79,7 +80,7 @@ impl Token {
         } else {
             Proof::Secret(self::secret(secret)?.into())
         };
-        Ok(Token { name: name.to_owned(), proof, policy })
+        Ok(Token { name: name.to_owned(), proof, policy: Arc::new(policy) })
     }
 
     /// Whether both are proven by the same.
@@ -98,7 +99,7 @@ impl Token {
 
     /// Whether there is more to it than name and proof.
     pub fn has_policy(&self) -> bool {
-        self.policy != Policy::default()
+        *self.policy != Policy::default()
     }
 
     /// Whether this bearer token proves it, compared in constant time.
@@ -153,6 +154,11 @@ impl Policy {
         }
         Ok(())
     }
+}
+
+/// Whether a word of a line says what its credential may do.
+pub fn is_option(word: &str) -> bool {
+    option(word).is_some()
 }
 
 /// Name and value, if a word is an option.
@@ -233,7 +239,7 @@ mod tests {
     const SECRET: &str = "0123456789abcdef";
 
     fn policy(options: &str) -> Result<Policy, String> {
-        Token::parse(&format!("east {SECRET} {options}")).map(|token| token.policy)
+        Token::parse(&format!("east {SECRET} {options}")).map(|token| (*token.policy).clone())
     }
 
     #[test]
@@ -249,7 +255,7 @@ mod tests {
             max_tokens: Some(9),
             max_charge: Some("2.50".parse().unwrap()),
         };
-        assert_eq!(token.policy, expected);
+        assert_eq!(*token.policy, expected);
         assert_eq!(Token::parse(&format!("{SECRET} rate=7")).unwrap().name, "default");
     }
 

@@ -12,7 +12,7 @@ use super::log;
 use super::refusal::Refusal;
 use crate::ledger::Sender;
 use credential::DEFAULT_NAME;
-pub use credential::{Policy, Token};
+pub use credential::{Policy, Token, is_option};
 use rate::Bucket;
 pub use source::{Problem, Source, Sources};
 
@@ -37,7 +37,7 @@ pub struct Admitted {
     /// Who delivers, for the ledger.
     pub sender: Sender,
     /// What may be delivered.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// How much of it.
     bucket: Option<Arc<Bucket>>,
 }
@@ -108,7 +108,7 @@ impl Tokens {
     pub fn authorize(&self, headers: &HeaderMap, id: Option<&str>, scopes: &[Scope]) -> Result<Admitted, Refusal> {
         if self.open {
             let sender = Sender { credential: DEFAULT_NAME.to_owned(), journal: false, emitter: None };
-            return Ok(Admitted { sender, policy: Policy::default(), bucket: None });
+            return Ok(Admitted { sender, policy: Arc::default(), bucket: None });
         }
         let known = self.known();
         let mut found = None;

@@ -38,6 +38,18 @@ const EXHAUSTED: Duration = Duration::from_millis(50);
 /// The longest head, bytes, and what is read of a body at once.
 const BUFFER: usize = 16 << 10;
 
+/// A connection that leaves when its task ends, whatever ends it.
+struct Guest {
+    connection: Arc<Connection>,
+    registry: Arc<Registry>,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.registry.leave(&self.connection);
+    }
+}
+
 /// What serves connections.
 pub struct Server {
     pub router: Router,
@@ -64,15 +76,14 @@ impl Server {
                 continue;
             };
             // If there are too many, one has to go now; its place is free as soon as it has ended.
-            let connection = server.registry.enter(peer);
+            let guest = Guest { connection: server.registry.enter(peer), registry: server.registry.clone() };
             let Ok(place) = server.places.clone().acquire_owned().await else { break };
             let (server, watcher) = (server.clone(), graceful.watcher());
             tokio::spawn(async move {
-                if let Some(end) = server.attend(stream, &connection, watcher).await {
+                if let Some(end) = server.attend(stream, &guest.connection, watcher).await {
                     server.metrics.connection_ended(end);
                 }
-                server.registry.leave(&connection);
-                drop(place);
+                drop((guest, place));
             });
         }
         drop(listener);

@@ -49,7 +49,9 @@ pub async fn wrong_tokens() -> Result<()> {
     }
     let log = served.log();
     ensure(
-        log.contains("wrong token: from 127.0.0.1:") && log.lines().count() < 20 && !log.contains("guess-"),
+        log.contains("wrong_token: POST /v1/events from 127.0.0.1:")
+            && log.lines().count() < 20
+            && !log.contains("guess-"),
         || log,
     )?;
     honest.end(&served).await?;
