@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 mod check;
+mod kept;
 mod ledger;
 mod prices;
 mod reconcile;
@@ -31,6 +32,9 @@ enum Command {
     Verify(ledger::Verify),
     Rerate(ledger::Rerate),
     Correct(ledger::Correct),
+    Copies(kept::Copies),
+    Alarms(kept::Alarms),
+    Release(kept::Release),
     Check(check::Check),
 }
 
@@ -60,6 +64,9 @@ pub fn run() -> ExitCode {
         Command::Verify(args) => ledger::verify(args),
         Command::Rerate(args) => ledger::rerate(args),
         Command::Correct(args) => ledger::correct(args),
+        Command::Copies(args) => kept::copies(args),
+        Command::Alarms(args) => kept::alarms(args),
+        Command::Release(args) => kept::release(args),
         Command::Check(args) => check::run(args),
     };
     match result {

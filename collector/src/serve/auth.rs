@@ -80,7 +80,7 @@ impl Tokens {
     /// Lets a request pass whose token has one of the scopes, or says why not.
     pub fn authorize(&self, headers: &HeaderMap, scopes: &[Scope]) -> Result<Sender, Refusal> {
         if self.open {
-            return Ok(Sender { credential: DEFAULT_NAME.to_owned(), journal: false });
+            return Ok(Sender::new(DEFAULT_NAME, false));
         }
         let candidate = bearer(headers).ok_or(Refusal::Unauthorized)?;
         let mut found = None;
@@ -92,9 +92,7 @@ impl Tokens {
         }
         match found {
             None => Err(Refusal::Unauthorized),
-            Some((scope, token)) if scopes.contains(&scope) => {
-                Ok(Sender { credential: token.name.clone(), journal: scope == Scope::Journal })
-            }
+            Some((scope, token)) if scopes.contains(&scope) => Ok(Sender::new(&token.name, scope == Scope::Journal)),
             Some(_) => Err(Refusal::Forbidden),
         }
     }
@@ -149,10 +147,9 @@ mod tests {
             let headers = HeaderMap::from_iter([(AUTHORIZATION, header.parse().unwrap())]);
             tokens.authorize(&headers, &[Scope::Ingest, Scope::Journal]).unwrap()
         };
-        let is = |credential: &str, journal| Sender { credential: credential.to_owned(), journal };
-        assert_eq!(sender("Bearer send-old"), is("default", false));
-        assert_eq!(sender("Bearer send-new"), is("east", false));
-        assert_eq!(sender("Bearer journal"), is("default", true));
+        assert_eq!(sender("Bearer send-old"), Sender::new("default", false));
+        assert_eq!(sender("Bearer send-new"), Sender::new("east", false));
+        assert_eq!(sender("Bearer journal"), Sender::new("default", true));
     }
 
     #[test]

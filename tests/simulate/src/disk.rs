@@ -117,6 +117,9 @@ impl Disk {
                     self.memory.emitters.get(name).map_or("default", |known| &known.credential).to_owned();
             }
         }
+        if self.mutation == Some(Mutation::ForgetReleases) {
+            changes.released.clear();
+        }
         if self.mutation == Some(Mutation::LoseASum) && self.commits.is_multiple_of(16) {
             changes.sums.pop();
         }

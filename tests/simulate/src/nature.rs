@@ -72,6 +72,7 @@ pub enum Happening {
     Clock,
     Impostor,
     Price,
+    Release,
     Reconcile,
     Quiet,
 }

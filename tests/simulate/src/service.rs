@@ -6,11 +6,13 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use collector::ledger::limits::{Limits, TenantPattern};
 use collector::ledger::{Arrival, Delivery, Ledger, Sender, Taken};
 use collector::prices::PriceBook;
 use collector::serve::split;
 use meter::event::statement::Statement;
 
+use crate::calls;
 use crate::disk::{Connection, Disk, Fault};
 use crate::mutation::Mutation;
 use crate::nature::{Happening, Nature, Reply, Request};
@@ -83,13 +85,14 @@ impl Service {
             self.refuse(nature, &request, Reply::Status(400, None, true));
             return;
         };
-        let arrivals: Vec<Arrival> = events.into_iter().map(|event| Arrival::new(event.to_vec())).collect();
+        let mut arrivals: Vec<Arrival> = events.into_iter().map(|event| Arrival::new(event.to_vec())).collect();
+        disguise(&mut arrivals, nature.mutation);
         if self.queue.len() >= nature.plan.queue {
             self.refuse(nature, &request, Reply::Status(503, Some(1), true));
             return;
         }
         nature.counts.delivered += arrivals.len() as u64;
-        let sender = Sender { credential: request.credential.to_owned(), journal: false };
+        let sender = sender(request.credential, false, nature.mutation);
         if nature.lacks(Mutation::AcknowledgeBeforeCommit) {
             nature.reply(&request, Reply::Status(200, None, true));
         }
@@ -144,7 +147,7 @@ impl Service {
         for (at, job) in jobs.iter().take(answered).enumerate() {
             let reply = match &result {
                 Some(all) => {
-                    let taken = all.get(at).copied().unwrap_or_default();
+                    let taken = all.get(at).cloned().unwrap_or_default();
                     nature.counts.duplicates += taken.duplicates;
                     Reply::Status(200, None, true)
                 }
@@ -213,5 +216,30 @@ impl Service {
         let most = if nature.quiet { 100_000 } else { 8_000_000 };
         let delay = nature.random.within(50_000, most);
         nature.after(delay, Happening::CollectorStarts { collector: self.index });
+    }
+}
+
+/// Who sends, and what he may charge.
+pub fn sender(credential: &str, journal: bool, mutation: Option<Mutation>) -> Sender {
+    let tenants = calls::PATTERNS.iter().filter_map(|pattern| TenantPattern::parse(pattern).ok()).collect();
+    let limits = match mutation {
+        Some(Mutation::AllowAnything) => Limits { tenants: Vec::new(), tokens: u64::MAX, ..Limits::default() },
+        _ => Limits { tenants, ..Limits::default() },
+    };
+    Sender { credential: credential.to_owned(), journal, limits: limits.into() }
+}
+
+/// Takes away one part of the proof that two records are of one call: the rules see what they must not see. What is kept is what
+/// came.
+fn disguise(arrivals: &mut [Arrival], mutation: Option<Mutation>) {
+    for event in arrivals.iter_mut().filter_map(|arrival| arrival.decoded.as_mut().ok()) {
+        match mutation {
+            Some(Mutation::AskForNoProof) => event.record.request_id = Some("any".to_owned()),
+            Some(Mutation::AllowTheSameProxy) => {
+                event.record.proxy = Some(format!("{}-{}", event.emitter, event.sequence));
+            }
+            Some(Mutation::CompareNoModels) => event.record.request_model = None,
+            _ => {}
+        }
     }
 }

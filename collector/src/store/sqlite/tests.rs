@@ -106,13 +106,13 @@ fn contract_a_ledger_of_version_1_goes_on_with_all_its_events() {
         kept.push(row.last.bytes);
         Ok(())
     };
-    reader.set_aside(None, each).unwrap();
+    reader.set_aside(super::super::Whose::Nobody, each).unwrap();
     assert_eq!(kept, [b"{}"]);
     let mut ledger = crate::ledger::Ledger::new(Sqlite::open(&file.0).unwrap());
     let arrivals =
         vec![crate::ledger::Arrival::new(event("a", 2).into()), crate::ledger::Arrival::new(event("a", 3).into())];
-    let sender = crate::ledger::Sender { credential: "default".to_owned(), journal: false };
+    let sender = crate::ledger::Sender::new("default", false);
     let delivery = crate::ledger::Delivery { sender, statement: None, arrivals };
-    let taken = ledger.append(&[&delivery], 200).unwrap()[0];
+    let taken = ledger.append(&[&delivery], 200).unwrap().remove(0);
     assert_eq!((taken.accepted, taken.duplicates, taken.alarms), (1, 1, 0));
 }
