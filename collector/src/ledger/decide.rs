@@ -251,11 +251,11 @@ impl<'a> Decision<'a> {
         EntryId { writer, number: number.saturating_add(1) }
     }
 
-    /// An entry of this transaction, or one that was loaded, if it counts.
+    /// An entry of this transaction, or what stands now of one that was loaded.
     fn standing(&self, id: EntryId) -> Option<Entry> {
         let fresh = self.entries.iter().find(|entry| entry.id == id);
         let entry = fresh.or_else(|| self.known.held.get(&id))?;
-        (!self.known.reversed.contains(&id)).then(|| entry.clone())
+        (!self.known.reversed.contains(&entry.id)).then(|| entry.clone())
     }
 
     /// Notes that an entry is taken back; false if it was before.

@@ -59,8 +59,10 @@ impl Memory {
         known.responses = held.collect();
         let wanted = without_counts(known.responses.values());
         if !wanted.is_empty() {
-            let held = self.standing().filter(|entry| wanted.contains(&entry.id));
-            known.held = held.map(|entry| (entry.id, entry)).collect();
+            let number = |entry: &Entry| (entry.emitter.clone(), entry.sequence);
+            let calls = self.entries.iter().filter(|entry| wanted.contains(&entry.id));
+            let calls: HashMap<_, _> = calls.map(|entry| (number(entry), entry.id)).collect();
+            known.held = self.standing().filter_map(|entry| Some((*calls.get(&number(&entry))?, entry))).collect();
         }
         let groups = keys.groups.iter().cloned().chain(known.held.values().filter_map(group_of));
         known.sums = groups.filter_map(|group| Some((group.clone(), self.sums.get(&group)?.clone()))).collect();

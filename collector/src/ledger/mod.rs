@@ -138,7 +138,7 @@ pub struct Known {
     pub contents: HashMap<(String, i64), String>,
     /// Who is charged for a response.
     pub responses: HashMap<ResponseKey, Place>,
-    /// The entries of those holders who saw no counts, as they stand, each with its event.
+    /// By the entries of those holders who saw no counts: what stands of them now, each with its event.
     pub held: BTreeMap<EntryId, Entry>,
     /// Sums: those of the keys, and those that the held entries count in.
     pub sums: HashMap<Group, GroupSums>,

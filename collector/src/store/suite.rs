@@ -51,7 +51,7 @@ impl Sent {
         record.response_model = (self.kind & 2 == 0).then(|| "answered".to_owned());
         record.response_id = (self.kind & 4 == 0).then(|| format!("chatcmpl-{}", self.tokens % 3));
         record.request_id = Some(format!("request-{}", self.tokens % 2));
-        record.proxy = (self.tokens % 5 != 0).then(|| emitter(self.emitter));
+        record.proxy = (!self.tokens.is_multiple_of(5)).then(|| emitter(self.emitter));
         record.usage.set(Class::InputText, (self.tokens != 0).then_some(self.tokens));
         record.usage.set(Class::OutputText, Some(self.tokens % 7));
         Arrival::new(meter::event::encode(&record, &emitter(self.emitter), self.sequence))

@@ -46,6 +46,7 @@ const LATE: Prices = Prices {
     cached: 77_000_000,
     output: 999_999_999,
 };
+const HOUR_NS: u64 = 3_600_000_000_000;
 const TENANTS: [&str; 4] = ["acme", "acme/ml", "globex", "unknown"];
 /// Whom no credential may charge.
 const FOREIGN: &str = "initech";
@@ -196,8 +197,9 @@ pub fn draw(random: &mut Random, mix: &Mix, now_ns: u64, number: u64) -> Call {
         ..Record::default()
     };
     if !pair && kind == Kind::Good && random.chance(3) {
-        // The clock of its host is days ahead: that is refused, and named.
-        record.started_ns += 3 * 86_400_000_000_000;
+        // The clock of its host is two hours ahead: that is refused, and named.
+        record.started_ns += 2 * HOUR_NS;
+        counts.second_day = true;
         return Call { kind: Kind::DeadLetter, counts, record: counted(record, &counts), pair };
     }
     Call { record: counted(record, &counts), counts, kind, pair }
@@ -249,7 +251,7 @@ pub fn encode(call: &Call, emitter: &str, number: u64) -> Vec<u8> {
     match call.kind {
         Kind::Good | Kind::Offensive | Kind::Beyond => bytes,
         // Its clock is ahead: the bytes are good.
-        Kind::DeadLetter if call.record.started_ns >= MIDNIGHT_NS + 86_400_000_000_000 => bytes,
+        Kind::DeadLetter if call.record.started_ns >= MIDNIGHT_NS + HOUR_NS => bytes,
         Kind::DeadLetter => {
             let text = String::from_utf8_lossy(&bytes);
             text.replace("\"type\":\"meshmeter.call.v1\"", "\"type\":\"meshmeter.call.v9\"").into_bytes()

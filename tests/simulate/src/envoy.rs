@@ -376,10 +376,11 @@ impl World {
         if kept.is_empty() {
             return;
         }
-        let event = kept.swap_remove(self.nature.random.place(kept.len()));
-        let times = self.nature.random.within(1, 2);
-        for _ in 0..times {
-            self.release_one(&event);
+        for _ in 0..self.nature.random.within(1, 4).min(kept.len() as u64) {
+            let event = kept.swap_remove(self.nature.random.place(kept.len()));
+            for _ in 0..self.nature.random.within(1, 2) {
+                self.release_one(&event);
+            }
         }
     }
 

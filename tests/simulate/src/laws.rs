@@ -105,7 +105,7 @@ fn entries(truth: &Truth, disk: &Disk, oracle: &Oracle, when: When) -> Held {
         let (early, late) = (cost(&told.counts, false), cost(&told.counts, true));
         let right = if copy { femto == 0 } else { femto == early || when.late_price && femto == late };
         if !right {
-            return broken(LAW, format!("{id} costs {}", entry.charge));
+            return broken(LAW, format!("{id} costs {} instead of {:?}", entry.charge, told.counts));
         }
     }
     let mut names: Vec<&str> = disk

@@ -13,7 +13,7 @@ use crate::truth::{Told, Truth};
 use crate::twins::{Twin, Twins};
 
 /// No schedule lasts until then: an event of a later time is of a clock that is ahead.
-const FUTURE: &str = "2026-02-02";
+const FUTURE: &str = "2026-02-01T01";
 
 /// A request that a collector has committed.
 #[derive(Clone, Debug)]

@@ -170,10 +170,10 @@ impl Faults {
         faults.terminate_us = every(250);
         faults.trap_us = every(200);
         faults.clock_us = every(150);
-        faults.impostor_us = every(250);
+        faults.impostor_us = every(400);
         faults.reconcile_us = every(150);
         faults.price_us = every(150);
-        faults.release_us = every(400);
+        faults.release_us = every(500);
         faults
     }
 }

@@ -145,7 +145,11 @@ async fn held(session: &Session, responses: &HashMap<ResponseKey, Place>) -> Res
     }
     let (writers, numbers): (Vec<i64>, Vec<i64>) = wanted.iter().map(|id| (id.writer, id.number)).unzip();
     let rows = session.connection.client.query(&session.statements.held, &[&writers, &numbers]).await?;
-    rows.iter().map(|row| entry(row).map(|entry| (entry.id, entry)).map_err(Failure::from)).collect()
+    let mut held = BTreeMap::new();
+    for row in &rows {
+        held.insert(EntryId { writer: row.try_get(18)?, number: row.try_get(19)? }, entry(row)?);
+    }
+    Ok(held)
 }
 
 async fn sums(session: &Session, keys: &Keys) -> Result<HashMap<Group, GroupSums>, Failure> {
@@ -212,6 +216,27 @@ pub fn sum(row: &Row, first: usize) -> Result<Sum, StoreError> {
 /// The columns of an entry, by which `entry` reads.
 pub const ENTRY: &str = "l.writer, l.entry, l.kind, l.emitter, l.sequence, l.refers_writer, l.refers_entry,
     l.started_ns, l.received_ns, l.tenant, l.provider, l.model, l.evidence, l.charge::text, l.rating, l.reason, l.hash";
+
+/// Of entries, what stands now, each with the event of its call, and behind these columns the entry that was asked for: a
+/// correction is right behind the reversal of what it corrects.
+pub fn held_now() -> String {
+    format!(
+        "WITH RECURSIVE now (root_writer, root_entry, writer, entry) AS (
+            SELECT k.writer, k.entry, k.writer, k.entry FROM unnest($1::bigint[], $2::bigint[]) AS k (writer, entry)
+            UNION ALL SELECT now.root_writer, now.root_entry, n.writer, n.entry FROM now
+            JOIN ledger r ON r.refers_writer = now.writer AND r.refers_entry = now.entry AND r.kind = 'reversal'
+            JOIN ledger n ON n.writer = r.writer AND n.entry = r.entry + 1 AND n.kind = 'correction'
+                AND n.refers_writer = now.writer AND n.refers_entry = now.entry
+        )
+        SELECT {ENTRY}, c.event, now.root_writer, now.root_entry FROM now
+        JOIN ledger l ON l.writer = now.writer AND l.entry = now.entry
+        JOIN ledger c
+        ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
+        WHERE l.kind IN ('call', 'correction', 'release')
+        AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.refers_writer = l.writer AND r.refers_entry = l.entry
+            AND r.kind = 'reversal')"
+    )
+}
 
 /// What counts, each with the event of its call.
 pub fn standing(which: &str) -> String {

@@ -44,7 +44,7 @@ statements! {
         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k (day, response, proof)
         JOIN responses r ON r.day = k.day AND r.response = k.response AND r.proof = k.proof
         ORDER BY r.day, r.response, r.proof FOR UPDATE OF r";
-    held: super::known::standing("(l.writer, l.entry) IN (SELECT * FROM unnest($1::bigint[], $2::bigint[]))");
+    held: super::known::held_now();
     sums: "SELECT k.number, r.class, r.quantity, r.charge::text, r.unpriced, r.fallback
         FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY
             AS k (day, tenant, provider, model, evidence, number)

@@ -53,7 +53,7 @@ pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
         }
     }
     for id in without_counts(known.responses.values()) {
-        let held = tx.prepare_cached(&standing("l.entry = ?1"))?.query_row([id.number], entry).optional()?;
+        let held = tx.prepare_cached(&standing(NOW))?.query_row([id.number], entry).optional()?;
         known.held.extend(held.map(|held| (id, held)));
     }
     let of_held: Vec<Group> = known.held.values().filter_map(group_of).collect();
@@ -169,6 +169,15 @@ fn standing(which: &str) -> String {
          ORDER BY l.entry"
     )
 }
+
+/// An entry, or what stands instead of it: a correction is right behind the reversal of what it corrects.
+const NOW: &str = "l.entry IN (
+    WITH RECURSIVE now (entry) AS (
+        VALUES (?1)
+        UNION ALL SELECT n.entry FROM now
+        JOIN ledger r ON r.refers = now.entry AND r.kind = 'reversal'
+        JOIN ledger n ON n.entry = r.entry + 1 AND n.kind = 'correction' AND n.refers = now.entry
+    ) SELECT entry FROM now)";
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let word = |column: usize| row.get::<_, String>(column);

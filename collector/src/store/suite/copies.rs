@@ -37,6 +37,7 @@ pub fn run(fresh: Fresh<'_>) {
     only_what_is_proven_is_a_copy(fresh);
     a_call_through_three_proxies_is_charged_once(fresh);
     the_larger_estimate_is_charged(fresh);
+    counts_replace_an_estimate_that_was_rated_anew(fresh);
     a_server_that_repeats_its_ids_hides_no_pair(fresh);
     a_request_id_that_is_repeated_is_one_call_per_proxy(fresh);
 }
@@ -130,6 +131,28 @@ fn the_larger_estimate_is_charged(fresh: Fresh<'_>) {
         let sums = all(|each| reader.rollup(&Selection::default(), each));
         let count = |name: &str| sums.iter().find(|row| row.counted.name() == name).unwrap().sum.quantity;
         assert_eq!((count("calls"), count("output_text_tokens")), (1, 90), "{first} {second}");
+    }
+}
+
+/// What stands is taken back, not what once stood. What a person has taken back stays so.
+fn counts_replace_an_estimate_that_was_rated_anew(fresh: Fresh<'_>) {
+    for is_void in [false, true] {
+        let (store, reader) = fresh();
+        let mut ledger = Ledger::new(store);
+        send(&mut ledger, 1, 1, &Record { evidence: Evidence::Estimated, ..seen() });
+        for tenant in ["acme", "globex"] {
+            let entry = all(|each| reader.standing(&Selection::default(), each)).remove(0);
+            let rating = crate::prices::Rating::default();
+            let instead = Some(Instead { tenant: tenant.to_owned(), rating }).filter(|_| !is_void || tenant == "acme");
+            let correction = Correction { entry, instead, reason: "it was wrong".to_owned() };
+            assert_eq!(ledger.correct(&[correction], NOW_NS).unwrap(), 1);
+        }
+        send(&mut ledger, 2, 1, &seen_behind());
+        let standing = all(|each| reader.standing(&Selection::default(), each));
+        let found: Vec<_> = standing.iter().map(|entry| (entry.emitter.as_str(), entry.tenant.as_str())).collect();
+        let expected = if is_void { vec![] } else { vec![(emitter(2), "unknown")] };
+        assert_eq!(found, expected.iter().map(|(emitter, tenant)| (emitter.as_str(), *tenant)).collect::<Vec<_>>());
+        crate::verify::verify(&*reader, &[], || ()).unwrap();
     }
 }
 
