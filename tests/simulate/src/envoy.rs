@@ -372,14 +372,16 @@ impl World {
     /// A person looks at what is kept apart, and lets some of it be charged, perhaps twice.
     pub fn release(&mut self) {
         let may = |event: &&SetAside| !event.is_foreign() && self.oracle.may_release(&self.truth, &event.bytes);
-        let mut kept: Vec<SetAside> = self.disk.borrow().memory.set_aside.iter().filter(may).cloned().collect();
-        if kept.is_empty() {
-            return;
-        }
-        for _ in 0..self.nature.random.within(1, 4).min(kept.len() as u64) {
-            let event = kept.swap_remove(self.nature.random.place(kept.len()));
-            for _ in 0..self.nature.random.within(1, 2) {
-                self.release_one(&event);
+        let kept: Vec<SetAside> = self.disk.borrow().memory.set_aside.iter().filter(may).cloned().collect();
+        // What contradicts the ledger, and what is not in it.
+        let (taken, free): (Vec<_>, Vec<_>) =
+            kept.into_iter().partition(|event| event.reason.starts_with("data.sequence"));
+        for mut kept in [taken, free] {
+            for _ in 0..self.nature.random.within(1, 2).min(kept.len() as u64) {
+                let event = kept.swap_remove(self.nature.random.place(kept.len()));
+                for _ in 0..self.nature.random.within(1, 2) {
+                    self.release_one(&event);
+                }
             }
         }
     }
