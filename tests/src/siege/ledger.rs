@@ -29,7 +29,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "repeated-request-ids",
         keeps: "a client that repeats request id and response id pays for each call, and so do others",
-        short: true,
+        short: false,
         run: || Box::pin(repeated_request_ids()),
     },
     Attack {
