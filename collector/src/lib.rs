@@ -17,9 +17,11 @@
     )
 )]
 
+pub mod copies;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod gaps;
+pub mod kept;
 pub mod ledger;
 pub mod money;
 pub mod prices;

@@ -92,6 +92,15 @@ impl fmt::Display for Price {
 pub struct Charge(i128);
 
 impl Charge {
+    /// The highest amount.
+    pub const MAX: Charge = Charge(i128::MAX);
+
+    /// Whole USD.
+    pub const fn from_usd(usd: u32) -> Charge {
+        // At most 2^32 times 10^15: far inside of 128 bits.
+        Charge((usd as i128).saturating_mul(FEMTO_PER_USD as i128))
+    }
+
     /// The amount in femto-USD.
     pub fn femto_usd(self) -> i128 {
         self.0

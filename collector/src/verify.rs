@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::ledger::Head;
 use crate::ledger::correct::{group_of, share_of};
-use crate::ledger::entry::{Entry, EntryId, Hash, Kind};
+use crate::ledger::entry::{Entry, EntryId, Hash};
 use crate::ledger::ranges::{Range, Ranges};
 use crate::ledger::sums::{Counted, Group, Sum, Sums};
 use crate::store::{Reader, Selection, StoreError};
@@ -43,7 +43,7 @@ pub fn verify(reader: &dyn Reader, noted: &[Head], mut each: impl FnMut()) -> Re
     let mut numbers: BTreeMap<String, Numbers> = BTreeMap::new();
     for head in &mut heads {
         *head = chain(reader, *head, noted, &mut |entry| {
-            if matches!(entry.kind, Kind::Call | Kind::Copy) {
+            if entry.kind.is_record() {
                 numbers.entry(entry.emitter.clone()).or_default().insert(entry.sequence);
             }
             each();

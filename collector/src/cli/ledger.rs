@@ -24,7 +24,7 @@ const CHUNK: usize = 500;
 
 /// Where the ledger is kept.
 #[derive(Args)]
-struct Database {
+pub(super) struct Database {
     /// Where the ledger is kept, a SQLite file or postgres://USER@HOST/DATABASE; it may be in use.
     #[arg(
         long,
@@ -33,7 +33,7 @@ struct Database {
         env = "MESHMETER_DATABASE",
         hide_env_values = true
     )]
-    database: Location,
+    pub(super) database: Location,
 }
 
 /// Shows what is missing: which numbers of which emitter, since when, why, and what closed it.
@@ -61,7 +61,7 @@ pub struct Gaps {
 
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// Columns for the eye.
     Table,
     /// JSON.
@@ -134,7 +134,7 @@ fn head(text: &str) -> Result<Head, String> {
     read().ok_or_else(|| "must be writer, entry and 64 hex digits, separated by colons".to_owned())
 }
 
-fn call(text: &str) -> Result<(String, i64), String> {
+pub(super) fn call(text: &str) -> Result<(String, i64), String> {
     let read = || {
         let (emitter, sequence) = text.split_once('-')?;
         Some((emitter.to_owned(), sequence.parse().ok()?))
@@ -147,7 +147,7 @@ fn tenant(text: &str) -> Result<String, String> {
     name.map(|_| text.to_owned()).ok_or_else(|| meter::identity::ALLOWED.to_owned())
 }
 
-fn now_ns() -> i64 {
+pub(super) fn now_ns() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -8,6 +8,7 @@ use collector::secret;
 use collector::terminal::{self, complain};
 
 mod check;
+mod kept;
 mod ledger;
 mod prices;
 mod reconcile;
@@ -37,6 +38,9 @@ enum Command {
     Verify(ledger::Verify),
     Rerate(ledger::Rerate),
     Correct(ledger::Correct),
+    Copies(kept::Copies),
+    Alarms(kept::Alarms),
+    Release(kept::Release),
     Check(check::Check),
 }
 
@@ -75,6 +79,9 @@ pub fn run() -> ExitCode {
         Command::Verify(args) => ledger::verify(args),
         Command::Rerate(args) => ledger::rerate(args),
         Command::Correct(args) => ledger::correct(args),
+        Command::Copies(args) => kept::copies(args),
+        Command::Alarms(args) => kept::alarms(args),
+        Command::Release(args) => kept::release(args),
         Command::Check(args) => check::run(args),
     };
     match result {

@@ -55,6 +55,18 @@ pub fn ingest(bytes: &[u8]) {
     laws::hold(ledger.store());
     laws::lacking(ledger.store(), request::last(bytes));
     rate_anew(&mut ledger);
+    release_all(&mut ledger);
+}
+
+/// Everything that is kept apart is released, at most once each; the ledger is a ledger still.
+fn release_all(ledger: &mut Ledger<Memory>) {
+    for kept in ledger.store().set_aside.clone() {
+        let before = ledger.store().entries.len();
+        let released = ledger.release(&kept, "looked at", NOW_NS).unwrap();
+        assert!(released.is_ok() || ledger.store().entries.len() == before, "{released:?}");
+        assert!(ledger.release(&kept, "again", NOW_NS).unwrap().is_err(), "released twice");
+    }
+    laws::hold(ledger.store());
 }
 
 /// Without prices nothing is charged any more; by the same book again, all is as it was.

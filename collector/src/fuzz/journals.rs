@@ -41,11 +41,11 @@ struct Here(Ledger<Memory>);
 
 impl Here {
     fn deliver(&mut self, statement: Option<Statement>, batch: &[u8]) -> Result<Taken, Failure> {
-        let sender = Sender { credential: "journal".to_owned(), journal: true, emitter: None };
+        let sender = Sender::new("journal", true);
         let refused = |_| Failure::Refused("not readable".to_owned());
         let elements = Form::Batch.elements(batch).map_err(refused)?;
         let delivery = Delivery { sender, statement, arrivals: crate::serve::arrivals(&elements) };
-        Ok(self.0.append(&[&delivery], NOW_NS).unwrap()[0])
+        Ok(self.0.append(&[&delivery], NOW_NS).unwrap().remove(0))
     }
 }
 
@@ -64,7 +64,7 @@ impl Collector for Here {
     }
 
     fn send(&mut self, batch: &[u8], _: &mut dyn Watch) -> Result<Answer, Failure> {
-        let Taken { accepted, duplicates, dead_letters, alarms } = self.deliver(None, batch)?;
+        let Taken { accepted, duplicates, dead_letters, alarms, .. } = self.deliver(None, batch)?;
         Ok(Answer { accepted, duplicates, dead_letters, alarms })
     }
 

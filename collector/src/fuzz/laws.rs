@@ -49,7 +49,7 @@ pub fn hold(store: &Memory) {
         assert_eq!(all.len(), store.emitters.len());
         for gaps in &all {
             let emitter = &store.emitters[&gaps.emitter];
-            let of_emitter = |kind: Kind, name: &str| matches!(kind, Kind::Call | Kind::Copy) && name == gaps.emitter;
+            let of_emitter = |kind: Kind, name: &str| kind.is_record() && name == gaps.emitter;
             let entries = store.entries.iter().filter(|entry| of_emitter(entry.kind, &entry.emitter)).count();
             assert_eq!(gaps.taken, entries as i64);
             let end = if gaps.state == State::Counting { emitter.last } else { gaps.head };

@@ -44,7 +44,7 @@ fn delivery(request: &[u8]) -> Option<Delivery> {
 
 /// The sender to whom a line gives a token; `journal` as its name is a journal's.
 pub fn sender(line: &[u8]) -> Sender {
-    let nobody = Sender { credential: "nobody".to_owned(), journal: false, emitter: None };
+    let nobody = Sender::new("nobody", false);
     let Ok(text) = std::str::from_utf8(line) else { return nobody };
     let token = match Token::parse(text) {
         Ok(token) => token,

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Cause, Gaps, State, table::time};
+use super::{Cause, Gaps, State, table};
 use crate::store::KeptApart;
 use crate::terminal;
+use table::time;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -64,6 +65,8 @@ struct Closed {
 #[derive(Serialize)]
 struct Apart {
     #[serde(skip_serializing_if = "Option::is_none")]
+    emitter: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     sequence: Option<i64>,
     kind: &'static str,
     reason: String,
@@ -75,12 +78,17 @@ struct Apart {
 
 /// All of it, one line of JSON.
 pub fn render(gaps: &[Gaps], nameless: &[KeptApart]) -> Result<String, String> {
-    let mut totals = Totals { emitters: gaps.len(), dead_letters: nameless.len(), ..Totals::default() };
+    let alarms = table::alarms(gaps, nameless);
+    let mut totals = Totals {
+        emitters: gaps.len(),
+        alarms,
+        dead_letters: nameless.iter().filter(|kept| !kept.last.alarm).count(),
+        ..Totals::default()
+    };
     for gaps in gaps {
         totals.open_ends = totals.open_ends.saturating_add(usize::from(gaps.state == State::OpenEnd));
         totals.missing = totals.missing.saturating_add(gaps.missing());
         totals.unnamed_drops = totals.unnamed_drops.saturating_add(gaps.unnamed_drops);
-        totals.alarms = totals.alarms.saturating_add(gaps.alarms.len());
         totals.dead_letters = totals.dead_letters.saturating_add(gaps.dead_letters());
     }
     let emitters = gaps.iter().map(emitter).collect();
@@ -112,7 +120,7 @@ fn emitter(gaps: &Gaps) -> Emitter<'_> {
                 since: time(hole.since_ns),
                 cause: hole.cause.as_str(),
                 reason: match &hole.cause {
-                    Cause::DeadLetter(reason) => Some(reason),
+                    Cause::DeadLetter(reason) | Cause::Alarm(reason) => Some(reason),
                     Cause::Full | Cause::Refused | Cause::Unknown => None,
                 },
             })
@@ -133,6 +141,7 @@ fn emitter(gaps: &Gaps) -> Emitter<'_> {
 
 fn apart(kept: &KeptApart) -> Apart {
     Apart {
+        emitter: kept.last.number.as_ref().map(|(emitter, _)| emitter.clone()),
         sequence: kept.last.number.as_ref().map(|(_, number)| *number),
         kind: if kept.last.alarm { "alarm" } else { "dead_letter" },
         reason: kept.last.reason.clone(),

@@ -2,12 +2,12 @@
 //! silent without a last word.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::iter::Peekable;
 
 use crate::ledger::emitters::{Emitter, Ended, Note, What};
 use crate::ledger::ranges::{Range, Ranges};
-use crate::store::{KeptApart, Reader, StoreError};
+use crate::store::{KeptApart, Reader, StoreError, Whose};
 
 mod count;
 mod json;
@@ -15,7 +15,7 @@ mod table;
 
 pub use count::{Counts, count};
 pub use json::render as json;
-pub use table::render as table;
+pub use table::{render as table, time};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +66,8 @@ pub enum Cause {
     Refused,
     /// It came and could not be taken: the reason.
     DeadLetter(String),
+    /// It came, is beyond what its sender may charge, and waits to be released: the reason.
+    Alarm(String),
     /// Nobody said.
     Unknown,
 }
@@ -77,6 +79,7 @@ impl Cause {
             Cause::Full => "full",
             Cause::Refused => "refused",
             Cause::DeadLetter(_) => "dead_letter",
+            Cause::Alarm(_) => "alarm",
             Cause::Unknown => "unknown",
         }
     }
@@ -161,7 +164,7 @@ pub fn find(reader: &dyn Reader, question: Question) -> Result<Vec<Gaps>, StoreE
     let of = |(name, emitter): (String, Emitter)| {
         let notes = reader.notes(&name)?;
         let mut kept = Vec::new();
-        reader.set_aside(Some(&name), &mut |row| {
+        reader.set_aside(Whose::Emitter(&name), &mut |row| {
             kept.push(row);
             Ok(())
         })?;
@@ -170,11 +173,19 @@ pub fn find(reader: &dyn Reader, question: Question) -> Result<Vec<Gaps>, StoreE
     emitters.into_iter().map(of).collect()
 }
 
-/// Events that are kept apart and name no emitter that is known.
+/// Events that are kept apart, were not released, and name no emitter that is known.
 pub fn nameless(reader: &dyn Reader) -> Result<Vec<KeptApart>, StoreError> {
+    let mut known = BTreeSet::new();
+    reader.emitters(&mut |(name, _)| {
+        known.insert(name);
+        Ok(())
+    })?;
     let mut kept = Vec::new();
-    reader.set_aside(None, &mut |row| {
-        kept.push(row);
+    reader.set_aside(Whose::All, &mut |row| {
+        let is_known = row.last.number.as_ref().is_some_and(|(emitter, _)| known.contains(emitter));
+        if !is_known && row.released.is_none() {
+            kept.push(row);
+        }
         Ok(())
     })?;
     Ok(kept)
@@ -184,8 +195,9 @@ pub fn nameless(reader: &dyn Reader) -> Result<Vec<KeptApart>, StoreError> {
 pub fn gaps(name: String, emitter: &Emitter, notes: &[Note], kept: Vec<KeptApart>, question: Question) -> Gaps {
     let state = State::of(emitter, question);
     let head = emitter.head.max(emitter.last);
-    let (alarms, dead): (Vec<_>, Vec<_>) = kept.into_iter().partition(|kept| kept.last.alarm);
-    let causes = causes(notes, &dead);
+    let kept: Vec<KeptApart> = kept.into_iter().filter(|kept| kept.released.is_none()).collect();
+    let causes = causes(notes, &kept);
+    let alarms = kept.into_iter().filter(|kept| kept.last.alarm).collect();
     let mut holes = Vec::new();
     let mut known_since = Since::new(notes);
     for range in missing(emitter, state) {
@@ -194,12 +206,10 @@ pub fn gaps(name: String, emitter: &Emitter, notes: &[Note], kept: Vec<KeptApart
             holes.push(Hole { range, since_ns, cause });
         }
     }
-    let closed = notes.iter().filter(|note| matches!(note.what, What::Delivered | What::Recovered));
+    let closes = |what: What| matches!(what, What::Delivered | What::Recovered | What::Released);
+    let closed = notes.iter().filter(|note| closes(note.what));
     let closed = closed.map(|note| Closed { range: note.range, by: note.what, at_ns: note.at_ns }).collect();
-    let named: Ranges =
-        notes.iter().filter(|note| matches!(note.what, What::Full | What::Refused)).map(|note| note.range).collect();
-    let named = named.as_slice().iter().fold(0_i64, |sum, range| sum.saturating_add(range.count()));
-    let taken = emitter.ranges.as_slice().iter().fold(0_i64, |sum, range| sum.saturating_add(range.count()));
+    let taken = sum(emitter.ranges.as_slice());
     Gaps {
         emitter: name,
         node: emitter.node.clone(),
@@ -209,7 +219,7 @@ pub fn gaps(name: String, emitter: &Emitter, notes: &[Note], kept: Vec<KeptApart
         heard_ns: emitter.heard_ns,
         holes,
         closed,
-        unnamed_drops: emitter.dropped.saturating_sub(named).max(0),
+        unnamed_drops: emitter.dropped.saturating_sub(named_drops(notes, &emitter.ranges)).max(0),
         alarms,
     }
 }
@@ -221,15 +231,35 @@ fn missing(emitter: &Emitter, state: State) -> Vec<Range> {
     if last < 1 { Vec::new() } else { emitter.ranges.missing(Range { first: 1, last }) }
 }
 
-/// Where each cause begins and ends; no two overlap. What the emitter says counts more than what came of it here.
-fn causes(notes: &[Note], dead: &[KeptApart]) -> BTreeMap<i64, (i64, Cause)> {
+fn sum(ranges: &[Range]) -> i64 {
+    ranges.iter().fold(0, |sum, range| sum.saturating_add(range.count()))
+}
+
+/// How many numbers the emitter says by name that it dropped, without those that it delivered itself all the same: they must
+/// not stand for drops that it never named.
+fn named_drops(notes: &[Note], taken: &Ranges) -> i64 {
+    let of = |wanted: fn(What) -> bool| -> Ranges {
+        notes.iter().filter(|note| wanted(note.what)).map(|note| note.range).collect()
+    };
+    let dropped = of(|what| matches!(what, What::Full | What::Refused));
+    let recovered = of(|what| what == What::Recovered);
+    dropped.as_slice().iter().fold(0, |total, range| {
+        let not_recovered = sum(&recovered.missing(*range));
+        let by_a_journal = range.count().saturating_sub(not_recovered);
+        total.saturating_add(sum(&taken.missing(*range))).saturating_add(by_a_journal)
+    })
+}
+
+/// Where each cause begins and ends; no two overlap. What the emitter says counts more than what came of it here. What is
+/// kept apart as an alarm is a cause only if it came from who may spend the emitter's numbers.
+fn causes(notes: &[Note], kept: &[KeptApart]) -> BTreeMap<i64, (i64, Cause)> {
     let mut causes = BTreeMap::new();
     let mut said = Ranges::default();
     for note in notes {
         let cause = match note.what {
             What::Full => Cause::Full,
             What::Refused => Cause::Refused,
-            What::Opened | What::Delivered | What::Recovered => continue,
+            What::Opened | What::Delivered | What::Recovered | What::Released => continue,
         };
         // What was said again may have grown meanwhile.
         for range in said.missing(note.range) {
@@ -237,9 +267,11 @@ fn causes(notes: &[Note], dead: &[KeptApart]) -> BTreeMap<i64, (i64, Cause)> {
         }
         said.add(note.range);
     }
-    for kept in dead {
-        if let Some((_, number)) = kept.last.number.as_ref().filter(|(_, number)| !said.contains(*number)) {
-            causes.insert(*number, (*number, Cause::DeadLetter(kept.last.reason.clone())));
+    for KeptApart { last, .. } in kept.iter().filter(|kept| !kept.last.is_foreign()) {
+        if let Some((_, number)) = last.number.as_ref().filter(|(_, number)| !said.contains(*number)) {
+            let reason = last.reason.clone();
+            let cause = if last.alarm { Cause::Alarm(reason) } else { Cause::DeadLetter(reason) };
+            causes.insert(*number, (*number, cause));
         }
     }
     causes

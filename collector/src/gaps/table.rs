@@ -13,6 +13,12 @@ pub fn time(ns: i64) -> String {
     time.round(Unit::Millisecond).unwrap_or(time).to_string()
 }
 
+/// All alarms.
+pub fn alarms(gaps: &[Gaps], nameless: &[KeptApart]) -> usize {
+    let nameless = nameless.iter().filter(|kept| kept.last.alarm).count();
+    gaps.iter().fold(nameless, |sum, gaps| sum.saturating_add(gaps.alarms.len()))
+}
+
 /// What is to be looked at, then one line that sums it up.
 pub fn render(gaps: &[Gaps], nameless: &[KeptApart]) -> String {
     let mut table = Table::new();
@@ -35,6 +41,7 @@ pub fn render(gaps: &[Gaps], nameless: &[KeptApart]) -> String {
                 Cause::Full => "dropped: the outbox was full".to_owned(),
                 Cause::Refused => "dropped: a collector refused it as unreadable".to_owned(),
                 Cause::DeadLetter(reason) => format!("dead letter: {}", printable(reason)),
+                Cause::Alarm(reason) => format!("kept apart: {}", printable(reason)),
                 Cause::Unknown => "unknown".to_owned(),
             };
             let count = hole.range.count().to_string();
@@ -60,6 +67,7 @@ pub fn render(gaps: &[Gaps], nameless: &[KeptApart]) -> String {
         for closed in &gaps.closed {
             let by = match closed.by.as_str() {
                 "recovered" => "closed by a journal",
+                "released" => "released by a person",
                 _ => "closed by late delivery",
             };
             let count = closed.range.count().to_string();
@@ -75,12 +83,17 @@ pub fn render(gaps: &[Gaps], nameless: &[KeptApart]) -> String {
     for kept in nameless {
         let why = format!("{} (sent by {})", printable(&kept.last.reason), printable(&kept.last.credential));
         let count = kept.deliveries.to_string();
-        row(["?".into(), String::new(), "?".into(), count, "dead letter".into(), time(kept.first_received_ns), why]);
+        let what = if kept.last.alarm { "ALARM" } else { "dead letter" };
+        let (emitter, which) = match &kept.last.number {
+            Some((emitter, number)) => (emitter.clone(), number.to_string()),
+            None => ("?".into(), "?".into()),
+        };
+        row([emitter, String::new(), which, count, what.into(), time(kept.first_received_ns), why]);
     }
     let sum = format!(
         "{} emitters, {missing} numbers missing, {open_ends} open ends, {} alarms, {dead_letters} dead letters\n",
         gaps.len(),
-        gaps.iter().fold(0_usize, |sum, gaps| sum.saturating_add(gaps.alarms.len()))
+        alarms(gaps, nameless)
     );
     if rows == 0 { format!("no gaps: {sum}") } else { format!("{table}\n\n{sum}") }
 }

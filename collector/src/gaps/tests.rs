@@ -20,7 +20,7 @@ impl World {
     }
 
     fn deliver(&mut self, at: i64, journal: bool, arrivals: Vec<Arrival>, statement: Option<Statement>) {
-        let sender = Sender { credential: "default".to_owned(), journal, emitter: None };
+        let sender = Sender::new("default", journal);
         self.0.append(&[&Delivery { sender, statement, arrivals }], at * SECOND).unwrap();
     }
 
@@ -138,11 +138,11 @@ fn contract_whoever_may_not_spend_a_number_says_nothing_of_it() {
     let mut world = World::new();
     world.send(1, 'a', &[1, 4]);
     let unreadable = |number| Arrival::new(format!("{{\"id\":\"{}-{number}\"}}", "a".repeat(32)).into());
-    let foreign = Sender { credential: "another".to_owned(), journal: false, emitter: None };
-    let record = Record { started_ns: 86_400_000_000_000, ..Record::default() };
+    let foreign = Sender::new("another", false);
+    let record = Record { started_ns: 2_000_000_000_000_000_000, ..Record::default() };
     let ahead = Arrival::new(meter::event::encode(&record, &"a".repeat(32), 2));
     let delivery = Delivery { sender: foreign, statement: None, arrivals: vec![unreadable(2), ahead] };
-    assert_eq!(world.0.append(&[&delivery], 2 * SECOND).unwrap()[0].dead_letters, 2);
+    assert_eq!(world.0.append(&[&delivery], 1_900_000_000 * SECOND).unwrap()[0].dead_letters, 2);
     world.deliver(2, true, vec![unreadable(3)], None);
     assert_eq!(world.seen(3), ["counting 2 of 4: 2-2 unknown since 1, 3-3 dead_letter since 1; "]);
     assert_eq!(nameless(world.0.store()).unwrap().len(), 2, "it is kept all the same");
@@ -172,7 +172,7 @@ fn contract_another_event_under_a_number_is_an_alarm_and_no_hole() {
     world.send(1, 'a', &[1]);
     let other = String::from_utf8(World::arrival('a', 1).bytes).unwrap().replace("node-1", "node-2");
     world.deliver(2, false, vec![Arrival::new(other.into())], None);
-    let foreign = Sender { credential: "another".to_owned(), journal: false, emitter: None };
+    let foreign = Sender::new("another", false);
     let delivery = Delivery { sender: foreign, statement: None, arrivals: vec![World::arrival('a', 2)] };
     assert_eq!(world.0.append(&[&delivery], 3 * SECOND).unwrap()[0].alarms, 1);
     let gaps = find(world.0.store(), Question { now_ns: 0, silent_after_ns: 1 }).unwrap();
@@ -190,7 +190,7 @@ fn contract_another_event_under_a_number_is_an_alarm_and_no_hole() {
 proptest::proptest! {
     #[test]
     fn deterministic_the_earliest_note_about_a_number_says_since_when(
-        notes in proptest::collection::vec((1..30_i64, 0..9_i64, 0..5_i64, 0..5_usize), 0..20)
+        notes in proptest::collection::vec((1..30_i64, 0..9_i64, 0..5_i64, 0..What::ALL.len()), 0..20)
     ) {
         let note = |(first, more, at_ns, what): (i64, i64, i64, usize)| Note {
             emitter: String::new(),
@@ -202,11 +202,48 @@ proptest::proptest! {
         let mut since = Since::new(&notes);
         for number in 1..40 {
             let is_about = |note: &&Note| {
-                !matches!(note.what, What::Delivered | What::Recovered)
+                !matches!(note.what, What::Delivered | What::Recovered | What::Released)
                     && (note.range.first..=note.range.last).contains(&number)
             };
             let naive = notes.iter().filter(is_about).map(|note| note.at_ns).min();
             proptest::prop_assert_eq!(since.of(number), naive);
         }
     }
+}
+
+/// Whoever may speak for an emitter may lie. What is missing stays missing: a lie can only name another cause.
+#[test]
+fn contract_a_false_statement_closes_no_hole_and_hides_none() {
+    let mut world = World::new();
+    world.send(1, 'a', &[1, 2, 3, 7]);
+    // Drops over what was delivered and over what is missing; a head beyond reality; a last word.
+    let drops = [(1, 5, Reason::Full)];
+    world.deliver(2, false, Vec::new(), says('a', 9, &drops, true));
+    assert_eq!(world.seen(3), ["ended 4 of 9: 4-5 full since 1, 6-6 unknown since 1, 8-9 unknown since 2; "]);
+    let gaps = |world: &World| find(world.0.store(), Question { now_ns: 0, silent_after_ns: 1 }).unwrap().remove(0);
+    assert_eq!(gaps(&world).unnamed_drops, 3, "drops that name what was delivered name nothing");
+    let far = 1 << 53;
+    world.deliver(4, false, Vec::new(), says('a', far, &[], true));
+    assert_eq!(gaps(&world).missing(), (far as i64) - 4, "what it says it counted is missing until it comes");
+    // It is there all the same: events beyond a last word take it back.
+    let mut world = World::new();
+    world.deliver(1, false, vec![World::arrival('b', 1)], says('b', 1, &[], true));
+    world.send(2, 'b', &[2]);
+    assert_eq!(world.seen(400), ["open_end 2 of 2: ; "]);
+    world.deliver(401, true, vec![World::arrival('b', 3)], says('b', 3, &[], true));
+    assert_eq!(world.seen(402), ["ended 3 of 3: ; "]);
+}
+
+#[test]
+fn contract_what_a_journal_recovers_of_drops_stays_named() {
+    let mut world = World::new();
+    world.deliver(
+        1,
+        false,
+        vec![World::arrival('a', 1), World::arrival('a', 4)],
+        says('a', 4, &[(2, 3, Reason::Full)], false),
+    );
+    world.deliver(2, true, vec![World::arrival('a', 2), World::arrival('a', 3)], None);
+    let gaps = find(world.0.store(), Question { now_ns: 0, silent_after_ns: 1 }).unwrap().remove(0);
+    assert_eq!((gaps.unnamed_drops, gaps.missing()), (0, 0));
 }

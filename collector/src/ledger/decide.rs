@@ -7,28 +7,31 @@ use meter::event::Event;
 use super::correct::Correction;
 use super::emitters::{BY_KEY, Emitter, Ended, Notes, NotesOf, What};
 use super::entry::{Entry, EntryId, Kind};
-use super::responses::{self, Holder};
+use super::responses::{self, Holder, Place, PossibleCopy, PossibleKey, ResponseKey};
 use super::sums::{Group, Share, storable};
-use super::{Arrival, Changes, Delivery, Head, Known, Sender, SetAside, Sums, Taken};
+use super::{Arrival, Changes, Delivery, Head, Known, Sender, SetAside, Sums, Taken, clock};
 use crate::prices::{Call, PriceBook, Rating};
 
 /// Whether an event is recognised that came before. Only a control run of the tests does without.
 const RECOGNISES: bool = !cfg!(feature = "forgetful");
-/// How far in the future a call may have begun: clocks of hosts differ.
-const MAX_FUTURE_NS: i64 = 3_600_000_000_000;
+
+/// Why a stranger's event is kept apart.
+pub const FOREIGN: &str = "data.emitter: its numbers belong to another credential";
 
 /// What is known so far, and what has changed.
 pub struct Decision<'a> {
-    known: Known,
+    pub(super) known: Known,
     prices: Option<&'a PriceBook>,
     now_ns: i64,
     head: Head,
     sums: Sums,
     entries: Vec<Entry>,
     emitters: BTreeMap<String, Emitter>,
-    notes: Notes,
-    responses: BTreeMap<responses::ResponseKey, Holder>,
+    pub(super) notes: Notes,
+    pub(super) responses: BTreeMap<ResponseKey, Place>,
+    pub(super) possible: BTreeMap<PossibleKey, PossibleCopy>,
     set_aside: Vec<SetAside>,
+    pub(super) released: BTreeMap<[u8; 32], EntryId>,
     /// Where the events of this transaction stand in `entries`.
     fresh: HashMap<(String, i64), usize>,
 }
@@ -38,6 +41,26 @@ enum Outcome {
     Duplicate,
     DeadLetter(String),
     Alarm(String),
+}
+
+/// An event that is to be entered, checked as far as it alone can tell.
+pub(super) struct Entering<'e> {
+    pub event: &'e Event,
+    pub text: &'e str,
+    pub sequence: i64,
+    pub started_ns: i64,
+    pub group: Group,
+}
+
+/// How an event is entered.
+pub(super) struct Terms<'t> {
+    /// Under which number.
+    pub emitter: &'t str,
+    pub sequence: i64,
+    /// What it is, if it is no copy.
+    pub kind: Kind,
+    /// Why, if a person wants it.
+    pub reason: Option<&'t str>,
 }
 
 impl<'a> Decision<'a> {
@@ -53,7 +76,9 @@ impl<'a> Decision<'a> {
             emitters: BTreeMap::new(),
             notes: Notes::default(),
             responses: BTreeMap::new(),
+            possible: BTreeMap::new(),
             set_aside: Vec::new(),
+            released: BTreeMap::new(),
             fresh: HashMap::new(),
         }
     }
@@ -61,12 +86,15 @@ impl<'a> Decision<'a> {
     pub fn changes(self) -> Changes {
         Changes {
             head: self.head,
+            written_ns: self.known.written_ns.max(self.now_ns),
             entries: self.entries,
             emitters: self.emitters,
             notes: self.notes.into_vec(),
             responses: self.responses,
+            possible: self.possible,
             sums: self.sums.changed().map(|(group, counted, sum)| (group.clone(), counted, sum)).collect(),
             set_aside: self.set_aside,
+            released: self.released,
         }
     }
 
@@ -86,7 +114,8 @@ impl<'a> Decision<'a> {
                     &mut taken.dead_letters
                 }
                 Outcome::Alarm(reason) => {
-                    self.set_aside(arrival, &delivery.sender, true, reason);
+                    let number = self.set_aside(arrival, &delivery.sender, true, reason);
+                    taken.not_charged.extend(number);
                     &mut taken.alarms
                 }
             };
@@ -105,84 +134,98 @@ impl<'a> Decision<'a> {
     }
 
     fn event(&mut self, event: &Event, arrival: &Arrival, sender: &Sender) -> Outcome {
-        let dead = |reason: &str| Outcome::DeadLetter(reason.to_owned());
-        let Ok(sequence) = i64::try_from(event.sequence) else {
-            return dead("data.sequence: does not fit in 64 bits");
+        let entering = match entering(event, &arrival.bytes) {
+            Ok(entering) => entering,
+            Err(problem) => return Outcome::DeadLetter(problem),
         };
-        let (Ok(started_ns), Some(group)) = (i64::try_from(event.record.started_ns), Group::of(&event.record)) else {
-            return dead("time: must be before the year 2262");
-        };
-        let Ok(text) = std::str::from_utf8(&arrival.bytes) else { return dead("not readable as UTF-8") };
-        if started_ns > self.now_ns.saturating_add(MAX_FUTURE_NS) {
-            return dead("time: must not be more than an hour in the future");
+        if clock::is_future(entering.started_ns, self.now_ns) {
+            return Outcome::DeadLetter("time: must not be more than an hour in the future".to_owned());
         }
         if !self.may_speak(&event.emitter, sender) {
-            return Outcome::Alarm("data.emitter: its numbers belong to another sender".to_owned());
+            return Outcome::Alarm(FOREIGN.to_owned());
         }
-        if RECOGNISES && self.known_emitter(&event.emitter).is_some_and(|emitter| emitter.ranges.contains(sequence)) {
-            return match self.content(&event.emitter, sequence) {
-                Some(content) if content != text => {
+        if RECOGNISES && self.has(&event.emitter, entering.sequence) {
+            return match self.content(&event.emitter, entering.sequence) {
+                Some(content) if content != entering.text => {
                     Outcome::Alarm("data.sequence: the ledger has another event under this number".to_owned())
                 }
                 _ => Outcome::Duplicate,
             };
         }
-        let id = self.next_id();
-        let holder = Holder::of(event, id);
-        let places = responses::keys(&event.record);
-        let first = places.iter().find_map(|place| {
-            let held = self.responses.get(place).or_else(|| self.known.responses.get(place))?;
-            (RECOGNISES && held.is_same_call(&holder)).then(|| held.clone())
-        });
-        // The first saw the answer without its counts, this one with them: what is known now is charged instead.
-        let worse = first.as_ref().filter(|first| first.reported.is_none() && holder.reported.is_some());
-        let worse = worse.and_then(|first| self.standing(first.entry));
-        let first = if worse.is_some() { None } else { first.map(|first| first.entry) };
-        let rating = first.is_none().then(|| self.rate(event, &group));
-        if let Some(rating) = &rating
-            && let Err(reason) = self.sums.add(&group, &Share::of(&event.record, rating))
-        {
+        if let Err(reason) = sender.limits.allow(&event.record) {
+            return Outcome::Alarm(reason);
+        }
+        let rating = self.rate(event, &entering.group);
+        if let Err(reason) = sender.limits.allow_charge(rating.charge()) {
+            return Outcome::Alarm(reason);
+        }
+        let terms = Terms { emitter: &event.emitter, sequence: entering.sequence, kind: Kind::Call, reason: None };
+        if let Err(reason) = self.charge(&entering, rating, &terms) {
             return Outcome::DeadLetter(reason);
         }
         let what = if sender.journal { What::Recovered } else { What::Delivered };
         let (emitter, notes) = self.emitter(&event.emitter, sender);
-        emitter.insert(sequence, what, notes);
+        emitter.insert(entering.sequence, what, notes);
         if let Some(node) = &event.record.node {
             emitter.node = storable(node);
-        }
-        if let (None, Some(place)) = (first, places.first()) {
-            self.responses.insert(*place, holder);
-        }
-        self.fresh.insert((event.emitter.clone(), sequence), self.entries.len());
-        let evidence = group.evidence();
-        self.enter(Entry {
-            id,
-            kind: if first.is_some() { Kind::Copy } else { Kind::Call },
-            emitter: event.emitter.clone(),
-            sequence,
-            refers: first,
-            started_ns,
-            received_ns: self.now_ns,
-            tenant: group.tenant,
-            provider: group.provider,
-            model: group.model,
-            evidence,
-            charge: rating.as_ref().map(Rating::charge).unwrap_or_default(),
-            rating: rating.map(|rating| rating.to_json()),
-            reason: None,
-            event: Some(text.to_owned()),
-            hash: Default::default(),
-        });
-        if let Some(entry) = worse {
-            let reason = "another meter saw this answer with its counts".to_owned();
-            // It was charged as it stands there, so it can be taken back.
-            let taken_back = self.correct(&Correction { entry, instead: None, reason });
-            debug_assert_eq!(taken_back, Ok(true));
         }
         Outcome::New
     }
 
-    fn rate(&self, event: &Event, group: &Group) -> Rating {
+    /// Enters an event, as a copy if another meter's record of its call is charged; or the reason why it cannot be, and
+    /// nothing has changed.
+    pub(super) fn charge(
+        &mut self,
+        entering: &Entering<'_>,
+        rating: Rating,
+        terms: &Terms<'_>,
+    ) -> Result<Option<EntryId>, String> {
+        let Entering { event, text, group, .. } = entering;
+        let id = self.next_id();
+        let new = Holder::of(event, id);
+        let places = responses::keys(&event.record);
+        let first = if RECOGNISES { self.same_call(&places, &new) } else { None };
+        // The other meter saw the call without its counts, or less of it: what is known now is charged instead.
+        let worse = first.as_ref().filter(|first| first.is_worse_than(&new));
+        let worse = worse.and_then(|first| self.standing(first.entry));
+        let copy_of = if worse.is_some() { None } else { first.as_ref().map(|first| first.entry) };
+        let rating = copy_of.is_none().then_some(rating);
+        if let Some(rating) = &rating {
+            self.sums.add(group, &Share::of(&event.record, rating))?;
+        }
+        match &first {
+            Some(first) => self.join(&places, first, &new, copy_of.is_none()),
+            None => self.hold(&places, &new),
+        }
+        self.fresh.insert((terms.emitter.to_owned(), terms.sequence), self.entries.len());
+        self.enter(Entry {
+            id,
+            kind: if copy_of.is_some() { Kind::Copy } else { terms.kind },
+            emitter: terms.emitter.to_owned(),
+            sequence: terms.sequence,
+            refers: copy_of,
+            started_ns: entering.started_ns,
+            received_ns: self.now_ns,
+            tenant: group.tenant.clone(),
+            provider: group.provider.clone(),
+            model: group.model.clone(),
+            evidence: group.evidence(),
+            charge: rating.as_ref().map(Rating::charge).unwrap_or_default(),
+            rating: rating.map(|rating| rating.to_json()),
+            reason: terms.reason.map(str::to_owned),
+            event: Some((*text).to_owned()),
+            hash: Default::default(),
+        });
+        if let Some(entry) = worse {
+            let reason = "another meter saw more of this call".to_owned();
+            // It was charged as it stands there, so it can be taken back.
+            let taken_back = self.correct(&Correction { entry, instead: None, reason });
+            debug_assert_eq!(taken_back, Ok(true));
+        }
+        Ok(copy_of)
+    }
+
+    pub(super) fn rate(&self, event: &Event, group: &Group) -> Rating {
         let record = &event.record;
         let nothing = PriceBook::default();
         let day = group.day.parse().unwrap_or_default();
@@ -203,16 +246,16 @@ impl<'a> Decision<'a> {
         self.entries.push(entry);
     }
 
-    fn next_id(&self) -> EntryId {
+    pub(super) fn next_id(&self) -> EntryId {
         let EntryId { writer, number } = self.head.entry;
         EntryId { writer, number: number.saturating_add(1) }
     }
 
-    /// An entry of this transaction, or one that was loaded, if it counts.
+    /// An entry of this transaction, or what stands now of one that was loaded.
     fn standing(&self, id: EntryId) -> Option<Entry> {
         let fresh = self.entries.iter().find(|entry| entry.id == id);
         let entry = fresh.or_else(|| self.known.held.get(&id))?;
-        (!self.known.reversed.contains(&id)).then(|| entry.clone())
+        (!self.known.reversed.contains(&entry.id)).then(|| entry.clone())
     }
 
     /// Notes that an entry is taken back; false if it was before.
@@ -229,8 +272,13 @@ impl<'a> Decision<'a> {
         self.now_ns
     }
 
-    fn known_emitter(&self, name: &str) -> Option<&Emitter> {
+    pub(super) fn known_emitter(&self, name: &str) -> Option<&Emitter> {
         self.emitters.get(name).or_else(|| self.known.emitters.get(name))
+    }
+
+    /// Whether a number is taken.
+    pub(super) fn has(&self, emitter: &str, sequence: i64) -> bool {
+        self.known_emitter(emitter).is_some_and(|emitter| emitter.ranges.contains(sequence))
     }
 
     /// Whether the sender may spend the emitter's numbers: they are of whoever has its key, and where nobody has shown one, of
@@ -244,10 +292,7 @@ impl<'a> Decision<'a> {
     /// The emitter, to be changed, and what to write down of it.
     fn emitter<'n>(&'n mut self, name: &'n str, sender: &Sender) -> (&'n mut Emitter, NotesOf<'n>) {
         let now_ns = self.now_ns;
-        let known = self.known.emitters.remove(name);
-        let emitter = self.emitters.entry(name.to_owned()).or_insert_with(|| {
-            known.unwrap_or_else(|| Emitter { first_ns: now_ns, heard_ns: now_ns, ..Emitter::default() })
-        });
+        let (emitter, notes) = self.emitter_of_others(name);
         // Who brings a journal speaks for others: the emitter itself may still come.
         if !sender.journal {
             emitter.heard_ns = emitter.heard_ns.max(now_ns);
@@ -257,10 +302,20 @@ impl<'a> Decision<'a> {
                 emitter.credential = sender.credential.clone();
             }
         }
+        (emitter, notes)
+    }
+
+    /// The same, when it has not spoken itself.
+    pub(super) fn emitter_of_others<'n>(&'n mut self, name: &'n str) -> (&'n mut Emitter, NotesOf<'n>) {
+        let now_ns = self.now_ns;
+        let known = self.known.emitters.remove(name);
+        let emitter = self.emitters.entry(name.to_owned()).or_insert_with(|| {
+            known.unwrap_or_else(|| Emitter { first_ns: now_ns, heard_ns: now_ns, ..Emitter::default() })
+        });
         (emitter, self.notes.of(name, now_ns))
     }
 
-    fn content(&self, emitter: &str, sequence: i64) -> Option<&str> {
+    pub(super) fn content(&self, emitter: &str, sequence: i64) -> Option<&str> {
         let key = (emitter.to_owned(), sequence);
         match self.fresh.get(&key) {
             Some(index) => self.entries.get(*index)?.event.as_deref(),
@@ -268,7 +323,8 @@ impl<'a> Decision<'a> {
         }
     }
 
-    fn set_aside(&mut self, arrival: &Arrival, sender: &Sender, alarm: bool, reason: String) {
+    /// Keeps an event apart; returns the number that it names.
+    fn set_aside(&mut self, arrival: &Arrival, sender: &Sender, alarm: bool, reason: String) -> Option<(String, i64)> {
         let number = match &arrival.decoded {
             Ok(event) => i64::try_from(event.sequence).ok().map(|sequence| (event.emitter.clone(), sequence)),
             Err(_) => number(&arrival.bytes),
@@ -278,12 +334,24 @@ impl<'a> Decision<'a> {
         self.set_aside.push(SetAside {
             alarm,
             reason,
-            number,
+            number: number.clone(),
             credential: sender.credential.clone(),
             received_ns: self.now_ns,
             bytes: arrival.bytes.clone(),
         });
+        number
     }
+}
+
+/// An event as it is to be entered, or why it cannot be.
+pub(super) fn entering<'e>(event: &'e Event, bytes: &'e [u8]) -> Result<Entering<'e>, String> {
+    let dead = |reason: &str| reason.to_owned();
+    let sequence = i64::try_from(event.sequence).map_err(|_| dead("data.sequence: does not fit in 64 bits"))?;
+    let late = || dead("time: must be before the year 2262");
+    let started_ns = i64::try_from(event.record.started_ns).map_err(|_| late())?;
+    let group = Group::of(&event.record).ok_or_else(late)?;
+    let text = std::str::from_utf8(bytes).map_err(|_| dead("not readable as UTF-8"))?;
+    Ok(Entering { event, text, sequence, started_ns, group })
 }
 
 /// The number of an event that cannot be taken, so that its hole has a name. Anything may stand there.

@@ -37,6 +37,8 @@ pub enum Ended {
     Emitter,
     /// The journal, read to its end.
     Journal,
+    /// Nobody: all that is known of it was released by a person.
+    Release,
 }
 
 impl Ended {
@@ -45,12 +47,13 @@ impl Ended {
         match self {
             Ended::Emitter => "emitter",
             Ended::Journal => "journal",
+            Ended::Release => "release",
         }
     }
 
     /// Who a word names.
     pub fn from_word(word: &str) -> Option<Ended> {
-        [Ended::Emitter, Ended::Journal].into_iter().find(|ended| ended.as_str() == word)
+        [Ended::Emitter, Ended::Journal, Ended::Release].into_iter().find(|ended| ended.as_str() == word)
     }
 }
 
@@ -76,6 +79,8 @@ pub enum What {
     Delivered,
     /// They came from a journal.
     Recovered,
+    /// They had been kept apart, and a person released them.
+    Released,
     /// The emitter says: the outbox was full.
     Full,
     /// The emitter says: a collector refused them as unreadable.
@@ -84,7 +89,8 @@ pub enum What {
 
 impl What {
     /// Everything that can happen.
-    pub const ALL: [What; 5] = [What::Opened, What::Delivered, What::Recovered, What::Full, What::Refused];
+    pub const ALL: [What; 6] =
+        [What::Opened, What::Delivered, What::Recovered, What::Released, What::Full, What::Refused];
 
     /// Its word in the database.
     pub const fn as_str(self) -> &'static str {
@@ -92,6 +98,7 @@ impl What {
             What::Opened => "opened",
             What::Delivered => "delivered",
             What::Recovered => "recovered",
+            What::Released => "released",
             What::Full => "full",
             What::Refused => "refused",
         }
@@ -149,6 +156,10 @@ impl Emitter {
             notes.add(Range { first: next, last: number.saturating_sub(1) }, What::Opened);
         } else if number < next {
             notes.add(Range { first: number, last: number }, what);
+        }
+        if number > self.head {
+            // Whoever counts on has not ended, whoever said so.
+            self.ended = None;
         }
         self.last = self.last.max(number);
         self.ranges.insert(number);

@@ -63,11 +63,13 @@ pub enum Kind {
     Reversal,
     /// What stands instead of `refers`, which a reversal has taken back.
     Correction,
+    /// A record that was kept apart was released by a person, and is charged.
+    Release,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 4] = [Kind::Call, Kind::Copy, Kind::Reversal, Kind::Correction];
+    pub const ALL: [Kind; 5] = [Kind::Call, Kind::Copy, Kind::Reversal, Kind::Correction, Kind::Release];
 
     /// Its word in the database.
     pub const fn as_str(self) -> &'static str {
@@ -76,7 +78,18 @@ impl Kind {
             Kind::Copy => "copy",
             Kind::Reversal => "reversal",
             Kind::Correction => "correction",
+            Kind::Release => "release",
         }
+    }
+
+    /// Whether it is the record of a call, with its event, and takes its number.
+    pub const fn is_record(self) -> bool {
+        matches!(self, Kind::Call | Kind::Copy | Kind::Release)
+    }
+
+    /// Whether it is charged, as long as no reversal takes it back.
+    pub const fn is_charged(self) -> bool {
+        matches!(self, Kind::Call | Kind::Correction | Kind::Release)
     }
 
     /// The kind of a word.
@@ -114,7 +127,7 @@ pub struct Entry {
     pub charge: Charge,
     /// How that was found, as JSON.
     pub rating: Option<String>,
-    /// Why a correction was made.
+    /// Why a person made it.
     pub reason: Option<String>,
     /// The event as it was sent.
     pub event: Option<String>,

@@ -6,28 +6,34 @@ use super::correct::group_of;
 use super::emitters::{Emitter, Note};
 use super::entry::{Entry, EntryId, Kind};
 use super::ranges::{Range, Ranges};
-use super::responses::{Holder, ResponseKey, without_counts};
+use super::responses::{Place, PossibleCopy, PossibleKey, ResponseKey, without_counts};
 use super::sums::{Counted, Group, GroupSums, Sum, day_of};
 use super::{Changes, Head, Keys, Known, SetAside, Store};
-use crate::store::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Tally, Total};
+use crate::store::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose};
 
 /// Everything that is kept.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     /// Where the chain ends.
     pub head: Head,
+    /// The latest time at which something was written to it.
+    pub written_ns: i64,
     /// The chain.
     pub entries: Vec<Entry>,
     /// Emitters with all their ranges.
     pub emitters: BTreeMap<String, Emitter>,
     /// What happened to their numbers.
     pub notes: BTreeSet<Note>,
-    /// Who holds an answer.
-    pub responses: HashMap<ResponseKey, Holder>,
+    /// Who is charged for a response.
+    pub responses: HashMap<ResponseKey, Place>,
+    /// Records that were charged and may be copies.
+    pub possible: BTreeMap<PossibleKey, PossibleCopy>,
     /// The sums.
     pub sums: BTreeMap<Group, GroupSums>,
     /// What is kept apart, in the order in which it came; every delivery.
     pub set_aside: Vec<SetAside>,
+    /// What of it was released, by digest, and its entry.
+    pub released: BTreeMap<[u8; 32], EntryId>,
     numbers: HashMap<(String, i64), usize>,
 }
 
@@ -39,7 +45,7 @@ impl Memory {
 
     /// What the rules ask for.
     pub fn known(&self, keys: &Keys) -> Known {
-        let mut known = Known { head: self.head, ..Known::default() };
+        let mut known = Known { head: self.head, written_ns: self.written_ns, ..Known::default() };
         for (name, numbers) in &keys.emitters {
             let Some(emitter) = self.emitters.get(name) else { continue };
             known.emitters.insert(name.clone(), emitter.clone());
@@ -53,14 +59,21 @@ impl Memory {
         known.responses = held.collect();
         let wanted = without_counts(known.responses.values());
         if !wanted.is_empty() {
-            let held = self.standing().filter(|entry| wanted.contains(&entry.id));
-            known.held = held.map(|entry| (entry.id, entry)).collect();
+            let number = |entry: &Entry| (entry.emitter.clone(), entry.sequence);
+            let calls = self.entries.iter().filter(|entry| wanted.contains(&entry.id));
+            let calls: HashMap<_, _> = calls.map(|entry| (number(entry), entry.id)).collect();
+            known.held = self.standing().filter_map(|entry| Some((*calls.get(&number(&entry))?, entry))).collect();
         }
         let groups = keys.groups.iter().cloned().chain(known.held.values().filter_map(group_of));
         known.sums = groups.filter_map(|group| Some((group.clone(), self.sums.get(&group)?.clone()))).collect();
         let reversals = self.entries.iter().filter(|entry| entry.kind == Kind::Reversal);
         known.reversed =
             reversals.filter_map(|entry| entry.refers).filter(|entry| keys.reversals.contains(entry)).collect();
+        if !keys.released.is_empty() {
+            let waits = |digest: &[u8; 32]| keys.released.contains(digest) && !self.released.contains_key(digest);
+            let kept = self.set_aside.iter().map(|event| (event.digest(), event.clone()));
+            known.kept = kept.filter(|(digest, _)| waits(digest)).collect();
+        }
         known
     }
 
@@ -68,8 +81,7 @@ impl Memory {
     fn standing(&self) -> impl Iterator<Item = Entry> {
         let reversals = self.entries.iter().filter(|entry| entry.kind == Kind::Reversal);
         let reversed: BTreeSet<EntryId> = reversals.filter_map(|entry| entry.refers).collect();
-        let counts =
-            move |entry: &&Entry| matches!(entry.kind, Kind::Call | Kind::Correction) && !reversed.contains(&entry.id);
+        let counts = move |entry: &&Entry| entry.kind.is_charged() && !reversed.contains(&entry.id);
         self.entries.iter().filter(counts).map(|entry| {
             let call = self.numbers.get(&(entry.emitter.clone(), entry.sequence));
             let event = call.and_then(|index| self.entries.get(*index)?.event.clone());
@@ -80,8 +92,9 @@ impl Memory {
     /// Keeps what was decided.
     pub fn keep(&mut self, changes: Changes) {
         self.head = changes.head;
+        self.written_ns = changes.written_ns;
         for entry in changes.entries {
-            if matches!(entry.kind, Kind::Call | Kind::Copy) {
+            if entry.kind.is_record() {
                 self.numbers.insert((entry.emitter.clone(), entry.sequence), self.entries.len());
             }
             self.entries.push(entry);
@@ -98,6 +111,11 @@ impl Memory {
             }
         }
         self.responses.extend(changes.responses);
+        for (key, noted) in changes.possible {
+            let before = self.possible.get(&key).map_or(0, |before| before.records);
+            self.possible.insert(key, PossibleCopy { records: noted.records.saturating_add(before), ..noted });
+        }
+        self.released.extend(changes.released);
         for (group, counted, sum) in changes.sums {
             self.sums.entry(group).or_default().insert(counted, sum);
         }
@@ -182,6 +200,19 @@ impl Reader for Memory {
         self.standing().filter(is_selected).try_for_each(each)
     }
 
+    fn entry(&self, id: EntryId) -> Result<Option<Entry>, StoreError> {
+        Ok(self.entries.iter().find(|entry| entry.id == id).cloned())
+    }
+
+    fn reversal_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError> {
+        let takes_back = |entry: &&Entry| entry.kind == Kind::Reversal && entry.refers == Some(id);
+        Ok(self.entries.iter().find(takes_back).map(|entry| entry.id))
+    }
+
+    fn possible_copies(&self, each: Each<'_, (PossibleKey, PossibleCopy)>) -> Result<(), StoreError> {
+        self.possible.iter().map(|(key, noted)| (*key, *noted)).try_for_each(each)
+    }
+
     fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError> {
         self.emitters.iter().map(|(name, emitter)| (name.clone(), emitter.clone())).try_for_each(each)
     }
@@ -196,22 +227,21 @@ impl Reader for Memory {
         Ok(notes)
     }
 
-    fn set_aside(&self, emitter: Option<&str>, each: Each<'_, KeptApart>) -> Result<(), StoreError> {
-        let mut kept: Vec<KeptApart> = Vec::new();
-        for event in &self.set_aside {
-            if event.number.as_ref().map(|(emitter, _)| emitter.as_str()) != emitter {
-                continue;
-            }
-            match kept.iter_mut().find(|kept| (kept.last.alarm, &kept.last.bytes) == (event.alarm, &event.bytes)) {
-                Some(kept) => {
-                    kept.deliveries = kept.deliveries.saturating_add(1);
-                    kept.last = event.clone();
-                }
-                None => {
-                    kept.push(KeptApart { last: event.clone(), first_received_ns: event.received_ns, deliveries: 1 })
-                }
-            }
+    fn set_aside(&self, whose: Whose<'_>, each: Each<'_, KeptApart>) -> Result<(), StoreError> {
+        let mut kept: BTreeMap<[u8; 32], KeptApart> = BTreeMap::new();
+        let named = |event: &&SetAside| whose.includes(event.number.as_ref().map(|(emitter, _)| emitter.as_str()));
+        for event in self.set_aside.iter().filter(named) {
+            let digest = event.digest();
+            let kept = kept.entry(digest).or_insert_with(|| KeptApart {
+                last: event.clone(),
+                first_received_ns: event.received_ns,
+                deliveries: 0,
+                released: self.released.get(&digest).copied(),
+            });
+            kept.deliveries = kept.deliveries.saturating_add(1);
+            kept.last = event.clone();
         }
+        let mut kept: Vec<KeptApart> = kept.into_values().collect();
         kept.sort_by_key(|kept| kept.order());
         kept.into_iter().try_for_each(each)
     }

@@ -13,15 +13,20 @@ use crate::store::StoreError;
 use decide::Decision;
 use emitters::{Emitter, Note};
 use entry::{Entry, EntryId, Hash};
-use responses::{Holder, ResponseKey};
+use limits::Limits;
+use responses::{Place, PossibleCopy, PossibleKey, ResponseKey};
 use sums::{Counted, Group, GroupSums, Sum, Sums};
 
+mod clock;
+mod copies;
 pub mod correct;
 pub(crate) mod decide;
 pub mod emitters;
 pub mod entry;
+pub mod limits;
 pub mod memory;
 pub mod ranges;
+pub mod release;
 pub mod responses;
 pub mod sums;
 
@@ -58,6 +63,15 @@ pub struct Sender {
     pub journal: bool,
     /// The emitter whose key it has shown.
     pub emitter: Option<String>,
+    /// What it may charge.
+    pub limits: Arc<Limits>,
+}
+
+impl Sender {
+    /// Who sends under a credential, within the limits that hold where none are set.
+    pub fn new(credential: &str, journal: bool) -> Sender {
+        Sender { credential: credential.to_owned(), journal, emitter: None, limits: Arc::default() }
+    }
 }
 
 /// What came in one request.
@@ -72,7 +86,7 @@ pub struct Delivery {
 }
 
 /// What became of a delivery.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Taken {
     /// Events that are new in the ledger.
     pub accepted: u64,
@@ -80,8 +94,11 @@ pub struct Taken {
     pub duplicates: u64,
     /// Events that are kept apart, with a reason.
     pub dead_letters: u64,
-    /// Events that contradict the ledger: kept apart, counted, never charged.
+    /// Events that contradict the ledger or are beyond what their sender may charge: kept apart, counted, not charged.
     pub alarms: u64,
+    /// Which those are, emitter and number. Their sender must not take them for charged.
+    #[serde(skip)]
+    pub not_charged: Vec<(String, i64)>,
 }
 
 /// What the rules must know before they decide.
@@ -95,6 +112,8 @@ pub struct Keys {
     pub groups: BTreeSet<Group>,
     /// Entries that will be taken back.
     pub reversals: BTreeSet<EntryId>,
+    /// Events kept apart, by their digests, that a person releases.
+    pub released: BTreeSet<[u8; 32]>,
 }
 
 /// Where a writer's chain ends.
@@ -111,18 +130,22 @@ pub struct Head {
 pub struct Known {
     /// The chain that grows.
     pub head: Head,
+    /// The latest time at which something was written to it.
+    pub written_ns: i64,
     /// Emitters that were heard of, with their ranges around the numbers asked for.
     pub emitters: HashMap<String, Emitter>,
     /// The events of numbers that are there already.
     pub contents: HashMap<(String, i64), String>,
-    /// Who holds an answer.
-    pub responses: HashMap<ResponseKey, Holder>,
-    /// The entries of those holders who saw no counts, as they stand, each with its event.
+    /// Who is charged for a response.
+    pub responses: HashMap<ResponseKey, Place>,
+    /// By the entries of those holders who saw no counts: what stands of them now, each with its event.
     pub held: BTreeMap<EntryId, Entry>,
     /// Sums: those of the keys, and those that the held entries count in.
     pub sums: HashMap<Group, GroupSums>,
     /// Entries that were taken back before.
     pub reversed: BTreeSet<EntryId>,
+    /// Events kept apart that were not released yet.
+    pub kept: BTreeMap<[u8; 32], SetAside>,
 }
 
 /// What a store must keep, all or nothing.
@@ -130,24 +153,30 @@ pub struct Known {
 pub struct Changes {
     /// The chain's new end.
     pub head: Head,
+    /// The latest time at which something was written to it, if there are entries.
+    pub written_ns: i64,
     /// New entries, in their order.
     pub entries: Vec<Entry>,
     /// What is known of emitters now.
     pub emitters: BTreeMap<String, Emitter>,
     /// What happened to numbers. The same note again is no other.
     pub notes: Vec<Note>,
-    /// Who holds an answer now.
-    pub responses: BTreeMap<ResponseKey, Holder>,
+    /// Who is charged for a response now.
+    pub responses: BTreeMap<ResponseKey, Place>,
+    /// Records that were charged and may be copies. What is noted in the same slot again counts up.
+    pub possible: BTreeMap<PossibleKey, PossibleCopy>,
     /// Sums that changed.
     pub sums: Vec<(Group, Counted, Sum)>,
     /// Events kept apart. The same again only counts up.
     pub set_aside: Vec<SetAside>,
+    /// Events kept apart that were released, and the entries that they became.
+    pub released: BTreeMap<[u8; 32], EntryId>,
 }
 
 /// An event that is kept apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetAside {
-    /// Whether it contradicts the ledger; otherwise it cannot be taken.
+    /// Whether it contradicts the ledger or is beyond its sender's limits; otherwise it cannot be taken.
     pub alarm: bool,
     /// Why, naming the field.
     pub reason: String,
@@ -167,10 +196,17 @@ impl SetAside {
         if self.alarm { "alarm" } else { "dead_letter" }
     }
 
-    /// By which it is known again: what it is, whose it is, what it says.
+    /// Whether it came from somebody who may not spend the emitter's numbers.
+    pub fn is_foreign(&self) -> bool {
+        self.alarm && self.reason == decide::FOREIGN
+    }
+
+    /// By which it is known again: what it is, whose it is, what it says. What a stranger repeats stays beside what the
+    /// emitter itself sent.
     pub fn digest(&self) -> [u8; 32] {
         let emitter = self.number.as_ref().map_or("", |(emitter, _)| emitter.as_str());
-        Sha256::new().chain_update(self.kind()).chain_update(emitter).chain_update(&self.bytes).finalize().into()
+        let kind = if self.is_foreign() { "foreign" } else { self.kind() };
+        Sha256::new().chain_update(kind).chain_update(emitter).chain_update(&self.bytes).finalize().into()
     }
 }
 
@@ -233,17 +269,22 @@ impl<S: Store> Ledger<S> {
         &mut self.store
     }
 
-    /// Takes deliveries in one transaction: when it returns, all of them are kept, or none.
+    /// Takes deliveries in one transaction: when it returns, all of them are kept, or none. Nothing is taken either while
+    /// the clock is seen to be behind.
     pub fn append(&mut self, deliveries: &[&Delivery], now_ns: i64) -> Result<Vec<Taken>, StoreError> {
-        let mut all = Vec::new();
+        let mut all = Ok(Vec::new());
         let prices = self.prices.as_deref();
         self.store.transact(&keys(deliveries), &mut |known| {
+            if let Some(problem) = clock::behind(deliveries, known.written_ns, now_ns) {
+                all = Err(problem);
+                return Changes { head: known.head, written_ns: known.written_ns, ..Changes::default() };
+            }
             let mut decision = Decision::new(known, prices, now_ns);
             // A store that must begin anew asks again.
-            all = deliveries.iter().map(|delivery| decision.take(delivery)).collect();
+            all = Ok(deliveries.iter().map(|delivery| decision.take(delivery)).collect());
             decision.changes()
         })?;
-        Ok(all)
+        all
     }
 }
 
@@ -262,12 +303,19 @@ pub(crate) fn keys(deliveries: &[&Delivery]) -> Keys {
                 }
                 continue;
             };
-            if let Ok(sequence) = i64::try_from(event.sequence) {
-                keys.emitters.entry(event.emitter.clone()).or_default().insert(sequence);
-            }
-            keys.responses.extend(responses::keys(&event.record));
-            keys.groups.extend(Group::of(&event.record));
+            keys.of(event);
         }
     }
     keys
+}
+
+impl Keys {
+    /// What the rules will ask about an event.
+    fn of(&mut self, event: &Event) {
+        if let Ok(sequence) = i64::try_from(event.sequence) {
+            self.emitters.entry(event.emitter.clone()).or_default().insert(sequence);
+        }
+        self.responses.extend(responses::keys(&event.record));
+        self.groups.extend(Group::of(&event.record));
+    }
 }

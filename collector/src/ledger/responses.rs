@@ -1,8 +1,9 @@
-//! The same answer of a provider seen by two meters, such as a sidecar and a gateway: one call, charged once.
+//! The same call seen by two meters, such as a sidecar and a gateway: charged once, if it is proven.
 //!
-//! A response id alone proves nothing: small servers give every answer the same. Two records are of one call if
-//! provider, response id and part are the same, different emitters counted them, they were under way at the same time,
-//! and their counts agree where both were reported.
+//! A response id proves nothing: servers repeat theirs, and clients choose some. Two records are of one call only if all of
+//! this holds: provider, response id and part are the same; the mesh gave both the same request id, or the same trace and
+//! span; both name the Envoy process they were made in, these differ, and no other record of the call was made in it; the
+//! same model was asked for; they were under way at the same time; and their counts agree where both were reported.
 
 use std::collections::BTreeSet;
 
@@ -16,77 +17,233 @@ const NS_PER_HOUR: i64 = 3_600_000_000_000;
 const NS_PER_DAY: i64 = 24 * NS_PER_HOUR;
 /// How far the clocks of two hosts may be apart.
 const CLOCK_SKEW_NS: i64 = 2_000_000_000;
+/// The most proxies that one call goes through, each with a meter: a sidecar, a waypoint, two gateways.
+const MAX_PROXIES: usize = 4;
 
-/// An answer's place in the store: the day keeps what is looked for close together, and lets old days be forgotten.
+/// Where a call is kept, to be found by another meter's record. The day keeps what is looked for close together, and lets
+/// old days be forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResponseKey {
     /// The day on which the call began, counted from 1970-01-01.
     pub day: i64,
     /// The beginning of the SHA-256 of provider, response id and part.
     pub response: i64,
+    /// The first call of a response id has no proof here (0); the others, if there are any, each have that of their own, so
+    /// that calls of a server that repeats its ids do not meet.
+    pub proof: i64,
 }
 
-/// The record that holds an answer: the one that is charged.
+/// What is known at a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The record that is charged for the call.
+    pub holder: Holder,
+    /// The last record that was charged under this response id, if it is another: only where the key has no proof.
+    pub latest: Option<Holder>,
+    /// How often a record was charged that may be a copy of another.
+    pub possible: i64,
+}
+
+/// A record as far as it can prove that another is of the same call. Texts are hashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// Its entry.
     pub entry: EntryId,
     /// Who counted it.
-    pub emitter: String,
+    pub emitter: i64,
+    /// The processes in which records of this call were made; none if it does not say.
+    pub proxies: Vec<i64>,
+    /// The mesh's request id, with the model that was asked for.
+    pub request: Option<i64>,
+    /// Trace and span, with the model that was asked for.
+    pub trace: Option<i64>,
     /// When the call began.
     pub started_ns: i64,
     /// When it ended.
     pub ended_ns: i64,
-    /// Its input and output, if the provider reported them.
-    pub reported: Option<(i64, i64)>,
+    /// Whether the provider reported its counts.
+    pub reported: bool,
+    /// Its input and output, tokens.
+    pub counts: [i64; 2],
 }
 
+/// A record that was charged although it may be of the same call as another: a person decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PossibleCopy {
+    /// The record that was charged before.
+    pub first: EntryId,
+    /// The one that was charged besides.
+    pub second: EntryId,
+    /// How many there were: more than one only in the last slot, which shows the last of them.
+    pub records: i64,
+    /// When it was noted.
+    pub noted_ns: i64,
+}
+
+/// Where possible copies are noted. Slots are few, however often a server repeats an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PossibleKey {
+    /// As in [`ResponseKey`].
+    pub day: i64,
+    /// As in [`ResponseKey`].
+    pub response: i64,
+    /// From 0.
+    pub slot: i64,
+}
+
+/// Possible copies of one response id and day that are noted one by one.
+pub const SLOTS: i64 = 16;
+
 impl Holder {
-    /// What an event says of the answer it saw; `entry` is where it will stand.
+    /// What an event says of the call it saw; `entry` is where it will stand.
     pub fn of(event: &Event, entry: EntryId) -> Holder {
         let record = &event.record;
         let started_ns = i64::try_from(record.started_ns).unwrap_or(i64::MAX);
         let duration_ns = i64::try_from(record.duration_us).unwrap_or(i64::MAX).saturating_mul(1000);
         let total = |total: Option<u64>| total.map_or(0, |total| i64::try_from(total).unwrap_or(i64::MAX));
-        let reported = (record.evidence == Evidence::Reported)
-            .then(|| (total(record.usage.input_total()), total(record.usage.output_total())));
-        let ended_ns = started_ns.saturating_add(duration_ns);
-        Holder { entry, emitter: event.emitter.clone(), started_ns, ended_ns, reported }
+        let (request, trace) = proofs(record);
+        Holder {
+            entry,
+            emitter: hash(&[Some(&event.emitter)]),
+            proxies: given(&record.proxy).map(|proxy| hash(&[Some(proxy)])).into_iter().collect(),
+            request,
+            trace,
+            started_ns,
+            ended_ns: started_ns.saturating_add(duration_ns),
+            reported: record.evidence == Evidence::Reported,
+            counts: [total(record.usage.input_total()), total(record.usage.output_total())],
+        }
     }
 
-    /// Whether both saw the same call.
-    pub fn is_same_call(&self, other: &Holder) -> bool {
+    /// Whether it is proven that `new` is another meter's record of this call.
+    pub fn is_same_call(&self, new: &Holder) -> bool {
+        let same = |a: Option<i64>, b: Option<i64>| a.is_some() && a == b;
+        let passed_another = match new.proxies.as_slice() {
+            [proxy] => !self.proxies.is_empty() && self.proxies.len() < MAX_PROXIES && !self.proxies.contains(proxy),
+            _ => false,
+        };
+        passed_another
+            && self.emitter != new.emitter
+            && (same(self.request, new.request) || same(self.trace, new.trace))
+            && self.may_be(new)
+    }
+
+    /// Whether `new` may be another meter's record of this call, although nothing proves it. Two workers of one process
+    /// never see the same call.
+    pub fn is_possible_copy(&self, new: &Holder) -> bool {
+        let one_process = self.proxies.iter().any(|proxy| new.proxies.contains(proxy));
+        !one_process && self.emitter != new.emitter && self.may_be(new)
+    }
+
+    fn may_be(&self, other: &Holder) -> bool {
         let before = |a: &Holder, b: &Holder| a.started_ns <= b.ended_ns.saturating_add(CLOCK_SKEW_NS);
-        self.emitter != other.emitter
-            && before(self, other)
-            && before(other, self)
-            && (self.reported == other.reported || self.reported.is_none() || other.reported.is_none())
+        let same_counts = !self.reported || !other.reported || self.counts == other.counts;
+        before(self, other) && before(other, self) && same_counts
+    }
+
+    /// Whether `new`, a record of the same call, says more: counts of the provider's, else the larger estimate, so that no
+    /// cheap record can stand for a dear one.
+    pub fn is_worse_than(&self, new: &Holder) -> bool {
+        let sum = |holder: &Holder| holder.counts.iter().fold(0_i64, |sum, count| sum.saturating_add(*count));
+        !self.reported && (new.reported || sum(self) < sum(new))
+    }
+
+    /// The record that is charged, when `new` is of the same call and is charged for it, or is not.
+    pub fn joined(&self, new: &Holder, is_charged: bool) -> Holder {
+        let (base, other) = if is_charged { (new, self) } else { (self, new) };
+        let mut joined = base.clone();
+        joined.proxies = self.proxies.iter().chain(&new.proxies).copied().collect();
+        joined.request = base.request.or(other.request);
+        joined.trace = base.trace.or(other.trace);
+        joined
+    }
+
+    /// As a text for the store: a JSON array.
+    fn to_tuple(&self) -> HolderTuple {
+        let Holder { entry, emitter, proxies, request, trace, started_ns, ended_ns, reported, counts } = self;
+        let id = (entry.writer, entry.number);
+        (id, *emitter, proxies.clone(), *request, *trace, *started_ns, *ended_ns, *reported, *counts)
+    }
+
+    fn from_tuple(tuple: HolderTuple) -> Holder {
+        let ((writer, number), emitter, proxies, request, trace, started_ns, ended_ns, reported, counts) = tuple;
+        let entry = EntryId { writer, number };
+        Holder { entry, emitter, proxies, request, trace, started_ns, ended_ns, reported, counts }
     }
 }
 
-/// The entries that may be taken back when another meter brings the counts.
-pub fn without_counts<'a>(holders: impl Iterator<Item = &'a Holder>) -> BTreeSet<EntryId> {
-    holders.filter(|holder| holder.reported.is_none()).map(|holder| holder.entry).collect()
+type HolderTuple = ((i64, i64), i64, Vec<i64>, Option<i64>, Option<i64>, i64, i64, bool, [i64; 2]);
+
+impl Place {
+    /// A place that nobody held.
+    pub fn of(holder: Holder) -> Place {
+        Place { holder, latest: None, possible: 0 }
+    }
+
+    /// The last record that was charged here.
+    pub fn latest(&self) -> &Holder {
+        self.latest.as_ref().unwrap_or(&self.holder)
+    }
+
+    /// As the store keeps it: a JSON array. Nothing asks a database for a part of it.
+    pub fn to_text(&self) -> String {
+        let latest = self.latest.as_ref().map(Holder::to_tuple);
+        serde_json::to_string(&(self.holder.to_tuple(), latest, self.possible)).unwrap_or_default()
+    }
+
+    /// Reads what the store keeps.
+    pub fn from_text(text: &str) -> Option<Place> {
+        let (holder, latest, possible): (HolderTuple, Option<HolderTuple>, i64) = serde_json::from_str(text).ok()?;
+        Some(Place { holder: Holder::from_tuple(holder), latest: latest.map(Holder::from_tuple), possible })
+    }
 }
 
-/// Where an answer is to be looked for, its own place first; empty if the provider gave it no id.
+/// The entries that may be taken back when another meter brings more.
+pub fn without_counts<'a>(places: impl Iterator<Item = &'a Place>) -> BTreeSet<EntryId> {
+    places.map(|place| &place.holder).filter(|holder| !holder.reported).map(|holder| holder.entry).collect()
+}
+
+/// Where a call is to be looked for, its own day first, and there first without a proof; empty if the provider gave the
+/// response no id.
 pub fn keys(record: &Record) -> Vec<ResponseKey> {
-    let Some(id) = record.response_id.as_deref().filter(|id| !id.is_empty()) else { return Vec::new() };
+    let Some(id) = given(&record.response_id) else { return Vec::new() };
     let Ok(started_ns) = i64::try_from(record.started_ns) else { return Vec::new() };
+    let response = hash(&[Some(&record.provider), Some(id), record.part.as_deref()]);
+    let (request, trace) = proofs(record);
+    let proofs: Vec<i64> = std::iter::once(0).chain(request).chain(trace).collect();
+    let days = days(started_ns);
+    let key = |day: &i64| proofs.iter().map(|proof| ResponseKey { day: *day, response, proof: *proof }).collect();
+    days.iter().flat_map(|day| -> Vec<ResponseKey> { key(day) }).collect()
+}
+
+/// The days on which the record of a call may be, its own first. Around midnight the other meter may have begun on the
+/// other day.
+pub fn days(started_ns: i64) -> Vec<i64> {
+    let day = |ns: i64| ns.div_euclid(NS_PER_DAY);
+    let own = day(started_ns);
+    let near = [day(started_ns.saturating_sub(NS_PER_HOUR)), day(started_ns.saturating_add(NS_PER_HOUR))];
+    std::iter::once(own).chain(near.into_iter().filter(|near| *near != own)).collect()
+}
+
+/// What the mesh says of a call that every meter on its way sees: its request id, and its trace with the span.
+fn proofs(record: &Record) -> (Option<i64>, Option<i64>) {
+    let model = record.request_model.as_deref();
+    let request = given(&record.request_id).map(|id| hash(&[Some("request"), Some(id), model]));
+    let trace = given(&record.trace_id).zip(given(&record.span_id));
+    (request, trace.map(|(trace, span)| hash(&[Some("trace"), Some(trace), Some(span), model])))
+}
+
+fn given(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.is_empty())
+}
+
+/// The beginning of the SHA-256 of texts, each with its length; never 0 or negative.
+fn hash(texts: &[Option<&str>]) -> i64 {
     let mut sha = Sha256::new();
-    for text in [record.provider.as_str(), id, record.part.as_deref().unwrap_or("")] {
-        sha.update((text.len() as u64).to_le_bytes());
-        sha.update(text);
+    for text in texts {
+        sha.update(text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
+        sha.update(text.unwrap_or_default());
     }
     let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(sha.finalize());
-    places(i64::from_le_bytes([a, b, c, d, e, f, g, h]), started_ns)
-}
-
-/// Where the record of an answer may be, its own place first. Around midnight the other meter may have begun on the
-/// other day.
-pub fn places(response: i64, started_ns: i64) -> Vec<ResponseKey> {
-    let key = |ns: i64| ResponseKey { day: ns.div_euclid(NS_PER_DAY), response };
-    let own = key(started_ns);
-    let near = [key(started_ns.saturating_sub(NS_PER_HOUR)), key(started_ns.saturating_add(NS_PER_HOUR))];
-    std::iter::once(own).chain(near.into_iter().filter(|near| *near != own)).collect()
+    (i64::from_le_bytes([a, b, c, d, e, f, g, h]) & i64::MAX).max(1)
 }

@@ -64,8 +64,7 @@ async fn take(app: &App, connection: &Connection, headers: &HeaderMap, body: &mu
         TrySendError::Closed(_) => Refusal::Busy(Busy::Stopping),
     })?;
     match outcome.await {
-        // The ledger's rules name no numbers yet.
-        Ok(Some(taken)) => taken::response(&taken, &[]),
+        Ok(Some(taken)) => taken::response(&taken),
         Ok(None) => Err(Refusal::Busy(Busy::NotStored)),
         Err(_) => Err(Refusal::Busy(Busy::Stopping)),
     }

@@ -139,7 +139,7 @@ impl Metrics {
     }
 
     pub fn taken(&self, taken: &Taken) {
-        let Taken { accepted, duplicates, dead_letters, alarms } = *taken;
+        let Taken { accepted, duplicates, dead_letters, alarms, .. } = *taken;
         for (outcome, count) in OUTCOMES.into_iter().zip([accepted, duplicates, dead_letters, alarms]) {
             self.events.get_or_create(&Outcome { outcome }).inc_by(count);
         }

@@ -30,8 +30,8 @@ struct Body<'a> {
 }
 
 /// The response to a batch that was stored.
-pub fn response(taken: &Taken, quarantined: &[Number]) -> Result<Response, Refusal> {
-    let ranges = ranges(quarantined);
+pub fn response(taken: &Taken) -> Result<Response, Refusal> {
+    let ranges = ranges(&taken.not_charged);
     let pairs = |ranges: &Vec<Range>| ranges.iter().map(|range| [range.first, range.last]).collect();
     let body = Body { taken, quarantined: ranges.iter().map(|(emitter, ranges)| (*emitter, pairs(ranges))).collect() };
     let body = serde_json::to_string(&body).map_err(|error| Refusal::Internal(error.to_string()))?;
@@ -95,7 +95,7 @@ mod tests {
     fn told(numbers: &[(&str, i64)]) -> (Option<String>, serde_json::Value) {
         let numbers: Vec<Number> = numbers.iter().map(|(emitter, number)| ((*emitter).to_owned(), *number)).collect();
         let alarms = numbers.len() as u64;
-        let response = response(&Taken { accepted: 2, alarms, ..Taken::default() }, &numbers).unwrap();
+        let response = response(&Taken { accepted: 2, alarms, not_charged: numbers, ..Taken::default() }).unwrap();
         let header = response.headers().get(HEADER).map(|value| value.to_str().unwrap().to_owned());
         let body = futures_util::FutureExt::now_or_never(response.into_body().collect()).unwrap().unwrap().to_bytes();
         (header, serde_json::from_slice(&body).unwrap())

@@ -161,7 +161,7 @@ mod tests {
     fn delivery(sequence: u64) -> Delivery {
         let record = Record { provider: "openai".to_owned(), ..Record::default() };
         Delivery {
-            sender: Sender { credential: "default".to_owned(), journal: false, emitter: None },
+            sender: Sender::new("default", false),
             statement: None,
             arrivals: vec![Arrival::new(meter::event::encode(&record, &"a".repeat(32), sequence))],
         }

@@ -9,8 +9,9 @@ use jiff::civil::Date;
 use meter::record::Evidence;
 
 use crate::ledger::emitters::{Emitter, Note};
-use crate::ledger::entry::Entry;
+use crate::ledger::entry::{Entry, EntryId};
 use crate::ledger::ranges::{Range, Ranges};
+use crate::ledger::responses::{PossibleCopy, PossibleKey};
 use crate::ledger::sums::{Counted, Sum};
 use crate::ledger::{Head, SetAside, Store};
 use crate::secret;
@@ -122,13 +123,36 @@ pub struct KeptApart {
     pub first_received_ns: i64,
     /// How often it came.
     pub deliveries: i64,
+    /// The entry that it became when a person released it.
+    pub released: Option<EntryId>,
 }
 
 impl KeptApart {
-    /// By number, then by time, then by content: the same everywhere.
-    pub fn order(&self) -> (i64, i64, Vec<u8>) {
-        let number = self.last.number.as_ref().map_or(0, |(_, number)| *number);
-        (number, self.first_received_ns, self.last.bytes.clone())
+    /// By emitter and number, then by time, then by content: the same everywhere.
+    pub fn order(&self) -> (Option<(String, i64)>, i64, Vec<u8>) {
+        (self.last.number.clone(), self.first_received_ns, self.last.bytes.clone())
+    }
+}
+
+/// Whose events that are kept apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose<'a> {
+    /// Everybody's.
+    All,
+    /// An emitter's.
+    Emitter(&'a str),
+    /// Those that name nobody.
+    Nobody,
+}
+
+impl Whose<'_> {
+    /// Whether those of an emitter are among them.
+    pub fn includes(self, emitter: Option<&str>) -> bool {
+        match self {
+            Whose::All => true,
+            Whose::Emitter(name) => emitter == Some(name),
+            Whose::Nobody => emitter.is_none(),
+        }
     }
 }
 
@@ -158,7 +182,13 @@ pub trait Reader: Send + Sync {
     fn heads(&self) -> Result<Vec<Head>, StoreError>;
     /// All entries of a writer, in their order.
     fn entries(&self, writer: i64, each: Each<'_, Entry>) -> Result<(), StoreError>;
-    /// Entries that count now, that is calls and corrections that were not taken back, each with the event of its call.
+    /// An entry, as it was written.
+    fn entry(&self, id: EntryId) -> Result<Option<Entry>, StoreError>;
+    /// The entry that takes an entry back, if there is one.
+    fn reversal_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError>;
+    /// Records that were charged and may be copies, in the order of their keys.
+    fn possible_copies(&self, each: Each<'_, (PossibleKey, PossibleCopy)>) -> Result<(), StoreError>;
+    /// Entries that count now, that is charged ones that were not taken back, each with the event of its call.
     fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError>;
     /// All emitters with all their ranges, by name.
     fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError>;
@@ -166,8 +196,8 @@ pub trait Reader: Send + Sync {
     fn ranges(&self, emitter: &str, within: Range) -> Result<Ranges, StoreError>;
     /// What happened to an emitter's numbers, by number.
     fn notes(&self, emitter: &str) -> Result<Vec<Note>, StoreError>;
-    /// What is kept apart of an emitter, or of nobody known, in its order.
-    fn set_aside(&self, emitter: Option<&str>, each: Each<'_, KeptApart>) -> Result<(), StoreError>;
+    /// What is kept apart, in its order.
+    fn set_aside(&self, whose: Whose<'_>, each: Each<'_, KeptApart>) -> Result<(), StoreError>;
     /// How many events are kept apart, and how many calls may have no price.
     fn tally(&self) -> Result<Tally, StoreError>;
 }
@@ -181,6 +211,8 @@ pub enum StoreError {
     Unusable(String),
     /// Its file was deleted or replaced: what is written goes nowhere.
     Gone(String),
+    /// The collector's own clock is behind what it names: until it is set, nothing can be taken that seems to be of the future.
+    Clock(&'static str),
 }
 
 impl StoreError {
@@ -201,6 +233,7 @@ impl fmt::Display for StoreError {
         match self {
             StoreError::Database(error) => write!(f, "database: {error}"),
             StoreError::Unusable(problem) | StoreError::Gone(problem) => f.write_str(problem),
+            StoreError::Clock(than) => write!(f, "this host's clock is behind {than}: set it"),
         }
     }
 }
@@ -209,7 +242,7 @@ impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StoreError::Database(error) => Some(error.as_ref()),
-            StoreError::Unusable(_) | StoreError::Gone(_) => None,
+            StoreError::Unusable(_) | StoreError::Gone(_) | StoreError::Clock(_) => None,
         }
     }
 }

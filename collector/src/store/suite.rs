@@ -9,7 +9,7 @@ use meter::usage::Class;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::{Each, Reader, Selection, StoreError};
+use super::{Each, Reader, Selection, StoreError, Whose};
 use crate::ledger::correct::{Correction, Instead};
 use crate::ledger::decide::Decision;
 use crate::ledger::emitters::Emitter;
@@ -19,6 +19,8 @@ use crate::ledger::ranges::Range;
 use crate::ledger::{self, Arrival, Delivery, Ledger, Sender, Store, Taken};
 use crate::prices::PriceBook;
 
+mod copies;
+mod kept;
 mod totals;
 
 /// A new and empty store, and who reads it.
@@ -48,6 +50,8 @@ impl Sent {
         record.request_model = Some("asked".to_owned());
         record.response_model = (self.kind & 2 == 0).then(|| "answered".to_owned());
         record.response_id = (self.kind & 4 == 0).then(|| format!("chatcmpl-{}", self.tokens % 3));
+        record.request_id = Some(format!("request-{}", self.tokens % 2));
+        record.proxy = (!self.tokens.is_multiple_of(5)).then(|| emitter(self.emitter));
         record.usage.set(Class::InputText, (self.tokens != 0).then_some(self.tokens));
         record.usage.set(Class::OutputText, Some(self.tokens % 7));
         Arrival::new(meter::event::encode(&record, &emitter(self.emitter), self.sequence))
@@ -59,7 +63,7 @@ fn emitter(number: u8) -> String {
 }
 
 fn sender(journal: bool) -> Sender {
-    Sender { credential: "default".to_owned(), journal, emitter: None }
+    Sender::new("default", journal)
 }
 
 fn delivery(sent: &[Sent]) -> Delivery {
@@ -99,9 +103,10 @@ fn seen(reader: &dyn Reader) -> BTreeMap<String, Vec<String>> {
         see("ranges", shown(&[(&name, emitter.ranges.as_slice())]));
         see("emitters", shown(&[(&name, Emitter { ranges: Default::default(), ..emitter })]));
         see("notes", shown(&reader.notes(&name).unwrap()));
-        see("set aside", shown(&all(|each| reader.set_aside(Some(&name), each))));
+        see("set aside", shown(&all(|each| reader.set_aside(Whose::Emitter(&name), each))));
     }
-    see("set aside", shown(&all(|each| reader.set_aside(None, each))));
+    see("set aside", shown(&all(|each| reader.set_aside(Whose::All, each))));
+    see("possible copies", shown(&all(|each| reader.possible_copies(each))));
     see("tally", shown(&[reader.tally().unwrap()]));
     seen
 }
@@ -125,6 +130,8 @@ pub fn seen_by(meter: u8, calls: std::ops::RangeInclusive<u64>) -> Delivery {
         let mut record = Record { provider: "openai".to_owned(), duration_us: 5_000_000, ..Record::default() };
         record.started_ns = DAY_NS * (1 + call % 2) - 1 + u64::from(meter % 2);
         record.response_id = Some(format!("chatcmpl-{call}"));
+        record.request_id = Some(format!("request-{call}"));
+        record.proxy = Some(emitter(meter));
         record.usage.set(Class::InputText, Some(3));
         Arrival::new(meter::event::encode(&record, &emitter(meter), call))
     };
@@ -200,10 +207,12 @@ pub fn run(fresh: Fresh<'_>) {
     counts_are_charged_whichever_meter_saw_them(fresh);
     corrections_reverse_and_stand_anew(fresh);
     nothing_is_kept_of_a_transaction_that_fails(fresh);
+    copies::run(fresh);
+    kept::run(fresh);
 }
 
 fn any_deliveries_leave_what_memory_has(fresh: Fresh<'_>) {
-    let sent = (0..3_u8, 1..20_u64, 0..8_u8, 0..1_u64 << 40).prop_map(|(emitter, sequence, kind, tokens)| Sent {
+    let sent = (0..3_u8, 1..20_u64, 0..8_u8, 0..1_u64 << 24).prop_map(|(emitter, sequence, kind, tokens)| Sent {
         emitter,
         sequence,
         kind,
@@ -307,7 +316,7 @@ fn what_two_senders_send_is_kept_of_each(fresh: Fresh<'_>) {
     let (store, reader) = fresh();
     let (mut ledger, mut memory) = (Ledger::new(store), Ledger::new(Memory::new()));
     let unreadable = Arrival::new(format!("{{\"id\":\"{}-2\"}}", emitter(1)).into());
-    let foreign = Sender { credential: "another".to_owned(), journal: false, emitter: None };
+    let foreign = Sender::new("another", false);
     for sender in [foreign.clone(), sender(false), foreign, sender(true)] {
         let again = Delivery { sender, statement: None, arrivals: vec![unreadable.clone()] };
         for delivery in [&delivery(&[one(1, 1)]), &again] {
@@ -316,10 +325,10 @@ fn what_two_senders_send_is_kept_of_each(fresh: Fresh<'_>) {
         }
     }
     assert_eq!(seen(&*reader), seen(memory.store()));
-    let deliveries = |of: Option<&str>| {
-        all(|each| reader.set_aside(of, each)).iter().map(|kept| kept.deliveries).collect::<Vec<_>>()
+    let deliveries = |whose: Whose<'_>| {
+        all(|each| reader.set_aside(whose, each)).iter().map(|kept| kept.deliveries).collect::<Vec<_>>()
     };
-    assert_eq!((deliveries(Some(&emitter(1))), deliveries(None)), (vec![2], vec![2]));
+    assert_eq!((deliveries(Whose::Emitter(&emitter(1))), deliveries(Whose::Nobody)), (vec![2], vec![2]));
 }
 
 /// A token alone, stolen or not, spends no number of an emitter that has a key, and says nothing of it.
@@ -331,11 +340,10 @@ fn numbers_are_of_whoever_has_the_key(fresh: Fresh<'_>) {
         let drops = vec![Drop { first: 1, last: head, reason: Reason::Full }];
         Some(Statement { emitter: name.clone(), head, dropped: head, drops, ended })
     };
-    let with_key =
-        |credential: &str| Sender { credential: credential.to_owned(), journal: false, emitter: Some(name.clone()) };
+    let with_key = |credential: &str| Sender { emitter: Some(name.clone()), ..Sender::new(credential, false) };
     let mut send = |sender: Sender, number, statement| {
         let delivery = Delivery { sender, statement, arrivals: vec![one(1, number).arrival()] };
-        let taken = ledger.append(&[&delivery], NOW_NS).unwrap()[0];
+        let taken = ledger.append(&[&delivery], NOW_NS).unwrap().remove(0);
         (taken.accepted, taken.alarms)
     };
     assert_eq!(send(with_key("old"), 1, None), (1, 0));
@@ -374,7 +382,7 @@ fn texts_that_databases_stumble_over_are_kept(fresh: Fresh<'_>) {
     let entries = entries(&*reader);
     assert_eq!(entries[0].event.as_deref().map(str::as_bytes), Some(good.bytes.as_slice()), "as it was sent");
     assert_eq!(entries[0].provider, text.replace('\0', "\u{fffd}"));
-    let kept = all(|each| reader.set_aside(None, each));
+    let kept = all(|each| reader.set_aside(Whose::Nobody, each));
     assert_eq!((kept.len(), kept[0].deliveries, kept[0].last.bytes.as_slice()), (1, 2, &b"\xff\0\""[..]));
     let models: Vec<String> =
         all(|each| reader.rollup(&Selection::default(), each)).into_iter().map(|row| row.model).collect();
@@ -404,6 +412,8 @@ fn counts_are_charged_whichever_meter_saw_them(fresh: Fresh<'_>) {
     let seen_by = |emitter: u8, tokens: Option<u64>| {
         let mut record = Record { provider: "openai".to_owned(), duration_us: 1, ..Record::default() };
         record.response_id = Some("chatcmpl-1".to_owned());
+        record.request_id = Some("request-1".to_owned());
+        record.proxy = Some(self::emitter(emitter));
         record.response_model = Some("answered".to_owned());
         record.evidence = if tokens.is_some() { Evidence::Reported } else { Evidence::Estimated };
         record.usage.set(Class::InputText, Some(tokens.unwrap_or(99)));

@@ -282,13 +282,17 @@ fn contract_the_same_answer_seen_by_two_meters_is_charged_once_and_both_are_kept
     let server = Server::start(&dir, &[]);
     let mut seen = record("gpt-4.1", &[(Class::InputText, 3), (Class::OutputText, 2)]);
     seen.response_id = Some("chatcmpl-1".to_owned());
+    seen.request_id = Some("request-1".to_owned());
+    seen.proxy = Some("sidecar".to_owned());
     seen.duration_us = 900_000;
     let sidecar = meter::event::encode(&seen, &emitter(1), 1);
     seen.started_ns += 50_000_000;
+    seen.proxy = Some("gateway".to_owned());
     let gateway = meter::event::encode(&seen, &emitter(2), 1);
     seen.started_ns += 3_600_000_000_000;
     let much_later = meter::event::encode(&seen, &emitter(3), 1);
     seen.part = Some("advisor_message".to_owned());
+    seen.proxy = Some("sidecar".to_owned());
     let part = meter::event::encode(&seen, &emitter(1), 2);
     assert_eq!(server.send(&[sidecar, part]).taken(), (2, 0, 0));
     assert_eq!(server.send(&[gateway, much_later]).taken(), (2, 0, 0));

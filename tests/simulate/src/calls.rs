@@ -47,7 +47,14 @@ const LATE: Prices = Prices {
     cached: 77_000_000,
     output: 999_999_999,
 };
+const HOUR_NS: u64 = 3_600_000_000_000;
 const TENANTS: [&str; 4] = ["acme", "acme/ml", "globex", UNKNOWN];
+/// Whom no credential may charge.
+const FOREIGN: &str = "initech";
+/// What credentials may charge: the others.
+pub const PATTERNS: [&str; 4] = ["acme", "acme/*", "globex", UNKNOWN];
+/// Tokens of one call that no credential may charge.
+const TOO_MANY: u64 = 30_000_000;
 
 /// The price book, as the collector reads it.
 pub fn book(with_late: bool) -> String {
@@ -120,6 +127,8 @@ pub enum Kind {
     Broken,
     /// A proxy on the way refuses it.
     Offensive,
+    /// It is beyond what its credential may charge.
+    Beyond,
 }
 
 /// A call as its meters see it.
@@ -143,11 +152,15 @@ pub fn draw(random: &mut Random, mix: &Mix, now_ns: u64, number: u64) -> Call {
         () if random.chance(mix.dead_letter) => Kind::DeadLetter,
         () if random.chance(mix.broken) => Kind::Broken,
         () if random.chance(mix.offensive) => Kind::Offensive,
+        () if random.chance(mix.beyond) => Kind::Beyond,
         () => Kind::Good,
     };
     let small = random.chance(mix.small_server);
-    let reported = pair || small || !random.chance(mix.missing);
-    let counts = Counts {
+    // A hostile client at such a server: the same request id again and again, and the same counts.
+    let repeats = small && random.chance(500);
+    let beyond = kind == Kind::Beyond;
+    let reported = (pair && random.chance(800)) || small || beyond || !random.chance(mix.missing);
+    let mut counts = Counts {
         tenant: random.pick(&TENANTS),
         model: random.pick(&MODELS),
         second_day: now_ns >= MIDNIGHT_NS,
@@ -155,11 +168,18 @@ pub fn draw(random: &mut Random, mix: &Mix, now_ns: u64, number: u64) -> Call {
         tokens: if reported { [random.below(100_000), random.below(50_000), number] } else { [0; 3] },
         part: false,
     };
+    match () {
+        () if beyond && random.chance(500) => counts.tenant = FOREIGN,
+        () if beyond => counts.tokens[0] = TOO_MANY,
+        () if repeats => counts.tokens = [7, 0, 7],
+        () => {}
+    }
     let response_id = match () {
-        () if pair => Some(format!("resp-{number}")),
         () if small => Some("chatcmpl-1".to_owned()),
+        () if pair => Some(format!("resp-{number}")),
         () => random.chance(500).then(|| format!("resp-{number}")),
     };
+    let request_model = if repeats { random.pick(&["asked", "asked", "dear"]) } else { "asked" };
     let mut record = Record {
         started_ns: now_ns,
         duration_us: random.within(1000, 20_000_000),
@@ -169,17 +189,42 @@ pub fn draw(random: &mut Random, mix: &Mix, now_ns: u64, number: u64) -> Call {
         response_id,
         status: Some(200),
         outcome: Outcome::Completed,
-        request_id: Some(format!("{number:016x}")),
+        request_id: Some(if repeats { "again".to_owned() } else { format!("{number:016x}") }),
+        trace_id: Some(format!("{number:032x}")),
+        span_id: Some(format!("{number:016x}")),
+        request_model: Some(request_model.to_owned()),
         route: (kind == Kind::Offensive).then(|| "<script>".to_owned()),
         raw_usage: random.chance(mix.long).then(|| "x".repeat(random.within(200, 2000) as usize)),
         ..Record::default()
     };
     if !pair && kind == Kind::Good && random.chance(3) {
-        // The clock of its host is days ahead: that is refused, and named.
-        record.started_ns += 3 * 86_400_000_000_000;
+        // The clock of its host is two hours ahead: that is refused, and named.
+        record.started_ns += 2 * HOUR_NS;
+        counts.second_day = true;
         return Call { kind: Kind::DeadLetter, counts, record: counted(record, &counts), pair };
     }
     Call { record: counted(record, &counts), counts, kind, pair }
+}
+
+/// The same call as the meter of the next proxy sees it: mostly there is a proof that it is the same, sometimes it is lost on
+/// the way, or what the provider counted was not seen.
+pub fn seen_again(random: &mut Random, call: &Call) -> Call {
+    let mut again = call.clone();
+    let record = &mut again.record;
+    match random.below(8) {
+        0 => record.request_id = Some("another".to_owned()),
+        1 => (record.trace_id, record.span_id) = (None, None),
+        2 => record.span_id = Some("another".to_owned()),
+        3 => (record.request_id, record.trace_id) = (None, None),
+        4 => (record.request_id, record.span_id) = (Some(String::new()), Some("another".to_owned())),
+        5 => {
+            again.counts.reported = false;
+            again.counts.tokens = [0; 3];
+        }
+        _ => {}
+    }
+    again.record = counted(again.record, &again.counts);
+    again
 }
 
 /// A part of a call: another model's share, with a record of its own.
@@ -206,9 +251,9 @@ fn counted(mut record: Record, counts: &Counts) -> Record {
 pub fn encode(call: &Call, emitter: &str, number: u64) -> Vec<u8> {
     let bytes = event::encode(&call.record, emitter, number);
     match call.kind {
-        Kind::Good | Kind::Offensive => bytes,
+        Kind::Good | Kind::Offensive | Kind::Beyond => bytes,
         // Its clock is ahead: the bytes are good.
-        Kind::DeadLetter if call.record.started_ns >= MIDNIGHT_NS + 86_400_000_000_000 => bytes,
+        Kind::DeadLetter if call.record.started_ns >= MIDNIGHT_NS + HOUR_NS => bytes,
         Kind::DeadLetter => {
             let text = String::from_utf8_lossy(&bytes);
             text.replace("\"type\":\"meshmeter.call.v1\"", "\"type\":\"meshmeter.call.v9\"").into_bytes()

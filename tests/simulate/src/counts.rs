@@ -33,6 +33,9 @@ counts! {
     recovered "Records that came from a journal.";
     dead_letters "Deliveries of events that cannot be read.";
     alarms "Events that contradict the ledger.";
+    copies "Records of calls that another meter's record is charged for.";
+    possible "Records that are charged and may be copies.";
+    released "Events that had been kept apart, and were released.";
     dropped "Records that an outbox had no room for.";
     rejected "Records that an outbox gave up, because somebody could not read them.";
     crashes "Collectors that died.";

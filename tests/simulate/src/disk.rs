@@ -107,6 +107,9 @@ impl Disk {
             }
             emitter.ranges = Ranges::stored(std::mem::take(stored));
         }
+        if self.mutation == Some(Mutation::ForgetReleases) {
+            changes.released.clear();
+        }
         if self.mutation == Some(Mutation::LoseASum) && self.commits.is_multiple_of(16) {
             changes.sums.pop();
         }

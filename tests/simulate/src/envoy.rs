@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use collector::ledger::Ledger;
 use collector::ledger::correct::Correction;
+use collector::ledger::{Ledger, SetAside};
 use collector::store::{Reader, Selection};
 use meter::config::Config;
 
@@ -29,6 +29,8 @@ pub struct Host {
     pub finishing: Vec<usize>,
     /// Its file.
     pub journal: usize,
+    /// Its process, which every start makes anew.
+    process: String,
     config: Rc<Config>,
     skew_ms: i64,
 }
@@ -41,7 +43,15 @@ impl World {
         self.journals.push(Journal::default());
         let journal = self.journals.len() - 1;
         self.nature.shared.push(Vec::new());
-        self.hosts.push(Host { up: false, vms: Vec::new(), finishing: Vec::new(), journal, config, skew_ms: 0 });
+        self.hosts.push(Host {
+            up: false,
+            vms: Vec::new(),
+            finishing: Vec::new(),
+            journal,
+            process: String::new(),
+            config,
+            skew_ms: 0,
+        });
         self.start_host(index);
     }
 
@@ -56,6 +66,7 @@ impl World {
             self.hosts[host].journal = self.journals.len() - 1;
         }
         self.hosts[host].up = true;
+        self.hosts[host].process = format!("{:032x}", self.nature.random.next());
         self.new_vms(host);
         if self.nature.plan.journal == plan::Journal::Buffered {
             self.nature.after(1_000_000, Happening::Flush { host });
@@ -92,13 +103,15 @@ impl World {
             self.emit(vm, &call, number, true);
             let own = &call[0];
             if own.pair {
-                // A second meter on the way: another Envoy, or another worker.
+                // A second meter on the way, in another Envoy. Two workers of one never see the same call, but somebody may make
+                // two calls look like one.
                 let others: Vec<usize> = self.vms.iter().filter(|vm| self.takes_calls(vm)).map(|vm| vm.index).collect();
                 let others: Vec<usize> = others.into_iter().filter(|other| *other != vm).collect();
                 if !others.is_empty() {
                     let other = self.nature.random.pick(&others);
-                    self.pairs.insert(number, ());
-                    self.emit(other, &call, number, true);
+                    let again: Vec<Call> =
+                        call.iter().map(|call| calls::seen_again(&mut self.nature.random, call)).collect();
+                    self.emit(other, &again, number, true);
                 }
             }
         }
@@ -129,7 +142,11 @@ impl World {
     }
 
     fn emit(&mut self, vm: usize, call: &[Call], number: u64, writes: bool) {
-        let (told, lines) = self.vms[vm].emit(&mut self.nature, &mut self.truth, call, number);
+        let mut call = call.to_vec();
+        for seen in &mut call {
+            seen.record.proxy = Some(self.hosts[self.vms[vm].host].process.clone());
+        }
+        let (told, lines) = self.vms[vm].emit(&mut self.nature, &mut self.truth, &call);
         let plan = &self.nature.plan;
         let loses = self.nature.mutation == Some(Mutation::LoseAJournalLine) && number.is_multiple_of(8);
         if plan.journal == plan::Journal::None || loses {
@@ -355,5 +372,48 @@ impl World {
             Ok(corrected) => self.nature.step(Step::PriceArrives { corrected }),
             Err(error) => self.nature.violate("a late price is taken", || error.to_string()),
         }
+    }
+
+    /// A person looks at what is kept apart, and lets some of it be charged, perhaps twice.
+    pub fn release(&mut self) {
+        let may = |event: &&SetAside| !event.is_foreign() && self.oracle.may_release(&self.truth, &event.bytes);
+        let kept: Vec<SetAside> = self.disk.borrow().memory.set_aside.iter().filter(may).cloned().collect();
+        // What contradicts the ledger, and what is not in it.
+        let (taken, free): (Vec<_>, Vec<_>) =
+            kept.into_iter().partition(|event| event.reason.starts_with("data.sequence"));
+        for mut kept in [taken, free] {
+            for _ in 0..self.nature.random.within(1, 2).min(kept.len() as u64) {
+                let event = kept.swap_remove(self.nature.random.place(kept.len()));
+                for _ in 0..self.nature.random.within(1, 2) {
+                    self.release_one(&event);
+                }
+            }
+        }
+    }
+
+    fn release_one(&mut self, event: &SetAside) {
+        let writer = self.nature.random.below(self.nature.plan.collectors as u64) as i64 + 1;
+        let mut ledger = Ledger::new(Connection { disk: self.disk.clone(), writer });
+        ledger.set_prices(Some(self.book.clone()));
+        loop {
+            let fault = self.nature.random.pick(&[Fault::None, Fault::Before, Fault::After]);
+            self.disk.borrow_mut().fault = fault;
+            let at_ns = self.nature.now_ns() as i64;
+            let result = ledger.release(event, "looked at", at_ns);
+            let was_asked = !matches!(&result, Ok(Err(problem)) if problem == "it cannot be read");
+            let is_done = was_asked && self.disk.borrow().kept && self.oracle.release(&self.truth, &event.bytes, at_ns);
+            match result {
+                Ok(released) => {
+                    self.nature.step(Step::Release { released: released.is_ok() });
+                    if released.is_ok() != is_done {
+                        self.nature.violate("what is kept apart is released once", || format!("{released:?}"));
+                    }
+                    break;
+                }
+                Err(_) if fault == Fault::None => break,
+                Err(_) => {}
+            }
+        }
+        self.disk.borrow_mut().fault = Fault::None;
     }
 }

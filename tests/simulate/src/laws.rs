@@ -65,14 +65,30 @@ fn entries(truth: &Truth, disk: &Disk, oracle: &Oracle, when: When) -> Held {
     const LAW: &str = "every record stands in the ledger once";
     let mut stands: Vec<Vec<bool>> =
         truth.emitters.iter().map(|emitter| vec![false; emitter.spent as usize + 1]).collect();
-    let (mut count, mut total) = (0, Charge::default());
+    let (mut count, mut total, mut own_names) = (0, Charge::default(), 0);
     for entry in &disk.memory.entries {
         total = total.checked_add(entry.charge).unwrap_or_default();
-        if !matches!(entry.kind, Entered::Call | Entered::Copy) {
+        if !entry.kind.is_record() {
             continue;
         }
         count += 1;
         let id = format!("{}-{}", entry.emitter, entry.sequence);
+        let cost = |counts: &Counts, late| counts.charges(late).into_iter().flatten().sum::<i128>();
+        let femto = entry.charge.femto_usd();
+        if entry.emitter.starts_with("release:") {
+            // Its number is another record's.
+            let event = entry.event.as_deref().unwrap_or_default().as_bytes();
+            let right = match oracle.released.get(event) {
+                Some(Some(counts)) => femto == cost(counts, false) || when.late_price && femto == cost(counts, true),
+                Some(None) => entry.kind == Entered::Copy && femto == 0,
+                None => false,
+            };
+            own_names += 1;
+            if !right {
+                return broken(LAW, format!("{id} was not released so"));
+            }
+            continue;
+        }
         let Some(emitter) = truth.names.get(&entry.emitter) else { return broken(LAW, format!("{id} is nobody's")) };
         let number = entry.sequence as u64;
         let Some(told) = truth.of(*emitter, number) else { return broken(LAW, format!("{id} was never counted")) };
@@ -86,12 +102,24 @@ fn entries(truth: &Truth, disk: &Disk, oracle: &Oracle, when: When) -> Held {
         if !entered || copy != (entry.kind == Entered::Copy) {
             return broken(LAW, format!("{id} is a {}; entered {entered}, a copy {copy}", entry.kind.as_str()));
         }
-        let cost = |late| told.counts.charges(late).into_iter().flatten().sum::<i128>();
-        let femto = entry.charge.femto_usd();
-        let right = if copy { femto == 0 } else { femto == cost(false) || when.late_price && femto == cost(true) };
+        let (early, late) = (cost(&told.counts, false), cost(&told.counts, true));
+        let right = if copy { femto == 0 } else { femto == early || when.late_price && femto == late };
         if !right {
-            return broken(LAW, format!("{id} costs {}", entry.charge));
+            return broken(LAW, format!("{id} costs {} instead of {:?}", entry.charge, told.counts));
         }
+    }
+    let mut names: Vec<&str> = disk
+        .memory
+        .entries
+        .iter()
+        .filter(|entry| entry.kind.is_record())
+        .map(|entry| entry.emitter.as_str())
+        .filter(|name| name.starts_with("release:"))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.len() != own_names {
+        return broken(LAW, "what was released is charged twice".to_owned());
     }
     if count != oracle.entered {
         return broken(LAW, format!("{count} records instead of {}", oracle.entered));
@@ -192,6 +220,7 @@ fn notes(name: &str, disk: &Disk, seen: &Seen) -> Held {
                 What::Opened => &mut mark.opened,
                 What::Delivered => &mut mark.delivered,
                 What::Recovered => &mut mark.recovered,
+                What::Released => &mut mark.released,
                 What::Full => &mut mark.full,
                 What::Refused => &mut mark.refused,
             };
@@ -199,7 +228,7 @@ fn notes(name: &str, disk: &Disk, seen: &Seen) -> Held {
         }
     }
     for number in 0..seen.marks.len().max(found.marks.len()) as u64 {
-        let due = Mark { entered: false, copy: false, dead: false, ..seen.get(number) };
+        let due = Mark { entered: false, copy: false, dead: false, beyond: false, ..seen.get(number) };
         if found.get(number) != due {
             let found = found.get(number);
             return broken("every hole has its history", format!("{name}-{number}: {found:?} instead of {due:?}"));
@@ -217,6 +246,11 @@ fn kept_apart(disk: &Disk, oracle: &Oracle) -> Held {
         let found = format!("{alarms} alarms of {}, {dead} dead letters of {}", oracle.alarms, oracle.dead);
         return broken("what is not taken is kept apart", found);
     }
+    let possible: i64 = disk.memory.possible.values().map(|noted| noted.records).sum();
+    if possible as u64 != oracle.twins.possible {
+        let found = format!("{possible} instead of {}", oracle.twins.possible);
+        return broken("what may be a copy is noted", found);
+    }
     Ok(())
 }
 
@@ -230,6 +264,9 @@ fn named_gaps(truth: &Truth, disk: &Disk, oracle: &Oracle, when: When) -> Held {
         Err(error) => return broken(LAW, error.to_string()),
     };
     for gaps in all {
+        if gaps.emitter.starts_with("release:") {
+            continue;
+        }
         let Some(index) = truth.names.get(&gaps.emitter) else { return broken(LAW, gaps.emitter) };
         let (name, seen) = (&gaps.emitter, &oracle.seen[*index]);
         let state = match seen.ended {
@@ -258,6 +295,7 @@ fn named_gaps(truth: &Truth, disk: &Disk, oracle: &Oracle, when: When) -> Held {
                     () if mark.full => Cause::Full,
                     () if mark.refused => Cause::Refused,
                     () if mark.dead => Cause::DeadLetter(String::new()),
+                    () if mark.beyond => Cause::Alarm(String::new()),
                     () => Cause::Unknown,
                 }
                 .as_str()
@@ -291,7 +329,8 @@ fn conserved(truth: &Truth, oracle: &Oracle, told: &Told) -> Held {
     let fine = match (told.kind, fate) {
         _ if mark.entered => true,
         (Kind::DeadLetter, _) if mark.dead => true,
-        _ if told.kept == Kept::Read && matches!(told.kind, Kind::Good | Kind::Offensive) => false,
+        (Kind::Beyond, _) if mark.beyond => true,
+        _ if told.kept == Kept::Read && matches!(told.kind, Kind::Good | Kind::Offensive | Kind::Beyond) => false,
         (_, Fate::Acknowledged) => false,
         // The journal is read to its end, and it is not there: nobody can know of it any more.
         (_, Fate::Queued | Fate::Full | Fate::Rejected) if seen.ended == Some(true) && told.kept == Kept::Lost => true,

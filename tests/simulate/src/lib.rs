@@ -22,6 +22,7 @@ pub mod runner;
 mod service;
 mod trace;
 mod truth;
+mod twins;
 mod vm;
 mod world;
 
@@ -56,6 +57,9 @@ pub fn run(seed: u64, mutation: Option<Mutation>, readable: bool) -> Outcome {
         duplicates: oracle.duplicates,
         dead_letters: oracle.dead,
         alarms: oracle.alarms,
+        copies: oracle.twins.copies,
+        possible: oracle.twins.possible,
+        released: oracle.released.len() as u64,
         simulated_seconds: nature.now_us / 1_000_000,
         ..nature.counts
     };

@@ -34,6 +34,11 @@ mutations! {
     BreakTheChain "break-the-chain" "a collector that restarts does not read where its chain ended";
     LoseASum "lose-a-sum" "now and then a sum is not written";
     ForgetTheResponses "forget-the-responses" "the store loses which answers were seen";
+    AskForNoProof "ask-for-no-proof" "a response id and overlapping times prove that two records are of one call";
+    AllowTheSameProxy "allow-the-same-proxy" "two workers of one process can see the same call";
+    CompareNoModels "compare-no-models" "calls that asked for different models can be the same";
+    AllowAnything "allow-anything" "every credential may charge every tenant, and any number of tokens";
+    ForgetReleases "forget-releases" "the store loses what was released";
     BelieveAnyone "believe-anyone" "nobody is asked for the key of the emitter whose numbers he spends";
     AcknowledgeOn5xx "acknowledge-on-5xx" "the plugin takes a 5xx for an answer like 200";
     TakeALateAnswer "take-a-late-answer" "the plugin takes the answer to an older call for that to the one in flight";

@@ -75,6 +75,7 @@ pub enum Happening {
     Clock,
     Impostor,
     Price,
+    Release,
     Reconcile,
     Quiet,
 }

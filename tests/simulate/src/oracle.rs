@@ -8,12 +8,13 @@ use std::rc::Rc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::calls::Counts;
+use crate::calls::{Counts, Kind};
 use crate::nature::Request;
-use crate::truth::Truth;
+use crate::truth::{Told, Truth};
+use crate::twins::{Twin, Twins};
 
 /// No schedule lasts until then: an event of a later time is of a clock that is ahead.
-const FUTURE: &str = "2026-02-02";
+const FUTURE: &str = "2026-02-01T01";
 
 /// A request that a collector has committed.
 #[derive(Clone, Debug)]
@@ -47,6 +48,9 @@ pub struct Mark {
     /// As a copy: another meter's record of the same call is charged.
     pub copy: bool,
     pub dead: bool,
+    /// It is kept apart, for it is beyond what its sender may charge.
+    pub beyond: bool,
+    pub released: bool,
     pub opened: bool,
     pub delivered: bool,
     pub recovered: bool,
@@ -109,8 +113,12 @@ pub struct Oracle {
     pub entered: u64,
     /// Records that it had before.
     pub duplicates: u64,
-    /// Calls that two meters saw, and that one has brought.
-    pairs: BTreeMap<(u64, bool), usize>,
+    /// Which records are of one call.
+    pub twins: Twins,
+    /// What was kept apart and is released, by what it says, and whether it stands under a name of its own, as no copy.
+    pub released: BTreeMap<Vec<u8>, Option<Counts>>,
+    /// What every record counts that came in.
+    charged: Vec<Counts>,
 }
 
 #[derive(Deserialize)]
@@ -123,18 +131,18 @@ struct Name<'a> {
 
 impl Oracle {
     /// A request is committed.
-    pub fn take(&mut self, truth: &Truth, pairs: &dyn Fn(u64) -> bool, request: &Committed) {
+    pub fn take(&mut self, truth: &Truth, request: &Committed) {
         self.seen.resize(truth.emitters.len(), Seen::default());
         let events: Vec<&RawValue> = serde_json::from_slice(&request.body).unwrap_or_default();
         for event in events {
-            self.event(truth, pairs, request, event.get());
+            self.event(truth, request, event.get());
         }
         if let Some(header) = &request.header {
             self.statement(truth, request, header);
         }
     }
 
-    fn event(&mut self, truth: &Truth, pairs: &dyn Fn(u64) -> bool, request: &Committed, event: &str) {
+    fn event(&mut self, truth: &Truth, request: &Committed, event: &str) {
         let Ok(Name { id, r#type, time }) = serde_json::from_str(event) else { return };
         let Some((emitter, number)) = number_of(truth, id) else { return };
         let (seen, told) = (&mut self.seen[emitter], truth.of(emitter, number));
@@ -156,22 +164,61 @@ impl Oracle {
             *(if same { &mut self.duplicates } else { &mut self.alarms }) += 1;
             return;
         }
+        if told.kind == Kind::Beyond {
+            seen.mark(number).beyond = true;
+            self.alarms += 1;
+            return;
+        }
         bind(seen, request, own);
-        let first = !pairs(told.call) || *self.pairs.entry((told.call, told.counts.part)).or_insert(emitter) == emitter;
-        let last = seen.last;
-        if number > last + 1 {
-            (last + 1..number).for_each(|missing| seen.mark(missing).opened = true);
-        } else if number <= last {
-            let mark = seen.mark(number);
-            *(if request.journal { &mut mark.recovered } else { &mut mark.delivered }) = true;
-        }
-        let mark = seen.mark(number);
-        (mark.entered, mark.copy) = (true, !first);
-        seen.last = last.max(number);
+        enter(seen, number, |mark| if request.journal { &mut mark.recovered } else { &mut mark.delivered });
+        let copy = self.charge(event, &told.counts);
+        self.seen[emitter].mark(number).copy = copy;
+    }
+
+    /// A record is charged, or is a copy.
+    fn charge(&mut self, event: &str, counts: &Counts) -> bool {
         self.entered += 1;
-        if first {
-            add(&mut self.sums, &told.counts);
+        let record = self.charged.len();
+        self.charged.push(*counts);
+        let twin = self.twins.take(event, record);
+        if let Twin::Instead(other) = twin {
+            take_back(&mut self.sums, &self.charged[other]);
         }
+        if twin != Twin::Copy {
+            add(&mut self.sums, counts);
+        }
+        twin == Twin::Copy
+    }
+
+    /// Whether a person would release it: what is not what its number was given for only if that is charged.
+    pub fn may_release(&self, truth: &Truth, bytes: &[u8]) -> bool {
+        let Some((emitter, number, told)) = named(truth, bytes) else { return true };
+        told.event.as_ref() == bytes || self.seen.get(emitter).is_some_and(|seen| seen.get(number).entered)
+    }
+
+    /// Somebody wants an event charged that is kept apart: whether it is.
+    pub fn release(&mut self, truth: &Truth, bytes: &[u8], at_ns: i64) -> bool {
+        let Some((emitter, number, told)) = named(truth, bytes) else { return false };
+        let is_told = told.event.as_ref() == bytes;
+        let seen = &mut self.seen[emitter];
+        let entered = seen.get(number).entered;
+        if self.released.contains_key(bytes) || entered && is_told {
+            return false;
+        }
+        let event = String::from_utf8_lossy(bytes);
+        if entered {
+            let copy = self.charge(&event, &told.counts);
+            self.released.insert(bytes.to_vec(), Some(told.counts).filter(|_| !copy));
+            return true;
+        }
+        if !seen.known {
+            (seen.known, seen.heard_ns) = (true, at_ns);
+        }
+        enter(seen, number, |mark| &mut mark.released);
+        let copy = self.charge(&event, &told.counts);
+        self.seen[emitter].mark(number).copy = copy;
+        self.released.insert(bytes.to_vec(), None);
+        true
     }
 
     fn statement(&mut self, truth: &Truth, request: &Committed, header: &str) {
@@ -200,6 +247,22 @@ impl Oracle {
         }
         seen.head = seen.head.max(head);
     }
+}
+
+/// A number comes in: what lies before it is open, or it was, and `how` it is not.
+fn enter(seen: &mut Seen, number: u64, how: impl Fn(&mut Mark) -> &mut bool) {
+    let last = seen.last;
+    if number > last + 1 {
+        (last + 1..number).for_each(|missing| seen.mark(missing).opened = true);
+    } else if number <= last {
+        *how(seen.mark(number)) = true;
+    }
+    if number > seen.head {
+        // Whoever counts on has not ended.
+        seen.ended = None;
+    }
+    seen.mark(number).entered = true;
+    seen.last = last.max(number);
 }
 
 /// Whoever has the key is who may, else whoever first uses an emitter's numbers; a journal's bearer speaks for others.
@@ -237,6 +300,21 @@ fn is_foreign(seen: &Seen, request: &Committed, own: bool) -> bool {
 fn number_of(truth: &Truth, id: &str) -> Option<(usize, u64)> {
     let (emitter, number) = id.split_once('-')?;
     Some((*truth.names.get(emitter)?, number.parse().ok()?))
+}
+
+fn named<'t>(truth: &'t Truth, bytes: &[u8]) -> Option<(usize, u64, &'t Told)> {
+    let Name { id, r#type, .. } = serde_json::from_slice(bytes).ok()?;
+    let (emitter, number) = number_of(truth, id).filter(|_| r#type == "meshmeter.call.v1")?;
+    Some((emitter, number, truth.of(emitter, number)?))
+}
+
+fn take_back(sums: &mut Sums, counts: &Counts) {
+    let group = (counts.day(), counts.tenant, counts.model, counts.reported);
+    let sum = sums.entry(group).or_default();
+    sum[0] -= u64::from(!counts.part);
+    for (sum, tokens) in sum[1..].iter_mut().zip(counts.tokens) {
+        *sum -= tokens;
+    }
 }
 
 fn add(sums: &mut Sums, counts: &Counts) {

@@ -86,6 +86,7 @@ pub struct Faults {
     pub impostor_us: u64,
     pub reconcile_us: u64,
     pub price_us: u64,
+    pub release_us: u64,
 }
 
 /// Which calls there are, in a thousand.
@@ -97,11 +98,13 @@ pub struct Mix {
     pub broken: u32,
     /// What a proxy on the way refuses by 400.
     pub offensive: u32,
+    /// It is beyond what its credential may charge.
+    pub beyond: u32,
     /// Two meters see the same call.
     pub pair: u32,
     /// Another model is used in the same call.
     pub part: u32,
-    /// A server that gives all its answers the same id.
+    /// A server that gives all its responses the same id, half of them to a client that repeats its request ids.
     pub small_server: u32,
     /// No counts.
     pub missing: u32,
@@ -167,9 +170,10 @@ impl Faults {
         faults.terminate_us = every(250);
         faults.trap_us = every(200);
         faults.clock_us = every(150);
-        faults.impostor_us = every(250);
+        faults.impostor_us = every(400);
         faults.reconcile_us = every(150);
         faults.price_us = every(150);
+        faults.release_us = every(500);
         faults
     }
 }
@@ -183,6 +187,7 @@ impl Mix {
             dead_letter: some(200, 40),
             broken: some(150, 15),
             offensive: some(200, 20),
+            beyond: some(300, 60),
             pair: some(300, 400),
             part: some(200, 200),
             small_server: some(200, 300),

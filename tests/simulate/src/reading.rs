@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use collector::ledger::ranges::Range;
-use collector::ledger::{Arrival, Delivery, Ledger, Sender, Taken};
+use collector::ledger::{Arrival, Delivery, Ledger, Taken};
 use collector::prices::PriceBook;
 use collector::reconcile::{Answer, Collector, Failure, Finding, How, Progress, Ranges, Source, Summary, Watch, bring};
 use collector::serve::{lacking, split};
@@ -17,6 +17,7 @@ use crate::disk::{Connection, Disk, Fault};
 use crate::mutation::Mutation;
 use crate::nature::Nature;
 use crate::oracle::Committed;
+use crate::service::sender;
 use crate::trace::Step;
 
 /// The name of the journal's credential.
@@ -98,14 +99,10 @@ impl Client<'_> {
                 });
             }
             if let Ok(taken) = result {
-                return Ok(taken.first().copied().unwrap_or_default());
+                return Ok(taken.into_iter().next().unwrap_or_default());
             }
         }
     }
-}
-
-fn sender() -> Sender {
-    Sender { credential: CREDENTIAL.to_owned(), journal: true, emitter: None }
 }
 
 impl Collector for Client<'_> {
@@ -130,14 +127,18 @@ impl Collector for Client<'_> {
     fn send(&mut self, batch: &[u8], _: &mut dyn Watch) -> Result<Answer, Failure> {
         let events = split::elements(batch).map_err(Failure::Refused)?;
         let arrivals = events.into_iter().map(|event| Arrival::new(event.to_vec())).collect();
-        let delivery = Delivery { sender: sender(), statement: None, arrivals };
-        let Taken { accepted, duplicates, dead_letters, alarms } = self.deliver(&delivery, None, batch)?;
+        let delivery = Delivery { sender: sender(CREDENTIAL, true, self.nature.mutation), statement: None, arrivals };
+        let Taken { accepted, duplicates, dead_letters, alarms, .. } = self.deliver(&delivery, None, batch)?;
         Ok(Answer { accepted, duplicates, dead_letters, alarms })
     }
 
     fn state(&mut self, statement: &Statement, _: &mut dyn Watch) -> Result<(), Failure> {
         let header = statement.to_string();
-        let delivery = Delivery { sender: sender(), statement: header.parse().ok(), arrivals: Vec::new() };
+        let delivery = Delivery {
+            sender: sender(CREDENTIAL, true, self.nature.mutation),
+            statement: header.parse().ok(),
+            arrivals: Vec::new(),
+        };
         self.deliver(&delivery, Some(header), b"[]").map(|_| ())
     }
 }

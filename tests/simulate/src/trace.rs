@@ -33,6 +33,7 @@ pub enum Step {
     Clock { host: usize, ms: i64 },
     Impostor { kind: u64, bytes: usize },
     PriceArrives { corrected: u64 },
+    Release { released: bool },
     Reconcile { live: bool, complete: bool, events: u64, accepted: u64, duplicates: u64, torn: u64 },
     Quiet,
     Calm { chain: [u8; 8] },

@@ -49,8 +49,6 @@ pub struct Told {
     pub emitter: usize,
     /// The number that it was given; none should be without.
     pub number: Option<u64>,
-    /// Its call: two meters may see the same.
-    pub call: u64,
     /// Its event.
     pub event: Rc<[u8]>,
     /// What is special about it.

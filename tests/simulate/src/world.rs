@@ -1,7 +1,6 @@
 //! A schedule: Envoys, collectors and the disk between them; what happens, one thing after the other.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -53,8 +52,6 @@ pub struct World {
     pub book: Arc<PriceBook>,
     /// Whether it has the price that comes late.
     pub late_price: bool,
-    /// Calls that two meters see.
-    pub pairs: BTreeMap<u64, ()>,
 }
 
 impl World {
@@ -73,7 +70,6 @@ impl World {
             log: Vec::new(),
             book: book(false),
             late_price: false,
-            pairs: BTreeMap::new(),
         };
         for index in 0..world.nature.plan.collectors {
             world.start_collector(index);
@@ -132,6 +128,7 @@ impl World {
             Happening::Clock,
             Happening::Impostor,
             Happening::Price,
+            Happening::Release,
             Happening::Reconcile,
         ] {
             self.again(happening);
@@ -152,6 +149,7 @@ impl World {
             Happening::Clock => faults.clock_us,
             Happening::Impostor => faults.impostor_us,
             Happening::Price => faults.price_us,
+            Happening::Release => faults.release_us,
             Happening::Reconcile => faults.reconcile_us,
             _ => 0,
         };
@@ -220,6 +218,7 @@ impl World {
             Happening::Clock => self.set_clock(host),
             Happening::Impostor => self.impostor(),
             Happening::Price => self.price_arrives(),
+            Happening::Release => self.release(),
             Happening::Reconcile => self.reconcile(true),
             _ => {}
         }
@@ -231,9 +230,8 @@ impl World {
 
     /// Something is committed.
     pub fn take(&mut self, committed: Vec<Committed>) {
-        let pairs = |call: u64| self.pairs.contains_key(&call);
         for request in committed {
-            self.oracle.take(&self.truth, &pairs, &request);
+            self.oracle.take(&self.truth, &request);
             if !request.journal && self.log.len() < 1000 {
                 self.log.push(request);
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 use super::rate::MAX_RATE;
+use crate::ledger::limits::{Limits, TenantPattern};
 use crate::money::Charge;
 
 /// The name of a token that was given none.
@@ -39,14 +40,10 @@ enum Proof {
 /// What may be sent with a credential.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Whose calls: names, or beginnings of names with a `*` behind them. None: everybody's.
-    pub tenants: Vec<String>,
+    /// What may be charged.
+    pub limits: Arc<Limits>,
     /// Events a second, in the long run.
     pub rate: Option<u32>,
-    /// The most tokens of a call.
-    pub max_tokens: Option<u64>,
-    /// The most that a call may cost.
-    pub max_charge: Option<Charge>,
 }
 
 impl Token {
@@ -122,32 +119,28 @@ impl fmt::Debug for Token {
 
 impl Policy {
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let limits = Arc::make_mut(&mut self.limits);
         match key {
             "tenants" => {
-                let tenants: Vec<String> = value.split(',').map(str::to_owned).collect();
-                let is_good = |tenant: &String| {
-                    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@:/".contains(&byte);
-                    let name = tenant.strip_suffix('*').unwrap_or(tenant);
-                    !tenant.is_empty() && tenant.len() <= MAX_WORD && name.bytes().all(allowed)
-                };
-                if tenants.len() > MAX_TENANTS || !tenants.iter().all(is_good) {
-                    return Err(format!(
-                        "a token's tenants must be 1 to {MAX_TENANTS} names of ASCII letters, digits and ._-@:/, or beginnings of \
-                         names with a * behind them, with commas between them"
-                    ));
+                let patterns: Result<Vec<TenantPattern>, _> = value.split(',').map(TenantPattern::parse).collect();
+                match patterns {
+                    Ok(patterns) if patterns.len() <= MAX_TENANTS => limits.tenants = patterns,
+                    Ok(_) => return Err(format!("a token's tenants must be at most {MAX_TENANTS}")),
+                    Err(problem) => {
+                        return Err(format!("each of a token's tenants {problem}, with commas between them"));
+                    }
                 }
-                self.tenants = tenants;
             }
             "rate" => match value.parse() {
                 Ok(rate @ 1..=MAX_RATE) => self.rate = Some(rate),
                 _ => return Err(format!("a token's rate must be a whole number of events a second, 1 to {MAX_RATE}")),
             },
             "max_tokens" => match value.parse() {
-                Ok(tokens @ 1..) => self.max_tokens = Some(tokens),
+                Ok(tokens @ 1..) => limits.tokens = tokens,
                 _ => return Err("a token's max_tokens must be a whole number of at least 1".to_owned()),
             },
             _ => match value.parse::<Charge>() {
-                Ok(charge) if charge > Charge::default() => self.max_charge = Some(charge),
+                Ok(charge) if charge > Charge::default() => limits.charge = charge,
                 Ok(_) => return Err("a token's max_usd must be more than 0".to_owned()),
                 Err(problem) => return Err(format!("a token's max_usd {problem}")),
             },
@@ -249,12 +242,9 @@ mod tests {
         let token = Token::parse(&format!("\teast  {SECRET}== max_usd=2.50 rate=7 tenants=acme/*,beta max_tokens=9 "));
         let token = token.unwrap();
         assert!(token.name == "east" && token.has_secret(format!("{SECRET}==").as_bytes()));
-        let expected = Policy {
-            tenants: vec!["acme/*".to_owned(), "beta".to_owned()],
-            rate: Some(7),
-            max_tokens: Some(9),
-            max_charge: Some("2.50".parse().unwrap()),
-        };
+        let tenants = ["acme/*", "beta"].map(|pattern| TenantPattern::parse(pattern).unwrap());
+        let limits = Limits { tenants: tenants.into(), tokens: 9, charge: "2.50".parse().unwrap() };
+        let expected = Policy { limits: limits.into(), rate: Some(7) };
         assert_eq!(*token.policy, expected);
         assert_eq!(Token::parse(&format!("{SECRET} rate=7")).unwrap().name, "default");
     }
@@ -295,7 +285,7 @@ mod tests {
         }
         assert!(Token::parse(&format!("{} 0123456789abcdef", "n".repeat(65))).is_err());
         assert_eq!(format!("{:?}", Token::parse("east 0123456789abcdef").unwrap()), "Token(east)");
-        assert_eq!(policy("max_usd=1000").unwrap().max_charge, Some("1000".parse().unwrap()));
+        assert_eq!(policy("max_usd=1000").unwrap().limits.charge, "1000".parse().unwrap());
     }
 
     #[test]

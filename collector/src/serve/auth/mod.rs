@@ -36,8 +36,6 @@ pub enum Scope {
 pub struct Admitted {
     /// Who delivers, for the ledger.
     pub sender: Sender,
-    /// What may be delivered.
-    pub policy: Arc<Policy>,
     /// How much of it.
     bucket: Option<Arc<Bucket>>,
 }
@@ -79,8 +77,7 @@ impl Known {
     fn admit(&self, scope: Scope, token: &Token) -> Admitted {
         let key = token.policy.rate.map(|rate| (scope, token.name.clone(), rate));
         Admitted {
-            sender: Sender { credential: token.name.clone(), journal: scope == Scope::Journal, emitter: None },
-            policy: token.policy.clone(),
+            sender: Sender { limits: token.policy.limits.clone(), ..Sender::new(&token.name, scope == Scope::Journal) },
             bucket: key.and_then(|key| self.buckets.get(&key).cloned()),
         }
     }
@@ -107,8 +104,7 @@ impl Tokens {
     /// connection's verified certificate decides.
     pub fn authorize(&self, headers: &HeaderMap, id: Option<&str>, scopes: &[Scope]) -> Result<Admitted, Refusal> {
         if self.open {
-            let sender = Sender { credential: DEFAULT_NAME.to_owned(), journal: false, emitter: None };
-            return Ok(Admitted { sender, policy: Arc::default(), bucket: None });
+            return Ok(Admitted { sender: Sender::new(DEFAULT_NAME, false), bucket: None });
         }
         let known = self.known();
         let mut found = None;
@@ -219,7 +215,7 @@ mod tests {
             }
         }
         let sender = |header: &str| tokens.authorize(&headers(Some(header)), None, SENDING).unwrap().sender;
-        let is = |credential: &str, journal| Sender { credential: credential.to_owned(), journal, emitter: None };
+        let is = Sender::new;
         assert_eq!(sender("Bearer send-old-0123456"), is("default", false));
         assert_eq!(sender("Bearer send-new-0123456"), is("east", false));
         assert_eq!(sender("Bearer journal-01234567"), is("default", true));

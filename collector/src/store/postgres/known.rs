@@ -7,19 +7,20 @@ use tokio_postgres::Row;
 
 use super::super::StoreError;
 use super::failure::Failure;
+use super::read::kept_apart;
 use super::session::Session;
 use crate::ledger::correct::group_of;
 use crate::ledger::emitters::{Emitter, Ended};
 use crate::ledger::entry::{Entry, EntryId, Hash, Kind};
 use crate::ledger::ranges::{Range, Ranges};
-use crate::ledger::responses::{Holder, ResponseKey, without_counts};
+use crate::ledger::responses::{Place, ResponseKey, without_counts};
 use crate::ledger::sums::{Counted, Group, GroupSums, Sum};
-use crate::ledger::{Head, Keys, Known};
+use crate::ledger::{Head, Keys, Known, SetAside};
 
 /// Begins a transaction and loads what the keys name. `alone`: no other collector has one meanwhile.
 pub async fn load(session: &Session, keys: &Keys, alone: bool) -> Result<Known, Failure> {
     // Sent all at once; the server does one after the other, each seeing what was committed before it began.
-    let (_, _, head, emitters, responses, mut sums, reversed) = tokio::try_join!(
+    let (_, _, (head, written_ns), emitters, responses, mut sums, reversed) = tokio::try_join!(
         biased;
         begin(session),
         turn(session, alone),
@@ -31,9 +32,10 @@ pub async fn load(session: &Session, keys: &Keys, alone: bool) -> Result<Known, 
     )?;
     let contents = contents(session, keys, &emitters).await?;
     let held = held(session, &responses).await?;
+    let kept = kept(session, keys).await?;
     let groups = held.values().filter_map(group_of).filter(|group| !keys.groups.contains(group)).collect();
     sums.extend(self::sums(session, &Keys { groups, ..Keys::default() }).await?);
-    Ok(Known { head, emitters, contents, responses, held, sums, reversed })
+    Ok(Known { head, written_ns, emitters, contents, responses, held, sums, reversed, kept })
 }
 
 async fn begin(session: &Session) -> Result<(), Failure> {
@@ -47,9 +49,19 @@ async fn turn(session: &Session, alone: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn head(session: &Session) -> Result<Head, Failure> {
+async fn head(session: &Session) -> Result<(Head, i64), Failure> {
     let row = session.connection.client.query_one(&session.statements.chain, &[&session.writer]).await?;
-    Ok(Head { entry: EntryId { writer: session.writer, number: row.try_get(0)? }, hash: hash(&row, 1)? })
+    let entry = EntryId { writer: session.writer, number: row.try_get(0)? };
+    Ok((Head { entry, hash: hash(&row, 1)? }, row.try_get(2)?))
+}
+
+async fn kept(session: &Session, keys: &Keys) -> Result<BTreeMap<[u8; 32], SetAside>, Failure> {
+    if keys.released.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let digests: Vec<&[u8]> = keys.released.iter().map(<[u8; 32]>::as_slice).collect();
+    let rows = session.connection.client.query(&session.statements.kept, &[&digests]).await?;
+    rows.iter().map(|row| Ok(kept_apart(row)?.last)).map(|kept| kept.map(|kept| (kept.digest(), kept))).collect()
 }
 
 async fn emitters(session: &Session, keys: &Keys) -> Result<HashMap<String, Emitter>, Failure> {
@@ -111,38 +123,33 @@ async fn contents(
     Ok(contents)
 }
 
-async fn responses(session: &Session, keys: &Keys) -> Result<HashMap<ResponseKey, Holder>, Failure> {
+async fn responses(session: &Session, keys: &Keys) -> Result<HashMap<ResponseKey, Place>, Failure> {
     if keys.responses.is_empty() {
         return Ok(HashMap::new());
     }
-    let (days, responses): (Vec<i64>, Vec<i64>) = keys.responses.iter().map(|key| (key.day, key.response)).unzip();
-    let rows = session.connection.client.query(&session.statements.responses, &[&days, &responses]).await?;
+    let column = |read: fn(&ResponseKey) -> i64| keys.responses.iter().map(read).collect::<Vec<i64>>();
+    let (days, responses, proofs) = (column(|key| key.day), column(|key| key.response), column(|key| key.proof));
+    let rows = session.connection.client.query(&session.statements.responses, &[&days, &responses, &proofs]).await?;
     let mut held = HashMap::new();
     for row in &rows {
-        let key = ResponseKey { day: row.try_get(0)?, response: row.try_get(1)? };
-        let holder = Holder {
-            entry: EntryId { writer: row.try_get(2)?, number: row.try_get(3)? },
-            emitter: row.try_get(4)?,
-            started_ns: row.try_get(5)?,
-            ended_ns: row.try_get(6)?,
-            reported: row.try_get::<_, Option<i64>>(7)?.zip(row.try_get(8)?),
-        };
-        held.insert(key, holder);
+        let key = ResponseKey { day: row.try_get(0)?, response: row.try_get(1)?, proof: row.try_get(2)? };
+        held.insert(key, word(row, 3, "place", Place::from_text)?);
     }
     Ok(held)
 }
 
-async fn held(
-    session: &Session,
-    responses: &HashMap<ResponseKey, Holder>,
-) -> Result<BTreeMap<EntryId, Entry>, Failure> {
+async fn held(session: &Session, responses: &HashMap<ResponseKey, Place>) -> Result<BTreeMap<EntryId, Entry>, Failure> {
     let wanted = without_counts(responses.values());
     if wanted.is_empty() {
         return Ok(BTreeMap::new());
     }
     let (writers, numbers): (Vec<i64>, Vec<i64>) = wanted.iter().map(|id| (id.writer, id.number)).unzip();
     let rows = session.connection.client.query(&session.statements.held, &[&writers, &numbers]).await?;
-    rows.iter().map(|row| entry(row).map(|entry| (entry.id, entry)).map_err(Failure::from)).collect()
+    let mut held = BTreeMap::new();
+    for row in &rows {
+        held.insert(EntryId { writer: row.try_get(18)?, number: row.try_get(19)? }, entry(row)?);
+    }
+    Ok(held)
 }
 
 async fn sums(session: &Session, keys: &Keys) -> Result<HashMap<Group, GroupSums>, Failure> {
@@ -210,12 +217,34 @@ pub fn sum(row: &Row, first: usize) -> Result<Sum, StoreError> {
 pub const ENTRY: &str = "l.writer, l.entry, l.kind, l.emitter, l.sequence, l.refers_writer, l.refers_entry,
     l.started_ns, l.received_ns, l.tenant, l.provider, l.model, l.evidence, l.charge::text, l.rating, l.reason, l.hash";
 
+/// Of entries, what stands now, each with the event of its call, and behind these columns the entry that was asked for: a
+/// correction is right behind the reversal of what it corrects.
+pub fn held_now() -> String {
+    format!(
+        "WITH RECURSIVE now (root_writer, root_entry, writer, entry) AS (
+            SELECT k.writer, k.entry, k.writer, k.entry FROM unnest($1::bigint[], $2::bigint[]) AS k (writer, entry)
+            UNION ALL SELECT now.root_writer, now.root_entry, n.writer, n.entry FROM now
+            JOIN ledger r ON r.refers_writer = now.writer AND r.refers_entry = now.entry AND r.kind = 'reversal'
+            JOIN ledger n ON n.writer = r.writer AND n.entry = r.entry + 1 AND n.kind = 'correction'
+                AND n.refers_writer = now.writer AND n.refers_entry = now.entry
+        )
+        SELECT {ENTRY}, c.event, now.root_writer, now.root_entry FROM now
+        JOIN ledger l ON l.writer = now.writer AND l.entry = now.entry
+        JOIN ledger c
+        ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
+        WHERE l.kind IN ('call', 'correction', 'release')
+        AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.refers_writer = l.writer AND r.refers_entry = l.entry
+            AND r.kind = 'reversal')"
+    )
+}
+
 /// What counts, each with the event of its call.
 pub fn standing(which: &str) -> String {
     format!(
         "SELECT {ENTRY}, c.event FROM ledger l
-         JOIN ledger c ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy')
-         WHERE l.kind IN ('call', 'correction') AND {which}
+         JOIN ledger c
+         ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
+         WHERE l.kind IN ('call', 'correction', 'release') AND {which}
          AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.refers_writer = l.writer AND r.refers_entry = l.entry
                          AND r.kind = 'reversal')
          ORDER BY l.writer, l.entry"

@@ -10,7 +10,7 @@ use meter::record::Evidence;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, RowStream};
 
-use super::super::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Tally, Total};
+use super::super::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose};
 use super::address::Address;
 use super::connection::{Connection, within};
 use super::known::{ENTRY, emitter, entry, hash, standing, sum, word};
@@ -18,6 +18,7 @@ use super::{failure, schema};
 use crate::ledger::emitters::{Emitter, Note, What};
 use crate::ledger::entry::{Entry, EntryId};
 use crate::ledger::ranges::{Range, Ranges};
+use crate::ledger::responses::{PossibleCopy, PossibleKey};
 use crate::ledger::sums::{Counted, day_begins_ns};
 use crate::ledger::{Head, SetAside};
 
@@ -225,6 +226,30 @@ impl Reader for PostgresReader {
         self.each_row(&sql, &[&since, &until, &selection.tenant, &emitter, &sequence], entry, each)
     }
 
+    fn entry(&self, id: EntryId) -> Result<Option<Entry>, StoreError> {
+        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.writer = $1 AND l.entry = $2");
+        Ok(self.all(&sql, &[&id.writer, &id.number], entry)?.pop())
+    }
+
+    fn reversal_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError> {
+        let sql =
+            "SELECT writer, entry FROM ledger WHERE refers_writer = $1 AND refers_entry = $2 AND kind = 'reversal'";
+        let read = |row: &Row| entry_id(row, 0);
+        Ok(self.all(sql, &[&id.writer, &id.number], read)?.pop().flatten())
+    }
+
+    fn possible_copies(&self, each: Each<'_, (PossibleKey, PossibleCopy)>) -> Result<(), StoreError> {
+        let sql =
+            "SELECT day, response, slot, first_writer, first_entry, second_writer, second_entry, records, noted_ns
+            FROM possible_copies ORDER BY day, response, slot";
+        let read = |row: &Row| {
+            let key = PossibleKey { day: row.try_get(0)?, response: row.try_get(1)?, slot: row.try_get(2)? };
+            let (first, second) = (entry_id(row, 3)?.unwrap_or_default(), entry_id(row, 5)?.unwrap_or_default());
+            Ok((key, PossibleCopy { first, second, records: row.try_get(7)?, noted_ns: row.try_get(8)? }))
+        };
+        self.each_row(sql, &[], read, each)
+    }
+
     fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError> {
         let sql = "SELECT e.emitter, e.credential, e.node, e.first_ns, e.heard_ns, e.last, e.head, e.dropped, e.ended,
                 r.first, r.last
@@ -266,32 +291,20 @@ impl Reader for PostgresReader {
         })
     }
 
-    fn set_aside(&self, emitter: Option<&str>, each: Each<'_, KeptApart>) -> Result<(), StoreError> {
-        let sql =
-            "SELECT kind, reason, emitter, sequence, credential, event, deliveries, first_received_ns, last_received_ns
-             FROM set_aside WHERE emitter = $1 OR ($1::text IS NULL AND emitter IS NULL)
-             ORDER BY sequence NULLS FIRST, first_received_ns, event";
-        let read = |row: &Row| {
-            Ok(KeptApart {
-                last: SetAside {
-                    alarm: row.try_get::<_, &str>(0)? == "alarm",
-                    reason: row.try_get(1)?,
-                    number: row.try_get::<_, Option<String>>(2)?.zip(row.try_get(3)?),
-                    credential: row.try_get(4)?,
-                    bytes: row.try_get(5)?,
-                    received_ns: row.try_get(8)?,
-                },
-                deliveries: row.try_get(6)?,
-                first_received_ns: row.try_get(7)?,
-            })
+    fn set_aside(&self, whose: Whose<'_>, each: Each<'_, KeptApart>) -> Result<(), StoreError> {
+        let (which, emitter) = match whose {
+            Whose::All => ("$1::text IS NULL", None),
+            Whose::Emitter(name) => ("emitter = $1", Some(name)),
+            Whose::Nobody => ("$1::text IS NULL AND emitter IS NULL", None),
         };
-        self.each_row(sql, &[&emitter], read, each)
+        let order = "emitter NULLS FIRST, sequence NULLS FIRST, first_received_ns, event";
+        self.each_row(&format!("{KEPT} WHERE {which} ORDER BY {order}"), &[&emitter], kept_apart, each)
     }
 
     fn tally(&self) -> Result<Tally, StoreError> {
         // A charge that one collector entered may have been taken back by another.
-        let sql = "SELECT (SELECT count(*) FROM set_aside WHERE kind = 'alarm'),
-                (SELECT count(*) FROM set_aside WHERE kind = 'dead_letter'),
+        let sql = "SELECT (SELECT count(*) FROM set_aside WHERE kind = 'alarm' AND released_entry IS NULL),
+                (SELECT count(*) FROM set_aside WHERE kind = 'dead_letter' AND released_entry IS NULL),
                 (SELECT coalesce(sum(quantity), 0)::bigint FROM rollup WHERE class = 'calls'
                     AND (day, tenant, provider, model, evidence) IN
                         (SELECT day, tenant, provider, model, evidence FROM rollup WHERE unpriced <> 0
@@ -301,4 +314,31 @@ impl Reader for PostgresReader {
         };
         Ok(self.all(sql, &[], read)?.into_iter().next().unwrap_or_default())
     }
+}
+
+/// What is kept apart, by which `kept_apart` reads.
+pub const KEPT: &str = "SELECT kind, reason, emitter, sequence, credential, event, deliveries, first_received_ns,
+    last_received_ns, released_writer, released_entry FROM set_aside";
+
+/// An event that is kept apart.
+pub fn kept_apart(row: &Row) -> Result<KeptApart, StoreError> {
+    Ok(KeptApart {
+        last: SetAside {
+            alarm: row.try_get::<_, &str>(0)? == "alarm",
+            reason: row.try_get(1)?,
+            number: row.try_get::<_, Option<String>>(2)?.zip(row.try_get(3)?),
+            credential: row.try_get(4)?,
+            bytes: row.try_get(5)?,
+            received_ns: row.try_get(8)?,
+        },
+        deliveries: row.try_get(6)?,
+        first_received_ns: row.try_get(7)?,
+        released: entry_id(row, 9)?,
+    })
+}
+
+/// Writer and number of an entry, from one column on.
+fn entry_id(row: &Row, first: usize) -> Result<Option<EntryId>, StoreError> {
+    let id = row.try_get::<_, Option<i64>>(first)?.zip(row.try_get(first.saturating_add(1))?);
+    Ok(id.map(|(writer, number)| EntryId { writer, number }))
 }

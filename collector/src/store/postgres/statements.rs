@@ -28,7 +28,7 @@ statements! {
     /// Without any other: who was too slow several times is alone at last.
     alone: format!("SELECT pg_advisory_xact_lock({LOCKS}, -1)");
 
-    chain: "SELECT entry, hash FROM chain WHERE writer = $1 FOR UPDATE";
+    chain: "SELECT entry, hash, written_ns FROM chain WHERE writer = $1 FOR UPDATE";
     // Rows are locked in the order of their keys, everywhere, so that nobody waits in a circle.
     emitters: "SELECT emitter, credential, node, first_ns, heard_ns, last, head, dropped, ended FROM emitters
         WHERE emitter = ANY ($1::text[]) ORDER BY emitter FOR UPDATE";
@@ -39,11 +39,12 @@ statements! {
                                      WHERE b.emitter = k.emitter AND b.first <= k.low), k.low)
         ) r ORDER BY k.emitter, r.first";
     contents: "SELECT l.emitter, l.sequence, l.event FROM unnest($1::text[], $2::bigint[]) AS k (emitter, sequence)
-        JOIN ledger l ON l.emitter = k.emitter AND l.sequence = k.sequence AND l.kind IN ('call', 'copy')";
-    responses: "SELECT r.day, r.response, r.writer, r.entry, r.emitter, r.started_ns, r.ended_ns, r.input, r.output
-        FROM unnest($1::bigint[], $2::bigint[]) AS k (day, response)
-        JOIN responses r ON r.day = k.day AND r.response = k.response ORDER BY r.day, r.response FOR UPDATE OF r";
-    held: super::known::standing("(l.writer, l.entry) IN (SELECT * FROM unnest($1::bigint[], $2::bigint[]))");
+        JOIN ledger l ON l.emitter = k.emitter AND l.sequence = k.sequence AND l.kind IN ('call', 'copy', 'release')";
+    responses: "SELECT r.day, r.response, r.proof, r.place
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k (day, response, proof)
+        JOIN responses r ON r.day = k.day AND r.response = k.response AND r.proof = k.proof
+        ORDER BY r.day, r.response, r.proof FOR UPDATE OF r";
+    held: super::known::held_now();
     sums: "SELECT k.number, r.class, r.quantity, r.charge::text, r.unpriced, r.fallback
         FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY
             AS k (day, tenant, provider, model, evidence, number)
@@ -51,6 +52,9 @@ statements! {
             AND r.model = k.model AND r.evidence = k.evidence";
     reversed: "SELECT l.refers_writer, l.refers_entry FROM unnest($1::bigint[], $2::bigint[]) AS k (writer, entry)
         JOIN ledger l ON l.refers_writer = k.writer AND l.refers_entry = k.entry AND l.kind = 'reversal'";
+
+    kept: format!("{} WHERE digest = ANY ($1::bytea[]) AND released_entry IS NULL ORDER BY digest FOR UPDATE",
+        super::read::KEPT);
 
     // What is new here must not be new to two collectors: each is told how many rows it has made.
     new_emitters: "INSERT INTO emitters (emitter, credential, node, first_ns, heard_ns, last, head, dropped, ended)
@@ -62,15 +66,18 @@ statements! {
             $8::bigint[], $9::text[])
             AS k (emitter, credential, node, first_ns, heard_ns, last, head, dropped, ended)
         WHERE e.emitter = k.emitter";
-    new_responses: "INSERT INTO responses (day, response, writer, entry, emitter, started_ns, ended_ns, input, output)
-        SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[],
-            $7::bigint[], $8::bigint[], $9::bigint[]) ON CONFLICT DO NOTHING";
-    put_responses: "UPDATE responses r SET writer = k.writer, entry = k.entry, emitter = k.emitter,
-            started_ns = k.started_ns, ended_ns = k.ended_ns, input = k.input, output = k.output
-        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
-            $8::bigint[], $9::bigint[])
-            AS k (day, response, writer, entry, emitter, started_ns, ended_ns, input, output)
-        WHERE r.day = k.day AND r.response = k.response";
+    new_responses: "INSERT INTO responses (day, response, proof, place)
+        SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) ON CONFLICT DO NOTHING";
+    put_responses: "UPDATE responses r SET place = k.place
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) AS k (day, response, proof, place)
+        WHERE r.day = k.day AND r.response = k.response AND r.proof = k.proof";
+    possible: "INSERT INTO possible_copies AS p (day, response, slot, first_writer, first_entry, second_writer,
+            second_entry, records, noted_ns)
+        SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+            $7::bigint[], $8::bigint[], $9::bigint[])
+        ON CONFLICT (day, response, slot) DO UPDATE SET first_writer = excluded.first_writer,
+            first_entry = excluded.first_entry, second_writer = excluded.second_writer,
+            second_entry = excluded.second_entry, records = p.records + excluded.records, noted_ns = excluded.noted_ns";
     // What was a range of its own inside of one is a part of it now.
     drop_ranges: "DELETE FROM emitter_ranges r USING unnest($1::text[], $2::bigint[], $3::bigint[])
             AS k (emitter, first, last)
@@ -89,7 +96,7 @@ statements! {
             $16::text[], $17::text[], $18::bytea[])
             AS k (writer, entry, kind, emitter, sequence, refers_writer, refers_entry, started_ns,
                 received_ns, tenant, provider, model, evidence, charge, rating, reason, event, hash)";
-    put_chain: "UPDATE chain SET entry = $2, hash = $3 WHERE writer = $1";
+    put_chain: "UPDATE chain SET entry = $2, hash = $3, written_ns = $4 WHERE writer = $1";
     put_sums: "INSERT INTO rollup (writer, day, tenant, provider, model, evidence, class, quantity, charge, unpriced,
             fallback)
         SELECT $1, day::date, tenant, provider, model, evidence, class, quantity, charge::numeric, unpriced, fallback
@@ -104,4 +111,7 @@ statements! {
             $8::bigint[], $9::bigint[], $10::bigint[])
         ON CONFLICT (digest) DO UPDATE SET deliveries = s.deliveries + excluded.deliveries, reason = excluded.reason,
             credential = excluded.credential, last_received_ns = excluded.last_received_ns";
+    release: "UPDATE set_aside s SET released_writer = k.writer, released_entry = k.entry
+        FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) AS k (digest, writer, entry)
+        WHERE s.digest = k.digest AND s.released_entry IS NULL";
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 use super::failure::Failure;
 use super::session::Session;
 use crate::ledger::emitters::{Emitter, Ended, Note};
-use crate::ledger::entry::Entry;
+use crate::ledger::entry::{Entry, EntryId};
 use crate::ledger::ranges::Range;
-use crate::ledger::responses::{self, Holder, ResponseKey};
+use crate::ledger::responses::{self, Place, PossibleCopy, PossibleKey, ResponseKey};
 use crate::ledger::sums::{Counted, Group, Sum};
 use crate::ledger::{Changes, Head, Known, SetAside};
 
@@ -33,7 +33,8 @@ fn column<'a, T, C>(rows: &'a [T], read: impl Fn(&'a T) -> C) -> Vec<C> {
 
 /// Writes all of it. The order is the same for everybody: who waits for another holds nothing that he waits for.
 pub async fn changes(session: &Session, before: &Before, changes: &Changes) -> Result<(), Failure> {
-    let Changes { head, entries, emitters, notes, responses, sums, set_aside } = changes;
+    let Changes { head, written_ns, entries, emitters, notes, responses, possible, sums, set_aside, released } =
+        changes;
     let (known, new): (Vec<_>, Vec<_>) = emitters.iter().partition(|(name, _)| before.emitters.contains(*name));
     let (held, free) = claims(before, responses);
     tokio::try_join!(
@@ -42,12 +43,14 @@ pub async fn changes(session: &Session, before: &Before, changes: &Changes) -> R
         put_emitters(session, &known, false),
         put_responses(session, &free, true),
         put_responses(session, &held, false),
+        put_possible(session, possible),
         put_ranges(session, emitters),
         put_notes(session, notes),
         put_entries(session, entries),
-        put_chain(session, head, !entries.is_empty()),
+        put_chain(session, head, *written_ns, !entries.is_empty()),
         put_sums(session, sums),
         keep_apart(session, set_aside),
+        release(session, released),
     )?;
     Ok(())
 }
@@ -84,22 +87,23 @@ async fn put_emitters(session: &Session, rows: &[(&String, &Emitter)], are_new: 
     all_new(made, rows.len(), "an emitter was first heard of")
 }
 
-type Claim<'a> = (ResponseKey, &'a Holder);
+type Claim<'a> = (ResponseKey, &'a Place);
 
-/// Which answers that somebody held are another's now, and which are held from now on. One that began near midnight is
-/// held on both days: two meters that began on different ones, at two collectors at once, must not miss each other.
-fn claims<'a>(before: &Before, changed: &'a BTreeMap<ResponseKey, Holder>) -> (Vec<Claim<'a>>, Vec<Claim<'a>>) {
-    let own = changed.iter().map(|(key, holder)| (*key, holder));
+/// Which places that were held have changed, and which are held from now on. A call that began near midnight is held on both
+/// days: two meters that began on different ones, at two collectors at once, must not miss each other.
+fn claims<'a>(before: &Before, changed: &'a BTreeMap<ResponseKey, Place>) -> (Vec<Claim<'a>>, Vec<Claim<'a>>) {
+    let own = changed.iter().map(|(key, place)| (*key, place));
     let (held, free): (Vec<_>, Vec<_>) = own.partition(|(key, _)| before.responses.contains(key));
-    let mut free: BTreeMap<ResponseKey, &Holder> = free.into_iter().collect();
-    for (own, holder) in changed {
-        for near in responses::places(own.response, holder.started_ns) {
+    let mut all: BTreeMap<ResponseKey, &Place> = free.iter().copied().collect();
+    for (own, place) in free {
+        for day in responses::days(place.holder.started_ns) {
+            let near = ResponseKey { day, ..own };
             if !before.responses.contains(&near) {
-                free.entry(near).or_insert(holder);
+                all.entry(near).or_insert(place);
             }
         }
     }
-    (held, free.into_iter().collect())
+    (held, all.into_iter().collect())
 }
 
 async fn put_responses(session: &Session, rows: &[Claim<'_>], are_new: bool) -> Result<(), Failure> {
@@ -116,17 +120,38 @@ async fn put_responses(session: &Session, rows: &[Claim<'_>], are_new: bool) -> 
             &[
                 &column(rows, |(key, _)| key.day),
                 &column(rows, |(key, _)| key.response),
-                &column(rows, |(_, holder)| holder.entry.writer),
-                &column(rows, |(_, holder)| holder.entry.number),
-                &column(rows, |(_, holder)| holder.emitter.as_str()),
-                &column(rows, |(_, holder)| holder.started_ns),
-                &column(rows, |(_, holder)| holder.ended_ns),
-                &column(rows, |(_, holder)| holder.reported.map(|(input, _)| input)),
-                &column(rows, |(_, holder)| holder.reported.map(|(_, output)| output)),
+                &column(rows, |(key, _)| key.proof),
+                &column(rows, |(_, place)| place.to_text()),
             ],
         )
         .await?;
     all_new(made, rows.len(), "a call was taken")
+}
+
+async fn put_possible(session: &Session, noted: &BTreeMap<PossibleKey, PossibleCopy>) -> Result<(), Failure> {
+    let rows: Vec<(&PossibleKey, &PossibleCopy)> = noted.iter().collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    session
+        .connection
+        .client
+        .execute(
+            &session.statements.possible,
+            &[
+                &column(&rows, |(key, _)| key.day),
+                &column(&rows, |(key, _)| key.response),
+                &column(&rows, |(key, _)| key.slot),
+                &column(&rows, |(_, noted)| noted.first.writer),
+                &column(&rows, |(_, noted)| noted.first.number),
+                &column(&rows, |(_, noted)| noted.second.writer),
+                &column(&rows, |(_, noted)| noted.second.number),
+                &column(&rows, |(_, noted)| noted.records),
+                &column(&rows, |(_, noted)| noted.noted_ns),
+            ],
+        )
+        .await?;
+    Ok(())
 }
 
 async fn put_ranges(session: &Session, emitters: &BTreeMap<String, Emitter>) -> Result<(), Failure> {
@@ -204,10 +229,11 @@ async fn put_entries(session: &Session, rows: &[Entry]) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn put_chain(session: &Session, head: &Head, has_grown: bool) -> Result<(), Failure> {
+async fn put_chain(session: &Session, head: &Head, written_ns: i64, has_grown: bool) -> Result<(), Failure> {
     if has_grown {
         let hash = head.hash.0.as_slice();
-        let row: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&session.writer, &head.entry.number, &hash];
+        let row: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+            [&session.writer, &head.entry.number, &hash, &written_ns];
         session.connection.client.execute(&session.statements.put_chain, &row).await?;
     }
     Ok(())
@@ -279,4 +305,18 @@ async fn keep_apart(session: &Session, events: &[SetAside]) -> Result<(), Failur
         )
         .await?;
     Ok(())
+}
+
+async fn release(session: &Session, released: &BTreeMap<[u8; 32], EntryId>) -> Result<(), Failure> {
+    let rows: Vec<(&[u8; 32], &EntryId)> = released.iter().collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [
+        &column(&rows, |(digest, _)| digest.as_slice()),
+        &column(&rows, |(_, entry)| entry.writer),
+        &column(&rows, |(_, entry)| entry.number),
+    ];
+    let done = session.connection.client.execute(&session.statements.release, &values).await?;
+    all_new(done, rows.len(), "an event was released")
 }

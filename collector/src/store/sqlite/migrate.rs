@@ -5,7 +5,9 @@ use rusqlite::{Transaction, params};
 use super::super::StoreError;
 use super::{SCHEMA, read, write};
 use crate::ledger::decide::Decision;
+use crate::ledger::limits::Limits;
 use crate::ledger::{self, Arrival, Delivery, Sender};
+use crate::money::Charge;
 
 /// Events that go through the rules at once.
 const CHUNK: i64 = 1000;
@@ -43,9 +45,33 @@ pub fn from_1(tx: &Transaction<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// From version 2. Its records name no process, so that none of them can prove to be a copy: where responses are found is
+/// begun anew.
+pub fn from_2(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    let tables: Vec<&str> = ["responses", "possible_copies"].into_iter().filter_map(table).collect();
+    tx.execute_batch("DROP TABLE responses; DROP INDEX ledger_numbers;")?;
+    tx.execute_batch(&tables.concat())?;
+    tx.execute_batch(
+        "CREATE UNIQUE INDEX ledger_numbers ON ledger (emitter, sequence) WHERE kind IN ('call', 'copy', 'release');
+         ALTER TABLE set_aside ADD COLUMN released INTEGER;
+         ALTER TABLE chain ADD COLUMN written_ns INTEGER NOT NULL DEFAULT 0;
+         UPDATE chain SET written_ns = coalesce((SELECT max(received_ns) FROM ledger), 0);",
+    )?;
+    Ok(())
+}
+
+/// The statement of the schema that makes a table.
+fn table(name: &str) -> Option<&'static str> {
+    let begin = SCHEMA.find(&format!("CREATE TABLE {name} "))?;
+    let rest = SCHEMA.get(begin..)?;
+    rest.get(..rest.find(';')?.saturating_add(1))
+}
+
 /// Tokens had no names yet.
 fn enter(tx: &Transaction<'_>, event: Vec<u8>, received_ns: i64) -> Result<(), StoreError> {
-    let sender = Sender { credential: "default".to_owned(), journal: false, emitter: None };
+    // Nobody knows within which limits.
+    let limits = Limits { tenants: Vec::new(), tokens: u64::MAX, charge: Charge::MAX };
+    let sender = Sender { limits: limits.into(), ..Sender::new("default", false) };
     let delivery = Delivery { sender, statement: None, arrivals: vec![Arrival::new(event)] };
     let known = read::known(tx, &ledger::keys(&[&delivery]))?;
     let mut decision = Decision::new(known, None, received_ns);

@@ -22,7 +22,7 @@ pub use open::SqliteReader;
 /// "mesh" in ASCII: tells our file from another program's.
 const APPLICATION_ID: i32 = 0x6d65_7368;
 /// The schema's version.
-const VERSION: usize = 2;
+const VERSION: usize = 3;
 const SCHEMA: &str = include_str!("schema.sql");
 /// How long to wait for someone else's lock. Shorter than the senders' timeout, so that they hear of it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -59,7 +59,8 @@ impl Sqlite {
         if version < VERSION {
             match version {
                 0 => tx.execute_batch(SCHEMA)?,
-                _ => migrate::from_1(&tx)?,
+                1 => migrate::from_1(&tx)?,
+                _ => migrate::from_2(&tx)?,
             }
             #[cfg(feature = "forgetful")]
             tx.execute_batch("DROP INDEX ledger_numbers")?;

@@ -6,19 +6,20 @@ use meter::record::Evidence;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter};
 
-use super::super::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Tally, Total};
+use super::super::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose};
 use super::{SqliteReader, WRITER, totals};
 use crate::ledger::correct::group_of;
 use crate::ledger::emitters::{Emitter, Ended, Note, What};
 use crate::ledger::entry::{Entry, EntryId, Hash, Kind};
 use crate::ledger::ranges::{Range, Ranges};
-use crate::ledger::responses::{Holder, without_counts};
+use crate::ledger::responses::{Place, PossibleCopy, PossibleKey, without_counts};
 use crate::ledger::sums::{Counted, Group, GroupSums, Sum, day_begins_ns};
 use crate::ledger::{Head, Keys, Known, SetAside};
 
 /// What the rules ask for.
 pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
-    let mut known = Known { head: head(tx)?, ..Known::default() };
+    let (head, written_ns) = head(tx)?;
+    let mut known = Known { head, written_ns, ..Known::default() };
     for (name, numbers) in &keys.emitters {
         let Some(mut emitter) = emitter(tx, name)? else { continue };
         let mut near = Vec::new();
@@ -28,7 +29,7 @@ pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
         emitter.ranges = Ranges::stored(near);
         for number in numbers.iter().filter(|number| emitter.ranges.contains(**number)) {
             let mut select = tx.prepare_cached(
-                "SELECT event FROM ledger WHERE emitter = ?1 AND sequence = ?2 AND kind IN ('call', 'copy')",
+                "SELECT event FROM ledger WHERE emitter = ?1 AND sequence = ?2 AND kind IN ('call', 'copy', 'release')",
             )?;
             if let Some(event) = select.query_row(params![name, number], |row| row.get(0)).optional()? {
                 known.contents.insert((name.clone(), *number), event);
@@ -36,16 +37,23 @@ pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
         }
         known.emitters.insert(name.clone(), emitter);
     }
+    let mut unused = None;
     for key in &keys.responses {
-        let mut select = tx.prepare_cached(
-            "SELECT entry, emitter, started_ns, ended_ns, input, output FROM responses WHERE day = ?1 AND response = ?2",
-        )?;
-        if let Some(held) = select.query_row(params![key.day, key.response], holder).optional()? {
-            known.responses.insert(*key, held);
+        // The keys are in their order: only where one without a proof is used there are others.
+        if key.proof != 0 && unused == Some((key.day, key.response)) {
+            continue;
+        }
+        let mut select =
+            tx.prepare_cached("SELECT place FROM responses WHERE day = ?1 AND response = ?2 AND proof = ?3")?;
+        let place = |row: &Row<'_>| known_word(0, row.get_ref(0)?.as_str()?, Place::from_text);
+        match select.query_row(params![key.day, key.response, key.proof], place).optional()? {
+            Some(held) => drop(known.responses.insert(*key, held)),
+            None if key.proof == 0 => unused = Some((key.day, key.response)),
+            None => {}
         }
     }
     for id in without_counts(known.responses.values()) {
-        let held = tx.prepare_cached(&standing("l.entry = ?1"))?.query_row([id.number], entry).optional()?;
+        let held = tx.prepare_cached(&standing(NOW))?.query_row([id.number], entry).optional()?;
         known.held.extend(held.map(|held| (id, held)));
     }
     let of_held: Vec<Group> = known.held.values().filter_map(group_of).collect();
@@ -53,15 +61,23 @@ pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
         known.sums.insert(group.clone(), sums(tx, group)?);
     }
     known.reversed = reversed(tx, &keys.reversals)?;
+    for digest in &keys.released {
+        let mut select = tx.prepare_cached(&format!("{KEPT} WHERE digest = ?1 AND released IS NULL"))?;
+        let kept = select.query_row([digest], kept_apart).optional()?;
+        known.kept.extend(kept.map(|kept| (*digest, kept.last)));
+    }
     Ok(known)
 }
 
-fn head(connection: &Connection) -> Result<Head, StoreError> {
-    let mut select = connection.prepare_cached("SELECT entry, hash FROM chain")?;
+/// Where the chain ends, and when it was last written to.
+fn head(connection: &Connection) -> Result<(Head, i64), StoreError> {
+    let mut select = connection.prepare_cached("SELECT entry, hash, written_ns FROM chain")?;
     let head = select.query_row([], |row| {
-        Ok(Head { entry: EntryId { writer: WRITER, number: row.get(0)? }, hash: Hash(row.get(1)?) })
+        let head = Head { entry: EntryId { writer: WRITER, number: row.get(0)? }, hash: Hash(row.get(1)?) };
+        Ok((head, row.get(2)?))
     });
-    Ok(head.optional()?.unwrap_or(Head { entry: EntryId { writer: WRITER, number: 0 }, hash: Hash::default() }))
+    let none = Head { entry: EntryId { writer: WRITER, number: 0 }, hash: Hash::default() };
+    Ok(head.optional()?.unwrap_or((none, 0)))
 }
 
 const EMITTER: &str = "emitter, credential, node, first_ns, heard_ns, last, head, dropped, ended";
@@ -94,16 +110,6 @@ fn ranges(connection: &Connection, emitter: &str, within: Range) -> Result<Vec<R
         Ok(Range { first: row.get(0)?, last: row.get(1)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn holder(row: &Row<'_>) -> rusqlite::Result<Holder> {
-    Ok(Holder {
-        entry: EntryId { writer: WRITER, number: row.get(0)? },
-        emitter: row.get(1)?,
-        started_ns: row.get(2)?,
-        ended_ns: row.get(3)?,
-        reported: row.get::<_, Option<i64>>(4)?.zip(row.get(5)?),
-    })
 }
 
 fn sums(tx: &Transaction<'_>, group: &Group) -> Result<GroupSums, StoreError> {
@@ -156,12 +162,22 @@ const ENTRY: &str =
 fn standing(which: &str) -> String {
     format!(
         "SELECT {ENTRY}, c.event FROM ledger l
-         JOIN ledger c ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy')
-         WHERE l.kind IN ('call', 'correction') AND {which}
+         JOIN ledger c
+         ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
+         WHERE l.kind IN ('call', 'correction', 'release') AND {which}
          AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.refers = l.entry AND r.kind = 'reversal')
          ORDER BY l.entry"
     )
 }
+
+/// An entry, or what stands instead of it: a correction is right behind the reversal of what it corrects.
+const NOW: &str = "l.entry IN (
+    WITH RECURSIVE now (entry) AS (
+        VALUES (?1)
+        UNION ALL SELECT n.entry FROM now
+        JOIN ledger r ON r.refers = now.entry AND r.kind = 'reversal'
+        JOIN ledger n ON n.entry = r.entry + 1 AND n.kind = 'correction' AND n.refers = now.entry
+    ) SELECT entry FROM now)";
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let word = |column: usize| row.get::<_, String>(column);
@@ -239,7 +255,7 @@ impl Reader for SqliteReader {
     }
 
     fn heads(&self) -> Result<Vec<Head>, StoreError> {
-        self.ask(|connection| Ok(vec![head(connection)?]))
+        self.ask(|connection| Ok(vec![head(connection)?.0]))
     }
 
     fn entries(&self, writer: i64, each: Each<'_, Entry>) -> Result<(), StoreError> {
@@ -261,6 +277,32 @@ impl Reader for SqliteReader {
         let (emitter, sequence) = selection.call.clone().unzip();
         let key = params![since, until, selection.tenant, emitter, sequence];
         self.ask(|connection| each_row(connection, &sql, key, entry, each))
+    }
+
+    fn entry(&self, id: EntryId) -> Result<Option<Entry>, StoreError> {
+        if id.writer != WRITER {
+            return Ok(None);
+        }
+        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.entry = ?1");
+        self.ask(|connection| Ok(connection.query_row(&sql, [id.number], entry).optional()?))
+    }
+
+    fn reversal_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError> {
+        let sql = "SELECT entry FROM ledger WHERE refers = ?1 AND kind = 'reversal'";
+        let read = |row: &Row<'_>| Ok(EntryId { writer: WRITER, number: row.get(0)? });
+        self.ask(|connection| Ok(connection.query_row(sql, [id.number], read).optional()?))
+    }
+
+    fn possible_copies(&self, each: Each<'_, (PossibleKey, PossibleCopy)>) -> Result<(), StoreError> {
+        let sql = "SELECT day, response, slot, first, second, records, noted_ns FROM possible_copies
+             ORDER BY day, response, slot";
+        let read = |row: &Row<'_>| {
+            let id = |number: i64| EntryId { writer: WRITER, number };
+            let key = PossibleKey { day: row.get(0)?, response: row.get(1)?, slot: row.get(2)? };
+            let (first, second) = (id(row.get(3)?), id(row.get(4)?));
+            Ok((key, PossibleCopy { first, second, records: row.get(5)?, noted_ns: row.get(6)? }))
+        };
+        self.ask(|connection| each_row(connection, sql, [], read, each))
     }
 
     fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError> {
@@ -301,30 +343,19 @@ impl Reader for SqliteReader {
         Ok(notes)
     }
 
-    fn set_aside(&self, emitter: Option<&str>, each: Each<'_, KeptApart>) -> Result<(), StoreError> {
-        let sql =
-            "SELECT kind, reason, emitter, sequence, credential, event, deliveries, first_received_ns, last_received_ns
-             FROM set_aside WHERE emitter IS ?1 ORDER BY sequence, first_received_ns, event";
-        let read = |row: &Row<'_>| {
-            Ok(KeptApart {
-                last: SetAside {
-                    alarm: row.get::<_, String>(0)? == "alarm",
-                    reason: row.get(1)?,
-                    number: row.get::<_, Option<String>>(2)?.zip(row.get(3)?),
-                    credential: row.get(4)?,
-                    bytes: row.get(5)?,
-                    received_ns: row.get(8)?,
-                },
-                deliveries: row.get(6)?,
-                first_received_ns: row.get(7)?,
-            })
+    fn set_aside(&self, whose: Whose<'_>, each: Each<'_, KeptApart>) -> Result<(), StoreError> {
+        let (which, emitter) = match whose {
+            Whose::All => ("?1 IS NULL", None),
+            Whose::Emitter(name) => ("emitter = ?1", Some(name)),
+            Whose::Nobody => ("emitter IS ?1", None),
         };
-        self.ask(|connection| each_row(connection, sql, [emitter], read, each))
+        let sql = format!("{KEPT} WHERE {which} ORDER BY emitter, sequence, first_received_ns, event");
+        self.ask(|connection| each_row(connection, &sql, [emitter], kept_apart, each))
     }
 
     fn tally(&self) -> Result<Tally, StoreError> {
-        let sql = "SELECT (SELECT count(*) FROM set_aside WHERE kind = 'alarm'),
-                (SELECT count(*) FROM set_aside WHERE kind = 'dead_letter'),
+        let sql = "SELECT (SELECT count(*) FROM set_aside WHERE kind = 'alarm' AND released IS NULL),
+                (SELECT count(*) FROM set_aside WHERE kind = 'dead_letter' AND released IS NULL),
                 (SELECT coalesce(sum(quantity), 0) FROM rollup WHERE class = 'calls'
                     AND (day, tenant, provider, model, evidence) IN
                         (SELECT day, tenant, provider, model, evidence FROM rollup WHERE unpriced > 0))";
@@ -332,4 +363,23 @@ impl Reader for SqliteReader {
             |row: &Row<'_>| Ok(Tally { alarms: row.get(0)?, dead_letters: row.get(1)?, unpriced_calls: row.get(2)? });
         self.ask(|connection| Ok(connection.query_row(sql, [], read)?))
     }
+}
+
+const KEPT: &str = "SELECT kind, reason, emitter, sequence, credential, event, deliveries, first_received_ns,
+    last_received_ns, released FROM set_aside";
+
+fn kept_apart(row: &Row<'_>) -> rusqlite::Result<KeptApart> {
+    Ok(KeptApart {
+        last: SetAside {
+            alarm: row.get::<_, String>(0)? == "alarm",
+            reason: row.get(1)?,
+            number: row.get::<_, Option<String>>(2)?.zip(row.get(3)?),
+            credential: row.get(4)?,
+            bytes: row.get(5)?,
+            received_ns: row.get(8)?,
+        },
+        deliveries: row.get(6)?,
+        first_received_ns: row.get(7)?,
+        released: row.get::<_, Option<i64>>(9)?.map(|number| EntryId { writer: WRITER, number }),
+    })
 }

@@ -1,4 +1,4 @@
--- Version 2. Days are UTC, times are nanoseconds since the Unix epoch, amounts are exact decimal numbers of USD.
+-- Version 3. Days are UTC, times are nanoseconds since the Unix epoch, amounts are exact decimal numbers of USD.
 
 -- Every event that was taken, as it was sent, and what was corrected since. Only ever added to. `hash` is over the entry
 -- and the hash before it, so that no entry can be changed or taken out unnoticed.
@@ -22,7 +22,7 @@ CREATE TABLE ledger (
 ) STRICT;
 
 -- A number is taken once, and an entry is taken back once, whatever the program believes.
-CREATE UNIQUE INDEX ledger_numbers ON ledger (emitter, sequence) WHERE kind IN ('call', 'copy');
+CREATE UNIQUE INDEX ledger_numbers ON ledger (emitter, sequence) WHERE kind IN ('call', 'copy', 'release');
 CREATE UNIQUE INDEX ledger_reversals ON ledger (refers) WHERE kind = 'reversal';
 
 CREATE TRIGGER ledger_is_never_updated BEFORE UPDATE ON ledger
@@ -30,10 +30,12 @@ BEGIN SELECT RAISE(ABORT, 'the ledger is append only'); END;
 CREATE TRIGGER ledger_is_never_deleted BEFORE DELETE ON ledger
 BEGIN SELECT RAISE(ABORT, 'the ledger is append only'); END;
 
--- Where the chain ends: without it the last entries could be cut off unnoticed. One row.
+-- Where the chain ends: without it the last entries could be cut off unnoticed. `written_ns` is the latest time at which
+-- something was written, by which a clock that was set back is noticed. One row.
 CREATE TABLE chain (
-    entry INTEGER NOT NULL,
-    hash  BLOB NOT NULL
+    entry      INTEGER NOT NULL,
+    hash       BLOB NOT NULL,
+    written_ns INTEGER NOT NULL
 ) STRICT;
 
 -- Who counts: how far it has counted, by its own word (`head`) and by what came in (`last`).
@@ -58,8 +60,8 @@ CREATE TABLE emitter_ranges (
     PRIMARY KEY (emitter, first)
 ) STRICT, WITHOUT ROWID;
 
--- What happened to numbers: opened (a later one came first), delivered, recovered (late, from a journal), full,
--- refused (dropped, by the emitter's word).
+-- What happened to numbers: opened (a later one came first), delivered, recovered (late, from a journal), released (kept
+-- apart, and released by a person), full, refused (dropped, by the emitter's word).
 CREATE TABLE emitter_notes (
     emitter TEXT NOT NULL,
     first   INTEGER NOT NULL,
@@ -69,17 +71,26 @@ CREATE TABLE emitter_notes (
     PRIMARY KEY (emitter, first, last, what)
 ) STRICT, WITHOUT ROWID;
 
--- Which entry is charged for a provider's answer, so that a second meter's record of it is not.
+-- Which entry is charged for a call, so that a second meter's record of it is not: `place` is JSON. `response` is of
+-- provider and response id; where several calls have the same, all but the first have a `proof` of their own.
 CREATE TABLE responses (
-    day        INTEGER NOT NULL,
-    response   INTEGER NOT NULL,
-    entry      INTEGER NOT NULL,
-    emitter    TEXT NOT NULL,
-    started_ns INTEGER NOT NULL,
-    ended_ns   INTEGER NOT NULL,
-    input      INTEGER,
-    output     INTEGER,
-    PRIMARY KEY (day, response)
+    day      INTEGER NOT NULL,
+    response INTEGER NOT NULL,
+    proof    INTEGER NOT NULL,
+    place    TEXT NOT NULL,
+    PRIMARY KEY (day, response, proof)
+) STRICT, WITHOUT ROWID;
+
+-- Entries that are charged and may be of one call, for a person to decide. The last slot of a response counts up.
+CREATE TABLE possible_copies (
+    day      INTEGER NOT NULL,
+    response INTEGER NOT NULL,
+    slot     INTEGER NOT NULL,
+    first    INTEGER NOT NULL,
+    second   INTEGER NOT NULL,
+    records  INTEGER NOT NULL,
+    noted_ns INTEGER NOT NULL,
+    PRIMARY KEY (day, response, slot)
 ) STRICT, WITHOUT ROWID;
 
 -- What reports are answered from: sums of the ledger, kept in the same transaction. `class` is a usage class or
@@ -99,8 +110,8 @@ CREATE TABLE rollup (
     PRIMARY KEY (day, tenant, provider, model, evidence, class)
 ) STRICT, WITHOUT ROWID;
 
--- What could not be taken (dead_letter), and what contradicts the ledger (alarm), and why. The same again only counts
--- up. `number` is what it calls itself, if that could be read.
+-- What could not be taken (dead_letter), and what contradicts the ledger or is beyond its sender's limits (alarm), and
+-- why. The same again only counts up. `released` is the entry that it became, if a person released it.
 CREATE TABLE set_aside (
     digest            BLOB NOT NULL PRIMARY KEY,
     kind              TEXT NOT NULL,
@@ -111,6 +122,7 @@ CREATE TABLE set_aside (
     event             BLOB NOT NULL,
     deliveries        INTEGER NOT NULL,
     first_received_ns INTEGER NOT NULL,
-    last_received_ns  INTEGER NOT NULL
+    last_received_ns  INTEGER NOT NULL,
+    released          INTEGER
 ) STRICT;
 CREATE INDEX set_aside_numbers ON set_aside (emitter, sequence);

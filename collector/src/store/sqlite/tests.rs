@@ -73,6 +73,47 @@ fn contract_a_commit_is_on_the_disk_before_it_is_acknowledged() {
     assert_eq!(pragma("journal_mode").unwrap(), rusqlite::types::Value::Text("wal".to_owned()));
 }
 
+/// What version 3 made otherwise, undone.
+const BACK_TO_2: &str = "
+    DROP TABLE responses; DROP TABLE possible_copies; DROP INDEX ledger_numbers;
+    CREATE TABLE responses (
+        day INTEGER NOT NULL, response INTEGER NOT NULL, entry INTEGER NOT NULL, emitter TEXT NOT NULL,
+        started_ns INTEGER NOT NULL, ended_ns INTEGER NOT NULL, input INTEGER, output INTEGER,
+        PRIMARY KEY (day, response)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO responses VALUES (1, 1, 1, 'x', 0, 0, 1, 1);
+    CREATE UNIQUE INDEX ledger_numbers ON ledger (emitter, sequence) WHERE kind IN ('call', 'copy');
+    ALTER TABLE set_aside DROP COLUMN released; ALTER TABLE chain DROP COLUMN written_ns;
+    PRAGMA user_version = 2;";
+
+#[test]
+fn contract_a_ledger_of_version_2_goes_on_with_its_chain() {
+    let file = File::new();
+    let mut ledger = crate::ledger::Ledger::new(Sqlite::open(&file.0).unwrap());
+    ledger.append(&[&suite::delivery_of(1)], 7).unwrap();
+    drop(ledger);
+    let reader = SqliteReader::new(&file.0);
+    let head = reader.heads().unwrap();
+    Connection::open(&file.0).unwrap().execute_batch(BACK_TO_2).unwrap();
+    assert!(reader.ping().unwrap_err().to_string().contains("is of an earlier version"));
+    let mut ledger = crate::ledger::Ledger::new(Sqlite::open(&file.0).unwrap());
+    assert_eq!(crate::verify::verify(&reader, &head, || ()).unwrap(), head);
+    let written = ledger.store().connection.query_row("SELECT written_ns FROM chain", [], |row| row.get::<_, i64>(0));
+    assert_eq!(written.unwrap(), 7);
+    let taken = ledger.append(&[&suite::delivery_of(1), &suite::delivery_of(2)], 8).unwrap();
+    assert_eq!((taken[0].duplicates, taken[1].accepted), (1, 1));
+    let fresh = File::new();
+    drop(Sqlite::open(&fresh.0).unwrap());
+    let columns = |file: &File| {
+        let connection = Connection::open(&file.0).unwrap();
+        let sql = "SELECT s.type || ' ' || s.name || ' ' || coalesce(c.name || ' ' || c.type, '') FROM sqlite_schema s
+            LEFT JOIN pragma_table_info(s.name) c ORDER BY 1";
+        let mut select = connection.prepare(sql).unwrap();
+        select.query_map([], |row| row.get::<_, String>(0)).unwrap().collect::<Result<Vec<_>, _>>().unwrap()
+    };
+    assert_eq!(columns(&file), columns(&fresh), "as if it had been made by this version");
+}
+
 #[test]
 fn contract_a_ledger_of_version_1_goes_on_with_all_its_events() {
     let file = File::new();
@@ -108,13 +149,13 @@ fn contract_a_ledger_of_version_1_goes_on_with_all_its_events() {
         kept.push(row.last.bytes);
         Ok(())
     };
-    reader.set_aside(None, each).unwrap();
+    reader.set_aside(super::super::Whose::Nobody, each).unwrap();
     assert_eq!(kept, [b"{}"]);
     let mut ledger = crate::ledger::Ledger::new(Sqlite::open(&file.0).unwrap());
     let arrivals =
         vec![crate::ledger::Arrival::new(event("a", 2).into()), crate::ledger::Arrival::new(event("a", 3).into())];
-    let sender = crate::ledger::Sender { credential: "default".to_owned(), journal: false, emitter: None };
+    let sender = crate::ledger::Sender::new("default", false);
     let delivery = crate::ledger::Delivery { sender, statement: None, arrivals };
-    let taken = ledger.append(&[&delivery], 200).unwrap()[0];
+    let taken = ledger.append(&[&delivery], 200).unwrap().remove(0);
     assert_eq!((taken.accepted, taken.duplicates, taken.alarms), (1, 1, 0));
 }

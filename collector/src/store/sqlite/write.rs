@@ -4,18 +4,23 @@ use rusqlite::{Transaction, params};
 
 use super::super::StoreError;
 use crate::ledger::emitters::{Emitter, Ended};
-use crate::ledger::entry::Entry;
+use crate::ledger::entry::{Entry, EntryId};
+use crate::ledger::responses::{PossibleCopy, PossibleKey};
 use crate::ledger::{Changes, SetAside};
 
 pub fn changes(tx: &Transaction<'_>, changes: &Changes) -> Result<(), StoreError> {
-    let Changes { head, entries, emitters, notes, responses, sums, set_aside } = changes;
+    let Changes { head, written_ns, entries, emitters, notes, responses, possible, sums, set_aside, released } =
+        changes;
     for entry in entries {
         append(tx, entry)?;
     }
     if !entries.is_empty() {
         tx.prepare_cached("DELETE FROM chain")?.execute([])?;
-        tx.prepare_cached("INSERT INTO chain (entry, hash) VALUES (?1, ?2)")?
-            .execute(params![head.entry.number, head.hash.0])?;
+        tx.prepare_cached("INSERT INTO chain (entry, hash, written_ns) VALUES (?1, ?2, ?3)")?.execute(params![
+            head.entry.number,
+            head.hash.0,
+            written_ns
+        ])?;
     }
     for (name, emitter) in emitters {
         put_emitter(tx, name, emitter)?;
@@ -26,23 +31,12 @@ pub fn changes(tx: &Transaction<'_>, changes: &Changes) -> Result<(), StoreError
     for row in notes {
         note.execute(params![row.emitter, row.range.first, row.range.last, row.what.as_str(), row.at_ns])?;
     }
-    let mut hold = tx.prepare_cached(
-        "INSERT OR REPLACE INTO responses (day, response, entry, emitter, started_ns, ended_ns, input, output)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?;
-    for (key, holder) in responses {
-        let (input, output) = holder.reported.unzip();
-        hold.execute(params![
-            key.day,
-            key.response,
-            holder.entry.number,
-            holder.emitter,
-            holder.started_ns,
-            holder.ended_ns,
-            input,
-            output
-        ])?;
+    let mut hold =
+        tx.prepare_cached("INSERT OR REPLACE INTO responses (day, response, proof, place) VALUES (?1, ?2, ?3, ?4)")?;
+    for (key, place) in responses {
+        hold.execute(params![key.day, key.response, key.proof, place.to_text()])?;
     }
+    possible.iter().try_for_each(|(key, noted)| note_copy(tx, key, noted))?;
     let mut put_sum = tx.prepare_cached(
         "INSERT OR REPLACE INTO rollup (day, tenant, provider, model, evidence, class, quantity, charge, unpriced, fallback)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
@@ -61,7 +55,34 @@ pub fn changes(tx: &Transaction<'_>, changes: &Changes) -> Result<(), StoreError
             sum.fallback
         ])?;
     }
-    set_aside.iter().try_for_each(|event| keep_apart(tx, event))
+    set_aside.iter().try_for_each(|event| keep_apart(tx, event))?;
+    released.iter().try_for_each(|(digest, entry)| release(tx, digest, *entry))
+}
+
+fn note_copy(tx: &Transaction<'_>, key: &PossibleKey, noted: &PossibleCopy) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "INSERT INTO possible_copies (day, response, slot, first, second, records, noted_ns)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET first = excluded.first,
+         second = excluded.second, records = records + excluded.records, noted_ns = excluded.noted_ns",
+    )?
+    .execute(params![
+        key.day,
+        key.response,
+        key.slot,
+        noted.first.number,
+        noted.second.number,
+        noted.records,
+        noted.noted_ns
+    ])?;
+    Ok(())
+}
+
+fn release(tx: &Transaction<'_>, digest: &[u8; 32], entry: EntryId) -> Result<(), StoreError> {
+    let mut put = tx.prepare_cached("UPDATE set_aside SET released = ?2 WHERE digest = ?1 AND released IS NULL")?;
+    match put.execute(params![digest, entry.number])? {
+        1 => Ok(()),
+        _ => Err(StoreError::Unusable("it was released by somebody else".to_owned())),
+    }
 }
 
 fn append(tx: &Transaction<'_>, entry: &Entry) -> Result<(), StoreError> {

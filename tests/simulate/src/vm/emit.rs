@@ -11,16 +11,10 @@ use crate::truth::{Fate, Kept, Told, Truth};
 
 impl Vm {
     /// A call has ended with records: their numbers, and the lines of the journal.
-    pub fn emit(
-        &mut self,
-        nature: &mut Nature,
-        truth: &mut Truth,
-        records: &[Call],
-        call: u64,
-    ) -> (Vec<usize>, Vec<u8>) {
+    pub fn emit(&mut self, nature: &mut Nature, truth: &mut Truth, records: &[Call]) -> (Vec<usize>, Vec<u8>) {
         let (mut told, mut lines) = (Vec::new(), Vec::new());
         for record in records {
-            let (index, event) = self.emit_one(nature, truth, record, call);
+            let (index, event) = self.emit_one(nature, truth, record);
             if !lines.is_empty() {
                 lines.push(b'\n');
             }
@@ -30,14 +24,13 @@ impl Vm {
         (told, lines)
     }
 
-    fn emit_one(&mut self, nature: &mut Nature, truth: &mut Truth, call: &Call, number: u64) -> (usize, Rc<[u8]>) {
+    fn emit_one(&mut self, nature: &mut Nature, truth: &mut Truth, call: &Call) -> (usize, Rc<[u8]>) {
         let emitter = self.own.mirror.emitter;
         let name = truth.emitters[emitter].name.clone();
         let spent = truth.emitters[emitter].spent;
         let mut told = Told {
             emitter,
             number: None,
-            call: number,
             event: Rc::from(Vec::new()),
             kind: call.kind,
             counts: call.counts,

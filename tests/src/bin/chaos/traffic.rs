@@ -16,7 +16,7 @@ use e2e::{
     client::{Call, Line, Route, Seen},
     fault::Fault,
     fixture::Fixture,
-    provider::FIXTURE,
+    provider::{FIXTURE, SERIAL},
     stack::{TENANT_HEADER, with_request_id},
     wait,
 };
@@ -31,6 +31,8 @@ const TENANTS: u64 = 40;
 /// What the provider answers: short, so that calls and not bytes are what costs.
 pub const FIXTURES: [&str; 6] =
     ["chat_two.json", "messages.json", "messages_stream.sse", "responses.json", "vllm.json", "vllm_stream.sse"];
+/// Calls in a hundred that get the same response id as all the others of them, whoever makes them.
+const REPEATED: u64 = 20;
 /// Of a client that is not let in, or whose connection just broke.
 const BEFORE_ANOTHER: Duration = Duration::from_millis(10);
 
@@ -213,7 +215,10 @@ impl Shared {
     fn call(&self, slot: u64, id: &str, tenant: &str) -> Result<(Call, usize)> {
         let mut random = Random::of(self.seed, slot);
         let fixture = random.pick(&self.fixtures).ok_or("no fixtures")?;
-        let call = with_request_id(fixture.call(), id).header(FIXTURE, &fixture.name).header(TENANT_HEADER, tenant);
+        let mut call = with_request_id(fixture.call(), id).header(FIXTURE, &fixture.name).header(TENANT_HEADER, tenant);
+        if random.below(100) < REPEATED {
+            call = call.header(SERIAL, "7");
+        }
         Ok(match random.below(100) {
             0 => (call.fault(Fault::Status(429)), usize::MAX),
             1..=2 => (call.fault(Fault::Status(500)), usize::MAX),

@@ -1,0 +1,121 @@
+//! `meshmeter copies`, `alarms` and `release`: what a person must decide.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use collector::kept::Kept;
+use collector::ledger::Ledger;
+use collector::prices::PriceBook;
+use collector::{copies as possible, kept};
+use serde::Serialize;
+
+use super::ledger::{Database, Format, call, now_ns};
+use super::{Failure, print};
+
+/// Shows records that are charged and may be of one call: two meters may have seen it, and nothing proves that they did.
+#[derive(Args)]
+pub struct Copies {
+    #[command(flatten)]
+    database: Database,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Also those of which one was taken back.
+    #[arg(long)]
+    all: bool,
+}
+
+/// Shows events that were not charged and are kept apart: alarms and dead letters.
+#[derive(Args)]
+pub struct Alarms {
+    #[command(flatten)]
+    database: Database,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Also those that were released.
+    #[arg(long)]
+    all: bool,
+}
+
+/// Charges an event that was kept apart, once. It becomes an entry of the ledger.
+#[derive(Args)]
+pub struct Release {
+    #[command(flatten)]
+    database: Database,
+    /// The call: the id of its event.
+    #[arg(value_name = "EMITTER-SEQUENCE", value_parser = call)]
+    call: (String, i64),
+    /// The beginning of the event's digest, where several are kept under this id.
+    #[arg(long, value_name = "HEX")]
+    digest: Option<String>,
+    /// The price book (TOML); without it, what it costs is not known until it is rated anew.
+    #[arg(long, value_name = "FILE", env = "MESHMETER_PRICES")]
+    prices: Option<PathBuf>,
+    /// Why, for the ledger.
+    #[arg(long)]
+    reason: String,
+}
+
+fn show<T: Serialize>(format: Format, all: &[T], table: fn(&[T]) -> String) -> Result<(), Failure> {
+    let text = match format {
+        Format::Table => table(all),
+        Format::Json => serde_json::to_string_pretty(all).map_err(Failure::failed)? + "\n",
+    };
+    print(&text)
+}
+
+pub fn copies(args: Copies) -> Result<(), Failure> {
+    let mut pairs = Vec::new();
+    let reader = args.database.database.reader();
+    let found = possible::each(&*reader, &mut |pair| {
+        pairs.extend(Some(pair).filter(|pair| args.all || pair.is_open()));
+        Ok(())
+    });
+    found.map_err(Failure::failed)?;
+    show(args.format, &pairs, possible::table)
+}
+
+pub fn alarms(args: Alarms) -> Result<(), Failure> {
+    let mut all = Vec::new();
+    let reader = args.database.database.reader();
+    let found = kept::each(&*reader, &mut |kept| {
+        all.extend(Some(kept).filter(|kept| args.all || kept.released.is_none()));
+        Ok(())
+    });
+    found.map_err(Failure::failed)?;
+    show(args.format, &all, kept::table)
+}
+
+pub fn release(args: Release) -> Result<(), Failure> {
+    let id = format!("{}-{}", args.call.0, args.call.1);
+    let digest = args.digest.unwrap_or_default();
+    let mut found: Vec<Kept> = Vec::new();
+    let reader = args.database.database.reader();
+    let read = kept::each(&*reader, &mut |kept| {
+        let is_meant = kept.call.as_ref() == Some(&id) && kept.digest.starts_with(&digest) && kept.released.is_none();
+        found.extend(Some(kept).filter(|_| is_meant));
+        Ok(())
+    });
+    read.map_err(Failure::failed)?;
+    let kept = match found.as_slice() {
+        [] => return Err(Failure::Failed(format!("no event of {id} is kept apart that was not released"))),
+        [kept] => kept,
+        several => {
+            let line = |kept: &Kept| format!("  --digest {}  {}", kept.short(), kept.reason);
+            let lines: Vec<String> = several.iter().map(line).collect();
+            return Err(Failure::Failed(format!("several events are kept apart under this id:\n{}", lines.join("\n"))));
+        }
+    };
+    let prices = args.prices.map(|file| PriceBook::load(&file)).transpose().map_err(Failure::Failed)?;
+    let mut ledger = Ledger::new(args.database.database.open().map_err(Failure::failed)?);
+    ledger.set_prices(prices.map(Into::into));
+    let released = ledger.release(&kept.event, &args.reason, now_ns()).map_err(Failure::failed)?;
+    let released = released.map_err(Failure::Failed)?;
+    let what = match released.copy_of {
+        Some(other) => format!("a copy of entry {other}, which is charged already"),
+        None => format!("charged {} USD", released.charge),
+    };
+    let (emitter, number) = released.number;
+    print(&format!("released: entry {}, call {emitter}-{number}, {what}\n", released.entry))
+}

@@ -1,0 +1,159 @@
+//! Records that are charged and may be of one call, for a person to decide: what nobody could prove, and why not.
+
+use comfy_table::{Table, presets};
+use meter::record::Record;
+use serde::Serialize;
+
+use crate::gaps::time;
+use crate::ledger::correct::event_of;
+use crate::ledger::entry::{Entry, EntryId, Kind};
+use crate::ledger::responses::PossibleCopy;
+use crate::store::{Each, Reader, StoreError};
+use crate::terminal::printable;
+
+/// Two records that may be of one call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pair {
+    /// Who answered.
+    pub provider: String,
+    /// The provider's id of the response, which both have.
+    pub response_id: String,
+    /// The record that was charged before.
+    pub first: Side,
+    /// The one that was charged besides.
+    pub second: Side,
+    /// What the proof lacks.
+    pub missing: Vec<String>,
+    /// How many records there were: more than one if their server repeats its ids so often that only the last is shown.
+    pub records: i64,
+    /// When it was noted.
+    pub noted: String,
+}
+
+/// One of the two.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Side {
+    /// The id of its event, which `meshmeter correct` takes.
+    pub call: String,
+    /// Who is charged.
+    pub tenant: String,
+    /// The model that is charged for.
+    pub model: String,
+    /// When the call began.
+    pub began: String,
+    /// How long it took, µs.
+    pub duration_us: u64,
+    /// What it costs, USD; nothing if a person took it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<String>,
+}
+
+impl Pair {
+    /// Whether nobody has decided yet: both are charged.
+    pub fn is_open(&self) -> bool {
+        self.first.cost.is_some() && self.second.cost.is_some()
+    }
+}
+
+/// Goes through the pairs, by the day on which the calls began.
+pub fn each(reader: &dyn Reader, each: Each<'_, Pair>) -> Result<(), StoreError> {
+    reader.possible_copies(&mut |(_, noted)| match pair(reader, &noted)? {
+        Some(pair) => each(pair),
+        None => Ok(()),
+    })
+}
+
+fn pair(reader: &dyn Reader, noted: &PossibleCopy) -> Result<Option<Pair>, StoreError> {
+    let (Some(first), Some(second)) = (reader.entry(noted.first)?, reader.entry(noted.second)?) else {
+        return Ok(None);
+    };
+    let (Ok(one), Ok(other)) = (event_of(&first), event_of(&second)) else { return Ok(None) };
+    let (one, other) = (one.record, other.record);
+    Ok(Some(Pair {
+        provider: second.provider.clone(),
+        response_id: other.response_id.clone().unwrap_or_default(),
+        missing: missing(&one, &other),
+        first: side(reader, first, &one)?,
+        second: side(reader, second, &other)?,
+        records: noted.records,
+        noted: time(noted.noted_ns),
+    }))
+}
+
+fn side(reader: &dyn Reader, entry: Entry, record: &Record) -> Result<Side, StoreError> {
+    let call = format!("{}-{}", entry.emitter, entry.sequence);
+    let (began, model) = (time(entry.started_ns), entry.model.clone());
+    let tenant = entry.tenant.clone();
+    let standing = standing(reader, entry)?;
+    let (tenant, cost) = standing.map_or((tenant, None), |now| (now.tenant, Some(now.charge.to_string())));
+    Ok(Side { call, tenant, model, began, duration_us: record.duration_us, cost })
+}
+
+/// What is charged now for the call of an entry. A correction stands right behind the reversal of what it corrects.
+fn standing(reader: &dyn Reader, mut entry: Entry) -> Result<Option<Entry>, StoreError> {
+    while let Some(reversal) = reader.reversal_of(entry.id)? {
+        let next = EntryId { number: reversal.number.saturating_add(1), ..reversal };
+        let corrects = |next: &Entry| next.kind == Kind::Correction && next.refers == Some(entry.id);
+        match reader.entry(next)?.filter(corrects) {
+            Some(correction) => entry = correction,
+            None => return Ok(None),
+        }
+    }
+    Ok(entry.kind.is_charged().then_some(entry))
+}
+
+/// What would have to be there, or the same, for a proof.
+fn missing(one: &Record, other: &Record) -> Vec<String> {
+    let mut missing = Vec::new();
+    let mut tell = |field: &str, one: &Option<String>, other: &Option<String>| {
+        let is_there = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        let problem = if is_there(one) && is_there(other) { "differs" } else { "is missing" };
+        missing.push(format!("{field} {problem}"));
+    };
+    let same = |one: &Option<String>, other: &Option<String>| {
+        one == other && one.as_ref().is_some_and(|text| !text.is_empty())
+    };
+    if one.proxy.is_none() || other.proxy.is_none() {
+        tell("proxy", &one.proxy, &other.proxy);
+    }
+    let by_trace = same(&one.trace_id, &other.trace_id) && same(&one.span_id, &other.span_id);
+    if !same(&one.request_id, &other.request_id) && !by_trace {
+        tell("request_id", &one.request_id, &other.request_id);
+        let field = if same(&one.trace_id, &other.trace_id) { "span_id" } else { "trace_id" };
+        let of = |record: &Record| if field == "span_id" { record.span_id.clone() } else { record.trace_id.clone() };
+        tell(field, &of(one), &of(other));
+    }
+    if one.request_model != other.request_model {
+        tell("request_model", &one.request_model, &other.request_model);
+    }
+    if missing.is_empty() {
+        missing.push("another record of the same proxy is a copy".to_owned());
+    }
+    missing
+}
+
+/// Pairs for the eye: two lines each.
+pub fn table(pairs: &[Pair]) -> String {
+    if pairs.is_empty() {
+        return "no possible copies\n".to_owned();
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["response", "call", "tenant", "model", "began", "cost", "no proof:"]);
+    for pair in pairs {
+        let response = format!("{} {}", printable(&pair.provider), printable(&pair.response_id));
+        let more = match pair.records {
+            1 => String::new(),
+            records => format!(" ({records} records, the last is shown)"),
+        };
+        let told =
+            [(&pair.first, response, pair.missing.join(", ") + &more), (&pair.second, String::new(), String::new())];
+        for (side, response, missing) in told {
+            let cost = side.cost.clone().unwrap_or_else(|| "taken back".to_owned());
+            let (tenant, model) = (printable(&side.tenant), printable(&side.model));
+            table.add_row([response, side.call.clone(), tenant, model, side.began.clone(), cost, missing]);
+        }
+    }
+    let decide = "Charge one of two only: meshmeter correct CALL --void --reason TEXT";
+    format!("{table}\n\n{} pairs. {decide}\n", pairs.len())
+}

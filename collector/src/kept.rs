@@ -1,0 +1,106 @@
+//! Events that are kept apart, as a person sees them who decides what becomes of them.
+
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+use crate::gaps::time;
+use crate::ledger::{Arrival, SetAside};
+use crate::store::{Each, KeptApart, Reader, StoreError, Whose};
+use crate::terminal::printable;
+
+/// Digits of a digest that are shown.
+const DIGITS: usize = 12;
+
+/// An event that is kept apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Kept {
+    /// The id of its event, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// Tells it from others under the same id: the beginning of its digest.
+    pub digest: String,
+    /// `alarm` or `dead_letter`.
+    pub kind: &'static str,
+    /// Why it was not charged.
+    pub reason: String,
+    /// Whether it can be read, and so released.
+    pub releasable: bool,
+    /// Whom it names, if it can be read.
+    pub tenant: String,
+    /// The model that it names, if it can be read.
+    pub model: String,
+    /// Who sent it last.
+    pub credential: String,
+    /// How often it came.
+    pub deliveries: i64,
+    /// When it came first.
+    pub first_received: String,
+    /// The entry that it became, if it was released.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub released: Option<String>,
+    /// As it was kept.
+    #[serde(skip)]
+    pub event: SetAside,
+}
+
+impl Kept {
+    fn of(kept: KeptApart) -> Kept {
+        let KeptApart { last, first_received_ns, deliveries, released } = kept;
+        let event = Arrival::new(last.bytes.clone()).decoded.ok();
+        let record = event.as_ref().map(|event| &event.record);
+        let named = last.number.as_ref().map(|(emitter, number)| format!("{emitter}-{number}"));
+        Kept {
+            call: event.as_ref().map(|event| format!("{}-{}", event.emitter, event.sequence)).or(named),
+            digest: last.digest().iter().map(|byte| format!("{byte:02x}")).collect(),
+            kind: last.kind(),
+            reason: last.reason.clone(),
+            releasable: event.is_some(),
+            tenant: record.map(|record| record.identity.tenant.clone()).unwrap_or_default(),
+            model: record.and_then(|record| record.model()).unwrap_or_default().to_owned(),
+            credential: last.credential.clone(),
+            deliveries,
+            first_received: time(first_received_ns),
+            released: released.map(|entry| entry.to_string()),
+            event: last,
+        }
+    }
+
+    /// The beginning of its digest.
+    pub fn short(&self) -> &str {
+        self.digest.get(..DIGITS).unwrap_or(&self.digest)
+    }
+}
+
+/// Goes through all of them, by emitter and number.
+pub fn each(reader: &dyn Reader, each: Each<'_, Kept>) -> Result<(), StoreError> {
+    reader.set_aside(Whose::All, &mut |row| each(Kept::of(row)))
+}
+
+/// For the eye: a line each.
+pub fn table(all: &[Kept]) -> String {
+    if all.is_empty() {
+        return "nothing is kept apart\n".to_owned();
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["call", "digest", "what", "tenant", "model", "came", "since", "sent by", "why"]);
+    for kept in all {
+        let what = match (&kept.released, kept.releasable) {
+            (Some(entry), _) => format!("released: entry {entry}"),
+            (None, true) => kept.kind.replace('_', " "),
+            (None, false) => format!("{}, unreadable", kept.kind.replace('_', " ")),
+        };
+        table.add_row([
+            kept.call.clone().unwrap_or_else(|| "?".to_owned()),
+            kept.short().to_owned(),
+            what,
+            printable(&kept.tenant),
+            printable(&kept.model),
+            kept.deliveries.to_string(),
+            kept.first_received.clone(),
+            printable(&kept.credential),
+            printable(&kept.reason),
+        ]);
+    }
+    format!("{table}\n\n{} events. To charge one: meshmeter release CALL --reason TEXT\n", all.len())
+}
