@@ -168,7 +168,7 @@ impl Asked {
     /// Whether nobody can tell what the body says: it is no JSON, or in a coding that cannot be undone, or not to its end.
     pub(super) fn is_unread(&self) -> bool {
         let is_json = matches!(self.body.format(), Format::Empty | Format::Json) && !self.body.is_broken();
-        !self.found.whole && !(self.decoder.reads() && is_json)
+        !(self.found.whole || self.decoder.reads() && is_json)
     }
 
     /// Whether the request has said that it asks for a stream, and not for its usage.
