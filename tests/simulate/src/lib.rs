@@ -18,6 +18,7 @@ mod oracle;
 mod plan;
 mod random;
 mod reading;
+mod release;
 pub mod runner;
 mod service;
 mod trace;
