@@ -16,7 +16,7 @@ use crate::prices::{Call, PriceBook, Rating};
 const RECOGNISES: bool = !cfg!(feature = "forgetful");
 
 /// Why a stranger's event is kept apart.
-pub const FOREIGN: &str = "data.emitter: its numbers belong to another credential";
+pub const FOREIGN: &str = "data.emitter: its numbers belong to another sender";
 
 /// What is known so far, and what has changed.
 pub struct Decision<'a> {

@@ -1,5 +1,6 @@
 //! What a credential may charge: which tenants, and how much for one call.
 
+use meter::identity::{INVALID, UNKNOWN};
 use meter::record::Record;
 use meter::usage::Class;
 
@@ -72,7 +73,9 @@ impl TenantPattern {
     pub fn parse(pattern: &str) -> Result<TenantPattern, &'static str> {
         let prefix = pattern.strip_suffix('*');
         let text = prefix.unwrap_or(pattern);
-        let is_name = |name: &str| meter::identity::tenant(name.as_bytes()).is_some();
+        // Calls of nobody known have names as well, which no source can give.
+        let is_name =
+            |name: &str| matches!(name, UNKNOWN | INVALID) || meter::identity::tenant(name.as_bytes()).is_some();
         // What stands before the star must be able to begin a name.
         let fits = match prefix {
             Some(begin) => begin.is_empty() || is_name(&format!("{begin}x")),
@@ -104,11 +107,13 @@ mod tests {
             ("acme/*", "acme", false),
             ("acme/*", "acme2/ml", false),
             ("*", "any", true),
+            ("unknown", "unknown", true),
+            ("invalid", "unknown", false),
         ];
         for (pattern, tenant, expected) in cases {
             assert_eq!(TenantPattern::parse(pattern).unwrap().matches(tenant), expected, "{pattern} {tenant}");
         }
-        for bad in ["", "a*b", "**", "a b", "acme//*", "*/acme"] {
+        for bad in ["", "overflow", "a*b", "**", "a b", "acme//*", "*/acme"] {
             assert!(TenantPattern::parse(bad).is_err(), "{bad}");
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Barrier;
 
 use meter::event::statement::{Drop, Reason, Statement};
+use meter::identity::Source;
 use meter::record::{Evidence, Record};
 use meter::usage::Class;
 use proptest::prelude::*;

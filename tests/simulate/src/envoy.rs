@@ -307,7 +307,7 @@ impl World {
         }
         let place = self.nature.random.place(self.log.len());
         let request = self.log[place].clone();
-        let kind = self.nature.random.below(5);
+        let kind = self.nature.random.pick(&[0, 1, 1, 2, 3, 4]);
         let (header, text) = (request.header.clone(), String::from_utf8_lossy(&request.body).into_owned());
         let name = header.as_deref().and_then(|header| header.split("; ").next()).unwrap_or_default().to_owned();
         let Some(emitter) = self.truth.names.get(&name) else { return };

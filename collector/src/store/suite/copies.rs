@@ -165,6 +165,7 @@ fn a_server_that_repeats_its_ids_hides_no_pair(fresh: Fresh<'_>) {
     let of = |number: u64, record: Record| {
         let mut record = Record { request_id: Some(format!("request-{number}")), trace_id: None, ..record };
         record.identity.tenant = format!("tenant-{}", number % 2);
+        record.identity.source = Source::Header;
         Record { started_ns: record.started_ns + number, ..record }
     };
     for number in 1..=CALLS {

@@ -16,7 +16,7 @@ pub fn run(fresh: Fresh<'_>) {
 
 fn record(tenant: &str, tokens: u64) -> Record {
     let mut record = Record { provider: "openai".to_owned(), evidence: Evidence::Reported, ..Record::default() };
-    record.identity.tenant = tenant.to_owned();
+    (record.identity.tenant, record.identity.source) = (tenant.to_owned(), Source::Header);
     record.response_model = Some("answered".to_owned());
     record.usage.set(Class::InputText, Some(tokens));
     record
