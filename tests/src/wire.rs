@@ -83,7 +83,12 @@ impl Wire {
 
     /// Checks that there was a record for each of so many calls, and stops both.
     pub async fn finish(self, calls: u64) -> Result<()> {
-        self.stack.settled(calls).await?;
+        self.finish_but(calls, 0).await
+    }
+
+    /// The same where the ledger keeps so many of the calls apart, because they are beyond what a credential may charge.
+    pub async fn finish_but(self, calls: u64, quarantined: u64) -> Result<()> {
+        self.stack.settled_but(calls, quarantined).await?;
         let broken = self.server.broken();
         wait::ensure(broken.is_empty(), || format!("requests with a wrong length arrived: {broken:?}"))?;
         self.stack.finish()

@@ -38,9 +38,9 @@ async fn contract_metrics_have_real_labels_and_equal_the_sum_of_the_records() ->
     let mut ended: BTreeMap<[String; 6], u64> = BTreeMap::new();
     for event in stack.journal()? {
         let text = |name: &str| event.text(name).to_owned();
-        // Without an answer the model asked for is the only one there is.
-        let model = [text("response_model"), text("request_model")].into_iter().find(|model| !model.is_empty());
-        let model = model.unwrap_or_default();
+        // A name that only a client has said is no label.
+        let model = Some(text("response_model")).filter(|model| !model.is_empty());
+        let model = model.unwrap_or_else(|| "unanswered".to_owned());
         let (tenant, provider) = (text("tenant"), text("provider"));
         for (class, count) in event.classes() {
             // What is no token is paid for all the same.

@@ -163,5 +163,6 @@ async fn fidelity_what_other_meters_break_on_gives_the_right_record() -> Result<
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
-    wire.finish(calls).await
+    // No credential may charge billions of tokens in one call.
+    wire.finish_but(calls, 2).await
 }
