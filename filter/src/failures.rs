@@ -1,7 +1,7 @@
 //! Says in Envoy's log what goes wrong with the collector, and that it is well again: one worker for all of them.
 
 use meter::config::{Collector, Config};
-use meter::failures::{CollectorFailure, Failures, share_failure, share_success};
+use meter::failures::{CollectorFailure, Failures, SAY_AGAIN_MS, share_failure, share_success};
 
 use crate::host::{self, Failure};
 
@@ -27,6 +27,8 @@ pub struct Report {
     collector: Option<Collector>,
     /// Somebody else has taken events.
     is_another: bool,
+    /// Events kept apart since that was last said, and when it was.
+    quarantined: Option<(usize, u64)>,
 }
 
 impl Report {
@@ -54,6 +56,22 @@ impl Report {
         log::warn!(
             "meshmeter: the collector takes no events: {word}{status}: {meaning}{token}; cluster {cluster}, path {path}; \
              failed calls of this worker since this was last said: {count}; events wait, and are sent again"
+        );
+    }
+
+    /// The collector has stored events and not charged them.
+    pub fn quarantined(&mut self, now_ms: u64, events: usize) {
+        let (unsaid, said_ms) = self.quarantined.unwrap_or_default();
+        let unsaid = unsaid.saturating_add(events);
+        // A clock that was set back must not make it silent for long.
+        if self.quarantined.is_some() && now_ms.abs_diff(said_ms) < SAY_AGAIN_MS {
+            self.quarantined = Some((unsaid, said_ms));
+            return;
+        }
+        self.quarantined = Some((0, now_ms));
+        log::warn!(
+            "meshmeter: the collector keeps {unsaid} events of this worker apart and has not charged them: `meshmeter alarms` \
+             says why; the journal has them, too"
         );
     }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use meter::config::{self, Collector, Config};
-use meter::event::{BATCH_CONTENT_TYPE, EmitterKey, Statement, key as emitter_key, statement};
+use meter::event::{BATCH_CONTENT_TYPE, EmitterKey, Statement, key as emitter_key, quarantine, statement};
 use meter::failures::CollectorFailure;
 use meter::outbox::{Answer, Batch};
 use proxy_wasm::hostcalls;
@@ -218,6 +218,7 @@ fn answer(body: usize) -> Answer {
         status: number(":status"),
         retry_after_ms: number("retry-after").map(|s| s.saturating_mul(1000)),
         reads_statements: header(statement::COLLECTOR_HEADER).is_some(),
+        quarantined: header(quarantine::HEADER).map_or(0, |numbers| quarantine::count(&numbers)),
         is_page: body > 0 && header("content-type").is_some_and(is_html),
         lost: None,
     }

@@ -153,6 +153,9 @@ impl Vm {
             }
             None => self.report.succeeded(answer.reads_statements),
         }
+        if settled.quarantined > 0 {
+            self.report.quarantined(now_ms, settled.quarantined);
+        }
     }
 
     fn close(&mut self, now_ms: u64, answer: Answer) -> Option<Settled> {
@@ -276,6 +279,7 @@ impl Vm {
         let rejected = i64::from(settled.rejected.is_some());
         let counts = [
             (Metric::Acknowledged, signed(settled.acknowledged)),
+            (Metric::Quarantined, signed(settled.quarantined)),
             (Metric::Retried, signed(settled.retried)),
             (Metric::Rejected, rejected),
             (Metric::OutboxBytes, signed(settled.freed).saturating_neg()),

@@ -4,6 +4,7 @@ mod decode;
 mod encode;
 mod json;
 pub mod key;
+pub mod quarantine;
 pub mod statement;
 
 pub use decode::{Event, Invalid, decode};

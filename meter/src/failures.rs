@@ -4,7 +4,7 @@
 use crate::record::words;
 
 /// After so long a failure that goes on, or comes again, is said again, ms.
-const SAY_AGAIN_MS: u64 = 300_000;
+pub const SAY_AGAIN_MS: u64 = 300_000;
 /// The line of what all workers share that says that the last word was a failure.
 const FAILING: &str = "failing";
 

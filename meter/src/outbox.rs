@@ -101,6 +101,8 @@ pub struct Batch {
 pub struct Settled {
     /// Events that the collector has taken.
     pub acknowledged: usize,
+    /// Those of them that it keeps apart and has not charged.
+    pub quarantined: usize,
     /// Events that will be sent again.
     pub retried: usize,
     /// The id of the event that the collector refuses.
@@ -122,6 +124,8 @@ pub struct Answer {
     pub reads_statements: bool,
     /// Whether it is a page for people: then nobody has taken anything, whatever the status.
     pub is_page: bool,
+    /// How many of the events are kept apart and not charged.
+    pub quarantined: u64,
     /// Why there was no answer, if that is known; else none came in time.
     pub lost: Option<CollectorFailure>,
 }
@@ -284,7 +288,8 @@ impl Outbox {
                 self.ended_at = ended_at;
                 self.suspects = self.suspects.saturating_sub(events);
                 let freed = self.drop_head(events);
-                Settled { acknowledged: events, freed, ..Settled::default() }
+                let quarantined = usize::try_from(answer.quarantined).unwrap_or(usize::MAX).min(events);
+                Settled { acknowledged: events, quarantined, freed, ..Settled::default() }
             }
             // It does not take a call without events.
             Some(400 | 413 | 422) if events == 0 => {

@@ -81,6 +81,7 @@ metrics! {
     Retried "meshmeter_events_retried_total" Counter [] "events sent again because the collector did not take them";
     Dropped "meshmeter_events_dropped_total" Counter [] "events dropped because the outbox was full; each leaves a gap in the sequence";
     Rejected "meshmeter_events_rejected_total" Counter [] "events that the collector refuses, each alone in its batch; their ids are in Envoy's log";
+    Quarantined "meshmeter_events_quarantined_total" Counter [] "acknowledged events that the collector keeps apart and has not charged; `meshmeter alarms` says why, `meshmeter release` charges one";
     OutboxBytes "meshmeter_outbox_bytes" Gauge [] "bytes of events that are not acknowledged yet";
     IdentityRefused "meshmeter_identity_refused_total" Counter [REASON] "identities that were not taken, by why: `untrusted_header` changes nothing; `repeated_header`, `no_claim`, `no_spiffe_id`, `several_uris`, `bad_spiffe_id`, `foreign_trust_domain`, `no_such_part`, `reserved_name` and `invalid_value` make the tenant `invalid`";
     CollectorFailures "meshmeter_collector_failures_total" Counter [REASON] "calls to the collector that did not succeed, by why: `unauthorized`, `not_found`, `refused_events`, `too_many_requests`, `unavailable`, `timeout`, `reset`, `no_cluster`, `not_sent`, `not_a_collector`, `unexpected_status`; Envoy's log says more";

@@ -87,15 +87,24 @@ impl Report {
 impl Collector {
     /// Starts it on a free port and waits until it listens. It rates by the example price book.
     pub async fn start(dir: &Path) -> Result<Self> {
-        Self::of(&paths::collector()?, dir, &dir.join("ledger.db")).await
+        Self::with_credential(dir, INGEST_TOKEN).await
+    }
+
+    /// The same with this credential for those who send events.
+    pub async fn with_credential(dir: &Path, line: &str) -> Result<Self> {
+        Self::run(&paths::collector()?, dir, &dir.join("ledger.db"), line).await
     }
 
     /// The same with this program, with its logs in `dir` and this database, which may be there already.
     pub async fn of(program: &Path, dir: &Path, database: &Path) -> Result<Self> {
+        Self::run(program, dir, database, INGEST_TOKEN).await
+    }
+
+    async fn run(program: &Path, dir: &Path, database: &Path, ingest: &str) -> Result<Self> {
         let (database, prices) = (database.to_owned(), paths::prices());
         let mut command = Command::new(program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--database"]).arg(&database).arg("--prices").arg(&prices);
-        command.env("MESHMETER_INGEST_TOKEN", INGEST_TOKEN).env("MESHMETER_READ_TOKEN", READ_TOKEN);
+        command.env("MESHMETER_INGEST_TOKEN", ingest).env("MESHMETER_READ_TOKEN", READ_TOKEN);
         command.env("MESHMETER_JOURNAL_TOKEN", JOURNAL_TOKEN);
         let mut process = Process::start("collector", dir, &mut command)?;
         loop {

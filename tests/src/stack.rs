@@ -54,6 +54,8 @@ pub struct Options {
     pub any_name: bool,
     /// The token that the plugin shows to the collector.
     pub token: &'static str,
+    /// The credential by which the collector knows it.
+    pub credential: &'static str,
     /// Whether Envoy follows redirects itself.
     pub redirects: bool,
     /// Changes the plugin's configuration.
@@ -76,6 +78,7 @@ impl Default for Options {
             waypoint: None,
             any_name: false,
             token: INGEST_TOKEN,
+            credential: INGEST_TOKEN,
             redirects: false,
             plugin: |_| {},
         }
@@ -115,7 +118,7 @@ impl Stack {
         let dir = tempfile::Builder::new().prefix("meshmeter-").tempdir()?;
         let identity = Identity::create(dir.path())?;
         let provider = Provider::start(options.pace).await?;
-        let collector = Collector::start(dir.path()).await?;
+        let collector = Collector::with_credential(dir.path(), options.credential).await?;
         let mut gate = Gate::closed(collector.address())?;
         if options.open {
             gate.open()?;

@@ -70,6 +70,9 @@ impl Decision<'_> {
             return Err("it is in the ledger already".to_owned());
         }
         // The number is spent, so that the same event is recognised when it comes again.
+        // Whoever sent it was the first to use the emitter's numbers.
+        let owner = self.known.kept.get(&digest).map(|kept| kept.credential.clone());
+        let owner = owner.filter(|_| !is_taken && self.known_emitter(&event.emitter).is_none());
         let number = if is_taken { own_number(&digest) } else { (event.emitter.clone(), entering.sequence) };
         let rating = self.rate(event, &entering.group);
         let charge = rating.charge();
@@ -78,6 +81,9 @@ impl Decision<'_> {
         let copy_of = self.charge(&entering, rating, &terms)?;
         let (emitter, notes) = self.emitter_of_others(&number.0);
         emitter.insert(number.1, What::Released, notes);
+        if let Some(owner) = owner {
+            emitter.credential = owner;
+        }
         if is_taken {
             // Nobody counts under this name.
             emitter.head = number.1;

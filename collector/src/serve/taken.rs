@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use meter::event::quarantine;
 use serde::Serialize;
 
 use super::refusal::Refusal;
@@ -13,7 +14,7 @@ use crate::ledger::Taken;
 use crate::ledger::ranges::Range;
 
 /// The numbers in quarantine, as `3,7-9`: those of the only emitter that has some. Where several have, the body tells.
-const HEADER: HeaderName = HeaderName::from_static("meshmeter-quarantined");
+const HEADER: HeaderName = HeaderName::from_static(quarantine::HEADER);
 /// The longest value, bytes: far more than the numbers of a plugin's largest batch take.
 const MAX_HEADER: usize = 16 << 10;
 

@@ -197,7 +197,7 @@ impl Oracle {
     }
 
     /// Somebody wants an event charged that is kept apart: whether it is.
-    pub fn release(&mut self, truth: &Truth, bytes: &[u8], at_ns: i64) -> bool {
+    pub fn release(&mut self, truth: &Truth, bytes: &[u8], credential: &'static str, at_ns: i64) -> bool {
         let Some((emitter, number, told)) = named(truth, bytes) else { return false };
         let is_told = told.event.as_ref() == bytes;
         let seen = &mut self.seen[emitter];
@@ -212,7 +212,7 @@ impl Oracle {
             return true;
         }
         if !seen.known {
-            (seen.known, seen.heard_ns) = (true, at_ns);
+            (seen.known, seen.heard_ns, seen.credential) = (true, at_ns, credential);
         }
         enter(seen, number, |mark| &mut mark.released);
         let copy = self.charge(&event, &told.counts);

@@ -3,8 +3,12 @@
 use collector::ledger::{Ledger, SetAside};
 
 use crate::disk::{Connection, Fault};
+use crate::reading::CREDENTIAL;
 use crate::trace::Step;
 use crate::world::World;
+
+/// Who sends here.
+const CREDENTIALS: [&str; 3] = ["default", "impostor", CREDENTIAL];
 
 impl World {
     /// A person looks at what is kept apart, and lets some of it be charged, perhaps twice.
@@ -34,7 +38,9 @@ impl World {
             let at_ns = self.nature.now_ns() as i64;
             let result = ledger.release(event, "looked at", at_ns);
             let was_asked = !matches!(&result, Ok(Err(problem)) if problem == "it cannot be read");
-            let is_done = was_asked && self.disk.borrow().kept && self.oracle.release(&self.truth, &event.bytes, at_ns);
+            let credential = CREDENTIALS.into_iter().find(|name| *name == event.credential).unwrap_or_default();
+            let kept = was_asked && self.disk.borrow().kept;
+            let is_done = kept && self.oracle.release(&self.truth, &event.bytes, credential, at_ns);
             match result {
                 Ok(released) => {
                     self.nature.step(Step::Release { released: released.is_ok() });

@@ -279,7 +279,7 @@ async fn sidecar_and_gateway() -> Result<()> {
 }
 
 /// Releases what is kept apart under an id; the error is what it says if it does not.
-fn release(collector: &Collector, id: &str, more: &[&str]) -> Result<String> {
+pub fn release(collector: &Collector, id: &str, more: &[&str]) -> Result<String> {
     let mut command = std::process::Command::new(crate::paths::collector()?);
     command.args(["release", "--database"]).arg(collector.database()).arg("--prices").arg(crate::paths::prices());
     let output = command.args(["--reason", "looked at", id]).args(more).output()?;

@@ -8,17 +8,53 @@ use crate::{
     client::{Call, Route},
     collector::INGEST_TOKEN,
     event::Event,
-    stack::{Stack, metered},
+    stack::{Options, Stack, TENANT_HEADER, metered},
     wait,
 };
 
 /// The attacks.
-pub const ATTACKS: &[Attack] = &[Attack {
-    name: "stolen-token",
-    keeps: "no number of another emitter is spent, and no gap of it is closed",
-    short: true,
-    run: || Box::pin(stolen_token()),
-}];
+pub const ATTACKS: &[Attack] = &[
+    Attack {
+        name: "stolen-token",
+        keeps: "no number of another emitter is spent, and no gap of it is closed",
+        short: true,
+        run: || Box::pin(stolen_token()),
+    },
+    Attack {
+        name: "token-of-other-tenants",
+        keeps: "a token charges only the tenants that it is bound to; Envoy says so, and a person can release what it sent",
+        short: true,
+        run: || Box::pin(token_of_other_tenants()),
+    },
+];
+
+/// The plugin's token may charge `acme` and what is below it. Another tenant's calls reach the collector all the same.
+async fn token_of_other_tenants() -> Result<()> {
+    let credential = "egress ingest-e2e-3f9c-0123456789 tenants=acme,acme/* max_tokens=1000000";
+    let token = credential.split(' ').nth(1).unwrap_or_default();
+    let stack = Stack::with(Options { credential, token, ..Options::default() }).await?;
+    let fixture = stack.provider.catalogue().0[0].clone();
+    let as_tenant = |tenant: &str| fixture.call().header(TENANT_HEADER, tenant);
+    for (id, tenant) in [("own", "acme"), ("below", "acme/ml"), ("other", "globex"), ("longer", "acme2")] {
+        let (response, _) = metered(&stack, &stack.llm(), as_tenant(tenant), id).await?;
+        wait::ensure(response.status == 200, || format!("{id}: HTTP {}", response.status))?;
+    }
+    let report = stack.settled_but(4, 2).await?;
+    let charged: Vec<&str> = report.lines.iter().map(|line| line.tenant.as_str()).collect();
+    wait::ensure(charged == ["acme", "acme/ml"], || format!("charged: {charged:?}"))?;
+    let told = stack.envoy.metrics().await?.sum("meshmeter_events_quarantined_total", &[]);
+    wait::ensure(told == 2, || format!("the plugin counts {told} events that are kept apart"))?;
+    let log = stack.envoy.log();
+    wait::ensure(log.contains("of this worker apart and has not charged them"), || {
+        "Envoy's log says nothing".to_owned()
+    })?;
+    let other = stack.event_of("other").await?;
+    super::ledger::release(&stack.collector, other.id(), &[])?;
+    let report = stack.collector.report()?;
+    let has = |tenant: &str| report.lines.iter().any(|line| line.tenant == tenant);
+    wait::ensure(has("globex") && !has("acme2"), || format!("after the release: {report:?}"))?;
+    stack.finish()
+}
 
 /// The thief has read an event in a log: he sends the emitter's next numbers with nothing in them, and says that the rest
 /// was dropped and that the emitter has ended. Then the emitter itself goes on.

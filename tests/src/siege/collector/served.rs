@@ -196,7 +196,7 @@ pub fn batch(emitter: &str, numbers: impl IntoIterator<Item = u64>) -> Vec<u8> {
 
 fn event(emitter: &str, number: u64) -> String {
     format!(
-        r#"{{"specversion":"1.0","type":"meshmeter.call.v1","source":"meshmeter","id":"{emitter}-{number}","time":"2026-01-31T23:59:59.000000000Z","subject":"acme","data":{{"emitter":"{emitter}","sequence":{number},"tenant":"acme","tenant_source":"unknown","provider":"openai","api":"openai_chat","operation":"chat","response_model":"gpt-4.1","stream":false,"status":200,"outcome":"completed","evidence":"reported","duration_us":5000,"input_tokens":3,"output_tokens":2,"input_text_tokens":3,"output_text_tokens":2,"extractor":"meshmeter/0.1.0"}}}}"#
+        r#"{{"specversion":"1.0","type":"meshmeter.call.v1","source":"meshmeter","id":"{emitter}-{number}","time":"2026-01-31T23:59:59.000000000Z","subject":"acme","data":{{"emitter":"{emitter}","sequence":{number},"tenant":"acme","tenant_source":"header","provider":"openai","api":"openai_chat","operation":"chat","response_model":"gpt-4.1","stream":false,"status":200,"outcome":"completed","evidence":"reported","duration_us":5000,"input_tokens":3,"output_tokens":2,"input_text_tokens":3,"output_text_tokens":2,"extractor":"meshmeter/0.1.0"}}}}"#
     )
 }
 
