@@ -194,7 +194,7 @@ async fn send_all(route: &Route, calls: Vec<Call>, status: u16) -> Result<()> {
 /// A call of a chat model at a server of one's own, which answers it by this script.
 fn ask(model: &str, script: &str, tenant: Option<&str>) -> Call {
     let body = json!({"model": model, "messages": [{"role": "user", "content": "hello"}]});
-    let call = Call::post("models.internal", "/v1/chat/completions", &body).header(script::HEADER, script);
+    let call = Call::post("llm.internal", "/v1/chat/completions", &body).header(script::HEADER, script);
     match tenant {
         Some(tenant) => call.header(TENANT_HEADER, tenant),
         None => call,
