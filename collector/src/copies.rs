@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::gaps::time;
 use crate::ledger::correct::event_of;
 use crate::ledger::entry::{Entry, EntryId, Kind};
-use crate::ledger::responses::PossibleCopy;
+use crate::ledger::responses::{self, PossibleCopy};
 use crate::store::{Each, Reader, StoreError};
 use crate::terminal::printable;
 
@@ -125,6 +125,9 @@ fn missing(one: &Record, other: &Record) -> Vec<String> {
     }
     if one.request_model != other.request_model {
         tell("request_model", &one.request_model, &other.request_model);
+    }
+    if responses::are_of_two_tenants(one, other) {
+        missing.push("tenant differs".to_owned());
     }
     if missing.is_empty() {
         missing.push("another record of the same proxy is a copy".to_owned());

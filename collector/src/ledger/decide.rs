@@ -9,7 +9,7 @@ use super::emitters::{BY_KEY, Emitter, Ended, Notes, NotesOf, What};
 use super::entry::{Entry, EntryId, Kind};
 use super::responses::{self, Holder, Place, PossibleCopy, PossibleKey, ResponseKey};
 use super::sums::{Group, Share, storable};
-use super::{Arrival, Changes, Delivery, Head, Known, Sender, SetAside, Sums, Taken, clock};
+use super::{Arrival, Changes, Delivery, Head, Known, MAX_EVENT, Sender, SetAside, Sums, Taken, clock};
 use crate::prices::{Call, PriceBook, Rating};
 
 /// Whether an event is recognised that came before. Only a control run of the tests does without.
@@ -155,6 +155,11 @@ impl<'a> Decision<'a> {
         if let Err(reason) = sender.limits.allow(&event.record) {
             return Outcome::Alarm(reason);
         }
+        if sender.journal
+            && let Some(reason) = self.kept_apart(event, arrival)
+        {
+            return Outcome::Alarm(reason);
+        }
         let rating = self.rate(event, &entering.group);
         if let Err(reason) = sender.limits.allow_charge(rating.charge()) {
             return Outcome::Alarm(reason);
@@ -170,6 +175,12 @@ impl<'a> Decision<'a> {
             emitter.node = storable(node);
         }
         Outcome::New
+    }
+
+    /// Why this very event is kept apart, if it is: what its own sender may not charge no journal brings in, only a person.
+    fn kept_apart(&self, event: &Event, arrival: &Arrival) -> Option<String> {
+        let kept = self.known.kept.get(&SetAside::digest_of_alarm(&event.emitter, &arrival.bytes))?;
+        Some(kept.reason.clone())
     }
 
     /// Enters an event, as a copy if another meter's record of its call is charged; or the reason why it cannot be, and
@@ -337,7 +348,7 @@ impl<'a> Decision<'a> {
             number: number.clone(),
             credential: sender.credential.clone(),
             received_ns: self.now_ns,
-            bytes: arrival.bytes.clone(),
+            bytes: arrival.bytes.iter().copied().take(MAX_EVENT).collect(),
         });
         number
     }

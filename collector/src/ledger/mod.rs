@@ -31,7 +31,7 @@ pub mod responses;
 pub mod sums;
 
 /// The longest event, bytes: several times what a meter sends.
-const MAX_EVENT: usize = 64 << 10;
+pub(crate) const MAX_EVENT: usize = 64 << 10;
 
 /// One event of a delivery.
 #[derive(Clone, Debug)]
@@ -112,7 +112,7 @@ pub struct Keys {
     pub groups: BTreeSet<Group>,
     /// Entries that will be taken back.
     pub reversals: BTreeSet<EntryId>,
-    /// Events kept apart, by their digests, that a person releases.
+    /// Events kept apart, by their digests, that a person releases, or that a journal would bring in.
     pub released: BTreeSet<[u8; 32]>,
 }
 
@@ -186,7 +186,7 @@ pub struct SetAside {
     pub credential: String,
     /// When it came.
     pub received_ns: i64,
-    /// Its bytes.
+    /// Its bytes; of one that is longer than any event the beginning.
     pub bytes: Vec<u8>,
 }
 
@@ -206,7 +206,16 @@ impl SetAside {
     pub fn digest(&self) -> [u8; 32] {
         let emitter = self.number.as_ref().map_or("", |(emitter, _)| emitter.as_str());
         let kind = if self.is_foreign() { "foreign" } else { self.kind() };
-        Sha256::new().chain_update(kind).chain_update(emitter).chain_update(&self.bytes).finalize().into()
+        Self::digest_of(kind, emitter, &self.bytes)
+    }
+
+    /// By which an event would be known again that its own sender may not charge.
+    fn digest_of_alarm(emitter: &str, bytes: &[u8]) -> [u8; 32] {
+        Self::digest_of("alarm", emitter, bytes)
+    }
+
+    fn digest_of(kind: &str, emitter: &str, bytes: &[u8]) -> [u8; 32] {
+        Sha256::new().chain_update(kind).chain_update(emitter).chain_update(bytes).finalize().into()
     }
 }
 
@@ -304,6 +313,9 @@ pub(crate) fn keys(deliveries: &[&Delivery]) -> Keys {
                 continue;
             };
             keys.of(event);
+            if delivery.sender.journal {
+                keys.released.insert(SetAside::digest_of_alarm(&event.emitter, &arrival.bytes));
+            }
         }
     }
     keys

@@ -3,11 +3,14 @@
 //! A response id proves nothing: servers repeat theirs, and clients choose some. Two records are of one call only if all of
 //! this holds: provider, response id and part are the same; the mesh gave both the same request id, or the same trace and
 //! span; both name the Envoy process they were made in, these differ, and no other record of the call was made in it; the
-//! same model was asked for; they were under way at the same time; and their counts agree where both were reported.
+//! same model was asked for; they were under way at the same time; the same tenant is to be charged, or one of them knows none;
+//! and where both were reported the same model answered, and every count agrees. So a forged record frees nobody: what it is
+//! taken for is charged to the same tenant, at the same price.
 
 use std::collections::BTreeSet;
 
 use meter::event::Event;
+use meter::identity::Source;
 use meter::record::{Evidence, Record};
 use sha2::{Digest, Sha256};
 
@@ -65,6 +68,10 @@ pub struct Holder {
     pub reported: bool,
     /// Its input and output, tokens.
     pub counts: [i64; 2],
+    /// Who is to be charged; none if no source of identity told.
+    pub tenant: Option<i64>,
+    /// The model that answered, and every count.
+    pub usage: i64,
 }
 
 /// A record that was charged although it may be of the same call as another: a person decides.
@@ -112,6 +119,8 @@ impl Holder {
             ended_ns: started_ns.saturating_add(duration_ns),
             reported: record.evidence == Evidence::Reported,
             counts: [total(record.usage.input_total()), total(record.usage.output_total())],
+            tenant: is_known(record).then(|| hash(&[Some(&record.identity.tenant)])),
+            usage: usage(record),
         }
     }
 
@@ -125,6 +134,7 @@ impl Holder {
         passed_another
             && self.emitter != new.emitter
             && (same(self.request, new.request) || same(self.trace, new.trace))
+            && (self.tenant.is_none() || new.tenant.is_none() || self.tenant == new.tenant)
             && self.may_be(new)
     }
 
@@ -137,13 +147,16 @@ impl Holder {
 
     fn may_be(&self, other: &Holder) -> bool {
         let before = |a: &Holder, b: &Holder| a.started_ns <= b.ended_ns.saturating_add(CLOCK_SKEW_NS);
-        let same_counts = !self.reported || !other.reported || self.counts == other.counts;
-        before(self, other) && before(other, self) && same_counts
+        let agree = !self.reported || !other.reported || (self.counts, self.usage) == (other.counts, other.usage);
+        before(self, other) && before(other, self) && agree
     }
 
-    /// Whether `new`, a record of the same call, says more: counts of the provider's, else the larger estimate, so that no
-    /// cheap record can stand for a dear one.
+    /// Whether `new`, a record of the same call, says more: who is to be charged; counts of the provider's; else the larger
+    /// estimate, so that no cheap record can stand for a dear one. A record of nobody known never stands for a tenant's.
     pub fn is_worse_than(&self, new: &Holder) -> bool {
+        if self.tenant.is_some() != new.tenant.is_some() {
+            return new.tenant.is_some() && (new.reported || !self.reported);
+        }
         let sum = |holder: &Holder| holder.counts.iter().fold(0_i64, |sum, count| sum.saturating_add(*count));
         !self.reported && (new.reported || sum(self) < sum(new))
     }
@@ -160,19 +173,21 @@ impl Holder {
 
     /// As a text for the store: a JSON array.
     fn to_tuple(&self) -> HolderTuple {
-        let Holder { entry, emitter, proxies, request, trace, started_ns, ended_ns, reported, counts } = self;
+        let Holder { entry, emitter, proxies, request, trace, started_ns, ended_ns, reported, counts, tenant, usage } =
+            self;
         let id = (entry.writer, entry.number);
-        (id, *emitter, proxies.clone(), *request, *trace, *started_ns, *ended_ns, *reported, *counts)
+        let times = (*started_ns, *ended_ns);
+        (id, *emitter, proxies.clone(), *request, *trace, times, *reported, *counts, *tenant, *usage)
     }
 
     fn from_tuple(tuple: HolderTuple) -> Holder {
-        let ((writer, number), emitter, proxies, request, trace, started_ns, ended_ns, reported, counts) = tuple;
-        let entry = EntryId { writer, number };
-        Holder { entry, emitter, proxies, request, trace, started_ns, ended_ns, reported, counts }
+        let ((writer, number), emitter, proxies, request, trace, times, reported, counts, tenant, usage) = tuple;
+        let (entry, (started_ns, ended_ns)) = (EntryId { writer, number }, times);
+        Holder { entry, emitter, proxies, request, trace, started_ns, ended_ns, reported, counts, tenant, usage }
     }
 }
 
-type HolderTuple = ((i64, i64), i64, Vec<i64>, Option<i64>, Option<i64>, i64, i64, bool, [i64; 2]);
+type HolderTuple = ((i64, i64), i64, Vec<i64>, Option<i64>, Option<i64>, (i64, i64), bool, [i64; 2], Option<i64>, i64);
 
 impl Place {
     /// A place that nobody held.
@@ -200,7 +215,8 @@ impl Place {
 
 /// The entries that may be taken back when another meter brings more.
 pub fn without_counts<'a>(places: impl Iterator<Item = &'a Place>) -> BTreeSet<EntryId> {
-    places.map(|place| &place.holder).filter(|holder| !holder.reported).map(|holder| holder.entry).collect()
+    let may_go = |holder: &&Holder| !holder.reported || holder.tenant.is_none();
+    places.map(|place| &place.holder).filter(may_go).map(|holder| holder.entry).collect()
 }
 
 /// Where a call is to be looked for, its own day first, and there first without a proof; empty if the provider gave the
@@ -231,6 +247,22 @@ fn proofs(record: &Record) -> (Option<i64>, Option<i64>) {
     let request = given(&record.request_id).map(|id| hash(&[Some("request"), Some(id), model]));
     let trace = given(&record.trace_id).zip(given(&record.span_id));
     (request, trace.map(|(trace, span)| hash(&[Some("trace"), Some(trace), Some(span), model])))
+}
+
+/// Whether two tenants are to be charged, both of them known.
+pub fn are_of_two_tenants(one: &Record, other: &Record) -> bool {
+    is_known(one) && is_known(other) && one.identity.tenant != other.identity.tenant
+}
+
+/// Whether a source of identity told who is to be charged.
+fn is_known(record: &Record) -> bool {
+    !matches!(record.identity.source, Source::Unknown | Source::Invalid)
+}
+
+/// The model that answered, and every count.
+fn usage(record: &Record) -> i64 {
+    let counts: String = record.usage.iter().map(|(class, count)| format!("{}={count};", class.name())).collect();
+    hash(&[record.response_model.as_deref(), Some(&counts)])
 }
 
 fn given(text: &Option<String>) -> Option<&str> {

@@ -6,7 +6,7 @@ use std::sync::Barrier;
 use meter::event::statement::{Drop, Reason, Statement};
 use meter::identity::Source;
 use meter::record::{Evidence, Record};
-use meter::usage::Class;
+use meter::usage::{Class, Usage};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 

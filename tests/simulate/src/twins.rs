@@ -1,6 +1,9 @@
 //! Which records are of one call, as the oracle sees it: record by record, in the order in which they are charged.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use serde_json::Value;
 
 const SKEW_NS: i64 = 2_000_000_000;
 const DAY_NS: i64 = 86_400_000_000_000;
@@ -24,8 +27,10 @@ struct Charged {
     trace: Option<Proof>,
     started_ns: i64,
     ended_ns: i64,
-    /// Input and output, if the provider reported them.
-    reported: Option<(u64, u64)>,
+    /// The model that answered, and every count, if the provider reported them.
+    reported: Option<(Option<String>, BTreeMap<String, u64>)>,
+    /// Who is charged, if that is known.
+    tenant: Option<String>,
 }
 
 /// What the mesh says of a call, with the model that was asked for.
@@ -75,10 +80,11 @@ struct Data {
     request_model: Option<String>,
     duration_us: u64,
     evidence: String,
-    #[serde(default)]
-    input_tokens: u64,
-    #[serde(default)]
-    output_tokens: u64,
+    tenant: String,
+    tenant_source: String,
+    response_model: Option<String>,
+    #[serde(flatten)]
+    rest: BTreeMap<String, Value>,
 }
 
 impl Twins {
@@ -107,12 +113,18 @@ impl Twins {
             trace,
             started_ns,
             ended_ns: started_ns + data.duration_us as i64 * 1000,
-            reported: (data.evidence == "reported").then_some((data.input_tokens, data.output_tokens)),
+            reported: (data.evidence == "reported").then(|| (data.response_model, counts(data.rest))),
+            tenant: Some(data.tenant).filter(|_| !matches!(data.tenant_source.as_str(), "unknown" | "invalid")),
         };
         if let Some(at) = self.same_call(&new) {
             let old = &mut self.all[at];
             old.proxies.extend(new.proxies);
-            if old.reported.is_some() || new.reported.is_none() {
+            let stays = match (&old.tenant, &new.tenant) {
+                (Some(_), None) => true,
+                (None, Some(_)) => old.reported.is_some() && new.reported.is_none(),
+                _ => old.reported.is_some() || new.reported.is_none(),
+            };
+            if stays {
                 old.request = old.request.take().or(new.request);
                 old.trace = old.trace.take().or(new.trace);
                 self.copies += 1;
@@ -121,7 +133,7 @@ impl Twins {
             let replaced = std::mem::replace(&mut old.record, new.record);
             old.request = new.request.or(old.request.take());
             old.trace = new.trace.or(old.trace.take());
-            (old.emitter, old.reported) = (new.emitter, new.reported);
+            (old.emitter, old.reported, old.tenant) = (new.emitter, new.reported, new.tenant);
             (old.started_ns, old.ended_ns) = (new.started_ns, new.ended_ns);
             return Twin::Instead(replaced);
         }
@@ -164,6 +176,7 @@ fn is_proven(one: &Charged, new: &Charged) -> bool {
     passed_another
         && one.emitter != new.emitter
         && (same(&one.request, &new.request) || same(&one.trace, &new.trace))
+        && (one.tenant.is_none() || new.tenant.is_none() || one.tenant == new.tenant)
         && overlap(one, new)
 }
 
@@ -176,6 +189,18 @@ fn may_be(one: &Charged, new: &Charged) -> bool {
 fn overlap(one: &Charged, new: &Charged) -> bool {
     let alike = one.reported.is_none() || new.reported.is_none() || one.reported == new.reported;
     alike && one.started_ns <= new.ended_ns + SKEW_NS && new.started_ns <= one.ended_ns + SKEW_NS
+}
+
+fn counts(fields: BTreeMap<String, Value>) -> BTreeMap<String, u64> {
+    let is_class = |name: &str| {
+        let is_total = matches!(name, "input_tokens" | "output_tokens" | "provider_total_tokens");
+        !is_total && (name.ends_with("_tokens") || matches!(name, "web_searches" | "search_units" | "audio_seconds"))
+    };
+    fields
+        .into_iter()
+        .filter(|(name, _)| is_class(name))
+        .filter_map(|(name, count)| Some((name, count.as_u64()?)))
+        .collect()
 }
 
 fn days(started_ns: i64) -> Vec<i64> {

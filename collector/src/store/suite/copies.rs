@@ -13,9 +13,18 @@ fn seen() -> Record {
     (record.trace_id, record.span_id) = (Some("a".repeat(32)), Some("b".repeat(16)));
     record.proxy = Some(emitter(1));
     record.request_model = Some("asked".to_owned());
+    (record.identity.tenant, record.identity.source) = ("acme".to_owned(), Source::Header);
     record.usage.set(Class::InputText, Some(100));
     record.usage.set(Class::OutputText, Some(10));
     record
+}
+
+/// The same input in another class.
+fn split_otherwise() -> Usage {
+    let mut usage = Usage::default();
+    usage.set(Class::CacheRead, Some(100));
+    usage.set(Class::OutputText, Some(10));
+    usage
 }
 
 /// What the meter of the next proxy saw of it.
@@ -35,6 +44,7 @@ fn pairs(reader: &dyn Reader) -> Vec<Pair> {
 
 pub fn run(fresh: Fresh<'_>) {
     only_what_is_proven_is_a_copy(fresh);
+    the_tenant_that_is_known_is_charged(fresh);
     a_call_through_three_proxies_is_charged_once(fresh);
     the_larger_estimate_is_charged(fresh);
     counts_replace_an_estimate_that_was_rated_anew(fresh);
@@ -52,6 +62,10 @@ fn only_what_is_proven_is_a_copy(fresh: Fresh<'_>) {
         ("another request id, the same span", |second| second.request_id = Some("other".to_owned()), true, none),
         ("another span, the same request id", |second| second.span_id = Some("c".repeat(16)), true, none),
         ("counts that were not reported", |second| second.evidence = Evidence::Estimated, true, none),
+        ("no tenant that is known", |second| second.identity = Default::default(), true, none),
+        ("another tenant", |second| second.identity.tenant = "globex".to_owned(), false, &["tenant differs"]),
+        ("another model that answered", |second| second.response_model = Some("free".to_owned()), false, none),
+        ("other classes of the same sum", |second| second.usage = split_otherwise(), false, none),
         (
             "neither",
             |second| {
@@ -103,6 +117,34 @@ fn only_what_is_proven_is_a_copy(fresh: Fresh<'_>) {
 }
 
 /// In any order; a request id that changes on the way is no matter where the span does not, and the other way round.
+/// Whichever came first, the tenant that one of the meters knows is charged, and a record of nobody known replaces none of a
+/// tenant's.
+fn the_tenant_that_is_known_is_charged(fresh: Fresh<'_>) {
+    let nobody = || Record { identity: Default::default(), ..seen_behind() };
+    for nobody_first in [false, true] {
+        for estimated in [false, true] {
+            let (store, reader) = fresh();
+            let mut ledger = Ledger::new(store);
+            let evidence = if estimated { Evidence::Estimated } else { Evidence::Reported };
+            let known = Record { evidence, ..seen() };
+            let stranger = Record { evidence, ..nobody() };
+            let (first, second) = if nobody_first { (&stranger, &known) } else { (&known, &stranger) };
+            send(&mut ledger, 1, 1, first);
+            send(&mut ledger, 2, 1, second);
+            let standing = all(|each| reader.standing(&Selection::default(), each));
+            let tenants: Vec<_> = standing.iter().map(|entry| entry.tenant.as_str()).collect();
+            assert_eq!(tenants, ["acme"], "{nobody_first} {estimated}");
+        }
+    }
+    // The counts that only the stranger has do not take a tenant's estimate away.
+    let (store, reader) = fresh();
+    let mut ledger = Ledger::new(store);
+    send(&mut ledger, 1, 1, &Record { evidence: Evidence::Estimated, ..seen() });
+    send(&mut ledger, 2, 1, &nobody());
+    let standing = all(|each| reader.standing(&Selection::default(), each));
+    assert_eq!(standing.iter().map(|entry| entry.tenant.as_str()).collect::<Vec<_>>(), ["acme"]);
+}
+
 fn a_call_through_three_proxies_is_charged_once(fresh: Fresh<'_>) {
     let third = Record { proxy: Some(emitter(3)), span_id: Some("c".repeat(16)), ..seen_behind() };
     let records = [seen(), seen_behind(), third];
@@ -150,7 +192,7 @@ fn counts_replace_an_estimate_that_was_rated_anew(fresh: Fresh<'_>) {
         send(&mut ledger, 2, 1, &seen_behind());
         let standing = all(|each| reader.standing(&Selection::default(), each));
         let found: Vec<_> = standing.iter().map(|entry| (entry.emitter.as_str(), entry.tenant.as_str())).collect();
-        let expected = if is_void { vec![] } else { vec![(emitter(2), "unknown")] };
+        let expected = if is_void { vec![] } else { vec![(emitter(2), "acme")] };
         assert_eq!(found, expected.iter().map(|(emitter, tenant)| (emitter.as_str(), *tenant)).collect::<Vec<_>>());
         crate::verify::verify(&*reader, &[], || ()).unwrap();
     }

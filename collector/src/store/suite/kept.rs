@@ -9,6 +9,7 @@ use crate::store::Whose;
 
 pub fn run(fresh: Fresh<'_>) {
     what_is_beyond_the_limits_is_kept_apart_and_can_be_released_once(fresh);
+    no_journal_brings_in_what_its_sender_may_not_charge(fresh);
     an_alarm_about_a_taken_number_is_released_under_a_name_of_its_own(fresh);
     a_released_call_that_is_charged_already_is_a_copy(fresh);
     under_a_clock_that_is_behind_nothing_is_taken(fresh);
@@ -40,6 +41,30 @@ fn priced(store: Box<dyn Store>) -> Ledger<Box<dyn Store>> {
     let mut ledger = Ledger::new(store);
     ledger.set_prices(Some(Arc::new(PriceBook::parse(BOOK).unwrap())));
     ledger
+}
+
+/// A journal's bearer may have no limits. What the sender itself may not charge stays apart all the same, until a person
+/// releases it; and of what can be no event only the beginning is kept.
+fn no_journal_brings_in_what_its_sender_may_not_charge(fresh: Fresh<'_>) {
+    let (store, reader) = fresh();
+    let mut ledger = priced(store);
+    let limits = Limits { tenants: vec![TenantPattern::parse("acme").unwrap()], ..Limits::default() };
+    let bound = Sender { limits: Arc::new(limits), ..sender(false) };
+    let beyond = record("globex", 5);
+    for who in [bound.clone(), sender(true), sender(true), bound] {
+        let taken = ledger.append(&[&deliver(who, 1, &beyond)], NOW_NS).unwrap().remove(0);
+        assert_eq!((taken.accepted, taken.alarms), (0, 1));
+    }
+    let kept = aside(&*reader).remove(0);
+    assert_eq!(kept.reason, "data.tenant: its credential may not charge this tenant");
+    ledger.release(&kept, "they pay", NOW_NS + 1).unwrap().unwrap();
+    let taken = ledger.append(&[&deliver(sender(true), 1, &beyond)], NOW_NS).unwrap().remove(0);
+    assert_eq!((taken.duplicates, tokens(&*reader)), (1, 5));
+    let long = format!("{{\"id\":\"{}-9\",\"x\":\"{}\"}}", emitter(1), "y".repeat(1 << 20));
+    let arrivals = vec![Arrival::new(long.into_bytes())];
+    ledger.append(&[&Delivery { sender: sender(true), statement: None, arrivals }], NOW_NS).unwrap();
+    let largest = aside(&*reader).iter().map(|kept| kept.bytes.len()).max();
+    assert_eq!(largest, Some(crate::ledger::MAX_EVENT));
 }
 
 fn what_is_beyond_the_limits_is_kept_apart_and_can_be_released_once(fresh: Fresh<'_>) {
