@@ -55,7 +55,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "aborted-before-the-connection",
         keeps: "a prompt that no provider has got is not charged",
-        short: true,
+        short: false,
         run: || Box::pin(aborted_before_the_connection()),
     },
     Attack {
