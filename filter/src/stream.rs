@@ -120,7 +120,8 @@ impl Stream {
         let Some(metered) = self.metered.take() else { return };
         let Metered { mut call, identity, include, refused, request_id, trace, provider_request_id, mut published } =
             *metered;
-        if !call.is_answered() && is_sent_elsewhere() {
+        let is_answered = call.is_answered();
+        if !is_answered && is_sent_elsewhere() {
             // The same request comes again in another stream, and what comes of that is the call.
             if include.as_ref().is_some_and(Include::is_added) {
                 vm::with(|vm| vm.redirected.add(request_id.as_deref()));
@@ -141,6 +142,7 @@ impl Stream {
             response_flags: flags.unwrap_or(0),
             identity,
             attempts: known(host::number("upstream\0request_attempt_count")),
+            sent: !is_answered && is_connected(),
             provider_request_id,
             request_id,
             trace,
@@ -260,6 +262,11 @@ impl HttpContext for Stream {
 /// Whether Envoy follows a redirect of the provider's itself; the filters see nothing of such an answer.
 fn is_sent_elsewhere() -> bool {
     known(host::property("response\0code_details")).is_some_and(|details| details == b"internal_redirect")
+}
+
+/// Whether the request got a connection to the provider. Envoy counts an attempt before it has one.
+fn is_connected() -> bool {
+    known(host::property("upstream\0local_address")).is_some_and(|address| !address.is_empty())
 }
 
 /// Hands events to the access log, and to Envoy's own on demand.

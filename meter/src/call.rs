@@ -62,6 +62,8 @@ pub struct Ended {
     pub identity: Identity,
     /// `upstream.request_attempt_count`
     pub attempts: Option<u64>,
+    /// The request got a connection to the provider; to be known only where no response has begun ([`Call::is_answered`]).
+    pub sent: bool,
     /// The provider's request id.
     pub provider_request_id: Option<String>,
     /// `x-request-id`
@@ -301,6 +303,7 @@ impl Call {
             ..Record::default()
         };
         let mut parts = Vec::new();
+        let sent = ended.sent && self.asked.may_be_whole();
         if let Some(answer) = &mut self.answer {
             let reading = read(api, &answer.facts, &self.target);
             let read = answer.fill(reading, &self.asked, &mut record);
@@ -312,6 +315,8 @@ impl Call {
                 (part, flags)
             };
             parts = read.into_iter().map(flagged).collect();
+        } else if sent {
+            estimate::unanswered(&mut record, &self.asked, ratios);
         }
         let unknown_path = self.target.may_take_include_usage && api == Api::OpenAiChat;
         let not_asked = ended.not_asked.or(unknown_path.then_some(NotAsked::UnknownPath));

@@ -30,6 +30,7 @@ pub struct Script {
     headers: Vec<(&'static str, String)>,
     pieces: Vec<Bytes>,
     may_send: Option<Arc<Semaphore>>,
+    withheld: bool,
     resets: bool,
 }
 
@@ -37,7 +38,7 @@ impl Script {
     /// An answer in one piece.
     pub fn new(content_type: &str, body: impl Into<Bytes>) -> Self {
         let headers = vec![("content-type", content_type.to_owned())];
-        Self { status: 200, headers, pieces: vec![body.into()], may_send: None, resets: false }
+        Self { status: 200, headers, pieces: vec![body.into()], may_send: None, withheld: false, resets: false }
     }
 
     /// A stream of server-sent events in one piece.
@@ -93,6 +94,12 @@ impl Script {
     /// Each piece waits for a permit.
     pub fn when(mut self, may_send: &Arc<Semaphore>) -> Self {
         self.may_send = Some(may_send.clone());
+        self
+    }
+
+    /// It never begins.
+    pub fn withheld(mut self) -> Self {
+        self.withheld = true;
         self
     }
 
@@ -243,6 +250,9 @@ async fn answer(
         *response.status_mut() = hyper::StatusCode::NOT_FOUND;
         return Ok(response);
     };
+    if script.withheld {
+        std::future::pending::<()>().await;
+    }
     let mut response = Response::new(play(script.clone(), wire));
     *response.status_mut() = script.status.try_into().unwrap_or_default();
     for (name, value) in script.headers {

@@ -53,6 +53,16 @@ pub(super) fn settle(record: &mut Record, seen: &Seen<'_>, ratios: &mut Ratios) 
     }
 }
 
+/// No response has begun to a request that was sent: the provider charges what it has read all the same.
+pub(super) fn unanswered(record: &mut Record, request: &Asked, ratios: &Ratios) {
+    let broke_off = matches!(record.outcome, Outcome::ClientAborted | Outcome::Timeout | Outcome::UpstreamReset);
+    let input = input(record, request, ratios).filter(|_| broke_off);
+    if input.is_some() {
+        record.usage.set(Class::InputText, input);
+        record.evidence = Evidence::Estimated;
+    }
+}
+
 impl Seen<'_> {
     /// Whether counts are more than the bytes of the call and all that can stand behind them.
     fn is_implausible(&self, usage: &Usage) -> bool {
@@ -120,12 +130,17 @@ fn is_worth_a_guess(record: &Record, text: &Text) -> bool {
 
 fn guess(record: &mut Record, seen: &Seen<'_>, ratios: &Ratios) {
     let Output { text, hidden } = seen.output(record, ratios);
-    let asked = seen.request.text();
-    let input = (asked.bytes() > 0).then(|| ratios.input(key(record).as_ref(), asked).min(MAX_COUNT));
+    let input = input(record, seen.request, ratios);
     record.usage.set(Class::OutputText, Some(text.min(MAX_COUNT)));
     record.usage.set(Class::OutputReasoning, hidden.map(|hidden| hidden.min(MAX_COUNT)));
     record.usage.set(Class::InputText, input);
     record.evidence = Evidence::Estimated;
+}
+
+/// The best guess of what the request's text took, if it has any.
+fn input(record: &Record, request: &Asked, ratios: &Ratios) -> Option<u64> {
+    let text = request.text();
+    (text.bytes() > 0).then(|| ratios.input(key(record).as_ref(), text).min(MAX_COUNT))
 }
 
 #[cfg(test)]

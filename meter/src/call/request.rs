@@ -176,6 +176,11 @@ impl Asked {
         self.found.whole && self.found.stream && !self.found.include_usage
     }
 
+    /// Whether the request can have been sent whole: its value is over, or nobody can tell.
+    pub(super) fn may_be_whole(&self) -> bool {
+        self.found.whole || self.is_unread()
+    }
+
     pub(super) fn names_model(&self) -> bool {
         self.found.model.is_some()
     }

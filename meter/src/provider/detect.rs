@@ -41,7 +41,7 @@ pub struct Target {
     pub model: Option<String>,
     /// The host takes `stream_options.include_usage`, and gives no usage without it.
     pub takes_include_usage: bool,
-    /// The host takes it somewhere, but this path is not known.
+    /// The provider takes it somewhere, but the path that the client asked for is not known, so the call could not be asked.
     pub may_take_include_usage: bool,
     /// The host, once asked for usage, says in every other chunk that there is none yet.
     pub says_null_usage: bool,
@@ -115,6 +115,7 @@ impl Target {
         if mapped || (provider.is_some() && self.row.is_some()) {
             self.certainty = Certainty::Known;
         }
+        self.may_take_include_usage = self.api.is_none() && takes_include_usage(rule, provider.as_deref());
         self.provider = provider;
     }
 }
@@ -147,21 +148,24 @@ pub fn detect(method: &[u8], host: &[u8], path: &[u8], detect: &Detect, to: &dyn
         }
     }
     target.model = paths::model_of(path.sent);
-    if matches!(target.api, None | Some(Api::OpenAiChat)) {
+    if target.api == Some(Api::OpenAiChat) {
         // Behind a host that is nobody's, the name of the cluster is the best sign of who will answer.
         let by_cluster = || {
             let cluster = row.and_then(|_| to.cluster())?;
             hosts::provider_of_cluster(cluster).or_else(|| hosts::provider_named(cluster))
         };
         let asked = target.provider.as_deref().or_else(by_cluster);
-        let takes = asked.is_some_and(hosts::takes_include_usage);
-        let takes = rule.and_then(|rule| rule.include_usage).unwrap_or(takes);
         target.takes_include_usage =
-            takes && target.api.is_some() && matches!(target.operation, None | Some("chat" | "text_completion"));
-        target.may_take_include_usage = takes && target.api.is_none();
+            takes_include_usage(rule, asked) && matches!(target.operation, None | Some("chat" | "text_completion"));
         target.says_null_usage = asked.is_some_and(hosts::says_null_usage);
     }
     Some(target)
+}
+
+/// Whether a provider takes the option, as a rule says or else as is known of it.
+fn takes_include_usage(rule: Option<&Rule>, provider: Option<&str>) -> bool {
+    let known = || provider.is_some_and(hosts::takes_include_usage);
+    rule.and_then(|rule| rule.include_usage).unwrap_or_else(known)
 }
 
 /// A path without its query, in the spellings that servers may read it in.

@@ -201,11 +201,19 @@ async fn unaskable() -> Result<()> {
     ensure(String::from_utf8_lossy(&answer.body).contains("\"completion_tokens\""), || "its usage is gone".to_owned())?;
     let event = stack.event_of("own").await?;
     ensure(event.text("evidence") == "reported" && event.get("usage_not_asked").is_null(), || event.raw.clone())?;
-    stack.settled(sent + 1).await?;
+    // At the gateway only the end of the call shows who could have been asked.
+    let unknown = Call { host: "localhost".to_owned(), ..at("/openai/v1/chat/completions%20", call(stream)) };
+    let unknown = with_request_id(unknown, "gateway").header(provider::FIXTURE, FIXTURE);
+    stack.gateway().send(&unknown).await?;
+    let event = stack.event_of("gateway").await?;
+    let said = ["provider", "usage_not_asked", "evidence"].map(|name| event.text(name));
+    ensure(said == ["openai", "unknown_path", "estimated"], || event.raw.clone())?;
+    stack.settled(sent + 2).await?;
     let metrics = stack.envoy.metrics().await?;
-    for reason in calls.iter().map(|(_, _, reason)| *reason) {
+    let reasons = || calls.iter().map(|(_, _, reason)| *reason).chain(["unknown_path"]);
+    for reason in reasons() {
         let counted = metrics.sum("meshmeter_usage_not_asked_total", &[("meshmeter_reason", reason)]);
-        let made = calls.iter().filter(|(_, _, other)| *other == reason).count() as u64;
+        let made = reasons().filter(|other| *other == reason).count() as u64;
         ensure(counted == made, || format!("{counted} are counted as {reason}, {made} were made"))?;
     }
     stack.finish()

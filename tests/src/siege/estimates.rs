@@ -1,13 +1,24 @@
 //! Calls that poison the estimates of others, and bodies that ask for more work than they are worth.
 
-use std::io::Write;
+use std::{io::Write, net::Ipv4Addr};
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
+use hyper::Version;
 use serde_json::{Value, json};
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::Attack;
-use crate::{Result, client::Call, event::Event, exchange::Upload, script::Script, wait, wire::Wire};
+use crate::{
+    Result,
+    client::Call,
+    event::Event,
+    exchange::{self, Upload},
+    script::Script,
+    stack::{Options, Stack, with_request_id},
+    wait,
+    wire::Wire,
+};
 
 /// The attacks.
 pub const ATTACKS: &[Attack] = &[
@@ -34,6 +45,18 @@ pub const ATTACKS: &[Attack] = &[
         keeps: "a limit that the provider does not know lowers no estimate",
         short: false,
         run: || Box::pin(limit_of_another_api()),
+    },
+    Attack {
+        name: "aborted-before-the-response",
+        keeps: "a client that leaves before the response begins pays for the prompt that the provider has read",
+        short: true,
+        run: || Box::pin(aborted_before_the_response()),
+    },
+    Attack {
+        name: "aborted-before-the-connection",
+        keeps: "a prompt that no provider has got is not charged",
+        short: false,
+        run: || Box::pin(aborted_before_the_connection()),
     },
     Attack {
         name: "empty-members",
@@ -239,4 +262,67 @@ async fn empty_members() -> Result<()> {
         same("a call behind it", ("reported", Some(1)), (event.text("evidence"), event.count("output_tokens")))?;
     }
     calls.finish()
+}
+
+async fn aborted_before_the_response() -> Result<()> {
+    const ANTHROPIC: &str = "api.anthropic.com";
+    let wire = Wire::with(Options { unreachable: Some("anthropic"), ..Options::default() }).await?;
+    let prompt = chat(OPENAI, &WORDS.repeat(50), &json!({}));
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        let (id, before) = (format!("left-{version:?}"), wire.server.arrived().len());
+        let arrived = || async {
+            let last = wire.server.arrived().into_iter().nth(before).ok_or("nothing arrived")?;
+            wait::ensure(last.problem.is_none(), || format!("{id}: {:?}", last.problem))
+        };
+        let route = wire.stack.llm();
+        tokio::select! {
+            opened = wire.open(&route, version, &id, &prompt, Upload::WHOLE, stream("Hi", None).withheld()) => {
+                return Err(format!("{id}: a response began: {}", opened.is_ok()).into());
+            }
+            arrived = wait::until("the prompt to arrive", arrived) => arrived?,
+        }
+        let event = wire.stack.event_of(&id).await?;
+        let told = ["outcome", "evidence", "missing_reason"].map(|name| event.text(name));
+        same(&event.raw, ["client_aborted", "estimated", "no_response"], told)?;
+        let counts = (event.count("input_tokens"), event.count("output_tokens"));
+        same(&event.raw, (Some(263), None), counts)?;
+    }
+    // Where the provider is not reached, there is nothing to pay.
+    let lost = Call { host: ANTHROPIC.to_owned(), path: "/v1/messages".to_owned(), ..prompt.clone() };
+    let route = wire.stack.llm();
+    let answer = wire.exchange(&route, Version::HTTP_11, "lost", &lost, Upload::WHOLE, stream("Hi", None)).await?;
+    let event = wire.stack.event_of("lost").await?;
+    same(&event.raw, (503, "not_sent", "missing"), (answer.status, event.text("outcome"), event.text("evidence")))?;
+    same(&event.raw, None, event.count("input_tokens"))?;
+    wire.finish(3).await
+}
+
+/// The client leaves while Envoy still connects: a listener whose queue is full lets it wait.
+async fn aborted_before_the_connection() -> Result<()> {
+    let prompt = chat(OPENAI, &WORDS.repeat(50), &json!({}));
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    let full = socket.listen(1)?;
+    let address = full.local_addr()?;
+    let _queued = [TcpStream::connect(address).await?, TcpStream::connect(address).await?];
+    let stack =
+        Stack::with(Options { upstream: Some(address), everywhere: true, workers: 1, ..Options::default() }).await?;
+    let (route, call) = (stack.llm(), with_request_id(prompt, "unconnected"));
+    let connecting = || async {
+        let made =
+            stack.envoy.metrics().await?.sum("envoy_cluster_upstream_cx_total", &[("envoy_cluster_name", "openai")]);
+        wait::ensure(made > 0, || "it does not connect".to_owned())
+    };
+    tokio::select! {
+        opened = exchange::open(&route, Version::HTTP_11, &call, Upload::WHOLE) => {
+            return Err(format!("a response began: {}", opened.is_ok()).into());
+        }
+        connecting = wait::until("Envoy to connect", connecting) => connecting?,
+    }
+    let event = stack.event_of("unconnected").await?;
+    let told = ["outcome", "evidence", "missing_reason"].map(|name| event.text(name));
+    same(&event.raw, ["client_aborted", "missing", "no_response"], told)?;
+    same(&event.raw, None, event.count("input_tokens"))?;
+    stack.settled(1).await?;
+    stack.finish()
 }

@@ -152,6 +152,48 @@ cases! {
         assert_eq!(estimate(&mut ratios), (158, 120));
     }
 
+    fn contract_a_call_that_was_sent_and_not_answered_has_its_input_estimated() {
+        const UPSTREAM_GONE: u64 = 1 << 6;
+        let mut ratios = Ratios::default();
+        let whole = asking("", "");
+        let cut = &whole[..whole.len() - 1];
+        let unreadable = whole.replace("]}]", "]},]");
+        let made = |request: &str, flags, sent, refused, ratios: &mut Ratios| {
+            let head = RequestHead { method: b"POST", host: b"llm.internal", path: CHAT.path.as_bytes(), content_encoding: None };
+            let mut call = Call::begin(&head, &Detect { by_shape: true, trust_host: true, rules: Vec::new() }, 0).unwrap();
+            request.as_bytes().chunks(7).for_each(|chunk| call.request_body(chunk));
+            let identity = Identity { tenant: CHAT.tenant.to_owned(), ..Identity::default() };
+            let cluster = Some(CHAT.cluster.to_owned());
+            let ended = Ended { response_flags: flags, attempts: Some(1), sent, refused, identity, cluster, ..Ended::default() };
+            let record = call.finish(ended, ratios).remove(0);
+            assert_eq!((record.missing_reason, record.usage.output_total()), (Some(Missing::NoResponse), None));
+            assert_eq!(record.evidence == Evidence::Estimated, record.usage.input_total().is_some(), "{:?}", record.evidence);
+            record.usage.input_total()
+        };
+        for (request, flags, sent, refused, input) in [
+            (whole.as_str(), CLIENT_GONE, true, false, Some(158)),
+            (&whole, 0, true, false, Some(158)),
+            // A timeout, a connection that the provider closed.
+            (&whole, 1 << 2, true, false, Some(158)),
+            (&whole, UPSTREAM_GONE, true, false, Some(158)),
+            // What is no JSON here may be some to the provider.
+            (&unreadable, CLIENT_GONE, true, false, Some(158)),
+            // Envoy had no connection yet; it says that nothing was sent; the filter has refused the call.
+            (&whole, CLIENT_GONE, false, false, None),
+            (&whole, 1 << 5, true, false, None),
+            (&whole, CLIENT_GONE, true, true, None),
+            // Half a prompt; none.
+            (cut, CLIENT_GONE, true, false, None),
+            (CHAT.request, CLIENT_GONE, true, false, None),
+        ] {
+            assert_eq!(made(request, flags, sent, refused, &mut ratios), input, "{request} {flags} {sent} {refused}");
+        }
+        // By what the tenant's calls took, as any other estimate.
+        let told = stream(&WORDS.repeat(30), Some((90, 300)));
+        Play { request: &whole, body: &told, ..CHAT }.run(&mut ratios);
+        assert_eq!(made(&whole, CLIENT_GONE, true, false, &mut ratios), Some(90));
+    }
+
     fn contract_escapes_are_characters() {
         let cut = stream("Hi", None);
         let of = |text: &str| {

@@ -208,6 +208,26 @@ cases! {
         assert_eq!(asks("api.openai.com", CHAT, "x"), (true, true), "the client's word is enough to ask");
     }
 
+    fn contract_who_was_not_asked_for_usage_is_known_at_the_end() {
+        let rules = config(r#"{"providers": [
+            {"cluster": "proxy", "provider": "openai", "include_usage": false}, {"cluster": "vllm", "provider": "vllm", "include_usage": true},
+            {"cluster": "mapped", "provider": "openai", "api": "openai_chat"}]}"#);
+        let unasked = |host: &str, path: &str, cluster, upstream| {
+            let way = Way { cluster: Some(cluster), host: Some(upstream), path: Some(CHAT), ..Way::default() };
+            settled(host, path, &way, &rules).may_take_include_usage
+        };
+        let (unknown, openai) = ("/openai/v1/chat/completions%20", "api.openai.com");
+        assert!(unasked("gateway", unknown, "openai", openai), "by the host after rewriting");
+        assert!(unasked("gateway", unknown, "outbound|443||api.openai.com", "gateway"), "by the cluster");
+        assert!(unasked("gateway", unknown, "vllm", "x"), "by a rule");
+        assert!(unasked(openai, unknown, "openai", openai), "by the client's host, which is borne out");
+        assert!(!unasked(openai, unknown, "self_hosted", "vllm.internal"), "the call went elsewhere");
+        assert!(!unasked("gateway", unknown, "x", "api.groq.com"), "it gives usage anyway");
+        assert!(!unasked("gateway", unknown, "proxy", openai), "a rule says that it does not take it");
+        assert!(!unasked("gateway", unknown, "mapped", openai), "a rule knows the path");
+        assert!(!unasked("gateway", "/openai/v1/chat/completions", "openai", openai), "a path that is known");
+    }
+
     fn deterministic_a_path_that_says_nothing_is_read_again_after_rewriting() {
         let way = |path| Way { host: Some("generativelanguage.googleapis.com"), path: Some(path), ..Way::default() };
         let target = settled("gateway", "/ask", &way("/v1beta/models/gemini-2.5-pro:generateContent?key=x"), &config("{}"));
