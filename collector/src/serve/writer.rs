@@ -100,6 +100,7 @@ impl<S: Store> Writer<'_, S> {
             Ok(all) => {
                 for (job, taken) in group.drain(..).zip(all) {
                     self.metrics.taken(&taken);
+                    say_alarms(&job.delivery.sender.credential, &taken);
                     job.answer(Some(taken));
                 }
             }
@@ -140,6 +141,23 @@ impl<S: Store> Writer<'_, S> {
                 }
             }
         }
+    }
+}
+
+/// Says that events of a delivery are kept apart: nobody is charged for them until a person decides.
+fn say_alarms(credential: &str, taken: &Taken) {
+    let kept = taken.not_charged.len();
+    if let Some((emitter, number)) = taken.not_charged.first() {
+        log::often("alarm", || {
+            format!(
+                "{kept} events of the credential {credential} are kept apart and not charged, the first is \
+                 {emitter}-{number}; `meshmeter alarms` says why"
+            )
+        });
+    } else if taken.alarms > 0 {
+        log::often("alarm", || {
+            format!("the credential {credential} speaks for an emitter of another sender; what it says is not taken")
+        });
     }
 }
 
