@@ -7,11 +7,13 @@ use clap::{Args, ValueEnum};
 use collector::gaps;
 use collector::ledger::correct::{Correction, Instead};
 use collector::ledger::entry::{EntryId, Hash};
+use collector::ledger::limits::Limits;
 use collector::ledger::{Head, Ledger, Store};
 use collector::money::Charge;
 use collector::prices::{PriceBook, Rating};
 use collector::report;
 use collector::store::{Location, Selection, StoreError};
+use collector::terminal::complain;
 use collector::verify;
 use indicatif::ProgressBar;
 use jiff::SignedDuration;
@@ -21,6 +23,8 @@ use super::{Failure, print};
 
 /// Corrections of one transaction: small enough that whoever else writes does not wait long.
 const CHUNK: usize = 500;
+/// Calls that are named one by one.
+const NAMED: usize = 100;
 
 /// Where the ledger is kept.
 #[derive(Args)]
@@ -83,6 +87,9 @@ pub struct Verify {
 
 /// Rates calls anew by a price book: what it charges otherwise is reversed, and entered again.
 #[derive(Args)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 failed; 2 wrong use; 3 calls that would cost more than --max-usd were left as they are."
+)]
 pub struct Rerate {
     #[command(flatten)]
     database: Database,
@@ -101,6 +108,9 @@ pub struct Rerate {
     /// Why, for the ledger.
     #[arg(long, default_value = "rated anew")]
     reason: String,
+    /// Leave calls alone that would cost more.
+    #[arg(long, value_name = "AMOUNT", default_value_t = Limits::default().charge)]
+    max_usd: Charge,
     /// Only say what would change.
     #[arg(long)]
     dry_run: bool,
@@ -108,6 +118,9 @@ pub struct Rerate {
 
 /// Puts a single call right: charges another tenant, or nobody. The entry is reversed, never changed.
 #[derive(Args)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 failed; 2 wrong use; 3 the call costs more than --max-usd and was left as it is."
+)]
 pub struct Correct {
     #[command(flatten)]
     database: Database,
@@ -120,6 +133,9 @@ pub struct Correct {
     /// Nobody shall be charged.
     #[arg(long, conflicts_with = "tenant")]
     void: bool,
+    /// Leave the call alone if it costs more; to charge nobody is always allowed.
+    #[arg(long, value_name = "AMOUNT", default_value_t = Limits::default().charge)]
+    max_usd: Charge,
     /// Why, for the ledger.
     #[arg(long)]
     reason: String,
@@ -181,7 +197,8 @@ pub fn verify(args: Verify) -> Result<(), Failure> {
     print(&lines.collect::<String>())
 }
 
-pub fn rerate(args: Rerate) -> Result<(), Failure> {
+/// Whether calls were left as they are, for they would cost more than is allowed.
+pub fn rerate(args: Rerate) -> Result<bool, Failure> {
     let book = PriceBook::load(&args.prices).map_err(Failure::Failed)?;
     let selection = Selection { since: args.since, until: args.until, tenant: args.tenant, call: None };
     let location = &args.database.database;
@@ -190,11 +207,12 @@ pub fn rerate(args: Rerate) -> Result<(), Failure> {
     let mut ledger = if args.dry_run { None } else { Some(Ledger::new(location.open().map_err(Failure::failed)?)) };
     let bar = ProgressBar::new_spinner();
     let mut work = Work::default();
+    let mut dear = Dear { most: args.max_usd, lines: Vec::new(), more: 0 };
     // What is read stays as it was when the reading began, whatever is entered meanwhile.
     let read = location.reader().standing(&selection, &mut |entry| {
         bar.inc(1);
         match Correction::by(&book, entry, &args.reason) {
-            Ok(correction) => work.waiting.extend(correction),
+            Ok(correction) => work.waiting.extend(correction.filter(|correction| dear.allows(correction))),
             Err(problem) => work.problems.push(problem),
         }
         if work.waiting.len() >= CHUNK { work.write(ledger.as_mut()) } else { Ok(()) }
@@ -205,7 +223,8 @@ pub fn rerate(args: Rerate) -> Result<(), Failure> {
     let Work { corrected, difference, problems, .. } = work;
     let what = if args.dry_run { "would be" } else { "were" };
     print(&format!("{calls} calls, {corrected} {what} rated anew, difference {difference} USD\n"))?;
-    if problems.is_empty() { Ok(()) } else { Err(Failure::Failed(problems.join("\n"))) }
+    dear.say();
+    if problems.is_empty() { Ok(dear.any()) } else { Err(Failure::Failed(problems.join("\n"))) }
 }
 
 /// What a rating anew has to do, and what it did.
@@ -232,7 +251,45 @@ impl Work {
     }
 }
 
-pub fn correct(args: Correct) -> Result<(), Failure> {
+/// Calls that are left as they are: one call costs more than is allowed, and a price book that makes it so may be wrong.
+struct Dear {
+    most: Charge,
+    /// The first of them.
+    lines: Vec<String>,
+    more: u64,
+}
+
+impl Dear {
+    /// Notes a correction that charges too much.
+    fn allows(&mut self, correction: &Correction) -> bool {
+        let charge = correction.instead.as_ref().map(|instead| instead.rating.charge());
+        let Some(charge) = charge.filter(|charge| *charge > self.most) else { return true };
+        if self.lines.len() < NAMED {
+            let entry = &correction.entry;
+            self.lines.push(format!("left as it is: {}-{} would cost {charge} USD", entry.emitter, entry.sequence));
+        } else {
+            self.more = self.more.saturating_add(1);
+        }
+        false
+    }
+
+    fn any(&self) -> bool {
+        !self.lines.is_empty()
+    }
+
+    fn say(&self) {
+        self.lines.iter().for_each(|line| complain(line));
+        if self.more > 0 {
+            complain(&format!("left as they are: {} more", self.more));
+        }
+        if self.any() {
+            complain(&format!("one call must cost at most {} USD; --max-usd AMOUNT allows more", self.most));
+        }
+    }
+}
+
+/// Whether the call was left as it is, for it costs more than is allowed.
+pub fn correct(args: Correct) -> Result<bool, Failure> {
     let reader = args.database.database.reader();
     let selection = Selection { call: Some(args.call), ..Selection::default() };
     let mut standing = None;
@@ -244,9 +301,15 @@ pub fn correct(args: Correct) -> Result<(), Failure> {
     let entry = standing.ok_or_else(|| Failure::Failed("no charge of this call stands in the ledger".to_owned()))?;
     let rating = entry.rating.as_deref().map(Rating::from_json).transpose().map_err(Failure::Failed)?;
     let instead = args.tenant.map(|tenant| Instead { tenant, rating: rating.unwrap_or_default() });
-    let mut ledger = Ledger::new(args.database.database.open().map_err(Failure::failed)?);
     let id = entry.id;
     let correction = Correction { entry, instead, reason: args.reason };
+    let mut dear = Dear { most: args.max_usd, lines: Vec::new(), more: 0 };
+    if !dear.allows(&correction) {
+        dear.say();
+        return Ok(true);
+    }
+    let mut ledger = Ledger::new(args.database.database.open().map_err(Failure::failed)?);
     let done = ledger.correct(&[correction], now_ns()).map_err(Failure::failed)?;
-    print(&format!("{done} corrected: entry {id} is reversed\n"))
+    print(&format!("{done} corrected: entry {id} is reversed\n"))?;
+    Ok(false)
 }
