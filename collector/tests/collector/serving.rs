@@ -88,3 +88,21 @@ fn contract_without_a_price_book_the_log_says_that_nothing_has_a_price() {
     let server = Server::start(&dir, &[]);
     assert!(server.log().contains("warn  no price book is named: every call will be unpriced"), "{}", server.log());
 }
+
+#[test]
+fn contract_large_bodies_spend_a_rate_of_events_by_their_bytes() {
+    let dir = Dir::new();
+    let file = dir.write_secret("ingest", "stolen stolen-0123456789 rate=1\n");
+    for (body, status) in [(format!("[\"{}\"]", "x".repeat(1 << 20)), 200), ("x".repeat(1 << 20), 400)] {
+        let server = Server::start(&dir, &["--ingest-token-file", file.to_str().unwrap()]);
+        let post = |body: &str| {
+            let headers = [("authorization", "Bearer stolen-0123456789"), ("content-type", BATCH)];
+            server.post(&headers, body.as_bytes())
+        };
+        assert_eq!(post(&body).status, status);
+        let second = post("[]");
+        assert_eq!(second.status, 429, "{second:?}");
+        let wait: u64 = second.header("retry-after").unwrap().parse().unwrap();
+        assert!(wait > 200, "1 MiB counts as 257 events of one second, of which 10 may come at once: {second:?}");
+    }
+}
