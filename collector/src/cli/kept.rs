@@ -72,7 +72,7 @@ fn show<T: Serialize>(format: Format, all: &[T], table: fn(&[T]) -> String) -> R
 
 pub fn copies(args: Copies) -> Result<(), Failure> {
     let mut pairs = Vec::new();
-    let reader = args.database.database.reader();
+    let reader = args.database.reader()?;
     let found = possible::each(&*reader, &mut |pair| {
         pairs.extend(Some(pair).filter(|pair| args.all || pair.is_open()));
         Ok(())
@@ -83,7 +83,7 @@ pub fn copies(args: Copies) -> Result<(), Failure> {
 
 pub fn alarms(args: Alarms) -> Result<(), Failure> {
     let mut all = Vec::new();
-    let reader = args.database.database.reader();
+    let reader = args.database.reader()?;
     let found = kept::each(&*reader, &mut |kept| {
         all.extend(Some(kept).filter(|kept| args.all || kept.released.is_none()));
         Ok(())
@@ -96,7 +96,7 @@ pub fn release(args: Release) -> Result<(), Failure> {
     let id = format!("{}-{}", args.call.0, args.call.1);
     let digest = args.digest.unwrap_or_default();
     let mut found: Vec<Kept> = Vec::new();
-    let reader = args.database.database.reader();
+    let reader = args.database.reader()?;
     let read = kept::each(&*reader, &mut |kept| {
         let is_meant = kept.call.as_ref() == Some(&id) && kept.digest.starts_with(&digest) && kept.released.is_none();
         found.extend(Some(kept).filter(|_| is_meant));

@@ -1,6 +1,7 @@
 //! `meshmeter gaps`, `verify`, `rerate` and `correct`: what is asked of a ledger, and what is put right in it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
@@ -12,8 +13,8 @@ use collector::ledger::{Head, Ledger, Store};
 use collector::money::Charge;
 use collector::prices::{PriceBook, Rating};
 use collector::report;
-use collector::store::{Location, Selection, StoreError};
-use collector::terminal::complain;
+use collector::store::{Location, Reader, Selection, StoreError};
+use collector::terminal::{self, complain};
 use collector::verify;
 use indicatif::ProgressBar;
 use jiff::SignedDuration;
@@ -38,6 +39,21 @@ pub(super) struct Database {
         hide_env_values = true
     )]
     pub(super) database: Location,
+}
+
+impl Database {
+    /// To read what is there. The file's default name means nothing to whoever keeps the ledger elsewhere.
+    pub(super) fn reader(&self) -> Result<Arc<dyn Reader>, Failure> {
+        if let Location::Sqlite(path) = &self.database
+            && let Ok(false) = path.try_exists()
+        {
+            let file = terminal::file(path);
+            return Err(Failure::Failed(format!(
+                "{file}: there is no such file; --database or MESHMETER_DATABASE says where the ledger is"
+            )));
+        }
+        Ok(self.database.reader())
+    }
 }
 
 /// Shows what is missing: which numbers of which emitter, since when, why, and what closed it.
@@ -170,7 +186,7 @@ pub(super) fn now_ns() -> i64 {
 
 /// Whether something is missing.
 pub fn gaps(args: Gaps) -> Result<bool, Failure> {
-    let reader = args.database.database.reader();
+    let reader = args.database.reader()?;
     let silent_after_ns = i64::try_from(args.silent_after.as_nanos()).unwrap_or(i64::MAX);
     let question = gaps::Question { now_ns: now_ns(), silent_after_ns };
     let mut found = gaps::find(&*reader, question).map_err(Failure::failed)?;
@@ -187,7 +203,7 @@ pub fn gaps(args: Gaps) -> Result<bool, Failure> {
 }
 
 pub fn verify(args: Verify) -> Result<(), Failure> {
-    let reader = args.database.database.reader();
+    let reader = args.database.reader()?;
     let heads = reader.heads().map_err(Failure::failed)?;
     let entries = heads.iter().fold(0_u64, |sum, head| sum.saturating_add(head.entry.number.unsigned_abs()));
     let bar = ProgressBar::new(entries);
@@ -203,13 +219,14 @@ pub fn rerate(args: Rerate) -> Result<bool, Failure> {
     let selection = Selection { since: args.since, until: args.until, tenant: args.tenant, call: None };
     let location = &args.database.database;
     // Whoever writes makes a ledger where there is none: a mistyped name would.
-    location.reader().ping().map_err(Failure::failed)?;
+    let reader = args.database.reader()?;
+    reader.ping().map_err(Failure::failed)?;
     let mut ledger = if args.dry_run { None } else { Some(Ledger::new(location.open().map_err(Failure::failed)?)) };
     let bar = ProgressBar::new_spinner();
     let mut work = Work::default();
     let mut dear = Dear { most: args.max_usd, lines: Vec::new(), more: 0 };
     // What is read stays as it was when the reading began, whatever is entered meanwhile.
-    let read = location.reader().standing(&selection, &mut |entry| {
+    let read = reader.standing(&selection, &mut |entry| {
         bar.inc(1);
         match Correction::by(&book, entry, &args.reason) {
             Ok(correction) => work.waiting.extend(correction.filter(|correction| dear.allows(correction))),
@@ -290,7 +307,7 @@ impl Dear {
 
 /// Whether the call was left as it is, for it costs more than is allowed.
 pub fn correct(args: Correct) -> Result<bool, Failure> {
-    let reader = args.database.database.reader();
+    let reader = args.database.reader()?;
     let selection = Selection { call: Some(args.call), ..Selection::default() };
     let mut standing = None;
     let read = reader.standing(&selection, &mut |entry| {
