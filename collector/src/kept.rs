@@ -102,5 +102,6 @@ pub fn table(all: &[Kept]) -> String {
             printable(&kept.reason),
         ]);
     }
-    format!("{table}\n\n{} events. To charge one: meshmeter release CALL --reason TEXT\n", all.len())
+    let how = "To charge one: meshmeter release CALL --reason TEXT --prices FILE\nTo dismiss one: meshmeter release CALL --reason TEXT --void\n";
+    format!("{table}\n\n{} events\n{how}", all.len())
 }

@@ -145,7 +145,7 @@ impl FromStr for Charge {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Charge, &'static str> {
-        const FORM: &str = "must be a decimal number of USD such as \"-2.50\", with at most 15 decimals";
+        const FORM: &str = "must be a decimal number of USD such as \"2.50\", with at most 15 decimals";
         let magnitude = text.strip_prefix('-').unwrap_or(text);
         let (whole, decimals) = magnitude.split_once('.').unwrap_or((magnitude, ""));
         if whole.is_empty() || !is_digits(whole) || !is_digits(decimals) || decimals.len() > CHARGE_DECIMALS {
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn contract_a_charge_is_a_decimal_number_and_nothing_else() {
-        let form = Err("must be a decimal number of USD such as \"-2.50\", with at most 15 decimals");
+        let form = Err("must be a decimal number of USD such as \"2.50\", with at most 15 decimals");
         let cases = [
             ("2", Ok(Charge(2_000_000_000_000_000))),
             ("-0.000000000000001", Ok(Charge(-1))),

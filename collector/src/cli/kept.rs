@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use collector::kept::Kept;
 use collector::ledger::Ledger;
+use collector::ledger::release::Released;
+use collector::money::Charge;
 use collector::prices::PriceBook;
 use collector::{copies as possible, kept};
 use serde::Serialize;
@@ -38,7 +40,7 @@ pub struct Alarms {
     all: bool,
 }
 
-/// Charges an event that was kept apart, once. It becomes an entry of the ledger.
+/// Charges an event that was kept apart, once, or dismisses it (--void). It becomes an entry of the ledger.
 #[derive(Args)]
 pub struct Release {
     #[command(flatten)]
@@ -49,6 +51,9 @@ pub struct Release {
     /// The beginning of the event's digest, where several are kept under this id.
     #[arg(long, value_name = "HEX")]
     digest: Option<String>,
+    /// Charge nobody: the event is dismissed, and listed no more. It is released and taken back at once.
+    #[arg(long)]
+    void: bool,
     /// The price book (TOML); without it, what it costs is not known until it is rated anew.
     #[arg(long, value_name = "FILE", env = "MESHMETER_PRICES")]
     prices: Option<PathBuf>,
@@ -67,7 +72,7 @@ fn show<T: Serialize>(format: Format, all: &[T], table: fn(&[T]) -> String) -> R
 
 pub fn copies(args: Copies) -> Result<(), Failure> {
     let mut pairs = Vec::new();
-    let reader = args.database.database.reader();
+    let reader = args.database.reader()?;
     let found = possible::each(&*reader, &mut |pair| {
         pairs.extend(Some(pair).filter(|pair| args.all || pair.is_open()));
         Ok(())
@@ -78,7 +83,7 @@ pub fn copies(args: Copies) -> Result<(), Failure> {
 
 pub fn alarms(args: Alarms) -> Result<(), Failure> {
     let mut all = Vec::new();
-    let reader = args.database.database.reader();
+    let reader = args.database.reader()?;
     let found = kept::each(&*reader, &mut |kept| {
         all.extend(Some(kept).filter(|kept| args.all || kept.released.is_none()));
         Ok(())
@@ -91,7 +96,7 @@ pub fn release(args: Release) -> Result<(), Failure> {
     let id = format!("{}-{}", args.call.0, args.call.1);
     let digest = args.digest.unwrap_or_default();
     let mut found: Vec<Kept> = Vec::new();
-    let reader = args.database.database.reader();
+    let reader = args.database.reader()?;
     let read = kept::each(&*reader, &mut |kept| {
         let is_meant = kept.call.as_ref() == Some(&id) && kept.digest.starts_with(&digest) && kept.released.is_none();
         found.extend(Some(kept).filter(|_| is_meant));
@@ -99,7 +104,7 @@ pub fn release(args: Release) -> Result<(), Failure> {
     });
     read.map_err(Failure::failed)?;
     let kept = match found.as_slice() {
-        [] => return Err(Failure::Failed(format!("no event of {id} is kept apart that was not released"))),
+        [] => return Err(Failure::Failed(format!("nothing is kept apart under {id}, or it was released before"))),
         [kept] => kept,
         several => {
             let line = |kept: &Kept| format!("  --digest {}  {}", kept.short(), kept.reason);
@@ -107,15 +112,33 @@ pub fn release(args: Release) -> Result<(), Failure> {
             return Err(Failure::Failed(format!("several events are kept apart under this id:\n{}", lines.join("\n"))));
         }
     };
+    let has_book = args.prices.is_some();
     let prices = args.prices.map(|file| PriceBook::load(&file)).transpose().map_err(Failure::Failed)?;
     let mut ledger = Ledger::new(args.database.database.open().map_err(Failure::failed)?);
     ledger.set_prices(prices.map(Into::into));
-    let released = ledger.release(&kept.event, &args.reason, now_ns()).map_err(Failure::failed)?;
+    let settle = if args.void { Ledger::dismiss } else { Ledger::release };
+    let released = settle(&mut ledger, &kept.event, &args.reason, now_ns()).map_err(Failure::failed)?;
     let released = released.map_err(Failure::Failed)?;
-    let what = match released.copy_of {
-        Some(other) => format!("a copy of entry {other}, which is charged already"),
-        None => format!("charged {} USD", released.charge),
-    };
-    let (emitter, number) = released.number;
-    print(&format!("released: entry {}, call {emitter}-{number}, {what}\n", released.entry))
+    let (emitter, number) = &released.number;
+    let (done, what) =
+        if args.void { ("dismissed", "charged to nobody".to_owned()) } else { ("released", cost(&released, has_book)) };
+    print(&format!("{done}: entry {}, call {emitter}-{number}, {what}\n", released.entry))
+}
+
+/// What a released event costs. Unknown is not nothing.
+fn cost(released: &Released, has_book: bool) -> String {
+    if let Some(other) = released.copy_of {
+        return format!("a copy of entry {other}, which is charged already");
+    }
+    let charged = format!("charged {} USD", released.charge);
+    match (released.unpriced, has_book) {
+        (false, _) => charged,
+        (true, true) if released.charge != Charge::default() => {
+            format!("{charged}, and in part it has no price in this book")
+        }
+        (true, true) => "it has no price in this book: rate it later with `meshmeter rerate`".to_owned(),
+        (true, false) => {
+            "it has no price, for no book was named: rate it with `meshmeter rerate --prices FILE`".to_owned()
+        }
+    }
 }

@@ -1,17 +1,20 @@
 //! `meshmeter gaps`, `verify`, `rerate` and `correct`: what is asked of a ledger, and what is put right in it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use collector::gaps;
 use collector::ledger::correct::{Correction, Instead};
 use collector::ledger::entry::{EntryId, Hash};
+use collector::ledger::limits::Limits;
 use collector::ledger::{Head, Ledger, Store};
 use collector::money::Charge;
 use collector::prices::{PriceBook, Rating};
 use collector::report;
-use collector::store::{Location, Selection, StoreError};
+use collector::store::{Location, Reader, Selection, StoreError};
+use collector::terminal::{self, complain};
 use collector::verify;
 use indicatif::ProgressBar;
 use jiff::SignedDuration;
@@ -21,6 +24,8 @@ use super::{Failure, print};
 
 /// Corrections of one transaction: small enough that whoever else writes does not wait long.
 const CHUNK: usize = 500;
+/// Calls that are named one by one.
+const NAMED: usize = 100;
 
 /// Where the ledger is kept.
 #[derive(Args)]
@@ -34,6 +39,21 @@ pub(super) struct Database {
         hide_env_values = true
     )]
     pub(super) database: Location,
+}
+
+impl Database {
+    /// To read what is there. The file's default name means nothing to whoever keeps the ledger elsewhere.
+    pub(super) fn reader(&self) -> Result<Arc<dyn Reader>, Failure> {
+        if let Location::Sqlite(path) = &self.database
+            && let Ok(false) = path.try_exists()
+        {
+            let file = terminal::file(path);
+            return Err(Failure::Failed(format!(
+                "{file}: there is no such file; --database or MESHMETER_DATABASE says where the ledger is"
+            )));
+        }
+        Ok(self.database.reader())
+    }
 }
 
 /// Shows what is missing: which numbers of which emitter, since when, why, and what closed it.
@@ -83,6 +103,9 @@ pub struct Verify {
 
 /// Rates calls anew by a price book: what it charges otherwise is reversed, and entered again.
 #[derive(Args)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 failed; 2 wrong use; 3 calls that would cost more than --max-usd were left as they are."
+)]
 pub struct Rerate {
     #[command(flatten)]
     database: Database,
@@ -101,6 +124,9 @@ pub struct Rerate {
     /// Why, for the ledger.
     #[arg(long, default_value = "rated anew")]
     reason: String,
+    /// Leave calls alone that would cost more.
+    #[arg(long, value_name = "AMOUNT", default_value_t = Limits::default().charge)]
+    max_usd: Charge,
     /// Only say what would change.
     #[arg(long)]
     dry_run: bool,
@@ -108,6 +134,9 @@ pub struct Rerate {
 
 /// Puts a single call right: charges another tenant, or nobody. The entry is reversed, never changed.
 #[derive(Args)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 failed; 2 wrong use; 3 the call costs more than --max-usd and was left as it is."
+)]
 pub struct Correct {
     #[command(flatten)]
     database: Database,
@@ -120,6 +149,9 @@ pub struct Correct {
     /// Nobody shall be charged.
     #[arg(long, conflicts_with = "tenant")]
     void: bool,
+    /// Leave the call alone if it costs more; to charge nobody is always allowed.
+    #[arg(long, value_name = "AMOUNT", default_value_t = Limits::default().charge)]
+    max_usd: Charge,
     /// Why, for the ledger.
     #[arg(long)]
     reason: String,
@@ -154,7 +186,7 @@ pub(super) fn now_ns() -> i64 {
 
 /// Whether something is missing.
 pub fn gaps(args: Gaps) -> Result<bool, Failure> {
-    let reader = args.database.database.reader();
+    let reader = args.database.reader()?;
     let silent_after_ns = i64::try_from(args.silent_after.as_nanos()).unwrap_or(i64::MAX);
     let question = gaps::Question { now_ns: now_ns(), silent_after_ns };
     let mut found = gaps::find(&*reader, question).map_err(Failure::failed)?;
@@ -171,7 +203,7 @@ pub fn gaps(args: Gaps) -> Result<bool, Failure> {
 }
 
 pub fn verify(args: Verify) -> Result<(), Failure> {
-    let reader = args.database.database.reader();
+    let reader = args.database.reader()?;
     let heads = reader.heads().map_err(Failure::failed)?;
     let entries = heads.iter().fold(0_u64, |sum, head| sum.saturating_add(head.entry.number.unsigned_abs()));
     let bar = ProgressBar::new(entries);
@@ -181,20 +213,23 @@ pub fn verify(args: Verify) -> Result<(), Failure> {
     print(&lines.collect::<String>())
 }
 
-pub fn rerate(args: Rerate) -> Result<(), Failure> {
+/// Whether calls were left as they are, for they would cost more than is allowed.
+pub fn rerate(args: Rerate) -> Result<bool, Failure> {
     let book = PriceBook::load(&args.prices).map_err(Failure::Failed)?;
     let selection = Selection { since: args.since, until: args.until, tenant: args.tenant, call: None };
     let location = &args.database.database;
     // Whoever writes makes a ledger where there is none: a mistyped name would.
-    location.reader().ping().map_err(Failure::failed)?;
+    let reader = args.database.reader()?;
+    reader.ping().map_err(Failure::failed)?;
     let mut ledger = if args.dry_run { None } else { Some(Ledger::new(location.open().map_err(Failure::failed)?)) };
     let bar = ProgressBar::new_spinner();
     let mut work = Work::default();
+    let mut dear = Dear { most: args.max_usd, lines: Vec::new(), more: 0 };
     // What is read stays as it was when the reading began, whatever is entered meanwhile.
-    let read = location.reader().standing(&selection, &mut |entry| {
+    let read = reader.standing(&selection, &mut |entry| {
         bar.inc(1);
         match Correction::by(&book, entry, &args.reason) {
-            Ok(correction) => work.waiting.extend(correction),
+            Ok(correction) => work.waiting.extend(correction.filter(|correction| dear.allows(correction))),
             Err(problem) => work.problems.push(problem),
         }
         if work.waiting.len() >= CHUNK { work.write(ledger.as_mut()) } else { Ok(()) }
@@ -205,7 +240,8 @@ pub fn rerate(args: Rerate) -> Result<(), Failure> {
     let Work { corrected, difference, problems, .. } = work;
     let what = if args.dry_run { "would be" } else { "were" };
     print(&format!("{calls} calls, {corrected} {what} rated anew, difference {difference} USD\n"))?;
-    if problems.is_empty() { Ok(()) } else { Err(Failure::Failed(problems.join("\n"))) }
+    dear.say();
+    if problems.is_empty() { Ok(dear.any()) } else { Err(Failure::Failed(problems.join("\n"))) }
 }
 
 /// What a rating anew has to do, and what it did.
@@ -232,8 +268,46 @@ impl Work {
     }
 }
 
-pub fn correct(args: Correct) -> Result<(), Failure> {
-    let reader = args.database.database.reader();
+/// Calls that are left as they are: one call costs more than is allowed, and a price book that makes it so may be wrong.
+struct Dear {
+    most: Charge,
+    /// The first of them.
+    lines: Vec<String>,
+    more: u64,
+}
+
+impl Dear {
+    /// Notes a correction that charges too much.
+    fn allows(&mut self, correction: &Correction) -> bool {
+        let charge = correction.instead.as_ref().map(|instead| instead.rating.charge());
+        let Some(charge) = charge.filter(|charge| *charge > self.most) else { return true };
+        if self.lines.len() < NAMED {
+            let entry = &correction.entry;
+            self.lines.push(format!("left as it is: {}-{} would cost {charge} USD", entry.emitter, entry.sequence));
+        } else {
+            self.more = self.more.saturating_add(1);
+        }
+        false
+    }
+
+    fn any(&self) -> bool {
+        !self.lines.is_empty()
+    }
+
+    fn say(&self) {
+        self.lines.iter().for_each(|line| complain(line));
+        if self.more > 0 {
+            complain(&format!("left as they are: {} more", self.more));
+        }
+        if self.any() {
+            complain(&format!("one call must cost at most {} USD; --max-usd AMOUNT allows more", self.most));
+        }
+    }
+}
+
+/// Whether the call was left as it is, for it costs more than is allowed.
+pub fn correct(args: Correct) -> Result<bool, Failure> {
+    let reader = args.database.reader()?;
     let selection = Selection { call: Some(args.call), ..Selection::default() };
     let mut standing = None;
     let read = reader.standing(&selection, &mut |entry| {
@@ -244,9 +318,15 @@ pub fn correct(args: Correct) -> Result<(), Failure> {
     let entry = standing.ok_or_else(|| Failure::Failed("no charge of this call stands in the ledger".to_owned()))?;
     let rating = entry.rating.as_deref().map(Rating::from_json).transpose().map_err(Failure::Failed)?;
     let instead = args.tenant.map(|tenant| Instead { tenant, rating: rating.unwrap_or_default() });
-    let mut ledger = Ledger::new(args.database.database.open().map_err(Failure::failed)?);
     let id = entry.id;
     let correction = Correction { entry, instead, reason: args.reason };
+    let mut dear = Dear { most: args.max_usd, lines: Vec::new(), more: 0 };
+    if !dear.allows(&correction) {
+        dear.say();
+        return Ok(true);
+    }
+    let mut ledger = Ledger::new(args.database.database.open().map_err(Failure::failed)?);
     let done = ledger.correct(&[correction], now_ns()).map_err(Failure::failed)?;
-    print(&format!("{done} corrected: entry {id} is reversed\n"))
+    print(&format!("{done} corrected: entry {id} is reversed\n"))?;
+    Ok(false)
 }

@@ -20,7 +20,7 @@ mod serve;
 #[command(
     name = "meshmeter",
     version,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 done, and there is something to look at (gaps, reconcile)."
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 done, and there is something to look at (gaps, reconcile, rerate, correct)."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -72,18 +72,27 @@ pub fn run() -> ExitCode {
         Command::Report(args) => report::run(args),
         Command::Reconcile(args) => return reconcile::run(args),
         Command::Prices(command) => prices::run(command),
-        Command::Gaps(args) => match ledger::gaps(args) {
-            Ok(true) => return ExitCode::from(3),
-            done => done.map(drop),
-        },
+        Command::Gaps(args) => return looked(ledger::gaps(args)),
+        Command::Rerate(args) => return looked(ledger::rerate(args)),
+        Command::Correct(args) => return looked(ledger::correct(args)),
         Command::Verify(args) => ledger::verify(args),
-        Command::Rerate(args) => ledger::rerate(args),
-        Command::Correct(args) => ledger::correct(args),
         Command::Copies(args) => kept::copies(args),
         Command::Alarms(args) => kept::alarms(args),
         Command::Release(args) => kept::release(args),
         Command::Check(args) => check::run(args),
     };
+    ended(result)
+}
+
+/// How a command ends that may have found something to look at.
+fn looked(result: Result<bool, Failure>) -> ExitCode {
+    match result {
+        Ok(true) => ExitCode::from(3),
+        done => ended(done.map(drop)),
+    }
+}
+
+fn ended(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Failed(problem)) => fail(&prefixed(&problem)),

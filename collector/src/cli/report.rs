@@ -2,9 +2,10 @@
 
 use clap::Args;
 use collector::report::{self, Dimension, Format, Question, Report};
-use collector::store::{Location, Selection};
+use collector::store::Selection;
 use jiff::civil::Date;
 
+use super::ledger::Database;
 use super::{Failure, print};
 
 /// Prints usage and cost from the ledger's sums.
@@ -13,15 +14,8 @@ use super::{Failure, print};
 /// input is what no cache served, output is without reasoning. A model without a price is unpriced, not free.
 #[derive(Args)]
 pub struct ReportArgs {
-    /// Where the ledger is kept, a SQLite file or postgres://USER@HOST/DATABASE; it may be in use.
-    #[arg(
-        long,
-        value_name = "FILE|URL",
-        default_value = "meshmeter.db",
-        env = "MESHMETER_DATABASE",
-        hide_env_values = true
-    )]
-    database: Location,
+    #[command(flatten)]
+    database: Database,
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -56,6 +50,6 @@ impl By {
 pub fn run(args: ReportArgs) -> Result<(), Failure> {
     let selection = Selection { since: args.since, until: args.until, tenant: args.tenant, call: None };
     let question = Question { selection, by: args.by.0, round: args.round };
-    let report = Report::answer(&*args.database.reader(), question).map_err(Failure::failed)?;
+    let report = Report::answer(&*args.database.reader()?, question).map_err(Failure::failed)?;
     print(&report.render(args.format).map_err(Failure::failed)?)
 }

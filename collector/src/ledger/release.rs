@@ -2,11 +2,14 @@
 
 use meter::event::Event;
 
-use super::decide::{self, Decision, Terms};
+use super::correct::Correction;
+use super::decide::{self, Decision, Entering, Terms};
 use super::emitters::{Ended, What};
-use super::entry::{EntryId, Kind};
+use super::entry::{Entry, EntryId, Kind};
+use super::sums::Share;
 use super::{Arrival, Keys, Ledger, SetAside, Store};
 use crate::money::Charge;
+use crate::prices::{Rated, Rating};
 use crate::store::StoreError;
 
 /// What a release made of an event.
@@ -18,6 +21,8 @@ pub struct Released {
     pub number: (String, i64),
     /// What it costs.
     pub charge: Charge,
+    /// Whether there is more to it that has no price.
+    pub unpriced: bool,
     /// The entry that is charged for its call already: then it is a copy, and costs nothing.
     pub copy_of: Option<EntryId>,
 }
@@ -30,6 +35,26 @@ impl<S: Store> Ledger<S> {
         kept: &SetAside,
         reason: &str,
         now_ns: i64,
+    ) -> Result<Result<Released, String>, StoreError> {
+        self.settle(kept, reason, now_ns, |decision, kept, reason| decision.release(kept, reason))
+    }
+
+    /// Closes an event that was kept apart without a charge: a release and its reversal in one transaction.
+    pub fn dismiss(
+        &mut self,
+        kept: &SetAside,
+        reason: &str,
+        now_ns: i64,
+    ) -> Result<Result<Released, String>, StoreError> {
+        self.settle(kept, reason, now_ns, |decision, kept, reason| decision.dismiss(kept, reason))
+    }
+
+    fn settle(
+        &mut self,
+        kept: &SetAside,
+        reason: &str,
+        now_ns: i64,
+        by: fn(&mut Decision<'_>, &Kept<'_>, &str) -> Result<Released, String>,
     ) -> Result<Result<Released, String>, StoreError> {
         let digest = kept.digest();
         let arrival = Arrival::new(kept.bytes.clone());
@@ -45,7 +70,8 @@ impl<S: Store> Ledger<S> {
         let prices = self.prices.clone();
         self.store.transact(&keys, &mut |known| {
             let mut decision = Decision::new(known, prices.as_deref(), now_ns);
-            outcome = decision.release(digest, event, &arrival.bytes, reason);
+            let kept = Kept { digest, event, bytes: &arrival.bytes, is_foreign: kept.is_foreign() };
+            outcome = by(&mut decision, &kept, reason);
             decision.changes()
         })?;
         Ok(outcome)
@@ -59,38 +85,98 @@ fn own_number(digest: &[u8; 32]) -> (String, i64) {
     (format!("release:{digits}"), 1)
 }
 
+/// An event that is kept apart.
+struct Kept<'k> {
+    digest: [u8; 32],
+    event: &'k Event,
+    bytes: &'k [u8],
+    /// Whether its sender may not spend the number that it names.
+    is_foreign: bool,
+}
+
 impl Decision<'_> {
-    fn release(&mut self, digest: [u8; 32], event: &Event, bytes: &[u8], reason: &str) -> Result<Released, String> {
-        if !self.known.kept.contains_key(&digest) || self.released.contains_key(&digest) {
-            return Err("it was released before".to_owned());
-        }
-        let entering = decide::entering(event, bytes)?;
-        let is_taken = self.has(&event.emitter, entering.sequence);
-        if is_taken && self.content(&event.emitter, entering.sequence) == Some(entering.text) {
+    fn release(&mut self, kept: &Kept<'_>, reason: &str) -> Result<Released, String> {
+        let entering = self.entering(kept)?;
+        let Event { emitter, .. } = kept.event;
+        let is_taken = self.has(emitter, entering.sequence);
+        if is_taken && self.content(emitter, entering.sequence) == Some(entering.text) {
             return Err("it is in the ledger already".to_owned());
         }
-        // The number is spent, so that the same event is recognised when it comes again.
-        // Whoever sent it was the first to use the emitter's numbers.
-        let owner = self.known.kept.get(&digest).map(|kept| kept.credential.clone());
-        let owner = owner.filter(|_| !is_taken && self.known_emitter(&event.emitter).is_none());
-        let number = if is_taken { own_number(&digest) } else { (event.emitter.clone(), entering.sequence) };
-        let rating = self.rate(event, &entering.group);
-        let charge = rating.charge();
+        let number = if is_taken { own_number(&kept.digest) } else { (emitter.clone(), entering.sequence) };
+        let rating = self.rate(kept.event, &entering.group);
+        let (charge, unpriced) = (rating.charge(), is_unpriced(&rating));
         let terms = Terms { emitter: &number.0, sequence: number.1, kind: Kind::Release, reason: Some(reason) };
         let entry = self.next_id();
         let copy_of = self.charge(&entering, rating, &terms)?;
+        self.spend(kept, &number, is_taken);
+        self.released.insert(kept.digest, entry);
+        let charge = if copy_of.is_some() { Charge::default() } else { charge };
+        Ok(Released { entry, number, charge, unpriced: unpriced && copy_of.is_none(), copy_of })
+    }
+
+    /// Not by the rules for copies: an event that shall count for nothing must neither replace what another meter saw of its
+    /// call nor stand in the way of it.
+    fn dismiss(&mut self, kept: &Kept<'_>, reason: &str) -> Result<Released, String> {
+        let entering = self.entering(kept)?;
+        let Event { emitter, record, .. } = kept.event;
+        // The number of another sender is left to him.
+        let has_own = kept.is_foreign || self.has(emitter, entering.sequence);
+        let number = if has_own { own_number(&kept.digest) } else { (emitter.clone(), entering.sequence) };
+        let rating = self.rate(kept.event, &entering.group);
+        let group = &entering.group;
+        self.add(group, &Share::of(record, &rating))?;
+        let entry = Entry {
+            id: self.next_id(),
+            kind: Kind::Release,
+            emitter: number.0.clone(),
+            sequence: number.1,
+            refers: None,
+            started_ns: entering.started_ns,
+            received_ns: self.now_ns(),
+            tenant: group.tenant.clone(),
+            provider: group.provider.clone(),
+            model: group.model.clone(),
+            evidence: group.evidence(),
+            charge: rating.charge(),
+            rating: Some(rating.to_json()),
+            reason: Some(reason.to_owned()),
+            event: Some(entering.text.to_owned()),
+            hash: Default::default(),
+        };
+        let id = entry.id;
+        self.enter(entry.clone());
+        self.correct(&Correction { entry, instead: None, reason: reason.to_owned() })?;
+        self.spend(kept, &number, has_own);
+        self.released.insert(kept.digest, id);
+        Ok(Released { entry: id, number, charge: Charge::default(), unpriced: false, copy_of: None })
+    }
+
+    /// The event, if it still waits for a person's decision.
+    fn entering<'k>(&self, kept: &Kept<'k>) -> Result<Entering<'k>, String> {
+        if !self.known.kept.contains_key(&kept.digest) || self.released.contains_key(&kept.digest) {
+            return Err("it was released before".to_owned());
+        }
+        decide::entering(kept.event, kept.bytes)
+    }
+
+    /// Spends the number, so that the same event is recognised when it comes again.
+    fn spend(&mut self, kept: &Kept<'_>, number: &(String, i64), is_own: bool) {
+        // Whoever sent it was the first to use the emitter's numbers.
+        let owner = self.known.kept.get(&kept.digest).map(|kept| kept.credential.clone());
+        let owner = owner.filter(|_| !is_own && self.known_emitter(&number.0).is_none());
         let (emitter, notes) = self.emitter_of_others(&number.0);
         emitter.insert(number.1, What::Released, notes);
         if let Some(owner) = owner {
             emitter.credential = owner;
         }
-        if is_taken {
+        if is_own {
             // Nobody counts under this name.
             emitter.head = number.1;
             emitter.ended = Some(Ended::Release);
         }
-        self.released.insert(digest, entry);
-        let charge = if copy_of.is_some() { Charge::default() } else { charge };
-        Ok(Released { entry, number, charge, copy_of })
     }
+}
+
+fn is_unpriced(rating: &Rating) -> bool {
+    rating.lines.iter().any(|line| line.rated == Rated::Unpriced)
 }

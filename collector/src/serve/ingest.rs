@@ -21,6 +21,8 @@ use crate::ledger::{Arrival, Delivery};
 
 /// The largest body, bytes: many times what a filter sends, and decoded in a fraction of a second.
 const MAX_BODY: usize = 8 << 20;
+/// Bytes of a body that count as an event where the events are fewer.
+const BYTES_PER_EVENT: usize = 4096;
 const EVENT_CONTENT_TYPE: &str = "application/cloudevents+json";
 
 pub async fn events(
@@ -49,10 +51,15 @@ async fn take(app: &App, connection: &Connection, headers: &HeaderMap, body: &mu
     // Decoding takes long enough to hold up the other connections of this thread. It goes on, and keeps its room, when the
     // sender is gone.
     let decoding = tokio::task::spawn_blocking(move || {
-        let elements = form.elements(&body)?;
+        let elements = match form.elements(&body) {
+            Ok(elements) => elements,
+            Err(refusal) => {
+                admitted.take(cost(0, body.len()))?;
+                return Err(refusal);
+            }
+        };
         place.events(elements.len())?;
-        // A batch without events costs a transaction as well.
-        admitted.take(elements.len().max(1))?;
+        admitted.take(cost(elements.len(), body.len()))?;
         Ok((arrivals(&elements), place, admitted.sender))
     });
     let (arrivals, place, sender) = decoding.await.map_err(|_| Refusal::Internal("decoding failed".to_owned()))??;
@@ -68,6 +75,11 @@ async fn take(app: &App, connection: &Connection, headers: &HeaderMap, body: &mu
         Ok(None) => Err(Refusal::Busy(Busy::NotStored)),
         Err(_) => Err(Refusal::Busy(Busy::Stopping)),
     }
+}
+
+/// For how many events of its credential's rate a body counts. A batch without events costs a transaction as well.
+fn cost(events: usize, bytes: usize) -> usize {
+    events.max(bytes.div_ceil(BYTES_PER_EVENT)).max(1)
 }
 
 /// The emitter whose key the request shows. One that cannot be read proves nothing.
@@ -124,4 +136,24 @@ impl Form {
 /// Events, each with its bytes as sent, decoded or with the reason why not.
 pub(crate) fn arrivals(elements: &[&[u8]]) -> Vec<Arrival> {
     elements.iter().map(|event| Arrival::new(event.to_vec())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contract_a_body_counts_by_its_events_or_its_bytes_whichever_are_more() {
+        for (events, bytes, expected) in [
+            (0, 0, 1),
+            (0, 2, 1),
+            (1, 4096, 1),
+            (1, 4097, 2),
+            (100, 200_000, 100),
+            (1, MAX_BODY, 2048),
+            (0, MAX_BODY, 2048),
+        ] {
+            assert_eq!(cost(events, bytes), expected, "{events} events, {bytes} bytes");
+        }
+    }
 }

@@ -104,6 +104,9 @@ struct App {
 pub fn run(options: Options) -> Result<(), String> {
     let available = connections::available()?;
     let mut prices = Pricing::load(options.prices.clone())?;
+    if options.prices.is_none() {
+        log::warn("no price book is named: every call will be unpriced (--prices FILE, or MESHMETER_PRICES)");
+    }
     let tls = options.tls.clone().map(|files| {
         let reread = tls::Reread::new(files.clone());
         Ok::<_, String>((reread, Arc::new(Tls::load(&files)?)))

@@ -10,8 +10,8 @@ use super::log;
 use crate::prices::PriceBook;
 use crate::terminal;
 
-/// How often to look.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// How often to look at most: a little less than the watch's second, so that none of its looks comes too early.
+const INTERVAL: Duration = Duration::from_millis(800);
 
 /// A price book and its file.
 pub struct Pricing {

@@ -23,7 +23,7 @@ pub enum Work {
     Store(Job),
     /// To try whether it could.
     Probe(oneshot::Sender<bool>),
-    /// To see whether the ledger is still where it was.
+    /// To see whether the ledger is still where it was, and whether there are new prices.
     Look,
 }
 
@@ -66,6 +66,7 @@ impl<S: Store> Writer<'_, S> {
                     Work::Look => {
                         let looked = self.ledger.store().look();
                         self.looked(looked.as_ref().err());
+                        self.reprice();
                     }
                 }
             }
@@ -79,10 +80,16 @@ impl<S: Store> Writer<'_, S> {
         Ok(())
     }
 
-    fn store(&mut self, mut group: Vec<Job>) {
+    /// Takes a new price book, if there is one.
+    fn reprice(&mut self) {
         if let Some(book) = self.prices.changed() {
             self.ledger.set_prices(Some(book));
         }
+    }
+
+    fn store(&mut self, mut group: Vec<Job>) {
+        // A full queue has no room for a look.
+        self.reprice();
         let deliveries: Vec<&Delivery> = group.iter().map(|job| &job.delivery).collect();
         let begun = Instant::now();
         let result = self.ledger.append(&deliveries, now_ns());
@@ -93,6 +100,7 @@ impl<S: Store> Writer<'_, S> {
             Ok(all) => {
                 for (job, taken) in group.drain(..).zip(all) {
                     self.metrics.taken(&taken);
+                    say_alarms(&job.delivery.sender.credential, &taken);
                     job.answer(Some(taken));
                 }
             }
@@ -133,6 +141,23 @@ impl<S: Store> Writer<'_, S> {
                 }
             }
         }
+    }
+}
+
+/// Says that events of a delivery are kept apart: nobody is charged for them until a person decides.
+fn say_alarms(credential: &str, taken: &Taken) {
+    let kept = taken.not_charged.len();
+    if let Some((emitter, number)) = taken.not_charged.first() {
+        log::often("alarm", || {
+            format!(
+                "{kept} events of the credential {credential} are kept apart and not charged, the first is \
+                 {emitter}-{number}; `meshmeter alarms` says why"
+            )
+        });
+    } else if taken.alarms > 0 {
+        log::often("alarm", || {
+            format!("the credential {credential} speaks for an emitter of another sender; what it says is not taken")
+        });
     }
 }
 

@@ -6,7 +6,7 @@ use meter::usage::Class;
 use crate::support::*;
 
 /// What a command on the ledger of a directory printed, and how it ended.
-fn run(dir: &Dir, args: &[&str]) -> (i32, String, String) {
+pub fn run(dir: &Dir, args: &[&str]) -> (i32, String, String) {
     let output = meshmeter(&[args, &["--database", &dir.database()]].concat()).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
@@ -306,5 +306,36 @@ fn contract_the_same_answer_seen_by_two_meters_is_charged_once_and_both_are_kept
     );
     assert_eq!(dir.number("SELECT sum(quantity) FROM rollup WHERE class = 'calls'"), 2, "a part is no call");
     assert_eq!(dir.number("SELECT sum(quantity) FROM rollup WHERE class = 'input_text_tokens'"), 9);
+    assert_eq!(run(&dir, &["verify"]).0, 0);
+}
+
+#[test]
+fn contract_a_price_that_comes_late_does_not_pass_the_bound_of_a_call() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    let batch = [1_000_000, 10].map(|tokens| record("gpt-4.1", &[(Class::InputText, tokens)]));
+    let batch: Vec<Vec<u8>> =
+        (1..).zip(&batch).map(|(number, record)| meter::event::encode(record, &emitter(1), number)).collect();
+    assert_eq!(server.send(&batch).taken(), (2, 0, 0));
+    let book =
+        "[[price]]\nprovider = \"openai\"\nmodel = \"gpt-4.1\"\nvalid_from = 2026-01-01\ninput_text = \"1140\"\n";
+    let book = dir.write("prices.toml", book);
+    let rerate = |more: &[&str]| run(&dir, &[&["rerate", "--prices", book.to_str().unwrap()], more].concat());
+    let dear = format!("{}-1", emitter(1));
+    let named = format!(
+        "left as it is: {dear} would cost 1140.00 USD\none call must cost at most 1000.00 USD; --max-usd AMOUNT allows more\n"
+    );
+    let would = "2 calls, 1 would be rated anew, difference 0.0114 USD\n".to_owned();
+    assert_eq!(rerate(&["--dry-run"]), (3, would, named.clone()));
+    assert_eq!(rerate(&[]), (3, "2 calls, 1 were rated anew, difference 0.0114 USD\n".to_owned(), named));
+    assert_eq!(dir.number("SELECT count(*) FROM ledger WHERE kind = 'correction'"), 1);
+    let (code, out, error) = rerate(&["--max-usd", "1140"]);
+    assert_eq!((code, out.as_str(), error.as_str()), (0, "2 calls, 1 were rated anew, difference 1140.00 USD\n", ""));
+    let correct = |more: &[&str]| run(&dir, &[&["correct", &dear, "--reason", "x"], more].concat()).0;
+    assert_eq!(correct(&["--tenant", "globex"]), 3);
+    assert_eq!(dir.number("SELECT count(*) FROM ledger WHERE tenant = 'globex'"), 0);
+    assert_eq!(correct(&["--tenant", "globex", "--max-usd", "2000"]), 0);
+    assert_eq!(correct(&["--void"]), 0, "to charge nobody is always allowed");
+    assert_eq!(correct(&["--tenant", "globex", "--max-usd", "many"]), 2);
     assert_eq!(run(&dir, &["verify"]).0, 0);
 }

@@ -138,7 +138,11 @@ fn contract_whoever_reads_makes_no_ledger() {
     for command in commands {
         let output = meshmeter(command).arg("--database").arg(&missing).output().unwrap();
         let error = text(output.stderr);
-        assert!(output.status.code() == Some(1) && error.contains("missing.db: there is no such file"), "{error}");
+        assert!(
+            output.status.code() == Some(1)
+                && error.contains("missing.db: there is no such file; --database or MESHMETER_DATABASE says"),
+            "{error}"
+        );
         assert!(!Path::new(&missing).exists(), "{command:?}");
     }
 }

@@ -7,6 +7,7 @@ mod durability;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod ingest;
+mod kept;
 mod output;
 mod prices;
 mod reading;

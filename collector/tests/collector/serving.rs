@@ -65,3 +65,44 @@ fn contract_with_too_little_disk_left_nothing_is_taken_and_it_is_not_ready() {
     assert_eq!(dir.number("SELECT count(*) FROM ledger"), 0);
     assert!(server.log().contains("nothing is taken until more are"), "{}", server.log());
 }
+
+#[test]
+fn contract_a_new_price_book_is_taken_while_nobody_sends_anything() {
+    let dir = Dir::new();
+    let book = |price: &str| {
+        let entry = "[[price]]\nprovider = \"openai\"\nmodel = \"gpt-4.1\"\nvalid_from = 2026-01-01\n";
+        format!("{entry}input_text = \"{price}\"\noutput_text = \"{price}\"\n")
+    };
+    let file = dir.write("prices.toml", book("1"));
+    let server = Server::start(&dir, &["--prices", file.to_str().unwrap()]);
+    assert!(!server.log().contains("no price book is named"), "{}", server.log());
+    dir.write("prices.toml", book("1000"));
+    until("the new prices hold", || server.log().contains("new prices, "));
+    assert_eq!(server.send(&events(&emitter(1), [1])).taken(), (1, 0, 0));
+    assert_eq!(dir.texts("SELECT charge FROM ledger"), ["0.005"], "five tokens, not one of them at the old price");
+}
+
+#[test]
+fn contract_without_a_price_book_the_log_says_that_nothing_has_a_price() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    assert!(server.log().contains("warn  no price book is named: every call will be unpriced"), "{}", server.log());
+}
+
+#[test]
+fn contract_large_bodies_spend_a_rate_of_events_by_their_bytes() {
+    let dir = Dir::new();
+    let file = dir.write_secret("ingest", "stolen stolen-0123456789 rate=1\n");
+    for (body, status) in [(format!("[\"{}\"]", "x".repeat(1 << 20)), 200), ("x".repeat(1 << 20), 400)] {
+        let server = Server::start(&dir, &["--ingest-token-file", file.to_str().unwrap()]);
+        let post = |body: &str| {
+            let headers = [("authorization", "Bearer stolen-0123456789"), ("content-type", BATCH)];
+            server.post(&headers, body.as_bytes())
+        };
+        assert_eq!(post(&body).status, status);
+        let second = post("[]");
+        assert_eq!(second.status, 429, "{second:?}");
+        let wait: u64 = second.header("retry-after").unwrap().parse().unwrap();
+        assert!(wait > 200, "1 MiB counts as 257 events of one second, of which 10 may come at once: {second:?}");
+    }
+}

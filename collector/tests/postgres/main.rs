@@ -7,6 +7,8 @@ mod collectors;
 mod durability;
 #[path = "../collector/ingest.rs"]
 mod ingest;
+#[path = "../collector/kept.rs"]
+mod kept;
 #[path = "../collector/reading.rs"]
 mod reading;
 #[path = "../collector/reconcile/mod.rs"]

@@ -54,11 +54,14 @@ impl Token {
         let mut seen: Vec<&str> = Vec::new();
         while let Some((key, value)) = words.last().and_then(|word| option(word)) {
             if seen.contains(&key) {
-                return Err(FORM.to_owned());
+                return Err(format!("{FORM}; {key}= stands there twice"));
             }
             policy.set(key, value)?;
             seen.push(key);
             words.pop();
+        }
+        if let Some(key) = words.iter().find_map(|word| misspelled(word)) {
+            return Err(format!("{FORM}; {key}= is none of these"));
         }
         let (name, secret) = match *words.as_slice() {
             [secret] => (DEFAULT_NAME, secret),
@@ -160,14 +163,25 @@ fn option(word: &str) -> Option<(&str, &str)> {
     ["tenants", "rate", "max_tokens", "max_usd"].contains(&key).then_some((key, value))
 }
 
+/// The key of a word that looks like an option and is none: `tenant=acme` is a slip of the keyboard. Base64 has = at its end
+/// only. What is as long as a token may be one, and is not repeated.
+fn misspelled(word: &str) -> Option<&str> {
+    let (key, value) = word.split_once('=')?;
+    let looks_like_one = value.bytes().any(|byte| byte != b'=') && is_key(key);
+    (looks_like_one && option(word).is_none() && key.len() < MIN_SECRET).then_some(key)
+}
+
+fn is_key(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
 fn secret(word: &str) -> Result<&[u8], String> {
     if word.len() > MAX_WORD || !word.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(format!("a token must be of {MIN_SECRET} to {MAX_WORD} visible ASCII characters, without spaces"));
     }
-    // `tenant=acme` is a slip of the keyboard; Base64 has = at its end only.
-    let looks_like_an_option = word.split_once('=').is_some_and(|(key, value)| {
-        value.bytes().any(|byte| byte != b'=') && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-    });
+    // An option at the wrong place, or a long misspelled one.
+    let looks_like_an_option =
+        word.split_once('=').is_some_and(|(key, value)| value.bytes().any(|byte| byte != b'=') && is_key(key));
     if looks_like_an_option {
         return Err(FORM.to_owned());
     }
@@ -181,22 +195,26 @@ fn secret(word: &str) -> Result<&[u8], String> {
 
 /// A SPIFFE id in which `*` may stand in the path, never in the trust domain.
 fn spiffe(word: &str) -> Result<&str, String> {
-    let is_good = |id: &str| {
-        let (domain, path) = id.split_once('/')?;
-        let in_domain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
-        let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"._-*/".contains(&byte);
-        let segments = path.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
-        let fits = !domain.is_empty() && domain.bytes().all(in_domain) && path.bytes().all(in_path);
-        (fits && segments && word.len() <= MAX_WORD).then_some(())
-    };
-    word.strip_prefix(SPIFFE)
-        .and_then(is_good)
-        .map(|()| word)
+    Some(word)
+        .filter(|word| is_id(word, true))
         .ok_or_else(|| "a token's SPIFFE id must be spiffe://TRUST-DOMAIN/PATH; only in PATH * stands for any text within a segment".to_owned())
 }
 
-/// Whether an id is one of a pattern: segment by segment, so that no `*` reaches over a slash.
+/// Whether a text is a SPIFFE id with a path. `*` may stand in it only in a pattern.
+fn is_id(text: &str, is_pattern: bool) -> bool {
+    let Some((domain, path)) = text.strip_prefix(SPIFFE).and_then(|id| id.split_once('/')) else { return false };
+    let in_domain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte) || (is_pattern && byte == b'*');
+    let is_segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(in_path);
+    text.len() <= MAX_WORD && !domain.is_empty() && domain.bytes().all(in_domain) && path.split('/').all(is_segment)
+}
+
+/// Whether an id is one of a pattern: segment by segment, so that no `*` reaches over a slash. What is no id, although an
+/// authority has signed it, is none.
 fn matches_id(pattern: &str, id: &str) -> bool {
+    if !is_id(id, false) {
+        return false;
+    }
     let mut ids = id.split('/');
     pattern.split('/').all(|pattern| ids.next().is_some_and(|id| matches_text(pattern.as_bytes(), id.as_bytes())))
         && ids.next().is_none()
@@ -259,9 +277,12 @@ mod tests {
             ("a\u{7f}0123456789abcdef", "a token must be of 16 to 2048 visible ASCII characters"),
             ("ä0123456789abcdef", "a token must be of 16 to 2048 visible ASCII characters"),
             ("n:m 0123456789abcdef", "a token's name must be of 1 to 64"),
-            ("0123456789abcdef tenant=acme/platform", "a token's line must be"),
-            ("east 0123456789abcdef tenant=acme", "a token's line must be"),
-            ("east 0123456789abcdef rate=1 rate=2", "a token's line must be"),
+            ("0123456789abcdef tenant=acme/platform", &format!("{FORM}; tenant= is none of these")),
+            ("east 0123456789abcdef tenant=acme", &format!("{FORM}; tenant= is none of these")),
+            ("east 0123456789abcdef max_token=3 rate=1", &format!("{FORM}; max_token= is none of these")),
+            ("east max_tokens=3 0123456789abcdef", "a token's line must be"),
+            ("east abcdefghijklmnopq=0123456789abcdef", FORM),
+            ("east 0123456789abcdef rate=1 rate=2", &format!("{FORM}; rate= stands there twice")),
             ("east 0123456789abcdef tenants=", "a token's tenants must be"),
             ("east 0123456789abcdef tenants=a,,b", "a token's tenants must be"),
             ("east 0123456789abcdef tenants=a%", "a token's tenants must be"),
@@ -299,6 +320,14 @@ mod tests {
             ("spiffe://td/ns/*/sa/y", "spiffe://td/ns/evil/x/sa/y", false),
             ("spiffe://td/ns/*", "spiffe://td/ns/x/sa/y", false),
             ("spiffe://td/ns/*", "spiffe://other/ns/x", false),
+            ("spiffe://td/ns/x/sa/*", "spiffe://td/ns/x/sa/", false),
+            ("spiffe://td/ns/x/sa/*", "spiffe://td/ns/x/sa/gw?x", false),
+            ("spiffe://td/ns/x/sa/*", "spiffe://td/ns/x/sa/gw#x", false),
+            ("spiffe://td/ns/x/sa/*", "spiffe://td/ns/x/sa/%67w", false),
+            ("spiffe://td/ns/x/sa/*", "spiffe://td/ns/x/sa/*", false),
+            ("spiffe://td/ns/x/sa/*", "spiffe://td/ns/x/sa/..", false),
+            ("spiffe://td/ns/x/sa/*", "spiffe://td/ns/x/sa/gw.b_1-A", true),
+            ("spiffe://td/*/x", "spiffe://td//x", false),
         ];
         for (pattern, id, expected) in cases {
             assert_eq!(token(pattern).has_id(id), expected, "{pattern} {id}");
