@@ -85,6 +85,12 @@ async fn contract_what_a_full_outbox_drops_is_told_as_ranges() -> Result<()> {
     let holes = holes(&stack).await?;
     assert_eq!(holes.len() as u64, dropped);
     assert!(holes.values().all(|reason| reason == "full"), "{holes:?}");
+    // The last word needs a connection that is free: no answer is on its way any more.
+    wait::until("the plugin to have every answer", || async {
+        let have = stack.envoy.metrics().await?.sum("meshmeter_events_acknowledged_total", &[]);
+        wait::ensure(have == queued, || format!("{have} of {queued}"))
+    })
+    .await?;
     // The collector understood all of it, and that nothing more will come.
     stack.envoy.stop()?;
     wait::until("the last words to be in the ledger", || async {
