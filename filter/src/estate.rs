@@ -6,22 +6,13 @@
 
 use meter::outbox::{Limits, Outbox};
 
-use crate::host::{self, Failure};
+use crate::host;
+use crate::shared::{Change, Shared};
 
-/// The list of what lies there: a line `EMITTER BYTES ADDRESS` for each.
-const LIST: &str = "meshmeter: left";
+/// The list of what lies there: a line `EMITTER BYTES ADDRESS` for each. VMs that change it at the same time are few.
+pub const LIST: Shared = Shared::new("meshmeter: left", 100);
 /// The bound of all that lies there, bytes; only updates of the code while the collector is away come near it.
 const MAX_BYTES: usize = 64 << 20;
-/// VMs that change the list at the same time are few.
-const TRIES: usize = 100;
-
-/// Makes the list, before there is anything to leave: an entry that is not there yet cannot be compared and swapped. It
-/// is the VM on the main thread that does it, the one that is thrown away, before the workers have one.
-pub fn prepare() {
-    if matches!(host::shared(LIST), Ok(None)) {
-        let _ = host::set_shared(LIST, b"", 0);
-    }
-}
 
 /// Lays down what an outbox still has for the collector at this address; false: it had something, and there was no room.
 pub fn leave(outbox: &Outbox, address: &str) -> bool {
@@ -60,15 +51,12 @@ fn key(emitter: &str) -> String {
 
 /// Changes the list, unless the change says none is to be made.
 fn change<T>(change: impl Fn(&mut Vec<String>) -> Option<T>) -> Option<T> {
-    for _ in 0..TRIES {
-        let (list, version) = host::shared(LIST).ok()??;
-        let mut lines: Vec<String> = String::from_utf8(list).ok()?.lines().map(str::to_owned).collect();
-        let result = change(&mut lines)?;
-        match host::set_shared(LIST, lines.join("\n").as_bytes(), version) {
-            Ok(()) => return Some(result),
-            Err(Failure(host::CAS_MISMATCH)) => {}
-            Err(_) => return None,
+    let changed = LIST.change(|list| {
+        let mut lines: Vec<String> = list.lines().map(str::to_owned).collect();
+        match change(&mut lines) {
+            None => Change::Keep(None),
+            result => Change::Set(lines.join("\n"), result),
         }
-    }
-    None
+    });
+    changed.ok().flatten()
 }

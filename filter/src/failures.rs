@@ -3,23 +3,13 @@
 use meter::config::{Collector, Config};
 use meter::failures::{CollectorFailure, Failures, SAY_AGAIN_MS, share_failure, share_success};
 
-use crate::host::{self, Failure};
+use crate::host;
+use crate::shared::{Change, Shared, Unchanged};
 
-/// Where stands, in the memory that all VMs of the plugin share, what was said.
-const SAID: &str = "meshmeter: failures said";
+/// What was said, for all VMs. Those that say something at the same time are few.
+pub const SAID: Shared = Shared::new("meshmeter: failures said", 8);
 /// The mark of the worker that has said that somebody else takes the events.
 const ANOTHER: &str = "meshmeter: another ingest";
-/// VMs that say something at the same time are few.
-const TRIES: usize = 8;
-
-/// Makes the place for what was said: what is not there yet cannot be compared and swapped. As for
-/// [`crate::estate::prepare`].
-pub fn prepare() {
-    if matches!(host::shared(SAID), Ok(None)) {
-        let _ = host::set_shared(SAID, b"", 0);
-    }
-}
-
 /// What this worker has seen of its collector.
 #[derive(Default)]
 pub struct Report {
@@ -92,15 +82,14 @@ impl Report {
 
 /// Changes what was said; whether it was for this VM to do so.
 fn share(change: impl Fn(&str) -> Option<String>) -> bool {
-    for _ in 0..TRIES {
-        let Ok(Some((shared, version))) = host::shared(SAID) else { return true };
-        let Some(changed) = change(&String::from_utf8_lossy(&shared)) else { return false };
-        match host::set_shared(SAID, changed.as_bytes(), version) {
-            Ok(()) => return true,
-            Err(Failure(host::CAS_MISMATCH)) => {}
-            // Better said twice than not at all.
-            Err(_) => return true,
-        }
+    let said = SAID.change(|shared| match change(shared) {
+        None => Change::Keep(false),
+        Some(changed) => Change::Set(changed, true),
+    });
+    match said {
+        Ok(said) => said,
+        Err(Unchanged::Contended) => false,
+        // Better said twice than not at all.
+        Err(Unchanged::Failed) => true,
     }
-    false
 }

@@ -23,6 +23,7 @@ mod plugin;
 mod process;
 mod redirected;
 mod refuse;
+mod shared;
 mod stream;
 #[cfg(feature = "trap")]
 mod trap;

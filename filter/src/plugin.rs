@@ -170,9 +170,9 @@ impl RootContext for Plugin {
                 self.authorization = token.map(|token| format!("Bearer {}", token.trim()));
             }
         }
-        estate::prepare();
-        process::prepare();
-        failures::prepare();
+        for shared in [estate::LIST, process::NAME, failures::SAID] {
+            shared.prepare();
+        }
         vm::configure(&config, self.context_id);
         // Often enough that a batch is not much older than it may be.
         let period_ms = (config.batch.max_age_ms / 4).clamp(50, METRICS_MS);

@@ -63,6 +63,37 @@ pub(super) struct Terms<'t> {
     pub reason: Option<&'t str>,
 }
 
+impl Entering<'_> {
+    /// Its entry: a copy, which costs nothing, if it refers to another.
+    pub fn entry(
+        &self,
+        id: EntryId,
+        received_ns: i64,
+        terms: &Terms<'_>,
+        copy_of: Option<EntryId>,
+        rating: Option<Rating>,
+    ) -> Entry {
+        Entry {
+            id,
+            kind: if copy_of.is_some() { Kind::Copy } else { terms.kind },
+            emitter: terms.emitter.to_owned(),
+            sequence: terms.sequence,
+            refers: copy_of,
+            started_ns: self.started_ns,
+            received_ns,
+            tenant: self.group.tenant.clone(),
+            provider: self.group.provider.clone(),
+            model: self.group.model.clone(),
+            evidence: self.group.evidence(),
+            charge: rating.as_ref().map(Rating::charge).unwrap_or_default(),
+            rating: rating.map(|rating| rating.to_json()),
+            reason: terms.reason.map(str::to_owned),
+            event: Some(self.text.to_owned()),
+            hash: Default::default(),
+        }
+    }
+}
+
 impl<'a> Decision<'a> {
     pub fn new(mut known: Known, prices: Option<&'a PriceBook>, now_ns: i64) -> Self {
         let sums = Sums::stored(std::mem::take(&mut known.sums));
@@ -191,7 +222,7 @@ impl<'a> Decision<'a> {
         rating: Rating,
         terms: &Terms<'_>,
     ) -> Result<Option<EntryId>, String> {
-        let Entering { event, text, group, .. } = entering;
+        let Entering { event, group, .. } = entering;
         let id = self.next_id();
         let new = Holder::of(event, id);
         let places = responses::keys(&event.record);
@@ -209,24 +240,7 @@ impl<'a> Decision<'a> {
             None => self.hold(&places, &new),
         }
         self.fresh.insert((terms.emitter.to_owned(), terms.sequence), self.entries.len());
-        self.enter(Entry {
-            id,
-            kind: if copy_of.is_some() { Kind::Copy } else { terms.kind },
-            emitter: terms.emitter.to_owned(),
-            sequence: terms.sequence,
-            refers: copy_of,
-            started_ns: entering.started_ns,
-            received_ns: self.now_ns,
-            tenant: group.tenant.clone(),
-            provider: group.provider.clone(),
-            model: group.model.clone(),
-            evidence: group.evidence(),
-            charge: rating.as_ref().map(Rating::charge).unwrap_or_default(),
-            rating: rating.map(|rating| rating.to_json()),
-            reason: terms.reason.map(str::to_owned),
-            event: Some((*text).to_owned()),
-            hash: Default::default(),
-        });
+        self.enter(entering.entry(id, self.now_ns, terms, copy_of, rating));
         if let Some(entry) = worse {
             let reason = "another meter saw more of this call".to_owned();
             // It was charged as it stands there, so it can be taken back.

@@ -5,7 +5,7 @@ use meter::event::Event;
 use super::correct::Correction;
 use super::decide::{self, Decision, Entering, Terms};
 use super::emitters::{Ended, What};
-use super::entry::{Entry, EntryId, Kind};
+use super::entry::{EntryId, Kind};
 use super::sums::Share;
 use super::{Arrival, Keys, Ledger, SetAside, Store};
 use crate::money::Charge;
@@ -123,26 +123,9 @@ impl Decision<'_> {
         let has_own = kept.is_foreign || self.has(emitter, entering.sequence);
         let number = if has_own { own_number(&kept.digest) } else { (emitter.clone(), entering.sequence) };
         let rating = self.rate(kept.event, &entering.group);
-        let group = &entering.group;
-        self.add(group, &Share::of(record, &rating))?;
-        let entry = Entry {
-            id: self.next_id(),
-            kind: Kind::Release,
-            emitter: number.0.clone(),
-            sequence: number.1,
-            refers: None,
-            started_ns: entering.started_ns,
-            received_ns: self.now_ns(),
-            tenant: group.tenant.clone(),
-            provider: group.provider.clone(),
-            model: group.model.clone(),
-            evidence: group.evidence(),
-            charge: rating.charge(),
-            rating: Some(rating.to_json()),
-            reason: Some(reason.to_owned()),
-            event: Some(entering.text.to_owned()),
-            hash: Default::default(),
-        };
+        self.add(&entering.group, &Share::of(record, &rating))?;
+        let terms = Terms { emitter: &number.0, sequence: number.1, kind: Kind::Release, reason: Some(reason) };
+        let entry = entering.entry(self.next_id(), self.now_ns(), &terms, None, Some(rating));
         let id = entry.id;
         self.enter(entry.clone());
         self.correct(&Correction { entry, instead: None, reason: reason.to_owned() })?;

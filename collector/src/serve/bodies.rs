@@ -92,8 +92,16 @@ impl Check {
     }
 }
 
+/// What a request came to. What is left of the body of one that is refused is read first, unless it was too slow.
+pub async fn ended<T>(result: Result<T, Refusal>, body: Body, known: bool) -> Result<T, Refusal> {
+    if result.as_ref().is_err_and(|refusal| *refusal != Refusal::TooSlow) {
+        discard(body, known).await;
+    }
+    result
+}
+
 /// Reads what is left of a body that is refused, within bounds, and keeps nothing of it.
-pub async fn discard(mut body: Body, known: bool) {
+async fn discard(mut body: Body, known: bool) {
     let most = if known { DISCARDED } else { DISCARDED_OF_STRANGERS };
     let reading = async {
         let mut length = 0_usize;

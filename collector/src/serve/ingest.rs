@@ -32,10 +32,7 @@ pub async fn events(
     mut body: Body,
 ) -> Result<Response, Refusal> {
     let result = take(&app, &connection, &headers, &mut body).await;
-    if result.as_ref().is_err_and(|refusal| *refusal != Refusal::TooSlow) {
-        bodies::discard(body, connection.is_known()).await;
-    }
-    result
+    bodies::ended(result, body, connection.is_known()).await
 }
 
 async fn take(app: &App, connection: &Connection, headers: &HeaderMap, body: &mut Body) -> Result<Response, Refusal> {

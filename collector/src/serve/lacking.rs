@@ -30,10 +30,7 @@ pub(super) async fn lacking(
     mut body: Body,
 ) -> Result<Response, Refusal> {
     let result = asked(&app, &connection, &headers, &mut body).await;
-    if result.as_ref().is_err_and(|refusal| *refusal != Refusal::TooSlow) {
-        bodies::discard(body, connection.is_known()).await;
-    }
-    result
+    bodies::ended(result, body, connection.is_known()).await
 }
 
 async fn asked(app: &App, connection: &Connection, headers: &HeaderMap, body: &mut Body) -> Result<Response, Refusal> {
