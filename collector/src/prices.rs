@@ -250,6 +250,8 @@ pub fn day(text: &str) -> Option<Date> {
 
 fn per(class: Class) -> Per {
     match class.kind() {
+        // As price lists have it.
+        _ if matches!(class, Class::Characters | Class::CacheStorageTokenHours) => Per::MillionTokens,
         Kind::Input | Kind::Output => Per::MillionTokens,
         Kind::Unit | Kind::Information => Per::ThousandUnits,
     }
@@ -267,7 +269,10 @@ fn stand_in(class: Class) -> Option<Class> {
         }
         Class::OutputCitation => Some(Class::OutputText),
         Class::InputText | Class::OutputText => None,
-        Class::WebSearches | Class::SearchUnits | Class::AudioSeconds => None,
+        Class::WebSearches | Class::XSearches | Class::MapsSearches | Class::FileSearches => None,
+        Class::CodeExecutions | Class::ContainerSessions | Class::ImagesIn | Class::ImagesOut => None,
+        Class::Pages | Class::AnnotatedPages | Class::Characters | Class::AudioSeconds | Class::VideoSeconds => None,
+        Class::CacheStorageTokenHours | Class::SearchUnits => None,
         Class::CacheReadUnbilled => None,
     }
 }

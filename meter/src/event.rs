@@ -28,6 +28,8 @@ pub const MAX_TEXT: usize = 256;
 pub const MAX_RAW_USAGE: usize = 2048;
 /// What stands before an event in Envoy's own log, where the plugin writes it on demand.
 pub const LOGGED: &str = "meshmeter: record ";
+/// The most tags of a call.
+pub const MAX_TAGS: usize = 8;
 /// Sequence numbers stay exact in any JSON reader.
 pub const MAX_SEQUENCE: u64 = (1 << 53) - 1;
 
@@ -40,6 +42,8 @@ pub enum Kind {
     Word(&'static [&'static str]),
     /// A list of words.
     Words,
+    /// A list of at most so many tags: `["name", "value", "source"]` each.
+    Tags(usize),
     /// A whole number from .0 to .1.
     Number(u64, u64),
     /// True or false.
@@ -110,6 +114,7 @@ const MISSING: &[&str] = &[
 ];
 const NOT_ASKED: &[&str] =
     &["disabled", "signed", "encoded", "not_json", "unreadable", "ambiguous", "unknown_path", "failed"];
+const DEFERRED: &[&str] = &["background", "batch", "job"];
 const COUNT: Kind = Kind::Number(0, crate::usage::MAX_COUNT);
 const TOTAL: Kind = Kind::Number(0, MAX_SEQUENCE);
 const MICROSECONDS: Kind = Kind::Number(0, MAX_SEQUENCE);
@@ -141,6 +146,19 @@ fields! {
     Cluster "cluster" TEXT, "", "Envoy's upstream cluster";
     Node "node" TEXT, "", "Envoy's node id";
     ServiceTier "service_tier" TEXT, "", "the service tier that the provider says it used";
+    ServiceTierAsked "service_tier_asked" TEXT, "", "the service tier that the request asked for";
+    Speed "speed" TEXT, "", "the speed that the provider says it served with, such as `fast`";
+    InferenceGeo "inference_geo" TEXT, "", "where inference ran, in the provider's words";
+    Region "region" TEXT, "", "the provider's region, from the host, the profile or the ARN";
+    PathModel "path_model" TEXT, "", "the model, deployment, inference profile or ARN that the path names";
+    Size "size" TEXT, "", "the size of the image or video that was made";
+    Quality "quality" TEXT, "", "the quality of the image or video that was made";
+    SearchContext "search_context" TEXT, "", "how much a search was to put into the prompt: `low`, `medium`, `high`";
+    SessionId "session_id" TEXT, "", "the session, by the word of the client alone";
+    AgentId "agent_id" TEXT, "", "the agent, by the word of the client alone";
+    Tags "tags" Kind::Tags(MAX_TAGS), "", "facts that the configuration takes from verified claims (`jwt`) and trusted headers (`header`): a list of `[name, value, source]`";
+    Deferred "deferred" Kind::Word(DEFERRED), "", "the counts are to come in another call, which is not metered: `background`, `batch` or `job`";
+    UnknownUsage "unknown_usage" TEXT, "", "names of counts or items in the response that may be paid for and that the meter does not know, separated by commas";
     ErrorType "error_type" TEXT, "", "the provider's word for an error, never its message";
     Outcome "outcome" Kind::Word(OUTCOMES), "", "how the call ended";
     Evidence "evidence" Kind::Word(EVIDENCE), "", "how good the counts are";

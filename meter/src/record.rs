@@ -116,6 +116,18 @@ words! {
 }
 
 words! {
+    /// Why the counts of a call are to come in another one.
+    Deferred {
+        /// The response is made in the background, and polled.
+        Background "background",
+        /// A batch of calls.
+        Batch "batch",
+        /// A long job, such as a video or a research.
+        Job "job",
+    }
+}
+
+words! {
     /// What shows who answered. A client's word alone never does.
     ProviderSource {
         /// The configuration, by the cluster.
@@ -160,6 +172,8 @@ words! {
         HostUnproven "host_unproven",
         /// A count that the bytes of the call cannot explain.
         ImplausibleCount "implausible_count",
+        /// The response counts or holds something paid that the meter does not know; `unknown_usage` has its name.
+        UnknownUsage "unknown_usage",
     }
 }
 
@@ -195,6 +209,27 @@ impl Flags {
 
     fn bit(flag: Flag) -> u32 {
         1u32.checked_shl(flag as u32).unwrap_or(0)
+    }
+}
+
+/// A fact about the call that the configuration asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// Its name, from the configuration.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// What proved it.
+    pub source: TagSource,
+}
+
+words! {
+    /// What proved a tag.
+    TagSource {
+        /// A verified claim.
+        Jwt "jwt",
+        /// A request header that the configuration trusts.
+        Header "header",
     }
 }
 
@@ -251,6 +286,32 @@ pub struct Record {
     pub node: Option<String>,
     /// The service tier that the provider says it used.
     pub service_tier: Option<String>,
+    /// The service tier that was asked for.
+    pub service_tier_asked: Option<String>,
+    /// The speed that the provider says it served with.
+    pub speed: Option<String>,
+    /// Where inference ran, in the provider's words.
+    pub inference_geo: Option<String>,
+    /// The provider's region: of the host, the profile or the ARN.
+    pub region: Option<String>,
+    /// The model, deployment, profile or ARN that the path names.
+    pub path_model: Option<String>,
+    /// The size of what was made: of an image or a video.
+    pub size: Option<String>,
+    /// The quality of what was made.
+    pub quality: Option<String>,
+    /// How much a search puts into the prompt, as the request says.
+    pub search_context: Option<String>,
+    /// The client's name of its session; its word alone.
+    pub session_id: Option<String>,
+    /// The client's name of its agent; its word alone.
+    pub agent_id: Option<String>,
+    /// What the configuration takes from verified claims and trusted headers.
+    pub tags: Vec<Tag>,
+    /// Where the counts are to come.
+    pub deferred: Option<Deferred>,
+    /// Names of what was counted and is not known, separated by commas.
+    pub unknown_usage: Option<String>,
     /// The provider's own word for an error; never its message.
     pub error_type: Option<String>,
     /// How the call ended.

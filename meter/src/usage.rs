@@ -45,9 +45,15 @@ macro_rules! classes {
         }
 
         /// The counts of one call.
-        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct Usage {
             counts: [Option<u64>; Class::ALL.len()],
+        }
+
+        impl Default for Usage {
+            fn default() -> Self {
+                Usage { counts: [None; Class::ALL.len()] }
+            }
         }
     };
 }
@@ -72,6 +78,18 @@ classes! {
     OutputVideo "output_video_tokens" Output "video output";
     OutputCitation "output_citation_tokens" Output "output spent on citations";
     WebSearches "web_searches" Unit "web searches the provider ran for the call";
+    XSearches "x_searches" Unit "searches of X (Twitter) the provider ran for the call";
+    MapsSearches "maps_searches" Unit "look-ups in maps the provider ran for the call";
+    FileSearches "file_searches" Unit "searches of the caller's files the provider ran for the call";
+    CodeExecutions "code_executions" Unit "runs of code by the provider, where each is paid for";
+    ContainerSessions "container_sessions" Unit "containers the provider opened to run code for the call";
+    ImagesIn "input_images" Unit "images the model read, where they are what is paid for";
+    ImagesOut "output_images" Unit "images the model made, where they are what is paid for";
+    Pages "pages" Unit "pages of documents that were read (OCR)";
+    AnnotatedPages "annotated_pages" Unit "pages that were annotated besides";
+    Characters "characters" Unit "characters of the request, where they are what is paid for, as for speech";
+    VideoSeconds "video_seconds" Unit "seconds of video that were made; a fraction counts as a whole second";
+    CacheStorageTokenHours "cache_storage_token_hours" Unit "tokens kept in a cache times the hours they are kept for, as asked; a fraction counts as a whole one";
     CacheReadUnbilled "cache_read_unbilled_tokens" Information "cache hits that the provider names beside what it bills, or that exceed their whole: in no total, never charged";
     SearchUnits "search_units" Unit "search units of a rerank, as the provider counts them";
     AudioSeconds "audio_seconds" Unit "seconds of audio, where they are what is paid for; a fraction counts as a whole second";

@@ -39,6 +39,7 @@ fn fields() -> String {
             event::Kind::Text(max) => format!("text, at most {max} bytes"),
             event::Kind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" "),
             event::Kind::Words => "list of words".to_owned(),
+            event::Kind::Tags(max) => format!("list of at most {max} tags"),
             event::Kind::Number(..) if spec.unit.is_empty() => "whole number".to_owned(),
             event::Kind::Number(..) => format!("whole number, {}", spec.unit),
             event::Kind::Bool => "true or false".to_owned(),

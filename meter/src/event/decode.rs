@@ -4,9 +4,11 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{Field, Kind, TYPE, is_emitter};
+use super::{Field, Kind, MAX_TAGS, MAX_TEXT, TYPE, is_emitter};
 use crate::identity::{self, ALLOWED, Identity, Source};
-use crate::record::{Evidence, Flag, Flags, Missing, NotAsked, Outcome, ProviderSource, Record};
+use crate::record::{
+    Deferred, Evidence, Flag, Flags, Missing, NotAsked, Outcome, ProviderSource, Record, Tag, TagSource,
+};
 use crate::usage::{Class, MAX_COUNT, Usage};
 
 /// An event that was received.
@@ -135,6 +137,19 @@ impl Data<'_> {
             cluster: self.text(Field::Cluster)?,
             node: self.text(Field::Node)?,
             service_tier: self.text(Field::ServiceTier)?,
+            service_tier_asked: self.text(Field::ServiceTierAsked)?,
+            speed: self.text(Field::Speed)?,
+            inference_geo: self.text(Field::InferenceGeo)?,
+            region: self.text(Field::Region)?,
+            path_model: self.text(Field::PathModel)?,
+            size: self.text(Field::Size)?,
+            quality: self.text(Field::Quality)?,
+            search_context: self.text(Field::SearchContext)?,
+            session_id: self.text(Field::SessionId)?,
+            agent_id: self.text(Field::AgentId)?,
+            tags: self.tags()?,
+            deferred: self.word(Field::Deferred, Deferred::from_word)?,
+            unknown_usage: self.text(Field::UnknownUsage)?,
             error_type: self.text(Field::ErrorType)?,
             outcome: self.required(Field::Outcome, |data, field| data.word(field, Outcome::from_word))?,
             evidence: self.required(Field::Evidence, |data, field| data.word(field, Evidence::from_word))?,
@@ -184,6 +199,30 @@ impl Data<'_> {
         let Some(value) = self.0.get(field.name()) else { return Ok(None) };
         let word = value.as_str().and_then(from_word);
         word.map(Some).ok_or_else(|| invalid(&path(field), format!("must be one of {}", allowed.join(", "))))
+    }
+
+    fn tags(&self) -> Result<Vec<Tag>, Invalid> {
+        let problem = || {
+            let allowed = format!(
+                "must be a list of at most {MAX_TAGS} lists of name, value and source, texts of at most {MAX_TEXT} bytes; \
+                 a source is jwt or header, and a name stands once"
+            );
+            invalid(&path(Field::Tags), allowed)
+        };
+        let Some(value) = self.0.get(Field::Tags.name()) else { return Ok(Vec::new()) };
+        let list = value.as_array().filter(|list| list.len() <= MAX_TAGS).ok_or_else(problem)?;
+        let mut tags: Vec<Tag> = Vec::new();
+        for tag in list {
+            let texts: Option<Vec<&str>> =
+                tag.as_array().and_then(|texts| texts.iter().map(|text| text.as_str()).collect());
+            let [name, value, source] = texts.as_deref().unwrap_or_default() else { return Err(problem()) };
+            let source = TagSource::from_word(source).ok_or_else(problem)?;
+            if name.is_empty() || name.len().max(value.len()) > MAX_TEXT || tags.iter().any(|tag| tag.name == *name) {
+                return Err(problem());
+            }
+            tags.push(Tag { name: (*name).to_owned(), value: (*value).to_owned(), source });
+        }
+        Ok(tags)
     }
 
     /// Flags of a later version are left alone: they explain counts, they do not change them.

@@ -1,7 +1,7 @@
 //! Record to bytes: one line of JSON.
 
 use super::json::{Object, digits, rfc3339};
-use super::{EXTRACTOR, Field, MAX_RAW_USAGE, MAX_TEXT, SOURCE, TYPE};
+use super::{EXTRACTOR, Field, MAX_RAW_USAGE, MAX_TAGS, MAX_TEXT, SOURCE, TYPE};
 use crate::record::Record;
 
 /// What an event takes at most in most cases, bytes.
@@ -75,8 +75,26 @@ fn fields(data: &mut Object<'_>, record: &Record, emitter: &str, sequence: u64) 
         Cluster record.cluster;
         Node record.node;
         ServiceTier record.service_tier;
+        ServiceTierAsked record.service_tier_asked;
+        Speed record.speed;
+        InferenceGeo record.inference_geo;
+        Region record.region;
+        PathModel record.path_model;
+        Size record.size;
+        Quality record.quality;
+        SearchContext record.search_context;
+        SessionId record.session_id;
+        AgentId record.agent_id;
         ErrorType record.error_type;
     }
+    if !record.tags.is_empty() {
+        let tags = record.tags.iter().take(MAX_TAGS);
+        data.lists(Field::Tags.name(), tags.map(|tag| [&*tag.name, capped(&tag.value, MAX_TEXT), tag.source.as_str()]));
+    }
+    if let Some(deferred) = record.deferred {
+        data.text(Field::Deferred.name(), deferred.as_str());
+    }
+    text! { UnknownUsage record.unknown_usage; }
     data.text(Field::Outcome.name(), record.outcome.as_str());
     data.text(Field::Evidence.name(), record.evidence.as_str());
     if let Some(reason) = record.missing_reason {

@@ -48,6 +48,22 @@ impl<'a> Object<'a> {
         self.out.push(b']');
     }
 
+    /// A field with a list of lists of texts.
+    pub fn lists<'w, const N: usize>(&mut self, name: &str, lists: impl Iterator<Item = [&'w str; N]>) {
+        self.name(name);
+        self.out.push(b'[');
+        for (index, texts) in lists.enumerate() {
+            self.out.extend_from_slice(if index == 0 { b"[" } else { b",[" });
+            for (index, text) in texts.iter().enumerate() {
+                self.out.extend_from_slice(if index == 0 { b"\"" } else { b",\"" });
+                escape(self.out, text);
+                self.out.push(b'"');
+            }
+            self.out.push(b']');
+        }
+        self.out.push(b']');
+    }
+
     /// A field whose text is written by somebody else, without need of escapes.
     pub fn plain(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
         self.name(name);

@@ -1,9 +1,11 @@
 use super::*;
 use crate::identity::{Identity, Source};
-use crate::record::{Evidence, Flag, Missing, NotAsked, Outcome, ProviderSource, Record};
+use crate::record::{Deferred, Evidence, Flag, Missing, NotAsked, Outcome, ProviderSource, Record, Tag, TagSource};
 use crate::usage::Usage;
 
 const EMITTER: &str = "00112233445566778899aabbccddeeff";
+
+const TAGS: &str = "data.tags: must be a list of at most 8 lists of name, value and source, texts of at most 256 bytes; a source is jwt or header, and a name stands once";
 
 /// A record with every field set, so that a field that one side forgets shows.
 fn full() -> Record {
@@ -38,6 +40,22 @@ fn full() -> Record {
         cluster: text("openai"),
         node: text("node-1"),
         service_tier: text("default"),
+        service_tier_asked: text("auto"),
+        speed: text("fast"),
+        inference_geo: text("us"),
+        region: text("us-east-1"),
+        path_model: text("us.anthropic.claude-opus-4-8"),
+        size: text("1024x1024"),
+        quality: text("hd"),
+        search_context: text("medium"),
+        session_id: text("session-1"),
+        agent_id: text("agent-1"),
+        tags: vec![
+            Tag { name: "team".into(), value: "a \"b\"".into(), source: TagSource::Jwt },
+            Tag { name: "app".into(), value: String::new(), source: TagSource::Header },
+        ],
+        deferred: Some(Deferred::Background),
+        unknown_usage: text("usage.new_tokens"),
         error_type: text("overloaded_error"),
         outcome: Outcome::Completed,
         evidence: Evidence::Reported,
@@ -101,12 +119,13 @@ cases! {
         assert_eq!(NOT_ASKED, words(NotAsked::ALL, NotAsked::as_str));
         assert_eq!(PROVIDER_SOURCES, words(ProviderSource::ALL, ProviderSource::as_str));
         assert_eq!(SOURCES, words(Source::ALL, Source::as_str));
+        assert_eq!(DEFERRED, words(Deferred::ALL, Deferred::as_str));
     }
 
     fn contract_a_wrong_event_names_field_and_what_is_allowed() {
         use serde_json::json;
         type Edit = fn(&mut serde_json::Value);
-        let cases: [(Edit, &str); 17] = [
+        let cases: [(Edit, &str); 20] = [
             (|v| *v = json!([]), "must be a JSON object, a CloudEvent"),
             (|v| v["type"] = json!("x"), "type: must be \"meshmeter.call.v1\""),
             (|v| v["time"] = json!("today"), "time: must be a time in UTC as in RFC 3339, 2026-01-31T12:00:00.000000000Z, after 1970"),
@@ -123,6 +142,9 @@ cases! {
             (|v| v["data"]["input_text_tokens"] = json!(1.5), "data.input_text_tokens: must be a whole number from 0 to 1099511627776"),
             (|v| v["data"]["output_tokens"] = json!(1), "data.output_tokens: must be the sum of its classes"),
             (|v| v["data"]["evidence"] = json!("sure"), "data.evidence: must be one of reported, partial, estimated, missing"),
+            (|v| v["data"]["tags"] = json!([["a", "b"]]), TAGS),
+            (|v| v["data"]["tags"] = json!([["a", "b", "client"]]), TAGS),
+            (|v| v["data"]["tags"] = json!([["a", "b", "jwt"], ["a", "c", "jwt"]]), TAGS),
             (|v| v["data"]["stream"] = json!("yes"), "data.stream: must be true or false"),
         ];
         for (edit, expected) in cases {

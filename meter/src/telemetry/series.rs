@@ -51,7 +51,7 @@ impl Id {
 /// The ids of one tenant, provider and model.
 #[derive(Debug, Default)]
 struct Series {
-    tokens: [Id; Class::ALL.len()],
+    tokens: Vec<(Class, Id)>,
     calls: Vec<(Outcome, Evidence, Id)>,
 }
 
@@ -199,7 +199,12 @@ impl Distributions {
 impl Series {
     fn count(&mut self, registry: &mut impl Registry, record: &Record, [tenant, provider, model]: [&str; 3]) {
         for (class, count) in record.usage.iter() {
-            if let Some(id) = self.tokens.get_mut(class as usize) {
+            let known = self.tokens.iter().position(|(known, _)| *known == class);
+            let index = known.unwrap_or_else(|| {
+                self.tokens.push((class, Id::default()));
+                self.tokens.len().saturating_sub(1)
+            });
+            if let Some((_, id)) = self.tokens.get_mut(index) {
                 let amount = i64::try_from(count).unwrap_or(i64::MAX);
                 id.add(registry, Metric::Tokens, &[tenant, provider, model, class.token_type()], amount);
             }
