@@ -68,7 +68,7 @@ chaos *ARGS: (_setup "demo") _faulty filter _collector
 siege *ARGS: (_setup "demo") _faulty filter _collector
     cargo run --quiet -p e2e --bin siege -- {{ ARGS }}
 
-# recordings of real answers in DIR through the meter, or with --envoy through a real one: --help tells more
+# recordings of real answers in DIR through the meter, or with --envoy through a real one; --prices rates them: --help tells more
 [group('check')]
 [positional-arguments]
 corpus *DIR: (_setup "rust")
@@ -76,6 +76,7 @@ corpus *DIR: (_setup "rust")
     set -euo pipefail
     case " $* " in
     *' --envoy '*) '{{ just_executable() }}' _envoy-corpus; program=corpus ;;
+    *' --prices '*) cargo build --quiet -p collector --example corpus-prices; program=examples/corpus-prices ;;
     *) cargo build --quiet -p meter --example corpus; program=examples/corpus ;;
     esac
     cd '{{ invocation_directory() }}'

@@ -5,6 +5,7 @@ use meter::call::{Call, Ended, RequestHead, ResponseHead};
 use meter::config::Detect;
 use meter::estimate::Ratios;
 use meter::event::encode;
+use meter::record::Record;
 use serde_json::Value;
 
 /// How a recording is fed.
@@ -18,6 +19,14 @@ pub struct Feed {
 
 /// The event of a recorded call, if it leaves one. What another model was used for in it is not this call's truth.
 pub fn event(corpus: &Corpus, recording: &Recording, feed: Feed) -> Result<Option<Value>> {
+    match records(corpus, recording, feed)?.first() {
+        Some(record) => Ok(Some(serde_json::from_slice(&encode(record, "corpus", 1))?)),
+        None => Ok(None),
+    }
+}
+
+/// The records of a recorded call: its own, then those of other models that were used in it.
+pub fn records(corpus: &Corpus, recording: &Recording, feed: Feed) -> Result<Vec<Record>> {
     let head = RequestHead {
         method: recording.method.as_bytes(),
         host: recording.host.as_bytes(),
@@ -25,7 +34,7 @@ pub fn event(corpus: &Corpus, recording: &Recording, feed: Feed) -> Result<Optio
         content_encoding: None,
     };
     let rules = Detect { by_shape: true, trust_host: false, rules: Vec::new() };
-    let Some(mut call) = Call::begin(&head, &rules, 0) else { return Ok(None) };
+    let Some(mut call) = Call::begin(&head, &rules, 0) else { return Ok(Vec::new()) };
     corpus.request(recording)?.chunks(feed.piece).for_each(|piece| call.request_body(piece));
     let encoded = if feed.encoded { corpus.encoded(recording)? } else { None };
     let (body, encoding) = match encoded {
@@ -42,8 +51,5 @@ pub fn event(corpus: &Corpus, recording: &Recording, feed: Feed) -> Result<Optio
     }
     body.chunks(feed.piece).for_each(|piece| call.response_body(piece));
     call.response_end();
-    match call.finish(Ended::default(), &mut Ratios::default()).first() {
-        Some(record) => Ok(Some(serde_json::from_slice(&encode(record, "corpus", 1))?)),
-        None => Ok(None),
-    }
+    Ok(call.finish(Ended::default(), &mut Ratios::default()))
 }

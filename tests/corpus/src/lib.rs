@@ -6,11 +6,13 @@
 
 mod arguments;
 mod compare;
+mod money;
 mod recording;
 mod tally;
 
 pub use arguments::Arguments;
 pub use compare::{Counts, Problem, compare};
+pub use money::{Bill, Money, Verdict, verdict};
 pub use recording::{Corpus, Recording, Truth};
 pub use tally::{Progress, Tally};
 

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::Result;
+use crate::money::Number;
 
 /// A line of `index.jsonl`, as far as a meter can notice it.
 #[derive(Clone, Debug, Deserialize)]
@@ -55,6 +56,25 @@ pub struct Truth {
     pub(crate) cached_input_tokens: Option<f64>,
     pub(crate) cache_creation_tokens: Option<f64>,
     pub(crate) reasoning_tokens: Option<f64>,
+    /// Disjoint classes and units beside the totals; `part:NAME` is what another model was used for.
+    pub(crate) classes: Option<Map<String, Value>>,
+    /// What is owed at list prices, USD.
+    pub(crate) usd: Option<Value>,
+    /// What else must hold.
+    pub(crate) expect: Option<Map<String, Value>>,
+    /// The arithmetic, for a reader.
+    pub(crate) why: Option<String>,
+}
+
+impl Truth {
+    /// What is owed, if the truth has it as a number.
+    pub(crate) fn usd(&self) -> Option<Number> {
+        match self.usd.as_ref()? {
+            Value::String(text) => Number::read(text),
+            Value::Number(number) => Number::read(&number.to_string()),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::money::{Bill, Money};
 use crate::{Counts, Problem, Recording, Result, Truth, compare};
 
 const COLUMNS: [&str; 6] = ["records", "with_usage", "exact", "wrong", "missed", "false"];
@@ -17,6 +18,8 @@ pub struct Tally {
     rows: BTreeMap<String, [u64; COLUMNS.len()]>,
     /// What differs, an object each: `id`, `problem`, `ours`, `truth` and where it is from.
     pub differences: Vec<Value>,
+    /// What is charged against what is owed, where that is measured.
+    pub money: Option<Money>,
 }
 
 impl Tally {
@@ -44,6 +47,18 @@ impl Tally {
             if !said(name).is_null() {
                 difference[name] = said(name);
             }
+        }
+        self.differences.push(difference);
+    }
+
+    /// Adds what a collector charges for a recording, by all the events that it left.
+    pub fn add_bill(&mut self, recording: &Recording, truth: &Truth, events: &[Value], bill: &Bill) {
+        let Some((problem, details)) = self.money.get_or_insert_default().add(recording, truth, events, bill) else {
+            return;
+        };
+        let mut difference = self.note(recording, &problem);
+        for (name, value) in details.as_object().into_iter().flatten() {
+            difference[name] = value.clone();
         }
         self.differences.push(difference);
     }
@@ -78,6 +93,7 @@ impl Tally {
     /// The line for machines.
     pub fn line(&self) -> String {
         let members = COLUMNS.iter().zip(self.sums()).map(|(name, sum)| format!("\"{name}\":{sum}"));
+        let members = members.chain(self.money.as_ref().map(Money::members));
         format!("{{{}}}", members.collect::<Vec<_>>().join(","))
     }
 
@@ -90,6 +106,9 @@ impl Tally {
         let lines: String = self.differences.iter().map(|difference| format!("{difference}\n")).collect();
         std::fs::write(out, lines).map_err(named)?;
         println!("{}", self.table());
+        if let Some(money) = &self.money {
+            println!("{}", money.table());
+        }
         println!("differences: {}, in {}", self.differences.len(), out.display());
         println!("{}", self.line());
         Ok(())

@@ -1,0 +1,39 @@
+//! `just corpus DIR --prices`: recordings of real answers through the meter and the collector's rating, and how what they are
+//! charged compares with what is owed.
+
+// The event of a call alone is what others want who include it.
+#[allow(dead_code)]
+#[path = "../../../meter/examples/corpus/native.rs"]
+mod native;
+mod rated;
+
+use corpus::{Arguments, Corpus, Progress, Result, Tally};
+use native::Feed;
+
+/// About what Envoy hands over at once.
+const PIECE: usize = 16 * 1024;
+
+fn main() -> std::process::ExitCode {
+    match run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("corpus: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let Some(arguments) = Arguments::read(std::env::args().skip(1))? else { return Ok(()) };
+    let corpus = Corpus::read(&arguments.dir)?;
+    let feed = Feed { piece: PIECE, encoded: arguments.encoded };
+    let books = rated::Books::load(arguments.prices.as_deref().unwrap_or_default())?;
+    let (mut tally, mut progress) = (Tally::default(), Progress::of(corpus.recordings.len()));
+    for (recording, truth) in &corpus.recordings {
+        let (events, bill) = rated::call(&books, &native::records(&corpus, recording, feed)?)?;
+        tally.add(recording, truth, events.first());
+        tally.add_bill(recording, truth, &events, &bill);
+        progress.step();
+    }
+    tally.report(&arguments.out)
+}
