@@ -174,6 +174,8 @@ words! {
         ImplausibleCount "implausible_count",
         /// The response counts or holds something paid that the meter does not know; `unknown_usage` has its name.
         UnknownUsage "unknown_usage",
+        /// The provider counts it and charges nothing: a refusal, or a declined attempt, before any output.
+        NotBilled "not_billed",
     }
 }
 
