@@ -93,6 +93,7 @@ classes! {
     CacheReadUnbilled "cache_read_unbilled_tokens" Information "cache hits that the provider names beside what it bills, or that exceed their whole: in no total, never charged";
     SearchUnits "search_units" Unit "search units of a rerank, as the provider counts them";
     AudioSeconds "audio_seconds" Unit "seconds of audio, where they are what is paid for; a fraction counts as a whole second";
+    Requests "requests" Unit "calls, where each has a fee of its own; no event has it, only the rating";
 }
 
 /// Counts above this are nonsense, not usage (2^40 tokens).

@@ -34,13 +34,22 @@ pub fn prices(bytes: &[u8]) {
 /// Counts from the lowest to the highest have a charge, and the rating is read as it was written.
 fn rate(book: &PriceBook) {
     let _ = book.summary();
-    let day = day_of(NOW_NS).unwrap().parse().unwrap();
+    let day: jiff::civil::Date = day_of(NOW_NS).unwrap().parse().unwrap();
     for count in [0, 1, 200_001, meter::usage::MAX_COUNT] {
         let mut usage = Usage::default();
         Class::ALL.iter().for_each(|class| usage.set(*class, Some(count)));
         for (provider, model) in [("openai", "gpt-4.1"), ("anthropic", "claude-sonnet-4-5"), ("a", "m")] {
             for service_tier in [None, Some("flex"), Some("priority")] {
-                let rating = book.rate(&Call { provider, model, day, service_tier, usage: &usage });
+                let call = Call {
+                    service_tier,
+                    speed: service_tier,
+                    region: Some("eu"),
+                    tenant: "acme",
+                    is_answered: true,
+                    provider_cost_nano_usd: Some(count),
+                    ..Call::new(provider, model, day.at(12, 0, 0, 0), &usage)
+                };
+                let rating = book.rate(&call);
                 assert_eq!(Rating::from_json(&rating.to_json()).as_ref(), Ok(&rating));
             }
         }

@@ -34,15 +34,10 @@ impl Correction {
     /// What a price book makes of a standing entry: `None` if that is what stands there.
     pub fn by(book: &PriceBook, entry: Entry, reason: &str) -> Result<Option<Correction>, String> {
         let event = event_of(&entry)?;
-        let day = day_of(entry.started_ns).and_then(|day| day.parse().ok()).ok_or("it began after the year 2262")?;
-        let rating = book.rate(&Call {
-            provider: &entry.provider,
-            model: &entry.model,
-            day,
-            service_tier: event.record.service_tier.as_deref(),
-            usage: &event.record.usage,
-        });
-        if entry.rating.as_deref() == Some(rating.to_json().as_str()) {
+        let call = Call::of(&event.record, &entry.tenant).ok_or("it began after the year 2262")?;
+        let rating = book.rate(&call);
+        let standing = entry.rating.as_deref().map(Rating::from_json).transpose()?;
+        if standing.is_some_and(|standing| standing.charges_as(&rating)) {
             return Ok(None);
         }
         let instead = Some(Instead { tenant: entry.tenant.clone(), rating });

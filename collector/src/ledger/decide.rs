@@ -251,16 +251,9 @@ impl<'a> Decision<'a> {
     }
 
     pub(super) fn rate(&self, event: &Event, group: &Group) -> Rating {
-        let record = &event.record;
         let nothing = PriceBook::default();
-        let day = group.day.parse().unwrap_or_default();
-        self.prices.unwrap_or(&nothing).rate(&Call {
-            provider: &group.provider,
-            model: &group.model,
-            day,
-            service_tier: record.service_tier.as_deref(),
-            usage: &record.usage,
-        })
+        let call = Call::of(&event.record, &group.tenant);
+        call.map(|call| self.prices.unwrap_or(&nothing).rate(&call)).unwrap_or_default()
     }
 
     /// Puts an entry at the end of the chain: its number and its hash are what they must be there.

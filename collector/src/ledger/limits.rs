@@ -87,6 +87,15 @@ impl TenantPattern {
         Ok(TenantPattern { text: text.to_owned(), is_prefix: prefix.is_some() })
     }
 
+    /// Whether there can be a tenant that both mean.
+    pub fn shares(&self, other: &TenantPattern) -> bool {
+        match (self.is_prefix, other.is_prefix) {
+            (true, true) => self.text.starts_with(&other.text) || other.text.starts_with(&self.text),
+            (true, false) => self.matches(&other.text),
+            (false, _) => other.matches(&self.text),
+        }
+    }
+
     /// Whether a tenant is meant.
     pub fn matches(&self, tenant: &str) -> bool {
         if self.is_prefix { tenant.starts_with(&self.text) } else { tenant == self.text }

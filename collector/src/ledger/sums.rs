@@ -122,13 +122,16 @@ impl Share {
     /// The share of a call, as it was rated.
     pub fn of(record: &Record, rating: &Rating) -> Share {
         let mut share: Vec<(Counted, Sum)> = Vec::new();
-        let rated: BTreeMap<&str, Rated> = rating.lines.iter().map(|line| (line.class.name(), line.rated)).collect();
-        for (class, count) in record.usage.iter() {
+        let lines = || rating.lines.iter();
+        // The fee of a request is no count of the event.
+        let uncounted = lines().filter(|line| record.usage.get(line.class).is_none());
+        let uncounted = uncounted.map(|line| (line.class, line.quantity));
+        for (class, count) in record.usage.iter().chain(uncounted) {
             let quantity = i64::try_from(count).unwrap_or(i64::MAX);
             let mut sum = Sum { quantity, ..Sum::default() };
-            match rated.get(class.name()) {
-                Some(Rated::Priced { charge, .. }) => sum.charge = *charge,
-                Some(Rated::Fallback { charge, .. }) => (sum.charge, sum.fallback) = (*charge, quantity),
+            match lines().find(|line| line.class == class).map(|line| line.rated) {
+                Some(Rated::Priced { charge, .. }) => sum.charge = charge,
+                Some(Rated::Fallback { charge, .. }) => (sum.charge, sum.fallback) = (charge, quantity),
                 Some(Rated::Unpriced) => sum.unpriced = quantity,
                 None => {}
             }

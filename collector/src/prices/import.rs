@@ -121,19 +121,19 @@ impl Import<'_> {
                 return None;
             }
         };
-        match decimal.price(unit, super::per(class)) {
+        match decimal.price(unit, crate::prices::entry::per(class)) {
             Ok(price) => Some(price),
             Err(NoPrice::TooFine(nearest)) if self.options.round => {
-                self.notes.add("rounded to 9 decimals", &format!("{model} {what} {number} to {nearest}"));
+                self.notes.add("rounded to 12 decimals", &format!("{model} {what} {number} to {nearest}"));
                 Some(nearest)
             }
             Err(NoPrice::TooFine(nearest)) => {
-                let per = match super::per(class) {
+                let per = match crate::prices::entry::per(class) {
                     Per::MillionTokens => "a million",
                     Per::ThousandUnits => "a thousand",
                 };
                 self.notes.add(
-                    "left out, a price has more than 9 decimals (--round takes the nearest)",
+                    "left out, a price has more than 12 decimals (--round takes the nearest)",
                     &format!("{model} {what} {number} (nearest: {nearest} {per})"),
                 );
                 None

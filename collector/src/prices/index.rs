@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
-use super::Entry;
+use super::entry::Entry;
 use super::pattern::{Pattern, Shape};
 
 /// The entries by provider and model.
@@ -41,6 +41,16 @@ impl Index {
             shelf.globs.sort_by(|(one, _), (other, _)| one.rank().cmp(&other.rank()));
         }
         index
+    }
+
+    /// What `choose` takes of the entries that have a model's very name, which is in lower case.
+    pub fn exact<T>(&self, provider: &str, model: &str, choose: impl FnOnce(&[Slot]) -> Option<T>) -> Option<T> {
+        choose(self.0.get(provider)?.exact.get(model)?)
+    }
+
+    /// Whether there is anything of a provider.
+    pub fn has(&self, provider: &str) -> bool {
+        self.0.contains_key(provider)
     }
 
     /// What `choose` takes of the entries of a model, which is in lower case: it is asked once a pattern that matches,

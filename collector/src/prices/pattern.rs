@@ -37,12 +37,24 @@ impl Pattern {
         }
     }
 
+    /// Whether it is a name that only it has.
+    pub fn is_exact(&self) -> bool {
+        matches!(self.shape(), Shape::Exact(_))
+    }
+
+    /// How much of a name it spells out, bytes.
+    pub fn spelled(&self) -> usize {
+        self.0.bytes().filter(|byte| *byte != ANY && *byte != DIGIT).count()
+    }
+
+    /// Whether there is a name that both match.
+    pub fn intersects(&self, other: &Pattern) -> bool {
+        intersect(self.0.as_bytes(), other.0.as_bytes())
+    }
+
     /// The order in which patterns are tried, closest first: the more of a name is spelled out, the closer.
     pub fn rank(&self) -> (Reverse<usize>, usize, &str) {
-        let count = |wild: u8| self.0.bytes().filter(|byte| *byte == wild).count();
-        let (any, digits) = (count(ANY), count(DIGIT));
-        let spelled = self.0.len().saturating_sub(any).saturating_sub(digits);
-        (Reverse(spelled), any, &self.0)
+        (Reverse(self.spelled()), self.0.bytes().filter(|byte| *byte == ANY).count(), &self.0)
     }
 
     /// Whether a name, in lower case, is what the pattern says.
@@ -75,6 +87,35 @@ fn glob(pattern: &[u8], name: &[u8]) -> bool {
         }
     }
     pattern.get(at..).unwrap_or_default().iter().all(|byte| *byte == ANY)
+}
+
+/// Whether two patterns have a name in common: for each rest of the one, which rests of the other do.
+fn intersect(one: &[u8], other: &[u8]) -> bool {
+    let is_stars = |rest: &[u8]| rest.iter().all(|byte| *byte == ANY);
+    let rests = 0..=other.len();
+    // Of nothing: the rests that can be nothing, too.
+    let mut below: Vec<bool> = rests.clone().map(|at| other.get(at..).is_some_and(is_stars)).collect();
+    for at in (0..one.len()).rev() {
+        let mut row = vec![false; below.len()];
+        for to in rests.clone().rev() {
+            let next = to.saturating_add(1);
+            let get = |row: &[bool], to: usize| row.get(to).copied().unwrap_or(false);
+            let shares = match (one.get(at).copied(), other.get(to).copied()) {
+                (Some(ANY), _) => get(&below, to) || get(&row, next),
+                (_, Some(ANY)) => get(&row, next) || get(&below, to),
+                (Some(a), Some(b)) => {
+                    let is_digit = |wild: u8, byte: u8| wild == DIGIT && byte.is_ascii_digit();
+                    (a == b || is_digit(a, b) || is_digit(b, a)) && get(&below, next)
+                }
+                (_, None) | (None, _) => false,
+            };
+            if let Some(slot) = row.get_mut(to) {
+                *slot = shares;
+            }
+        }
+        below = row;
+    }
+    below.first().copied().unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -129,6 +170,18 @@ mod tests {
         #[test]
         fn deterministic_matching_is_trying_every_cut(text in "[ab1*#]{1,8}", name in "[ab1]{0,8}") {
             prop_assert_eq!(pattern(&text).matches(&name), naive(text.as_bytes(), name.as_bytes()));
+        }
+
+        /// Against every name of up to six letters, which is as long as the shortest common one can be here.
+        #[test]
+        fn deterministic_patterns_intersect_if_a_name_is_what_both_say(one in "[a1*#]{1,3}", other in "[a1*#]{1,3}") {
+            let names = (0..=6_u32).flat_map(|length| (0..1_u32 << length).map(move |bits| {
+                (0..length).map(|at| if bits >> at & 1 == 0 { 'a' } else { '1' }).collect::<String>()
+            }));
+            let (one, other) = (pattern(&one), pattern(&other));
+            let expected = names.into_iter().any(|name| one.matches(&name) && other.matches(&name));
+            prop_assert_eq!(one.intersects(&other), expected);
+            prop_assert_eq!(other.intersects(&one), expected);
         }
     }
 }

@@ -2,34 +2,48 @@
 
 use std::fmt::Write;
 
-use jiff::civil::Date;
-use meter::usage::{Class, Usage};
+use meter::usage::Class;
 use serde_json::Value;
 
 use crate::money::{Charge, Price};
 
-/// What is rated: one call, or a part of one.
-#[derive(Clone, Copy, Debug)]
-pub struct Call<'a> {
-    /// Who answered.
-    pub provider: &'a str,
-    /// The model that answered.
-    pub model: &'a str,
-    /// The day (UTC) on which the call began.
-    pub day: Date,
-    /// The service tier that the provider says it used.
-    pub service_tier: Option<&'a str>,
-    /// The counts.
-    pub usage: &'a Usage,
-}
-
 /// How a call was rated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rating {
-    /// The entry of the price book: provider, model, first day, then service tier and context where they decided.
+    /// The entry of the price book: provider, model, first day, then all that made it hold.
     pub entry: Option<String>,
     /// What was counted and is charged, in the order of the classes. Nothing of something has no line.
     pub lines: Vec<Line>,
+    /// What decided, if it was not the book's prices.
+    pub by: Option<By>,
+    /// What the provider says that the call cost, unless the policy is to ignore it.
+    pub own: Option<Charge>,
+    /// What the provider takes by the book, where its own price was charged and the book has all prices.
+    pub book: Option<Charge>,
+}
+
+/// What decides in place of the book's prices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// The provider's own price is charged, in the line of the request; the other lines cost nothing beside it.
+    Own,
+    /// The provider bills nothing for such a call.
+    NotBilled,
+    /// Tokens were served by throughput that is paid for by time.
+    Prepaid,
+}
+
+impl By {
+    const ALL: [By; 3] = [By::Own, By::NotBilled, By::Prepaid];
+
+    /// Its word in a rating.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            By::Own => "own",
+            By::NotBilled => "not_billed",
+            By::Prepaid => "prepaid",
+        }
+    }
 }
 
 /// A count and what it costs.
@@ -48,17 +62,21 @@ pub struct Line {
 pub enum Rated {
     /// By the price that the book names for it.
     Priced {
-        /// USD per million tokens or per thousand units.
+        /// The list price: USD per million tokens or per thousand units.
         price: Price,
-        /// The price times the quantity.
+        /// What the tenant pays.
         charge: Charge,
+        /// What the provider takes.
+        cost: Charge,
     },
     /// By a price that stands in for one that the book does not name: another class's, or the standard service tier's.
     Fallback {
-        /// USD per million tokens or per thousand units.
+        /// The list price: USD per million tokens or per thousand units.
         price: Price,
-        /// The price times the quantity.
+        /// What the tenant pays.
         charge: Charge,
+        /// What the provider takes.
+        cost: Charge,
     },
     /// There is no price: the cost is unknown, not nothing.
     Unpriced,
@@ -72,44 +90,89 @@ impl Rated {
             Rated::Unpriced => None,
         }
     }
+
+    /// What the provider takes, if there is a price.
+    pub fn cost(self) -> Option<Charge> {
+        match self {
+            Rated::Priced { cost, .. } | Rated::Fallback { cost, .. } => Some(cost),
+            Rated::Unpriced => None,
+        }
+    }
 }
 
 const ENTRY: &str = "entry";
 const LINES: &str = "lines";
+const BY: &str = "by";
+const OWN: &str = "own";
+const BOOK: &str = "book";
+const COST: &str = "cost";
 const FALLBACK: &str = "fallback";
 
 impl Rating {
-    /// The sum of all that has a price.
+    /// What the tenant pays: the sum of all that has a price.
     pub fn charge(&self) -> Charge {
-        self.checked_charge().unwrap_or_default()
+        self.checked_sum(Rated::charge).unwrap_or_default()
     }
 
-    /// `None` only for a sum beyond 128 bits, which no counts and prices make, and [`Rating::from_json`] refuses.
-    fn checked_charge(&self) -> Option<Charge> {
-        let charges = self.lines.iter().filter_map(|line| line.rated.charge());
-        charges.into_iter().try_fold(Charge::default(), Charge::checked_add)
+    /// What the provider takes: the sum of all that has a price.
+    pub fn cost(&self) -> Charge {
+        self.checked_sum(Rated::cost).unwrap_or_default()
     }
 
-    /// One line of JSON, the same for the same rating: `{"entry":…,"lines":[["input_text_tokens",5,"2.50","0.0000125"]]}`.
-    /// After price and charge stands `"fallback"` where that is what they are; without a price a line ends after its count.
+    /// Whether every count has the same price, charge and cost in another rating, whatever it says of where that is from.
+    pub fn charges_as(&self, other: &Rating) -> bool {
+        self.lines == other.lines && self.by == other.by
+    }
+
+    /// The provider's own price and the book's, where both are known.
+    pub fn audit(&self) -> Option<(Charge, Charge)> {
+        let is_priced = self.lines.iter().all(|line| line.rated != Rated::Unpriced) && self.entry.is_some();
+        let book = if self.by == Some(By::Own) { self.book } else { is_priced.then(|| self.cost()) };
+        self.own.zip(book)
+    }
+
+    /// `None` only for a sum beyond 128 bits, which [`super::PriceBook::rate`] does not make, and [`Rating::from_json`] refuses.
+    pub(super) fn checked_sum(&self, of: impl Fn(Rated) -> Option<Charge>) -> Option<Charge> {
+        let amounts = self.lines.iter().filter_map(|line| of(line.rated));
+        amounts.into_iter().try_fold(Charge::default(), Charge::checked_add)
+    }
+
+    /// One line of JSON that is the same for the same rating: the entry, then each class with its count and, if it has one,
+    /// its price and charge, the mark of a price that stands in, and the cost where that is another amount; then what else
+    /// there is to say.
     pub fn to_json(&self) -> String {
-        let entry = self.entry.as_deref().map_or(Value::Null, Value::from);
-        let mut json = format!("{{\"{ENTRY}\":{entry},\"{LINES}\":[");
-        for (at, Line { class, quantity, rated }) in self.lines.iter().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
+        let mut json = String::from("{\"entry\":");
+        json.push_str(&serde_json::Value::from(self.entry.as_deref()).to_string());
+        json.push_str(",\"lines\":[");
+        for (number, Line { class, quantity, rated }) in self.lines.iter().enumerate() {
+            let comma = if number > 0 { "," } else { "" };
             let name = class.name();
-            // Names and numbers need no escapes, and writing into a text cannot fail.
-            let _ = match rated {
-                Rated::Unpriced => write!(json, "{comma}[\"{name}\",{quantity}]"),
-                Rated::Priced { price, charge } => {
-                    write!(json, "{comma}[\"{name}\",{quantity},\"{price}\",\"{charge}\"]")
+            // Writing to a text cannot fail.
+            let _ = write!(json, "{comma}[\"{name}\",{quantity}");
+            if let Rated::Priced { price, charge, cost } | Rated::Fallback { price, charge, cost } = rated {
+                let _ = write!(json, ",\"{price}\",\"{charge}\"");
+                if matches!(rated, Rated::Fallback { .. }) {
+                    let _ = write!(json, ",\"{FALLBACK}\"");
                 }
-                Rated::Fallback { price, charge } => {
-                    write!(json, "{comma}[\"{name}\",{quantity},\"{price}\",\"{charge}\",\"{FALLBACK}\"]")
+                if cost != charge {
+                    let _ = write!(json, ",{{\"{COST}\":\"{cost}\"}}");
                 }
-            };
+            }
+            json.push(']');
         }
-        json.push_str("]}");
+        json.push(']');
+        let mut amount = |name: &str, amount: Option<Charge>| {
+            if let Some(amount) = amount {
+                let _ = write!(json, ",\"{name}\":\"{amount}\"");
+            }
+        };
+        amount(COST, Some(self.cost()).filter(|cost| *cost != self.charge()));
+        amount(OWN, self.own);
+        amount(BOOK, self.book);
+        if let Some(by) = self.by {
+            let _ = write!(json, ",\"{BY}\":\"{}\"", by.as_str());
+        }
+        json.push('}');
         json
     }
 
@@ -126,8 +189,25 @@ impl Rating {
             .iter()
             .enumerate()
             .map(|(number, line)| line_from(line).map_err(|problem| format!("rating.lines[{number}]: {problem}")));
-        let rating = Rating { entry, lines: lines.collect::<Result<_, _>>()? };
-        if rating.checked_charge().is_none() {
+        let lines = lines.collect::<Result<_, _>>()?;
+        let amount = |name: &str| match value.get(name) {
+            None => Ok(None),
+            Some(amount) => match amount.as_str().unwrap_or_default().parse::<Charge>() {
+                Ok(amount) => Ok(Some(amount)),
+                Err(problem) => Err(format!("rating.{name}: {problem}")),
+            },
+        };
+        let by = match value.get(BY) {
+            None => None,
+            Some(word) => Some(
+                By::ALL
+                    .into_iter()
+                    .find(|by| word.as_str() == Some(by.as_str()))
+                    .ok_or("rating.by: must be own, not_billed or prepaid")?,
+            ),
+        };
+        let rating = Rating { entry, lines, by, own: amount(OWN)?, book: amount(BOOK)? };
+        if rating.checked_sum(Rated::charge).is_none() || rating.checked_sum(Rated::cost).is_none() {
             return Err("rating: the sum of its charges does not fit in 128 bits".to_owned());
         }
         if rating.to_json() != text {
@@ -138,23 +218,32 @@ impl Rating {
 }
 
 fn line_from(value: &Value) -> Result<Line, String> {
-    const FORM: &str =
-        "must be [class, count], with price and charge if it has a price, and \"fallback\" if that is what they are";
+    const FORM: &str = "must be [class, count], with price and charge if it has a price, then \"fallback\" if that is what \
+                        they are, and {\"cost\": …} if that is another amount";
     let parts = value.as_array().ok_or(FORM)?;
     let text = |at: usize| parts.get(at).and_then(Value::as_str).ok_or(FORM);
     let class = Class::from_name(text(0)?).ok_or("names no class of usage")?;
     let quantity = parts.get(1).and_then(Value::as_u64).ok_or(FORM)?;
-    let rated = match parts.len() {
-        2 => Rated::Unpriced,
-        length => {
-            let price = Price::parse(text(2)?).map_err(|problem| format!("price {problem}"))?;
-            let charge = text(3)?.parse().map_err(|problem| format!("charge {problem}"))?;
-            match length {
-                4 => Rated::Priced { price, charge },
-                5 if text(4)? == FALLBACK => Rated::Fallback { price, charge },
-                _ => return Err(FORM.to_owned()),
-            }
+    if parts.len() == 2 {
+        return Ok(Line { class, quantity, rated: Rated::Unpriced });
+    }
+    let price = Price::parse(text(2)?).map_err(|problem| format!("price {problem}"))?;
+    let charge: Charge = text(3)?.parse().map_err(|problem| format!("charge {problem}"))?;
+    let (is_fallback, last) = match parts.get(4).and_then(Value::as_str) {
+        Some(FALLBACK) => (true, 5),
+        Some(_) => return Err(FORM.to_owned()),
+        None => (false, 4),
+    };
+    let cost = match parts.get(last) {
+        None => charge,
+        Some(more) => {
+            let cost = more.get(COST).and_then(Value::as_str).ok_or(FORM)?;
+            cost.parse().map_err(|problem| format!("cost {problem}"))?
         }
+    };
+    let rated = match is_fallback {
+        true => Rated::Fallback { price, charge, cost },
+        false => Rated::Priced { price, charge, cost },
     };
     Ok(Line { class, quantity, rated })
 }

@@ -1,8 +1,9 @@
+use meter::usage::{Class, Kind, Usage};
+
 use super::*;
 
 mod laws;
 mod rating;
-use meter::usage::Class;
 
 fn date(text: &str) -> Date {
     day(text).unwrap()
@@ -22,7 +23,8 @@ fn rated(
     tier: Option<&str>,
     counts: &[(Class, u64)],
 ) -> Rating {
-    book.rate(&Call { provider, model, day: date(on), service_tier: tier, usage: &usage(counts) })
+    let usage = usage(counts);
+    book.rate(&Call { service_tier: tier, ..Call::new(provider, model, date(on).at(12, 0, 0, 0), &usage) })
 }
 
 fn shown(line: &Line) -> String {
@@ -125,18 +127,19 @@ fn contract_a_wrong_price_book_names_entry_field_and_what_is_allowed() {
     let classes = charged.map(|class| class.token_type()).collect::<Vec<_>>().join(", ");
     let cases = [
         ("price = 1".to_owned(), "price: must be a list of tables, [[price]]".to_owned()),
-        ("[prices]".to_owned(), "prices: is not known; a price book has [[price]] tables only".to_owned()),
+        ("[prices]".to_owned(), "prices: is not known; a price book has [[price]], [[currency]], [[alias]], [provider_cost], [[adjust]] tables".to_owned()),
         ("price = [1]".to_owned(), "price[0]: must be a table, [[price]]".to_owned()),
         (entry.to_owned(), format!("price[0] (p m): names no price; allowed are {classes}")),
         (
             format!("{entry}input_text = 2.5"),
             "price[0] (p m).input_text: must be a decimal number in quotes such as \"2.50\", so that it stays exact".to_owned(),
         ),
-        (format!("{entry}input_text = \"0.1234567891\""), "price[0] (p m).input_text: must have at most 9 decimals".to_owned()),
+        (format!("{entry}input_text = \"0.1234567891234\""), "price[0] (p m).input_text: must have at most 12 decimals".to_owned()),
         (
             format!("{entry}input_tokens = \"1\"\ninput_text = \"1\""),
             format!(
-                "price[0] (p m).input_tokens: is not known; allowed are provider, model, valid_from, valid_to, service_tier, context and the prices {classes}"
+                "price[0] (p m).input_tokens: is not known; allowed are provider, model, valid_from, valid_to, currency, context, factor, service_tier, speed, region, \
+                 inference_geo, size, quality, search_context, hours_utc, weekdays and the prices {classes}"
             ),
         ),
         (
@@ -186,8 +189,8 @@ fn contract_a_wrong_price_book_names_entry_field_and_what_is_allowed() {
                 "{entry}service_tier = [\"flex\", \"batch\"]\ninput_text = \"1\"\n{entry}input_text = \"1\"\n\
                  {entry}service_tier = \"Batch\"\ninput_text = \"1\"\n"
             ),
-            "price[2] (p m).valid_from: overlaps price[0] (p m) for m; at most one entry may be valid on a day, \
-             end the earlier one with valid_to"
+            "price[2] (p m).valid_from: overlaps price[0] (p m) for m; both can hold for a call, \
+             end the earlier one with valid_to or give one of them another condition"
                 .to_owned(),
         ),
         (
@@ -268,7 +271,7 @@ fn contract_a_file_that_is_cut_off_is_no_book_but_between_two_entries() {
     );
     let load = |text: &str| {
         std::fs::write(&file, text).unwrap();
-        PriceBook::load(&file).map(|book| book.entries.len())
+        PriceBook::load(&file).map(|book| book.layers[0].entries.len())
     };
     let read: Vec<usize> = (0..=whole.len()).filter(|length| load(&whole[..*length]).is_ok()).collect();
     // Nothing tells that there were to be contexts, or another entry.

@@ -93,7 +93,7 @@ impl Decimal {
         let denominator = denominator.unwrap_or(u128::MAX);
         let half = denominator / 2;
         let nearest = numerator.checked_add(half).and_then(|sum| sum.checked_div(denominator)).unwrap_or(u128::MAX);
-        let price = u64::try_from(nearest).ok().and_then(Price::from_nano_usd).ok_or(NoPrice::TooLarge)?;
+        let price = u64::try_from(nearest).ok().and_then(Price::from_pico_usd).ok_or(NoPrice::TooLarge)?;
         match numerator.checked_rem(denominator) {
             Some(0) => Ok(price),
             _ => Err(NoPrice::TooFine(price)),
@@ -121,14 +121,15 @@ mod tests {
             ("0.0", Unit::One, Per::MillionTokens, Ok("0.00".to_owned())),
             ("2.8e-09", Unit::One, Per::MillionTokens, Ok("0.0028".to_owned())),
             ("1e-15", Unit::One, Per::MillionTokens, Ok("0.000000001".to_owned())),
+            ("1e-18", Unit::One, Per::MillionTokens, Ok("0.000000000001".to_owned())),
             ("0.035", Unit::One, Per::ThousandUnits, Ok("35.00".to_owned())),
             ("3.75", Unit::Same, Per::MillionTokens, Ok("3.75".to_owned())),
             ("1e1", Unit::Same, Per::ThousandUnits, Ok("10.00".to_owned())),
             ("0.36", Unit::Hour, Per::ThousandUnits, Ok("0.10".to_owned())),
-            ("0.1", Unit::Hour, Per::ThousandUnits, nearest("0.027777778")),
+            ("0.1", Unit::Hour, Per::ThousandUnits, nearest("0.027777777778")),
             ("8.000000000000001e-07", Unit::One, Per::MillionTokens, nearest("0.8")),
             ("1e-64", Unit::One, Per::MillionTokens, nearest("0")),
-            ("0.0002833333333333333", Unit::One, Per::ThousandUnits, nearest("0.283333333")),
+            ("0.0002833333333333333", Unit::One, Per::ThousandUnits, nearest("0.283333333333")),
             ("1.1", Unit::One, Per::MillionTokens, Err(NoPrice::TooLarge)),
             ("1e60", Unit::Same, Per::MillionTokens, Err(NoPrice::TooLarge)),
         ];
@@ -146,12 +147,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn deterministic_a_price_per_token_is_a_millionth_of_a_price_per_million(nano in 0..=1_000_000_000_000_000_u64) {
-            let expected = Price::from_nano_usd(nano).unwrap();
-            let scientific = format!("{nano}e-15");
-            let spelled = format!("0.{nano:015}");
+        fn deterministic_a_price_per_token_is_a_millionth_of_a_price_per_million(pico in 0..=1_000_000_000_000_000_000_u64) {
+            let expected = Price::from_pico_usd(pico).unwrap();
+            let scientific = format!("{pico}e-18");
+            let spelled = format!("0.{pico:018}");
             prop_assert_eq!(Decimal::from_json(&scientific).unwrap().price(Unit::One, Per::MillionTokens), Ok(expected));
-            if nano < 1_000_000_000_000_000 {
+            if pico < 1_000_000_000_000_000_000 {
                 prop_assert_eq!(Decimal::from_json(&spelled).unwrap().price(Unit::One, Per::MillionTokens), Ok(expected));
             }
             let same = Decimal::from_json(&expected.to_string()).unwrap();

@@ -7,8 +7,9 @@ use meter::usage::{Class, MAX_COUNT};
 
 use super::Notes;
 use crate::money::Price;
+use crate::prices::keys::{ABOVE, CONTEXT, MODEL, PROVIDER, SERVICE_TIER, VALID_FROM, VALID_TO};
 use crate::prices::pattern::Pattern;
-use crate::prices::read::{ABOVE, CONTEXT, MODEL, NOT, PROVIDER, SERVICE_TIER, VALID_FROM, VALID_TO};
+use crate::prices::read::NOT;
 use crate::terminal::is_plain;
 
 pub(super) type Prices = BTreeMap<Class, Price>;
@@ -56,7 +57,7 @@ impl Rates {
     }
 
     pub fn is_free(&self) -> bool {
-        self.all().all(|price| price.nano_usd() == 0)
+        self.all().all(|price| price.pico_usd() == 0)
     }
 
     pub fn all(&self) -> impl Iterator<Item = Price> {

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::draft::{Draft, Rates};
 use super::{Import, names};
-use crate::prices::STANDARD_TIERS;
+use crate::prices::conditions::Fact;
 use crate::prices::pattern::Pattern;
 
 mod clause;
@@ -228,8 +228,8 @@ fn of_day<'a>(standard: &[Priced<'a>], day: Date) -> Option<Named<'a>> {
 fn tier(variant: &Priced<'_>, source: &str, import: &mut Import<'_>) -> Option<String> {
     let condition = variant.when.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect::<Vec<_>>();
     match condition.as_slice() {
-        [("service_tier", tier)] if STANDARD_TIERS.contains(tier) && variant.prices.is_empty() => None,
-        [("service_tier", tier)] if !STANDARD_TIERS.contains(tier) && variant.when() != When::Else => {
+        [("service_tier", tier)] if Fact::ServiceTier.standard().contains(tier) && variant.prices.is_empty() => None,
+        [("service_tier", tier)] if !Fact::ServiceTier.standard().contains(tier) && variant.when() != When::Else => {
             Some((*tier).to_owned())
         }
         [("processing", "batch")] if variant.when() != When::Else => Some("batch".to_owned()),

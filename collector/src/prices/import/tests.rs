@@ -13,7 +13,7 @@ fn price(toml: &str, provider: &str, model: &str, on: &str, tier: Option<&str>, 
     let mut usage = Usage::default();
     usage.set(Class::InputText, Some(input));
     usage.set(class, Some(usage.get(class).unwrap_or(1)));
-    let call = Call { provider, model, day: day(on).unwrap(), service_tier: tier, usage: &usage };
+    let call = Call { service_tier: tier, ..Call::new(provider, model, day(on).unwrap().at(12, 0, 0, 0), &usage) };
     let rating = PriceBook::parse(toml).unwrap().rate(&call);
     match rating.lines.iter().find(|line| line.class == class).map(|line| line.rated) {
         Some(Rated::Priced { price, .. }) => price.to_string(),
@@ -97,7 +97,7 @@ fn contract_genai_prices_become_a_book_with_dates_tiers_contexts_and_names() {
     assert_eq!((models, entries), ((13, 7), 17));
     let told = notes.to_string();
     let expected = "\
-left out, a price has more than 9 decimals (--round takes the nearest) (1): openai/gpt-9 input_mtok 0.18000000000000002 (nearest: 0.18 a million)
+left out, a price has more than 12 decimals (--round takes the nearest) (1): openai/gpt-9 input_mtok 0.18000000000000002 (nearest: 0.18 a million)
 left out, its names cannot be said in patterns (1): openai/odd
 left out, its price depends on the time of the day (1): deepseek/deepseek-chat
 left out, the list has more than one price for the same name (1): huggingface org/a (as huggingface_novita/a and as huggingface_together/a)
@@ -114,7 +114,7 @@ without the prices for speed=fast, of which a call says nothing (1): openai/gpt-
         assert_eq!(price(&toml, "openai", model, now, None, 1, InputText), "0.18");
     }
     assert!(
-        notes.to_string().contains("rounded to 9 decimals (1): openai/gpt-9 input_mtok 0.18000000000000002 to 0.18\n")
+        notes.to_string().contains("rounded to 12 decimals (1): openai/gpt-9 input_mtok 0.18000000000000002 to 0.18\n")
     );
     assert_eq!(price(&toml, "gcp.gemini", "gemini-2.5-pro", now, None, 1, InputText), "none");
 }
@@ -196,7 +196,7 @@ fn contract_litellm_becomes_a_book_with_tiers_contexts_units_and_names() {
     }
     assert_eq!((models, entries), ((18, 10), 14));
     let expected = "\
-left out, a price has more than 9 decimals (--round takes the nearest) (1): novita/zai-org/glm-5 output_cost_per_token 3.2000000000000003e-06 (nearest: 3.20 a million)
+left out, a price has more than 12 decimals (--round takes the nearest) (1): novita/zai-org/glm-5 output_cost_per_token 3.2000000000000003e-06 (nearest: 3.20 a million)
 left out, for a region, a size or a commitment, of which a call says nothing (2): bedrock/us-gov-west-1/anthropic.claude-v2, low/1024-x-1024/gpt-image-1
 left out, it has no price that a price book can hold (1): mistral/mistral-ocr-latest
 left out, it names no provider (1): nobody

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use super::rating::PUBLISHED;
 use super::*;
-use crate::money::{Charge, Per};
+use crate::money::{Charge, Per, Price};
+use crate::prices::entry::per;
+use crate::prices::pattern::Pattern;
 
 fn counts() -> impl Strategy<Value = Vec<(Class, u64)>> {
     let count = prop_oneof![0..10_u64, 0..400_000_u64, Just(1 << 40), any::<u64>()];
@@ -12,23 +14,28 @@ fn counts() -> impl Strategy<Value = Vec<(Class, u64)>> {
 }
 
 fn rating() -> impl Strategy<Value = Rating> {
-    let amount = (0..=1_000_000_000_000_000_u64, any::<i64>()).prop_map(|(nano, femto)| {
-        let charge = format!(
-            "{}{}.{:015}",
-            if femto < 0 { "-" } else { "" },
-            femto.unsigned_abs() >> 8,
-            femto.unsigned_abs() & 0xff
-        );
-        (Price::from_nano_usd(nano).unwrap(), charge.parse::<Charge>().unwrap())
+    let charge = (any::<i64>(), any::<u64>()).prop_map(|(usd, yocto)| {
+        let sign = if usd < 0 { "-" } else { "" };
+        format!("{sign}{}.{yocto:024}", usd.unsigned_abs() >> 20).parse::<Charge>().unwrap()
     });
+    let amount = (0..=1_000_000_000_000_000_000_u64, charge.clone(), prop::option::of(charge.clone()))
+        .prop_map(|(pico, charge, cost)| (Price::from_pico_usd(pico).unwrap(), charge, cost.unwrap_or(charge)));
     let rated = prop_oneof![
         Just(Rated::Unpriced),
-        amount.clone().prop_map(|(price, charge)| Rated::Priced { price, charge }),
-        amount.prop_map(|(price, charge)| Rated::Fallback { price, charge }),
+        amount.clone().prop_map(|(price, charge, cost)| Rated::Priced { price, charge, cost }),
+        amount.prop_map(|(price, charge, cost)| Rated::Fallback { price, charge, cost }),
     ];
+    let by = prop::option::of(prop::sample::select(vec![By::Own, By::NotBilled, By::Prepaid]));
+    let amounts = (prop::option::of(charge.clone()), prop::option::of(charge));
     let line = (prop::sample::select(Class::ALL), any::<u64>(), rated);
     let lines = prop::collection::vec(line.prop_map(|(class, quantity, rated)| Line { class, quantity, rated }), 0..6);
-    (prop::option::of(any::<String>()), lines).prop_map(|(entry, lines)| Rating { entry, lines })
+    (prop::option::of(any::<String>()), lines, by, amounts).prop_map(|(entry, lines, by, (own, book))| Rating {
+        entry,
+        lines,
+        by,
+        own,
+        book,
+    })
 }
 
 proptest! {
@@ -49,12 +56,15 @@ proptest! {
             let mut sum = 0_i128;
             for line in &rating.lines {
                 prop_assert!(line.quantity > 0 && line.class.kind() != Kind::Information);
-                let (Rated::Priced { price, charge } | Rated::Fallback { price, charge }) = line.rated else { continue };
+                let (Rated::Priced { price, charge, cost } | Rated::Fallback { price, charge, cost }) = line.rated else {
+                    continue;
+                };
                 let times = if per(line.class) == Per::MillionTokens { 1 } else { 1000 };
-                prop_assert_eq!(charge.femto_usd(), i128::from(price.nano_usd()) * i128::from(line.quantity) * times);
-                sum += charge.femto_usd();
+                let exact = i128::from(price.pico_usd()) * i128::from(line.quantity) * times * 1_000_000;
+                prop_assert_eq!((charge.yocto_usd(), cost), (exact, charge));
+                sum += charge.yocto_usd();
             }
-            prop_assert_eq!(rating.charge().femto_usd(), sum);
+            prop_assert_eq!(rating.charge().yocto_usd(), sum);
             prop_assert_eq!(Rating::from_json(&rating.to_json()), Ok(rating));
         }
     }
@@ -82,14 +92,14 @@ proptest! {
         let cost = |more: u64| {
             let rest = 200_000 - cached - written + more;
             let counts = [(Class::InputText, rest), (Class::CacheRead, cached), (Class::CacheWrite1h, written)];
-            rated(&book, "anthropic", "claude-sonnet-4-5", "2026-06-01", None, &counts).charge().femto_usd()
+            rated(&book, "anthropic", "claude-sonnet-4-5", "2026-06-01", None, &counts).charge()
         };
         let nano = |input: u64, read: u64, write: u64, more: u64| {
             let rest = 200_000 - cached - written + more;
-            i128::from(rest * input + cached * read + written * write)
+            Charge::from_femto_usd(i128::from(rest * input + cached * read + written * write) * 1_000_000).unwrap()
         };
-        prop_assert_eq!(cost(0), nano(3_000, 300, 6_000, 0) * 1_000_000);
-        prop_assert_eq!(cost(1), nano(6_000, 600, 12_000, 1) * 1_000_000);
+        prop_assert_eq!(cost(0), nano(3_000, 300, 6_000, 0));
+        prop_assert_eq!(cost(1), nano(6_000, 600, 12_000, 1));
     }
 
     /// The index against a look at every entry.

@@ -249,9 +249,9 @@ fn deterministic_a_service_tier_is_looked_for_under_the_same_model_only() {
 fn contract_a_rating_is_read_back_or_refused_with_the_reason() {
     let good = r#"{"entry":"p m 2026-01-01","lines":[["input_text_tokens",5,"2.50","0.0000125"],["web_searches",1]]}"#;
     assert_eq!(Rating::from_json(good).unwrap().to_json(), good);
-    let form =
-        "must be [class, count], with price and charge if it has a price, and \"fallback\" if that is what they are";
-    let huge = "100000000000000000000000.00";
+    let form = "must be [class, count], with price and charge if it has a price, then \"fallback\" if that is what they are, \
+                and {\"cost\": …} if that is another amount";
+    let huge = "100000000000000.00";
     let line = format!("[\"input_text_tokens\",1,\"1.00\",\"{huge}\"]");
     let cases = [
         ("".to_owned(), "rating: is not JSON: EOF while parsing a value at line 1 column 0".to_owned()),

@@ -1,0 +1,140 @@
+//! What is rated: one call, or a part of one, with all that its price depends on.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use meter::record::{Flag, Outcome, Record};
+use meter::usage::Usage;
+
+use super::conditions::{Fact, Facts};
+
+/// One call, or a part of one, with all that its price depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Who answered.
+    pub provider: &'a str,
+    /// The model that answered.
+    pub response_model: Option<&'a str>,
+    /// The model that was asked for.
+    pub request_model: Option<&'a str>,
+    /// The model, deployment, profile or ARN of the path.
+    pub path_model: Option<&'a str>,
+    /// When it began, UTC.
+    pub began: DateTime,
+    /// Who pays.
+    pub tenant: &'a str,
+    /// The service tier that the provider says it used.
+    pub service_tier: Option<&'a str>,
+    /// The speed that the provider says it served with.
+    pub speed: Option<&'a str>,
+    /// The provider's region.
+    pub region: Option<&'a str>,
+    /// Where inference ran.
+    pub inference_geo: Option<&'a str>,
+    /// The size of what was made.
+    pub size: Option<&'a str>,
+    /// The quality of what was made.
+    pub quality: Option<&'a str>,
+    /// How much a search was to put into the prompt.
+    pub search_context: Option<&'a str>,
+    /// The counts.
+    pub usage: &'a Usage,
+    /// Whether it is a call of its own that the provider answered: it has the fee of a request, if there is one.
+    pub is_answered: bool,
+    /// Whether the provider bills nothing for it, by its own words.
+    pub is_not_billed: bool,
+    /// What the provider says that it cost.
+    pub provider_cost_nano_usd: Option<u64>,
+}
+
+/// Vertex calls the tiers of calls that are paid one by one so.
+const ON_DEMAND: &str = "on_demand_";
+
+impl<'a> Call<'a> {
+    /// A call of a model of which nothing else is known.
+    pub fn new(provider: &'a str, model: &'a str, began: DateTime, usage: &'a Usage) -> Call<'a> {
+        Call {
+            provider,
+            response_model: Some(model),
+            request_model: None,
+            path_model: None,
+            began,
+            tenant: "",
+            service_tier: None,
+            speed: None,
+            region: None,
+            inference_geo: None,
+            size: None,
+            quality: None,
+            search_context: None,
+            usage,
+            is_answered: false,
+            is_not_billed: false,
+            provider_cost_nano_usd: None,
+        }
+    }
+
+    /// The call of a record, paid by a tenant; `None` if it began after the year 2262.
+    pub fn of(record: &'a Record, tenant: &'a str) -> Option<Call<'a>> {
+        let began = i64::try_from(record.started_ns).ok()?;
+        let began = Timestamp::from_nanosecond(began.into()).ok()?.to_zoned(TimeZone::UTC).datetime();
+        let has_status = record.status.is_some_and(|status| status < 400);
+        Some(Call {
+            provider: &record.provider,
+            response_model: record.response_model.as_deref(),
+            request_model: record.request_model.as_deref(),
+            path_model: record.path_model.as_deref(),
+            began,
+            tenant,
+            service_tier: record.service_tier.as_deref(),
+            speed: record.speed.as_deref(),
+            region: record.region.as_deref(),
+            inference_geo: record.inference_geo.as_deref(),
+            size: record.size.as_deref(),
+            quality: record.quality.as_deref(),
+            search_context: record.search_context.as_deref(),
+            usage: &record.usage,
+            is_answered: record.part.is_none() && record.outcome == Outcome::Completed && has_status,
+            is_not_billed: Flag::from_word("not_billed").is_some_and(|flag| record.flags.contains(flag)),
+            provider_cost_nano_usd: record.provider_cost_nano_usd,
+        })
+    }
+
+    /// The names under which it may have a price, in the order in which they are looked for. On Bedrock the profile that the
+    /// path names decides what a call costs; elsewhere the path's name is the customer's own.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let Call { response_model, request_model, path_model, .. } = *self;
+        let names = match self.provider {
+            "aws.bedrock" => [path_model, response_model, request_model],
+            _ => [response_model, request_model, path_model],
+        };
+        names.into_iter().flatten().filter(|name| !name.is_empty())
+    }
+
+    pub(super) fn facts(&self) -> Facts {
+        let time = self.began.time();
+        let minute = i16::from(time.hour()).saturating_mul(60).saturating_add(time.minute().into());
+        let weekday = self.began.date().weekday().to_monday_zero_offset();
+        let mut facts = Facts {
+            values: Default::default(),
+            minute: u16::try_from(minute).unwrap_or_default(),
+            weekday: u8::try_from(weekday).unwrap_or_default(),
+        };
+        let tier = self.service_tier.map(|tier| match tier.get(..ON_DEMAND.len()) {
+            Some(begin) if begin.eq_ignore_ascii_case(ON_DEMAND) => tier.get(ON_DEMAND.len()..).unwrap_or_default(),
+            _ => tier,
+        });
+        for (fact, value) in [
+            (Fact::ServiceTier, tier),
+            (Fact::Speed, self.speed),
+            (Fact::Region, self.region),
+            (Fact::InferenceGeo, self.inference_geo),
+            (Fact::Size, self.size),
+            (Fact::Quality, self.quality),
+            (Fact::SearchContext, self.search_context),
+        ] {
+            facts.set(fact, value);
+        }
+        facts
+    }
+}

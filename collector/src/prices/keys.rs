@@ -1,0 +1,185 @@
+//! The keys of a price book, each with what is allowed and what it means: what the reader knows, and the documentation.
+
+pub(super) const PRICE: &str = "price";
+pub(super) const CURRENCIES: &str = "currency";
+pub(super) const ALIAS: &str = "alias";
+pub(super) const PROVIDER_COST: &str = "provider_cost";
+pub(super) const ADJUST: &str = "adjust";
+pub(super) const PROVIDER: &str = "provider";
+pub(super) const MODEL: &str = "model";
+pub(super) const VALID_FROM: &str = "valid_from";
+pub(super) const VALID_TO: &str = "valid_to";
+pub(super) const CURRENCY: &str = "currency";
+pub(super) const SERVICE_TIER: &str = "service_tier";
+pub(super) const SPEED: &str = "speed";
+pub(super) const REGION: &str = "region";
+pub(super) const INFERENCE_GEO: &str = "inference_geo";
+pub(super) const SIZE: &str = "size";
+pub(super) const QUALITY: &str = "quality";
+pub(super) const SEARCH_CONTEXT: &str = "search_context";
+pub(super) const HOURS_UTC: &str = "hours_utc";
+pub(super) const WEEKDAYS: &str = "weekdays";
+pub(super) const CONTEXT: &str = "context";
+pub(super) const ABOVE: &str = "above";
+pub(super) const FACTOR: &str = "factor";
+pub(super) const CLASSES: &str = "classes";
+pub(super) const CODE: &str = "code";
+pub(super) const USD: &str = "usd";
+pub(super) const IS: &str = "is";
+pub(super) const DEFAULT: &str = "default";
+pub(super) const ON: &str = "on";
+pub(super) const TENANT: &str = "tenant";
+
+/// A key of a table of the book.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What is allowed.
+    pub allowed: &'static str,
+    /// What it means.
+    pub help: &'static str,
+}
+
+/// A kind of table of the book.
+#[derive(Clone, Copy, Debug)]
+pub struct Section {
+    /// How it stands in the file.
+    pub heading: &'static str,
+    /// What it is for.
+    pub help: &'static str,
+    /// Its keys, beside prices and conditions.
+    pub keys: &'static [Key],
+    /// Whether it has the conditions.
+    pub has_conditions: bool,
+    /// Whether it has prices by class.
+    pub has_prices: bool,
+}
+
+const fn key(name: &'static str, allowed: &'static str, help: &'static str) -> Key {
+    Key { name, allowed, help }
+}
+
+const NAMES: &str = "a text or a list; `*` any text, `#` a digit, `!` in front: not meant";
+const DAY: &str = "a date, `2026-01-31`";
+
+/// The conditions: an entry or a factor holds for a call of which all of its conditions do.
+pub const CONDITIONS: &[Key] = &[
+    key(
+        SERVICE_TIER,
+        "a text or a list",
+        "the service tier that the provider says it served; without it: the standard one",
+    ),
+    key(
+        SPEED,
+        "a text or a list",
+        "the speed that the provider says it served with, such as `fast`; without it: the standard one",
+    ),
+    key(REGION, NAMES, "the provider's region"),
+    key(INFERENCE_GEO, NAMES, "where inference ran, in the provider's words"),
+    key(SIZE, NAMES, "the size of the image or video"),
+    key(QUALITY, NAMES, "the quality of the image or video"),
+    key(SEARCH_CONTEXT, NAMES, "how much a search was to put into the prompt: `low`, `medium`, `high`"),
+    key(
+        HOURS_UTC,
+        "a text or a list such as `\"16:30-00:30\"`",
+        "the time of the day (UTC) at which the call began; the end is not in it",
+    ),
+    key(WEEKDAYS, "a number or a list, 1 to 7", "the day (UTC) on which the call began, Monday is 1"),
+];
+
+/// Every kind of table.
+pub const SECTIONS: &[Section] = &[
+    Section {
+        heading: "[[price]]",
+        help: "what calls of a model cost while the entry is valid",
+        keys: &[
+            key(PROVIDER, "a text", "who answered, as it stands in the report"),
+            key(MODEL, NAMES, "the model; a full name wins, then the pattern that spells out most"),
+            key(VALID_FROM, DAY, "the first day (UTC)"),
+            key(VALID_TO, DAY, "the last day; without it: for good"),
+            key(CURRENCY, "a code that has a `[[currency]]`", "what the prices are in; without it: USD"),
+            key(CONTEXT, "`[[price.context]]`", "prices of calls with more input"),
+            key(FACTOR, "`[[price.factor]]`", "what the prices are multiplied by"),
+        ],
+        has_conditions: true,
+        has_prices: true,
+    },
+    Section {
+        heading: "[[price.context]]",
+        help: "prices of calls whose whole input, cached or not, is larger than a bound: all of the call costs this",
+        keys: &[key(ABOVE, "a whole number of tokens", "the bound")],
+        has_conditions: false,
+        has_prices: true,
+    },
+    Section {
+        heading: "[[price.factor]]",
+        help: "a factor of the entry's prices; all that hold multiply, and the product is rounded to 12 decimals, a half away from zero",
+        keys: &[
+            key(FACTOR, "a decimal number in quotes, above 0, at most 1000, at most 4 decimals", "the factor"),
+            key(CLASSES, "a list of prices' names, or `\"*\"`", "which prices; without it: those of tokens"),
+        ],
+        has_conditions: true,
+        has_prices: false,
+    },
+    Section {
+        heading: "[[currency]]",
+        help: "what a currency is worth; a price in it becomes USD at the rate of the call's day, rounded to 12 decimals, a half away from zero",
+        keys: &[
+            key(CODE, "three capital letters", "the currency"),
+            key(VALID_FROM, DAY, "the first day (UTC); the rate holds until the next one"),
+            key(USD, "a decimal number in quotes, at most 12 decimals", "USD for one"),
+        ],
+        has_conditions: false,
+        has_prices: false,
+    },
+    Section {
+        heading: "[[alias]]",
+        help: "another name of a model: a deployment, a profile; the alias of an alias is followed, in all books together",
+        keys: &[
+            key(PROVIDER, "a text", "who answered"),
+            key(MODEL, "a name or a list of names", "the name that calls have"),
+            key(IS, "a name", "the name that has the price"),
+        ],
+        has_conditions: false,
+        has_prices: false,
+    },
+    Section {
+        heading: "[provider_cost]",
+        help: "whether the price that the response states is charged, by provider (`\"x.y\"` in quotes): `prefer`, `fallback` where the book lacks a price, `ignore`",
+        keys: &[key(
+            DEFAULT,
+            "`prefer`, `fallback`, `ignore`",
+            "for all other providers; without it: `prefer` for those that resell models, `fallback` else",
+        )],
+        has_conditions: false,
+        has_prices: false,
+    },
+    Section {
+        heading: "[[adjust]]",
+        help: "a discount or a mark-up; all that match, of all books, multiply, exactly",
+        keys: &[
+            key(
+                ON,
+                "`cost` or `charge`",
+                "what the provider takes, or what the tenant pays: charge = cost × its factors",
+            ),
+            key(FACTOR, "a decimal number in quotes, above 0, at most 1000, at most 4 decimals", "the factor"),
+            key(TENANT, "a tenant, or `acme/*`; a list", "whose calls; without it: all"),
+            key(PROVIDER, NAMES, "of which provider; without it: all"),
+            key(MODEL, NAMES, "of which model; without it: all"),
+            key(VALID_FROM, DAY, "the first day (UTC); without it: since ever"),
+            key(VALID_TO, DAY, "the last day; without it: for good"),
+        ],
+        has_conditions: false,
+        has_prices: false,
+    },
+];
+
+/// The keys of a section, by its heading.
+pub(super) fn of(heading: &str) -> impl Iterator<Item = &'static str> + use<> {
+    let section = SECTIONS.iter().find(|section| section.heading == heading);
+    let conditions = section.is_some_and(|section| section.has_conditions).then_some(CONDITIONS);
+    let keys = section.map(|section| section.keys).unwrap_or_default();
+    keys.iter().chain(conditions.unwrap_or_default()).map(|key| key.name)
+}

@@ -1,0 +1,151 @@
+//! The fields of one table, and what is wrong with them.
+
+use jiff::civil::Date;
+use toml::{Table, Value};
+
+use super::super::conditions::Names;
+use super::super::keys;
+use super::super::pattern::Pattern;
+use super::{NOT, charged, class, one_or_many};
+use crate::money::Factor;
+use meter::usage::Class;
+
+/// The longest name in a condition, bytes: that of a fact of the event.
+const MAX_NAME: usize = 256;
+
+/// The fields of one table, and what is wrong with them.
+pub(super) struct Fields<'a> {
+    /// `price[2]`, with provider and model where they are readable: nobody likes to count.
+    pub name: String,
+    pub table: Option<&'a Table>,
+    pub problems: Vec<String>,
+}
+
+impl<'a> Fields<'a> {
+    pub fn new(kind: &str, number: usize, value: &'a Value) -> Fields<'a> {
+        let table = value.as_table();
+        let value = |key: &str| table?.get(key);
+        let model = value(keys::MODEL);
+        let model = model.and_then(|model| model.as_array().and_then(|models| models.first()).or(Some(model)));
+        let name = match (value(keys::PROVIDER).and_then(Value::as_str), model.and_then(Value::as_str)) {
+            (Some(provider), Some(model)) => format!("{kind}[{number}] ({provider} {model})"),
+            (Some(provider), None) => format!("{kind}[{number}] ({provider})"),
+            _ => format!("{kind}[{number}]"),
+        };
+        Fields { name, table, problems: Vec::new() }
+    }
+
+    pub fn problem(&mut self, key: &str, problem: &str) {
+        self.problems.push(format!("{}.{key}: {problem}", self.name));
+    }
+
+    /// The table, whose keys must be those of its section.
+    pub fn table(&mut self, heading: &str, has_prices: bool) -> Option<&'a Table> {
+        match self.table {
+            Some(table) => {
+                self.refuse_unknown_keys(table, heading, has_prices);
+                Some(table)
+            }
+            None => {
+                self.problems.push(format!("{}: must be a table, {heading}", self.name));
+                None
+            }
+        }
+    }
+
+    fn refuse_unknown_keys(&mut self, table: &Table, heading: &str, has_prices: bool) {
+        for key in table.keys() {
+            if keys::of(heading).any(|known| known == key) || (has_prices && class(key).is_some()) {
+                continue;
+            }
+            let mut allowed = keys::of(heading).collect::<Vec<_>>().join(", ");
+            if has_prices {
+                let classes: Vec<&str> = charged().map(Class::token_type).collect();
+                allowed.push_str(&format!(" and the prices {}", classes.join(", ")));
+            }
+            self.problem(key, &format!("is not known; allowed are {allowed}"));
+        }
+    }
+
+    pub fn provider(&mut self, table: &Table) -> Option<String> {
+        match table.get(keys::PROVIDER) {
+            Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
+            None => {
+                self.problem(keys::PROVIDER, "is missing; the provider as it stands in the report, such as \"openai\"");
+                None
+            }
+            Some(_) => {
+                self.problem(keys::PROVIDER, "must be a text that is not empty");
+                None
+            }
+        }
+    }
+
+    /// Names and those that are not meant; `None` and no problem if there is no such key.
+    pub fn names(&mut self, table: &Table, key: &str, problem: &str) -> Option<Names> {
+        let mut names = Names::default();
+        let mut is_wrong = false;
+        for value in one_or_many(table.get(key)) {
+            let text = value.as_str().unwrap_or_default();
+            let (patterns, name) = match text.strip_prefix(NOT) {
+                Some(name) => (&mut names.except, name),
+                None => (&mut names.any, text),
+            };
+            match Pattern::new(name) {
+                Some(pattern) if patterns.contains(&pattern) => {}
+                Some(pattern) if pattern.text().len() <= MAX_NAME => patterns.push(pattern),
+                _ => is_wrong = true,
+            }
+        }
+        if !table.contains_key(key) {
+            return None;
+        }
+        if is_wrong || (names.any.is_empty() && names.except.is_empty()) {
+            self.problem(key, problem);
+            return None;
+        }
+        Some(names)
+    }
+
+    pub fn date(&mut self, table: &Table, key: &str) -> Option<Date> {
+        let text = match table.get(key)? {
+            Value::String(text) => text.clone(),
+            Value::Datetime(date) => date.to_string(),
+            _ => String::new(),
+        };
+        let date = super::super::day(&text);
+        if date.is_none() {
+            self.problem(key, "must be a date such as 2026-01-31");
+        }
+        date
+    }
+
+    /// The days from the first to the last.
+    pub fn days(&mut self, table: &Table) -> (Option<Date>, Option<Date>) {
+        let (from, to) = (self.date(table, keys::VALID_FROM), self.date(table, keys::VALID_TO));
+        if let (Some(from), Some(to)) = (from, to)
+            && to < from
+        {
+            self.problem(keys::VALID_TO, "must not be before valid_from; it is the last day of these prices");
+        }
+        (from, to)
+    }
+
+    pub fn factor(&mut self, table: &Table) -> Option<Factor> {
+        let factor = match table.get(keys::FACTOR) {
+            Some(Value::String(text)) => Factor::parse(text),
+            Some(_) => Err("must be a decimal number in quotes such as \"1.1\", so that it stays exact"),
+            None => Err("is missing; a decimal number in quotes such as \"1.1\""),
+        };
+        factor.map_err(|problem| self.problem(keys::FACTOR, problem)).ok()
+    }
+
+    /// A text that must be there.
+    pub fn text(&mut self, table: &Table, key: &str, problem: &str) -> Option<String> {
+        let text = table.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+        if text.is_none() {
+            self.problem(key, problem);
+        }
+        text.map(str::to_owned)
+    }
+}
