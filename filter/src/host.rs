@@ -173,6 +173,11 @@ impl HeaderMap {
         HeaderMap { bytes, places }
     }
 
+    /// All of them, as the host gave them.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The first value of a header.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.all(name).next()

@@ -5,7 +5,7 @@
 
 use meter::call::{Call, ResponseHead};
 use meter::record::NotAsked;
-use meter::rewrite::{Ask, Asking, Change, ROOM, Withhold, changeable};
+use meter::rewrite::{Ask, Asking, Change, Echo, ROOM, Withhold, changeable};
 use meter::scan::is_same;
 
 use crate::host::{self, Buffer, Failure, HeaderMap, Headers};
@@ -17,6 +17,8 @@ pub struct Include {
     nulls: bool,
     /// For an answer from which something may have to be taken out.
     withhold: Option<Withhold>,
+    /// Whether a provider's error can repeat what the client wrote.
+    echo: Echo,
 }
 
 /// Who asks for usage.
@@ -30,22 +32,26 @@ enum Asks {
 }
 
 impl Include {
-    /// Announces the longer body, if the request may be changed; `allowed`: the configuration lets it.
-    pub fn begin(headers: &HeaderMap, nulls: bool, allowed: bool) -> Include {
+    /// Announces the longer body, if the request may be changed; `here`: the provider is known to take the option, for some
+    /// requests at least; `allowed`: the configuration lets it.
+    pub fn begin(headers: &HeaderMap, here: bool, nulls: bool, allowed: bool) -> Include {
         let asks = match changeable(|name| headers.get(name)) {
             _ if !allowed => Asks::Not(NotAsked::Disabled),
+            _ if !here => Asks::Not(NotAsked::NotKnown),
             Err(reason) => Asks::Not(reason),
             Ok(length) => match announce(headers, length) {
                 Ok(()) => Asks::Here(Box::new(Ask::new(length))),
                 Err(_) => Asks::Not(NotAsked::Failed),
             },
         };
-        Include { asks, nulls, withhold: None }
+        let mut echo = Echo::default();
+        echo.feed(headers.bytes());
+        Include { asks, nulls, withhold: None, echo }
     }
 
     /// For a request that was asked before Envoy followed a redirect with it.
     pub fn again(nulls: bool) -> Include {
-        Include { asks: Asks::Before, nulls, withhold: None }
+        Include { asks: Asks::Before, nulls, withhold: None, echo: Echo::default() }
     }
 
     /// Whether the option was added.
@@ -78,14 +84,28 @@ impl Include {
         }
     }
 
-    /// Why the call will not say its usage, as soon as that is certain.
+    /// Why the call will not say its usage, as soon as that is certain. Where the provider does not take the option, the client
+    /// could not ask, either.
     pub fn objection(&self, call: &Call) -> Option<NotAsked> {
-        let reason = self.not_asked()?;
+        let reason =
+            self.not_asked().filter(|reason| !matches!(reason, NotAsked::NotKnown | NotAsked::RefusedBefore))?;
         let certain = match &self.asks {
             Asks::Here(_) => true,
             _ => call.streams_without_usage() || call.is_request_unread(),
         };
         certain.then_some(reason)
+    }
+
+    /// Whether the question is the only thing in the request that can make a provider name it.
+    pub fn asks_alone(&self) -> bool {
+        matches!(&self.asks, Asks::Here(ask) if ask.is_alone()) && !self.echo.is_possible()
+    }
+
+    /// Why the request that comes with the next chunk is not to be asked, if it ends there.
+    pub fn set_bar(&mut self, bar: Option<NotAsked>) {
+        if let Asks::Here(ask) = &mut self.asks {
+            ask.set_bar(bar);
+        }
     }
 
     /// Whether the request's bytes are needed whole, because they may be changed.
@@ -97,6 +117,11 @@ impl Include {
     /// pass as they are.
     pub fn request_body(&mut self, bytes: Option<&[u8]>, size: usize, end_of_stream: bool) -> Result<(), Failure> {
         let Asks::Here(ask) = &mut self.asks else { return Ok(()) };
+        match bytes {
+            Some(bytes) => self.echo.feed(bytes),
+            None if size > 0 => self.echo.unread(),
+            None => {}
+        }
         let mut out = Vec::new();
         let mut change = match bytes {
             // Frames without content come, too, and at the end.

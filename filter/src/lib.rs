@@ -22,6 +22,7 @@ mod metrics;
 mod plugin;
 mod process;
 mod redirected;
+mod refusals;
 mod refuse;
 mod shared;
 mod stream;

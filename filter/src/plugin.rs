@@ -15,6 +15,7 @@ use crate::estate;
 use crate::failures;
 use crate::host::{self, Buffer, Headers};
 use crate::process;
+use crate::refusals;
 use crate::stream::Stream;
 use crate::vm;
 
@@ -170,7 +171,7 @@ impl RootContext for Plugin {
                 self.authorization = token.map(|token| format!("Bearer {}", token.trim()));
             }
         }
-        for shared in [estate::LIST, process::NAME, failures::SAID] {
+        for shared in [estate::LIST, process::NAME, failures::SAID, refusals::KNOWN] {
             shared.prepare();
         }
         vm::configure(&config, self.context_id);

@@ -36,6 +36,12 @@ impl Shared {
         }
     }
 
+    /// What it is now, if Envoy gives it.
+    pub fn get(&self) -> Option<String> {
+        let (text, _) = host::shared(self.key).ok()??;
+        String::from_utf8(text).ok()
+    }
+
     /// Changes the text by what it is now.
     pub fn change<T>(&self, change: impl Fn(&str) -> Change<T>) -> Result<T, Unchanged> {
         for _ in 0..self.tries {

@@ -18,6 +18,7 @@ use crate::caller::EnvoyCaller;
 use crate::destination::EnvoyDestination;
 use crate::host::{self, Buffer, Failure, Headers};
 use crate::include::Include;
+use crate::refusals;
 use crate::refuse::refuse;
 use crate::vm;
 
@@ -35,6 +36,8 @@ struct Metered {
     request_id: Option<String>,
     trace: Option<TraceParent>,
     provider_request_id: Option<String>,
+    /// The provider refused to be asked, and that is known.
+    unasked: bool,
     /// The single values are in the filter state.
     published: bool,
 }
@@ -67,21 +70,23 @@ impl Stream {
             vm::with(|vm| vm.count_refusal(refusal));
         });
         let request_id = header("x-request-id").and_then(text);
-        let takes = !end_of_stream && call.takes_include_usage();
+        let asking = call.asking();
+        let takes = !end_of_stream && asking.is_known();
         // Envoy says so where it has followed a redirect; a client may say so too.
         let asked_before = header("x-envoy-original-url").is_some()
             && vm::with(|vm| vm.redirected.take(request_id.as_deref())).unwrap_or(false);
-        let nulls = call.says_null_usage();
+        let nulls = asking.says_null();
         let include = match (takes, asked_before) {
             (false, _) => None,
             (true, true) => Some(Include::again(nulls)),
-            (true, false) => Some(Include::begin(&headers, nulls, config.include_usage)),
+            (true, false) => Some(Include::begin(&headers, asking.is_here(), nulls, config.include_usage)),
         };
         Some(Box::new(Metered {
             include,
             call,
             identity,
             refused: None,
+            unasked: false,
             request_id,
             trace: header("traceparent").and_then(TraceParent::parse),
             provider_request_id: None,
@@ -104,6 +109,16 @@ impl Stream {
         refused.is_some()
     }
 
+    /// Learns that the provider does not take the question, before the client has seen all of the error.
+    fn hear_refusal(&mut self) {
+        let Some(metered) = &mut self.metered else { return };
+        if !metered.unasked && metered.call.is_asking_refused() {
+            metered.unasked = true;
+            let is_news = refusals::refused(&metered.call);
+            vm::with(|vm| vm.count_asking_refused(is_news));
+        }
+    }
+
     /// The answer is complete: rate limits and span tags may read its counts before the stream is over.
     fn answered(&mut self) {
         if let Some(metered) = &mut self.metered {
@@ -118,8 +133,9 @@ impl Stream {
     /// Makes the record, once: on_log comes whatever ends the stream.
     fn finish(&mut self) {
         let Some(metered) = self.metered.take() else { return };
-        let Metered { mut call, identity, include, refused, request_id, trace, provider_request_id, mut published } =
-            *metered;
+        let Metered {
+            mut call, identity, include, refused, request_id, trace, provider_request_id, mut published, ..
+        } = *metered;
         let is_answered = call.is_answered();
         if !is_answered && is_sent_elsewhere() {
             // The same request comes again in another stream, and what comes of that is the call.
@@ -185,6 +201,9 @@ impl HttpContext for Stream {
                 None => read(Buffer::RequestBody, size, call, Call::reads_request, Call::request_body),
             }
             if let Some(include) = include {
+                if whole && (call.streams_without_usage() || call.is_request_unread()) {
+                    include.set_bar(refusals::bar(call));
+                }
                 known(include.request_body(bytes.as_deref(), size, end_of_stream).map(Some));
                 if include.asks() {
                     call.asked_for_usage();
@@ -216,6 +235,9 @@ impl HttpContext for Stream {
             metered.provider_request_id = ids.iter().find_map(|name| headers.get(name)).and_then(text);
             if let Some(include) = &mut metered.include {
                 known(include.response_head(&head).map(Some));
+                if include.asks_alone() {
+                    metered.call.await_refusal();
+                }
             }
         }
         if end_of_stream {
@@ -243,6 +265,7 @@ impl HttpContext for Stream {
                 }
             }
         }
+        self.hear_refusal();
         if end_of_stream {
             self.answered();
         }

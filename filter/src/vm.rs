@@ -52,6 +52,8 @@ pub struct Vm {
     proxy: Option<String>,
     /// It has been said that a host is unproven.
     warned_of_unproven: bool,
+    /// It has been said that a provider refuses to be asked.
+    warned_of_refusal: bool,
     random: std::hash::RandomState,
     drawn: u64,
 }
@@ -90,6 +92,7 @@ impl Vm {
             node: None,
             proxy: None,
             warned_of_unproven: false,
+            warned_of_refusal: false,
             random,
             drawn: 0,
         }
@@ -213,6 +216,19 @@ impl Vm {
     /// Counts a host call that failed; metering goes on without its answer.
     pub fn count_failure(&mut self, _: Failure) {
         self.telemetry.add(&mut self.metrics, Metric::HostFailures, 1);
+    }
+
+    /// A provider has refused a call because of the question for its usage; `is_news`: it was not known of this model there.
+    pub fn count_asking_refused(&mut self, is_news: bool) {
+        self.telemetry.add(&mut self.metrics, Metric::AskingRefused, 1);
+        if is_news && !std::mem::replace(&mut self.warned_of_refusal, true) {
+            log::warn!(
+                "meshmeter: a provider refuses stream_options.include_usage, which the plugin has added to a request: the client \
+                 saw that error. For an hour streams of that model are not asked there again, and estimated. If it never takes \
+                 the option, say so: \"providers\": [{{\"cluster\": \"...\", \"provider\": \"...\", \"include_usage\": false}}]. \
+                 Said once by each worker; meshmeter_asking_refused_total counts"
+            );
+        }
     }
 
     /// A call has ended with records, its own first, the others parts of it: metrics, the events for the journal, one a

@@ -14,10 +14,11 @@ use crate::estimate::Ratios;
 use crate::framing::{Body, Ending, Format};
 use crate::identity::Identity;
 use crate::provider::{
-    Api, Certainty, Destination, Fact, Facts, HEADERS, Part, Reading, Target, detect, has_counts, read, response_paths,
-    shape,
+    Api, Asking, Certainty, Destination, Fact, Facts, HEADERS, Part, Reading, Target, detect, has_counts, read,
+    response_paths, shape,
 };
 use crate::record::{Evidence, Flag, Flags, Missing, NotAsked, Outcome, Record};
+use crate::rewrite::Mention;
 use crate::usage::Usage;
 use estimate::Seen;
 use request::Asked;
@@ -101,6 +102,8 @@ struct Answer {
     decoder: Decoder,
     body: Body<Fact>,
     facts: Facts,
+    /// Whether it names the option that was added, where it can be a refusal.
+    mention: Option<Mention>,
     /// Bytes of the body, decoded.
     bytes: u64,
     ending: Option<(encoding::Ending, Ending)>,
@@ -119,14 +122,29 @@ impl Call {
         Some(Call { target, started_ns: now_ns, first_byte_ns: None, asked, answer: None })
     }
 
-    /// Whether the host takes `stream_options.include_usage`, and gives no usage without it.
-    pub fn takes_include_usage(&self) -> bool {
-        self.target.takes_include_usage
+    /// What is known, by host and path, of whether the provider takes `stream_options.include_usage`.
+    pub fn asking(&self) -> Asking {
+        self.target.asking
     }
 
-    /// Whether the host, once asked for usage, says in every other chunk that there is none yet.
-    pub fn says_null_usage(&self) -> bool {
-        self.target.says_null_usage
+    /// Why the call is not to be asked for its usage, by all that the request has said so far; to be believed when its body's
+    /// value is over.
+    pub fn bar(&self) -> Option<NotAsked> {
+        if self.asked.is_unread() && self.target.asking.depends_on_request() {
+            return Some(NotAsked::NotKnown);
+        }
+        let models = self.target.model.as_deref().into_iter().chain(self.asked.model());
+        (!self.target.asking.takes(models, self.asked.barring())).then_some(NotAsked::NotKnown)
+    }
+
+    /// The model that is asked for: the one that the path names, or else the body.
+    pub fn model_asked(&self) -> Option<&str> {
+        self.target.model.as_deref().or(self.asked.model())
+    }
+
+    /// The host that the client asked for; empty if it is too long for one.
+    pub fn claimed_host(&self) -> &[u8] {
+        self.target.claimed_host()
     }
 
     /// The call has gone where it goes: decides who answered, before [`Call::finish`]. Returns whether that is somebody else
@@ -174,9 +192,23 @@ impl Call {
             decoder: Decoder::new(head.content_encoding),
             body: Body::new(head.content_type),
             facts: Facts::default(),
+            mention: None,
             bytes: 0,
             ending: None,
         });
+    }
+
+    /// The answer is one to a question of the filter's, and nothing in the request explains it if it names that: given after
+    /// [`Call::response_head`].
+    pub fn await_refusal(&mut self) {
+        if let Some(answer) = self.answer.as_mut().filter(|answer| Mention::is_for(answer.status)) {
+            answer.mention = Some(Mention::default());
+        }
+    }
+
+    /// Whether the provider refuses the question.
+    pub fn is_asking_refused(&self) -> bool {
+        self.answer.as_ref().and_then(|answer| answer.mention.as_ref()).is_some_and(Mention::is_found)
     }
 
     /// Whether headers of the answer may give counts.
@@ -196,9 +228,7 @@ impl Call {
 
     /// Whether the answer's body can still say something; if not, its bytes need not be fetched.
     pub fn reads_response(&self) -> bool {
-        let readable = |answer: &Answer| {
-            answer.ending.is_none() && answer.decoder.reads() && answer.body.format() != Format::Unknown
-        };
+        let readable = |answer: &Answer| answer.ending.is_none() && answer.decoder.reads() && answer.is_wanted();
         self.answer.as_ref().is_some_and(readable)
     }
 
@@ -209,15 +239,18 @@ impl Call {
 
     /// A chunk of the answer's body.
     pub fn response_body(&mut self, bytes: &[u8]) {
-        if let Some(Answer { decoder, body, facts, bytes: length, ending: None, .. }) = &mut self.answer {
-            decoder.feed(bytes, &mut |plain| {
-                *length = length.saturating_add(plain.len() as u64);
-                body.feed(response_paths(), plain, facts);
-            });
-            if body.format() == Format::Unknown {
-                // Nothing more of it is wanted: its memory goes now.
-                decoder.end();
+        let Some(answer) = self.answer.as_mut().filter(|answer| answer.ending.is_none()) else { return };
+        let Answer { decoder, body, facts, mention, bytes: length, .. } = answer;
+        decoder.feed(bytes, &mut |plain| {
+            *length = length.saturating_add(plain.len() as u64);
+            body.feed(response_paths(), plain, facts);
+            if let Some(mention) = mention {
+                mention.feed(plain);
             }
+        });
+        if !answer.is_wanted() {
+            // Nothing more of it is wanted: its memory goes now.
+            answer.decoder.end();
         }
     }
 
@@ -354,6 +387,11 @@ impl Call {
 }
 
 impl Answer {
+    /// Whether more of it is wanted.
+    fn is_wanted(&self) -> bool {
+        self.body.format() != Format::Unknown || self.mention.as_ref().is_some_and(Mention::reads)
+    }
+
     /// Ends the body, once: how its coding ended, and how what it says.
     fn end(&mut self) -> (encoding::Ending, Ending) {
         let Answer { decoder, body, facts, ending, .. } = self;

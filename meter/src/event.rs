@@ -112,8 +112,18 @@ const MISSING: &[&str] = &[
     "body_too_large",
     "error_status",
 ];
-const NOT_ASKED: &[&str] =
-    &["disabled", "signed", "encoded", "not_json", "unreadable", "ambiguous", "unknown_path", "failed"];
+const NOT_ASKED: &[&str] = &[
+    "disabled",
+    "signed",
+    "encoded",
+    "not_json",
+    "unreadable",
+    "ambiguous",
+    "unknown_path",
+    "not_known",
+    "refused_before",
+    "failed",
+];
 const DEFERRED: &[&str] = &["background", "batch", "job"];
 const COUNT: Kind = Kind::Number(0, crate::usage::MAX_COUNT);
 const TOTAL: Kind = Kind::Number(0, MAX_SEQUENCE);

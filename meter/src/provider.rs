@@ -5,6 +5,7 @@
 //! API's counts, and for unknown hosts, the body does. Who answered is decided last, by where the call went.
 
 mod anthropic;
+mod asking;
 mod bedrock;
 mod cohere;
 mod destination;
@@ -18,6 +19,8 @@ mod plain;
 mod settle;
 mod shape;
 
+pub use asking::Asking;
+pub(crate) use asking::{BARRING, bits as barring_bits};
 pub use destination::Destination;
 pub use detect::{Certainty, Target, detect};
 pub use facts::{Fact, Facts, HEADERS, Number, response_paths};

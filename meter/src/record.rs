@@ -110,6 +110,11 @@ words! {
         Ambiguous "ambiguous",
         /// The path is none that is known to take the option.
         UnknownPath "unknown_path",
+        /// The provider takes the option, but is not known to take it here: on this path, in this version of its API, for this
+        /// model, or with what else the request asks for.
+        NotKnown "not_known",
+        /// It has refused the option for this model, not long ago.
+        RefusedBefore "refused_before",
         /// Envoy did not let it be changed.
         Failed "failed",
     }

@@ -6,11 +6,14 @@
 mod ask;
 mod bar;
 mod edit;
+mod mention;
+pub mod refusals;
 mod withhold;
 
 pub use ask::{Ask, Asking, ROOM};
 pub use bar::changeable;
 pub use edit::Change;
+pub use mention::{Echo, Mention};
 pub use withhold::Withhold;
 
 /// The bytes of a text up to and with its closing quote, or the end; and whether it closed.

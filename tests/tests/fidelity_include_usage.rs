@@ -19,6 +19,8 @@ use serde_json::json;
 const JSON: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","model":"m","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
 const ENCODINGS: &str = "gzip, br";
 const CHAT: &str = "/v1/chat/completions";
+const SERVING: &str = "/serving-endpoints/databricks-claude-sonnet-4-5/invocations";
+const AZURE_OLD: &str = "/openai/deployments/d/chat/completions?api-version=2024-02-01";
 
 fn call(host: &str, body: impl Into<Bytes>) -> Call {
     let mut call = Call::post(host, CHAT, &json!({})).header("accept-encoding", ENCODINGS);
@@ -196,7 +198,8 @@ async fn fidelity_what_must_not_be_changed_is_untouched() -> Result<()> {
         ("responses", at("/v1/responses")),
         ("embeddings", at("/v1/embeddings")),
         ("anthropic", Call { path: "/v1/messages".to_owned(), ..elsewhere("api.anthropic.com") }),
-        ("groq", elsewhere("api.groq.com")),
+        ("claude", Call { path: SERVING.to_owned(), ..elsewhere("adb-1.azuredatabricks.net") }),
+        ("azure-old", Call { path: AZURE_OLD.to_owned(), ..elsewhere("x.openai.azure.com") }),
         ("mistral", elsewhere("api.mistral.ai")),
         ("self-hosted", elsewhere("llm.internal")),
         ("looks-alike", elsewhere("api.openai.com.example.org")),

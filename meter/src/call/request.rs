@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use crate::encoding::Decoder;
 use crate::estimate::Text;
 use crate::framing::{Body, Format, Values};
-use crate::provider::Api;
+use crate::provider::{Api, BARRING, barring_bits};
 use crate::scan::{Count, Paths, Scalar, Sink, count};
 
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,8 @@ enum Field {
     Text,
     /// Something that the model reads and no text here shows.
     Other,
+    /// The same, and some providers refuse to be asked for usage beside it: its bit of [`BARRING`].
+    Barring(u8),
     /// The definitions of tools.
     Tools,
     /// The kind of an item, which can stand for one that the provider keeps.
@@ -68,7 +70,7 @@ const OTHERS: &[&str] = &[
     "contents[].parts[].file_data", "instances[].image", "instances[].video",
     // What the provider keeps, finds, or writes itself into the prompt.
     "mcp_servers", "plugins", "web_search_options",
-    "search_parameters", "data_sources", "connectors", "documents", "response_format", "text.format.schema",
+    "search_parameters", "connectors", "documents", "response_format", "text.format.schema",
     "generationConfig.responseSchema", "container", "previous_response_id", "conversation", "conversation_id",
     "prompt.id", "cachedContent", "cached_content", "assistant_id", "thread_id", "context_management",
 ];
@@ -110,10 +112,11 @@ fn paths() -> &'static Paths<Field> {
         leaves.extend(LIMITS.iter().map(|(path, apis)| (*path, Field::Limit(apis))));
         leaves.extend(CHOICES.iter().map(|path| (*path, Field::Choices)));
         let all = |paths: &[&'static str], field| paths.iter().map(|path| (*path, field)).collect::<Vec<_>>();
-        let texts = [all(OTHERS, Field::Other), all(TEXTS, Field::Text)].concat();
-        let objects =
-            [vec![options], all(OTHERS, Field::Other), all(TEXT_OBJECTS, Field::Text), all(TOOLS, Field::Tools)]
-                .concat();
+        let barring: Vec<_> =
+            BARRING.iter().zip(barring_bits()).map(|(name, bit)| (*name, Field::Barring(bit))).collect();
+        let others = [all(OTHERS, Field::Other), barring].concat();
+        let texts = [others.clone(), all(TEXTS, Field::Text)].concat();
+        let objects = [vec![options], others, all(TEXT_OBJECTS, Field::Text), all(TOOLS, Field::Tools)].concat();
         Paths::new(&leaves, &objects, &texts)
     })
 }
@@ -136,6 +139,8 @@ struct Found {
     /// By API the largest limit of the output, 0 if there is none.
     limits: [u32; Api::ALL.len()],
     choices: u64,
+    /// Which of [`BARRING`] are there, a bit each.
+    barring: u8,
     /// The body's value is over.
     whole: bool,
 }
@@ -179,6 +184,15 @@ impl Asked {
     /// Whether the request can have been sent whole: its value is over, or nobody can tell.
     pub(super) fn may_be_whole(&self) -> bool {
         self.found.whole || self.is_unread()
+    }
+
+    /// The members that some providers do not take the question for usage with, a bit of [`BARRING`] each.
+    pub(super) fn barring(&self) -> u8 {
+        self.found.barring
+    }
+
+    pub(super) fn model(&self) -> Option<&str> {
+        self.found.model.as_deref()
     }
 
     pub(super) fn names_model(&self) -> bool {
@@ -225,6 +239,13 @@ impl Asked {
 }
 
 impl Found {
+    fn bar(&mut self, bit: u8) {
+        self.text.set_has_more();
+        if !self.whole {
+            self.barring |= bit;
+        }
+    }
+
     fn limit(&mut self, apis: &[Api], value: Scalar<'_>) {
         let Count::Value(limit) = count(value) else { return };
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
@@ -262,6 +283,7 @@ impl Sink<Field> for Found {
         match field {
             Field::StreamOptions => self.include_usage &= self.whole,
             Field::Other | Field::Tools => self.text.set_has_more(),
+            Field::Barring(bit) => self.bar(bit),
             _ => {}
         }
     }
@@ -274,6 +296,7 @@ impl Sink<Field> for Found {
     fn flow(&mut self, field: Field, bytes: &[u8]) {
         match field {
             Field::Other => self.text.set_has_more(),
+            Field::Barring(bit) => self.bar(bit),
             _ => self.text.feed(bytes, false),
         }
     }

@@ -90,7 +90,7 @@ impl Target {
             None => {
                 let shown = self.shown(to, detect, host);
                 self.is_unproven = shown.is_unproven;
-                (shown.provider.map(Cow::Borrowed), shown.source)
+                (shown.provider.map(|provider| Cow::Borrowed(self.by_path(provider, to))), shown.source)
             }
         };
         self.decide(rule, provider);
@@ -124,6 +124,12 @@ impl Target {
             return Shown::by(claimed, ProviderSource::Certificate);
         }
         Shown::nobody(true)
+    }
+
+    /// The provider by the path that the upstream was asked for, where a host has several services.
+    fn by_path(&self, provider: &'static str, to: &dyn Destination) -> &'static str {
+        let path = if hosts::depends_on_path(provider) { to.path() } else { None };
+        path.map_or(provider, |path| hosts::by_path(provider, &paths::normal_path(Spelled::of(path.as_bytes()).sent)))
     }
 
     /// Reads the path as the upstream saw it, where the one that the client asked for says nothing.

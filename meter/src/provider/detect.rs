@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::destination::Destination;
 use super::paths::Row;
-use super::{Api, hosts, paths};
+use super::{Api, Asking, hosts, paths};
 use crate::config::{Detect, Rule};
 use crate::record::{Flag, Flags, ProviderSource};
 
@@ -39,12 +39,10 @@ pub struct Target {
     pub operation: Option<&'static str>,
     /// The model that the path names.
     pub model: Option<String>,
-    /// The host takes `stream_options.include_usage`, and gives no usage without it.
-    pub takes_include_usage: bool,
-    /// The provider takes it somewhere, but the path that the client asked for is not known, so the call could not be asked.
+    /// Whether it may be asked for its usage.
+    pub asking: Asking,
+    /// The provider takes the option somewhere, but the path that the client asked for is not known, so the call could not be asked.
     pub may_take_include_usage: bool,
-    /// The host, once asked for usage, says in every other chunk that there is none yet.
-    pub says_null_usage: bool,
     /// How sure that is.
     pub certainty: Certainty,
     /// The path is known for answers without usage of their own.
@@ -65,6 +63,11 @@ impl Target {
         self.provider.as_deref() == Some(provider)
     }
 
+    /// The host that the client asked for; empty if it is too long for one.
+    pub fn claimed_host(&self) -> &[u8] {
+        &self.claimed_host
+    }
+
     /// What a reader of the counts should know of it.
     pub fn flags(&self) -> Flags {
         let mut flags = Flags::default();
@@ -76,11 +79,11 @@ impl Target {
 
     /// An API and nothing else.
     pub(super) fn of(api: Api) -> Target {
-        Target { api: Some(api), ..Target::at(b"", None, 0) }
+        Target { api: Some(api), ..Target::at(b"", b"", None, 0) }
     }
 
     /// A host and a path, before anything is decided.
-    fn at(host: &[u8], row: Option<&'static Row>, rules: u64) -> Target {
+    fn at(host: &[u8], path: &[u8], row: Option<&'static Row>, rules: u64) -> Target {
         Target {
             provider: None,
             source: None,
@@ -89,12 +92,11 @@ impl Target {
             api: None,
             operation: row.map(|row| row.operation),
             model: None,
-            takes_include_usage: false,
+            asking: Asking::default(),
             may_take_include_usage: false,
-            says_null_usage: false,
             certainty: Certainty::Shape,
             is_not_own: false,
-            claimed: hosts::provider_of(host),
+            claimed: hosts::provider_of(host).map(|provider| hosts::by_path(provider, path)),
             claimed_host: if host.len() <= MAX_HOST_AND_PORT { host.into() } else { Box::default() },
             row,
             rules,
@@ -115,7 +117,7 @@ impl Target {
         if mapped || (provider.is_some() && self.row.is_some()) {
             self.certainty = Certainty::Known;
         }
-        self.may_take_include_usage = self.api.is_none() && takes_include_usage(rule, provider.as_deref());
+        self.may_take_include_usage = self.api.is_none() && asking(rule, provider.as_deref()).is_known();
         self.provider = provider;
     }
 }
@@ -136,7 +138,7 @@ pub fn detect(method: &[u8], host: &[u8], path: &[u8], detect: &Detect, to: &dyn
     let row = path.row();
     let fits = |rule: &Rule| path.fits(rule);
     let rules = bits().zip(&detect.rules).filter(|(_, rule)| fits(rule)).fold(0, |all, (bit, _)| all | bit);
-    let mut target = Target::at(host, row, rules);
+    let mut target = Target::at(host, &path.normal, row, rules);
     let rule = target.rules(detect, to).find(|rule| rule.is_for(&target.claimed_host));
     let provider = rule.map(|rule| Cow::Owned(rule.provider.clone())).or(target.claimed.map(Cow::Borrowed));
     target.decide(rule, provider);
@@ -150,28 +152,38 @@ pub fn detect(method: &[u8], host: &[u8], path: &[u8], detect: &Detect, to: &dyn
     target.model = paths::model_of(path.sent);
     if target.api == Some(Api::OpenAiChat) {
         // Behind a host that is nobody's, the name of the cluster is the best sign of who will answer.
-        let by_cluster = || {
-            let cluster = row.and_then(|_| to.cluster())?;
-            hosts::provider_of_cluster(cluster).or_else(|| hosts::provider_named(cluster))
+        let cluster = match (&target.provider, target.claimed, row) {
+            (None, None, Some(_)) => to.cluster(),
+            _ => None,
         };
-        let asked = target.provider.as_deref().or_else(by_cluster);
-        target.takes_include_usage =
-            takes_include_usage(rule, asked) && matches!(target.operation, None | Some("chat" | "text_completion"));
-        target.says_null_usage = asked.is_some_and(hosts::says_null_usage);
+        let by_cluster = || {
+            let found = hosts::provider_of_cluster(cluster?).or_else(|| hosts::provider_named(cluster?));
+            found.map(|provider| hosts::by_path(provider, &path.normal))
+        };
+        let known = asking(rule, target.provider.as_deref().or_else(by_cluster));
+        let host = match target.claimed {
+            Some(_) => Some(&*target.claimed_host),
+            None if known.depends_on_host() => {
+                cluster.or_else(|| to.cluster()).and_then(hosts::host_of_cluster).map(str::as_bytes)
+            }
+            None => None,
+        };
+        target.asking = known.at(host, target.operation, &path.normal, path.query);
     }
     Some(target)
 }
 
-/// Whether a provider takes the option, as a rule says or else as is known of it.
-fn takes_include_usage(rule: Option<&Rule>, provider: Option<&str>) -> bool {
-    let known = || provider.is_some_and(hosts::takes_include_usage);
-    rule.and_then(|rule| rule.include_usage).unwrap_or_else(known)
+/// Whether a provider may be asked, as a rule says or else as is known of it.
+fn asking(rule: Option<&Rule>, provider: Option<&str>) -> Asking {
+    Asking::of(provider, rule.and_then(|rule| rule.include_usage))
 }
 
 /// A path without its query, in the spellings that servers may read it in.
 pub(super) struct Spelled<'a> {
     /// As it was sent.
     pub sent: &'a [u8],
+    /// What was sent behind the question mark.
+    query: &'a [u8],
     /// As most servers read it.
     normal: Cow<'a, [u8]>,
     /// As those read it that decode slashes before they split, where that makes a difference.
@@ -181,10 +193,12 @@ pub(super) struct Spelled<'a> {
 impl<'a> Spelled<'a> {
     /// Of a path with its query.
     pub(super) fn of(path: &'a [u8]) -> Spelled<'a> {
-        let sent = path.split(|&byte| byte == b'?' || byte == b'#').next().unwrap_or_default();
+        let path = path.split(|&byte| byte == b'#').next().unwrap_or_default();
+        let sent = path.split(|&byte| byte == b'?').next().unwrap_or_default();
+        let query = path.get(sent.len().saturating_add(1)..).unwrap_or_default();
         let normal = paths::normal_path(sent);
         let with_slashes = paths::with_slashes(&normal);
-        Spelled { sent, normal, with_slashes }
+        Spelled { sent, query, normal, with_slashes }
     }
 
     /// Whether it is one that a rule is for. Where it begins is compared as Envoy's routes do: as it was sent.

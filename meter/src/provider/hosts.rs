@@ -16,7 +16,17 @@ const fn provider(name: &'static str, hosts: &'static [&'static str]) -> Provide
 const PROVIDERS: &[Provider] = &[
     provider("openai", &["api.openai.com", "*.api.openai.com"]),
     provider("anthropic", &["api.anthropic.com"]),
-    provider("azure.ai.openai", &["*.openai.azure.com", "*.cognitiveservices.azure.com", "*.azure-api.net"]),
+    provider(
+        "azure.ai.openai",
+        &[
+            "*.openai.azure.com",
+            "*.openai.azure.us",
+            "*.cognitiveservices.azure.com",
+            "*.cognitiveservices.azure.us",
+            "*.azure-api.net",
+            "*.azure-api.us",
+        ],
+    ),
     provider(
         "azure.ai.inference",
         &["*.services.ai.azure.com", "*.models.ai.azure.com", "models.inference.ai.azure.com"],
@@ -27,18 +37,28 @@ const PROVIDERS: &[Provider] = &[
             "bedrock-runtime*.amazonaws.com",
             "*.bedrock-runtime*.amazonaws.com",
             "bedrock-agent-runtime*.amazonaws.com",
+            "bedrock-runtime*.api.aws",
             "bedrock-mantle.*.api.aws",
+            "*.bedrock-mantle*.amazonaws.com",
         ],
     ),
     provider("gcp.gemini", &["generativelanguage.googleapis.com", "cloudcode-pa.googleapis.com"]),
-    provider("gcp.vertex_ai", &["aiplatform.googleapis.com", "*-aiplatform.googleapis.com", "claude.googleapis.com"]),
+    provider(
+        "gcp.vertex_ai",
+        &[
+            "aiplatform.googleapis.com",
+            "*-aiplatform.googleapis.com",
+            "aiplatform.*.rep.googleapis.com",
+            "claude.googleapis.com",
+        ],
+    ),
     provider("cohere", &["api.cohere.ai", "api.cohere.com", "*.api.cohere.com"]),
     provider("mistral_ai", &["api.mistral.ai", "codestral.mistral.ai"]),
     provider("groq", &["api.groq.com"]),
     provider("deepseek", &["api.deepseek.com"]),
     provider("x_ai", &["api.x.ai", "*.api.x.ai"]),
     provider("perplexity", &["api.perplexity.ai"]),
-    provider("moonshot_ai", &["api.moonshot.ai", "api.moonshot.cn"]),
+    provider("moonshot_ai", &["api.moonshot.ai", "api.moonshot.cn", "api.kimi.com"]),
     provider("ibm.watsonx.ai", &["*.ml.cloud.ibm.com"]),
     provider("openrouter", &["openrouter.ai"]),
     provider("vercel", &["ai-gateway.vercel.sh"]),
@@ -55,11 +75,18 @@ const PROVIDERS: &[Provider] = &[
     ),
     provider("zai", &["api.z.ai", "open.bigmodel.cn"]),
     provider("minimax", &["api.minimax.io", "api.minimaxi.com", "api.minimax.chat"]),
-    provider("alibaba", &["dashscope*.aliyuncs.com", "*.maas.aliyuncs.com"]),
+    provider(
+        "alibaba",
+        &["dashscope.aliyuncs.com", "dashscope*.aliyuncs.com", "*.dashscope.aliyuncs.com", "*.maas.aliyuncs.com"],
+    ),
     provider("baidu", &["qianfan.baidubce.com", "aip.baidubce.com"]),
+    provider("volcengine", &["ark.*.volces.com", "ark.*.bytepluses.com"]),
     provider("tencent", &["hunyuan.tencentcloudapi.com", "api.hunyuan.cloud.tencent.com"]),
     provider("cloudflare", &["api.cloudflare.com", "gateway.ai.cloudflare.com"]),
-    provider("databricks", &["*.cloud.databricks.com", "*.azuredatabricks.net", "*.gcp.databricks.com"]),
+    provider(
+        "databricks",
+        &["*.cloud.databricks.com", "*.azuredatabricks.net", "*.gcp.databricks.com", "*.databricks.azure.us"],
+    ),
     provider("snowflake", &["*.snowflakecomputing.com"]),
     provider("replicate", &["api.replicate.com"]),
     provider("ai21", &["api.ai21.com"]),
@@ -76,23 +103,21 @@ const PROVIDERS: &[Provider] = &[
     provider("heroku", &["*.inference.heroku.com"]),
 ];
 
-/// Providers that give no usage in a stream of chat completions unless asked by `stream_options.include_usage`, and are
-/// known to take it. Others give it anyway, or may refuse an option that they do not know.
-const TAKES_INCLUDE_USAGE: &[&str] = &["openai", "azure.ai.openai", "alibaba", "databricks", "deepseek", "nvidia"];
-
-/// Those of them that, once asked, say `"usage":null` in every other chunk, and only then.
-const SAYS_NULL: &[&str] = &["openai", "azure.ai.openai"];
-
 /// The longest name of a host in the DNS; longer ones are nobody's.
 pub(super) const MAX_HOST: usize = 253;
 
-/// The provider of a cluster that is named after its host, plainly or as Istio does: `outbound|443||api.openai.com`.
+/// The provider of a cluster that is named after its host.
 pub(super) fn provider_of_cluster(cluster: &str) -> Option<&'static str> {
+    provider_of(host_of_cluster(cluster)?.as_bytes())
+}
+
+/// The host that a cluster is named after, plainly or as Istio does: `outbound|443||api.openai.com`.
+pub(super) fn host_of_cluster(cluster: &str) -> Option<&str> {
     let host = match cluster.split('|').collect::<Vec<_>>().as_slice() {
         [_direction, _port, _subset, host] => host,
         _ => cluster,
     };
-    if host.contains('.') { provider_of(host.as_bytes()) } else { None }
+    host.contains('.').then_some(host)
 }
 
 /// The provider of this very name.
@@ -100,14 +125,14 @@ pub(super) fn provider_named(name: &str) -> Option<&'static str> {
     PROVIDERS.iter().find(|provider| provider.name == name).map(|provider| provider.name)
 }
 
-/// Whether a provider is to be asked for usage.
-pub(super) fn takes_include_usage(provider: &str) -> bool {
-    TAKES_INCLUDE_USAGE.contains(&provider)
+/// The provider by host and path, where a host has several services: Foundry's has Azure OpenAI's under `/openai`.
+pub(super) fn by_path(provider: &'static str, path: &[u8]) -> &'static str {
+    if depends_on_path(provider) && super::paths::has(path, &[b"openai"]) { "azure.ai.openai" } else { provider }
 }
 
-/// Whether a provider that was asked for usage says in every other chunk that there is none yet.
-pub(super) fn says_null_usage(provider: &str) -> bool {
-    SAYS_NULL.contains(&provider)
+/// Whether a provider's hosts have services of another one under other paths.
+pub(super) fn depends_on_path(provider: &str) -> bool {
+    provider == "azure.ai.inference"
 }
 
 /// The provider of a host, which may carry a port. What could not be shown as it is, is nobody's: it would not be the same any

@@ -144,6 +144,16 @@ pub(super) fn model_of(path: &[u8]) -> Option<String> {
     clean.then_some(name)
 }
 
+/// Whether segments stand one behind the other in a path, in any case.
+pub(super) fn has(path: &[u8], segments: &[&[u8]]) -> bool {
+    let rest = |skip: usize| path.split(|&byte| byte == b'/').skip(skip);
+    let count = rest(0).count();
+    (0..count).any(|skip| {
+        let mut here = rest(skip);
+        segments.iter().all(|wanted| here.next().is_some_and(|segment| segment.eq_ignore_ascii_case(wanted)))
+    })
+}
+
 /// Whether a path begins with a prefix, by whole segments.
 pub(super) fn begins_with(path: &[u8], prefix: &str) -> bool {
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);

@@ -112,7 +112,7 @@ cases! {
 
     fn deterministic_every_spelling_of_a_path_is_the_same_path() {
         let of = |path: &str| {
-            detect(b"POST", b"api.openai.com", path.as_bytes(), &DETECT, &()).map(|target| (target.api, target.takes_include_usage, target.may_take_include_usage))
+            detect(b"POST", b"api.openai.com", path.as_bytes(), &DETECT, &()).map(|target| (target.api, target.asking.is_here(), target.may_take_include_usage))
         };
         for path in [
             "/v1/chat/completions", "/v1/chat/completions/", "/v1/chat/complet%69ons", "/v1/%63%68%61%74/completion%73?a=b", "//v1//chat//completions//",
@@ -143,13 +143,13 @@ cases! {
         ];
         let detect_with = |host: &str, path: &str| {
             let target = detect(b"POST", host.as_bytes(), path.as_bytes(), &Detect { by_shape: true, trust_host: false, rules: rules.clone() }, &()).unwrap();
-            (target.provider.unwrap().into_owned(), target.api, target.certainty, target.takes_include_usage)
+            (target.provider.unwrap().into_owned(), target.api, target.certainty, target.asking.is_here())
         };
         assert_eq!(detect_with("llm.corp:80", "/ask/me"), ("corp".into(), Some(Api::Gemini), Certainty::Known, false));
         assert_eq!(detect_with("llm.corp", "/other"), ("corp".into(), None, Certainty::Shape, false));
         assert_eq!(detect_with("vllm.corp", "/v1/chat/completions"), ("corp".into(), Some(Api::OpenAiChat), Certainty::Known, true));
         assert_eq!(detect_with("api.openai.com", "/v1/chat/completions"), ("corp".into(), Some(Api::OpenAiChat), Certainty::Known, false));
-        let takes = |path: &str| detect(b"POST", b"api.openai.com", path.as_bytes(), &DETECT, &()).unwrap().takes_include_usage;
+        let takes = |path: &str| detect(b"POST", b"api.openai.com", path.as_bytes(), &DETECT, &()).unwrap().asking.is_here();
         assert_eq!(["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"].map(takes), [true, true, false, false]);
     }
 

@@ -6,7 +6,10 @@
 //! that say nothing (`null`, `{}`) are moved there. Names are compared decoded. Of a repeated name some readers take the
 //! first and some the last: a request counts as asked if each reading of it that streams has the option.
 
+mod parts;
 mod walk;
+
+use parts::{Key, Moved, Said, State, Who};
 
 use super::edit::{Change, Edit};
 use crate::record::NotAsked;
@@ -40,64 +43,6 @@ pub enum Asking {
     Added,
     /// It cannot be asked, or not in every reading.
     Not(NotAsked),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Before the root object.
-    Start,
-    /// A name or the end of the object.
-    Name,
-    InName,
-    /// Behind a name.
-    Colon,
-    /// Before a value.
-    Value,
-    /// Inside a text, or a number or literal, of this level.
-    Text,
-    Word,
-    /// Behind a value.
-    After,
-    /// Behind the root object.
-    Done,
-    /// Not understood: passed unchanged.
-    Lost,
-}
-
-/// Where a name leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Key {
-    Stream,
-    Options,
-    IncludeUsage,
-    /// One of those in another case: the same to some readers.
-    Lookalike,
-    Other,
-}
-
-/// What a member says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
-    True,
-    /// `false` or `null`.
-    Off,
-    /// Something that readers may take for either.
-    Odd,
-}
-
-/// Options that say nothing, and are written anew at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Moved {
-    Null,
-    Empty,
-}
-
-/// Who asks, by the last options that were seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Who {
-    Nobody,
-    Client,
-    Us,
 }
 
 /// Rewrites one request body.
@@ -138,6 +83,12 @@ pub struct Ask {
     /// A name in another case says something.
     lookalike: bool,
     asking: Asking,
+    /// Why the option is not to be added where the client has none.
+    bar: Option<NotAsked>,
+    /// `stream` was there more than once, or one of the names in another case.
+    repeated: bool,
+    /// The option was added, and the client has said nothing of it.
+    alone: bool,
     /// Bytes that may be added; of no account without `left`.
     room: usize,
     /// Bytes of the body that are still to come, if its length was announced.
@@ -170,6 +121,9 @@ impl Ask {
             unsure: false,
             lookalike: false,
             asking: Asking::Open,
+            bar: None,
+            repeated: false,
+            alone: false,
             room: ROOM,
             left: length,
         }
@@ -183,6 +137,17 @@ impl Ask {
     /// Whether the answer may have something that the client did not ask for.
     pub fn is_added(&self) -> bool {
         self.who == Who::Us
+    }
+
+    /// Whether nothing but what was added can be what a provider says of the option: the client has no word of it.
+    pub fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    /// Why the option is not to be added where the client has none, as far as is known: asked before each chunk, and what holds
+    /// for the one with the root's closing brace counts.
+    pub fn set_bar(&mut self, bar: Option<NotAsked>) {
+        self.bar = bar;
     }
 
     /// Whether no byte can change anything any more: those that come need not be had.
@@ -261,6 +226,7 @@ impl Ask {
         self.release(edit);
         match self.key {
             Key::Stream => {
+                self.repeated |= self.stream.is_some();
                 self.stream = Some(said);
                 self.streamed |= said != Said::Off;
             }
@@ -272,7 +238,10 @@ impl Ask {
                 self.include_usage = Some(said);
                 self.who = if said == Said::True { Who::Client } else { Who::Nobody };
             }
-            Key::Lookalike => self.lookalike |= said != Said::Off,
+            Key::Lookalike => {
+                self.lookalike |= said != Said::Off;
+                self.repeated = true;
+            }
             Key::Other => {}
         }
     }
@@ -315,8 +284,10 @@ impl Ask {
     fn close(&mut self, at: usize, edit: &mut Edit<'_>) {
         self.state = State::Done;
         let streams = self.stream == Some(Said::True);
-        if streams && (self.moved.is_some() || !self.options) && self.write(OPTION, at, edit) {
+        let lacks = streams && (self.moved.is_some() || !self.options);
+        if lacks && self.bar.is_none() && self.write(OPTION, at, edit) {
             self.who = Who::Us;
+            self.alone = !self.options && self.moved.is_none() && !self.repeated;
         } else if let Some(moved) = self.moved {
             self.who = Who::Nobody;
             let member: &[u8] = match moved {
@@ -329,6 +300,9 @@ impl Ask {
             _ if !streams && !self.streamed && !self.lookalike => Asking::No,
             Who::Client if streams && !self.unsure && !self.lookalike => Asking::Client,
             Who::Us if streams && !self.unsure && !self.lookalike => Asking::Added,
+            _ if lacks && !self.unsure && !self.lookalike && self.bar.is_some() => {
+                Asking::Not(self.bar.unwrap_or(NotAsked::Ambiguous))
+            }
             _ => Asking::Not(NotAsked::Ambiguous),
         };
     }

@@ -73,6 +73,43 @@ const CHOICE: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"}\\\"usage\\
 const ANSWER: &str = "data: {\"id\":\"x\",\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"details\":{\"a\":[1]}}}\n\n";
 
 cases! {
+    fn contract_a_request_that_is_barred_keeps_what_it_has() {
+        let barred = |body: &str| {
+            let (mut ask, mut out) = (Ask::new(None), Vec::new());
+            ask.set_bar(Some(NotAsked::NotKnown));
+            let change = ask.feed(body.as_bytes(), &mut out);
+            (String::from_utf8(changed(change, body.as_bytes(), out)).unwrap(), ask.asking(), ask.is_added())
+        };
+        let not = Asking::Not(NotAsked::NotKnown);
+        assert_eq!(barred(r#"{"stream":true}"#), (r#"{"stream":true}"#.into(), not, false));
+        assert_eq!(barred(r#"{"stream_options":null,"stream":true}"#).1, not);
+        let moved = barred(r#"{"stream_options":{},"stream":true}"#).0;
+        assert_eq!(moved, r#"{"stream":true,"stream_options":{}}"#);
+        // A client that has options of its own knows that they are taken.
+        assert_eq!(barred(r#"{"stream":true,"stream_options":{"x":1}}"#).1, Asking::Added);
+        assert_eq!(barred(r#"{"stream":true,"stream_options":{"include_usage":true}}"#).1, Asking::Client);
+        assert_eq!(barred(r#"{"stream":false}"#).1, Asking::No);
+        assert_eq!(barred(r#"{"stream":true,"Stream":true}"#).1, Asking::Not(NotAsked::Ambiguous));
+    }
+
+    fn contract_a_question_is_alone_where_the_client_has_no_word_of_it() {
+        for (body, alone) in [
+            (r#"{"stream":true}"#, true),
+            (r#"{"model":"m","stream":true,"x":{"stream_options":1}}"#, true),
+            (r#"{"stream":false,"stream":true}"#, false),
+            (r#"{"stream":true,"Stream":false}"#, false),
+            (r#"{"stream":true,"stream_options":null}"#, false),
+            (r#"{"stream":true,"stream_options":{"x":1}}"#, false),
+            (r#"{"stream":true,"stream_options":{"include_usage":false}}"#, false),
+            (r#"{"stream":true,"stream_options":{"include_usage":true}}"#, false),
+            (r#"{"stream":false}"#, false),
+        ] {
+            let (mut ask, mut out) = (Ask::new(None), Vec::new());
+            ask.feed(body.as_bytes(), &mut out);
+            assert_eq!(ask.is_alone(), alone, "{body}");
+        }
+    }
+
     fn deterministic_a_stream_is_asked_for_its_usage() {
         let spaces = " ".repeat(80);
         for (body, expected) in [

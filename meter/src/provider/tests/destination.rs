@@ -196,11 +196,11 @@ cases! {
         let asks = |host: &str, path: &str, cluster: &'static str| {
             let way = Way { cluster: Some(cluster), ..Way::default() };
             let target = detect(b"POST", host.as_bytes(), path.as_bytes(), &rules, &way).unwrap();
-            (target.takes_include_usage, target.says_null_usage)
+            (target.asking.is_here(), target.asking.says_null())
         };
         assert_eq!(asks("gateway", "/openai/v1/chat/completions", "openai"), (true, true));
         assert_eq!(asks("gateway", "/qwen/v1/chat/completions", "outbound|443||dashscope-intl.aliyuncs.com"), (true, false));
-        assert_eq!(asks("gateway", "/azure/openai/deployments/d/chat/completions", "x"), (true, true));
+        assert_eq!(asks("gateway", "/azure/openai/deployments/d/chat/completions?api-version=2024-10-21", "x"), (true, true));
         assert_eq!(asks("gateway", CHAT, "vllm"), (true, false));
         assert!(!asks("gateway", CHAT, "proxy").0);
         assert_eq!(asks("gateway", CHAT, "somewhere"), (false, false));
@@ -222,7 +222,7 @@ cases! {
         assert!(unasked("gateway", unknown, "vllm", "x"), "by a rule");
         assert!(unasked(openai, unknown, "openai", openai), "by the client's host, which is borne out");
         assert!(!unasked(openai, unknown, "self_hosted", "vllm.internal"), "the call went elsewhere");
-        assert!(!unasked("gateway", unknown, "x", "api.groq.com"), "it gives usage anyway");
+        assert!(!unasked("gateway", unknown, "x", "api.mistral.ai"), "it gives usage anyway");
         assert!(!unasked("gateway", unknown, "proxy", openai), "a rule says that it does not take it");
         assert!(!unasked("gateway", unknown, "mapped", openai), "a rule knows the path");
         assert!(!unasked("gateway", "/openai/v1/chat/completions", "openai", openai), "a path that is known");
@@ -234,6 +234,37 @@ cases! {
         assert_eq!((target.api, target.operation, target.model.as_deref()), (Some(Api::Gemini), Some("generate_content"), Some("gemini-2.5-pro")));
         assert_eq!(target.certainty, Certainty::Known);
         assert!(settled("gateway", "/ask", &way("/v1beta/models/gemini-2.5-pro:countTokens"), &config("{}")).is_not_own);
+    }
+
+    fn deterministic_a_host_with_several_services_is_told_by_its_path() {
+        let foundry = "res1.services.ai.azure.com";
+        let begun = |host: &str, path: &str| {
+            let target = detect(b"POST", host.as_bytes(), path.as_bytes(), &config("{}"), &Way::default()).unwrap();
+            (target.provider.unwrap().into_owned(), target.asking.is_here())
+        };
+        assert_eq!(begun(foundry, "/openai/v1/chat/completions"), ("azure.ai.openai".into(), true));
+        assert_eq!(begun(foundry, "/openai/deployments/d/chat/completions?api-version=2024-10-21"), ("azure.ai.openai".into(), true));
+        assert_eq!(begun(foundry, "/models/chat/completions?api-version=2024-05-01-preview"), ("azure.ai.inference".into(), false));
+        assert_eq!(begun(foundry, "/openaiish/chat/completions"), ("azure.ai.inference".into(), false));
+        let way = |host, path| Way { cluster: Some("c"), host: Some(host), path: Some(path), ..Way::default() };
+        let after = |path, upstream| settled("gateway", path, &way(foundry, upstream), &config("{}")).provider.unwrap().into_owned();
+        assert_eq!(after("/x/v1/chat/completions", "/openai/v1/chat/completions"), "azure.ai.openai", "by the path after rewriting");
+        assert_eq!(after("/openai/v1/chat/completions", "/models/chat/completions"), "azure.ai.inference");
+    }
+
+    fn deterministic_hosts_of_regions_and_clouds() {
+        for (host, provider) in [
+            ("eu.api.openai.com", "openai"), ("us.api.openai.com", "openai"), ("res1.openai.azure.us", "azure.ai.openai"),
+            ("aiplatform.us.rep.googleapis.com", "gcp.vertex_ai"), ("aiplatform.eu.rep.googleapis.com", "gcp.vertex_ai"),
+            ("dashscope.aliyuncs.com", "alibaba"), ("dashscope-intl.aliyuncs.com", "alibaba"), ("vpc-cn-beijing.dashscope.aliyuncs.com", "alibaba"),
+            ("bedrock-mantle.us-east-1.api.aws", "aws.bedrock"), ("vpce-1.bedrock-mantle.us-east-1.vpce.amazonaws.com", "aws.bedrock"),
+            ("ark.cn-beijing.volces.com", "volcengine"), ("x.services.ai.azure.com", "azure.ai.inference"),
+        ] {
+            assert_eq!(super::super::hosts::provider_of(host.as_bytes()), Some(provider), "{host}");
+        }
+        for host in ["aiplatform.rep.googleapis.com.evil.example", "evildashscope.aliyuncs.com", "openai.azure.us", "xbedrock-mantle.x.api.aws"] {
+            assert_eq!(super::super::hosts::provider_of(host.as_bytes()), None, "{host}");
+        }
     }
 
     fn deterministic_prefixes_are_whole_segments() {
