@@ -47,7 +47,7 @@ pub struct ResponseHead<'a> {
     pub content_encoding: Option<&'a [u8]>,
 }
 
-/// The headers of an answer that give counts; ask for them only if [`Call::reads_headers`].
+/// The headers of an answer that say something of its usage; ask for them only if [`Call::reads_headers`].
 pub fn counting_headers() -> impl Iterator<Item = &'static str> {
     HEADERS.iter().map(|(name, _)| *name)
 }
@@ -211,18 +211,21 @@ impl Call {
         self.answer.as_ref().and_then(|answer| answer.mention.as_ref()).is_some_and(Mention::is_found)
     }
 
-    /// Whether headers of the answer may give counts.
+    /// Whether headers of the answer may say something of its usage.
     pub fn reads_headers(&self) -> bool {
-        self.target.is("aws.bedrock") || self.target.is("huggingface") || self.target.api == Some(Api::BedrockInvoke)
+        let providers = ["aws.bedrock", "huggingface", "gcp.gemini", "gcp.vertex_ai"];
+        let apis = [Api::BedrockInvoke, Api::BedrockConverse, Api::Gemini, Api::GeminiInteractions];
+        self.target.api.is_some_and(|api| apis.contains(&api))
+            || providers.iter().any(|provider| self.target.is(provider))
     }
 
     /// A header of [`counting_headers`], given after [`Call::response_head`].
     pub fn response_header(&mut self, name: &str, value: &[u8]) {
-        let number = HEADERS.iter().find(|(known, _)| *known == name);
-        if let (Some(answer), Some((_, number))) = (&mut self.answer, number)
+        let header = HEADERS.iter().find(|(known, _)| *known == name);
+        if let (Some(answer), Some((_, header))) = (&mut self.answer, header)
             && answer.status.is_some_and(|status| status < 400)
         {
-            answer.facts.header(*number, value);
+            answer.facts.header(*header, value);
         }
     }
 
@@ -285,7 +288,8 @@ impl Call {
             usage: part.usage,
             response_model: part.model.or_else(|| record.response_model.clone()),
             part: Some(part.name),
-            flags: self.target.flags().union(flags),
+            flags: self.target.flags().union(part.flags).union(flags),
+            unknown_usage: None,
             provider_total: None,
             provider_cost_nano_usd: None,
             raw_usage: None,
@@ -408,15 +412,17 @@ impl Answer {
             record.flags.insert(flag);
         }
         record.provider_total = reading.total;
-        record.provider_cost_nano_usd = self.facts.cost_nano_usd;
+        record.provider_cost_nano_usd = self.facts.cost();
         record.response_model = self.facts.model.take();
         record.response_id = self.facts.id.take();
         record.service_tier = self.facts.service_tier.take();
+        record.speed = self.facts.speed.take();
+        record.inference_geo = self.facts.inference_geo.take();
         record.error_type = self.facts.error_type.take();
-        record.evidence = match (reading.usage.is_empty(), reading.complete) {
-            (true, _) => Evidence::Missing,
-            (false, true) => Evidence::Reported,
-            (false, false) => Evidence::Partial,
+        record.evidence = match (reading.is_reported, reading.complete) {
+            (false, _) => Evidence::Missing,
+            (true, true) => Evidence::Reported,
+            (true, false) => Evidence::Partial,
         };
         record.usage = reading.usage;
         let incomplete = !whole || ending != Ending::Whole || coding != encoding::Ending::Whole;

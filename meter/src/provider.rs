@@ -11,6 +11,7 @@ mod cohere;
 mod destination;
 mod detect;
 pub mod facts;
+mod fees;
 mod gemini;
 mod hosts;
 mod openai;
@@ -23,10 +24,10 @@ pub use asking::Asking;
 pub(crate) use asking::{BARRING, bits as barring_bits};
 pub use destination::Destination;
 pub use detect::{Certainty, Target, detect};
-pub use facts::{Fact, Facts, HEADERS, Number, response_paths};
+pub use facts::{Fact, Facts, HEADERS, response_paths};
 pub use shape::{has_counts, shape};
 
-use crate::record::{Flag, words};
+use crate::record::{Flag, Flags, words};
 use crate::usage::{Class, Usage};
 
 words! {
@@ -80,6 +81,8 @@ pub struct Reading {
     pub total: Option<u64>,
     /// Whether these are the final counts.
     pub complete: bool,
+    /// Whether they are counts that the provider reported, and not only calls of tools that the answer shows.
+    pub is_reported: bool,
     /// What other models were used for in the same call, with what for.
     pub parts: Vec<Part>,
 }
@@ -93,29 +96,39 @@ pub struct Part {
     pub model: Option<String>,
     /// Its counts.
     pub usage: Usage,
+    /// What does not fit, or is not charged.
+    pub flags: Flags,
 }
 
 /// Reads the facts of an answer as its API means them.
 pub fn read(api: Api, facts: &Facts, target: &Target) -> Reading {
     let mut reading = match api {
         Api::OpenAiChat => openai::chat(facts, target),
-        Api::OpenAiResponses => openai::responses(facts),
-        Api::AnthropicMessages => anthropic::messages(facts),
+        Api::OpenAiResponses => openai::responses(facts, target),
+        Api::AnthropicMessages => anthropic::messages(facts, target),
         Api::Gemini => gemini::generate(facts),
         Api::GeminiInteractions => gemini::interactions(facts),
-        Api::BedrockConverse => bedrock::converse(facts),
-        Api::BedrockInvoke => bedrock::invoke(facts),
+        Api::BedrockConverse => bedrock::converse(facts, target),
+        Api::BedrockInvoke => bedrock::invoke(facts, target),
         Api::BedrockAgent => bedrock::agent(facts),
         Api::Cohere => cohere::read(facts),
         Api::Plain => plain::read(facts),
     };
     bedrock::fill_from_headers(facts, &mut reading);
+    reading.is_reported = !reading.usage.is_empty();
+    fees::add(facts, target, &mut reading);
     reading
 }
 
 impl Reading {
     fn set(&mut self, class: Class, count: Option<u64>) {
         self.usage.set(class, count);
+    }
+
+    fn flag(&mut self, flag: Flag) {
+        if !self.flags.contains(&flag) {
+            self.flags.push(flag);
+        }
     }
 }
 

@@ -194,6 +194,12 @@ impl Flags {
         self.0 |= Self::bit(flag);
     }
 
+    /// These and one more.
+    pub fn with(mut self, flag: Flag) -> Flags {
+        self.insert(flag);
+        self
+    }
+
     /// The flags of both.
     pub fn union(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)

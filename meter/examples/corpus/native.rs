@@ -46,7 +46,7 @@ pub fn records(corpus: &Corpus, recording: &Recording, feed: Feed) -> Result<Vec
         content_type: recording.content_type.as_deref().map(str::as_bytes),
         content_encoding: encoding.as_deref().map(str::as_bytes),
     });
-    for (name, value) in recording.usage_headers.iter().flatten() {
+    for (name, value) in recording.usage_headers.iter().chain(&recording.response_headers).flatten() {
         call.response_header(&name.to_lowercase(), value.as_bytes());
     }
     body.chunks(feed.piece).for_each(|piece| call.response_body(piece));

@@ -6,16 +6,16 @@
 
 mod iterations;
 
-use super::Reading;
 use super::facts::{Facts, Number, Raw};
+use super::{Reading, Target};
 use crate::record::Flag;
 use crate::usage::Class;
 
 /// Messages: `usage`, or `message.usage` overlaid by the later `usage`.
-pub(super) fn messages(facts: &Facts) -> Reading {
+pub(super) fn messages(facts: &Facts, target: &Target) -> Reading {
     let mut reading = Reading::default();
     let usage = &mut reading.usage;
-    usage.set(Class::InputText, facts.get(Number::InputTokens));
+    usage.set(Class::InputText, fresh_input(facts, target));
     usage.set(Class::CacheRead, facts.get(Number::CacheReadInput));
     let thinking = facts.get(Number::OutputThinking);
     match (facts.get(Number::OutputTokens), thinking) {
@@ -32,10 +32,27 @@ pub(super) fn messages(facts: &Facts) -> Reading {
         (output, _) => usage.set(Class::OutputText, output),
     }
     cache_writes(facts, &mut reading);
-    web_searches(facts, &mut reading);
     reading.complete = facts.closed(Raw::Usage);
     iterations::apply(facts, &mut reading);
+    if facts.is_refused && facts.is_zero_last(Number::OutputTokens) && facts.visible.bytes() == 0 {
+        // Anthropic: a refusal before any output is not billed. A stream's first count of the output is taken back.
+        reading.set(Class::OutputText, Some(0));
+        reading.set(Class::OutputReasoning, None);
+        reading.flag(Flag::NotBilled);
+    }
     reading
+}
+
+/// The input beside the cache. Servers that only speak as Anthropic does may mean the whole prompt by it: those whose usage
+/// repeats the cached tokens as a part of the prompt in OpenAI's words, and those of nobody's host whose input is what the
+/// cache served and took, to the token.
+fn fresh_input(facts: &Facts, target: &Target) -> Option<u64> {
+    let input = facts.get(Number::InputTokens)?;
+    let read = facts.get(Number::CacheReadInput).unwrap_or(0);
+    let cached = read.saturating_add(facts.get(Number::CacheCreation).unwrap_or(0));
+    let says_part = read > 0 && facts.get(Number::PromptCached) == Some(read);
+    let repeats = target.provider.is_none() && read > 0 && input == cached;
+    Some(if says_part || repeats { input.saturating_sub(cached) } else { input })
 }
 
 /// The total of cache writes is the later word, the split by lifetime may be older: what the split leaves open is
@@ -67,9 +84,4 @@ fn cache_writes(facts: &Facts, reading: &mut Reading) {
             reading.flags.push(Flag::PartExceedsParent);
         }
     }
-}
-
-/// Searches that the provider ran; paid for beside the tokens.
-pub(super) fn web_searches(facts: &Facts, reading: &mut Reading) {
-    reading.usage.set(Class::WebSearches, facts.get(Number::WebSearchRequests));
 }

@@ -6,7 +6,10 @@ use crate::record::Flag;
 use crate::usage::{Class, MAX_COUNT};
 
 /// Converse and ConverseStream, and Nova's native body.
-pub(super) fn converse(facts: &Facts) -> Reading {
+///
+/// In streams of OpenAI's models the input contains what was written to the cache, and the total counts it twice: an input
+/// of 4,995 with 4,993 written has a total of 10,007, where the same call without a stream has an input of 2.
+pub(super) fn converse(facts: &Facts, target: &Target) -> Reading {
     let mut reading = Reading { total: facts.get(ConverseTotal), complete: facts.any_closed(), ..Reading::default() };
     let (input, output) = (facts.get(ConverseInput), facts.get(ConverseOutput));
     let read = facts.first(&[ConverseCacheRead, CacheReadCount]);
@@ -15,7 +18,11 @@ pub(super) fn converse(facts: &Facts) -> Reading {
     let sum = input.unwrap_or(0).saturating_add(output.unwrap_or(0));
     let mut fresh = input;
     if let Some(total) = reading.total.filter(|&total| total > 0) {
-        if cached > 0 && total == sum {
+        let counts_twice = facts.is_stream() && input >= Some(cached) && is_openai(facts, target);
+        if counts_twice && cached > 0 && total == sum.saturating_add(cached) {
+            fresh = input.and_then(|input| input.checked_sub(cached));
+            reading.flags.push(Flag::TotalMismatch);
+        } else if cached > 0 && total == sum {
             // The total leaves the cache out: then it is part of the input.
             fresh = input.map(|input| match input.checked_sub(cached) {
                 Some(rest) => rest,
@@ -33,6 +40,12 @@ pub(super) fn converse(facts: &Facts) -> Reading {
     reading.set(Class::OutputText, output);
     writes(facts, write, &mut reading);
     reading
+}
+
+/// Whether the model is one of OpenAI's, by its id or profile.
+fn is_openai(facts: &Facts, target: &Target) -> bool {
+    let names = [facts.model.as_deref(), target.model.as_deref()];
+    names.into_iter().flatten().any(|model| model.split(['.', '/']).any(|part| part == "openai"))
 }
 
 /// `cacheDetails` splits the writes by lifetime; what it leaves open is counted as 5 minutes, the default.
@@ -54,8 +67,8 @@ fn writes(facts: &Facts, write: Option<u64>, reading: &mut Reading) {
 }
 
 /// InvokeModel: the vendor's own usage; Bedrock's metrics only fill what it leaves out.
-pub(super) fn invoke(facts: &Facts) -> Reading {
-    let native = native(facts);
+pub(super) fn invoke(facts: &Facts, target: &Target) -> Reading {
+    let native = native(facts, target);
     let metrics = facts.first(&[InvocationInput, InvocationOutput]).is_some();
     match native {
         Some(reading) if reading.usage.input_total().is_some() || !metrics => reading,
@@ -70,13 +83,13 @@ pub(super) fn invoke(facts: &Facts) -> Reading {
     }
 }
 
-fn native(facts: &Facts) -> Option<Reading> {
+fn native(facts: &Facts, target: &Target) -> Option<Reading> {
     if facts.first(&[ConverseInput, ConverseOutput]).is_some() {
-        Some(converse(facts))
+        Some(converse(facts, target))
     } else if facts.first(&[PromptTokens, CompletionTokens]).is_some() {
         Some(openai::chat(facts, &Target::of(Api::OpenAiChat)))
     } else if facts.first(&[InputTokens, OutputTokens]).is_some() {
-        Some(super::anthropic::messages(facts))
+        Some(super::anthropic::messages(facts, target))
     } else if plain::is_there(facts) {
         Some(plain::read(facts))
     } else {

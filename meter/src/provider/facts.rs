@@ -3,22 +3,26 @@
 mod counts;
 mod numbers;
 mod texts;
+mod tools;
 mod visible;
 
 use std::sync::OnceLock;
 
 use counts::Counts;
 use numbers::{DIRECT, Merge, PLACED};
-pub use numbers::{HEADERS, Number};
+pub use numbers::{HEADERS, Header, Number};
 use texts::TEXTS;
 pub use texts::Text;
+use tools::{ITEM_TEXTS, ITEMS, MAPS, QUERIES, Tools};
+pub use tools::{ItemText, Place};
 use visible::{THOUGHTS, VISIBLE, VISIBLE_OBJECTS};
 
 use super::Api;
 use crate::event::MAX_RAW_USAGE;
 use crate::framing::{Format, Values};
 use crate::record::{Flag, Flags};
-use crate::scan::{Count, Paths, Scalar, Sink, count};
+use crate::scan::{Count, MAX_SCALAR, Paths, Scalar, Sink, count};
+use crate::usage::Class;
 
 /// The cap of the usage objects that are held for their lists, bytes in all.
 const MAX_RAW: usize = 16 * 1024;
@@ -36,6 +40,14 @@ pub enum Fact {
     Cost(Cost),
     /// A flag.
     Switch(Switch),
+    /// An item that the model or a tool made.
+    Item(Place),
+    /// A text of one.
+    ItemText(ItemText),
+    /// A search of the web that grounded the answer.
+    Query,
+    /// A place of a map that did.
+    Maps,
     /// A JSON value in base64.
     Wrapped,
     /// Text that the model wrote, for estimates.
@@ -51,6 +63,8 @@ pub enum Cost {
     Dollars,
     /// xAI's ticks: 10^10 to the dollar.
     Ticks,
+    /// US dollars that another account is charged: a key of the caller's own.
+    Upstream,
 }
 
 /// A truth value that matters.
@@ -58,6 +72,8 @@ pub enum Cost {
 pub enum Switch {
     /// Ollama's `done`.
     Done,
+    /// OpenRouter's `is_byok`.
+    OwnKey,
 }
 
 macro_rules! raws {
@@ -126,7 +142,12 @@ const COSTS: &[(&str, Cost)] = &[
     ("response.usage.cost.total_cost", Cost::Dollars),
     ("usage.cost_in_usd_ticks", Cost::Ticks),
     ("response.usage.cost_in_usd_ticks", Cost::Ticks),
+    ("usage.cost_details.upstream_inference_cost", Cost::Upstream),
+    ("response.usage.cost_details.upstream_inference_cost", Cost::Upstream),
 ];
+
+const SWITCHES: &[(&str, Switch)] =
+    &[("done", Switch::Done), ("usage.is_byok", Switch::OwnKey), ("response.usage.is_byok", Switch::OwnKey)];
 
 /// The paths of every API, as one tree: it also finds what an unknown host speaks.
 pub fn response_paths() -> &'static Paths<Fact> {
@@ -137,7 +158,15 @@ pub fn response_paths() -> &'static Paths<Fact> {
         let named = DIRECT.iter().filter(|(path, _)| !path.is_empty());
         leaves.extend(named.map(|(path, number)| (*path, Fact::Count(*number))));
         leaves.extend(COSTS.iter().map(|(path, cost)| (*path, Fact::Cost(*cost))));
-        leaves.push(("done", Fact::Switch(Switch::Done)));
+        leaves.extend(SWITCHES.iter().map(|(path, switch)| (*path, Fact::Switch(*switch))));
+        leaves.extend(QUERIES.iter().map(|path| (*path, Fact::Query)));
+        leaves.extend(MAPS.iter().map(|path| (*path, Fact::Maps)));
+        for (place, _) in ITEMS {
+            for (path, text) in ITEM_TEXTS {
+                let path: &'static str = String::leak(format!("{place}.{path}"));
+                leaves.push((path, Fact::ItemText(*text)));
+            }
+        }
         for place in USAGE_PLACES {
             for (path, number) in PLACED {
                 // Built once per VM; the table needs names that live as long as it does.
@@ -146,6 +175,7 @@ pub fn response_paths() -> &'static Paths<Fact> {
             }
         }
         let mut raws: Vec<(&'static str, Fact)> = Raw::ALL.iter().map(|(path, raw)| (*path, Fact::Raw(*raw))).collect();
+        raws.extend(ITEMS.iter().map(|(path, place)| (*path, Fact::Item(*place))));
         raws.extend(VISIBLE_OBJECTS.iter().map(|path| (*path, Fact::Visible)));
         let mut flows = vec![("bytes", Fact::Wrapped)];
         flows.extend(VISIBLE.iter().map(|path| (*path, Fact::Visible)));
@@ -167,8 +197,20 @@ pub struct Facts {
     pub service_tier: Option<String>,
     /// The provider's word for an error.
     pub error_type: Option<String>,
-    /// What the provider says the call cost, nano-USD.
-    pub cost_nano_usd: Option<u64>,
+    /// The speed that it was served with.
+    pub speed: Option<String>,
+    /// Where inference ran.
+    pub inference_geo: Option<String>,
+    /// The model of a tool that is a model itself.
+    pub tool_model: Option<String>,
+    /// The model refused.
+    pub is_refused: bool,
+    /// What the endpoint makes, where an event says so.
+    pub makes: Option<Class>,
+    cost_nano_usd: Option<u64>,
+    upstream_cost_nano_usd: Option<u64>,
+    has_own_key: bool,
+    tools: Tools,
     /// Values that could not be read.
     pub flags: Flags,
     /// The API whose mark the body bears.
@@ -199,14 +241,73 @@ impl Facts {
         self.get(number).is_some()
     }
 
-    /// The first of several counts that the answer gave.
+    /// The first of several names of the same count that the answer gave; a zero under one name hides no count under
+    /// another.
     pub fn first(&self, numbers: &[Number]) -> Option<u64> {
-        numbers.iter().find_map(|&number| self.get(number))
+        let given = || numbers.iter().filter_map(|&number| self.get(number));
+        given().find(|&count| count > 0).or_else(|| given().next())
     }
 
-    /// Takes a count that a header gives.
-    pub fn header(&mut self, number: Number, value: &[u8]) {
-        self.number(number, Scalar::Number(value.trim_ascii()));
+    /// Whether the last word on a count was zero.
+    pub fn is_zero_last(&self, number: Number) -> bool {
+        self.counts.is_zero_last(number)
+    }
+
+    /// Takes what a header says.
+    pub fn header(&mut self, header: Header, value: &[u8]) {
+        let value = value.trim_ascii();
+        match header {
+            Header::Count(number) => self.number(number, Scalar::Number(value)),
+            Header::Text(text) => {
+                if let Ok(value) = std::str::from_utf8(value.get(..MAX_SCALAR).unwrap_or(value)) {
+                    self.text(text, value);
+                }
+            }
+        }
+    }
+
+    /// Whether the answer comes in events.
+    pub fn is_stream(&self) -> bool {
+        self.is_stream
+    }
+
+    /// What the provider says the call cost, nano-USD: with what it cost on the caller's own key.
+    pub fn cost(&self) -> Option<u64> {
+        let upstream = self.upstream_cost_nano_usd.filter(|_| self.has_own_key || self.cost_nano_usd.is_none());
+        match (self.cost_nano_usd, upstream) {
+            (Some(cost), Some(upstream)) => Some(cost.saturating_add(upstream)),
+            (cost, upstream) => cost.or(upstream),
+        }
+    }
+
+    /// Calls of a tool, by the items of the answer.
+    pub fn tool_calls(&self, class: Class) -> Option<u64> {
+        self.tools.count(class)
+    }
+
+    /// Whether a tool made an image.
+    pub fn makes_images(&self) -> bool {
+        self.tools.makes_images()
+    }
+
+    /// The distinct searches that grounded the answer.
+    pub fn queries(&self) -> u64 {
+        self.tools.queries()
+    }
+
+    /// Whether a map grounded it.
+    pub fn uses_maps(&self) -> bool {
+        self.tools.uses_maps()
+    }
+
+    /// The type of an item that is not known.
+    pub fn unknown_item(&self) -> Option<&str> {
+        self.tools.unknown()
+    }
+
+    /// Whether there were more items than are counted.
+    pub fn has_too_many_items(&self) -> bool {
+        self.tools.overflowed()
     }
 
     /// Whether a usage object arrived whole.
@@ -260,7 +361,10 @@ impl Facts {
         let known = self.get(number);
         let count = match (count(value), number.merge()) {
             // A later zero or null takes nothing back.
-            (Count::Value(0), _) if known.is_some() => None,
+            (Count::Value(0), _) if known.is_some() => {
+                self.counts.take_back(number);
+                None
+            }
             (Count::Value(count), Merge::Sum) => Some(known.unwrap_or(0).saturating_add(count)),
             (Count::Value(count), Merge::Last) => Some(count),
             (Count::Null, _) => None,
@@ -275,18 +379,22 @@ impl Facts {
         }
     }
 
-    fn cost(&mut self, cost: Cost, value: Scalar<'_>) {
+    fn take_cost(&mut self, cost: Cost, value: Scalar<'_>) {
         let digits = match value {
             Scalar::Number(digits) => digits,
             Scalar::Text(text) => text.as_bytes(),
             _ => return,
         };
         let shift = match cost {
-            Cost::Dollars => 9,
+            Cost::Dollars | Cost::Upstream => 9,
             Cost::Ticks => -1,
         };
         if let Some(amount) = crate::scan::scaled(digits, shift).filter(|&amount| amount > 0) {
-            self.cost_nano_usd = Some(amount);
+            let slot = match cost {
+                Cost::Upstream => &mut self.upstream_cost_nano_usd,
+                Cost::Dollars | Cost::Ticks => &mut self.cost_nano_usd,
+            };
+            *slot = Some(amount);
         }
     }
 }
@@ -314,18 +422,26 @@ impl Sink<Fact> for Facts {
     fn scalar(&mut self, fact: Fact, value: Scalar<'_>) {
         match (fact, value) {
             (Fact::Count(number), value) => self.number(number, value),
-            (Fact::Cost(cost), value) => self.cost(cost, value),
+            (Fact::Cost(cost), value) => self.take_cost(cost, value),
             (Fact::Text(text), Scalar::Text(value)) => self.text(text, value),
             // OpenAI's and Cloudflare's codes can be numbers; they say nothing that the status does not.
             (Fact::Switch(Switch::Done), Scalar::Bool(true)) => self.terminal = true,
+            (Fact::Switch(Switch::OwnKey), Scalar::Bool(own)) => self.has_own_key = own,
+            (Fact::ItemText(text), Scalar::Text(value)) => self.tools.text(text, value),
+            (Fact::Query, Scalar::Text(query)) => self.tools.query(query),
+            (Fact::Maps, Scalar::Text(_)) => self.tools.set_uses_maps(),
             _ => {}
         }
     }
 
     fn raw_begin(&mut self, fact: Fact) {
-        if let Fact::Raw(_) = fact {
-            self.arriving.clear();
-            self.overlong = false;
+        match fact {
+            Fact::Raw(_) => {
+                self.arriving.clear();
+                self.overlong = false;
+            }
+            Fact::Item(_) => self.tools.begin(),
+            _ => {}
         }
     }
 
@@ -339,7 +455,11 @@ impl Sink<Fact> for Facts {
     }
 
     fn raw_end(&mut self, fact: Fact) {
-        let Fact::Raw(raw) = fact else { return };
+        let raw = match fact {
+            Fact::Raw(raw) => raw,
+            Fact::Item(place) => return self.tools.end(place),
+            _ => return,
+        };
         self.closed |= bit(raw);
         if std::mem::take(&mut self.overlong) {
             self.flags.insert(Flag::RawUsageCapped);
@@ -366,6 +486,10 @@ impl Sink<Fact> for Facts {
 impl Values<Fact> for Facts {
     fn format(&mut self, format: Format) {
         self.is_stream = matches!(format, Format::Sse | Format::EventStream);
+    }
+
+    fn value_end(&mut self) {
+        self.tools.value_end();
     }
 
     fn done(&mut self) {

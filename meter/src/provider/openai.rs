@@ -4,9 +4,11 @@
 //! What is compatible with it differs in names and in a few meanings, which are noted where they are read.
 
 use super::facts::{Facts, Number::*};
+use super::paths::Row;
 use super::settle::{Counts, settle};
-use super::{Reading, Target, anthropic};
-use crate::usage::Class;
+use super::{Part, Reading, Target};
+use crate::record::Flags;
+use crate::usage::{Class, Usage};
 
 /// Chat Completions, and what counts like it: `usage`, in a stream only if `stream_options.include_usage` asked for it.
 pub(super) fn chat(facts: &Facts, target: &Target) -> Reading {
@@ -31,13 +33,18 @@ pub(super) fn chat(facts: &Facts, target: &Target) -> Reading {
         reasoning: facts.first(&[CompletionReasoning, FlatReasoning, OutputReasoning]),
         audio_output: facts.get(CompletionAudio),
         image_output: facts.get(CompletionImage),
+        text_output: None,
     };
+    let connectors = connectors(facts, &mut counts);
+    let beside = reasoning_beside(facts, target, &mut counts);
     match (counts.input, counts.output, counts.total) {
+        (None, None, None) => timings(facts, &mut counts),
         // Embeddings and reranks may say a total only: it is the input.
         (None, None, total) => counts.input = total,
-        // Gemini's compatible endpoint counts thoughts in the total only.
-        (Some(input), Some(output), Some(total)) if target.is("gcp.gemini") && counts.reasoning.unwrap_or(0) == 0 => {
-            counts.reasoning = total.checked_sub(input.saturating_add(output)).filter(|&thoughts| thoughts > 0);
+        // Gemini's compatible endpoints count thoughts in the total only; without an answer there is nothing but thoughts.
+        (Some(input), output, Some(total)) if is_gemini(facts, target) && counts.reasoning.unwrap_or(0) == 0 => {
+            let sum = input.saturating_add(output.unwrap_or(0));
+            counts.reasoning = total.checked_sub(sum).filter(|&thoughts| thoughts > 0).or(counts.reasoning);
         }
         // Vercel's gateway leaves thoughts out of the output and of the total; its own costs prove it.
         (_, Some(output), _) if target.is("vercel") && counts.reasoning.is_some_and(|reasoning| reasoning > output) => {
@@ -46,32 +53,110 @@ pub(super) fn chat(facts: &Facts, target: &Target) -> Reading {
         }
         _ => {}
     }
+    counts.make(makes(facts, target));
     let mut reading = settle(counts);
     reading.total = facts.get(TotalTokens);
+    if beside.is_some() {
+        reading.set(Class::OutputReasoning, beside);
+    }
+    reading.set(Class::InputTool, connectors);
     reading.set(Class::OutputCitation, facts.get(Citation));
-    reading.set(Class::WebSearches, facts.get(SearchQueries));
     reading.set(Class::AudioSeconds, facts.get(PromptAudioSeconds));
-    reading.complete = facts.any_closed();
+    reading.complete = facts.any_closed() || facts.has(TimingsPredicted);
     reading
+}
+
+/// What Mistral's connectors put into the prompt lies beside it, unless the total proves otherwise.
+fn connectors(facts: &Facts, counts: &mut Counts) -> Option<u64> {
+    let tokens = facts.get(ConnectorTokens)?;
+    let sum = counts.input.unwrap_or(0).saturating_add(counts.output.unwrap_or(0));
+    if counts.total == Some(sum) && tokens > 0 {
+        counts.input = counts.input.map(|input| input.saturating_sub(tokens));
+    }
+    counts.total = counts.total.and_then(|total| total.checked_sub(tokens));
+    Some(tokens)
+}
+
+/// Perplexity's deep research prices its reasoning beside the completion, and has it in no total. Source: Perplexity's
+/// pricing, "reasoning tokens" of sonar-deep-research.
+fn reasoning_beside(facts: &Facts, target: &Target, counts: &mut Counts) -> Option<u64> {
+    let searches = target.is("perplexity") || facts.has(Citation) || facts.has(SearchQueries);
+    let reasoning = counts.reasoning.filter(|&reasoning| searches && reasoning > 0)?;
+    let model = facts.model.as_deref().or(target.model.as_deref());
+    let researches = model.is_some_and(|model| model.contains("deep-research"));
+    let sum = counts.input.unwrap_or(0).saturating_add(counts.output.unwrap_or(0));
+    let in_no_total = counts.total.is_none_or(|total| total == sum);
+    if !in_no_total || !(researches || Some(reasoning) > counts.output) {
+        return None;
+    }
+    counts.reasoning = None;
+    Some(reasoning)
+}
+
+/// llama.cpp's own counts, in every stream: the prompt without what its cache served.
+fn timings(facts: &Facts, counts: &mut Counts) {
+    let cached = facts.get(TimingsCached);
+    counts.input = facts.get(TimingsPrompt).map(|prompt| prompt.saturating_add(cached.unwrap_or(0)));
+    counts.cache_read = cached;
+    counts.output = facts.get(TimingsPredicted);
+}
+
+/// Whether Gemini answers, whoever serves it.
+fn is_gemini(facts: &Facts, target: &Target) -> bool {
+    let model = facts.model.as_deref().or(target.model.as_deref());
+    target.is("gcp.gemini") || model.is_some_and(|model| model.contains("gemini"))
+}
+
+/// What the endpoint makes.
+fn makes(facts: &Facts, target: &Target) -> Class {
+    facts.makes.or(target.row.map(Row::makes)).unwrap_or(Class::OutputText)
 }
 
 /// Responses: `usage` of the object, or `response.usage` of the event that ends the stream. Images and transcriptions
 /// have the same names.
-pub(super) fn responses(facts: &Facts) -> Reading {
-    let mut reading = settle(Counts {
+pub(super) fn responses(facts: &Facts, target: &Target) -> Reading {
+    let mut counts = Counts {
         input: facts.get(InputTokens),
         output: facts.get(OutputTokens),
         total: facts.get(TotalTokens),
-        cache_read: facts.get(InputCached),
-        cache_write: facts.first(&[InputCacheWrite, InputCacheCreation]),
+        cache_read: facts.first(&[InputCached, InputTokenCached, CacheReadInput]),
+        cache_write: facts.first(&[InputCacheWrite, InputCacheCreation, CacheCreation]),
         reasoning: facts.get(OutputReasoning),
-        audio_input: facts.get(InputAudioTokens),
-        image_input: facts.get(InputImageTokens),
+        audio_input: facts.first(&[InputAudioTokens, InputAudioDetails]),
+        image_input: facts.first(&[InputImageTokens, InputTokenImage]),
+        video_input: facts.get(InputVideoDetails),
+        audio_output: facts.first(&[OutputAudioDetails, OutputAudioTokens]),
         image_output: facts.get(OutputImageTokens),
-        ..Counts::default()
-    });
-    anthropic::web_searches(facts, &mut reading);
+        text_output: facts.get(OutputTextTokens),
+    };
+    counts.make(makes(facts, target));
+    let mut reading = settle(counts);
+    reading.parts.extend(image_gen(facts));
     reading.set(Class::AudioSeconds, facts.get(Seconds));
     reading.complete = facts.any_closed();
     reading
+}
+
+/// The model that made images as a tool: its tokens stand beside the usage.
+fn image_gen(facts: &Facts) -> Option<Part> {
+    let input = facts.get(ImageGenInput);
+    let mut counts = Counts {
+        input,
+        output: facts.get(ImageGenOutput),
+        cache_read: facts.get(ImageGenCached),
+        image_input: facts.get(ImageGenInputImage),
+        image_output: facts.get(ImageGenOutputImage),
+        text_output: facts.get(ImageGenOutputText),
+        ..Counts::default()
+    };
+    counts.make(Class::OutputImage);
+    let reading = settle(counts);
+    let used = |usage: &Usage| usage.iter().any(|(_, count)| count > 0);
+    used(&reading.usage).then(|| Part {
+        name: "image_gen".to_owned(),
+        // Where the answer does not repeat its tools, nothing says which model it was: never the one that answered.
+        model: Some(facts.tool_model.clone().unwrap_or_else(|| "image_generation".to_owned())),
+        usage: reading.usage,
+        flags: reading.flags.into_iter().fold(Flags::default(), Flags::with),
+    })
 }

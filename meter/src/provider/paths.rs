@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Api;
+use crate::usage::Class;
 
 /// A path.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,6 +13,17 @@ pub(super) struct Row {
     pub api: Api,
     /// In the words of OpenTelemetry's `gen_ai.operation.name`.
     pub operation: &'static str,
+}
+
+impl Row {
+    /// What the endpoint makes, where its counts do not tell.
+    pub(super) fn makes(&self) -> Class {
+        match self.pattern {
+            "images/generations" | "images/edits" => Class::OutputImage,
+            "audio/speech" => Class::OutputAudio,
+            _ => Class::OutputText,
+        }
+    }
 }
 
 const fn row(pattern: &'static str, api: Api, operation: &'static str) -> Row {

@@ -4,19 +4,20 @@ use super::Reading;
 use super::facts::{Facts, Number, Number::*};
 use crate::usage::Class;
 
-/// Input, output, and input from a cache that is part of the input.
+/// Input, output, input from a cache that is part of the input, and reasoning that is part of the output.
 struct Row {
     input: &'static [Number],
     output: &'static [Number],
     cached: &'static [Number],
+    reasoning: &'static [Number],
 }
 
 const fn row(input: &'static [Number], output: &'static [Number], cached: &'static [Number]) -> Row {
-    Row { input, output, cached }
+    Row { input, output, cached, reasoning: &[] }
 }
 
 /// Ollama, watsonx's generation, Replicate, Text Generation Inference, Aleph Alpha, Vertex's PaLM and embeddings,
-/// SGLang, llama.cpp, Tencent, and the native bodies of Llama and Titan.
+/// SGLang, llama.cpp, LM Studio, Tencent, and the native bodies of Llama and Titan.
 const ROWS: &[Row] = &[
     row(&[OllamaPrompt], &[OllamaEval], &[OllamaCached]),
     row(&[WatsonxInput], &[WatsonxGenerated], &[]),
@@ -27,6 +28,7 @@ const ROWS: &[Row] = &[
     row(&[VertexTokens], &[], &[]),
     row(&[SglangPrompt], &[SglangCompletion], &[SglangCached]),
     row(&[LlamaCppEvaluated], &[LlamaCppPredicted], &[]),
+    Row { reasoning: &[StudioReasoning], ..row(&[StudioInput], &[StudioOutput], &[]) },
     row(&[TencentPrompt], &[TencentCompletion], &[]),
     row(&[LlamaPrompt], &[LlamaGeneration], &[]),
     row(&[TitanInput], &[TitanOutput, TitanTotalOutput], &[]),
@@ -53,6 +55,10 @@ pub(super) fn read(facts: &Facts) -> Reading {
         }
         _ => reading.set(Class::InputText, input),
     }
-    reading.set(Class::OutputText, facts.first(row.output));
+    let output = facts.first(row.output);
+    let reasoning = facts.first(row.reasoning).filter(|&reasoning| Some(reasoning) <= output);
+    let rest = output.and_then(|output| output.checked_sub(reasoning.unwrap_or(0)));
+    reading.set(Class::OutputText, rest);
+    reading.set(Class::OutputReasoning, reasoning);
     reading
 }

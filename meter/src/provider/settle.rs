@@ -19,6 +19,25 @@ pub(super) struct Counts {
     pub reasoning: Option<u64>,
     pub audio_output: Option<u64>,
     pub image_output: Option<u64>,
+    /// Only where the endpoint makes something else.
+    pub text_output: Option<u64>,
+}
+
+impl Counts {
+    /// The endpoint makes something that is no text: what the details leave open of its output is that.
+    pub(super) fn make(&mut self, makes: Class) {
+        let parts = [self.text_output, self.reasoning, self.audio_output, self.image_output];
+        let told = parts.into_iter().flatten().fold(0, u64::saturating_add);
+        let rest = self.output.and_then(|output| output.checked_sub(told));
+        let slot = match makes {
+            Class::OutputImage => &mut self.image_output,
+            Class::OutputAudio => &mut self.audio_output,
+            _ => return,
+        };
+        if slot.unwrap_or(0) == 0 {
+            *slot = rest;
+        }
+    }
 }
 
 /// The parts that can turn out to lie beside their whole; the first set that explains the total is taken.

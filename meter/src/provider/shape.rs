@@ -31,7 +31,7 @@ pub fn has_counts(api: Api, facts: &Facts) -> bool {
     match api {
         // Many APIs have a total beside their own counts.
         Api::OpenAiChat => {
-            facts.first(&[PromptTokens, CompletionTokens]).is_some()
+            facts.first(&[PromptTokens, CompletionTokens, TimingsPredicted]).is_some()
                 || (facts.has(TotalTokens) && facts.first(&[InputTokens, OutputTokens]).is_none())
         }
         // Its input and output share their names with others'.

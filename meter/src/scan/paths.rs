@@ -37,8 +37,9 @@ pub struct Paths<L> {
 #[derive(Debug)]
 struct Place<L> {
     names: Vec<Name>,
-    /// The last of the names in each bucket: most names of a body fall into an empty one.
-    buckets: [Option<u16>; BUCKETS],
+    /// The last of the names in each bucket: most names of a body fall into an empty one. Made with the first name: most
+    /// places have none.
+    buckets: Option<Box<[Option<u16>; BUCKETS]>>,
     element: Option<Node>,
     leaf: Option<L>,
     raw: Option<L>,
@@ -47,7 +48,7 @@ struct Place<L> {
 
 impl<L> Place<L> {
     const fn new() -> Self {
-        Place { names: Vec::new(), buckets: [None; BUCKETS], element: None, leaf: None, raw: None, flow: None }
+        Place { names: Vec::new(), buckets: None, element: None, leaf: None, raw: None, flow: None }
     }
 }
 
@@ -110,7 +111,8 @@ impl<L: Copy> Paths<L> {
                 let child = self.grow()?;
                 let place = self.nodes.get_mut(usize::from(node))?;
                 let number = u16::try_from(place.names.len()).ok()?;
-                let slot = place.buckets.get_mut(bucket(name.as_bytes()))?;
+                let buckets = place.buckets.get_or_insert_with(|| Box::new([None; BUCKETS]));
+                let slot = buckets.get_mut(bucket(name.as_bytes()))?;
                 place.names.push(Name { name, node: child, next: slot.replace(number) });
                 Some(child)
             }
@@ -136,7 +138,7 @@ impl<L: Copy> Paths<L> {
 
     pub(super) fn named(&self, node: Node, name: &[u8]) -> Option<Node> {
         let place = self.nodes.get(usize::from(node))?;
-        let mut next = place.buckets.get(bucket(name)).copied().flatten();
+        let mut next = place.buckets.as_ref()?.get(bucket(name)).copied().flatten();
         while let Some(known) = next.and_then(|number| place.names.get(usize::from(number))) {
             if known.name.as_bytes() == name {
                 return Some(known.node);

@@ -39,6 +39,8 @@ pub struct Recording {
     pub content_type: Option<String>,
     /// The headers of the answer that carry counts.
     pub usage_headers: Option<BTreeMap<String, String>>,
+    /// Other headers of the answer that say something.
+    pub response_headers: Option<BTreeMap<String, String>>,
     /// The encoding of what `raw_file` holds.
     pub stored_compressed: Option<String>,
     body_file: String,

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::provider::facts::{Facts, Raw};
 use crate::provider::{Part, Reading};
+use crate::record::{Flag, Flags};
 use crate::usage::{Class, MAX_COUNT, Usage};
 
 /// More entries are not read: a call of so many passes is not believed.
@@ -32,13 +33,16 @@ pub(super) fn apply(facts: &Facts, reading: &mut Reading) {
                 add(&mut own, &counts);
             }
             Some("message") if served.is_some() && model(entry).is_some() && model(entry) != served => {
-                reading.parts.push(Part { name: "declined".to_owned(), model: model(entry), usage: counts });
+                // What declined before any output is not billed.
+                let is_free = counts.output_total().unwrap_or(0) == 0;
+                let flags = if is_free { Flags::default().with(Flag::NotBilled) } else { Flags::default() };
+                reading.parts.push(Part { name: "declined".to_owned(), model: model(entry), usage: counts, flags });
             }
             Some("message") => add(&mut own, &counts),
             Some("fallback_message") | None => {}
             Some(other) => {
                 let name = other.chars().filter(char::is_ascii_graphic).take(64).collect();
-                reading.parts.push(Part { name, model: model(entry), usage: counts });
+                reading.parts.push(Part { name, model: model(entry), usage: counts, flags: Flags::default() });
             }
         }
     }
@@ -49,7 +53,7 @@ pub(super) fn apply(facts: &Facts, reading: &mut Reading) {
 }
 
 /// Puts the sum of all passes in the place of the top level. What only the top level says is kept: thinking is a part of
-/// the output, searches are no tokens.
+/// the output.
 fn replace(usage: &mut Usage, mut sum: Usage) {
     let thinking = usage.get(Class::OutputReasoning);
     if let (Some(output), Some(thinking)) = (sum.get(Class::OutputText), thinking)
@@ -58,7 +62,6 @@ fn replace(usage: &mut Usage, mut sum: Usage) {
         sum.set(Class::OutputText, Some(rest));
         sum.set(Class::OutputReasoning, Some(thinking));
     }
-    sum.set(Class::WebSearches, usage.get(Class::WebSearches));
     *usage = sum;
 }
 

@@ -5,21 +5,43 @@ use super::numbers::{NUMBERS, Number};
 /// The counts that were given: a few, of the many that there are names for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
-    /// A bit for each that is in the list: most questions are for others.
-    given: u128,
+    /// Those that are in the list: most questions are for others.
+    given: Set,
+    /// Those whose last word was zero, though they had been given.
+    taken_back: Set,
     list: Vec<(Number, u64)>,
 }
 
-const _: () = assert!(NUMBERS <= u128::BITS as usize);
+/// A bit for each number.
+#[derive(Clone, Copy, Debug, Default)]
+struct Set([u128; 2]);
 
-impl Counts {
-    fn bit(number: Number) -> u128 {
-        1u128.checked_shl(number as u32).unwrap_or(0)
+const _: () = assert!(NUMBERS <= 2 * u128::BITS as usize);
+
+impl Set {
+    fn place(number: Number) -> (usize, u128) {
+        let number = number as u32;
+        let word = usize::from(number >= u128::BITS);
+        (word, 1u128.checked_shl(number % u128::BITS).unwrap_or(0))
     }
 
+    fn has(&self, number: Number) -> bool {
+        let (word, bit) = Self::place(number);
+        self.0.get(word).is_some_and(|bits| bits & bit != 0)
+    }
+
+    fn put(&mut self, number: Number, is_there: bool) {
+        let (word, bit) = Self::place(number);
+        if let Some(bits) = self.0.get_mut(word) {
+            *bits = if is_there { *bits | bit } else { *bits & !bit };
+        }
+    }
+}
+
+impl Counts {
     /// A count, if it was given.
     pub(super) fn get(&self, number: Number) -> Option<u64> {
-        if self.given & Self::bit(number) == 0 {
+        if !self.given.has(number) {
             return None;
         }
         self.list.iter().find(|(given, _)| *given == number).map(|(_, count)| *count)
@@ -27,10 +49,21 @@ impl Counts {
 
     /// Takes a count, in place of one before.
     pub(super) fn set(&mut self, number: Number, count: u64) {
-        self.given |= Self::bit(number);
+        self.given.put(number, true);
+        self.taken_back.put(number, false);
         match self.list.iter_mut().find(|(given, _)| *given == number) {
             Some((_, known)) => *known = count,
             None => self.list.push((number, count)),
         }
+    }
+
+    /// Notes that a count that was given is zero now.
+    pub(super) fn take_back(&mut self, number: Number) {
+        self.taken_back.put(number, true);
+    }
+
+    /// Whether the last word on a count was zero.
+    pub(super) fn is_zero_last(&self, number: Number) -> bool {
+        self.taken_back.has(number) || self.get(number) == Some(0)
     }
 }

@@ -1,5 +1,7 @@
 //! The counts by their paths.
 
+use super::Text;
+
 /// How several of one count go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Merge {
@@ -63,6 +65,24 @@ numbers! {
         FlatReasoning "reasoning_tokens",
         Citation "citation_tokens",
         SearchQueries "num_search_queries",
+        // OpenRouter.
+        SearchRequests "server_tool_use_details.web_search_requests",
+        // Mistral's conversations: what its connectors put into the prompt, and how often they ran.
+        ConnectorTokens "connector_tokens",
+        ConnectorWeb "connectors.web_search",
+        ConnectorWebPremium "connectors.web_search_premium",
+        ConnectorCode "connectors.code_interpreter",
+        ConnectorImages "connectors.image_generation",
+        ConnectorFiles "connectors.document_library",
+        // xAI's own tools.
+        XaiSources "num_sources_used",
+        XaiTools "num_server_side_tools_used",
+        XaiWeb "server_side_tool_usage_details.web_search_calls",
+        XaiX "server_side_tool_usage_details.x_search_calls",
+        XaiCode "server_side_tool_usage_details.code_interpreter_calls",
+        XaiFiles "server_side_tool_usage_details.file_search_calls",
+        XaiDocuments "server_side_tool_usage_details.document_search_calls",
+        XaiImages "server_side_tool_usage_details.image_generation_calls",
         PromptAudioSeconds "prompt_audio_seconds",
         // OpenAI Responses, images and transcription.
         InputTokens "input_tokens",
@@ -71,9 +91,16 @@ numbers! {
         InputCacheWrite "input_tokens_details.cache_write_tokens",
         InputCacheCreation "input_tokens_details.cache_creation_tokens",
         InputImageTokens "input_tokens_details.image_tokens",
+        InputAudioDetails "input_tokens_details.audio_tokens",
+        InputVideoDetails "input_tokens_details.video_tokens",
         InputAudioTokens "input_token_details.audio_tokens",
+        InputTokenCached "input_token_details.cached_tokens",
+        InputTokenImage "input_token_details.image_tokens",
         OutputReasoning "output_tokens_details.reasoning_tokens",
         OutputImageTokens "output_tokens_details.image_tokens",
+        OutputTextTokens "output_tokens_details.text_tokens",
+        OutputAudioDetails "output_tokens_details.audio_tokens",
+        OutputAudioTokens "output_token_details.audio_tokens",
         Seconds "seconds",
         // Anthropic.
         OutputThinking "output_tokens_details.thinking_tokens",
@@ -82,6 +109,7 @@ numbers! {
         CacheCreation1h "cache_creation.ephemeral_1h_input_tokens",
         CacheReadInput "cache_read_input_tokens",
         WebSearchRequests "server_tool_use.web_search_requests",
+        CodeRequests "server_tool_use.code_execution_requests",
         // Bedrock Converse, and Nova by InvokeModel.
         ConverseInput "inputTokens",
         ConverseOutput "outputTokens",
@@ -144,6 +172,30 @@ numbers! {
         SglangCached "meta_info.cached_tokens",
         LlamaCppEvaluated "tokens_evaluated",
         LlamaCppPredicted "tokens_predicted",
+        // llama.cpp's, in every last chunk; the prompt without what the cache served.
+        TimingsPrompt "timings.prompt_n",
+        TimingsCached "timings.cache_n",
+        TimingsPredicted "timings.predicted_n",
+        // LM Studio's own API, whole and at the end of a stream.
+        StudioInput "stats.input_tokens" "result.stats.input_tokens",
+        StudioOutput "stats.total_output_tokens" "result.stats.total_output_tokens",
+        StudioReasoning "stats.reasoning_output_tokens" "result.stats.reasoning_output_tokens",
+        // What OpenAI's tools used beside the model.
+        ToolSearches "tool_usage.web_search.num_requests" "response.tool_usage.web_search.num_requests",
+        ImageGenInput "tool_usage.image_gen.input_tokens" "response.tool_usage.image_gen.input_tokens",
+        ImageGenInputImage
+            "tool_usage.image_gen.input_tokens_details.image_tokens"
+            "response.tool_usage.image_gen.input_tokens_details.image_tokens",
+        ImageGenCached
+            "tool_usage.image_gen.input_tokens_details.cached_tokens"
+            "response.tool_usage.image_gen.input_tokens_details.cached_tokens",
+        ImageGenOutput "tool_usage.image_gen.output_tokens" "response.tool_usage.image_gen.output_tokens",
+        ImageGenOutputImage
+            "tool_usage.image_gen.output_tokens_details.image_tokens"
+            "response.tool_usage.image_gen.output_tokens_details.image_tokens",
+        ImageGenOutputText
+            "tool_usage.image_gen.output_tokens_details.text_tokens"
+            "response.tool_usage.image_gen.output_tokens_details.text_tokens",
         // Given by headers of the answer; their paths name no place in a body.
         HeaderInput "",
         HeaderOutput "",
@@ -174,14 +226,26 @@ numbers! {
     }
 }
 
-/// The counts that headers of an answer give: Bedrock's, and Text Generation Inference's.
-pub const HEADERS: &[(&str, Number)] = &[
-    ("x-amzn-bedrock-input-token-count", Number::HeaderInput),
-    ("x-amzn-bedrock-output-token-count", Number::HeaderOutput),
-    ("x-amzn-bedrock-cache-read-input-token-count", Number::HeaderCacheRead),
-    ("x-amzn-bedrock-cache-write-input-token-count", Number::HeaderCacheWrite),
-    ("x-prompt-tokens", Number::HeaderInput),
-    ("x-generated-tokens", Number::HeaderOutput),
+/// What a header of an answer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Header {
+    /// A count.
+    Count(Number),
+    /// A text.
+    Text(Text),
+}
+
+/// The headers of an answer that say something: counts of Bedrock and of Text Generation Inference, and the service tiers
+/// of Google and Bedrock.
+pub const HEADERS: &[(&str, Header)] = &[
+    ("x-amzn-bedrock-input-token-count", Header::Count(Number::HeaderInput)),
+    ("x-amzn-bedrock-output-token-count", Header::Count(Number::HeaderOutput)),
+    ("x-amzn-bedrock-cache-read-input-token-count", Header::Count(Number::HeaderCacheRead)),
+    ("x-amzn-bedrock-cache-write-input-token-count", Header::Count(Number::HeaderCacheWrite)),
+    ("x-prompt-tokens", Header::Count(Number::HeaderInput)),
+    ("x-generated-tokens", Header::Count(Number::HeaderOutput)),
+    ("x-gemini-service-tier", Header::Text(Text::ServiceTier)),
+    ("x-amzn-bedrock-service-tier", Header::Text(Text::ServiceTier)),
 ];
 
 impl Number {

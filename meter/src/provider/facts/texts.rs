@@ -1,6 +1,8 @@
 //! The texts by their paths, and what they give away.
 
+use super::tools::ITEM_DONE;
 use super::{Api, Facts};
+use crate::usage::Class;
 
 /// A text, by what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,14 @@ pub enum Text {
     ErrorType,
     /// The name of a resource, which a cached content has.
     Name,
+    /// The speed that it was served with.
+    Speed,
+    /// Where inference ran.
+    InferenceGeo,
+    /// The model of a tool that is a model itself.
+    ToolModel,
+    /// Why the model stopped.
+    StopReason,
 }
 
 pub(super) const TEXTS: &[(&str, Text)] = &[
@@ -57,6 +67,27 @@ pub(super) const TEXTS: &[(&str, Text)] = &[
     ("message.usage.service_tier", Text::ServiceTier),
     ("usageMetadata.serviceTier", Text::ServiceTier),
     ("usageMetadata.trafficType", Text::ServiceTier),
+    ("serviceTier", Text::ServiceTier),
+    ("metadata.serviceTier.type", Text::ServiceTier),
+    ("usage.serviceTier", Text::ServiceTier),
+    ("usage.extra_properties.google.traffic_type", Text::ServiceTier),
+    ("response.usageMetadata.serviceTier", Text::ServiceTier),
+    ("response.usageMetadata.trafficType", Text::ServiceTier),
+    ("usage.speed", Text::Speed),
+    ("message.usage.speed", Text::Speed),
+    ("performanceConfig.latency", Text::Speed),
+    ("metadata.performanceConfig.latency", Text::Speed),
+    ("usage.inference_geo", Text::InferenceGeo),
+    ("message.usage.inference_geo", Text::InferenceGeo),
+    ("tools[].model", Text::ToolModel),
+    ("response.tools[].model", Text::ToolModel),
+    ("stop_reason", Text::StopReason),
+    ("delta.stop_reason", Text::StopReason),
+    ("message.stop_reason", Text::StopReason),
+    // LM Studio.
+    ("model_instance_id", Text::Model),
+    ("result.model_instance_id", Text::Model),
+    ("result.response_id", Text::Id),
 ];
 
 impl Facts {
@@ -67,6 +98,10 @@ impl Facts {
             Text::Id => keep_first(&mut self.id, value),
             Text::Model => keep_last(&mut self.model, value),
             Text::ServiceTier => keep_last(&mut self.service_tier, value),
+            Text::Speed => keep_last(&mut self.speed, value),
+            Text::InferenceGeo => keep_last(&mut self.inference_geo, value),
+            Text::ToolModel => keep_last(&mut self.tool_model, value),
+            Text::StopReason => self.is_refused |= value == "refusal",
             // A sentence is a message, and messages may repeat the prompt.
             Text::ErrorType if value.len() <= 64 && !value.contains(' ') => keep_first(&mut self.error_type, value),
             Text::ErrorType => {}
@@ -85,6 +120,7 @@ impl Facts {
     }
 
     fn kind(&mut self, value: &str) {
+        self.tools.event(value == ITEM_DONE);
         match value {
             "message" | "message_start" => self.mark = Some(Api::AnthropicMessages),
             "message_stop" | "message-end" | "stream-end" | "interaction.completed" => self.terminal = true,
@@ -93,6 +129,8 @@ impl Facts {
                 self.terminal = true;
             }
             "response.created" => self.mark = Some(Api::OpenAiResponses),
+            "image_generation.completed" | "image_edit.completed" => self.makes = Some(Class::OutputImage),
+            "speech.audio.done" => self.makes = Some(Class::OutputAudio),
             _ => {}
         }
     }

@@ -104,7 +104,7 @@ cases! {
             let mut facts = Facts::default();
             Body::new(None).feed(response_paths(), body.as_bytes(), &mut facts);
             assert!(detect(b"POST", host.as_bytes(), path.as_bytes(), &DETECT, &()).is_some());
-            facts.cost_nano_usd
+            facts.cost()
         };
         assert_eq!(cost("api.x.ai", "/v1/chat/completions", r#"{"usage":{"cost_in_usd_ticks":1721250}}"#), Some(172_125));
         assert_eq!(cost("api.perplexity.ai", "/chat/completions", r#"{"usage":{"cost":{"request_cost":0.006,"total_cost":0.00614}}}"#), Some(6_140_000));
@@ -139,11 +139,11 @@ cases! {
             let mut usage = Usage::default();
             usage.set(InputText, Some(input));
             usage.set(OutputText, Some(output));
-            Part { name: name.into(), model: Some(model.into()), usage }
+            Part { name: name.into(), model: Some(model.into()), usage, flags: Flags::default() }
         };
         assert_eq!(advisor.parts, [part("advisor_message", "adviser", 2728, 3880)]);
         let fallback = messages(r#"{"input_tokens":412,"output_tokens":264,"iterations":[{"type":"message","model":"first","input_tokens":408,"output_tokens":0},{"type":"fallback_message","model":"second","input_tokens":412,"output_tokens":264}]}"#,
             &[(InputText, 412), (OutputText, 264)]);
-        assert_eq!(fallback.parts, [part("declined", "first", 408, 0)]);
+        assert_eq!(fallback.parts, [Part { flags: Flags::default().with(Flag::NotBilled), ..part("declined", "first", 408, 0) }]);
     }
 }

@@ -1,0 +1,353 @@
+//! What the items of an answer show and its usage leaves out: calls of the provider's own tools that are paid for beside
+//! the tokens.
+//!
+//! An item can arrive twice, at its end and in the list that closes a stream: the two are counted apart, and the larger
+//! count holds, for some gateways change the ids on the way. Memory is bounded, whatever comes.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::usage::Class;
+
+/// More items, containers or queries are not told apart: no answer has so many.
+const MAX_DISTINCT: usize = 1024;
+
+/// Where an item stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the list of an answer.
+    Listed,
+    /// Alone in an event of a stream.
+    Streamed,
+}
+
+/// A text of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemText {
+    /// What it is.
+    Type,
+    /// Which one it is.
+    Id,
+    /// How it ended.
+    Status,
+    /// What a search did.
+    Action,
+    /// Where code ran.
+    Container,
+}
+
+/// The places of items.
+pub(super) const ITEMS: &[(&str, Place)] =
+    &[("output[]", Place::Listed), ("response.output[]", Place::Listed), ("item", Place::Streamed)];
+
+/// The texts of an item.
+pub(super) const ITEM_TEXTS: &[(&str, ItemText)] = &[
+    ("type", ItemText::Type),
+    ("id", ItemText::Id),
+    ("status", ItemText::Status),
+    ("action.type", ItemText::Action),
+    ("container_id", ItemText::Container),
+    ("environment.container_id", ItemText::Container),
+];
+
+/// Where the searches stand that grounded an answer.
+pub(super) const QUERIES: &[&str] = &[
+    "candidates[].groundingMetadata.webSearchQueries[]",
+    "candidates[].groundingMetadata.imageSearchQueries[]",
+    "serverContent.groundingMetadata.webSearchQueries[]",
+    "response.candidates[].groundingMetadata.webSearchQueries[]",
+    "steps[].arguments.queries[]",
+    "outputs[].arguments.queries[]",
+];
+
+/// What shows that a place of a map grounded it.
+pub(super) const MAPS: &[&str] = &[
+    "candidates[].groundingMetadata.groundingChunks[].maps.uri",
+    "candidates[].groundingMetadata.groundingChunks[].maps.placeId",
+    "response.candidates[].groundingMetadata.groundingChunks[].maps.uri",
+];
+
+/// The event that has an item whole.
+pub(super) const ITEM_DONE: &str = "response.output_item.done";
+
+/// Items that cost nothing beside the tokens, or whose cost is counted elsewhere.
+const FREE: &[&str] = &[
+    "message",
+    "reasoning",
+    "text",
+    "output_text",
+    "function_call",
+    "function_call_output",
+    "custom_tool_call",
+    "custom_tool_call_output",
+    "tool_call",
+    "invalid_tool_call",
+    "computer_call",
+    "computer_call_output",
+    "mcp_call",
+    "mcp_list_tools",
+    "mcp_approval_request",
+    "mcp_approval_response",
+    "local_shell_call",
+    "local_shell_call_output",
+    "shell_call_output",
+    "apply_patch_call",
+    "apply_patch_call_output",
+    "tool_search_call",
+    "tool_search_output",
+    "compaction",
+    "item_reference",
+    "program",
+    "program_output",
+    // What searches found.
+    "search_results",
+    "fetch_url_results",
+];
+
+/// What an item costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Fee {
+    #[default]
+    None,
+    Each(Class),
+    Container,
+    /// Another model's tokens, which `tool_usage` counts.
+    Image,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Item {
+    fee: Fee,
+    /// The type is none of those that are known.
+    unknown: Option<Box<str>>,
+    id: Option<u64>,
+    container: Option<u64>,
+    /// A shell: the caller's own, unless it has a container.
+    is_shell: bool,
+    failed: bool,
+    /// A search that searched nothing: it opened a page, or looked into one.
+    is_free: bool,
+}
+
+/// Things told apart by a hash.
+#[derive(Clone, Debug, Default)]
+struct Distinct(Vec<u64>);
+
+impl Distinct {
+    /// Whether one is new; `None`: there is no room to tell.
+    fn add(&mut self, hash: u64) -> Option<bool> {
+        match self.0.binary_search(&hash) {
+            Ok(_) => Some(false),
+            Err(_) if self.0.len() >= MAX_DISTINCT => None,
+            Err(at) => {
+                self.0.insert(at, hash);
+                Some(true)
+            }
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.0.len() as u64
+    }
+}
+
+fn hash_of(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The classes that items count.
+const COUNTED: [Class; 3] = [Class::WebSearches, Class::FileSearches, Class::XSearches];
+
+/// The calls of tools in one place.
+#[derive(Clone, Debug, Default)]
+struct Tally {
+    items: Distinct,
+    containers: Distinct,
+    counts: [u64; COUNTED.len()],
+    images: u64,
+}
+
+impl Tally {
+    /// Whether there was room for it.
+    fn add(&mut self, item: &Item) -> bool {
+        if item.fee == Fee::None || item.failed || item.is_free {
+            return true;
+        }
+        if let Some(id) = item.id {
+            match self.items.add(id) {
+                Some(true) => {}
+                Some(false) => return true,
+                None => return false,
+            }
+        }
+        match item.fee {
+            Fee::Each(class) => {
+                let slot = COUNTED.iter().position(|&counted| counted == class);
+                if let Some(count) = slot.and_then(|slot| self.counts.get_mut(slot)) {
+                    *count = count.saturating_add(1);
+                }
+            }
+            Fee::Container => return self.containers.add(item.container.unwrap_or(0)).is_some(),
+            Fee::Image => self.images = self.images.saturating_add(1),
+            Fee::None => {}
+        }
+        true
+    }
+
+    fn most(&mut self, other: Tally) {
+        for (count, other) in self.counts.iter_mut().zip(other.counts) {
+            *count = other.max(*count);
+        }
+        if other.containers.count() > self.containers.count() {
+            self.containers = other.containers;
+        }
+        self.images = self.images.max(other.images);
+    }
+}
+
+/// What was found so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tools(Option<Box<Found>>);
+
+#[derive(Clone, Debug, Default)]
+struct Found {
+    item: Item,
+    /// The item of the event that is arriving.
+    arrived: Option<Item>,
+    is_done: bool,
+    streamed: Tally,
+    /// Of the value that is arriving.
+    listed: Tally,
+    /// Of the values before.
+    most: Tally,
+    queries: Distinct,
+    uses_maps: bool,
+    unknown: Option<Box<str>>,
+    overflowed: bool,
+}
+
+impl Tools {
+    fn found(&mut self) -> &mut Found {
+        self.0.get_or_insert_default()
+    }
+
+    pub(super) fn begin(&mut self) {
+        self.found().item = Item::default();
+    }
+
+    pub(super) fn text(&mut self, text: ItemText, value: &str) {
+        let item = &mut self.found().item;
+        match text {
+            ItemText::Type => {
+                item.fee = match value {
+                    "web_search_call" => Fee::Each(Class::WebSearches),
+                    "file_search_call" => Fee::Each(Class::FileSearches),
+                    "x_search_call" => Fee::Each(Class::XSearches),
+                    "code_interpreter_call" => Fee::Container,
+                    "image_generation_call" => Fee::Image,
+                    _ => Fee::None,
+                };
+                item.is_shell = value == "shell_call";
+                let known = item.fee != Fee::None || item.is_shell || FREE.contains(&value);
+                item.unknown = (!known).then(|| value.into());
+            }
+            ItemText::Id => item.id = Some(hash_of(value)),
+            ItemText::Status => item.failed = value == "failed",
+            // OpenAI: "Search actions incur a tool call cost"; to open a page or to find something in it does not.
+            ItemText::Action => item.is_free |= matches!(value, "open_page" | "find_in_page" | "find"),
+            ItemText::Container => item.container = Some(hash_of(value)),
+        }
+    }
+
+    pub(super) fn end(&mut self, place: Place) {
+        let found = self.found();
+        let mut item = std::mem::take(&mut found.item);
+        if item.is_shell && item.container.is_some() {
+            item.fee = Fee::Container;
+        }
+        match place {
+            Place::Streamed => found.arrived = Some(item),
+            Place::Listed => {
+                found.overflowed |= !found.listed.add(&item);
+                found.keep_unknown(item);
+            }
+        }
+    }
+
+    /// The event says what it is.
+    pub(super) fn event(&mut self, is_done: bool) {
+        if is_done || self.0.is_some() {
+            self.found().is_done = is_done;
+        }
+    }
+
+    /// The value has ended.
+    pub(super) fn value_end(&mut self) {
+        let Some(found) = &mut self.0 else { return };
+        if let Some(item) = found.arrived.take()
+            && std::mem::take(&mut found.is_done)
+        {
+            found.overflowed |= !found.streamed.add(&item);
+            found.keep_unknown(item);
+        }
+        let listed = std::mem::take(&mut found.listed);
+        found.most.most(listed);
+    }
+
+    /// A search of the web that grounded the answer.
+    pub(super) fn query(&mut self, query: &str) {
+        if !query.trim().is_empty() {
+            let found = self.found();
+            found.overflowed |= found.queries.add(hash_of(query)).is_none();
+        }
+    }
+
+    pub(super) fn set_uses_maps(&mut self) {
+        self.found().uses_maps = true;
+    }
+
+    /// Calls of a tool, by the items.
+    pub(super) fn count(&self, class: Class) -> Option<u64> {
+        let found = self.0.as_ref()?;
+        let places = [&found.streamed, &found.listed, &found.most];
+        let count = |tally: &&Tally| match COUNTED.iter().position(|&counted| counted == class) {
+            Some(slot) => tally.counts.get(slot).copied().unwrap_or(0),
+            None if class == Class::ContainerSessions => tally.containers.count(),
+            None => 0,
+        };
+        places.iter().map(count).max().filter(|&count| count > 0)
+    }
+
+    /// Whether a tool made an image.
+    pub(super) fn makes_images(&self) -> bool {
+        self.0.as_ref().is_some_and(|found| found.streamed.images.max(found.listed.images).max(found.most.images) > 0)
+    }
+
+    /// The distinct searches that grounded the answer.
+    pub(super) fn queries(&self) -> u64 {
+        self.0.as_ref().map_or(0, |found| found.queries.count())
+    }
+
+    pub(super) fn uses_maps(&self) -> bool {
+        self.0.as_ref().is_some_and(|found| found.uses_maps)
+    }
+
+    /// The type of an item that is not known.
+    pub(super) fn unknown(&self) -> Option<&str> {
+        self.0.as_ref()?.unknown.as_deref()
+    }
+
+    /// Whether there were too many to count.
+    pub(super) fn overflowed(&self) -> bool {
+        self.0.as_ref().is_some_and(|found| found.overflowed)
+    }
+}
+
+impl Found {
+    fn keep_unknown(&mut self, item: Item) {
+        if self.unknown.is_none() {
+            self.unknown = item.unknown;
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What is paid for beside the tokens: calls of the provider's own tools. The usage's word comes first, then what the items
+//! of the answer show.
+
+use super::facts::{Facts, Number, Number::*};
+use super::{Reading, Target};
+use crate::record::Flag;
+use crate::usage::Class;
+
+/// Classes by the counts that usage objects give of them.
+#[rustfmt::skip]
+const COUNTED: &[(Class, &[Number])] = &[
+    (Class::WebSearches, &[XaiWeb, WebSearchRequests, SearchRequests, SearchQueries, ToolSearches]),
+    (Class::XSearches, &[XaiX]),
+    (Class::CodeExecutions, &[XaiCode, CodeRequests, ConnectorCode]),
+    (Class::FileSearches, &[ConnectorFiles]),
+    (Class::ImagesOut, &[XaiImages, ConnectorImages]),
+];
+
+/// Adds the fees to what was read.
+pub(super) fn add(facts: &Facts, target: &Target, reading: &mut Reading) {
+    // xAI tells successful calls, which are paid, from attempts, which are items too.
+    let is_told = facts.first(&[XaiWeb, XaiX, XaiCode, XaiFiles, XaiDocuments, XaiImages]).is_some();
+    for (class, numbers) in COUNTED {
+        reading.set(*class, facts.first(numbers));
+    }
+    sum(facts, reading, Class::WebSearches, &[ConnectorWeb, ConnectorWebPremium]);
+    sum(facts, reading, Class::FileSearches, &[XaiFiles, XaiDocuments]);
+    if !is_told {
+        for class in [Class::WebSearches, Class::XSearches, Class::FileSearches, Class::ContainerSessions] {
+            if reading.usage.get(class).unwrap_or(0) == 0 {
+                let count = facts.tool_calls(class).or(reading.usage.get(class));
+                reading.set(class, count);
+            }
+        }
+        if reading.usage.get(Class::WebSearches).unwrap_or(0) == 0 && facts.get(XaiSources) > Some(0) {
+            reading.set(Class::WebSearches, facts.get(XaiSources));
+        }
+    }
+    grounding(facts, target, reading);
+    if is_search_model(facts, target) && reading.usage.get(Class::WebSearches).unwrap_or(0) == 0 {
+        let has_answered = reading.is_reported || facts.visible.bytes() > 0;
+        reading.set(Class::WebSearches, has_answered.then_some(1));
+    }
+    if facts.has_too_many_items() {
+        reading.flag(Flag::BadValue);
+    }
+}
+
+fn sum(facts: &Facts, reading: &mut Reading, class: Class, numbers: &[Number]) {
+    let sum = numbers.iter().filter_map(|&number| facts.get(number)).reduce(u64::saturating_add);
+    if reading.usage.get(class).unwrap_or(0) == 0 && sum.is_some() {
+        reading.set(class, sum);
+    }
+}
+
+/// Google's grounding: each distinct search on Gemini 3 and later, the prompt on what came before; a map by the prompt.
+fn grounding(facts: &Facts, target: &Target, reading: &mut Reading) {
+    let queries = facts.queries();
+    if queries > 0 && reading.usage.get(Class::WebSearches).unwrap_or(0) == 0 {
+        let searches = if pays_by_prompt(facts, target) { 1 } else { queries };
+        reading.set(Class::WebSearches, Some(searches));
+    }
+    if facts.uses_maps() {
+        reading.set(Class::MapsSearches, Some(1));
+    }
+}
+
+fn model<'a>(facts: &'a Facts, target: &'a Target) -> Option<&'a str> {
+    facts.model.as_deref().or(target.model.as_deref())
+}
+
+fn pays_by_prompt(facts: &Facts, target: &Target) -> bool {
+    let version = model(facts, target).and_then(|model| model.split_once("gemini-").map(|(_, version)| version));
+    version.is_some_and(|version| version.starts_with("1.") || version.starts_with("2."))
+}
+
+/// OpenAI's search models search once in each call of Chat Completions; nothing in the answer counts it.
+fn is_search_model(facts: &Facts, target: &Target) -> bool {
+    model(facts, target).is_some_and(|model| model.contains("-search-preview") || model.contains("-search-api"))
+}
