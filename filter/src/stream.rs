@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use meter::call::{Call, Ended, RequestHead, ResponseHead, TraceParent, counting_headers};
+use meter::call::{Call, Ended, RequestHead, ResponseHead, Told, TraceParent, counting_headers};
 use meter::config::Config;
 use meter::event::{LOGGED, MAX_TEXT};
 use meter::identity::{self, Identity};
@@ -35,6 +35,7 @@ struct Metered {
     refused: Option<NotAsked>,
     request_id: Option<String>,
     trace: Option<TraceParent>,
+    told: Told,
     provider_request_id: Option<String>,
     /// The provider refused to be asked, and that is known.
     unasked: bool,
@@ -66,9 +67,11 @@ impl Stream {
             content_encoding: header("content-encoding"),
         };
         let call = Call::begin_to(&head, &EnvoyDestination::default(), &config.detect, host::now_ns())?;
-        let identity = identity::resolve(&config.tenant, &EnvoyCaller(&headers), |refusal| {
+        let caller = EnvoyCaller(&headers);
+        let identity = identity::resolve(&config.tenant, &caller, |refusal| {
             vm::with(|vm| vm.count_refusal(refusal));
         });
+        let told = Told::read(config, &caller);
         let request_id = header("x-request-id").and_then(text);
         let asking = call.asking();
         let takes = !end_of_stream && asking.is_known();
@@ -89,6 +92,7 @@ impl Stream {
             unasked: false,
             request_id,
             trace: header("traceparent").and_then(TraceParent::parse),
+            told,
             provider_request_id: None,
             published: false,
         }))
@@ -134,7 +138,16 @@ impl Stream {
     fn finish(&mut self) {
         let Some(metered) = self.metered.take() else { return };
         let Metered {
-            mut call, identity, include, refused, request_id, trace, provider_request_id, mut published, ..
+            mut call,
+            identity,
+            include,
+            refused,
+            request_id,
+            trace,
+            told,
+            provider_request_id,
+            mut published,
+            ..
         } = *metered;
         let is_answered = call.is_answered();
         if !is_answered && is_sent_elsewhere() {
@@ -162,6 +175,7 @@ impl Stream {
             provider_request_id,
             request_id,
             trace,
+            told,
             proxy: vm::with(|vm| vm.proxy().map(str::to_owned)).flatten(),
             route,
             cluster,
@@ -229,6 +243,9 @@ impl HttpContext for Stream {
                         metered.call.response_header(name, value);
                     }
                 }
+            }
+            if let Some(region) = headers.get("x-ms-region").filter(|_| metered.call.reads_region()) {
+                metered.call.response_region(region);
             }
             // OpenAI's name, Anthropic's, AWS's.
             let ids = ["x-request-id", "request-id", "x-amzn-requestid"];

@@ -3,9 +3,12 @@
 mod estimate;
 mod outcome;
 mod request;
+mod told;
 mod trace;
+mod units;
 
 pub use outcome::outcome;
+pub use told::Told;
 pub use trace::TraceParent;
 
 use crate::config::Detect;
@@ -22,6 +25,7 @@ use crate::rewrite::Mention;
 use crate::usage::Usage;
 use estimate::Seen;
 use request::Asked;
+use units::Sides;
 
 /// The head of a request.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +75,8 @@ pub struct Ended {
     pub request_id: Option<String>,
     /// The request's `traceparent`.
     pub trace: Option<TraceParent>,
+    /// What else the request's head told.
+    pub told: Told,
     /// The Envoy process.
     pub proxy: Option<String>,
     /// Envoy's route.
@@ -118,7 +124,7 @@ impl Call {
     /// Begins a call, if the request can be one.
     pub fn begin_to(head: &RequestHead<'_>, to: &dyn Destination, rules: &Detect, now_ns: u64) -> Option<Call> {
         let target = detect(head.method, head.host, head.path, rules, to)?;
-        let asked = Asked::new(head.content_encoding);
+        let asked = Asked::new(head.content_encoding, target.endpoint);
         Some(Call { target, started_ns: now_ns, first_byte_ns: None, asked, answer: None })
     }
 
@@ -229,6 +235,16 @@ impl Call {
         }
     }
 
+    /// Whether a header of the answer may say in what region it was made.
+    pub fn reads_region(&self) -> bool {
+        self.target.provider.as_deref().is_some_and(|provider| provider.starts_with("azure."))
+    }
+
+    /// The value of that header, `x-ms-region`.
+    pub fn response_region(&mut self, value: &[u8]) {
+        self.target.said_region(value);
+    }
+
     /// Whether the answer's body can still say something; if not, its bytes need not be fetched.
     pub fn reads_response(&self) -> bool {
         let readable = |answer: &Answer| answer.ending.is_none() && answer.decoder.reads() && answer.is_wanted();
@@ -312,6 +328,8 @@ impl Call {
         }
         let api = self.confirmed()?;
         let first_byte_ns = self.first_byte_ns;
+        let Told { session_id, agent_id, tags, service_tier } = ended.told;
+        let mut wishes = self.asked.wishes();
         let mut record = Record {
             started_ns: self.started_ns,
             duration_us: micros(self.started_ns, ended.now_ns),
@@ -334,6 +352,13 @@ impl Call {
             route: ended.route,
             cluster: ended.cluster,
             node: ended.node,
+            service_tier_asked: wishes.service_tier.take().or(service_tier),
+            region: self.target.region().map(str::to_owned),
+            path_model: self.target.model.clone(),
+            search_context: wishes.search_context.take(),
+            session_id,
+            agent_id,
+            tags,
             outcome,
             missing_reason: Some(Missing::NoResponse),
             flags: self.target.flags(),
@@ -342,8 +367,19 @@ impl Call {
         let mut parts = Vec::new();
         let sent = ended.sent && self.asked.may_be_whole();
         if let Some(answer) = &mut self.answer {
-            let reading = read(api, &answer.facts, &self.target);
+            let mut reading = read(api, &answer.facts, &self.target);
+            let sides = Sides {
+                target: &self.target,
+                asked: &self.asked,
+                wishes,
+                made: answer.facts.take_made(),
+                model: record.request_model.clone(),
+                is_taken: status.is_some_and(|status| status < 400),
+            };
+            sides.count(api, self.started_ns, &mut reading);
             let read = answer.fill(reading, &self.asked, &mut record);
+            record.deferred = sides.deferred(&record);
+            sides.describe(&mut record);
             let Answer { facts, bytes, .. } = answer;
             let seen = Seen { request: &self.asked, api, text: &facts.visible, response_bytes: *bytes };
             estimate::settle(&mut record, &seen, ratios);
@@ -371,7 +407,9 @@ impl Call {
         let facts = self.answer.as_ref().map(|answer| &answer.facts);
         let mark = facts.and_then(shape);
         match self.target.certainty {
-            _ if self.target.is_not_own || facts.is_some_and(|facts| facts.not_own) => return None,
+            _ if self.target.is_not_own => return None,
+            // What such an answer repeats is another's; but this path begins what it tells of.
+            _ if facts.is_some_and(|facts| facts.not_own) && !self.target.endpoint.begins() => return None,
             Certainty::Known => {}
             Certainty::Path if self.asked.names_model() || mark.is_some() => {}
             Certainty::Shape if mark.is_some() => {}

@@ -24,6 +24,12 @@ pub struct Config {
     pub journal_log: bool,
     /// Where the tenant comes from: the first that shows anything decides.
     pub tenant: Vec<TenantSource>,
+    /// The headers that name the client's session, in lower case: the first that is there counts.
+    pub session_headers: Vec<String>,
+    /// The headers that name the client's agent, likewise.
+    pub agent_headers: Vec<String>,
+    /// The tags of a call.
+    pub tags: Vec<TagRule>,
     /// The bound of label sets per worker.
     pub max_series: usize,
     /// Which requests are LLM calls, beside the built-in hosts and paths.
@@ -133,6 +139,34 @@ pub enum TenantSource {
     },
 }
 
+/// A tag, and where its value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagRule {
+    /// Its name.
+    pub name: String,
+    /// Where its value comes from.
+    pub from: TagSource,
+}
+
+/// Where the value of a tag comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TagSource {
+    /// A claim of the JWT that Envoy's jwt_authn verified.
+    Jwt {
+        /// The path of the claim.
+        claim: Vec<String>,
+        /// jwt_authn's `payload_in_metadata`.
+        payload_key: String,
+    },
+    /// A request header.
+    Header {
+        /// Its name, in lower case.
+        name: String,
+        /// Whether its value counts.
+        trusted: bool,
+    },
+}
+
 /// The part of a SPIFFE id that names a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpiffePart {
@@ -169,6 +203,9 @@ pub fn parse(json: &[u8]) -> Result<Config, Problems> {
         outbox_max_bytes: reader.size("outbox.max_bytes"),
         journal_log: reader.bool("journal.log"),
         tenant: reader.tenant(),
+        session_headers: reader.headers("session.headers"),
+        agent_headers: reader.headers("agent.headers"),
+        tags: reader.tags(),
         max_series: reader.size("metrics.max_series"),
         detect: Detect {
             by_shape: reader.bool("detect.by_shape"),
@@ -210,6 +247,31 @@ impl Reader<'_> {
         list.as_array().into_iter().flatten().filter_map(Self::source).collect()
     }
 
+    fn headers(&self, path: &str) -> Vec<String> {
+        let list = self.value(path);
+        list.as_array().into_iter().flatten().filter_map(|name| Some(name.as_str()?.to_ascii_lowercase())).collect()
+    }
+
+    fn tags(&self) -> Vec<TagRule> {
+        let list = self.value("tags");
+        let rule = |entry: &Value| {
+            let name = entry.get("name")?.as_str()?.to_owned();
+            let from = match entry.get("from")?.as_str()? {
+                "jwt" => TagSource::Jwt {
+                    claim: claim(entry).unwrap_or_else(|| vec![name.clone()]),
+                    payload_key: or_default(entry, "tags[]", "payload_key"),
+                },
+                "header" => TagSource::Header {
+                    name: entry.get("header").and_then(Value::as_str).unwrap_or(&name).to_ascii_lowercase(),
+                    trusted: entry.get("trusted").and_then(Value::as_bool).unwrap_or_default(),
+                },
+                _ => return None,
+            };
+            Some(TagRule { name, from })
+        };
+        list.as_array().into_iter().flatten().filter_map(rule).collect()
+    }
+
     fn rules(&self) -> Vec<Rule> {
         let list = self.value("providers");
         let rule = |entry: &Value| {
@@ -232,10 +294,7 @@ impl Reader<'_> {
     }
 
     fn source(entry: &Value) -> Option<TenantSource> {
-        let text = |key: &str| {
-            let value = entry.get(key).cloned().unwrap_or_else(|| keys::default(&format!("tenant[].{key}")));
-            value.as_str().unwrap_or_default().to_owned()
-        };
+        let text = |key: &str| or_default(entry, "tenant[]", key);
         let texts = |key: &str| {
             let list = entry.get(key).and_then(Value::as_array).into_iter().flatten();
             list.filter_map(Value::as_str).map(str::to_owned).collect()
@@ -250,10 +309,7 @@ impl Reader<'_> {
                 trust_domains: texts("trust_domains"),
             }),
             "jwt" => Some(TenantSource::Jwt {
-                claim: match entry.get("claim") {
-                    Some(Value::Array(path)) => path.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-                    _ => vec![text("claim")],
-                },
+                claim: claim(entry).unwrap_or_else(|| vec![text("claim")]),
                 payload_key: text("payload_key"),
             }),
             "header" => Some(TenantSource::Header {
@@ -262,6 +318,20 @@ impl Reader<'_> {
             }),
             _ => None,
         }
+    }
+}
+
+/// A text of an entry, or its key's default.
+fn or_default(entry: &Value, list: &str, key: &str) -> String {
+    let value = entry.get(key).cloned().unwrap_or_else(|| keys::default(&format!("{list}.{key}")));
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// The path of a claim, if an entry names one.
+fn claim(entry: &Value) -> Option<Vec<String>> {
+    match entry.get("claim")? {
+        Value::Array(path) => Some(path.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
+        claim => Some(vec![claim.as_str()?.to_owned()]),
     }
 }
 

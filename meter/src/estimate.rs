@@ -87,6 +87,30 @@ impl Text {
     }
 }
 
+/// Counts the characters of a text in JSON, its escapes undone: what speech is paid for.
+#[derive(Clone, Debug, Default)]
+pub struct Characters {
+    escapes: Escapes,
+    count: u64,
+}
+
+impl Characters {
+    /// A piece of the text, escapes and all.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        let Characters { escapes, count } = self;
+        escapes.feed(bytes, &mut |plain| {
+            // Every byte but those that continue a character begins one.
+            let begun = plain.iter().filter(|&&byte| byte & 0xc0 != 0x80).count();
+            *count = count.saturating_add(begun as u64);
+        });
+    }
+
+    /// How many there are so far.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+}
+
 /// An estimate of what a model wrote, tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Output {

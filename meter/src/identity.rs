@@ -2,6 +2,9 @@
 //! shows and what names nobody makes the tenant `invalid`, whatever the sources below it say.
 
 mod spiffe;
+mod tags;
+
+pub use tags::{printable, tags};
 
 use crate::config::TenantSource;
 use crate::record::words;

@@ -17,6 +17,7 @@ mod hosts;
 mod openai;
 mod paths;
 mod plain;
+mod region;
 mod settle;
 mod shape;
 
@@ -24,7 +25,8 @@ pub use asking::Asking;
 pub(crate) use asking::{BARRING, bits as barring_bits};
 pub use destination::Destination;
 pub use detect::{Certainty, Target, detect};
-pub use facts::{Fact, Facts, HEADERS, response_paths};
+pub use facts::{Fact, Facts, HEADERS, Made, response_paths};
+pub use paths::Endpoint;
 pub use shape::{has_counts, shape};
 
 use crate::record::{Flag, Flags, words};

@@ -1,11 +1,18 @@
 //! What a request asks for, read from its body as it streams by.
 
+mod form;
+mod wishes;
+
 use std::sync::OnceLock;
 
+use form::Form;
+use wishes::{WISHES, Wish};
+pub(super) use wishes::Wishes;
+
 use crate::encoding::Decoder;
-use crate::estimate::Text;
+use crate::estimate::{Characters, Text};
 use crate::framing::{Body, Format, Values};
-use crate::provider::{Api, BARRING, barring_bits};
+use crate::provider::{Api, BARRING, Endpoint, barring_bits};
 use crate::scan::{Count, Paths, Scalar, Sink, count};
 
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +34,14 @@ enum Field {
     Limit(&'static [Api]),
     /// How many responses are wanted.
     Choices,
+    /// The text that is to be spoken.
+    Spoken,
+    /// Something else that prices depend on.
+    Wish(Wish),
 }
+
+/// The texts that are to be spoken, where a text is.
+const SPOKEN: &[&str] = &["input", "text"];
 
 /// The most responses that one request can ask for.
 const MAX_CHOICES: u64 = 128;
@@ -40,7 +54,7 @@ const TEXTS: &[&str] = &[
     "messages[].content[].content", "messages[].content[].content[].text",
     "messages[].content[].toolResult.content[].text",
     "system", "system[].text", "prompt", "prompt[]",
-    "input", "input[]", "input[].content", "input[].content[].text", "input[].arguments", "input[].output", "instructions",
+    "input[]", "input[].content", "input[].content[].text", "input[].arguments", "input[].output", "instructions",
     "contents[].parts[].text", "systemInstruction.parts[].text", "system_instruction.parts[].text",
     "content.parts[].text", "requests[].content.parts[].text",
     "message", "texts[]", "inputs", "inputs[]", "inputText", "query", "documents[]",
@@ -96,7 +110,11 @@ const LIMITS: &[(&str, &[Api])] = &[
 ];
 
 /// Where the number of responses stands.
-const CHOICES: &[&str] = &["n", "best_of", "num_generations", "generationConfig.candidateCount"];
+#[rustfmt::skip]
+const CHOICES: &[&str] = &[
+    "n", "best_of", "num_generations", "generationConfig.candidateCount", "parameters.sampleCount",
+    "imageGenerationConfig.numberOfImages",
+];
 
 fn paths() -> &'static Paths<Field> {
     static PATHS: OnceLock<Paths<Field>> = OnceLock::new();
@@ -108,14 +126,18 @@ fn paths() -> &'static Paths<Field> {
             options,
             ("stream_options.include_usage", Field::IncludeUsage),
             ("input[].type", Field::Kind),
+            // A call within a call, as Perplexity takes it for later.
+            ("request.model", Field::Model),
+            ("modelId", Field::Model),
         ];
+        leaves.extend(WISHES.iter().map(|(path, wish)| (*path, Field::Wish(*wish))));
         leaves.extend(LIMITS.iter().map(|(path, apis)| (*path, Field::Limit(apis))));
         leaves.extend(CHOICES.iter().map(|path| (*path, Field::Choices)));
         let all = |paths: &[&'static str], field| paths.iter().map(|path| (*path, field)).collect::<Vec<_>>();
         let barring: Vec<_> =
             BARRING.iter().zip(barring_bits()).map(|(name, bit)| (*name, Field::Barring(bit))).collect();
         let others = [all(OTHERS, Field::Other), barring].concat();
-        let texts = [others.clone(), all(TEXTS, Field::Text)].concat();
+        let texts = [others.clone(), all(TEXTS, Field::Text), all(SPOKEN, Field::Spoken)].concat();
         let objects = [vec![options], others, all(TEXT_OBJECTS, Field::Text), all(TOOLS, Field::Tools)].concat();
         Paths::new(&leaves, &objects, &texts)
     })
@@ -126,6 +148,8 @@ fn paths() -> &'static Paths<Field> {
 pub(super) struct Asked {
     decoder: Decoder,
     body: Body<Field>,
+    /// Instead of the body, where that is a form.
+    form: Option<Box<Form>>,
     bytes: u64,
     found: Found,
 }
@@ -141,26 +165,38 @@ struct Found {
     choices: u64,
     /// Which of [`BARRING`] are there, a bit each.
     barring: u8,
+    /// The characters of the text that is to be spoken, where they are paid for.
+    characters: Option<Box<Characters>>,
+    wishes: Option<Box<Wishes>>,
     /// The body's value is over.
     whole: bool,
 }
 
 impl Asked {
-    pub(super) fn new(content_encoding: Option<&[u8]>) -> Self {
-        Asked { decoder: Decoder::new(content_encoding), body: Body::new(None), bytes: 0, found: Found::default() }
+    pub(super) fn new(content_encoding: Option<&[u8]>, endpoint: Endpoint) -> Self {
+        let characters = (endpoint == Endpoint::Speech).then(Box::default);
+        let found = Found { characters, ..Found::default() };
+        Asked { decoder: Decoder::new(content_encoding), body: Body::new(None), form: None, bytes: 0, found }
     }
 
     pub(super) fn reads(&self) -> bool {
-        !self.found.whole && self.decoder.reads() && matches!(self.body.format(), Format::Empty | Format::Json)
+        let is_json = matches!(self.body.format(), Format::Empty | Format::Json);
+        let wants = self.form.as_ref().map_or(is_json && !self.found.whole, |form| form.reads());
+        wants && self.decoder.reads()
     }
 
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         self.bytes = self.bytes.saturating_add(bytes.len() as u64);
         if self.reads() {
-            let Asked { decoder, body, found, .. } = self;
+            let Asked { decoder, body, form, found, .. } = self;
             decoder.feed(bytes, &mut |plain| {
-                if !found.whole {
-                    body.feed(paths(), plain, found);
+                if form.is_none() && body.format() == Format::Empty && plain.first() == Some(&b'-') {
+                    *form = Some(Box::new(Form::new()));
+                }
+                match form {
+                    Some(form) => form.feed(plain, &mut |name, value| found.field(name, value)),
+                    None if !found.whole => body.feed(paths(), plain, found),
+                    None => {}
                 }
             });
             if !self.reads() {
@@ -172,7 +208,9 @@ impl Asked {
 
     /// Whether nobody can tell what the body says: it is no JSON, or in a coding that cannot be undone, or not to its end.
     pub(super) fn is_unread(&self) -> bool {
-        let is_json = matches!(self.body.format(), Format::Empty | Format::Json) && !self.body.is_broken();
+        let is_json = self.form.is_none()
+            && matches!(self.body.format(), Format::Empty | Format::Json)
+            && !self.body.is_broken();
         !(self.found.whole || self.decoder.reads() && is_json)
     }
 
@@ -226,6 +264,22 @@ impl Asked {
         self.bytes
     }
 
+    /// What else prices depend on.
+    pub(super) fn wishes(&mut self) -> Wishes {
+        self.found.wishes.take().map(|wishes| *wishes).unwrap_or_default()
+    }
+
+    /// Whether the response is to be made in the background.
+    pub(super) fn is_in_background(&self) -> bool {
+        self.found.wishes.as_ref().is_some_and(|wishes| wishes.background)
+    }
+
+    /// How many characters of the text that is to be spoken have been read, if all of it was.
+    pub(super) fn characters(&self) -> Option<u64> {
+        let characters = self.found.characters.as_ref().filter(|_| self.found.whole)?;
+        Some(characters.count()).filter(|&count| count > 0)
+    }
+
     /// How many responses are wanted at most.
     pub(super) fn choices(&self) -> u64 {
         self.found.choices.clamp(1, MAX_CHOICES)
@@ -243,6 +297,25 @@ impl Found {
         self.text.set_has_more();
         if !self.whole {
             self.barring |= bit;
+        }
+    }
+
+    /// A field of a form, as a scalar of its name.
+    fn field(&mut self, name: &str, value: &str) {
+        let value = match value {
+            "true" => Scalar::Bool(true),
+            "false" => Scalar::Bool(false),
+            value => Scalar::Text(value),
+        };
+        match name {
+            "model" => self.scalar(Field::Model, value),
+            "stream" => self.scalar(Field::Stream, value),
+            "n" => self.scalar(Field::Choices, value),
+            name => {
+                if let Some((_, wish)) = WISHES.iter().find(|(path, _)| *path == name) {
+                    self.scalar(Field::Wish(*wish), value);
+                }
+            }
         }
     }
 
@@ -276,6 +349,8 @@ impl Sink<Field> for Found {
                     self.choices = choices.max(self.choices);
                 }
             }
+            (Field::Wish(_), Scalar::Null) => {}
+            (Field::Wish(wish), value) => self.wishes.get_or_insert_default().take(wish, value),
             _ => {}
         }
     }
@@ -297,6 +372,12 @@ impl Sink<Field> for Found {
         match field {
             Field::Other => self.text.set_has_more(),
             Field::Barring(bit) => self.bar(bit),
+            Field::Spoken => {
+                if let Some(characters) = self.characters.as_mut().filter(|_| !self.whole) {
+                    characters.feed(bytes);
+                }
+                self.text.feed(bytes, false);
+            }
             _ => self.text.feed(bytes, false),
         }
     }

@@ -1,11 +1,15 @@
+mod told;
+mod units;
+
 use super::*;
+use crate::provider::Endpoint;
 use crate::usage::Class;
 
 const DETECT: Detect = Detect { by_shape: true, trust_host: false, rules: Vec::new() };
 const MS: u64 = 1_000_000;
 
 /// A stream to play: host, path, request, status, content type, chunks of the answer, and how it ended.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Play<'a> {
     host: &'a str,
     path: &'a str,
@@ -235,7 +239,7 @@ cases! {
         ] {
             let unread = coding == Some("pigeon") || body.iter().any(|byte| matches!(byte, b'<' | b'\''));
             for size in [1, 2, 7, 64, usize::MAX] {
-                let mut asked = Asked::new(coding.map(str::as_bytes));
+                let mut asked = Asked::new(coding.map(str::as_bytes), Endpoint::Model);
                 body.chunks(size).for_each(|chunk| asked.feed(chunk));
                 assert_eq!((asked.streams_without_usage(), asked.is_unread()), (without_usage, unread), "{}", body.escape_ascii());
                 assert_eq!(asked.take_model(), model, "{}", body.escape_ascii());

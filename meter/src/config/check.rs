@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::keys::{self, ANY_OF, KEYS, Key, Kind, REQUIRED};
+use super::keys::{self, ANY_OF, KEYS, Key, Kind, REQUIRED, UNIQUE};
 
 /// More problems than this are not listed.
 const MAX_PROBLEMS: usize = 20;
@@ -81,6 +81,11 @@ fn elements(list: &[Value], path: &str, pattern: &str, problems: &mut Problems) 
         match value {
             Value::Object(object) => members(object, &here, &format!("{pattern}[]"), problems),
             _ => problems.add(&here, "must be an object"),
+        }
+        let (owner, name) = UNIQUE;
+        let named = value.get(name).filter(|_| pattern == owner);
+        if named.is_some() && list.iter().take(index).any(|other| other.get(name) == named) {
+            problems.add(&join(&here, name), "must differ from that of every other entry");
         }
     }
 }

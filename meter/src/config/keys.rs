@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::event::MAX_TAGS;
+
 /// What a key takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -17,6 +19,8 @@ pub enum Kind {
     TrustDomains(usize),
     /// A text, as in `Text`, that begins with a slash.
     Prefix(usize),
+    /// A list of at most so many names of headers.
+    Headers(usize),
     /// One of these words.
     Word(&'static [&'static str]),
     /// A whole number from .0 to .1.
@@ -82,6 +86,17 @@ pub const KEYS: &[Key] = &[
     key("tenant[].payload_key", Kind::Text(256), "\"jwt_payload\"", "`jwt` only: jwt_authn's `payload_in_metadata`"),
     key("tenant[].name", Kind::Text(128), "\"x-tenant-id\"", "`header` only: the header's name"),
     key("tenant[].trusted", Kind::Bool, "false", "`header` only: whether the header counts; if not, it changes nothing, and requests that carry it are counted"),
+    key("tags", Kind::Objects(MAX_TAGS), "[]", "facts of a call that its record keeps, by name, such as a team or an application: `{\"name\":\"team\",\"from\":\"jwt\"}`. Never in metrics"),
+    key("tags[].name", Kind::Text(64), "", "the tag's name in the record; each stands once"),
+    key("tags[].from", Kind::Word(&["jwt", "header"]), "", "`jwt`: claim that jwt_authn verified; `header`: request header"),
+    key("tags[].claim", Kind::Path(128), "", "`jwt` only: the claim; a list is a path into nested claims; without it the tag's name"),
+    key("tags[].payload_key", Kind::Text(256), "\"jwt_payload\"", "`jwt` only: jwt_authn's `payload_in_metadata`"),
+    key("tags[].header", Kind::Text(128), "", "`header` only: the header's name; without it the tag's name"),
+    key("tags[].trusted", Kind::Bool, "false", "`header` only: whether the header counts, because no client can send it past the proxy; if not, it gives no tag"),
+    key("session", Kind::Object, "{}", "how a client names its session"),
+    key("session.headers", Kind::Headers(8), "[\"x-claude-code-session-id\",\"session-id\",\"session_id\",\"x-session-id\"]", "the headers that name it, the first that is there: those of Claude Code and Codex, and what others use. The word of the client: it proves nothing"),
+    key("agent", Kind::Object, "{}", "how a client names its agent"),
+    key("agent.headers", Kind::Headers(8), "[\"x-claude-code-agent-id\",\"x-openai-subagent\"]", "the headers that name it, likewise"),
     key("metrics", Kind::Object, "{}", "what the metrics may cost"),
     key("metrics.max_series", Kind::Number(1, 100_000), "2000", "sets of tenant, provider and model in use per worker, of which one tenant has an eighth at most; a model past that becomes `overflow`, and so does a tenant where there is no room at all, the totals stay right"),
     key("detect", Kind::Object, "{}", "how calls are found"),
@@ -111,7 +126,12 @@ pub(super) const REQUIRED: &[(&str, &str)] = &[
     ("collector.cluster", "the name of Envoy's cluster of the collector"),
     ("tenant[].from", "spiffe, jwt, header"),
     ("providers[].provider", "the provider's name"),
+    ("tags[].name", "the tag's name"),
+    ("tags[].from", "jwt, header"),
 ];
+
+/// Of the entries of this list none may have the same value of this key as another.
+pub(super) const UNIQUE: (&str, &str) = ("tags", "name");
 
 /// Of these keys one at least must be there.
 pub(super) const ANY_OF: (&str, &[&str]) = ("providers[]", &["cluster", "route", "prefix", "host"]);
@@ -120,8 +140,8 @@ pub(super) const ANY_OF: (&str, &[&str]) = ("providers[]", &["cluster", "route",
 pub(super) fn source_of(path: &str) -> Option<&'static str> {
     match path {
         "tenant[].take" | "tenant[].trust_domains" => Some("spiffe"),
-        "tenant[].claim" | "tenant[].payload_key" => Some("jwt"),
-        "tenant[].name" | "tenant[].trusted" => Some("header"),
+        "tenant[].claim" | "tenant[].payload_key" | "tags[].claim" | "tags[].payload_key" => Some("jwt"),
+        "tenant[].name" | "tenant[].trusted" | "tags[].header" | "tags[].trusted" => Some("header"),
         _ => None,
     }
 }
@@ -138,6 +158,9 @@ impl Kind {
             Kind::TrustDomains(max) => format!(
                 "a list of 1 to {max} trust domains (lower-case letters, digits, dots, hyphens, underscores and colons) or `*`"
             ),
+            Kind::Headers(max) => {
+                format!("a list of at most {max} header names (letters, digits, hyphens and underscores, at most 128)")
+            }
             Kind::Word(words) => format!("one of {}", words.join(", ")),
             Kind::Number(min, max) => format!("a whole number from {min} to {max}"),
             Kind::Bool => "true or false".to_owned(),
@@ -160,11 +183,18 @@ impl Kind {
             (Kind::TrustDomains(max), Value::Array(list)) => {
                 (1..=*max).contains(&list.len()) && list.iter().all(|name| name.as_str().is_some_and(is_trust_domain))
             }
+            (Kind::Headers(max), Value::Array(list)) => {
+                list.len() <= *max && list.iter().all(|name| name.as_str().is_some_and(is_header))
+            }
             (Kind::Word(words), Value::String(text)) => words.contains(&text.as_str()),
             (Kind::Number(min, max), value) => value.as_u64().is_some_and(|number| (*min..=*max).contains(&number)),
             _ => false,
         }
     }
+}
+
+fn is_header(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 fn is_trust_domain(text: &str) -> bool {

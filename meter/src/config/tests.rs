@@ -15,6 +15,8 @@ cases! {
             TenantSource::Jwt { claim: vec!["tenant".into()], payload_key: "jwt_payload".into() },
             TenantSource::Header { name: "x-tenant-id".into(), trusted: false },
         ]);
+        assert_eq!(defaults.session_headers, ["x-claude-code-session-id", "session-id", "session_id", "x-session-id"]);
+        assert_eq!((defaults.agent_headers.len(), defaults.tags.len()), (2, 0));
     }
 
     fn contract_the_apis_are_those_of_the_meter() {
@@ -36,6 +38,9 @@ cases! {
             "outbox": {"max_bytes": 65536}, "journal": {"log": true}, "metrics": {"max_series": 1}, "detect": {"by_shape": false, "trust_host": true}, "include_usage": false, "include_usage_else": "refuse",
             "providers": [{"host": "llm.corp", "path": "v2/ask", "provider": "corp", "api": "openai_chat", "include_usage": true}, {"host": "*.x", "provider": "x"},
                           {"prefix": "/p", "provider": "p"}, {"cluster": "c*", "provider": "c"}, {"route": "r", "host": "h", "provider": "r", "include_usage": false}],
+            "session": {"headers": []}, "agent": {"headers": ["X-Agent"]},
+            "tags": [{"name": "team", "from": "jwt"}, {"name": "org", "from": "jwt", "claim": ["o", "id"], "payload_key": "k"},
+                     {"name": "X-App", "from": "header"}, {"name": "app", "from": "header", "header": "X-App", "trusted": true}],
             "tenant": [{"from": "header", "name": "X-Team", "trusted": true}, {"from": "jwt", "claim": ["org", "id"], "payload_key": "k"},
                        {"from": "spiffe", "take": "path", "trust_domains": ["a.b", "*"]}]}"#).unwrap();
         assert_eq!(config, Config {
@@ -47,6 +52,14 @@ cases! {
                 TenantSource::Header { name: "x-team".into(), trusted: true },
                 TenantSource::Jwt { claim: vec!["org".into(), "id".into()], payload_key: "k".into() },
                 TenantSource::Spiffe { take: SpiffePart::Path, trust_domains: vec!["a.b".into(), "*".into()] },
+            ],
+            session_headers: vec![],
+            agent_headers: vec!["x-agent".into()],
+            tags: vec![
+                TagRule { name: "team".into(), from: TagSource::Jwt { claim: vec!["team".into()], payload_key: "jwt_payload".into() } },
+                TagRule { name: "org".into(), from: TagSource::Jwt { claim: vec!["o".into(), "id".into()], payload_key: "k".into() } },
+                TagRule { name: "X-App".into(), from: TagSource::Header { name: "x-app".into(), trusted: false } },
+                TagRule { name: "app".into(), from: TagSource::Header { name: "x-app".into(), trusted: true } },
             ],
             max_series: 1,
             detect: Detect {
@@ -69,7 +82,7 @@ cases! {
         let cases = [
             ("[]", "configuration: must be an object"),
             ("{", "configuration: not JSON: EOF while parsing an object at line 1 column 1"),
-            (r#"{"colector":{}}"#, "colector: unknown key; allowed: collector, batch, outbox, journal, tenant, metrics, detect, providers, include_usage, include_usage_else"),
+            (r#"{"colector":{}}"#, "colector: unknown key; allowed: collector, batch, outbox, journal, tenant, tags, session, agent, metrics, detect, providers, include_usage, include_usage_else"),
             (r#"{"collector":{}}"#, "collector.cluster: is missing; allowed: the name of Envoy's cluster of the collector"),
             (r#"{"collector":{"cluster":"c","token":"s3cret"}}"#, "collector.token: unknown key; allowed: cluster, authority, path, token_env, timeout_ms, heartbeat_ms"),
             (r#"{"batch":{"max_events":0}}"#, "batch.max_events: must be a whole number from 1 to 1000"),
@@ -89,7 +102,11 @@ cases! {
             (r#"{"tenant":[{"from":"jwt","trust_domains":["a"]}]}"#, "tenant[0].trust_domains: only allowed with \"from\": \"spiffe\""),
             (r#"{"tenant":[{"from":"spiffe","trust_domains":["spiffe://a"]}]}"#, "tenant[0].trust_domains: must be a list of 1 to 16 trust domains (lower-case letters, digits, dots, hyphens, underscores and colons) or `*`"),
             (r#"{"tenant":[{"from":"spiffe","trust_domains":[]}]}"#, "tenant[0].trust_domains: must be a list of 1 to 16 trust domains (lower-case letters, digits, dots, hyphens, underscores and colons) or `*`"),
-            (r#"{"batch":{"max_events":0},"x":1}"#, "batch.max_events: must be a whole number from 1 to 1000\nx: unknown key; allowed: collector, batch, outbox, journal, tenant, metrics, detect, providers, include_usage, include_usage_else"),
+            (r#"{"tags":[{"name":"a","from":"jwt"},{"name":"a","from":"header"}]}"#, "tags[1].name: must differ from that of every other entry"),
+            (r#"{"tags":[{"from":"cookie"}]}"#, "tags[0].from: must be one of jwt, header\ntags[0].name: is missing; allowed: the tag's name"),
+            (r#"{"tags":[{"name":"a","from":"header","claim":"b"}]}"#, "tags[0].claim: only allowed with \"from\": \"jwt\""),
+            (r#"{"session":{"headers":["a b"]}}"#, "session.headers: must be a list of at most 8 header names (letters, digits, hyphens and underscores, at most 128)"),
+            (r#"{"batch":{"max_events":0},"x":1}"#, "batch.max_events: must be a whole number from 1 to 1000\nx: unknown key; allowed: collector, batch, outbox, journal, tenant, tags, session, agent, metrics, detect, providers, include_usage, include_usage_else"),
         ];
         for (json, expected) in cases {
             assert_eq!(parse(json.as_bytes()).unwrap_err().to_string(), expected, "{json}");

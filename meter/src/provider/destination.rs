@@ -95,10 +95,11 @@ impl Target {
         };
         self.decide(rule, provider);
         self.source = Some(source);
-        self.upstream_host = upstream.into_inner().flatten();
         if self.row.is_none() && self.provider.is_some() {
             self.read_path(to.path());
         }
+        self.settle_region(to.cluster(), host());
+        self.upstream_host = upstream.into_inner().flatten();
     }
 
     /// Who answered without a rule that says so.
@@ -140,8 +141,9 @@ impl Target {
         if let Some(row) = path.row() {
             self.api = self.api.or(Some(row.api));
             self.operation = Some(row.operation);
+            self.endpoint = row.endpoint;
             self.certainty = Certainty::Known;
         }
-        self.model = self.model.take().or_else(|| paths::model_of(path.sent));
+        self.name_model(path.sent);
     }
 }

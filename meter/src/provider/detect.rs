@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::destination::Destination;
-use super::paths::Row;
-use super::{Api, Asking, hosts, paths};
+use super::paths::{Endpoint, Row};
+use super::{Api, Asking, hosts, paths, region};
 use crate::config::{Detect, Rule};
 use crate::record::{Flag, Flags, ProviderSource};
 
@@ -47,6 +47,12 @@ pub struct Target {
     pub certainty: Certainty,
     /// The path is known for answers without usage of their own.
     pub is_not_own: bool,
+    /// What the path does.
+    pub endpoint: Endpoint,
+    /// The provider's region.
+    pub(super) region: Option<String>,
+    /// The region that the path names.
+    path_region: Option<String>,
     /// The host that the client asked for; empty if it is too long for one.
     pub(super) claimed_host: Box<[u8]>,
     /// The provider of that host.
@@ -77,6 +83,31 @@ impl Target {
         flags
     }
 
+    /// The provider's region, as far as cluster, host and path say.
+    pub fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
+    /// The response says in what region it was made; what where the call went says holds.
+    pub fn said_region(&mut self, value: &[u8]) {
+        self.region = self.region.take().or_else(|| region::of_azure(value));
+    }
+
+    /// Takes the model that a path names, and the region, unless they are known.
+    pub(super) fn name_model(&mut self, path: &[u8]) {
+        self.model = self.model.take().or_else(|| paths::model_of(path));
+        let region = || region::of_path(path).or_else(|| region::of_model(self.model.as_deref()?));
+        self.path_region = self.path_region.take().or_else(region);
+    }
+
+    /// Decides the region by where the call went: the cluster's name first, for no client can bend it.
+    pub(super) fn settle_region(&mut self, cluster: Option<&str>, upstream: Option<&[u8]>) {
+        let host = || region::of_host(upstream.unwrap_or(&self.claimed_host));
+        let region = cluster.and_then(region::of_cluster).or_else(host).or_else(|| self.path_region.clone());
+        // Who is not known has no region, and what only a client says is none.
+        self.region = region.filter(|_| self.provider.is_some() && !self.is_unproven);
+    }
+
     /// An API and nothing else.
     pub(super) fn of(api: Api) -> Target {
         Target { api: Some(api), ..Target::at(b"", b"", None, 0) }
@@ -96,6 +127,9 @@ impl Target {
             may_take_include_usage: false,
             certainty: Certainty::Shape,
             is_not_own: false,
+            endpoint: row.map(|row| row.endpoint).unwrap_or_default(),
+            region: None,
+            path_region: None,
             claimed: hosts::provider_of(host).map(|provider| hosts::by_path(provider, path)),
             claimed_host: if host.len() <= MAX_HOST_AND_PORT { host.into() } else { Box::default() },
             row,
@@ -149,7 +183,8 @@ pub fn detect(method: &[u8], host: &[u8], path: &[u8], detect: &Detect, to: &dyn
             None => return None,
         }
     }
-    target.model = paths::model_of(path.sent);
+    target.name_model(path.sent);
+    target.region = target.claimed.and_then(|_| region::of_host(host)).or_else(|| target.path_region.clone());
     if target.api == Some(Api::OpenAiChat) {
         // Behind a host that is nobody's, the name of the cluster is the best sign of who will answer.
         let cluster = match (&target.provider, target.claimed, row) {

@@ -1,6 +1,7 @@
 //! What an answer says, before anybody knows what it means: counts and texts by their path.
 
 mod counts;
+mod made;
 mod numbers;
 mod texts;
 mod tools;
@@ -10,6 +11,8 @@ use std::sync::OnceLock;
 
 use counts::Counts;
 use numbers::{DIRECT, Merge, PLACED};
+use made::{THINGS, Thing};
+pub use made::Made;
 pub use numbers::{HEADERS, Header, Number};
 use texts::TEXTS;
 pub use texts::Text;
@@ -34,6 +37,8 @@ pub enum Fact {
     Count(Number),
     /// A text.
     Text(Text),
+    /// Something that was made, and no token counts.
+    Made(Thing),
     /// A usage object as it came.
     Raw(Raw),
     /// An amount of money as the provider writes it.
@@ -158,6 +163,7 @@ pub fn response_paths() -> &'static Paths<Fact> {
         let named = DIRECT.iter().filter(|(path, _)| !path.is_empty());
         leaves.extend(named.map(|(path, number)| (*path, Fact::Count(*number))));
         leaves.extend(COSTS.iter().map(|(path, cost)| (*path, Fact::Cost(*cost))));
+        leaves.extend(THINGS.iter().map(|(path, thing)| (*path, Fact::Made(*thing))));
         leaves.extend(SWITCHES.iter().map(|(path, switch)| (*path, Fact::Switch(*switch))));
         leaves.extend(QUERIES.iter().map(|path| (*path, Fact::Query)));
         leaves.extend(MAPS.iter().map(|path| (*path, Fact::Maps)));
@@ -211,6 +217,8 @@ pub struct Facts {
     upstream_cost_nano_usd: Option<u64>,
     has_own_key: bool,
     tools: Tools,
+    /// What was made, and no token counts: few calls have that.
+    made: Option<Box<Made>>,
     /// Values that could not be read.
     pub flags: Flags,
     /// The API whose mark the body bears.
@@ -308,6 +316,11 @@ impl Facts {
     /// Whether there were more items than are counted.
     pub fn has_too_many_items(&self) -> bool {
         self.tools.overflowed()
+    }
+
+    /// What the answer says it made.
+    pub fn made(&mut self) -> Option<&mut Made> {
+        self.made.as_deref_mut()
     }
 
     /// Whether a usage object arrived whole.
@@ -423,6 +436,8 @@ impl Sink<Fact> for Facts {
         match (fact, value) {
             (Fact::Count(number), value) => self.number(number, value),
             (Fact::Cost(cost), value) => self.take_cost(cost, value),
+            (Fact::Made(_), Scalar::Null) => {}
+            (Fact::Made(thing), value) => self.made.get_or_insert_default().take(thing, value),
             (Fact::Text(text), Scalar::Text(value)) => self.text(text, value),
             // OpenAI's and Cloudflare's codes can be numbers; they say nothing that the status does not.
             (Fact::Switch(Switch::Done), Scalar::Bool(true)) => self.terminal = true,

@@ -207,7 +207,7 @@ fn matches_stars(pattern: &[u8], name: &[u8]) -> bool {
     }
 }
 
-fn without_port(host: &[u8]) -> &[u8] {
+pub(super) fn without_port(host: &[u8]) -> &[u8] {
     match host.iter().rposition(|&byte| byte == b':') {
         Some(colon) if !host.ends_with(b"]") => host.get(..colon).unwrap_or(host),
         _ => host,

@@ -5,6 +5,39 @@ use std::borrow::Cow;
 use super::Api;
 use crate::usage::Class;
 
+/// What a path does, where its API alone does not say what is paid for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A model answers, and its API counts.
+    #[default]
+    Model,
+    /// Keeps content in a cache: its tokens are paid for, and the time they are kept.
+    CachedContent,
+    /// Speaks a text; without counts the characters of the text are paid for.
+    Speech,
+    /// Writes down what was said; without counts the seconds are paid for.
+    Transcription,
+    /// Makes images; without counts the images are paid for.
+    Image,
+    /// Any model of Vertex or Bedrock, those that make images among them.
+    AnyModel,
+    /// Begins to make a video, which is paid for by the second and fetched later.
+    Video,
+    /// Reads pages.
+    Ocr,
+    /// Takes calls whose answers, and counts, come much later.
+    Batch,
+    /// Begins a call that is polled.
+    Job,
+}
+
+impl Endpoint {
+    /// Whether it begins what answers of other paths tell of again.
+    pub fn begins(self) -> bool {
+        matches!(self, Endpoint::CachedContent | Endpoint::Batch)
+    }
+}
+
 /// A path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Row {
@@ -13,24 +46,30 @@ pub(super) struct Row {
     pub api: Api,
     /// In the words of OpenTelemetry's `gen_ai.operation.name`.
     pub operation: &'static str,
+    pub endpoint: Endpoint,
 }
 
 impl Row {
     /// What the endpoint makes, where its counts do not tell.
     pub(super) fn makes(&self) -> Class {
-        match self.pattern {
-            "images/generations" | "images/edits" => Class::OutputImage,
-            "audio/speech" => Class::OutputAudio,
+        match self.endpoint {
+            Endpoint::Image => Class::OutputImage,
+            Endpoint::Speech => Class::OutputAudio,
             _ => Class::OutputText,
         }
+    }
+
+    const fn at(self, endpoint: Endpoint) -> Row {
+        Row { endpoint, ..self }
     }
 }
 
 const fn row(pattern: &'static str, api: Api, operation: &'static str) -> Row {
-    Row { pattern, api, operation }
+    Row { pattern, api, operation, endpoint: Endpoint::Model }
 }
 
 const ROWS: &[Row] = &[
+    row("async/chat/completions", Api::OpenAiChat, "chat").at(Endpoint::Job),
     row("chat/completions", Api::OpenAiChat, "chat"),
     row("fim/completions", Api::OpenAiChat, "text_completion"),
     row("agents/completions", Api::OpenAiChat, "chat"),
@@ -40,24 +79,49 @@ const ROWS: &[Row] = &[
     row("embeddings", Api::OpenAiChat, "embeddings"),
     row("multimodalembeddings", Api::OpenAiChat, "embeddings"),
     row("v1/rerank", Api::OpenAiChat, "rerank"),
-    row("images/generations", Api::OpenAiResponses, "generate_content"),
-    row("images/edits", Api::OpenAiResponses, "generate_content"),
-    row("audio/transcriptions", Api::OpenAiResponses, "generate_content"),
-    row("audio/translations", Api::OpenAiResponses, "generate_content"),
-    row("audio/speech", Api::OpenAiResponses, "generate_content"),
+    row("images/generations", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),
+    row("images/edits", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),
+    row("audio/transcriptions", Api::OpenAiResponses, "generate_content").at(Endpoint::Transcription),
+    row("audio/translations", Api::OpenAiResponses, "generate_content").at(Endpoint::Transcription),
+    row("images/variations", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),
+    row("v1/tts", Api::OpenAiResponses, "generate_content").at(Endpoint::Speech),
+    row("v1/videos", Api::OpenAiResponses, "generate_content").at(Endpoint::Video),
+    row("v1/videos/*/remix", Api::OpenAiResponses, "generate_content").at(Endpoint::Video),
+    row("videos/generations", Api::OpenAiResponses, "generate_content").at(Endpoint::Video),
+    row("videos/edits", Api::OpenAiResponses, "generate_content").at(Endpoint::Video),
+    row("videos/extensions", Api::OpenAiResponses, "generate_content").at(Endpoint::Video),
+    row("*:predictLongRunning", Api::Plain, "generate_content").at(Endpoint::Video),
+    row("v1/ocr", Api::Plain, "generate_content").at(Endpoint::Ocr),
+    row("azure/ocr", Api::Plain, "generate_content").at(Endpoint::Ocr),
+    row("audio/speech", Api::OpenAiResponses, "generate_content").at(Endpoint::Speech),
     row("v1/messages", Api::AnthropicMessages, "chat"),
     row("*:rawPredict", Api::AnthropicMessages, "chat"),
     row("*:streamRawPredict", Api::AnthropicMessages, "chat"),
+    row("cachedContents", Api::Gemini, "cache_content").at(Endpoint::CachedContent),
+    row("*:batchGenerateContent", Api::Gemini, "batch").at(Endpoint::Batch),
+    row("*:asyncBatchEmbedContent", Api::Gemini, "batch").at(Endpoint::Batch),
+    row("batchPredictionJobs", Api::Gemini, "batch").at(Endpoint::Batch),
+    row("messages/batches", Api::AnthropicMessages, "batch").at(Endpoint::Batch),
+    row("v1/batches", Api::OpenAiChat, "batch").at(Endpoint::Batch),
+    row("openai/batches", Api::OpenAiChat, "batch").at(Endpoint::Batch),
+    row("batch/jobs", Api::OpenAiChat, "batch").at(Endpoint::Batch),
+    row("model-invocation-job", Api::BedrockInvoke, "batch").at(Endpoint::Batch),
+    row("async-invoke", Api::BedrockInvoke, "generate_content").at(Endpoint::Job),
     row("*:generateContent", Api::Gemini, "generate_content"),
     row("*:streamGenerateContent", Api::Gemini, "generate_content"),
     row("*:embedContent", Api::Gemini, "embeddings"),
     row("*:batchEmbedContents", Api::Gemini, "embeddings"),
-    row("*:predict", Api::Plain, "embeddings"),
+    row("*:predict", Api::Plain, "embeddings").at(Endpoint::AnyModel),
     row("interactions", Api::GeminiInteractions, "generate_content"),
     row("model/*/converse", Api::BedrockConverse, "chat"),
     row("model/*/converse-stream", Api::BedrockConverse, "chat"),
-    row("model/*/invoke", Api::BedrockInvoke, "chat"),
+    row("model/*/invoke", Api::BedrockInvoke, "chat").at(Endpoint::AnyModel),
     row("model/*/invoke-with-response-stream", Api::BedrockInvoke, "chat"),
+    // An ARN whose slash a server in between has decoded.
+    row("model/*/*/converse", Api::BedrockConverse, "chat"),
+    row("model/*/*/converse-stream", Api::BedrockConverse, "chat"),
+    row("model/*/*/invoke", Api::BedrockInvoke, "chat").at(Endpoint::AnyModel),
+    row("model/*/*/invoke-with-response-stream", Api::BedrockInvoke, "chat"),
     row("agents/*/agentAliases/*/sessions/*/text", Api::BedrockAgent, "invoke_agent"),
     row("v2/chat", Api::Cohere, "chat"),
     row("v1/chat", Api::Cohere, "chat"),
@@ -88,9 +152,8 @@ const NOT_OWN: &[&str] = &[
     "count-tokens:rawPredict",
     "responses/input_tokens",
     "tokenize",
-    "cachedContents",
-    "batches",
     "responses/*/cancel",
+    "batches/*/cancel",
 ];
 
 /// A path without its query as servers read it: percent-decoded, without empty and dot segments and without parameters
@@ -140,7 +203,11 @@ pub(super) fn model_of(path: &[u8]) -> Option<String> {
     segments.find(|segment| {
         matches!(*segment, b"models" | b"model" | b"deployments" | b"serving-endpoints" | b"tunedModels")
     })?;
-    let segment = segments.next()?;
+    let first = segments.next()?;
+    // Of an ARN the last slash may have been decoded on the way; behind it there is the name, and then the verb.
+    let rest = segments.next().filter(|_| first.starts_with(b"arn:") && segments.next().is_some());
+    let arn = rest.map(|rest| [first, rest].join(&b'/'));
+    let segment = arn.as_deref().unwrap_or(first);
     let segment = match segment.iter().position(|&byte| byte == b':') {
         // Gemini's verb stands behind a colon; Bedrock's version does too, but is a number.
         Some(colon)

@@ -169,13 +169,14 @@ cases! {
         let way = |cluster, host| Way { cluster: Some(cluster), host: Some(host), ..Way::default() };
         let none = config("{}");
         let by_cluster = config(r#"{"providers": [{"cluster": "c", "provider": "p"}]}"#);
+        // The host is part of the record.
         let cases = [
-            ("api.openai.com", CHAT, way("openai", "api.openai.com"), &none, vec![], vec!["cluster"]),
+            ("api.openai.com", CHAT, way("openai", "api.openai.com"), &none, vec![], vec!["cluster", "host"]),
             ("gateway", CHAT, way("openai", "api.openai.com"), &none, vec!["cluster"], vec!["cluster", "host"]),
             ("gateway", "/v1/messages", way("a", "api.anthropic.com"), &none, vec![], vec!["cluster", "host"]),
             ("api.groq.com", CHAT, way("x", "api.groq.com"), &none, vec![], vec!["cluster", "host", "certificate"]),
-            ("api.groq.com", CHAT, way("c", "x"), &by_cluster, vec!["cluster"], vec!["cluster"]),
-            ("vllm", CHAT, way("c", "x"), &by_cluster, vec!["cluster"], vec!["cluster"]),
+            ("api.groq.com", CHAT, way("c", "x"), &by_cluster, vec!["cluster"], vec!["cluster", "host"]),
+            ("vllm", CHAT, way("c", "x"), &by_cluster, vec!["cluster"], vec!["cluster", "host"]),
             // What Envoy makes of a path that says nothing may say something.
             ("gateway", "/ask", way("x", "api.openai.com"), &none, vec![], vec!["cluster", "host", "path"]),
         ];
@@ -183,10 +184,40 @@ cases! {
             let mut target = detect(b"POST", host.as_bytes(), path.as_bytes(), rules, &way).unwrap();
             assert_eq!(way.asked.take(), before, "{host}{path}, at the request");
             target.settle(&way, rules);
-            let mut asked = way.asked.take();
-            asked.dedup();
+            let mut asked: Vec<&str> = Vec::new();
+            for question in way.asked.take() {
+                if !asked.contains(&question) {
+                    asked.push(question);
+                }
+            }
             assert_eq!(asked, after, "{host}{path}, at the end");
         }
+    }
+
+    fn contract_the_region_is_where_the_call_went() {
+        let vertex = "/v1/projects/p/locations/global/publishers/google/models/m:generateContent";
+        let arn = "/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ainference-profile%2Feu.anthropic.x/converse";
+        let way = |cluster, host| Way { cluster: Some(cluster), host: Some(host), ..Way::default() };
+        let cases = [
+            ("eu.api.openai.com", CHAT, way("eu.api.openai.com", "eu.api.openai.com"), Some("eu")),
+            // A client that asks for another host is served where the cluster is.
+            ("us.api.openai.com", CHAT, way("outbound|443||eu.api.openai.com", "us.api.openai.com"), Some("eu")),
+            ("eu.api.openai.com", CHAT, way("openai", "api.openai.com"), None),
+            ("gateway", CHAT, way("openai", "eu.api.openai.com"), Some("eu")),
+            // Nothing shows that it went there.
+            ("eu.api.openai.com", CHAT, way("vllm", "eu.api.openai.com"), None),
+            ("eu.api.openai.com", CHAT, way("vllm", "vllm.internal"), None),
+            ("gateway", vertex, way("v", "aiplatform.googleapis.com"), Some("global")),
+            ("gateway", vertex, way("v", "vllm.internal"), None),
+            ("gateway", arn, way("b", "bedrock-runtime.eu-west-1.amazonaws.com"), Some("eu-west-1")),
+            ("gateway", "/ask", Way { path: Some(vertex), ..way("v", "aiplatform.googleapis.com") }, Some("global")),
+        ];
+        for (host, path, way, region) in cases {
+            assert_eq!(settled(host, path, &way, &config("{}")).region(), region, "{host}{path}");
+        }
+        let target = settled("gateway", arn, &way("b", "bedrock.corp"), &config(r#"{"providers": [{"cluster": "b", "provider": "aws.bedrock"}]}"#));
+        assert_eq!((target.region(), target.upstream_host.as_deref()), (Some("eu-west-1"), Some("bedrock.corp")));
+        assert_eq!(target.model.as_deref(), Some("arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.x"));
     }
 
     fn contract_whom_to_ask_for_usage_is_known_at_the_request() {

@@ -1,0 +1,97 @@
+//! What a request asks for that prices depend on, beside its model and text.
+
+use crate::provider::Made;
+use crate::scan::{Count, Scalar, count};
+
+/// Something of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    ServiceTier,
+    Size,
+    Width,
+    Height,
+    Quality,
+    Steps,
+    SearchContext,
+    /// Whether the response is made in the background.
+    Background,
+    /// How long a video is to be.
+    Seconds,
+    /// How long a content is to be kept.
+    Lifetime,
+    /// Until when a content is to be kept.
+    Expiry,
+}
+
+/// Where it stands.
+#[rustfmt::skip]
+pub(super) const WISHES: &[(&str, Wish)] = &[
+    ("service_tier", Wish::ServiceTier), ("serviceTier", Wish::ServiceTier), ("serviceTier.type", Wish::ServiceTier),
+    ("size", Wish::Size), ("resolution", Wish::Size), ("image_size", Wish::Size), ("parameters.resolution", Wish::Size),
+    ("parameters.sampleImageSize", Wish::Size), ("generationConfig.imageConfig.imageSize", Wish::Size),
+    ("modelInput.videoGenerationConfig.dimension", Wish::Size), ("modelInput.resolution", Wish::Size),
+    ("width", Wish::Width), ("imageGenerationConfig.width", Wish::Width),
+    ("height", Wish::Height), ("imageGenerationConfig.height", Wish::Height),
+    ("quality", Wish::Quality), ("imageGenerationConfig.quality", Wish::Quality), ("steps", Wish::Steps),
+    ("web_search_options.search_context_size", Wish::SearchContext), ("tools[].search_context_size", Wish::SearchContext),
+    ("background", Wish::Background),
+    ("seconds", Wish::Seconds), ("duration", Wish::Seconds), ("duration_seconds", Wish::Seconds),
+    ("parameters.durationSeconds", Wish::Seconds), ("modelInput.duration", Wish::Seconds),
+    ("modelInput.videoGenerationConfig.durationSeconds", Wish::Seconds),
+    ("ttl", Wish::Lifetime), ("expireTime", Wish::Expiry), ("expire_time", Wish::Expiry),
+];
+
+/// What is asked for. Of a repeated name the last holds.
+#[derive(Clone, Debug, Default)]
+pub(in crate::call) struct Wishes {
+    pub service_tier: Option<String>,
+    size: Option<String>,
+    width: Option<u64>,
+    height: Option<u64>,
+    quality: Option<String>,
+    steps: Option<u64>,
+    pub search_context: Option<String>,
+    pub background: bool,
+    pub seconds: Option<u64>,
+    pub lifetime_s: Option<u64>,
+    pub expiry: Option<String>,
+}
+
+impl Wishes {
+    pub(super) fn take(&mut self, wish: Wish, value: Scalar<'_>) {
+        let number = || match count(value) {
+            Count::Value(number) => Some(number),
+            Count::Null | Count::Bad => None,
+        };
+        match (wish, value) {
+            (Wish::ServiceTier, Scalar::Text(text)) => self.service_tier = word(text),
+            (Wish::Size, Scalar::Text(text)) => self.size = word(text),
+            (Wish::Quality, Scalar::Text(text)) => self.quality = word(text),
+            (Wish::SearchContext, Scalar::Text(text)) => self.search_context = word(text),
+            (Wish::Expiry, Scalar::Text(text)) => self.expiry = word(text),
+            (Wish::Background, value) => self.background = value == Scalar::Bool(true),
+            (Wish::Width, _) => self.width = number(),
+            (Wish::Height, _) => self.height = number(),
+            (Wish::Steps, _) => self.steps = number(),
+            (Wish::Seconds, value) => self.seconds = Made::seconds(value),
+            (Wish::Lifetime, value) => self.lifetime_s = Made::seconds(value),
+            _ => {}
+        }
+    }
+
+    /// The size that is asked for, as text.
+    pub(in crate::call) fn size(&mut self) -> Option<String> {
+        let sides = self.width.zip(self.height).map(|(width, height)| format!("{width}x{height}"));
+        self.size.take().or(sides)
+    }
+
+    /// The quality that is asked for; where the number of steps stands in its place, that.
+    pub(in crate::call) fn quality(&mut self) -> Option<String> {
+        let steps = self.steps.map(|steps| format!("{steps}-steps"));
+        self.quality.take().or(steps)
+    }
+}
+
+fn word(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}

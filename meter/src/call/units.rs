@@ -1,0 +1,143 @@
+//! What is paid for by something else than tokens: images, seconds, pages, characters, time in a cache. And what is paid for
+//! by a call that has its counts elsewhere.
+
+use super::request::{Asked, Wishes};
+use crate::provider::{Api, Endpoint, Facts, Made, Reading, Target};
+use crate::record::{Deferred, Record};
+use crate::usage::{Class, MAX_COUNT};
+
+/// How long Gemini keeps a content if nobody says how long, seconds.
+const LIFETIME_S: u64 = 3600;
+/// How long a video is if nobody says, seconds: OpenAI's, and Veo's.
+const VIDEO_S: u64 = 4;
+const VEO_S: u64 = 8;
+
+/// What is known of the two sides of a call that a provider has taken.
+pub(super) struct Sides<'a> {
+    pub target: &'a Target,
+    pub asked: &'a Asked,
+    pub wishes: Wishes,
+    pub made: Made,
+    /// The model asked for.
+    pub model: Option<String>,
+    /// Whether the status is one below 400.
+    pub is_taken: bool,
+}
+
+impl Sides<'_> {
+    /// Adds what the provider counts otherwise than in tokens to what it counts in them.
+    pub(super) fn count(&self, api: Api, started_ns: u64, reading: &mut Reading) {
+        if !self.is_taken {
+            return;
+        }
+        if self.target.endpoint == Endpoint::Batch {
+            // What a batch counts when it is made are the counts of no call.
+            *reading = Reading::default();
+        }
+        let counted = reading.usage.input_total().or(reading.usage.output_total()).is_some_and(|count| count > 0);
+        match self.target.endpoint {
+            Endpoint::CachedContent => {
+                let tokens = reading.usage.input_total();
+                reading.usage.set(Class::CacheStorageTokenHours, tokens.map(|tokens| self.kept(tokens, started_ns)));
+            }
+            Endpoint::Speech if !counted && self.is_paid_by_character() => add(reading, Class::Characters, self.asked.characters()),
+            Endpoint::Transcription if !counted && reading.usage.get(Class::AudioSeconds).is_none() => {
+                add(reading, Class::AudioSeconds, self.made.duration);
+            }
+            Endpoint::Image if !counted => add(reading, Class::ImagesOut, Some(self.made.images())),
+            Endpoint::AnyModel if reading.usage.output_total().unwrap_or(0) == 0 => {
+                add(reading, Class::ImagesOut, Some(self.made.images()));
+            }
+            Endpoint::Video if !counted => add(reading, Class::VideoSeconds, self.video(api)),
+            _ => {}
+        }
+        add(reading, Class::Pages, self.made.pages);
+        add(reading, Class::AnnotatedPages, self.made.annotated_pages);
+    }
+
+    /// Token-hours, a fraction counts as a whole one. The answer's own times hold, then what was asked for.
+    fn kept(&self, tokens: u64, started_ns: u64) -> u64 {
+        let expires = self.made.expires.as_deref().and_then(time);
+        let answered = self.made.created.as_deref().and_then(time).zip(expires);
+        let asked = self.wishes.expiry.as_deref().and_then(time).map(|expires| (u128::from(started_ns), expires));
+        // A content is kept for whole seconds; what the clocks of two machines differ by is none of it.
+        let between = |(from, to): (u128, u128)| u64::try_from(to.saturating_sub(from).div_ceil(1_000_000_000)).ok();
+        let seconds = answered.and_then(between).or(self.wishes.lifetime_s).or_else(|| asked.and_then(between));
+        let hours = u128::from(tokens).saturating_mul(u128::from(seconds.unwrap_or(LIFETIME_S))).div_ceil(3600);
+        u64::try_from(hours).unwrap_or(MAX_COUNT).min(MAX_COUNT)
+    }
+
+    /// Of models of speech those that count tokens give their counts in streams only, and their characters are not paid for.
+    fn is_paid_by_character(&self) -> bool {
+        let model = self.model.as_deref().unwrap_or_default();
+        !["gpt-", "gemini-"].iter().any(|begin| model.rsplit('/').next().is_some_and(|name| name.starts_with(begin)))
+    }
+
+    /// Seconds of all the videos of a call.
+    fn video(&self, api: Api) -> Option<u64> {
+        if self.made.status.as_deref() == Some("failed") {
+            return None;
+        }
+        let default = if api == Api::Plain { VEO_S } else { VIDEO_S };
+        let each = self.made.seconds.or(self.wishes.seconds).unwrap_or(default);
+        // Only Veo makes several in one call.
+        let videos = if api == Api::Plain { self.asked.choices() } else { 1 };
+        each.checked_mul(videos)
+    }
+
+    /// Says where the counts are to come, if they do not come here.
+    pub(super) fn deferred(&self, record: &Record) -> Option<Deferred> {
+        let status = self.made.status.as_deref().unwrap_or_default();
+        let is_waiting = |words: &[&str]| words.iter().any(|word| status.eq_ignore_ascii_case(word));
+        match self.target.endpoint {
+            _ if !self.is_taken => None,
+            Endpoint::Batch => Some(Deferred::Batch),
+            Endpoint::Video | Endpoint::Job => Some(Deferred::Job),
+            _ if record.usage.input_total().or(record.usage.output_total()).is_some() => None,
+            _ if self.asked.is_in_background() || is_waiting(&["queued"]) => Some(Deferred::Background),
+            // Replicate's words, and those of others.
+            _ if is_waiting(&["starting", "processing", "pending", "created"]) => Some(Deferred::Job),
+            _ => None,
+        }
+    }
+
+    /// Fills what else prices depend on: what the answer says was made, else what was asked for.
+    pub(super) fn describe(self, record: &mut Record) {
+        let Sides { mut wishes, mut made, .. } = self;
+        record.size = made.size.take().or_else(|| wishes.size());
+        record.quality = made.quality.take().or_else(|| wishes.quality());
+        if record.usage.get(Class::ImagesOut).is_some() {
+            record.operation = "generate_content".to_owned();
+            default_image(record);
+        }
+    }
+}
+
+/// Adds a count that the provider charges by; where it gives no others, it is all there is.
+fn add(reading: &mut Reading, class: Class, count: Option<u64>) {
+    if let Some(count) = count.filter(|&count| count > 0) {
+        reading.complete |= reading.usage.is_empty();
+        reading.usage.set(class, Some(count.min(MAX_COUNT)));
+    }
+}
+
+/// What OpenAI's older models make where a request does not say.
+fn default_image(record: &mut Record) {
+    if record.model().is_some_and(|model| model.starts_with("dall-e")) {
+        record.size.get_or_insert_with(|| "1024x1024".to_owned());
+        record.quality.get_or_insert_with(|| "standard".to_owned());
+    }
+}
+
+/// Nanoseconds since the Unix epoch.
+fn time(text: &str) -> Option<u128> {
+    let time = humantime::parse_rfc3339(text).ok()?;
+    time.duration_since(std::time::UNIX_EPOCH).ok().map(|since| since.as_nanos())
+}
+
+impl Facts {
+    /// What was made; it is given once.
+    pub(super) fn take_made(&mut self) -> Made {
+        self.made().map(std::mem::take).unwrap_or_default()
+    }
+}
