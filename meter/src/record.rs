@@ -263,7 +263,7 @@ pub struct Record {
     pub provider: String,
     /// What shows that.
     pub provider_source: Option<ProviderSource>,
-    /// The host that the upstream was asked for, where it was needed to know who answered.
+    /// The host that the upstream was asked for.
     pub upstream_host: Option<String>,
     /// The API spoken.
     pub api: String,

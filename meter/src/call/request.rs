@@ -6,8 +6,8 @@ mod wishes;
 use std::sync::OnceLock;
 
 use form::Form;
-use wishes::{WISHES, Wish};
 pub(super) use wishes::Wishes;
+use wishes::{WISHES, Wish};
 
 use crate::encoding::Decoder;
 use crate::estimate::{Characters, Text};
@@ -208,9 +208,8 @@ impl Asked {
 
     /// Whether nobody can tell what the body says: it is no JSON, or in a coding that cannot be undone, or not to its end.
     pub(super) fn is_unread(&self) -> bool {
-        let is_json = self.form.is_none()
-            && matches!(self.body.format(), Format::Empty | Format::Json)
-            && !self.body.is_broken();
+        let is_json =
+            self.form.is_none() && matches!(self.body.format(), Format::Empty | Format::Json) && !self.body.is_broken();
         !(self.found.whole || self.decoder.reads() && is_json)
     }
 

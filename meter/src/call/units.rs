@@ -40,7 +40,9 @@ impl Sides<'_> {
                 let tokens = reading.usage.input_total();
                 reading.usage.set(Class::CacheStorageTokenHours, tokens.map(|tokens| self.kept(tokens, started_ns)));
             }
-            Endpoint::Speech if !counted && self.is_paid_by_character() => add(reading, Class::Characters, self.asked.characters()),
+            Endpoint::Speech if !counted && self.is_paid_by_character() => {
+                add(reading, Class::Characters, self.asked.characters())
+            }
             Endpoint::Transcription if !counted && reading.usage.get(Class::AudioSeconds).is_none() => {
                 add(reading, Class::AudioSeconds, self.made.duration);
             }

@@ -31,7 +31,7 @@ pub struct Target {
     pub source: Option<ProviderSource>,
     /// The client named a provider's host, and nothing bears it out.
     pub is_unproven: bool,
-    /// The host that the upstream was asked for, if that had to be known.
+    /// The host that the upstream was asked for, when it is settled.
     pub upstream_host: Option<String>,
     /// The API that the path belongs to.
     pub api: Option<Api>,

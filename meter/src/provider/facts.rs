@@ -10,9 +10,9 @@ mod visible;
 use std::sync::OnceLock;
 
 use counts::Counts;
-use numbers::{DIRECT, Merge, PLACED};
-use made::{THINGS, Thing};
 pub use made::Made;
+use made::{THINGS, Thing};
+use numbers::{DIRECT, Merge, PLACED};
 pub use numbers::{HEADERS, Header, Number};
 use texts::TEXTS;
 pub use texts::Text;

@@ -197,26 +197,30 @@ pub(super) fn is_not_own(path: &[u8]) -> bool {
     NOT_OWN.iter().any(|pattern| ends_with(path, pattern))
 }
 
+/// What stands where a path names a model, and is none: Azure's and Databricks' paths for all models.
+const NO_MODELS: &[&[u8]] =
+    &[b"chat", b"completions", b"embeddings", b"images", b"responses", b"audio", b"rerank", b"info"];
+
 /// The model that a path names: the segment behind `models`, `model`, `deployments` or `serving-endpoints`.
 pub(super) fn model_of(path: &[u8]) -> Option<String> {
     let mut segments = path.split(|&byte| byte == b'/');
-    segments.find(|segment| {
+    let mut is_account = false;
+    let place = segments.find(|segment| {
+        is_account |= *segment == b"accounts";
         matches!(*segment, b"models" | b"model" | b"deployments" | b"serving-endpoints" | b"tunedModels")
     })?;
-    let first = segments.next()?;
-    // Of an ARN the last slash may have been decoded on the way; behind it there is the name, and then the verb.
-    let rest = segments.next().filter(|_| first.starts_with(b"arn:") && segments.next().is_some());
-    let arn = rest.map(|rest| [first, rest].join(&b'/'));
-    let segment = arn.as_deref().unwrap_or(first);
-    let segment = match segment.iter().position(|&byte| byte == b':') {
-        // Gemini's verb stands behind a colon; Bedrock's version does too, but is a number.
-        Some(colon)
-            if segment.get(colon.saturating_add(1)..).is_some_and(|verb| verb.iter().all(u8::is_ascii_alphabetic)) =>
-        {
-            segment.get(..colon)?
-        }
-        _ => segment,
+    let first = segments.next().filter(|first| !NO_MODELS.contains(first))?;
+    let (next, last) = (segments.next(), segments.next());
+    let has_two = match place {
+        // Of an ARN the last slash may have been decoded on the way; behind it there is the name, and then the verb.
+        b"model" => first.starts_with(b"arn:") && last.is_some(),
+        // Hugging Face and Replicate name an owner first.
+        b"models" => !is_account && matches!(last, None | Some(b"predictions" | b"pipeline" | b"v1")),
+        _ => false,
     };
+    let both = next.filter(|next| has_two && !matches!(*next, b"" | b"predictions" | b"pipeline" | b"v1"));
+    let both = both.map(|next| [first, next].join(&b'/'));
+    let segment = without_verb(both.as_deref().unwrap_or(first))?;
     let name = percent_decoded(segment);
     let clean =
         !name.is_empty() && name.len() <= crate::event::MAX_TEXT && name.bytes().all(|byte| byte.is_ascii_graphic());
@@ -231,6 +235,18 @@ pub(super) fn has(path: &[u8], segments: &[&[u8]]) -> bool {
         let mut here = rest(skip);
         segments.iter().all(|wanted| here.next().is_some_and(|segment| segment.eq_ignore_ascii_case(wanted)))
     })
+}
+
+/// A name without Gemini's verb, which stands behind a colon; Bedrock's version does too, but is a number.
+fn without_verb(segment: &[u8]) -> Option<&[u8]> {
+    match segment.iter().position(|&byte| byte == b':') {
+        Some(colon)
+            if segment.get(colon.saturating_add(1)..).is_some_and(|verb| verb.iter().all(u8::is_ascii_alphabetic)) =>
+        {
+            segment.get(..colon)
+        }
+        _ => Some(segment),
+    }
 }
 
 /// Whether a path begins with a prefix, by whole segments.
@@ -274,4 +290,36 @@ fn decoded(text: &[u8], but: u8) -> Cow<'_, [u8]> {
         rest = later;
     }
     Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    cases! {
+        fn deterministic_paths_name_their_model() {
+            let arn = "arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.x";
+            for (path, model) in [
+                ("/openai/deployments/g4o/chat/completions", Some("g4o")),
+                ("/v1beta/models/gemini-2.5-pro:streamGenerateContent", Some("gemini-2.5-pro")),
+                ("/v1/projects/p/locations/l/publishers/anthropic/models/claude@20250929:rawPredict", Some("claude@20250929")),
+                ("/model/amazon.nova-pro-v1%3A0/converse", Some("amazon.nova-pro-v1:0")),
+                ("/model/anthropic.claude-3-haiku-20240307-v1:0/invoke", Some("anthropic.claude-3-haiku-20240307-v1:0")),
+                ("/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.anthropic.x/converse", Some(arn)),
+                ("/model/arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.x/converse", Some(arn)),
+                ("/model/arn:aws:bedrock:us-east-1::foundation-model%2Fx/invoke", Some("arn:aws:bedrock:us-east-1::foundation-model/x")),
+                ("/serving-endpoints/my-claude/invocations", Some("my-claude")),
+                ("/hf-inference/models/Salesforce/blip", Some("Salesforce/blip")),
+                ("/models/gpt2", Some("gpt2")),
+                ("/hf-inference/models/a/b/v1/chat/completions", Some("a/b")),
+                ("/v1/models/meta/llama-2-70b-chat/predictions", Some("meta/llama-2-70b-chat")),
+                ("/inference/v1/workflows/accounts/fireworks/models/flux/text_to_image", Some("flux")),
+                // Paths for all models.
+                ("/models/chat/completions", None), ("/serving-endpoints/chat/completions", None), ("/models/embeddings", None),
+                ("/v1/chat/completions", None), ("/models/", None), ("/models", None), ("/deployments/a%20b/chat/completions", None),
+            ] {
+                assert_eq!(model_of(path.as_bytes()).as_deref(), model, "{path}");
+            }
+        }
+    }
 }

@@ -39,6 +39,12 @@ pub const ATTACKS: &[Attack] = &[
         run: || Box::pin(headers()),
     },
     Attack {
+        name: "tags-that-clients-claim",
+        keeps: "no client names a tag, and what is in sessions and claims stays short, harmless and out of the metrics",
+        short: true,
+        run: || Box::pin(tags()),
+    },
+    Attack {
         name: "invented-models-refused",
         keeps: "4,200 refused calls with invented models leave every tenant its metrics",
         short: false,
@@ -168,6 +174,59 @@ async fn headers() -> Result<()> {
     charged(&stack, &stack.llm(), twice, "twice", ("invalid", "invalid")).await?;
     let reasons = [("reserved_name", 3), ("invalid_value", bad.len() as u64 - 3), ("repeated_header", 1)];
     counted(stack, bad.len() as u64 + 1, &reasons).await
+}
+
+async fn tags() -> Result<()> {
+    let plugin = |plugin: &mut Value| {
+        plugin["tags"] = json!([
+            {"name": "team", "from": "jwt"},
+            {"name": "app", "from": "header", "header": "x-app"},
+            {"name": "stage", "from": "header", "header": "x-stage", "trusted": true},
+        ]);
+    };
+    let stack = Stack::with(Options { plugin, ..Options::default() }).await?;
+    let token = |claims: Value| stack.identity.token(&claims);
+    // The mark must come back nowhere but where it may.
+    let (mark, long) = ("forged-by-a-client", "l".repeat(9000));
+    let hostile = "h\u{1b}[2J\u{7}\r\n\u{202e}forged-by-a-client".to_owned();
+    let cases = [
+        ("untrusted", call(&stack)?.header("x-app", mark), Value::Null),
+        ("by-the-tags-name", call(&stack)?.header("team", mark).header("app", mark).header("stage", mark), Value::Null),
+        ("twice", call(&stack)?.header("x-stage", "prod").header("x-stage", mark), Value::Null),
+        ("no-token", call(&stack)?.header("x-jwt-payload", mark), Value::Null),
+        (
+            "list",
+            call(&stack)?.header("x-tenant-token", &token(json!({"tenant": "globex", "team": [mark]}))?),
+            Value::Null,
+        ),
+        (
+            "null",
+            call(&stack)?.header("x-tenant-token", &token(json!({"tenant": "globex", "team": null}))?),
+            Value::Null,
+        ),
+        (
+            "hostile",
+            call(&stack)?.header("x-tenant-token", &token(json!({"tenant": "globex", "team": hostile}))?),
+            json!([["team", "h\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}\u{202e}forged-by-a-client", "jwt"]]),
+        ),
+        (
+            "long",
+            call(&stack)?.header("x-stage", &long).header("x-claude-code-session-id", &long),
+            json!([["stage", "l".repeat(256), "header"]]),
+        ),
+    ];
+    for (id, call, tags) in &cases {
+        let (answer, event) = metered(&stack, &stack.llm(), call.clone(), id).await?;
+        ensure(answer.status == 200, || format!("{id}: HTTP {}", answer.status))?;
+        ensure(event.get("tags") == tags, || format!("{id}: {}", event.raw))?;
+        ensure(event.text("session_id").len() <= 256, || format!("{id}: the session is long"))?;
+    }
+    let metrics = stack.envoy.metrics().await?;
+    let labels = || metrics.0.iter().flat_map(|sample| sample.labels.values().chain([&sample.name]));
+    let shown = labels().any(|text| text.contains(mark) || text.contains(&"l".repeat(64)));
+    ensure(!shown, || "a tag or a session is in the metrics".to_owned())?;
+    stack.settled(cases.len() as u64).await?;
+    stack.finish()
 }
 
 /// Sends calls, each with its own script or request, some at a time.

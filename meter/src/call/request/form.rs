@@ -118,7 +118,8 @@ impl Form {
         let said = |line: &&str| line.get(..20).is_some_and(|name| name.eq_ignore_ascii_case("content-disposition:"));
         let line = head.lines().find(said)?;
         let parameter = |name: &str| {
-            let of = |part: &&str| part.trim_start().get(..name.len()).is_some_and(|part| part.eq_ignore_ascii_case(name));
+            let of =
+                |part: &&str| part.trim_start().get(..name.len()).is_some_and(|part| part.eq_ignore_ascii_case(name));
             line.split(';').skip(1).find(of)
         };
         if parameter("filename").is_some() {
@@ -192,6 +193,27 @@ mod tests {
             let long_value = format!("--a\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n{}\r\n--a--", "a".repeat(600));
             for body in ["", "--", "-\r\n", "--\0\r\n", "- x\r\n", &long_line, &long_head, &long_value, "--a\r\nno head\r\n\r\nx\r\n--a--"] {
                 assert_eq!(read(body.as_bytes(), 7), [], "{body}");
+            }
+        }
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    mod properties {
+        use super::*;
+        use proptest::prelude::*;
+
+        proptest! {
+            #![proptest_config(crate::testing::properties())]
+            #[test]
+            fn deterministic_any_bytes_say_the_same_however_they_are_cut(
+                parts in prop::collection::vec(prop_oneof![
+                    Just("--x".to_owned()), Just("\r\n".to_owned()), Just("--".to_owned()), Just("\r".to_owned()),
+                    Just("Content-Disposition: form-data; name=\"model\"".to_owned()), Just("; filename=a".to_owned()), "[a-x-]{0,3}",
+                ], 0..40),
+                size in 1usize..9,
+            ) {
+                let body = format!("--x\r\n{}", parts.concat());
+                prop_assert_eq!(read(body.as_bytes(), size), read(body.as_bytes(), usize::MAX));
             }
         }
     }
