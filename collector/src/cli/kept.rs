@@ -1,17 +1,15 @@
 //! `meshmeter copies`, `alarms` and `release`: what a person must decide.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use collector::kept::Kept;
 use collector::ledger::Ledger;
 use collector::ledger::release::Released;
 use collector::money::Charge;
-use collector::prices::PriceBook;
 use collector::{copies as possible, kept};
 use serde::Serialize;
 
 use super::ledger::{Database, Format, call, now_ns};
+use super::prices::Books;
 use super::{Failure, print};
 
 /// Shows records that are charged and may be of one call: two meters may have seen it, and nothing proves that they did.
@@ -54,9 +52,9 @@ pub struct Release {
     /// Charge nobody: the event is dismissed, and listed no more. It is released and taken back at once.
     #[arg(long)]
     void: bool,
-    /// The price book (TOML); without it, what it costs is not known until it is rated anew.
-    #[arg(long, value_name = "FILE", env = "MESHMETER_PRICES")]
-    prices: Option<PathBuf>,
+    /// Without a book, what it costs is not known until it is rated anew.
+    #[command(flatten)]
+    prices: Books,
     /// Why, for the ledger.
     #[arg(long)]
     reason: String,
@@ -112,8 +110,8 @@ pub fn release(args: Release) -> Result<(), Failure> {
             return Err(Failure::Failed(format!("several events are kept apart under this id:\n{}", lines.join("\n"))));
         }
     };
-    let has_book = args.prices.is_some();
-    let prices = args.prices.map(|file| PriceBook::load(&file)).transpose().map_err(Failure::Failed)?;
+    let prices = args.prices.load()?;
+    let has_book = prices.is_some();
     let mut ledger = Ledger::new(args.database.database.open().map_err(Failure::failed)?);
     ledger.set_prices(prices.map(Into::into));
     let settle = if args.void { Ledger::dismiss } else { Ledger::release };

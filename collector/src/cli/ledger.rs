@@ -1,6 +1,5 @@
 //! `meshmeter gaps`, `verify`, `rerate` and `correct`: what is asked of a ledger, and what is put right in it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +10,7 @@ use collector::ledger::entry::{EntryId, Hash};
 use collector::ledger::limits::Limits;
 use collector::ledger::{Head, Ledger, Store};
 use collector::money::Charge;
-use collector::prices::{PriceBook, Rating};
+use collector::prices::Rating;
 use collector::report;
 use collector::store::{Location, Reader, Selection, StoreError};
 use collector::terminal::{self, complain};
@@ -20,6 +19,7 @@ use indicatif::ProgressBar;
 use jiff::SignedDuration;
 use jiff::civil::Date;
 
+use super::prices::Books;
 use super::{Failure, print};
 
 /// Corrections of one transaction: small enough that whoever else writes does not wait long.
@@ -109,9 +109,8 @@ pub struct Verify {
 pub struct Rerate {
     #[command(flatten)]
     database: Database,
-    /// The price book (TOML).
-    #[arg(long, value_name = "FILE", env = "MESHMETER_PRICES")]
-    prices: PathBuf,
+    #[command(flatten)]
+    prices: Books,
     /// First day (UTC, when the call began).
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = report::day)]
     since: Option<Date>,
@@ -215,7 +214,7 @@ pub fn verify(args: Verify) -> Result<(), Failure> {
 
 /// Whether calls were left as they are, for they would cost more than is allowed.
 pub fn rerate(args: Rerate) -> Result<bool, Failure> {
-    let book = PriceBook::load(&args.prices).map_err(Failure::Failed)?;
+    let book = args.prices.required()?;
     let selection = Selection { since: args.since, until: args.until, tenant: args.tenant, call: None };
     let location = &args.database.database;
     // Whoever writes makes a ledger where there is none: a mistyped name would.

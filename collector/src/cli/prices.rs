@@ -1,4 +1,4 @@
-//! `meshmeter prices`: checks price books, and makes them from public price lists.
+//! `meshmeter prices`: checks price books, explains what a call costs, and makes books from public price lists.
 
 use std::path::PathBuf;
 
@@ -10,14 +10,22 @@ use jiff::civil::Date;
 
 use super::{Failure, print};
 
-/// Checks price books, and makes them from public price lists.
+mod books;
+mod explain;
+
+pub use books::Books;
+
+/// Checks price books, explains what a call costs, and makes books from public price lists.
 #[derive(Subcommand)]
 pub enum Prices {
     Check(Check),
+    Explain(Box<explain::Explain>),
     Import(Import),
 }
 
 /// Checks price books (TOML): names every problem with its entry and field, or sums up what is in them.
+///
+/// Several files are checked each alone and then as layers of one, of which the first that has an entry decides.
 #[derive(Args)]
 pub struct Check {
     /// The files.
@@ -45,7 +53,7 @@ pub struct Import {
     /// Only this provider, by the meter's name such as gcp.vertex_ai; may be given several times.
     #[arg(long, value_name = "NAME")]
     provider: Vec<String>,
-    /// Round prices that have more than 9 decimals, and name them, instead of leaving their models out.
+    /// Round prices that have more than 12 decimals, and name them, instead of leaving their models out.
     #[arg(long)]
     round: bool,
 }
@@ -53,6 +61,7 @@ pub struct Import {
 pub fn run(command: Prices) -> Result<(), Failure> {
     match command {
         Prices::Check(args) => check(&args.files),
+        Prices::Explain(args) => explain::run(*args),
         Prices::Import(args) => import(args),
     }
 }
@@ -65,6 +74,12 @@ fn check(files: &[PathBuf]) -> Result<(), Failure> {
             Ok(book) => text.push_str(&format!("{}: ok: {}\n", terminal::file(file), book.summary())),
             Err(found) => problems.push(found),
         }
+    }
+    // What only together is wrong: aliases that come back to themselves, factors with too many decimals.
+    if problems.is_empty()
+        && let Err(found) = PriceBook::layers(files, true)
+    {
+        problems.push(found);
     }
     print(&text)?;
     if problems.is_empty() { Ok(()) } else { Err(Failure::Problems(problems.join("\n"))) }

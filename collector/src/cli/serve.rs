@@ -8,6 +8,7 @@ use collector::serve::{self, Options, Problem, Scope, Source, Sources, TlsFiles,
 use collector::store::Location;
 
 use super::Failure;
+use super::prices::Books;
 
 /// Takes usage events over HTTP, keeps them in the ledger and answers reports.
 ///
@@ -35,10 +36,10 @@ pub struct Serve {
         hide_env_values = true
     )]
     database: Location,
-    /// Price book (TOML) by which calls are rated as they come. It is read again when it changes: a new price needs no
-    /// restart. What came before it is rated anew by `meshmeter rerate`.
-    #[arg(long, value_name = "FILE", env = "MESHMETER_PRICES")]
-    prices: Option<PathBuf>,
+    /// The books by which calls are rated as they come. They are read again when they change: a new price needs no restart.
+    /// What came before it is rated anew by `meshmeter rerate`.
+    #[command(flatten)]
+    prices: Books,
     /// Environment variable that holds the token of those who may send events.
     #[arg(long, value_name = "NAME", default_value = "MESHMETER_INGEST_TOKEN")]
     ingest_token_env: String,
@@ -123,7 +124,7 @@ pub fn run(args: Serve) -> Result<(), Failure> {
     let ended = serve::run(Options {
         listen: args.listen,
         database: args.database,
-        prices: args.prices,
+        prices: args.prices.into(),
         credentials,
         open: args.insecure_no_auth,
         tls,

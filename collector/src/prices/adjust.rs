@@ -15,6 +15,15 @@ pub(super) enum On {
     Charge,
 }
 
+impl On {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            On::Cost => "cost",
+            On::Charge => "charge",
+        }
+    }
+}
+
 /// A discount or a mark-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Adjust {

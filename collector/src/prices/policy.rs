@@ -12,13 +12,19 @@ pub enum Policy {
 }
 
 impl Policy {
-    pub(super) fn from_word(word: &str) -> Option<Policy> {
-        match word {
-            "prefer" => Some(Policy::Prefer),
-            "fallback" => Some(Policy::Fallback),
-            "ignore" => Some(Policy::Ignore),
-            _ => None,
+    const ALL: [Policy; 3] = [Policy::Prefer, Policy::Fallback, Policy::Ignore];
+
+    /// Its word in a book.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Policy::Prefer => "prefer",
+            Policy::Fallback => "fallback",
+            Policy::Ignore => "ignore",
         }
+    }
+
+    pub(super) fn from_word(word: &str) -> Option<Policy> {
+        Policy::ALL.into_iter().find(|policy| policy.as_str() == word)
     }
 }
 

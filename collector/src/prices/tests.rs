@@ -2,6 +2,7 @@ use meter::usage::{Class, Kind, Usage};
 
 use super::*;
 
+mod conditions;
 mod laws;
 mod rating;
 

@@ -1,7 +1,6 @@
 //! The HTTP service: what it serves, how it starts, and how it ends in order.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch as channel};
 
 use crate::ledger::Ledger;
+use crate::prices::Books;
 use crate::store::{Location, Reader};
 use crate::terminal;
 use connections::{Bounds, Connection, Registry, Server};
@@ -72,8 +72,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where the ledger is kept.
     pub database: Location,
-    /// The price book by which calls are rated as they come.
-    pub prices: Option<PathBuf>,
+    /// The price books by which calls are rated as they come.
+    pub prices: Books,
     /// Where it stands who may do what.
     pub credentials: Sources,
     /// Nobody is asked for a token.
@@ -104,8 +104,16 @@ struct App {
 pub fn run(options: Options) -> Result<(), String> {
     let available = connections::available()?;
     let mut prices = Pricing::load(options.prices.clone())?;
-    if options.prices.is_none() {
-        log::warn("no price book is named: every call will be unpriced (--prices FILE, or MESHMETER_PRICES)");
+    let fresh = prices.changed();
+    match &fresh {
+        None => log::warn("no price book is named: every call will be unpriced (--prices FILE, or MESHMETER_PRICES)"),
+        Some(book) if options.prices.files.is_empty() => {
+            log::info(&format!(
+                "no price book is named, so list prices hold (--prices FILE names one): {}",
+                book.summary()
+            ));
+        }
+        Some(_) => {}
     }
     let tls = options.tls.clone().map(|files| {
         let reread = tls::Reread::new(files.clone());
@@ -116,7 +124,7 @@ pub fn run(options: Options) -> Result<(), String> {
     let known = options.credentials.load().map_err(|problem| problem.text().to_owned())?;
     let tokens = Arc::new(Tokens::new(known, options.open));
     let mut ledger = Ledger::new(options.database.open().map_err(|error| error.to_string())?);
-    ledger.set_prices(prices.changed());
+    ledger.set_prices(fresh);
     let metrics = Metrics::new();
     let condition = Condition::new();
     let (jobs, waiting) = mpsc::channel(options.queue);

@@ -1,5 +1,5 @@
-//! The price book that new calls are rated by: read again when its file has changed, so that a new price needs no
-//! restart.
+//! The price books that new calls are rated by: read again when one of their files has changed, so that a new price needs
+//! no restart.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use super::files::Watched;
 use super::log;
-use crate::prices::PriceBook;
+use crate::prices::{Books, PriceBook};
 use crate::terminal;
 
 /// How often to look at most: a little less than the watch's second, so that none of its looks comes too early.
 const INTERVAL: Duration = Duration::from_millis(800);
 
-/// A price book and its file.
+/// The price books and their files.
 pub struct Pricing {
-    path: Option<PathBuf>,
+    books: Books,
     looked: Instant,
     watched: Watched,
     fresh: Option<Arc<PriceBook>>,
@@ -25,15 +25,15 @@ impl Pricing {
     /// No prices: everything is unpriced until it is rated anew.
     #[cfg(test)]
     pub fn none() -> Pricing {
-        Pricing { path: None, looked: Instant::now(), watched: Watched::new(Vec::new()), fresh: None }
+        Pricing { books: Books::default(), looked: Instant::now(), watched: Watched::new(Vec::new()), fresh: None }
     }
 
-    /// Reads the book, if there is one; a book that cannot be used is an error now, and only now.
-    pub fn load(path: Option<PathBuf>) -> Result<Pricing, String> {
-        // Before it is read: what is written meanwhile is seen at the next look.
-        let watched = Watched::new(path.iter().cloned().collect());
-        let fresh = path.as_deref().map(PriceBook::load).transpose()?.map(Arc::new);
-        Ok(Pricing { path, looked: Instant::now(), watched, fresh })
+    /// Reads the books, if there are any; one that cannot be used is an error now, and only now.
+    pub fn load(books: Books) -> Result<Pricing, String> {
+        // Before they are read: what is written meanwhile is seen at the next look.
+        let watched = Watched::new(books.files.clone());
+        let fresh = books.load()?.map(Arc::new);
+        Ok(Pricing { books, looked: Instant::now(), watched, fresh })
     }
 
     /// The book, if it is another than the last time. One that cannot be used is said, and the last one stays.
@@ -45,20 +45,20 @@ impl Pricing {
         self.fresh.take()
     }
 
-    /// Reads the book if its file is another one, but not while it is being written: only as it was at two looks.
+    /// Reads the books if one of their files is another one, but not while it is being written: only as it was at two looks.
     fn look(&mut self) {
-        let Some(path) = &self.path else { return };
-        if !self.watched.changed() {
+        if self.books.files.is_empty() || !self.watched.changed() {
             return;
         }
-        let book = PriceBook::load(path);
+        let book = self.books.load();
         // What was written to meanwhile is read at a later look.
         if self.watched.moves() {
             return;
         }
         match book {
             Ok(book) => {
-                log::info(&format!("new prices, {}: {}", terminal::file(path), book.summary()));
+                let book = book.unwrap_or_default();
+                log::info(&format!("new prices, {}: {}", names(&self.books.files), book.summary()));
                 self.fresh = Some(Arc::new(book));
             }
             Err(problems) => {
@@ -67,6 +67,10 @@ impl Pricing {
             }
         }
     }
+}
+
+fn names(files: &[PathBuf]) -> String {
+    files.iter().map(|file| terminal::file(file).to_string()).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -95,7 +99,7 @@ mod tests {
         let file = dir.0.join("prices.toml");
         let whole = [entry("a"), entry("b")].concat();
         fs::write(&file, entry("a")).unwrap();
-        let mut pricing = Pricing::load(Some(file.clone())).unwrap();
+        let mut pricing = Pricing::load(Books { files: vec![file.clone()], with_built_in: false }).unwrap();
         assert!(pricing.changed().is_some());
         let mut look = |text: Option<&str>| {
             if let Some(text) = text {

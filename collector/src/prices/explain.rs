@@ -1,0 +1,196 @@
+//! Why a call costs what it costs: the names that were tried, the entry that holds, what its prices become, and what is charged.
+
+use std::fmt::Write;
+
+use super::adjust::Whose;
+use super::conditions::{Conditions, Fact, Facts};
+use super::entry::{Entry, PriceFactor};
+use super::find::{Candidate, Found};
+use super::policy::Policy;
+use super::rate::Priced;
+use super::rating::{By, Rated, Rating};
+use super::read::charged;
+use super::{Call, Layer, PriceBook};
+use crate::money::Charge;
+use crate::terminal::printable;
+
+impl PriceBook {
+    /// Why a call costs what it costs, for a person to read.
+    pub fn explain(&self, call: &Call<'_>) -> String {
+        let (facts, candidates) = (call.facts(), self.candidates(call));
+        let found = self.find(call, &facts, &candidates);
+        let mut text = called(call, &facts);
+        text.push_str(&tried(&candidates));
+        text.push_str("price books, the first that has an entry decides:\n");
+        let mut is_decided = false;
+        for layer in &self.layers {
+            let name = if layer.name.is_empty() { "the price book" } else { &layer.name };
+            let date = layer.built_in.as_ref().map(|date| format!(" of {date}")).unwrap_or_default();
+            let says = match layer.find(call, &facts, &candidates) {
+                Some(found) if is_decided => {
+                    format!("has {}, which is not asked", found.text(&facts, call.usage, call.began.date()))
+                }
+                Some(found) => {
+                    is_decided = true;
+                    format!("decides: {}", found.text(&facts, call.usage, call.began.date()))
+                }
+                None if !layer.index.has(call.provider) => format!("has no entry of {}", printable(call.provider)),
+                None => layer.nearest(call, &facts, &candidates),
+            };
+            line(&mut text, &format!("{name}{date} {says}"));
+        }
+        if let Some(found) = &found {
+            text.push_str(&reasons(found, call, &facts));
+            text.push_str(&prices(found, call, &facts));
+        }
+        text.push_str(&self.adjusted(call, &candidates, found.as_ref()));
+        text.push_str(&charges(&self.rate(call), call, self.policies.of(call.provider)));
+        text
+    }
+
+    fn adjusted(&self, call: &Call<'_>, candidates: &[Candidate<'_>], found: Option<&Found<'_>>) -> String {
+        let names = candidates.iter().map(|candidate| candidate.name.as_str());
+        let models: Vec<&str> = names.chain(found.and_then(|found| found.by_name.as_deref())).collect();
+        let Call { tenant, provider, .. } = *call;
+        let whose = Whose { tenant, provider, models: &models, day: call.began.date() };
+        let mut text = String::new();
+        for adjust in self.adjusts.iter().filter(|adjust| adjust.matches(&whose)) {
+            line(&mut text, &format!("{} x{}, by {}", adjust.on.as_str(), adjust.factor, adjust.place));
+        }
+        headed("discounts and mark-ups:\n", text)
+    }
+}
+
+impl Layer {
+    /// Why no entry holds although the book has some of the provider: one that would hold for another day or another call.
+    fn nearest(&self, call: &Call<'_>, facts: &Facts, candidates: &[Candidate<'_>]) -> String {
+        let day = call.began.date();
+        let names = candidates.iter().flat_map(|candidate| std::iter::once(&candidate.name).chain(candidate.forms()));
+        for name in names {
+            let is_named = |entry: &&Entry| {
+                entry.provider == call.provider
+                    && entry.means(name)
+                    && entry.models.iter().any(|model| model.matches(name))
+            };
+            let Some(entry) = self.entries.iter().find(is_named) else { continue };
+            let what = if entry.is_valid_on(day) { "for other calls" } else { "for other days" };
+            let to = entry.valid_to.map(|last| format!(" to {last}")).unwrap_or_default();
+            let conditions = unmet(&entry.conditions, facts);
+            return format!("names {} {what} only: from {}{to}{conditions}", printable(name), entry.valid_from);
+        }
+        "names none of these models".to_owned()
+    }
+}
+
+fn line(text: &mut String, line: &str) {
+    // Writing to a text cannot fail.
+    let _ = writeln!(text, "  {line}");
+}
+
+fn headed(heading: &str, text: String) -> String {
+    if text.is_empty() { text } else { format!("{heading}{text}") }
+}
+
+fn called(call: &Call<'_>, facts: &Facts) -> String {
+    let mut text = format!("call of {}, {} UTC", printable(call.provider), call.began.strftime("%Y-%m-%d %H:%M"));
+    for fact in Fact::ALL {
+        if let Some(value) = facts.get(fact) {
+            text.push_str(&format!(", {}={}", fact.key(), printable(value)));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+fn tried(candidates: &[Candidate<'_>]) -> String {
+    let mut text = String::from("names, the first that an entry names decides:\n");
+    for candidate in candidates.iter().filter(|candidate| !candidate.name.is_empty()) {
+        let mut names = printable(&candidate.name).to_string();
+        for alias in &candidate.aliases {
+            names.push_str(&format!(", by an alias {alias}"));
+        }
+        if !candidate.forms().is_empty() {
+            names.push_str(&format!("; then {}", printable(&candidate.forms().join(", "))));
+        }
+        line(&mut text, &names);
+    }
+    text
+}
+
+/// What of the conditions is not so, and which are there at all.
+fn unmet(conditions: &Conditions, facts: &Facts) -> String {
+    if conditions.are_none() {
+        return String::new();
+    }
+    let holds = if conditions.hold(facts) { "holds" } else { "does not hold" };
+    format!(",{} {holds}", conditions.text())
+}
+
+fn reasons(found: &Found<'_>, call: &Call<'_>, facts: &Facts) -> String {
+    let mut text = String::new();
+    let models = |entry: &Entry| entry.models.iter().map(|model| model.text()).collect::<Vec<_>>().join(", ");
+    for (number, entry) in found.entries.iter().enumerate() {
+        let what = if number == 0 { "it holds" } else { "for what it does not name, the entry" };
+        let to = entry.valid_to.map(|last| format!(" to {last}")).unwrap_or_default();
+        let conditions =
+            if entry.conditions.are_none() { " without conditions".to_owned() } else { entry.conditions.text() };
+        line(&mut text, &format!("{what} from {}{to}{conditions}, for {}", entry.valid_from, models(entry)));
+        if let Some(context) = entry.context(call.usage) {
+            line(&mut text, &format!("its prices above {} tokens of input", context.above));
+        }
+        for PriceFactor { factor, conditions, .. } in &entry.factors {
+            let always = if conditions.are_none() { ", always".to_owned() } else { unmet(conditions, facts) };
+            line(&mut text, &format!("its factor x{factor}{always}"));
+        }
+    }
+    headed("the entry:\n", text)
+}
+
+fn prices(found: &Found<'_>, call: &Call<'_>, facts: &Facts) -> String {
+    let priced = Priced { call, facts, found: Some(found) };
+    let mut text = String::new();
+    for class in charged() {
+        let is_counted = call.usage.get(class).is_some_and(|count| count > 0);
+        let Some((price, is_own)) = priced.price(class) else { continue };
+        let own = found.entries.iter().find_map(|entry| entry.own(class, entry.context(call.usage)));
+        // What only stands in is of interest where there is something to charge.
+        if own.is_none() && !is_counted {
+            continue;
+        }
+        let listed = own.filter(|own| *own != price).map(|own| format!(", in the book {own}")).unwrap_or_default();
+        let mark = if is_own { "" } else { ", fallback" };
+        line(&mut text, &format!("{} {price}{listed}{mark}", class.token_type()));
+    }
+    headed("prices, USD per million tokens or per thousand units:\n", text)
+}
+
+fn charges(rating: &Rating, call: &Call<'_>, policy: Policy) -> String {
+    let mut text = String::new();
+    for item in &rating.lines {
+        let says = match item.rated {
+            Rated::Unpriced => "has no price: its cost is unknown".to_owned(),
+            Rated::Priced { price, charge, cost } => format!("at {price}: {}", amounts(charge, cost)),
+            Rated::Fallback { price, charge, cost } => format!("at {price}, fallback: {}", amounts(charge, cost)),
+        };
+        line(&mut text, &format!("{} {} {says}", item.quantity, item.class.name()));
+    }
+    match rating.by {
+        Some(By::Own) => line(&mut text, "the provider's own price is charged"),
+        Some(By::NotBilled) => line(&mut text, "the provider bills nothing for this call"),
+        Some(By::Prepaid) => line(&mut text, "its tokens are paid for by time: provisioned throughput"),
+        None => {}
+    }
+    if let Some(nano) = call.provider_cost_nano_usd {
+        let book = rating.book.map(|book| format!(", by the book {book}")).unwrap_or_default();
+        let own = Charge::from_nano_usd(nano);
+        line(&mut text, &format!("the response says {own}{book}; policy: {}", policy.as_str()));
+    }
+    if !rating.lines.is_empty() {
+        line(&mut text, &format!("in all {}", amounts(rating.charge(), rating.cost())));
+    }
+    headed("charged:\n", text)
+}
+
+fn amounts(charge: Charge, cost: Charge) -> String {
+    if charge == cost { format!("{charge} USD") } else { format!("{charge} USD, cost {cost} USD") }
+}
