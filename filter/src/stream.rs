@@ -79,7 +79,7 @@ impl Stream {
         let include = match (takes, asked_before) {
             (false, _) => None,
             (true, true) => Some(Include::again(nulls)),
-            (true, false) => Some(Include::begin(&headers, asking.is_here(), nulls, config.include_usage)),
+            (true, false) => Some(Include::begin(&headers, call.may_be_asked(), nulls, config.include_usage)),
         };
         Some(Box::new(Metered {
             include,

@@ -127,6 +127,11 @@ impl Call {
         self.target.asking
     }
 
+    /// Whether, by host and path, it takes it for some requests at least.
+    pub fn may_be_asked(&self) -> bool {
+        self.target.asking.is_here() && self.target.asking.takes(self.target.model.as_deref().into_iter(), 0)
+    }
+
     /// Why the call is not to be asked for its usage, by all that the request has said so far; to be believed when its body's
     /// value is over.
     pub fn bar(&self) -> Option<NotAsked> {
