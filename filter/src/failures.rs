@@ -15,6 +15,8 @@ const ANOTHER: &str = "meshmeter: another ingest";
 pub struct Report {
     failures: Failures,
     collector: Option<Collector>,
+    /// There is a token to show to it.
+    has_token: bool,
     /// Somebody else has taken events.
     is_another: bool,
     /// Events kept apart since that was last said, and when it was.
@@ -23,8 +25,9 @@ pub struct Report {
 
 impl Report {
     /// The collector is the one of this configuration.
-    pub fn configure(&mut self, config: &Config) {
+    pub fn configure(&mut self, config: &Config, has_token: bool) {
         self.collector.clone_from(&config.collector);
+        self.has_token = has_token;
     }
 
     /// A call has failed.
@@ -38,13 +41,16 @@ impl Report {
         let path = path.split(['?', '#']).next().unwrap_or_default();
         let status = status.map(|status| format!(", HTTP {status}")).unwrap_or_default();
         let word = failure.as_str();
-        let meaning = failure.meaning();
-        let token = match failure {
-            CollectorFailure::Unauthorized => format!(" of {token_env}"),
-            _ => String::new(),
+        let meaning = match failure {
+            CollectorFailure::Unauthorized if self.has_token => format!("{} of {token_env}", failure.meaning()),
+            CollectorFailure::Unauthorized => format!(
+                "no token is set: the plugin's VM has no variable {token_env}, or an empty one \
+                 (environment_variables in Envoy, vmConfig.env in Istio), and the collector wants one"
+            ),
+            _ => failure.meaning().to_owned(),
         };
         log::warn!(
-            "meshmeter: the collector takes no events: {word}{status}: {meaning}{token}; cluster {cluster}, path {path}; \
+            "meshmeter: the collector takes no events: {word}{status}: {meaning}; cluster {cluster}, path {path}; \
              failed calls of this worker since this was last said: {count}; events wait, and are sent again"
         );
     }

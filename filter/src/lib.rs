@@ -28,6 +28,7 @@ mod shared;
 mod stream;
 #[cfg(feature = "trap")]
 mod trap;
+mod unmapped;
 mod vm;
 
 use proxy_wasm::traits::RootContext;

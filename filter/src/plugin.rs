@@ -17,6 +17,7 @@ use crate::host::{self, Buffer, Headers};
 use crate::process;
 use crate::refusals;
 use crate::stream::Stream;
+use crate::unmapped;
 use crate::vm;
 
 /// How old the metrics may be.
@@ -171,10 +172,10 @@ impl RootContext for Plugin {
                 self.authorization = token.map(|token| format!("Bearer {}", token.trim()));
             }
         }
-        for shared in [estate::LIST, process::NAME, failures::SAID, refusals::KNOWN] {
+        for shared in [estate::LIST, process::NAME, failures::SAID, refusals::KNOWN, unmapped::SAID] {
             shared.prepare();
         }
-        vm::configure(&config, self.context_id);
+        vm::configure(&config, self.context_id, self.authorization.is_some());
         // Often enough that a batch is not much older than it may be.
         let period_ms = (config.batch.max_age_ms / 4).clamp(50, METRICS_MS);
         if host::set_tick(u32::try_from(period_ms).unwrap_or(50)).is_err() {

@@ -9,7 +9,7 @@ use meter::call::{Call, Ended, RequestHead, ResponseHead, Told, TraceParent, cou
 use meter::config::Config;
 use meter::event::{LOGGED, MAX_TEXT};
 use meter::identity::{self, Identity};
-use meter::record::{Flag, NotAsked, Outcome};
+use meter::record::{Flag, NotAsked, Outcome, ProviderSource};
 use meter::usage::Usage;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
@@ -82,7 +82,7 @@ impl Stream {
         let include = match (takes, asked_before) {
             (false, _) => None,
             (true, true) => Some(Include::again(nulls)),
-            (true, false) => Some(Include::begin(&headers, asking.is_here(), nulls, config.include_usage)),
+            (true, false) => Some(Include::begin(&headers, call.may_be_asked(), nulls, config.include_usage)),
         };
         Some(Box::new(Metered {
             include,
@@ -149,8 +149,7 @@ impl Stream {
             mut published,
             ..
         } = *metered;
-        let is_answered = call.is_answered();
-        if !is_answered && is_sent_elsewhere() {
+        if !call.is_answered() && is_sent_elsewhere() {
             // The same request comes again in another stream, and what comes of that is the call.
             if include.as_ref().is_some_and(Include::is_added) {
                 vm::with(|vm| vm.redirected.add(request_id.as_deref()));
@@ -171,7 +170,7 @@ impl Stream {
             response_flags: flags.unwrap_or(0),
             identity,
             attempts: known(host::number("upstream\0request_attempt_count")),
-            sent: !is_answered && is_connected(),
+            sent: !call.is_answered_upstream() && is_connected(),
             provider_request_id,
             request_id,
             trace,
@@ -187,6 +186,8 @@ impl Stream {
         let Some(record) = records.first() else { return };
         if record.flags.contains(Flag::HostUnproven) && record.outcome != Outcome::NotSent {
             vm::with(|vm| vm.warn_of_unproven(record));
+        } else if record.provider_source == Some(ProviderSource::Shape) && record.outcome == Outcome::Completed {
+            vm::with(|vm| vm.warn_of_unmapped(record));
         }
         if !published {
             publish(&record.identity, &record.usage);
@@ -237,6 +238,9 @@ impl HttpContext for Stream {
                 content_encoding: headers.get("content-encoding"),
             };
             metered.call.response_head(&head);
+            if head.status.is_some_and(|status| status >= 400) && is_own() {
+                metered.call.answered_by_proxy();
+            }
             if metered.call.reads_headers() {
                 for name in counting_headers() {
                     if let Some(value) = headers.get(name) {
@@ -302,6 +306,12 @@ impl HttpContext for Stream {
 /// Whether Envoy follows a redirect of the provider's itself; the filters see nothing of such an answer.
 fn is_sent_elsewhere() -> bool {
     known(host::property("response\0code_details")).is_some_and(|details| details == b"internal_redirect")
+}
+
+/// Whether the answer whose head has come is Envoy's own: a timeout, a reset, a limit, a refusal.
+fn is_own() -> bool {
+    known(host::property("response\0code_details"))
+        .is_some_and(|details| !details.is_empty() && details != b"via_upstream")
 }
 
 /// Whether the request got a connection to the provider. Envoy counts an attempt before it has one.

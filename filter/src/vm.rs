@@ -20,6 +20,7 @@ use crate::host::{self, Failure};
 use crate::metrics::Metrics;
 use crate::process;
 use crate::redirected::Redirected;
+use crate::unmapped::Unmapped;
 
 thread_local! {
     static VM: RefCell<Option<Vm>> = const { RefCell::new(None) };
@@ -50,6 +51,8 @@ pub struct Vm {
     node: Option<Option<String>>,
     /// The Envoy process, once it was asked for.
     proxy: Option<String>,
+    /// Of which clusters it has been said that nobody is known to answer there.
+    unmapped: Unmapped,
     /// It has been said that a host is unproven.
     warned_of_unproven: bool,
     /// It has been said that a provider refuses to be asked.
@@ -65,10 +68,10 @@ pub fn with<T>(run: impl FnOnce(&mut Vm) -> T) -> Option<T> {
 }
 
 /// Makes the state on the first configuration, and hands it to a later one.
-pub fn configure(config: &Config, root: u32) {
+pub fn configure(config: &Config, root: u32, has_token: bool) {
     VM.with(|vm| {
         let Ok(mut vm) = vm.try_borrow_mut() else { return };
-        vm.get_or_insert_with(|| Vm::new(config)).hand_over(config, root);
+        vm.get_or_insert_with(|| Vm::new(config)).hand_over(config, root, has_token);
     });
 }
 
@@ -91,6 +94,7 @@ impl Vm {
             call: None,
             node: None,
             proxy: None,
+            unmapped: Unmapped::default(),
             warned_of_unproven: false,
             warned_of_refusal: false,
             random,
@@ -98,14 +102,14 @@ impl Vm {
         }
     }
 
-    fn hand_over(&mut self, config: &Config, root: u32) {
+    fn hand_over(&mut self, config: &Config, root: u32, has_token: bool) {
         self.limits = limits(config);
         let address = address(config);
         for outbox in std::iter::once(&mut self.outbox).chain(&mut self.inherited) {
             outbox.go_on(self.limits, self.address == address);
         }
         self.address = address;
-        self.report.configure(config);
+        self.report.configure(config, has_token);
         self.telemetry.set_max_series(config.max_series);
         self.leave(root);
         self.roots.push(root);
@@ -257,6 +261,17 @@ impl Vm {
         if send {
             events.into_iter().for_each(|(sequence, event)| self.queue(millis(now_ns), sequence, event));
         }
+    }
+
+    /// Says once of a cluster that nobody is known to answer there. What stands there is the operator's word.
+    pub fn warn_of_unmapped(&mut self, record: &Record) {
+        let Some(cluster) = record.cluster.as_deref().filter(|cluster| self.unmapped.is_news(cluster)) else { return };
+        log::warn!(
+            "meshmeter: calls through cluster {cluster} are not attributed to a provider: they are recorded as {}, for which no \
+             price book has a price of its own. Say who answers there: \"providers\": [{{\"cluster\": \"{cluster}\", \"provider\": \
+             \"...\"}}], with a name of your own for a model that you run yourself. Said once for a cluster",
+            record.provider
+        );
     }
 
     /// Says once what to do about calls whose host is unproven. Of the client's words nothing is repeated.

@@ -67,7 +67,8 @@ pub struct Ended {
     pub identity: Identity,
     /// `upstream.request_attempt_count`
     pub attempts: Option<u64>,
-    /// The request got a connection to the provider; to be known only where no response has begun ([`Call::is_answered`]).
+    /// The request got a connection to the provider; to be known only where the provider has not answered
+    /// ([`Call::is_answered_upstream`]).
     pub sent: bool,
     /// The provider's request id.
     pub provider_request_id: Option<String>,
@@ -105,6 +106,8 @@ pub struct Call {
 #[derive(Debug)]
 struct Answer {
     status: Option<u64>,
+    /// It is the proxy's own: the provider has not answered.
+    own: bool,
     decoder: Decoder,
     body: Body<Fact>,
     facts: Facts,
@@ -131,6 +134,11 @@ impl Call {
     /// What is known, by host and path, of whether the provider takes `stream_options.include_usage`.
     pub fn asking(&self) -> Asking {
         self.target.asking
+    }
+
+    /// Whether, by host and path, it takes it for some requests at least.
+    pub fn may_be_asked(&self) -> bool {
+        self.target.asking.is_here() && self.target.asking.takes(self.target.model.as_deref().into_iter(), 0)
     }
 
     /// Why the call is not to be asked for its usage, by all that the request has said so far; to be believed when its body's
@@ -181,6 +189,19 @@ impl Call {
         self.answer.is_some()
     }
 
+    /// Whether the provider has begun to answer.
+    pub fn is_answered_upstream(&self) -> bool {
+        self.answer.as_ref().is_some_and(|answer| !answer.own)
+    }
+
+    /// The answer that has begun is the proxy's own, in the place of one that did not come: given after
+    /// [`Call::response_head`].
+    pub fn answered_by_proxy(&mut self) {
+        if let Some(answer) = &mut self.answer {
+            answer.own = true;
+        }
+    }
+
     /// Whether the request's body can still say something.
     pub fn reads_request(&self) -> bool {
         self.asked.reads()
@@ -195,6 +216,7 @@ impl Call {
     pub fn response_head(&mut self, head: &ResponseHead<'_>) {
         self.answer = Some(Answer {
             status: head.status,
+            own: false,
             decoder: Decoder::new(head.content_encoding),
             body: Body::new(head.content_type),
             facts: Facts::default(),
@@ -318,11 +340,16 @@ impl Call {
 
     fn record(&mut self, ended: Ended, ratios: &mut Ratios) -> Option<(Record, Vec<(Part, Flags)>)> {
         let status = self.answer.as_ref().and_then(|answer| answer.status);
-        if ended.refused {
-            // The answer is the meter's own.
+        let own = self.answer.as_ref().is_some_and(|answer| answer.own);
+        if ended.refused || own {
+            // What it says is the meter's or the proxy's word.
             self.answer = None;
         }
-        let outcome = if ended.refused { Outcome::Refused } else { outcome(ended.response_flags, status) };
+        let outcome = match outcome(ended.response_flags, status) {
+            _ if ended.refused => Outcome::Refused,
+            Outcome::ErrorStatus if own => Outcome::NotSent,
+            outcome => outcome,
+        };
         if outcome == Outcome::Completed || outcome == Outcome::ErrorStatus {
             self.response_end();
         }

@@ -10,7 +10,7 @@ mod native;
 use std::collections::BTreeSet;
 
 use corpus::{Corpus, Tally};
-use native::{Feed, event};
+use native::Feed;
 
 /// Where the truth of a recording is wrong: a list item each, beginning with the id in backticks.
 const EXCEPTIONS: &str = include_str!("corpus-exceptions.md");
@@ -28,9 +28,11 @@ fn fidelity_recorded_answers_give_the_counts_of_a_full_parse() {
     let corpus = Corpus::read(dir.as_ref()).unwrap();
     let mut tally = Tally::default();
     for (recording, truth) in &corpus.recordings {
-        let fed = |piece| event(&corpus, recording, Feed { piece, encoded: false }).unwrap();
-        let whole = fed(usize::MAX);
-        assert_eq!(fed(7), whole, "{}: the split changes the event", recording.id);
+        let fed = |piece| native::run(&corpus, recording, Feed { piece, encoded: false }).unwrap();
+        let (run, split) = (fed(usize::MAX), fed(7));
+        let whole = run.event().unwrap();
+        assert_eq!(split.event().unwrap(), whole, "{}: the split changes the event", recording.id);
+        assert_eq!((&run.change, &split.change), (&None, &None), "{}", recording.id);
         let flags = whole.as_ref().map(|event| event["data"]["flags"].to_string()).unwrap_or_default();
         assert!(
             !flags.contains("implausible_count"),

@@ -30,7 +30,7 @@ fn run() -> Result<()> {
     let books = rated::Books::load(arguments.prices.as_deref().unwrap_or_default())?;
     let (mut tally, mut progress) = (Tally::default(), Progress::of(corpus.recordings.len()));
     for (recording, truth) in &corpus.recordings {
-        let (events, bill) = rated::call(&books, &native::records(&corpus, recording, feed)?)?;
+        let (events, bill) = rated::call(&books, &native::run(&corpus, recording, feed)?.records)?;
         tally.add(recording, truth, events.first());
         tally.add_bill(recording, truth, &events, &bill);
         progress.step();

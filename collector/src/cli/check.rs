@@ -27,11 +27,34 @@ pub fn run(args: Check) -> Result<(), Failure> {
     let bytes = bytes.map_err(|error| Failure::Failed(format!("{name}: {error}")))?;
     match meter::config::parse(&bytes) {
         Ok(_) => print(&format!("{name}: ok\n")),
+        Err(_) if other(&bytes).is_some() => {
+            Err(Failure::Problems(format!("{name}: {}", other(&bytes).unwrap_or_default())))
+        }
         Err(problems) => {
             let problems = problems.to_string();
             let lines: Vec<String> =
                 problems.lines().map(|problem| format!("{name}: {}", printable(problem))).collect();
             Err(Failure::Problems(lines.join("\n")))
         }
+    }
+}
+
+/// What a file is, if it is one that has the plugin's configuration in it: the places are told apart by names that the plugin's
+/// own configuration does not have.
+fn other(bytes: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(bytes);
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if has(&["pluginConfig", "extensions.istio.io"]) {
+        Some(
+            "this is a resource of Istio; checked is the plugin's own configuration: what is under spec.pluginConfig, in a file of \
+             its own, as JSON",
+        )
+    } else if has(&["static_resources", "dynamic_resources", "http_filters", "typed_config", "filter_chains"]) {
+        Some(
+            "this is a configuration of Envoy (`envoy --mode validate -c FILE` checks it); checked is the plugin's own: the JSON \
+             text at configuration.value of the filter envoy.filters.http.wasm, in a file of its own",
+        )
+    } else {
+        None
     }
 }

@@ -227,6 +227,14 @@ fn contract_check_says_what_the_plugin_would_say() {
         "{problems}"
     );
     assert_eq!(done.error.lines().collect::<Vec<_>>(), expected);
+    let envoy = dir.write("envoy.yaml", "static_resources:\n  listeners: []\n");
+    let as_json = dir.write("envoy.json", "{\"static_resources\":{\"listeners\":[]}}");
+    let istio = dir.write("istio.yaml", "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\n");
+    for (file, expected) in [(&envoy, "of Envoy"), (&as_json, "of Envoy"), (&istio, "spec.pluginConfig")] {
+        let done = run(&["check", file.to_str().unwrap()]);
+        assert_eq!((done.code, done.error.lines().count()), (1, 1), "{}", done.error);
+        assert!(done.error.starts_with(&file.display().to_string()) && done.error.contains(expected), "{}", done.error);
+    }
     assert_eq!(run(&["check", "/no/such.json"]).code, 1);
     assert_eq!(run(&["check"]).code, 2);
 }

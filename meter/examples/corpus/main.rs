@@ -24,7 +24,12 @@ fn run() -> Result<()> {
     let feed = Feed { piece: PIECE, encoded: arguments.encoded };
     let (mut tally, mut progress) = (Tally::default(), Progress::of(corpus.recordings.len()));
     for (recording, truth) in &corpus.recordings {
-        tally.add(recording, truth, native::event(&corpus, recording, feed)?.as_ref());
+        let run = native::run(&corpus, recording, feed)?;
+        tally.add(recording, truth, run.event()?.as_ref());
+        if let Some(change) = &run.change {
+            let note = tally.note(recording, change);
+            tally.differences.push(note);
+        }
         progress.step();
     }
     tally.report(&arguments.out)

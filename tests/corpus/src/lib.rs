@@ -9,12 +9,14 @@ mod compare;
 mod money;
 mod recording;
 mod tally;
+mod upstream;
 
 pub use arguments::Arguments;
 pub use compare::{Counts, Problem, compare};
 pub use money::{Bill, Money, Verdict, verdict};
 pub use recording::{Corpus, Recording, Truth};
 pub use tally::{Progress, Tally};
+pub use upstream::{Client, Served};
 
 /// Any failure, as a sentence that names the file.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -43,6 +43,10 @@ pub struct Recording {
     pub response_headers: Option<BTreeMap<String, String>>,
     /// The encoding of what `raw_file` holds.
     pub stored_compressed: Option<String>,
+    /// The recording of the same call when it was asked for its usage.
+    pub when_asked: Option<String>,
+    /// What the upstream refuses in a request.
+    pub rejects: Option<String>,
     body_file: String,
     request_file: Option<String>,
     raw_file: Option<String>,
@@ -106,10 +110,11 @@ impl Corpus {
                 Err(format!("{}: no line for {}, or the index has it twice", truth_file.display(), recording.id).into())
             }
         };
-        let recordings = lines::<Recording>(&index)?.into_iter().map(with_truth).collect::<Result<Vec<_>>>()?;
+        let mut recordings = lines::<Recording>(&index)?.into_iter().map(with_truth).collect::<Result<Vec<_>>>()?;
         if recordings.is_empty() {
             return Err(format!("{}: no recordings", index.display()).into());
         }
+        share_counts(&mut recordings).map_err(|error| format!("{}: {error}", index.display()))?;
         Ok(Corpus { dir: dir.to_owned(), recordings })
     }
 
@@ -136,10 +141,34 @@ impl Corpus {
         Ok(Some((self.file(file)?, encoding)))
     }
 
+    /// What the upstream answers to what it refuses.
+    pub(crate) fn rejected(&self, recording: &Recording) -> Result<Vec<u8>> {
+        self.file(&format!("bodies/{}.rejected", recording.id))
+    }
+
     fn file(&self, name: &str) -> Result<Vec<u8>> {
         let path = self.dir.join(name);
         std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()).into())
     }
+}
+
+/// The counts of a call that a meter can ask are those of the same call when it was asked.
+fn share_counts(recordings: &mut [(Recording, Truth)]) -> Result<()> {
+    let asked = |(recording, truth): &(Recording, Truth)| (recording.id.clone(), truth.clone());
+    let truths: HashMap<String, Truth> = recordings.iter().map(asked).collect();
+    for (recording, truth) in recordings {
+        let Some(id) = &recording.when_asked else { continue };
+        let asked = truths.get(id).ok_or_else(|| format!("{}: `when_asked` names no recording: {id}", recording.id))?;
+        *truth = Truth {
+            id: truth.id.clone(),
+            classes: truth.classes.take(),
+            usd: truth.usd.take(),
+            expect: truth.expect.take(),
+            why: truth.why.take(),
+            ..asked.clone()
+        };
+    }
+    Ok(())
 }
 
 impl Recording {
@@ -192,12 +221,45 @@ mod tests {
     const INDEX: &str = r#"{"id":"a","provider":"p","host":"h","path":"/","request_model":"m","status":200,"body_file":"bodies/a.resp"}"#;
 
     #[test]
+    fn contract_an_upstream_answers_to_what_arrives() {
+        let line = |id: &str, more: &str| {
+            INDEX.replace("\"id\":\"a\"", &format!("\"id\":\"{id}\"{more}")).replace("a.resp", &format!("{id}.resp"))
+        };
+        let index = [
+            line("a", r#","when_asked":"b""#),
+            line("b", r#","response_headers":{"X-Tier":"t"}"#),
+            line("c", r#","rejects":"options""#),
+        ];
+        let truth = "{\"id\":\"a\",\"has_usage\":false,\"usd\":2}\n{\"id\":\"b\",\"has_usage\":true}\n{\"id\":\"c\",\"has_usage\":false}";
+        let dir = written(&index.join("\n"), truth);
+        for name in ["a.resp", "b.resp", "c.resp", "c.rejected"] {
+            std::fs::write(dir.join("bodies").join(name), name).unwrap();
+        }
+        let corpus = Corpus::read(&dir).unwrap();
+        let (a, truth) = &corpus.recordings[0];
+        assert!(truth.has_usage && truth.id == "a" && truth.usd.is_some(), "the counts are those of the twin");
+        let asks = r#"{"stream_options":{"include_usage":true}}"#;
+        let serve = |recording, arrived: &str| {
+            let served = corpus.serve(recording, arrived.as_bytes(), false).unwrap();
+            (served.status, String::from_utf8(served.body).unwrap(), served.headers.len())
+        };
+        assert_eq!(serve(a, "{}"), (200, "a.resp".into(), 0));
+        assert_eq!(serve(a, asks), (200, "b.resp".into(), 1));
+        let c = &corpus.recordings[2].0;
+        assert_eq!(serve(c, "{}"), (200, "c.resp".into(), 0));
+        assert_eq!(serve(c, asks), (400, "c.rejected".into(), 0));
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
     fn contract_errors_name_the_file_and_the_line() {
+        let asked = INDEX.replace("\"host\"", "\"when_asked\":\"b\",\"host\"");
         for (index, truth, expected) in [
             (INDEX, "{\"id\":\"b\",\"has_usage\":true}", "truth.jsonl: no line for a, or the index has it twice"),
             (INDEX, "\n{\"id\":\"a\"}", "truth.jsonl:2: missing field `has_usage` at column 10"),
             ("{", "", "index.jsonl:1: EOF while parsing an object at column 1"),
             ("", "", "index.jsonl: no recordings"),
+            (asked.as_str(), "{\"id\":\"a\",\"has_usage\":true}", "index.jsonl: a: `when_asked` names no recording: b"),
         ] {
             let dir = written(index, truth);
             let error = Corpus::read(&dir).unwrap_err().to_string();

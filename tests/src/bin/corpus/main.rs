@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use corpus::{Arguments, Corpus, Progress, Recording, Tally};
+use corpus::{Arguments, Client, Corpus, Progress, Recording, Served, Tally};
 use e2e::{
     Result,
     client::{Call, Route},
@@ -20,8 +20,8 @@ use e2e::{
     stack::{bootstrap, with_request_id},
     wait,
 };
-use hyper::Method;
-use replay::{Recorded, Replay};
+use hyper::{Method, Uri, header::HeaderValue};
+use replay::Replay;
 use serde_json::Value;
 
 /// Calls in flight: enough that streams of one worker interleave.
@@ -48,27 +48,52 @@ async fn run() -> Result<usize> {
     let dir = tempfile::Builder::new().prefix("meshmeter-").tempdir()?;
     let replay = Arc::new(Replay::start().await?);
     let mut envoy = start(dir.path(), &replay).await?;
-    let changes = {
+    let outcomes = {
         let route = Route::plain(envoy.listener("llm").await?);
         send_all(corpus.clone(), replay.clone(), route, arguments.encoded).await?
     };
-    logged(dir.path(), corpus.recordings.len()).await?;
+    let unsent = outcomes.values().filter(|outcome| matches!(outcome, Outcome::Unsendable(_))).count();
+    logged(dir.path(), corpus.recordings.len() - unsent).await?;
     envoy.stop()?;
     if let Some(line) = envoy.log().lines().find(|line| line.contains("wasm trap") || line.contains("[critical]")) {
         return Err(format!("Envoy's log has: {line}").into());
     }
     envoy.quiet();
     let events = journal(dir.path())?;
-    let mut tally = Tally::default();
+    let (mut tally, mut touched) = (Tally::default(), 0);
     for (at, (recording, truth)) in corpus.recordings.iter().enumerate() {
-        tally.add(recording, truth, events.get(&recording.id));
-        if let Some(change) = changes.get(&at) {
-            let note = tally.note(recording, change);
+        let problem = match outcomes.get(&at) {
+            Some(Outcome::Unsendable(why)) => {
+                println!("not sent: {}: {why}", recording.id);
+                Some(why)
+            }
+            Some(Outcome::Changed(how)) => {
+                touched += 1;
+                Some(how)
+            }
+            None => None,
+        };
+        // What was not sent is no call that a meter could have missed.
+        if !matches!(outcomes.get(&at), Some(Outcome::Unsendable(_))) {
+            tally.add(recording, truth, events.get(&recording.id));
+        }
+        if let Some(problem) = problem {
+            let note = tally.note(recording, problem);
             tally.differences.push(note);
         }
     }
+    println!("recordings that cannot be sent: {unsent}");
     tally.report(&arguments.out)?;
-    Ok(changes.len())
+    Ok(touched)
+}
+
+/// What is to be said of a call.
+#[derive(Debug)]
+enum Outcome {
+    /// Its traffic was changed.
+    Changed(String),
+    /// It cannot be made by HTTP as it was recorded.
+    Unsendable(String),
 }
 
 /// The shipped bootstrap, without a collector: the journal has the records. All hosts lead to the replay, which stands for each
@@ -88,72 +113,94 @@ async fn start(dir: &Path, replay: &Replay) -> Result<Envoy> {
     Ok(envoy)
 }
 
-/// Sends every recorded call; returns what went through changed, by the number of the recording.
+/// Sends every recorded call; returns what is to be said of some, by the number of the recording.
 async fn send_all(
     corpus: Arc<Corpus>,
     replay: Arc<Replay>,
     route: Route,
     encoded: bool,
-) -> Result<HashMap<usize, String>> {
+) -> Result<HashMap<usize, Outcome>> {
     let queue = Arc::new(Mutex::new((0..corpus.recordings.len(), Progress::of(corpus.recordings.len()))));
     let mut senders = tokio::task::JoinSet::new();
     for _ in 0..AT_ONCE {
         let (corpus, replay, route, queue) = (corpus.clone(), replay.clone(), route.clone(), queue.clone());
         senders.spawn(async move {
             let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).0.next();
-            let mut changes = HashMap::new();
+            let mut outcomes = HashMap::new();
             while let Some(at) = next() {
                 let recording = &corpus.recordings[at].0;
-                if let Some(change) = send(&corpus, recording, &replay, &route, encoded).await? {
-                    changes.insert(at, change);
+                if let Some(outcome) = send(&corpus, recording, &replay, &route, encoded).await? {
+                    outcomes.insert(at, outcome);
                 }
                 queue.lock().unwrap_or_else(PoisonError::into_inner).1.step();
             }
-            Result::Ok(changes)
+            Result::Ok(outcomes)
         });
     }
-    let mut changes = HashMap::new();
+    let mut outcomes = HashMap::new();
     while let Some(of_sender) = senders.join_next().await {
-        changes.extend(of_sender??);
+        outcomes.extend(of_sender??);
     }
-    Ok(changes)
+    Ok(outcomes)
 }
 
-/// Sends one call; returns what went through changed.
+/// Sends one call; returns what is to be said of it.
 async fn send(
-    corpus: &Corpus,
+    corpus: &Arc<Corpus>,
     recording: &Recording,
     replay: &Replay,
     route: &Route,
     encoded: bool,
-) -> Result<Option<String>> {
+) -> Result<Option<Outcome>> {
     let id = &recording.id;
-    let encoded = if encoded { corpus.encoded(recording)? } else { None };
-    let (body, encoding) = match encoded {
-        Some((body, encoding)) => (body, Some(encoding)),
-        None => (corpus.response(recording)?, None),
+    let call = match call(recording) {
+        Ok(call) => call,
+        Err(why) => return Ok(Some(Outcome::Unsendable(why))),
     };
-    let (asked, body) = (Bytes::from(corpus.request(recording)?), Bytes::from(body));
-    replay.answer(id, Recorded::of(recording, body.clone(), encoding));
-    let mut call = Call::get(&recording.host, &recording.path).method(recording.method.parse::<Method>()?);
+    let asked = Bytes::from(corpus.request(recording)?);
+    let without = corpus.serve(recording, &asked, encoded)?;
+    replay.answer(id, answer(corpus, recording, encoded));
+    let mut call = call;
     if !asked.is_empty() {
         call = call.header("content-type", "application/json");
         call.body = asked.clone();
     }
     let answer = route.send(&with_request_id(call, id)).await.map_err(|error| format!("{id}: {error}"))?;
-    let arrived = replay.arrived(id);
-    Ok(if arrived.is_none() {
-        Some(format!("the call did not arrive, status {}", answer.status))
-    } else if arrived.is_some_and(|arrived| !same_request(&asked, &arrived)) {
+    let Some(arrived) = replay.arrived(id) else {
+        return Ok(Some(Outcome::Changed(format!("the call did not arrive, status {}", answer.status))));
+    };
+    let may_lack_usage = recording.when_asked.is_none();
+    let client = Client { without: &without, arrived: &arrived, may_lack_usage };
+    let change = if !same_request(&asked, &arrived) {
         Some("the request was changed".to_owned())
-    } else if answer.status != recording.status {
-        Some(format!("status {}", answer.status))
     } else if !answer.whole {
         Some("the answer broke off".to_owned())
-    } else if answer.body != body {
-        Some(format!("the answer was changed: {} bytes, not {}", answer.body.len(), body.len()))
     } else {
-        None
+        client.difference(answer.status, &answer.body)
+    };
+    Ok(change.map(Outcome::Changed))
+}
+
+/// The call of a recording, without its body; or why it cannot be made.
+fn call(recording: &Recording) -> std::result::Result<Call, String> {
+    let Recording { method, host, path, .. } = recording;
+    let method = method.parse::<Method>().map_err(|error| format!("method {method:?}: {error}"))?;
+    path.parse::<Uri>().map_err(|error| format!("path {path:?}: {error}"))?;
+    HeaderValue::from_str(host).map_err(|error| format!("host {host:?}: {error}"))?;
+    Ok(Call::get(host, path).method(method))
+}
+
+/// What the upstream of a recording answers. A file that is not there is an answer that no test expects.
+fn answer(corpus: &Arc<Corpus>, recording: &Recording, encoded: bool) -> replay::Answer {
+    let (corpus, recording) = (corpus.clone(), recording.clone());
+    Box::new(move |arrived| {
+        corpus.serve(&recording, arrived, encoded).unwrap_or_else(|error| Served {
+            status: 599,
+            content_type: None,
+            encoding: None,
+            headers: Vec::new(),
+            body: error.to_string().into(),
+        })
     })
 }
 

@@ -8,10 +8,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use corpus::Served;
 use e2e::{Error, Result, provider::TAG};
 use http_body_util::{BodyExt, Collected, channel::Channel, combinators::UnsyncBoxBody};
 use hyper::{
-    Request, Response,
+    Request, Response, StatusCode,
     body::Incoming,
     header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue},
     service::service_fn,
@@ -22,33 +23,14 @@ use tokio::{net::TcpListener, task::JoinHandle};
 /// The longest piece of a body that is sent at once, bytes: below what a read of Envoy takes, so that bodies are split.
 const PIECE: usize = 4000;
 
-/// An answer as it was recorded.
-#[derive(Clone, Debug)]
-pub struct Recorded {
-    /// The status.
-    pub status: u16,
-    /// `content-type`, `content-encoding` and those that carry counts.
-    pub headers: Vec<(String, String)>,
-    /// The body on the wire.
-    pub body: Bytes,
-}
-
-impl Recorded {
-    /// The answer of a recording; `encoding` is that of `body`.
-    pub fn of(recording: &corpus::Recording, body: Bytes, encoding: Option<String>) -> Recorded {
-        let content_type = recording.content_type.clone().filter(|kind| !kind.is_empty());
-        let mut headers: Vec<(String, String)> = recording.usage_headers.clone().into_iter().flatten().collect();
-        headers.extend(content_type.map(|kind| (CONTENT_TYPE.to_string(), kind)));
-        headers.extend(encoding.map(|encoding| (CONTENT_ENCODING.to_string(), encoding)));
-        Recorded { status: recording.status, headers, body }
-    }
-}
+/// What is answered to the body of a request.
+pub type Answer = Box<dyn Fn(&[u8]) -> Served + Send>;
 
 type Shared = Arc<Mutex<State>>;
 
 #[derive(Default)]
 struct State {
-    answers: HashMap<String, Recorded>,
+    answers: HashMap<String, Answer>,
     requests: HashMap<String, Bytes>,
 }
 
@@ -73,9 +55,9 @@ impl Replay {
         self.address
     }
 
-    /// From now on the call of that tag gets this answer.
-    pub fn answer(&self, tag: &str, recorded: Recorded) {
-        lock(&self.state).answers.insert(tag.to_owned(), recorded);
+    /// From now on the call of that tag is answered so.
+    pub fn answer(&self, tag: &str, answer: Answer) {
+        lock(&self.state).answers.insert(tag.to_owned(), answer);
     }
 
     /// The body of the request that arrived for a tag; its answer is forgotten.
@@ -114,15 +96,22 @@ type Body = UnsyncBoxBody<Bytes, Error>;
 async fn answer(state: Shared, request: Request<Incoming>) -> std::result::Result<Response<Body>, Infallible> {
     let tag = request.headers().get(TAG).and_then(|tag| tag.to_str().ok()).unwrap_or_default().to_owned();
     let arrived = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
-    let recorded = {
+    let served = {
         let mut state = lock(&state);
+        let served = state.answers.get(&tag).map(|answer| answer(&arrived));
         state.requests.insert(tag.clone(), arrived);
-        state.answers.get(&tag).cloned()
+        served
     };
-    let recorded = recorded.unwrap_or(Recorded { status: 404, headers: Vec::new(), body: Bytes::new() });
-    let mut response = Response::new(in_pieces(recorded.body));
-    *response.status_mut() = recorded.status.try_into().unwrap_or_default();
-    for (name, value) in recorded.headers {
+    let Some(served) = served else {
+        let mut unknown = Response::new(in_pieces(Bytes::new()));
+        *unknown.status_mut() = StatusCode::NOT_FOUND;
+        return Ok(unknown);
+    };
+    let mut response = Response::new(in_pieces(served.body.into()));
+    *response.status_mut() = served.status.try_into().unwrap_or_default();
+    let named = [(CONTENT_TYPE, served.content_type), (CONTENT_ENCODING, served.encoding)];
+    let named = named.into_iter().filter_map(|(name, value)| Some((name.to_string(), value?)));
+    for (name, value) in served.headers.into_iter().chain(named) {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             response.headers_mut().append(name, value);
         }
