@@ -15,7 +15,7 @@ use crate::framing::{Body, Ending, Format};
 use crate::identity::Identity;
 use crate::provider::{
     Api, Asking, Certainty, Destination, Fact, Facts, HEADERS, Part, Reading, Target, detect, has_counts, read,
-    response_paths, shape,
+    response_paths, shape, unknown_usage,
 };
 use crate::record::{Evidence, Flag, Flags, Missing, NotAsked, Outcome, Record};
 use crate::rewrite::Mention;
@@ -343,6 +343,10 @@ impl Call {
         let sent = ended.sent && self.asked.may_be_whole();
         if let Some(answer) = &mut self.answer {
             let reading = read(api, &answer.facts, &self.target);
+            record.unknown_usage = unknown_usage(api, &answer.facts, &reading);
+            if record.unknown_usage.is_some() {
+                record.flags.insert(Flag::UnknownUsage);
+            }
             let read = answer.fill(reading, &self.asked, &mut record);
             let Answer { facts, bytes, .. } = answer;
             let seen = Seen { request: &self.asked, api, text: &facts.visible, response_bytes: *bytes };

@@ -9,7 +9,8 @@ mod visible;
 use std::sync::OnceLock;
 
 use counts::Counts;
-use numbers::{DIRECT, Merge, PLACED};
+pub(super) use numbers::PLACED;
+use numbers::{DIRECT, Merge};
 pub use numbers::{HEADERS, Header, Number};
 use texts::TEXTS;
 pub use texts::Text;
@@ -253,6 +254,16 @@ impl Facts {
         self.counts.is_zero_last(number)
     }
 
+    /// Forgets which counts were asked for.
+    pub fn forget_reads(&self) {
+        self.counts.forget_reads();
+    }
+
+    /// Counts that the answer gave and nobody has asked for, unless something that was read says the same.
+    pub fn unread(&self) -> impl Iterator<Item = Number> {
+        self.counts.unread()
+    }
+
     /// Takes what a header says.
     pub fn header(&mut self, header: Header, value: &[u8]) {
         let value = value.trim_ascii();
@@ -324,6 +335,13 @@ impl Facts {
     pub fn raw(&self, raw: Raw) -> Option<&[u8]> {
         let whole = self.closed(raw) && !self.flags.contains(Flag::RawUsageCapped);
         whole.then(|| self.raw.iter().find(|(known, _)| *known == raw).map(|(_, bytes)| bytes.as_slice())).flatten()
+    }
+
+    /// The usage objects that are held whole, and of each whether it is a `meta`.
+    pub fn usage_objects(&self) -> impl Iterator<Item = (bool, &[u8])> {
+        let is_meta = |raw: Raw| matches!(raw, Raw::Meta | Raw::ResponseMeta);
+        let whole = !self.flags.contains(Flag::RawUsageCapped);
+        self.raw.iter().filter(move |_| whole).map(move |(raw, bytes)| (is_meta(*raw), bytes.as_slice()))
     }
 
     /// The usage objects as they came, a JSON text of path and object, cut at [`MAX_RAW_USAGE`].

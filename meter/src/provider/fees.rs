@@ -9,24 +9,34 @@ use crate::usage::Class;
 /// Classes by the counts that usage objects give of them.
 #[rustfmt::skip]
 const COUNTED: &[(Class, &[Number])] = &[
-    (Class::WebSearches, &[XaiWeb, WebSearchRequests, SearchRequests, SearchQueries, ToolSearches]),
+    (Class::WebSearches, &[XaiWeb, WebSearchRequests, SearchRequests, SearchQueries, ToolSearches, PluginSearches]),
     (Class::XSearches, &[XaiX]),
     (Class::CodeExecutions, &[XaiCode, CodeRequests, ConnectorCode]),
     (Class::FileSearches, &[ConnectorFiles]),
     (Class::ImagesOut, &[XaiImages, ConnectorImages]),
 ];
 
+/// What the items of an answer can show.
+const SHOWN: [Class; 5] =
+    [Class::WebSearches, Class::XSearches, Class::FileSearches, Class::CodeExecutions, Class::ContainerSessions];
+
 /// Adds the fees to what was read.
 pub(super) fn add(facts: &Facts, target: &Target, reading: &mut Reading) {
     // xAI tells successful calls, which are paid, from attempts, which are items too.
+    let tools = facts.get(XaiTools);
     let is_told = facts.first(&[XaiWeb, XaiX, XaiCode, XaiFiles, XaiDocuments, XaiImages]).is_some();
     for (class, numbers) in COUNTED {
-        reading.set(*class, facts.first(numbers));
+        if let Some(count) = facts.first(numbers) {
+            reading.set(*class, Some(count));
+        }
     }
     sum(facts, reading, Class::WebSearches, &[ConnectorWeb, ConnectorWebPremium]);
     sum(facts, reading, Class::FileSearches, &[XaiFiles, XaiDocuments]);
     if !is_told {
-        for class in [Class::WebSearches, Class::XSearches, Class::FileSearches, Class::ContainerSessions] {
+        // xAI charges each run of code, OpenAI the container.
+        let by_run = tools.is_some();
+        let unpaid = if by_run { Class::ContainerSessions } else { Class::CodeExecutions };
+        for class in SHOWN.into_iter().filter(|&class| class != unpaid) {
             if reading.usage.get(class).unwrap_or(0) == 0 {
                 let count = facts.tool_calls(class).or(reading.usage.get(class));
                 reading.set(class, count);
