@@ -4,7 +4,7 @@
 use super::facts::{Facts, Number, Number::*};
 use super::{Reading, Target};
 use crate::record::Flag;
-use crate::usage::Class;
+use crate::usage::{Class, MAX_COUNT};
 
 /// Classes by the counts that usage objects give of them.
 #[rustfmt::skip]
@@ -58,6 +58,7 @@ pub(super) fn add(facts: &Facts, target: &Target, reading: &mut Reading) {
 
 fn sum(facts: &Facts, reading: &mut Reading, class: Class, numbers: &[Number]) {
     let sum = numbers.iter().filter_map(|&number| facts.get(number)).reduce(u64::saturating_add);
+    let sum = sum.map(|sum| sum.min(MAX_COUNT));
     if reading.usage.get(class).unwrap_or(0) == 0 && sum.is_some() {
         reading.set(class, sum);
     }

@@ -166,7 +166,7 @@ impl Details {
                 _ => continue,
             };
             let count = entry.get("count").and_then(Value::as_u64).filter(|&count| count <= MAX_COUNT);
-            let sum = count.map(|count| reading.usage.get(class).unwrap_or(0).saturating_add(count));
+            let sum = count.map(|count| reading.usage.get(class).unwrap_or(0).saturating_add(count).min(MAX_COUNT));
             reading.set(class, sum.or(reading.usage.get(class)));
         }
     }

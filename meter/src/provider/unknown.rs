@@ -19,8 +19,8 @@ use crate::usage::{Class, Kind};
 const MAX_NAMES: usize = 4;
 /// The longest name, bytes: four of them with commas are 255.
 const MAX_NAME: usize = 63;
-/// Paths longer than this are not followed.
-const MAX_PATH: usize = 256;
+/// Members' names are cut to this, bytes: longer than any that is known.
+const MAX_MEMBER: usize = 80;
 
 /// Members of usage objects that cost nothing by themselves: wholes and parts of what is counted, times and speeds, costs,
 /// modifiers that have a field of their own. A star stands for all that lies below.
@@ -94,8 +94,10 @@ pub fn unknown_usage(api: Api, facts: &Facts, reading: &Reading) -> Option<Strin
         // Many APIs have a `meta`; only Cohere's is a usage object.
         if !is_meta || api == Api::Cohere {
             let walk = Walk { path: &mut String::new(), names: &mut names };
-            // What is no JSON was not read either.
-            let _ = walk.deserialize(&mut serde_json::Deserializer::from_slice(object));
+            // What cannot be walked, such as one of a thousand levels, can hold anything.
+            if walk.deserialize(&mut serde_json::Deserializer::from_slice(object)).is_err() {
+                names.add("usage");
+            }
         }
     }
     if let Some(kind) = facts.unknown_item() {
@@ -212,14 +214,15 @@ impl<'de> Visitor<'de> for Walk<'_> {
         let all_known = is_known(self.path);
         self.path.truncate(length);
         while let Some(name) = members.next_key_seed(Key)? {
-            if all_known || length.saturating_add(name.len()) > MAX_PATH {
+            if all_known {
                 members.next_value::<IgnoredAny>()?;
                 continue;
             }
             if length > 0 {
                 self.path.push('.');
             }
-            self.path.push_str(&name);
+            let end = name.char_indices().map(|(at, _)| at).take_while(|&at| at <= MAX_MEMBER).last().unwrap_or(0);
+            self.path.push_str(if name.len() <= MAX_MEMBER { &name } else { name.get(..end).unwrap_or_default() });
             members.next_value_seed(Walk { path: &mut *self.path, names: &mut *self.names })?;
             self.path.truncate(length);
         }
