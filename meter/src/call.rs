@@ -18,7 +18,7 @@ use crate::framing::{Body, Ending, Format};
 use crate::identity::Identity;
 use crate::provider::{
     Api, Asking, Certainty, Destination, Fact, Facts, HEADERS, Part, Reading, Target, detect, has_counts, read,
-    response_paths, shape,
+    response_paths, shape, unknown_usage,
 };
 use crate::record::{Evidence, Flag, Flags, Missing, NotAsked, Outcome, Record};
 use crate::rewrite::Mention;
@@ -404,6 +404,10 @@ impl Call {
                 is_taken: status.is_some_and(|status| status < 400),
             };
             sides.count(api, self.started_ns, &mut reading);
+            record.unknown_usage = unknown_usage(api, &answer.facts, &reading);
+            if record.unknown_usage.is_some() {
+                record.flags.insert(Flag::UnknownUsage);
+            }
             let read = answer.fill(reading, &self.asked, &mut record);
             record.deferred = sides.deferred(&record);
             sides.describe(&mut record);

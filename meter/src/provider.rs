@@ -20,6 +20,7 @@ mod plain;
 mod region;
 mod settle;
 mod shape;
+mod unknown;
 
 pub use asking::Asking;
 pub(crate) use asking::{BARRING, bits as barring_bits};
@@ -28,6 +29,7 @@ pub use detect::{Certainty, Target, detect};
 pub use facts::{Fact, Facts, HEADERS, Made, response_paths};
 pub use paths::Endpoint;
 pub use shape::{has_counts, shape};
+pub use unknown::unknown_usage;
 
 use crate::record::{Flag, Flags, words};
 use crate::usage::{Class, Usage};
@@ -104,6 +106,7 @@ pub struct Part {
 
 /// Reads the facts of an answer as its API means them.
 pub fn read(api: Api, facts: &Facts, target: &Target) -> Reading {
+    facts.forget_reads();
     let mut reading = match api {
         Api::OpenAiChat => openai::chat(facts, target),
         Api::OpenAiResponses => openai::responses(facts, target),

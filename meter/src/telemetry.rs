@@ -88,6 +88,7 @@ metrics! {
     UsageMissing "meshmeter_usage_missing_total" Counter [REASON] "calls without counts, by why";
     NotAsked "meshmeter_usage_not_asked_total" Counter [REASON] "streams without counts that were not asked for them, or were refused, by why: the words of `usage_not_asked`";
     AskingRefused "meshmeter_asking_refused_total" Counter [] "calls that the provider refused because the plugin had asked for their usage; that is not done again there for that model for an hour";
+    UnknownUsage "meshmeter_unknown_usage_total" Counter [PROVIDER] "calls whose response counts or holds something that may be paid for and that the meter does not know; `unknown_usage` of the event names it";
     HostFailures "meshmeter_host_failures_total" Counter [] "answers of Envoy that the filter could not use; metering went on without them";
     SeriesOverflow "meshmeter_series_overflow_total" Counter [] "records whose model, or tenant and model, became `overflow` because there was no room for one more set of them";
 }

@@ -118,7 +118,8 @@ impl Sides<'_> {
 /// Adds a count that the provider charges by; where it gives no others, it is all there is.
 fn add(reading: &mut Reading, class: Class, count: Option<u64>) {
     if let Some(count) = count.filter(|&count| count > 0) {
-        reading.complete |= reading.usage.is_empty();
+        reading.complete |= !reading.is_reported;
+        reading.is_reported = true;
         reading.usage.set(class, Some(count.min(MAX_COUNT)));
     }
 }

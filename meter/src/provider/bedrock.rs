@@ -69,7 +69,7 @@ fn writes(facts: &Facts, write: Option<u64>, reading: &mut Reading) {
 /// InvokeModel: the vendor's own usage; Bedrock's metrics only fill what it leaves out.
 pub(super) fn invoke(facts: &Facts, target: &Target) -> Reading {
     let native = native(facts, target);
-    let metrics = facts.first(&[InvocationInput, InvocationOutput]).is_some();
+    let metrics = [InvocationInput, InvocationOutput].map(|number| facts.get(number).is_some()).contains(&true);
     match native {
         Some(reading) if reading.usage.input_total().is_some() || !metrics => reading,
         _ => {

@@ -21,6 +21,8 @@ pub(super) fn read(facts: &Facts) -> Reading {
         _ => reading.set(Class::OutputText, output),
     }
     reading.set(Class::CacheReadUnbilled, facts.get(FlatCached));
+    // What the tokens really were is not billed.
+    let _ = [CohereInput, CohereOutput].map(|number| facts.get(number));
     reading.set(Class::SearchUnits, facts.get(BilledSearch));
     reading
 }

@@ -3,192 +3,30 @@
 mod counts;
 mod made;
 mod numbers;
+mod places;
 mod texts;
 mod tools;
 mod visible;
 
-use std::sync::OnceLock;
-
 use counts::Counts;
 pub use made::Made;
-use made::{THINGS, Thing};
-use numbers::{DIRECT, Merge, PLACED};
+use numbers::Merge;
+pub(super) use numbers::PLACED;
 pub use numbers::{HEADERS, Header, Number};
-use texts::TEXTS;
+pub use places::{Cost, Fact, Raw, Switch, response_paths};
 pub use texts::Text;
-use tools::{ITEM_TEXTS, ITEMS, MAPS, QUERIES, Tools};
+use tools::Tools;
 pub use tools::{ItemText, Place};
-use visible::{THOUGHTS, VISIBLE, VISIBLE_OBJECTS};
 
 use super::Api;
 use crate::event::MAX_RAW_USAGE;
 use crate::framing::{Format, Values};
 use crate::record::{Flag, Flags};
-use crate::scan::{Count, MAX_SCALAR, Paths, Scalar, Sink, count};
+use crate::scan::{Count, MAX_SCALAR, Scalar, Sink, count};
 use crate::usage::Class;
 
 /// The cap of the usage objects that are held for their lists, bytes in all.
 const MAX_RAW: usize = 16 * 1024;
-
-/// Something an answer can say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fact {
-    /// A count.
-    Count(Number),
-    /// A text.
-    Text(Text),
-    /// Something that was made, and no token counts.
-    Made(Thing),
-    /// A usage object as it came.
-    Raw(Raw),
-    /// An amount of money as the provider writes it.
-    Cost(Cost),
-    /// A flag.
-    Switch(Switch),
-    /// An item that the model or a tool made.
-    Item(Place),
-    /// A text of one.
-    ItemText(ItemText),
-    /// A search of the web that grounded the answer.
-    Query,
-    /// A place of a map that did.
-    Maps,
-    /// A JSON value in base64.
-    Wrapped,
-    /// Text that the model wrote, for estimates.
-    Visible,
-    /// Thoughts that the model shows.
-    Thought,
-}
-
-/// An amount of money, by its unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cost {
-    /// US dollars, a decimal.
-    Dollars,
-    /// xAI's ticks: 10^10 to the dollar.
-    Ticks,
-    /// US dollars that another account is charged: a key of the caller's own.
-    Upstream,
-}
-
-/// A truth value that matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Switch {
-    /// Ollama's `done`.
-    Done,
-    /// OpenRouter's `is_byok`.
-    OwnKey,
-}
-
-macro_rules! raws {
-    ($($variant:ident $path:literal,)+) => {
-        /// Where a usage object stands.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Raw {
-            $(#[doc = concat!("`", $path, "`")] $variant,)+
-        }
-
-        impl Raw {
-            const ALL: &'static [(&'static str, Raw)] = &[$(($path, Raw::$variant),)+];
-
-            fn path(self) -> &'static str {
-                match self { $(Raw::$variant => $path,)+ }
-            }
-        }
-    };
-}
-
-raws! {
-    Usage "usage",
-    ResponseUsage "response.usage",
-    MessageUsage "message.usage",
-    InteractionUsage "interaction.usage",
-    DeltaUsage "delta.usage",
-    ResultUsage "result.usage",
-    GroqUsage "x_groq.usage",
-    ChoiceUsage "choices[].usage",
-    DataUsage "data.usage",
-    MetadataUsage "metadata.usage",
-    Metadata "usageMetadata",
-    ResponseMetadata "response.usageMetadata",
-    Meta "meta",
-    ResponseMeta "response.meta",
-    Metrics "amazon-bedrock-invocationMetrics",
-    TencentUsage "Usage",
-    TencentResponseUsage "Response.Usage",
-}
-
-/// The usage objects that share the names below `usage`.
-const USAGE_PLACES: &[&str] = &[
-    "usage",
-    "response.usage",
-    "message.usage",
-    "interaction.usage",
-    "delta.usage",
-    "result.usage",
-    "x_groq.usage",
-    "choices[].usage",
-    "data.usage",
-    "metadata.usage",
-    "meta",
-    "response.meta",
-    "usageMetadata",
-    "response.usageMetadata",
-    "Usage",
-    "Response.Usage",
-    "amazon-bedrock-invocationMetrics",
-];
-
-const COSTS: &[(&str, Cost)] = &[
-    ("usage.cost", Cost::Dollars),
-    ("response.usage.cost", Cost::Dollars),
-    ("usage.cost.total_cost", Cost::Dollars),
-    ("response.usage.cost.total_cost", Cost::Dollars),
-    ("usage.cost_in_usd_ticks", Cost::Ticks),
-    ("response.usage.cost_in_usd_ticks", Cost::Ticks),
-    ("usage.cost_details.upstream_inference_cost", Cost::Upstream),
-    ("response.usage.cost_details.upstream_inference_cost", Cost::Upstream),
-];
-
-const SWITCHES: &[(&str, Switch)] =
-    &[("done", Switch::Done), ("usage.is_byok", Switch::OwnKey), ("response.usage.is_byok", Switch::OwnKey)];
-
-/// The paths of every API, as one tree: it also finds what an unknown host speaks.
-pub fn response_paths() -> &'static Paths<Fact> {
-    static PATHS: OnceLock<Paths<Fact>> = OnceLock::new();
-    PATHS.get_or_init(|| {
-        let mut leaves: Vec<(&'static str, Fact)> =
-            TEXTS.iter().map(|(path, text)| (*path, Fact::Text(*text))).collect();
-        let named = DIRECT.iter().filter(|(path, _)| !path.is_empty());
-        leaves.extend(named.map(|(path, number)| (*path, Fact::Count(*number))));
-        leaves.extend(COSTS.iter().map(|(path, cost)| (*path, Fact::Cost(*cost))));
-        leaves.extend(THINGS.iter().map(|(path, thing)| (*path, Fact::Made(*thing))));
-        leaves.extend(SWITCHES.iter().map(|(path, switch)| (*path, Fact::Switch(*switch))));
-        leaves.extend(QUERIES.iter().map(|path| (*path, Fact::Query)));
-        leaves.extend(MAPS.iter().map(|path| (*path, Fact::Maps)));
-        for (place, _) in ITEMS {
-            for (path, text) in ITEM_TEXTS {
-                let path: &'static str = String::leak(format!("{place}.{path}"));
-                leaves.push((path, Fact::ItemText(*text)));
-            }
-        }
-        for place in USAGE_PLACES {
-            for (path, number) in PLACED {
-                // Built once per VM; the table needs names that live as long as it does.
-                let path: &'static str = String::leak(format!("{place}.{path}"));
-                leaves.push((path, Fact::Count(*number)));
-            }
-        }
-        let mut raws: Vec<(&'static str, Fact)> = Raw::ALL.iter().map(|(path, raw)| (*path, Fact::Raw(*raw))).collect();
-        raws.extend(ITEMS.iter().map(|(path, place)| (*path, Fact::Item(*place))));
-        raws.extend(VISIBLE_OBJECTS.iter().map(|path| (*path, Fact::Visible)));
-        let mut flows = vec![("bytes", Fact::Wrapped)];
-        flows.extend(VISIBLE.iter().map(|path| (*path, Fact::Visible)));
-        flows.extend(THOUGHTS.iter().map(|path| (*path, Fact::Thought)));
-        Paths::new(&leaves, &raws, &flows)
-    })
-}
 
 /// What an answer has said so far. Counts are cumulative: of each the last that says something holds. Only the few
 /// that are given per element of a list are added up.
@@ -259,6 +97,16 @@ impl Facts {
     /// Whether the last word on a count was zero.
     pub fn is_zero_last(&self, number: Number) -> bool {
         self.counts.is_zero_last(number)
+    }
+
+    /// Forgets which counts were asked for.
+    pub fn forget_reads(&self) {
+        self.counts.forget_reads();
+    }
+
+    /// Counts that the answer gave and nobody has asked for, unless something that was read says the same.
+    pub fn unread(&self) -> impl Iterator<Item = Number> {
+        self.counts.unread()
     }
 
     /// Takes what a header says.
@@ -337,6 +185,13 @@ impl Facts {
     pub fn raw(&self, raw: Raw) -> Option<&[u8]> {
         let whole = self.closed(raw) && !self.flags.contains(Flag::RawUsageCapped);
         whole.then(|| self.raw.iter().find(|(known, _)| *known == raw).map(|(_, bytes)| bytes.as_slice())).flatten()
+    }
+
+    /// The usage objects that are held whole, and of each whether it is a `meta`.
+    pub fn usage_objects(&self) -> impl Iterator<Item = (bool, &[u8])> {
+        let is_meta = |raw: Raw| matches!(raw, Raw::Meta | Raw::ResponseMeta);
+        let whole = !self.flags.contains(Flag::RawUsageCapped);
+        self.raw.iter().filter(move |_| whole).map(move |(raw, bytes)| (is_meta(*raw), bytes.as_slice()))
     }
 
     /// The usage objects as they came, a JSON text of path and object, cut at [`MAX_RAW_USAGE`].

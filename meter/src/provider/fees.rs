@@ -4,29 +4,39 @@
 use super::facts::{Facts, Number, Number::*};
 use super::{Reading, Target};
 use crate::record::Flag;
-use crate::usage::Class;
+use crate::usage::{Class, MAX_COUNT};
 
 /// Classes by the counts that usage objects give of them.
 #[rustfmt::skip]
 const COUNTED: &[(Class, &[Number])] = &[
-    (Class::WebSearches, &[XaiWeb, WebSearchRequests, SearchRequests, SearchQueries, ToolSearches]),
+    (Class::WebSearches, &[XaiWeb, WebSearchRequests, SearchRequests, SearchQueries, ToolSearches, PluginSearches]),
     (Class::XSearches, &[XaiX]),
     (Class::CodeExecutions, &[XaiCode, CodeRequests, ConnectorCode]),
     (Class::FileSearches, &[ConnectorFiles]),
     (Class::ImagesOut, &[XaiImages, ConnectorImages]),
 ];
 
+/// What the items of an answer can show.
+const SHOWN: [Class; 5] =
+    [Class::WebSearches, Class::XSearches, Class::FileSearches, Class::CodeExecutions, Class::ContainerSessions];
+
 /// Adds the fees to what was read.
 pub(super) fn add(facts: &Facts, target: &Target, reading: &mut Reading) {
     // xAI tells successful calls, which are paid, from attempts, which are items too.
+    let tools = facts.get(XaiTools);
     let is_told = facts.first(&[XaiWeb, XaiX, XaiCode, XaiFiles, XaiDocuments, XaiImages]).is_some();
     for (class, numbers) in COUNTED {
-        reading.set(*class, facts.first(numbers));
+        if let Some(count) = facts.first(numbers) {
+            reading.set(*class, Some(count));
+        }
     }
     sum(facts, reading, Class::WebSearches, &[ConnectorWeb, ConnectorWebPremium]);
     sum(facts, reading, Class::FileSearches, &[XaiFiles, XaiDocuments]);
     if !is_told {
-        for class in [Class::WebSearches, Class::XSearches, Class::FileSearches, Class::ContainerSessions] {
+        // xAI charges each run of code, OpenAI the container.
+        let by_run = tools.is_some();
+        let unpaid = if by_run { Class::ContainerSessions } else { Class::CodeExecutions };
+        for class in SHOWN.into_iter().filter(|&class| class != unpaid) {
             if reading.usage.get(class).unwrap_or(0) == 0 {
                 let count = facts.tool_calls(class).or(reading.usage.get(class));
                 reading.set(class, count);
@@ -48,6 +58,7 @@ pub(super) fn add(facts: &Facts, target: &Target, reading: &mut Reading) {
 
 fn sum(facts: &Facts, reading: &mut Reading, class: Class, numbers: &[Number]) {
     let sum = numbers.iter().filter_map(|&number| facts.get(number)).reduce(u64::saturating_add);
+    let sum = sum.map(|sum| sum.min(MAX_COUNT));
     if reading.usage.get(class).unwrap_or(0) == 0 && sum.is_some() {
         reading.set(class, sum);
     }

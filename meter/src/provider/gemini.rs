@@ -51,25 +51,29 @@ pub(super) fn interactions(facts: &Facts) -> Reading {
     let (input, output) = (facts.get(TotalInput), facts.get(TotalOutput));
     let thoughts = facts.first(&[TotalReasoning, TotalThought]);
     let tool = facts.get(TotalToolUse);
-    let cached = facts.get(TotalCached);
-    match (input, cached) {
-        (Some(input), Some(cached)) if cached <= input => {
-            reading.set(Class::InputText, input.checked_sub(cached));
-            reading.set(Class::CacheRead, Some(cached));
-        }
-        (input, _) => reading.set(Class::InputText, input),
+    let cached = facts.get(TotalCached).filter(|&cached| input.is_none_or(|input| cached <= input));
+    let raw = facts.raw(Raw::InteractionUsage).or_else(|| facts.raw(Raw::Usage));
+    let details = Details::of(raw);
+    let mut cache = details.list(&["cached_tokens_by_modality"]);
+    let mut fresh = details.list(&["input_tokens_by_modality"]);
+    for modality in Modality::ALL {
+        fresh.take(modality, cache.get(modality));
     }
+    split(&mut reading, cached, &mut cache, CACHE);
+    split(&mut reading, input.and_then(|input| input.checked_sub(cached.unwrap_or(0))), &mut fresh, INPUT);
     reading.set(Class::InputTool, tool);
+    details.grounding(&mut reading);
+    let mut made = details.list(&["output_tokens_by_modality"]);
     let sum = [input, output, thoughts, tool].into_iter().flatten().fold(0, u64::saturating_add);
     match (reading.total, output, thoughts) {
         // The total proves that thoughts are part of the output.
         (Some(total), Some(output), Some(thoughts))
             if total < sum && total == sum.saturating_sub(thoughts) && thoughts <= output =>
         {
-            reading.set(Class::OutputText, output.checked_sub(thoughts));
+            split(&mut reading, output.checked_sub(thoughts), &mut made, OUTPUT);
         }
         (total, output, _) => {
-            reading.set(Class::OutputText, output);
+            split(&mut reading, output, &mut made, OUTPUT);
             if total.is_some_and(|total| total > 0 && total != sum) {
                 reading.flags.push(Flag::TotalMismatch);
             }
@@ -88,6 +92,24 @@ enum Modality {
 
 impl Modality {
     const ALL: [Modality; 3] = [Modality::Audio, Modality::Image, Modality::Video];
+
+    /// By its name in either case, or by its number in Google's protobuf.
+    fn of(value: &Value) -> Option<Modality> {
+        let named = |names: &[&str]| {
+            value.as_str().is_some_and(|name| names.iter().any(|known| known.eq_ignore_ascii_case(name)))
+        };
+        let number = value.as_u64();
+        // The cache calls a document what the prompt calls an image, and the other way round.
+        if named(&["IMAGE", "DOCUMENT"]) || matches!(number, Some(2 | 5)) {
+            Some(Modality::Image)
+        } else if named(&["AUDIO"]) || number == Some(4) {
+            Some(Modality::Audio)
+        } else if named(&["VIDEO"]) || number == Some(3) {
+            Some(Modality::Video)
+        } else {
+            None
+        }
+    }
 }
 
 /// The classes of text, audio, image, video.
@@ -105,8 +127,8 @@ fn split(reading: &mut Reading, count: Option<u64>, details: &mut List, [text, a
         if taken > 0 {
             set(&mut reading.usage, class, taken);
         }
-        if taken < said && !reading.flags.contains(&Flag::PartExceedsParent) {
-            reading.flags.push(Flag::PartExceedsParent);
+        if taken < said {
+            reading.flag(Flag::PartExceedsParent);
         }
         left = left.saturating_sub(taken);
     }
@@ -124,10 +146,29 @@ impl Details {
     /// Parsed only if one of them can matter: text alone needs no split.
     fn of(raw: Option<&[u8]>) -> Self {
         let other = |raw: &&[u8]| {
-            let has = |name: &[u8]| raw.windows(name.len()).any(|window| window == name);
-            has(b"\"AUDIO\"") || has(b"\"IMAGE\"") || has(b"\"VIDEO\"") || has(b"\"DOCUMENT\"")
+            let has = |name: &[u8]| raw.windows(name.len()).any(|window| window.eq_ignore_ascii_case(name));
+            let numbered =
+                |number: &[u8]| has(&[b"modality\":", number].concat()) || has(&[b"modality\": ", number].concat());
+            let named = [&b"\"AUDIO\""[..], b"\"IMAGE\"", b"\"VIDEO\"", b"\"DOCUMENT\"", b"grounding_tool_count"];
+            named.into_iter().any(has) || [b"2", b"3", b"4", b"5"].into_iter().any(|number| numbered(number))
         };
         Details(raw.filter(other).and_then(|raw| serde_json::from_slice(raw).ok()))
+    }
+
+    /// Interactions count what grounded them.
+    fn grounding(&self, reading: &mut Reading) {
+        let counts = self.0.as_ref().and_then(|usage| usage.get("grounding_tool_count")?.as_array());
+        for entry in counts.into_iter().flatten() {
+            let class = match entry.get("type").and_then(Value::as_str) {
+                Some("google_search") => Class::WebSearches,
+                Some("google_maps") => Class::MapsSearches,
+                Some("retrieval") => Class::FileSearches,
+                _ => continue,
+            };
+            let count = entry.get("count").and_then(Value::as_u64).filter(|&count| count <= MAX_COUNT);
+            let sum = count.map(|count| reading.usage.get(class).unwrap_or(0).saturating_add(count).min(MAX_COUNT));
+            reading.set(class, sum.or(reading.usage.get(class)));
+        }
     }
 
     fn list(&self, names: &[&str]) -> List {
@@ -135,15 +176,10 @@ impl Details {
         let Some(usage) = &self.0 else { return list };
         let entries = names.iter().find_map(|name| usage.get(*name)?.as_array());
         for entry in entries.into_iter().flatten() {
-            let tokens =
-                entry.get("tokenCount").and_then(Value::as_u64).filter(|&count| count <= MAX_COUNT).unwrap_or(0);
-            let slot = match entry.get("modality").and_then(Value::as_str) {
-                Some("AUDIO") => &mut list.audio,
-                // The cache calls a document what the prompt calls an image, and the other way round.
-                Some("IMAGE" | "DOCUMENT") => &mut list.image,
-                Some("VIDEO") => &mut list.video,
-                _ => continue,
-            };
+            let tokens = entry.get("tokenCount").or_else(|| entry.get("tokens"));
+            let tokens = tokens.and_then(Value::as_u64).filter(|&count| count <= MAX_COUNT).unwrap_or(0);
+            let Some(modality) = entry.get("modality").and_then(Modality::of) else { continue };
+            let slot = list.slot(modality);
             *slot = slot.saturating_add(tokens);
         }
         list

@@ -8,7 +8,7 @@ use super::paths::Row;
 use super::settle::{Counts, settle};
 use super::{Part, Reading, Target};
 use crate::record::Flags;
-use crate::usage::{Class, Usage};
+use crate::usage::{Class, MAX_COUNT, Usage};
 
 /// Chat Completions, and what counts like it: `usage`, in a stream only if `stream_options.include_usage` asked for it.
 pub(super) fn chat(facts: &Facts, target: &Target) -> Reading {
@@ -26,7 +26,13 @@ pub(super) fn chat(facts: &Facts, target: &Target) -> Reading {
             NumCached,
             PromptDetailCached,
         ]),
-        cache_write: facts.first(&[PromptCacheWrite, PromptCacheCreation, PromptCacheCreationInput, CacheCreation]),
+        cache_write: facts.first(&[
+            PromptCacheWrite,
+            PromptCacheCreation,
+            PromptCacheCreationInput,
+            PromptCache5m,
+            CacheCreation,
+        ]),
         audio_input: facts.get(PromptAudio),
         image_input: facts.get(PromptImage),
         video_input: facts.get(PromptVideo),
@@ -96,7 +102,7 @@ fn reasoning_beside(facts: &Facts, target: &Target, counts: &mut Counts) -> Opti
 /// llama.cpp's own counts, in every stream: the prompt without what its cache served.
 fn timings(facts: &Facts, counts: &mut Counts) {
     let cached = facts.get(TimingsCached);
-    counts.input = facts.get(TimingsPrompt).map(|prompt| prompt.saturating_add(cached.unwrap_or(0)));
+    counts.input = facts.get(TimingsPrompt).map(|prompt| prompt.saturating_add(cached.unwrap_or(0)).min(MAX_COUNT));
     counts.cache_read = cached;
     counts.output = facts.get(TimingsPredicted);
 }

@@ -1,6 +1,7 @@
 use super::*;
 
 mod destination;
+mod fees;
 mod golden;
 use crate::config::{Detect, Rule};
 use crate::framing::Body;

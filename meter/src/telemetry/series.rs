@@ -3,7 +3,7 @@
 use super::room::{self, Room};
 use super::{Kind, Metric, stat_name};
 use crate::identity::{OVERFLOW, UNKNOWN};
-use crate::record::{Evidence, Outcome, Record};
+use crate::record::{Evidence, Flag, Outcome, Record};
 use crate::usage::Class;
 
 /// The model of calls that failed before a model answered: the name in the request is whatever the client made up.
@@ -74,6 +74,8 @@ pub struct Telemetry {
     distributions: Room<Distributions>,
     plain: [Id; Metric::ALL.len()],
     reasons: Vec<(Metric, &'static str, Id)>,
+    /// By provider: there are as many as the configuration and the meter name.
+    unknown_usage: Vec<(Box<str>, Id)>,
     key: String,
 }
 
@@ -85,6 +87,7 @@ impl Telemetry {
             distributions: Room::new(max_distributions(max_series)),
             plain: [Id::default(); Metric::ALL.len()],
             reasons: Vec::new(),
+            unknown_usage: Vec::new(),
             key: String::new(),
         }
     }
@@ -114,6 +117,17 @@ impl Telemetry {
         }
     }
 
+    fn unknown_usage(&mut self, registry: &mut impl Registry, provider: &str) {
+        let known = self.unknown_usage.iter().position(|(known, _)| **known == *provider);
+        let index = known.unwrap_or_else(|| {
+            self.unknown_usage.push((provider.into(), Id::default()));
+            self.unknown_usage.len().saturating_sub(1)
+        });
+        if let Some((_, id)) = self.unknown_usage.get_mut(index) {
+            id.add(registry, Metric::UnknownUsage, &[provider], 1);
+        }
+    }
+
     /// Counts a record in every metric it belongs to.
     pub fn record(&mut self, registry: &mut impl Registry, record: &Record) {
         let now_ns = record.started_ns.saturating_add(record.duration_us.saturating_mul(1000));
@@ -126,6 +140,9 @@ impl Telemetry {
         self.distributions(registry, record, model, kind, now_ns);
         if let Some(reason) = record.missing_reason {
             self.count_reason(registry, Metric::UsageMissing, reason.as_str());
+        }
+        if record.flags.contains(Flag::UnknownUsage) {
+            self.unknown_usage(registry, &record.provider);
         }
         if let Some(reason) = record.usage_not_asked {
             self.count_reason(registry, Metric::NotAsked, reason.as_str());

@@ -1,5 +1,7 @@
 //! The counts of an answer, in little memory: every open stream has them.
 
+use std::cell::Cell;
+
 use super::numbers::{NUMBERS, Number};
 
 /// The counts that were given: a few, of the many that there are names for.
@@ -9,6 +11,8 @@ pub(super) struct Counts {
     given: Set,
     /// Those whose last word was zero, though they had been given.
     taken_back: Set,
+    /// Those that somebody asked for.
+    read: Cell<Set>,
     list: Vec<(Number, u64)>,
 }
 
@@ -44,6 +48,9 @@ impl Counts {
         if !self.given.has(number) {
             return None;
         }
+        let mut read = self.read.get();
+        read.put(number, true);
+        self.read.set(read);
         self.list.iter().find(|(given, _)| *given == number).map(|(_, count)| *count)
     }
 
@@ -55,6 +62,19 @@ impl Counts {
             Some((_, known)) => *known = count,
             None => self.list.push((number, count)),
         }
+    }
+
+    /// Forgets who has asked for what.
+    pub(super) fn forget_reads(&self) {
+        self.read.set(Set::default());
+    }
+
+    /// What was given and nobody has asked for, unless something that was read says the same.
+    pub(super) fn unread(&self) -> impl Iterator<Item = Number> {
+        let read = self.read.get();
+        let is_said = move |count: u64| self.list.iter().any(|(known, same)| read.has(*known) && *same == count);
+        let unread = self.list.iter().filter(move |(number, count)| *count > 0 && !read.has(*number));
+        unread.filter(move |(_, count)| !is_said(*count)).map(|(number, _)| *number)
     }
 
     /// Notes that a count that was given is zero now.

@@ -25,7 +25,7 @@ macro_rules! numbers {
         pub(super) const NUMBERS: usize = [$(Number::$placed,)+ $(Number::$direct,)+ $(Number::$sum,)+].len();
 
         /// Those below a usage object, wherever that stands.
-        pub(super) const PLACED: &[(&str, Number)] = &[$(($below, Number::$placed),)+];
+        pub(in crate::provider) const PLACED: &[(&str, Number)] = &[$(($below, Number::$placed),)+];
 
         /// Those with a path of their own.
         pub(super) const DIRECT: &[(&str, Number)] =
@@ -52,6 +52,7 @@ numbers! {
         PromptCacheWrite "prompt_tokens_details.cache_write_tokens",
         PromptCacheCreation "prompt_tokens_details.cache_creation_tokens",
         PromptCacheCreationInput "prompt_tokens_details.cache_creation_input_tokens",
+        PromptCache5m "prompt_tokens_details.cache_creation.ephemeral_5m_input_tokens",
         PromptAudio "prompt_tokens_details.audio_tokens",
         PromptImage "prompt_tokens_details.image_tokens",
         PromptVideo "prompt_tokens_details.video_tokens",
@@ -67,6 +68,8 @@ numbers! {
         SearchQueries "num_search_queries",
         // OpenRouter.
         SearchRequests "server_tool_use_details.web_search_requests",
+        // DashScope.
+        PluginSearches "plugins.search.count",
         // Mistral's conversations: what its connectors put into the prompt, and how often they ran.
         ConnectorTokens "connector_tokens",
         ConnectorWeb "connectors.web_search",
@@ -249,6 +252,12 @@ pub const HEADERS: &[(&str, Header)] = &[
 ];
 
 impl Number {
+    /// Its path; that of a usage object's member begins there.
+    pub(in crate::provider) fn path(self) -> &'static str {
+        let named = PLACED.iter().chain(DIRECT).find(|(_, number)| *number == self);
+        named.map_or("", |(path, _)| *path)
+    }
+
     /// Whether it measures what comes in fractions.
     pub(super) fn is_measure(self) -> bool {
         matches!(self, Number::Seconds | Number::PromptAudioSeconds | Number::BilledSearch)

@@ -18,6 +18,8 @@ pub enum Place {
     Listed,
     /// Alone in an event of a stream.
     Streamed,
+    /// In the list of an interaction with Gemini.
+    Step,
 }
 
 /// A text of an item.
@@ -33,11 +35,18 @@ pub enum ItemText {
     Action,
     /// Where code ran.
     Container,
+    /// What was searched for.
+    Query,
 }
 
 /// The places of items.
-pub(super) const ITEMS: &[(&str, Place)] =
-    &[("output[]", Place::Listed), ("response.output[]", Place::Listed), ("item", Place::Streamed)];
+pub(super) const ITEMS: &[(&str, Place)] = &[
+    ("output[]", Place::Listed),
+    ("response.output[]", Place::Listed),
+    ("item", Place::Streamed),
+    ("steps[]", Place::Step),
+    ("outputs[]", Place::Step),
+];
 
 /// The texts of an item.
 pub(super) const ITEM_TEXTS: &[(&str, ItemText)] = &[
@@ -47,6 +56,7 @@ pub(super) const ITEM_TEXTS: &[(&str, ItemText)] = &[
     ("action.type", ItemText::Action),
     ("container_id", ItemText::Container),
     ("environment.container_id", ItemText::Container),
+    ("arguments.queries[]", ItemText::Query),
 ];
 
 /// Where the searches stand that grounded an answer.
@@ -55,8 +65,6 @@ pub(super) const QUERIES: &[&str] = &[
     "candidates[].groundingMetadata.imageSearchQueries[]",
     "serverContent.groundingMetadata.webSearchQueries[]",
     "response.candidates[].groundingMetadata.webSearchQueries[]",
-    "steps[].arguments.queries[]",
-    "outputs[].arguments.queries[]",
 ];
 
 /// What shows that a place of a map grounded it.
@@ -124,6 +132,9 @@ struct Item {
     /// A shell: the caller's own, unless it has a container.
     is_shell: bool,
     failed: bool,
+    /// Google searched for these.
+    is_google_search: bool,
+    queries: Distinct,
     /// A search that searched nothing: it opened a page, or looked into one.
     is_free: bool,
 }
@@ -157,7 +168,7 @@ fn hash_of(text: &str) -> u64 {
 }
 
 /// The classes that items count.
-const COUNTED: [Class; 3] = [Class::WebSearches, Class::FileSearches, Class::XSearches];
+const COUNTED: [Class; 4] = [Class::WebSearches, Class::FileSearches, Class::XSearches, Class::CodeExecutions];
 
 /// The calls of tools in one place.
 #[derive(Clone, Debug, Default)]
@@ -182,17 +193,22 @@ impl Tally {
             }
         }
         match item.fee {
-            Fee::Each(class) => {
-                let slot = COUNTED.iter().position(|&counted| counted == class);
-                if let Some(count) = slot.and_then(|slot| self.counts.get_mut(slot)) {
-                    *count = count.saturating_add(1);
-                }
+            Fee::Each(class) => self.count(class),
+            Fee::Container => {
+                self.count(Class::CodeExecutions);
+                return self.containers.add(item.container.unwrap_or(0)).is_some();
             }
-            Fee::Container => return self.containers.add(item.container.unwrap_or(0)).is_some(),
             Fee::Image => self.images = self.images.saturating_add(1),
             Fee::None => {}
         }
         true
+    }
+
+    fn count(&mut self, class: Class) {
+        let slot = COUNTED.iter().position(|&counted| counted == class);
+        if let Some(count) = slot.and_then(|slot| self.counts.get_mut(slot)) {
+            *count = count.saturating_add(1);
+        }
     }
 
     fn most(&mut self, other: Tally) {
@@ -248,6 +264,7 @@ impl Tools {
                     "image_generation_call" => Fee::Image,
                     _ => Fee::None,
                 };
+                item.is_google_search = value == "google_search_call";
                 item.is_shell = value == "shell_call";
                 let known = item.fee != Fee::None || item.is_shell || FREE.contains(&value);
                 item.unknown = (!known).then(|| value.into());
@@ -257,6 +274,11 @@ impl Tools {
             // OpenAI: "Search actions incur a tool call cost"; to open a page or to find something in it does not.
             ItemText::Action => item.is_free |= matches!(value, "open_page" | "find_in_page" | "find"),
             ItemText::Container => item.container = Some(hash_of(value)),
+            ItemText::Query if value.trim().is_empty() => {}
+            ItemText::Query => {
+                let is_new = item.queries.add(hash_of(value));
+                self.found().overflowed |= is_new.is_none();
+            }
         }
     }
 
@@ -272,6 +294,12 @@ impl Tools {
                 found.overflowed |= !found.listed.add(&item);
                 found.keep_unknown(item);
             }
+            Place::Step if item.is_google_search => {
+                for query in item.queries.0 {
+                    found.overflowed |= found.queries.add(query).is_none();
+                }
+            }
+            Place::Step => {}
         }
     }
 
