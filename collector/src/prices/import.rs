@@ -10,8 +10,8 @@ use crate::money::{Per, Price};
 use crate::terminal::printable;
 use decimal::{Decimal, NoPrice, Unit};
 use draft::Draft;
-use meter::usage::Class;
 pub use history::Changes;
+use meter::usage::Class;
 
 mod combine;
 mod decimal;
@@ -22,6 +22,7 @@ mod history;
 mod litellm;
 mod names;
 mod regex;
+mod ties;
 mod write;
 
 /// A price list that can be read.
@@ -127,8 +128,6 @@ struct Fee {
     /// Patterns; none for all models.
     models: Vec<String>,
     prices: draft::Prices,
-    /// The list's name of it.
-    source: String,
 }
 
 /// A list on its way to a price book.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use meter::usage::Class;
 
 use super::draft::{self, Draft, Prices};
-use super::{Alias, Fee, Import, List, Notes};
+use super::{Alias, Fee, Import, List, Notes, ties};
 use crate::prices::pattern::Pattern;
 
 /// What all lists say together.
@@ -27,6 +27,7 @@ pub(super) fn all(lists: Vec<(List, Import<'_>)>) -> Combined {
         let mut own = import.notes;
         let mut more = draft::settle(import.drafts, &mut own);
         give_way(&mut more, &drafts, &mut own);
+        ties::cut(&mut more, &mut own);
         notes.append(own);
         let mut sources: BTreeSet<String> = import.taken;
         sources.extend(more.iter().flat_map(|draft| draft.sources.iter().cloned()));

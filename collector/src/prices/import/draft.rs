@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use meter::usage::{Class, MAX_COUNT};
+use meter::usage::{Class, Kind, MAX_COUNT};
 
 use super::Notes;
 use crate::money::Price;
@@ -72,6 +72,35 @@ impl Rates {
                 prices.entry(REASONING).or_insert(price);
             }
         }
+    }
+
+    /// The factor that makes these prices of tokens of the standard ones, if there is one with four decimals.
+    pub fn times(&self, standard: &Rates) -> Option<String> {
+        const ONE: u128 = 10_000;
+        let is_token = |class: &Class| matches!(class.kind(), Kind::Input | Kind::Output);
+        let mut pairs = Vec::new();
+        let bounds: BTreeSet<&u64> = self.contexts.keys().chain(standard.contexts.keys()).collect();
+        let contexts = bounds.into_iter().map(|bound| Some((self.contexts.get(bound)?, standard.contexts.get(bound)?)));
+        for (own, standard) in
+            std::iter::once(Some((&self.prices, &standard.prices))).chain(contexts).collect::<Option<Vec<_>>>()?
+        {
+            let classes: BTreeSet<&Class> = own.keys().chain(standard.keys()).collect();
+            for class in classes {
+                let (own, standard) = (own.get(class)?, standard.get(class)?);
+                match is_token(class) {
+                    true => pairs.push((u128::from(own.pico_usd()), u128::from(standard.pico_usd()))),
+                    false if own == standard => {}
+                    false => return None,
+                }
+            }
+        }
+        let (own, standard) = pairs.iter().find(|(_, standard)| *standard > 0)?;
+        let factor = own.checked_mul(ONE)?.checked_div(*standard)?;
+        let is_exact = |(own, standard): &(u128, u128)| own.checked_mul(ONE) == standard.checked_mul(factor);
+        if !pairs.iter().all(is_exact) {
+            return None;
+        }
+        super::decimal::Decimal::from_json(&format!("{factor}e-4")).ok()?.factor()
     }
 
     pub fn is_free(&self) -> bool {

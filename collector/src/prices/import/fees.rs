@@ -45,8 +45,8 @@ pub(super) fn read(text: &str, import: &mut Import<'_>) -> Result<(), String> {
         let source = format!("fee[{number}] {provider}");
         import.models.insert(source.clone());
         if import.wants(&provider) {
-            import.taken.insert(source.clone());
-            import.fees.push(Fee { provider, models, prices, source });
+            import.taken.insert(source);
+            import.fees.push(Fee { provider, models, prices });
         }
     }
     Ok(())

@@ -9,9 +9,10 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::draft::{Conditions, Draft, Rates, SERVICE_TIER, only};
+use super::draft::{Conditions, Draft, Factor, Rates, SERVICE_TIER, only};
 use super::{Import, names};
 use crate::prices::conditions::Fact;
+use crate::prices::keys::SPEED;
 use crate::prices::pattern::Pattern;
 
 mod clause;
@@ -173,11 +174,12 @@ fn periods(model: &Model<'_>, source: &str, import: &mut Import<'_>) -> Option<V
                 .or_insert_with(|| prices.clone())
                 .extend(variant.prices.iter().map(|(k, v)| (k.clone(), *v)));
         }
+        let mut rated = BTreeMap::new();
         for (conditions, prices) in all {
-            let rates = rates(&prices, source, import)?;
-            if rates.prices.is_empty() {
-                continue;
-            }
+            rated.insert(conditions, rates(&prices, source, import)?);
+        }
+        speeds_as_factors(&mut rated);
+        for (conditions, rates) in rated.into_iter().filter(|(_, rates)| !rates.prices.is_empty()) {
             let period = Period { from, to, conditions, rates };
             let before = periods.iter_mut().rev().find(|before| before.conditions == period.conditions);
             match before {
@@ -190,6 +192,19 @@ fn periods(model: &Model<'_>, source: &str, import: &mut Import<'_>) -> Option<V
         import.notes.add("left out, it has no price that a price book can hold", source);
     }
     Some(periods)
+}
+
+/// A speed that multiplies the price of every token alike is a factor: it then holds beside every other condition.
+fn speeds_as_factors(rated: &mut BTreeMap<Conditions, Rates>) {
+    let speeds: Vec<Conditions> =
+        rated.keys().filter(|conditions| conditions.len() == 1 && conditions.contains_key(SPEED)).cloned().collect();
+    for conditions in speeds {
+        let factor = rated.get(&Conditions::new()).and_then(|standard| rated.get(&conditions)?.times(standard));
+        if let (Some(factor), Some(standard)) = (factor, rated.get_mut(&Conditions::new())) {
+            standard.factors.insert(Factor { factor, conditions: conditions.clone(), classes: Vec::new() });
+            rated.remove(&conditions);
+        }
+    }
 }
 
 impl Priced<'_> {
@@ -251,7 +266,7 @@ fn condition(variant: &Priced<'_>, source: &str, import: &mut Import<'_>) -> Opt
             Some(only(SERVICE_TIER, [(*tier).to_owned()]))
         }
         [("processing", "batch")] if holds_by_day => Some(only(SERVICE_TIER, ["batch".to_owned()])),
-        [("speed", speed)] if *speed != "standard" && holds_by_day => Some(only("speed", [(*speed).to_owned()])),
+        [("speed", speed)] if *speed != "standard" && holds_by_day => Some(only(SPEED, [(*speed).to_owned()])),
         _ => {
             let condition: Vec<String> = condition.iter().map(|(key, value)| format!("{key}={value}")).collect();
             let why = format!("without the prices for {}, of which a call says nothing", condition.join(" and "));

@@ -193,9 +193,7 @@ fn entry_of(table: &Table) -> Result<Draft, String> {
 
 fn prices(table: &Table, known: &[&str]) -> Result<Prices, String> {
     let mut prices = Prices::new();
-    for (key, value) in
-        table.iter().filter(|(key, _)| !known.contains(&key.as_str()) && !is_condition(key))
-    {
+    for (key, value) in table.iter().filter(|(key, _)| !known.contains(&key.as_str()) && !is_condition(key)) {
         let paid = paid(key).ok_or_else(|| format!(".{key}: is not of an import"))?;
         let price = value.as_str().ok_or("must be a decimal number in quotes").and_then(Price::parse);
         prices.insert(paid, price.map_err(|why| format!(".{key}: {why}"))?);

@@ -12,7 +12,7 @@ use super::{Alias, Fee, Import, names};
 use meter::usage::Class;
 
 mod factors;
-mod hours;
+pub(super) mod hours;
 mod keys;
 mod model;
 mod name;
@@ -130,8 +130,7 @@ fn read_container(key: &str, model: &Model<'_>, meters: &[String], import: &mut 
     let paid = Class::ContainerSessions;
     let price = import.price(model.get(CONTAINER)?.get(), super::decimal::Unit::One, paid, CONTAINER, key)?;
     for meter in meters {
-        let source = key.to_owned();
-        import.fees.push(Fee { provider: meter.clone(), models: Vec::new(), prices: [(paid, price)].into(), source });
+        import.fees.push(Fee { provider: meter.clone(), models: Vec::new(), prices: [(paid, price)].into() });
     }
     import.taken.insert(key.to_owned());
     Some(())

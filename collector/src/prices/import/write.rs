@@ -2,7 +2,9 @@
 
 use super::Alias;
 use super::draft::{Conditions, Draft, Factor, Prices};
-use crate::prices::keys::{ABOVE, ALIAS, CLASSES, CONTEXT, FACTOR, IS, MODEL, PRICE, PROVIDER, VALID_FROM, VALID_TO, WEEKDAYS};
+use crate::prices::keys::{
+    ABOVE, ALIAS, CLASSES, CONTEXT, FACTOR, IS, MODEL, PRICE, PROVIDER, VALID_FROM, VALID_TO, WEEKDAYS,
+};
 use crate::prices::read::NOT;
 use crate::terminal::is_plain;
 

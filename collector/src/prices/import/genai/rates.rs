@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::Named;
 use crate::prices::import::Import;
 use crate::prices::import::decimal::{Decimal, Unit};
-use crate::prices::import::draft::{Rates};
+use crate::prices::import::draft::Rates;
 
 #[derive(Deserialize)]
 struct Tiered<'a> {

@@ -89,7 +89,7 @@ fn texts(value: &Value) -> Option<Vec<String>> {
 }
 
 /// `16:30-00:30` as minutes of a day; over midnight as two.
-fn range(text: &str) -> Option<Vec<(u32, u32)>> {
+pub(in crate::prices::import) fn range(text: &str) -> Option<Vec<(u32, u32)>> {
     let (from, to) = text.split_once('-')?;
     let (from, to) = (minutes(from)?, minutes(to)?);
     Some(match to {

@@ -26,7 +26,9 @@ const QUALITIES: [&str; 4] = ["hd", "high", "low", "medium"];
 const USUAL: [&str; 2] = ["standard", "50-steps"];
 const DEFAULT_SIZE: &str = "1024-x-1024";
 const MORE_STEPS: &str = "max-steps";
+/// Every size but the small one, which has a price of its own.
 const ANY_SIZE: &str = "max-x-max";
+const NOT_SMALL: &str = "!512x512";
 
 /// Takes a key apart; `None` if no call can be told to be meant, which is noted.
 pub(super) fn of(key: &str, provider: &str, import: &mut Import<'_>) -> Option<Name> {
@@ -53,8 +55,10 @@ pub(super) fn of(key: &str, provider: &str, import: &mut Import<'_>) -> Option<N
             name.conditions.extend(only(QUALITY, [head.to_owned()]));
         } else if USUAL.contains(&head) {
             is_usual = true;
-        } else if head == ANY_SIZE || (head == "invoke" && is_bedrock) {
-            // All others.
+        } else if head == ANY_SIZE {
+            name.conditions.extend(only(SIZE, [NOT_SMALL.to_owned()]));
+        } else if head == "invoke" && is_bedrock {
+            // One of two ways to call the same model.
         } else if is_bedrock && is_region(head) {
             name.conditions.extend(only(REGION, [head.to_owned()]));
         } else if is_bedrock && tail.contains('/') && own(tail).is_some() {
@@ -127,7 +131,7 @@ mod tests {
                 "amazon.nova-canvas-v1:0",
                 "size=1024x1024",
             ),
-            ("max-x-max/max-steps/stability.x", "bedrock", "stability.x", "quality=max-steps"),
+            ("max-x-max/max-steps/stability.x", "bedrock", "stability.x", "quality=max-steps size=!512x512"),
             ("bedrock/us-gov-west-1/anthropic.claude-v2", "bedrock", "anthropic.claude-v2", "region=us-gov-west-1"),
             ("bedrock/claude_platform/claude-x", "bedrock", "claude_platform/claude-x", ""),
             ("bedrock/invoke/anthropic.x", "bedrock_converse", "anthropic.x", ""),
