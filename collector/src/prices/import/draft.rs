@@ -35,6 +35,8 @@ pub(super) struct Draft {
     pub rates: Rates,
     /// The list's names of the models.
     pub sources: BTreeSet<String>,
+    /// How close the list's name is: of two prices for one model the one with the lower rank is meant.
+    pub rank: u8,
 }
 
 /// What an entry charges.
@@ -199,12 +201,16 @@ fn drop_contradictions(
                 if !first.overlaps(second) {
                     continue;
                 }
-                gone.insert((other, model.clone()));
                 if first.rates == second.rates && first.except == second.except {
+                    gone.insert((other, model.clone()));
                     alike.insert((one, other));
                     continue;
                 }
-                gone.insert((one, model.clone()));
+                if first.rank != second.rank {
+                    gone.insert((if first.rank < second.rank { other } else { one }, model.clone()));
+                    continue;
+                }
+                gone.extend([(one, model.clone()), (other, model.clone())]);
                 if is_named {
                     let sources: Vec<&str> = first.sources.iter().chain(&second.sources).map(String::as_str).collect();
                     let names = format!("{provider} {model} (as {})", sources.join(" and as "));

@@ -6,11 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
+use meter::usage::Class;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::draft::{Conditions, Draft, Factor, Rates, SERVICE_TIER, only};
 use super::{Import, names};
+use crate::money::Price;
 use crate::prices::conditions::Fact;
 use crate::prices::keys::SPEED;
 use crate::prices::pattern::Pattern;
@@ -119,11 +121,17 @@ fn read_model(
                 conditions: conditions.clone(),
                 rates: rates.clone(),
                 sources: BTreeSet::from([source.clone()]),
+                rank: u8::from(provider == BESIDE),
             });
         }
     }
     names
 }
+
+/// Zhipu in mainland China: the same models as Z.ai's, at other prices.
+const BESIDE: &str = "zhipuai";
+/// How the names of models end that cost nothing.
+const FREE: &str = ":free";
 
 /// What a model costs under conditions between two days.
 #[derive(Clone, PartialEq, Eq)]
@@ -187,6 +195,11 @@ fn periods(model: &Model<'_>, source: &str, import: &mut Import<'_>) -> Option<V
                 _ => periods.push(period),
             }
         }
+    }
+    if periods.is_empty() && model.id.ends_with(FREE) {
+        let prices = [Class::InputText, Class::OutputText, Class::OutputReasoning].map(|class| (class, Price::ZERO));
+        let rates = Rates { prices: prices.into(), ..Rates::default() };
+        periods.push(Period { from: import.options.valid_from, to: None, conditions: Conditions::new(), rates });
     }
     if periods.is_empty() {
         import.notes.add("left out, it has no price that a price book can hold", source);

@@ -188,6 +188,7 @@ fn entry_of(table: &Table) -> Result<Draft, String> {
         conditions: conditions(table),
         rates,
         sources: BTreeSet::new(),
+        rank: 0,
     })
 }
 

@@ -96,10 +96,25 @@ fn read_model(
                 conditions,
                 rates: rates.clone(),
                 sources: BTreeSet::from([key.to_owned()]),
+                rank: rank(key, provider),
             });
         }
     }
     Some(())
+}
+
+/// The list looks for a model first under its provider, then by the bare name; other services of a provider have other prices.
+fn rank(key: &str, provider: &str) -> u8 {
+    let is_beside = ["bedrock_mantle", "bigmodel", "codestral", "azure_text"].contains(&provider)
+        || provider.starts_with("text-completion-")
+        || key.starts_with("standard/");
+    let family = if provider.starts_with("vertex_ai") { "vertex_ai" } else { provider };
+    let is_named = key.strip_prefix(family).is_some_and(|rest| rest.starts_with('/'));
+    match (is_beside, is_named) {
+        (false, true) => 0,
+        (false, false) => 1,
+        (true, _) => 2,
+    }
 }
 
 /// A second name: it is the provider's only if both are of the same one.
