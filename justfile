@@ -82,6 +82,13 @@ corpus *DIR: (_setup "rust")
     cd '{{ invocation_directory() }}'
     exec '{{ target }}/debug/'"$program" "$@"
 
+# recordings in DIR rated by the built-in book, beside what LiteLLM's and genai-prices' own calculators say of the same records
+[group('check')]
+compare-prices DIR *ARGS: (_setup "rust")
+    cargo build --quiet -p collector --example corpus-prices
+    "$(tools/prices/venv)/bin/python" tools/prices/compare.py '{{ target }}/debug/examples/corpus-prices' \
+        '{{ clean(invocation_directory() / DIR) }}' {{ ARGS }}
+
 _envoy-corpus: (_setup "e2e") filter
     cargo build --quiet -p e2e --bin corpus
 
@@ -144,6 +151,11 @@ filter: (_setup "filter")
 docs: (_setup "docs")
     MESHMETER_WRITE_DOCS=1 cargo test --quiet -p meter --test documents
     MESHMETER_WRITE_DOCS=1 cargo test --quiet -p collector --lib contract_the_readme_names_every_metric
+
+# the built-in price book anew: both public lists as PyPI has them (tools/prices/versions) and collector/prices/fees.toml
+[group('build')]
+builtin-prices DAY='': _collector
+    tools/prices/builtin '{{ target }}/debug/meshmeter' {{ DAY }}
 
 # what cargo built (.tools/ stays)
 [group('build')]

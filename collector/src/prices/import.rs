@@ -4,33 +4,59 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::civil::Date;
-use meter::usage::Class;
 
 use super::Problems;
 use crate::money::{Per, Price};
 use crate::terminal::printable;
 use decimal::{Decimal, NoPrice, Unit};
+use draft::Draft;
+pub use history::Changes;
+use meter::usage::Class;
 
+mod combine;
 mod decimal;
 mod draft;
+mod fees;
 mod genai;
+mod history;
 mod litellm;
 mod names;
 mod regex;
-
-use draft::Draft;
+mod ties;
+mod write;
 
 /// A price list that can be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum List {
     /// Pydantic's genai-prices: prices/new_data/v2/data.json.
     GenaiPrices,
     /// LiteLLM's model_prices_and_context_window.json.
     Litellm,
+    /// What tools cost, kept by hand: [[fee]] tables in TOML with provider, model, source, date and prices.
+    Fees,
 }
 
-/// How a price list is read.
-#[derive(Clone, Debug)]
+impl List {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            List::GenaiPrices => "genai-prices",
+            List::Litellm => "litellm",
+            List::Fees => "fees",
+        }
+    }
+
+    fn made_by(self) -> &'static str {
+        match self {
+            List::GenaiPrices => "genai-prices (https://github.com/pydantic/genai-prices)",
+            List::Litellm => "LiteLLM (https://github.com/BerriAI/litellm)",
+            List::Fees => "a list of fees",
+        }
+    }
+}
+
+/// How price lists are read.
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The first day of prices for which the list has no date.
     pub valid_from: Date,
@@ -38,19 +64,27 @@ pub struct Options {
     pub providers: Vec<String>,
     /// Whether prices with too many decimals are rounded.
     pub round: bool,
+    /// An earlier book that was made so: prices that have changed since are ended there, and hold anew from `today`.
+    pub update: Option<String>,
+    /// The day from which what has changed holds.
+    pub today: Date,
+    /// Lines for the beginning of the book.
+    pub comments: Vec<String>,
 }
 
-/// A price list as a price book.
+/// Price lists as a price book.
 #[derive(Debug)]
 pub struct Imported {
     /// The price book, TOML.
     pub toml: String,
-    /// Models of the list, and how many of them have prices in the book.
-    pub models: (usize, usize),
+    /// Models of each list, and how many of them have prices in the book.
+    pub models: Vec<(List, usize, usize)>,
     /// Entries of the book.
     pub entries: usize,
     /// What was not taken over as it is.
     pub notes: Notes,
+    /// What differs from the earlier book, if there is one.
+    pub changes: Option<Changes>,
 }
 
 /// What was not taken over as it is: why, and for which models.
@@ -60,6 +94,12 @@ pub struct Notes(BTreeMap<String, BTreeSet<String>>);
 impl Notes {
     fn add(&mut self, why: impl Into<String>, model: &str) {
         self.0.entry(why.into()).or_default().insert(model.to_owned());
+    }
+
+    fn append(&mut self, other: Notes) {
+        for (why, mut models) in other.0 {
+            self.0.entry(why).or_default().append(&mut models);
+        }
     }
 }
 
@@ -73,40 +113,93 @@ impl fmt::Display for Notes {
     }
 }
 
+/// Another name of a model.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Alias {
+    provider: String,
+    model: String,
+    is: String,
+}
+
+/// What a provider takes for its tools, beside what a model costs.
+#[derive(Clone, Debug)]
+struct Fee {
+    provider: String,
+    /// Patterns; none for all models.
+    models: Vec<String>,
+    prices: draft::Prices,
+}
+
 /// A list on its way to a price book.
 struct Import<'a> {
     options: &'a Options,
     notes: Notes,
     drafts: Vec<Draft>,
+    aliases: Vec<(Alias, String)>,
+    fees: Vec<Fee>,
     /// Models of the list that were looked at.
     models: BTreeSet<String>,
+    /// Those of them that are in the book by something else than a draft or an alias.
+    taken: BTreeSet<String>,
 }
 
 /// Reads a price list.
 pub fn import(list: List, text: &str, options: &Options) -> Result<Imported, String> {
-    let mut import = Import { options, notes: Notes::default(), drafts: Vec::new(), models: BTreeSet::new() };
-    let source = match list {
-        List::GenaiPrices => {
-            genai::read(text, &mut import)?;
-            "genai-prices (https://github.com/pydantic/genai-prices)"
+    import_all(&[(list, text)], options)
+}
+
+/// Reads price lists. Of a model that several name under one provider the first list's prices are taken.
+pub fn import_all(lists: &[(List, &str)], options: &Options) -> Result<Imported, String> {
+    let mut read = Vec::new();
+    for (list, text) in lists {
+        let mut import = Import::new(options);
+        match list {
+            List::GenaiPrices => genai::read(text, &mut import),
+            List::Litellm => litellm::read(text, &mut import),
+            List::Fees => fees::read(text, &mut import),
         }
-        List::Litellm => {
-            litellm::read(text, &mut import)?;
-            "LiteLLM (https://github.com/BerriAI/litellm)"
-        }
+        .map_err(|problem| if lists.len() > 1 { format!("{}: {problem}", list.name()) } else { problem })?;
+        read.push((*list, import));
+    }
+    let combine::Combined { mut drafts, aliases, models, notes } = combine::all(read);
+    let changes = match &options.update {
+        Some(earlier) => Some(history::update(earlier, &mut drafts, options.today)?),
+        None => None,
     };
-    let Import { mut notes, drafts, models, .. } = import;
-    let drafts = draft::settle(drafts, &mut notes);
-    let taken: BTreeSet<&str> = drafts.iter().flat_map(|draft| draft.sources.iter().map(String::as_str)).collect();
-    let toml = draft::toml(source, &drafts);
+    let aliases: Vec<Alias> = aliases.into_iter().collect();
+    let toml = write::toml(&header(lists, options), &drafts, &aliases);
     // What is written is what is read: a book that the check would refuse never leaves the import.
     super::PriceBook::parse(&toml).map_err(|Problems(problems)| {
         format!("the book made of it would be refused: {}", problems.first().map_or("", String::as_str))
     })?;
-    Ok(Imported { toml, models: (models.len(), taken.len()), entries: drafts.len(), notes })
+    Ok(Imported { toml, models, entries: drafts.len(), notes, changes })
 }
 
-impl Import<'_> {
+fn header(lists: &[(List, &str)], options: &Options) -> String {
+    let sources: Vec<&str> = lists.iter().map(|(list, _)| list.made_by()).collect();
+    let mut text = format!("# Made by `meshmeter prices import` from {}.\n", sources.join(" and "));
+    for line in options.comments.iter().flat_map(|comment| comment.lines()) {
+        text.push_str(&format!("# {}\n", printable(line)));
+    }
+    text.push_str(
+        "# List prices: check them against your provider's price list, and against your own contract, before you bill.\n",
+    );
+    text
+}
+
+impl<'a> Import<'a> {
+    fn new(options: &'a Options) -> Import<'a> {
+        Import {
+            options,
+            notes: Notes::default(),
+            drafts: Vec::new(),
+            aliases: Vec::new(),
+            fees: Vec::new(),
+            models: BTreeSet::new(),
+            taken: BTreeSet::new(),
+        }
+    }
+
     /// Whether a provider is asked for, by the meter's name.
     fn wants(&self, provider: &str) -> bool {
         self.options.providers.is_empty() || self.options.providers.iter().any(|wanted| wanted == provider)
@@ -121,14 +214,14 @@ impl Import<'_> {
                 return None;
             }
         };
-        match decimal.price(unit, crate::prices::entry::per(class)) {
+        match decimal.price(unit, super::entry::per(class)) {
             Ok(price) => Some(price),
             Err(NoPrice::TooFine(nearest)) if self.options.round => {
                 self.notes.add("rounded to 12 decimals", &format!("{model} {what} {number} to {nearest}"));
                 Some(nearest)
             }
             Err(NoPrice::TooFine(nearest)) => {
-                let per = match crate::prices::entry::per(class) {
+                let per = match super::entry::per(class) {
                     Per::MillionTokens => "a million",
                     Per::ThousandUnits => "a thousand",
                 };

@@ -41,15 +41,17 @@ const COLUMNS: [&str; 7] = ["cases", "exact", "wrong", "unpriced", "silent", "ca
 pub struct Money(BTreeMap<String, [u64; COLUMNS.len()]>);
 
 /// Providers without a list of prices: what they serve is run by whoever asks, or is paid for by the hour.
-const WITHOUT_LIST: [&str; 1] = ["ollama"];
-/// Hosts of such services of providers that have a list.
-const HOSTS_WITHOUT_LIST: [&str; 1] = [".endpoints.huggingface.cloud"];
+const WITHOUT_LIST: [&str; 2] = ["ollama", "self_hosted"];
+/// Hosts and paths of such services of providers that have a list. Hugging Face sells its own inference by the time of a machine.
+const SERVICES_WITHOUT_LIST: [&str; 3] =
+    [".endpoints.huggingface.cloud/", "api-inference.huggingface.co/", "router.huggingface.co/hf-inference/"];
 
 /// Whether a call was sold by a list price, by who answered (`data.provider`). Where only the API's shape is known, the host is not.
 pub fn is_commercial(recording: &Recording, event: &Value) -> bool {
     let provider = event["data"]["provider"].as_str().unwrap_or_default();
     let is_known = !provider.is_empty() && !provider.ends_with("_compatible") && !WITHOUT_LIST.contains(&provider);
-    is_known && !HOSTS_WITHOUT_LIST.iter().any(|host| recording.host.ends_with(host))
+    let place = format!("{}{}", recording.host, recording.path);
+    is_known && !SERVICES_WITHOUT_LIST.iter().any(|service| place.contains(service))
 }
 
 /// What differs from the truth in a call's events and its bill, in words; empty if nothing does.
@@ -314,6 +316,7 @@ mod tests {
         assert!(is_commercial(&recording("api.openai.com"), &event("openai")));
         assert!(!is_commercial(&recording("localhost"), &event("openai_compatible")));
         assert!(!is_commercial(&recording("ollama.com"), &event("ollama")));
+        assert!(!is_commercial(&recording("localhost"), &event("self_hosted")));
         assert!(!is_commercial(&recording("x.us-east-1.aws.endpoints.huggingface.cloud"), &event("huggingface")));
     }
 }

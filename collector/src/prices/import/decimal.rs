@@ -18,6 +18,8 @@ pub(super) enum Unit {
     Same,
     /// An hour, of which the price book counts the seconds.
     Hour,
+    /// One of so many that make a unit: a pixel of an image.
+    Pieces(u64),
 }
 
 /// Why a number is no price.
@@ -73,20 +75,36 @@ impl Decimal {
         u64::try_from(self.digits.checked_mul(power)?).ok()
     }
 
+    /// The number as the price book writes a factor: with at most 4 decimals, above zero.
+    pub fn factor(self) -> Option<String> {
+        const DECIMALS: u32 = 4;
+        let places = self.exponent.checked_add_unsigned(DECIMALS)?;
+        let scaled = self.digits.checked_mul(10_u128.checked_pow(u32::try_from(places).ok()?)?)?;
+        if scaled == 0 || scaled > 10_000_000 {
+            return None;
+        }
+        let (whole, rest) = (scaled.checked_div(10_000)?, scaled.checked_rem(10_000)?);
+        Some(format!("{whole}.{rest:04}").trim_end_matches('0').trim_end_matches('.').to_owned())
+    }
+
     /// The price of what is counted per [`Per`], where the number is the price of a [`Unit`].
     pub fn price(self, unit: Unit, per: Per) -> Result<Price, NoPrice> {
-        let (shift, divisor) = match (unit, per) {
-            (Unit::Same, _) => (0, 1),
-            (Unit::One, Per::MillionTokens) => (6, 1),
-            (Unit::One, Per::ThousandUnits) => (3, 1),
-            (Unit::Hour, Per::MillionTokens) => (6, SECONDS_PER_HOUR),
-            (Unit::Hour, Per::ThousandUnits) => (3, SECONDS_PER_HOUR),
+        let of_one = match per {
+            Per::MillionTokens => 6,
+            Per::ThousandUnits => 3,
         };
+        let (shift, times, divisor) = match unit {
+            Unit::Same => (0, 1, 1),
+            Unit::One => (of_one, 1, 1),
+            Unit::Hour => (of_one, 1, SECONDS_PER_HOUR),
+            Unit::Pieces(number) => (of_one, u128::from(number), 1),
+        };
+        let Some(digits) = self.digits.checked_mul(times) else { return Err(NoPrice::TooLarge) };
         let places = self.exponent.saturating_add(shift).saturating_add(Price::DECIMALS);
         let power = |places: i32| 10_u128.checked_pow(places.unsigned_abs());
         let (numerator, denominator) = match places {
-            0.. => (power(places).and_then(|power| self.digits.checked_mul(power)), Some(divisor)),
-            _ => (Some(self.digits), power(places).and_then(|power| power.checked_mul(divisor))),
+            0.. => (power(places).and_then(|power| digits.checked_mul(power)), Some(divisor)),
+            _ => (Some(digits), power(places).and_then(|power| power.checked_mul(divisor))),
         };
         let Some(numerator) = numerator else { return Err(NoPrice::TooLarge) };
         // What a hundred and twenty-eight bits do not hold below the line is next to nothing.
@@ -120,14 +138,14 @@ mod tests {
             ("0", Unit::One, Per::MillionTokens, Ok("0.00".to_owned())),
             ("0.0", Unit::One, Per::MillionTokens, Ok("0.00".to_owned())),
             ("2.8e-09", Unit::One, Per::MillionTokens, Ok("0.0028".to_owned())),
-            ("1e-15", Unit::One, Per::MillionTokens, Ok("0.000000001".to_owned())),
             ("1e-18", Unit::One, Per::MillionTokens, Ok("0.000000000001".to_owned())),
+            ("1.0490417e-08", Unit::Pieces(1024 * 1024), Per::ThousandUnits, Ok("10.999999536".to_owned())),
             ("0.035", Unit::One, Per::ThousandUnits, Ok("35.00".to_owned())),
             ("3.75", Unit::Same, Per::MillionTokens, Ok("3.75".to_owned())),
             ("1e1", Unit::Same, Per::ThousandUnits, Ok("10.00".to_owned())),
             ("0.36", Unit::Hour, Per::ThousandUnits, Ok("0.10".to_owned())),
             ("0.1", Unit::Hour, Per::ThousandUnits, nearest("0.027777777778")),
-            ("8.000000000000001e-07", Unit::One, Per::MillionTokens, nearest("0.8")),
+            ("8.0000000000000001e-07", Unit::One, Per::MillionTokens, Ok("0.80000000000000001".to_owned())),
             ("1e-64", Unit::One, Per::MillionTokens, nearest("0")),
             ("0.0002833333333333333", Unit::One, Per::ThousandUnits, nearest("0.283333333333")),
             ("1.1", Unit::One, Per::MillionTokens, Err(NoPrice::TooLarge)),
@@ -143,6 +161,23 @@ mod tests {
         assert!(Decimal::from_json("1e-100").is_err());
         assert_eq!(Decimal::from_json("256000.0").unwrap().whole(), Some(256_000));
         assert_eq!(Decimal::from_json("0.5").unwrap().whole(), None);
+    }
+
+    #[test]
+    fn deterministic_factors_have_four_decimals_at_most() {
+        let cases = [
+            ("1.1", Some("1.1")),
+            ("2", Some("2")),
+            ("2.0", Some("2")),
+            ("0.0001", Some("0.0001")),
+            ("1000", Some("1000")),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Decimal::from_json(text).unwrap().factor().as_deref(), expected, "{text}");
+        }
+        for text in ["0", "0.00001", "1000.1", "1.00001", "1e60", "1e-60"] {
+            assert_eq!(Decimal::from_json(text).unwrap().factor(), None, "{text}");
+        }
     }
 
     proptest! {

@@ -3,16 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use meter::usage::{Class, MAX_COUNT};
+use meter::usage::{Class, Kind, MAX_COUNT};
 
 use super::Notes;
 use crate::money::Price;
-use crate::prices::keys::{ABOVE, CONTEXT, MODEL, PROVIDER, SERVICE_TIER, VALID_FROM, VALID_TO};
 use crate::prices::pattern::Pattern;
-use crate::prices::read::NOT;
-use crate::terminal::is_plain;
 
 pub(super) type Prices = BTreeMap<Class, Price>;
+
+/// What must hold of a call, by the price book's keys; one of the values each.
+pub(super) type Conditions = BTreeMap<&'static str, BTreeSet<String>>;
+
+/// One condition.
+pub(super) fn only(key: &'static str, values: impl IntoIterator<Item = String>) -> Conditions {
+    Conditions::from([(key, values.into_iter().collect())])
+}
 
 /// An entry of the price book.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,11 +31,12 @@ pub(super) struct Draft {
     pub from: Date,
     /// The last day.
     pub to: Option<Date>,
-    /// The service tiers; none for the standard one.
-    pub tiers: Vec<String>,
+    pub conditions: Conditions,
     pub rates: Rates,
     /// The list's names of the models.
     pub sources: BTreeSet<String>,
+    /// How close the list's name is: of two prices for one model the one with the lower rank is meant.
+    pub rank: u8,
 }
 
 /// What an entry charges.
@@ -39,25 +45,68 @@ pub(super) struct Rates {
     pub prices: Prices,
     /// By their bound.
     pub contexts: BTreeMap<u64, Prices>,
+    pub factors: BTreeSet<Factor>,
 }
+
+/// What the prices of tokens are multiplied by, under conditions.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Factor {
+    /// A decimal number.
+    pub factor: String,
+    pub conditions: Conditions,
+    /// The price book's keys; none for all tokens.
+    pub classes: Vec<String>,
+}
+
+const OUTPUT: Class = Class::OutputText;
+const REASONING: Class = Class::OutputReasoning;
 
 impl Rates {
     /// Lists price reasoning as output unless they name a price of its own; the price book wants it said.
     pub fn complete(&mut self) {
-        let text = self.prices.get(&Class::OutputText).copied();
-        let reasoning = self.prices.get(&Class::OutputReasoning).copied();
+        let text = self.prices.get(&OUTPUT).copied();
+        let reasoning = self.prices.get(&REASONING).copied();
         if reasoning.is_some() && reasoning != text {
             return;
         }
         for prices in std::iter::once(&mut self.prices).chain(self.contexts.values_mut()) {
-            if let Some(price) = prices.get(&Class::OutputText).copied() {
-                prices.entry(Class::OutputReasoning).or_insert(price);
+            if let Some(price) = prices.get(&OUTPUT).copied() {
+                prices.entry(REASONING).or_insert(price);
             }
         }
     }
 
+    /// The factor that makes these prices of tokens of the standard ones, if there is one with four decimals.
+    pub fn times(&self, standard: &Rates) -> Option<String> {
+        const ONE: u128 = 10_000;
+        let is_token = |class: &Class| matches!(class.kind(), Kind::Input | Kind::Output);
+        let mut pairs = Vec::new();
+        let bounds: BTreeSet<&u64> = self.contexts.keys().chain(standard.contexts.keys()).collect();
+        let contexts = bounds.into_iter().map(|bound| Some((self.contexts.get(bound)?, standard.contexts.get(bound)?)));
+        for (own, standard) in
+            std::iter::once(Some((&self.prices, &standard.prices))).chain(contexts).collect::<Option<Vec<_>>>()?
+        {
+            let classes: BTreeSet<&Class> = own.keys().chain(standard.keys()).collect();
+            for class in classes {
+                let (own, standard) = (own.get(class)?, standard.get(class)?);
+                match is_token(class) {
+                    true => pairs.push((u128::from(own.pico_usd()), u128::from(standard.pico_usd()))),
+                    false if own == standard => {}
+                    false => return None,
+                }
+            }
+        }
+        let (own, standard) = pairs.iter().find(|(_, standard)| *standard > 0)?;
+        let factor = own.checked_mul(ONE)?.checked_div(*standard)?;
+        let is_exact = |(own, standard): &(u128, u128)| own.checked_mul(ONE) == standard.checked_mul(factor);
+        if !pairs.iter().all(is_exact) {
+            return None;
+        }
+        super::decimal::Decimal::from_json(&format!("{factor}e-4")).ok()?.factor()
+    }
+
     pub fn is_free(&self) -> bool {
-        self.all().all(|price| price.pico_usd() == 0)
+        self.all().all(|price| price == Price::default())
     }
 
     pub fn all(&self) -> impl Iterator<Item = Price> {
@@ -66,13 +115,28 @@ impl Rates {
 }
 
 impl Draft {
-    fn overlaps(&self, other: &Draft) -> bool {
+    pub fn overlaps(&self, other: &Draft) -> bool {
         let begins_before_end_of = |a: &Draft, b: &Draft| b.to.is_none_or(|last| a.from <= last);
         begins_before_end_of(self, other) && begins_before_end_of(other, self)
     }
+
+    /// Its conditions as one text for each service tier.
+    fn occasions(&self) -> Vec<String> {
+        let rest: Conditions = self.conditions.iter().filter(|(key, _)| **key != SERVICE_TIER).map(clone).collect();
+        match self.conditions.get(SERVICE_TIER) {
+            None => vec![format!("{rest:?}")],
+            Some(tiers) => tiers.iter().map(|tier| format!("{tier} {rest:?}")).collect(),
+        }
+    }
 }
 
-/// Whose price it is: provider, model and service tier.
+fn clone((key, values): (&&'static str, &BTreeSet<String>)) -> (&'static str, BTreeSet<String>) {
+    (*key, values.clone())
+}
+
+pub(super) use crate::prices::keys::SERVICE_TIER;
+
+/// Whose price it is: provider, model and conditions.
 type Name = (String, String, String);
 
 /// Takes out what has two prices at a time, gives aliases to those who alone want them, and puts alike entries together.
@@ -105,6 +169,10 @@ pub(super) fn settle(mut drafts: Vec<Draft>, notes: &mut Notes) -> Vec<Draft> {
         draft.aliases.retain(|alias| !named.contains(&(draft.provider.clone(), alias.clone())));
     }
     drop_contradictions(&mut drafts, notes, |draft| &mut draft.aliases, false);
+    for draft in &mut drafts {
+        let aliases = std::mem::take(&mut draft.aliases);
+        draft.models.extend(aliases);
+    }
     merge(drafts)
 }
 
@@ -117,11 +185,10 @@ fn drop_contradictions(
 ) {
     let mut known: BTreeMap<Name, Vec<usize>> = BTreeMap::new();
     for (number, draft) in drafts.iter_mut().enumerate() {
-        let tiers = if draft.tiers.is_empty() { vec![String::new()] } else { draft.tiers.clone() };
-        let provider = draft.provider.clone();
+        let (occasions, provider) = (draft.occasions(), draft.provider.clone());
         for model in names(draft).iter() {
-            for tier in &tiers {
-                known.entry((provider.clone(), model.clone(), tier.clone())).or_default().push(number);
+            for occasion in &occasions {
+                known.entry((provider.clone(), model.clone(), occasion.clone())).or_default().push(number);
             }
         }
     }
@@ -134,12 +201,16 @@ fn drop_contradictions(
                 if !first.overlaps(second) {
                     continue;
                 }
-                gone.insert((other, model.clone()));
                 if first.rates == second.rates && first.except == second.except {
+                    gone.insert((other, model.clone()));
                     alike.insert((one, other));
                     continue;
                 }
-                gone.insert((one, model.clone()));
+                if first.rank != second.rank {
+                    gone.insert((if first.rank < second.rank { other } else { one }, model.clone()));
+                    continue;
+                }
+                gone.extend([(one, model.clone()), (other, model.clone())]);
                 if is_named {
                     let sources: Vec<&str> = first.sources.iter().chain(&second.sources).map(String::as_str).collect();
                     let names = format!("{provider} {model} (as {})", sources.join(" and as "));
@@ -162,17 +233,15 @@ fn drop_contradictions(
 }
 
 /// Entries that differ in their models only become one.
-fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
-    type Likeness = (String, Vec<String>, Date, Option<Date>, BTreeSet<String>, Rates);
+pub(super) fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
+    type Likeness = (String, Conditions, Date, Option<Date>, BTreeSet<String>, Rates);
     let mut merged: BTreeMap<Likeness, Draft> = BTreeMap::new();
     for mut draft in drafts {
-        let aliases = std::mem::take(&mut draft.aliases);
-        draft.models.extend(aliases);
         if draft.models.is_empty() {
             continue;
         }
-        let Draft { provider, tiers, from, to, except, rates, .. } = draft.clone();
-        match merged.entry((provider, tiers, from, to, except, rates)) {
+        let Draft { provider, conditions, from, to, except, rates, .. } = draft.clone();
+        match merged.entry((provider, conditions, from, to, except, rates)) {
             std::collections::btree_map::Entry::Vacant(place) => drop(place.insert(draft)),
             std::collections::btree_map::Entry::Occupied(mut place) => {
                 place.get_mut().models.append(&mut draft.models);
@@ -182,53 +251,10 @@ fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
     }
     let mut drafts: Vec<Draft> = merged.into_values().collect();
     drafts.sort_by(|one, other| {
-        let key =
-            |draft: &Draft| (draft.provider.clone(), draft.models.first().cloned(), draft.from, draft.tiers.clone());
+        let key = |draft: &Draft| {
+            (draft.provider.clone(), draft.models.first().cloned(), draft.from, draft.conditions.clone())
+        };
         key(one).cmp(&key(other))
     });
     drafts
-}
-
-/// Writes a price book.
-pub(super) fn toml(source: &str, drafts: &[Draft]) -> String {
-    let mut text = format!(
-        "# Made by `meshmeter prices import` from {source}.\n\
-         # List prices: check them against your provider's price list, and against your own contract, before you bill.\n"
-    );
-    for draft in drafts {
-        text.push_str(&format!("\n[[price]]\n{PROVIDER} = {}\n", quoted(&draft.provider)));
-        let not = draft.except.iter().map(|except| format!("{NOT}{except}"));
-        let models: Vec<String> = draft.models.iter().cloned().chain(not).map(|model| quoted(&model)).collect();
-        match models.as_slice() {
-            [model] => text.push_str(&format!("{MODEL} = {model}\n")),
-            _ => text.push_str(&format!("{MODEL} = [\n  {},\n]\n", models.join(",\n  "))),
-        }
-        text.push_str(&format!("{VALID_FROM} = {}\n", draft.from));
-        if let Some(to) = draft.to {
-            text.push_str(&format!("{VALID_TO} = {to}\n"));
-        }
-        if !draft.tiers.is_empty() {
-            let tiers: Vec<String> = draft.tiers.iter().map(|tier| quoted(tier)).collect();
-            text.push_str(&format!("{SERVICE_TIER} = [{}]\n", tiers.join(", ")));
-        }
-        push_prices(&mut text, &draft.rates.prices);
-        for (above, prices) in &draft.rates.contexts {
-            text.push_str(&format!("[[price.{CONTEXT}]]\n{ABOVE} = {above}\n"));
-            push_prices(&mut text, prices);
-        }
-    }
-    text
-}
-
-fn push_prices(text: &mut String, prices: &Prices) {
-    for (class, price) in prices {
-        text.push_str(&format!("{} = \"{price}\"\n", class.token_type()));
-    }
-}
-
-/// A TOML text. What JSON escapes, TOML escapes alike, but beyond 16 bits: it knows no pairs.
-fn quoted(text: &str) -> String {
-    let json = serde_json::Value::from(text).to_string();
-    let safe = |c: char| if is_plain(c) { c.to_string() } else { format!("\\U{:08x}", u32::from(c)) };
-    json.chars().map(safe).collect()
 }

@@ -6,12 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
+use meter::usage::Class;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::draft::{Draft, Rates};
+use super::draft::{Conditions, Draft, Factor, Rates, SERVICE_TIER, only};
 use super::{Import, names};
+use crate::money::Price;
 use crate::prices::conditions::Fact;
+use crate::prices::keys::SPEED;
 use crate::prices::pattern::Pattern;
 
 mod clause;
@@ -54,11 +57,13 @@ struct Priced<'a> {
 type Named<'a> = BTreeMap<String, &'a RawValue>;
 
 /// When prices hold.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum When {
     Always,
     Since(Date),
-    /// At some times of the day, or under a condition that this code does not know.
+    /// At these hours.
+    Hours(String),
+    /// Under a condition that this code does not know.
     Else,
 }
 
@@ -105,7 +110,7 @@ fn read_model(
     for (except, mut models) in patterns {
         models.retain(|name| !taken.iter().any(|own| own.matches(name)));
         names.extend(models.iter().cloned());
-        for Period { from, to, tier, rates } in &periods {
+        for Period { from, to, conditions, rates } in &periods {
             import.drafts.push(Draft {
                 provider: meter.to_owned(),
                 models: models.clone(),
@@ -113,21 +118,27 @@ fn read_model(
                 aliases: BTreeSet::new(),
                 from: *from,
                 to: *to,
-                tiers: tier.iter().cloned().collect(),
+                conditions: conditions.clone(),
                 rates: rates.clone(),
                 sources: BTreeSet::from([source.clone()]),
+                rank: u8::from(provider == BESIDE),
             });
         }
     }
     names
 }
 
-/// What a model costs in a service tier between two days.
+/// Zhipu in mainland China: the same models as Z.ai's, at other prices.
+const BESIDE: &str = "zhipuai";
+/// How the names of models end that cost nothing.
+const FREE: &str = ":free";
+
+/// What a model costs under conditions between two days.
 #[derive(Clone, PartialEq, Eq)]
 struct Period {
     from: Date,
     to: Option<Date>,
-    tier: Option<String>,
+    conditions: Conditions,
     rates: Rates,
 }
 
@@ -144,11 +155,11 @@ fn periods(model: &Model<'_>, source: &str, import: &mut Import<'_>) -> Option<V
         import.notes.add("left out, its prices are not in a form that is known", source);
         return None;
     };
-    let variants: Vec<(&Priced<'_>, String)> = model
+    let variants: Vec<(&Priced<'_>, Conditions)> = model
         .price_variants
         .iter()
         .flatten()
-        .filter_map(|variant| Some((variant, tier(variant, source, import)?)))
+        .filter_map(|variant| Some((variant, condition(variant, source, import)?)))
         .collect();
     let dated = standard.iter().chain(variants.iter().map(|(variant, _)| *variant));
     let mut days: BTreeSet<Date> = dated.filter_map(|priced| priced.since()).collect();
@@ -159,30 +170,36 @@ fn periods(model: &Model<'_>, source: &str, import: &mut Import<'_>) -> Option<V
     let mut periods: Vec<Period> = Vec::new();
     for (at, &from) in days.iter().enumerate() {
         let to = days.get(at.saturating_add(1)).and_then(|next| next.yesterday().ok());
-        let Some(prices) = of_day(&standard, from) else {
-            import.notes.add("left out, its price depends on the time of the day", source);
+        let Some((prices, by_hour)) = of_day(&standard, from) else {
+            import.notes.add("left out, the times of its prices are not in a form that is known", source);
             return None;
         };
-        let mut tiers: BTreeMap<Option<&str>, Named<'_>> = BTreeMap::from([(None, prices.clone())]);
-        for (variant, tier) in variants.iter().rev().filter(|(variant, _)| variant.holds_on(from)) {
+        let mut all: BTreeMap<Conditions, Named<'_>> = by_hour.into_iter().collect();
+        all.insert(Conditions::new(), prices.clone());
+        for (variant, conditions) in variants.iter().rev().filter(|(variant, _)| variant.holds_on(from)) {
             // In reverse, so that the first variant has the last word.
-            tiers
-                .entry(Some(tier))
+            all.entry(conditions.clone())
                 .or_insert_with(|| prices.clone())
                 .extend(variant.prices.iter().map(|(k, v)| (k.clone(), *v)));
         }
-        for (tier, prices) in tiers {
-            let rates = rates(&prices, source, import)?;
-            if rates.prices.is_empty() {
-                continue;
-            }
-            let period = Period { from, to, tier: tier.map(str::to_owned), rates };
-            let before = periods.iter_mut().rev().find(|before| before.tier == period.tier);
+        let mut rated = BTreeMap::new();
+        for (conditions, prices) in all {
+            rated.insert(conditions, rates(&prices, source, import)?);
+        }
+        speeds_as_factors(&mut rated);
+        for (conditions, rates) in rated.into_iter().filter(|(_, rates)| !rates.prices.is_empty()) {
+            let period = Period { from, to, conditions, rates };
+            let before = periods.iter_mut().rev().find(|before| before.conditions == period.conditions);
             match before {
                 Some(before) if before.rates == period.rates && before.to == from.yesterday().ok() => before.to = to,
                 _ => periods.push(period),
             }
         }
+    }
+    if periods.is_empty() && model.id.ends_with(FREE) {
+        let prices = [Class::InputText, Class::OutputText, Class::OutputReasoning].map(|class| (class, Price::ZERO));
+        let rates = Rates { prices: prices.into(), ..Rates::default() };
+        periods.push(Period { from: import.options.valid_from, to: None, conditions: Conditions::new(), rates });
     }
     if periods.is_empty() {
         import.notes.add("left out, it has no price that a price book can hold", source);
@@ -190,12 +207,27 @@ fn periods(model: &Model<'_>, source: &str, import: &mut Import<'_>) -> Option<V
     Some(periods)
 }
 
+/// A speed that multiplies the price of every token alike is a factor: it then holds beside every other condition.
+fn speeds_as_factors(rated: &mut BTreeMap<Conditions, Rates>) {
+    let speeds: Vec<Conditions> =
+        rated.keys().filter(|conditions| conditions.len() == 1 && conditions.contains_key(SPEED)).cloned().collect();
+    for conditions in speeds {
+        let factor = rated.get(&Conditions::new()).and_then(|standard| rated.get(&conditions)?.times(standard));
+        if let (Some(factor), Some(standard)) = (factor, rated.get_mut(&Conditions::new())) {
+            standard.factors.insert(Factor { factor, conditions: conditions.clone(), classes: Vec::new() });
+            rated.remove(&conditions);
+        }
+    }
+}
+
 impl Priced<'_> {
     fn when(&self) -> When {
         let Some(constraint) = &self.constraint else { return When::Always };
         let date = constraint.get("start_date").and_then(|text| crate::prices::day(text));
-        match (date, constraint.len()) {
-            (Some(date), 1) => When::Since(date),
+        let time = |key: &str| minute(constraint.get(key)?);
+        match (date, time("start_time"), time("end_time"), constraint.len()) {
+            (Some(date), None, None, 1) => When::Since(date),
+            (None, Some(start), Some(end), 2) if start != end => When::Hours(format!("{start}-{end}")),
             _ => When::Else,
         }
     }
@@ -212,27 +244,42 @@ impl Priced<'_> {
     }
 }
 
-/// The prices of a day: the last ones that hold, else the first; `None` if that depends on more than the day.
-fn of_day<'a>(standard: &[Priced<'a>], day: Date) -> Option<Named<'a>> {
+/// `00:30:00Z` as `00:30`; the price book knows no seconds.
+fn minute(text: &str) -> Option<&str> {
+    let text = text.strip_suffix(['Z', 'z']).or_else(|| text.strip_suffix("+00:00"))?;
+    let minute = text.strip_suffix(":00")?;
+    let is_time = minute.len() == 5 && minute.bytes().enumerate().all(|(at, byte)| (at == 2) == (byte == b':'));
+    is_time.then_some(minute)
+}
+
+type ByHour<'a> = Vec<(Conditions, Named<'a>)>;
+
+/// The prices of a day: the last ones that hold, else the first, and before them those of some hours; `None` if they depend
+/// on more.
+fn of_day<'a>(standard: &[Priced<'a>], day: Date) -> Option<(Named<'a>, ByHour<'a>)> {
+    let mut by_hour = ByHour::new();
     for priced in standard.iter().rev() {
         match priced.when() {
             When::Else => return None,
-            _ if priced.holds_on(day) => return Some(priced.prices.clone()),
+            When::Hours(hours) => by_hour.push((only("hours_utc", [hours]), priced.prices.clone())),
+            _ if priced.holds_on(day) => return Some((priced.prices.clone(), by_hour)),
             _ => {}
         }
     }
-    standard.first().map(|priced| priced.prices.clone())
+    Some((standard.first()?.prices.clone(), by_hour))
 }
 
-/// The service tier that a variant is for, if it is for one and a call says so.
-fn tier(variant: &Priced<'_>, source: &str, import: &mut Import<'_>) -> Option<String> {
+/// The conditions of a variant, if a call says whether they hold.
+fn condition(variant: &Priced<'_>, source: &str, import: &mut Import<'_>) -> Option<Conditions> {
     let condition = variant.when.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect::<Vec<_>>();
+    let holds_by_day = matches!(variant.when(), When::Always | When::Since(_));
     match condition.as_slice() {
         [("service_tier", tier)] if Fact::ServiceTier.standard().contains(tier) && variant.prices.is_empty() => None,
-        [("service_tier", tier)] if !Fact::ServiceTier.standard().contains(tier) && variant.when() != When::Else => {
-            Some((*tier).to_owned())
+        [("service_tier", tier)] if !Fact::ServiceTier.standard().contains(tier) && holds_by_day => {
+            Some(only(SERVICE_TIER, [(*tier).to_owned()]))
         }
-        [("processing", "batch")] if variant.when() != When::Else => Some("batch".to_owned()),
+        [("processing", "batch")] if holds_by_day => Some(only(SERVICE_TIER, ["batch".to_owned()])),
+        [("speed", speed)] if *speed != "standard" && holds_by_day => Some(only(SPEED, [(*speed).to_owned()])),
         _ => {
             let condition: Vec<String> = condition.iter().map(|(key, value)| format!("{key}={value}")).collect();
             let why = format!("without the prices for {}, of which a call says nothing", condition.join(" and "));

@@ -68,6 +68,15 @@ pub(super) fn of_litellm(provider: &str) -> Vec<String> {
     of(LITELLM, provider)
 }
 
+/// Providers whose service answers under another one's name too: what that one does not name is sold at these prices.
+const ALSO: &[Known] = &[known("azure", &["azure.ai.inference"]), known("azure_ai", &["azure.ai.openai"])];
+
+/// The meter's names of providers that sell LiteLLM's provider's models, too.
+pub(super) fn also_of_litellm(provider: &str) -> Vec<String> {
+    let known = ALSO.iter().filter(|known| known.list == provider);
+    known.flat_map(|known| known.meter).map(|&name| name.to_owned()).collect()
+}
+
 fn of(list: &[Known], name: &str) -> Vec<String> {
     match list.iter().find(|known| known.list == name) {
         Some(known) => known.meter.iter().map(|&name| name.to_owned()).collect(),
@@ -82,7 +91,7 @@ mod tests {
     #[test]
     fn contract_the_names_are_the_meters() {
         let hosts = include_str!("../../../../meter/src/provider/hosts.rs");
-        for name in GENAI.iter().chain(LITELLM).flat_map(|known| known.meter) {
+        for name in GENAI.iter().chain(LITELLM).chain(ALSO).flat_map(|known| known.meter) {
             let at_line_end = format!("provider(\n        \"{name}\",");
             assert!(hosts.contains(&format!("provider(\"{name}\",")) || hosts.contains(&at_line_end), "{name}");
         }

@@ -34,7 +34,7 @@ pub(super) fn rates(prices: &Named<'_>, source: &str, import: &mut Import<'_>) -
     let mut sorted: Vec<(&String, &&RawValue)> = prices.iter().filter(|(_, value)| value.get() != "null").collect();
     sorted.sort_by(by_length);
     for (key, value) in sorted {
-        let Some((classes, unit)) = classes(key) else {
+        let Some((paid, unit)) = paid(key) else {
             if !Decimal::from_json(value.get()).is_ok_and(Decimal::is_zero) {
                 import.notes.add(format!("without {key}, which is not counted"), source);
                 paid_apart = true;
@@ -50,15 +50,15 @@ pub(super) fn rates(prices: &Named<'_>, source: &str, import: &mut Import<'_>) -
         } else {
             Tiered { base: value, tiers: Vec::new() }
         };
-        for &class in classes {
-            rates.prices.insert(class, import.price(tiered.base.get(), unit, class, key, source)?);
+        for &paid in paid {
+            rates.prices.insert(paid, import.price(tiered.base.get(), unit, paid, key, source)?);
             for tier in &tiered.tiers {
                 let Some(above) = Decimal::from_json(tier.start.get()).ok().and_then(Decimal::whole) else {
                     import.notes.add("left out, a tier of its prices has no bound", source);
                     return None;
                 };
-                let price = import.price(tier.price.get(), unit, class, key, source)?;
-                rates.contexts.entry(above).or_default().insert(class, price);
+                let price = import.price(tier.price.get(), unit, paid, key, source)?;
+                rates.contexts.entry(above).or_default().insert(paid, price);
             }
         }
     }
@@ -70,30 +70,39 @@ pub(super) fn rates(prices: &Named<'_>, source: &str, import: &mut Import<'_>) -
     Some(rates)
 }
 
+macro_rules! paid {
+    ($($class:ident)+) => { &[$(Class::$class),+] };
+}
+
 /// What a price of the list is for.
-fn classes(key: &str) -> Option<(&'static [Class], Unit)> {
-    let classes: &'static [Class] = match key {
-        "input_mtok" | "input_text_mtok" => &[Class::InputText],
-        "output_mtok" | "output_text_mtok" => &[Class::OutputText],
-        "cache_read_mtok" | "cache_text_read_mtok" => &[Class::CacheRead],
-        "cache_write_mtok" | "cache_text_write_mtok" => &[Class::CacheWrite5m, Class::CacheWriteOther],
-        "cache_write_5m_mtok" | "cache_text_write_5m_mtok" => &[Class::CacheWrite5m],
-        "cache_write_1h_mtok" | "cache_text_write_1h_mtok" => &[Class::CacheWrite1h],
-        "input_audio_mtok" => &[Class::InputAudio],
-        "input_image_mtok" => &[Class::InputImage],
-        "input_video_mtok" => &[Class::InputVideo],
-        "input_tool_mtok" => &[Class::InputTool],
-        "cache_audio_read_mtok" => &[Class::CacheReadAudio],
-        "cache_image_read_mtok" => &[Class::CacheReadImage],
-        "cache_video_read_mtok" => &[Class::CacheReadVideo],
-        "output_reasoning_mtok" => &[Class::OutputReasoning],
-        "output_audio_mtok" => &[Class::OutputAudio],
-        "output_image_mtok" => &[Class::OutputImage],
-        "output_video_mtok" => &[Class::OutputVideo],
-        "output_citation_mtok" => &[Class::OutputCitation],
-        "web_searches_kcount" => &[Class::WebSearches],
-        "audio_hours" | "input_audio_hours" => return Some((&[Class::AudioSeconds], Unit::Hour)),
+fn paid(key: &str) -> Option<(&'static [Class], Unit)> {
+    let paid: &'static [Class] = match key {
+        "input_mtok" | "input_text_mtok" => paid![InputText],
+        "output_mtok" | "output_text_mtok" => paid![OutputText],
+        "cache_read_mtok" | "cache_text_read_mtok" => paid![CacheRead],
+        "cache_write_mtok" | "cache_text_write_mtok" => paid![CacheWrite5m CacheWriteOther],
+        "cache_write_5m_mtok" | "cache_text_write_5m_mtok" => paid![CacheWrite5m],
+        "cache_write_1h_mtok" | "cache_text_write_1h_mtok" => paid![CacheWrite1h],
+        "input_audio_mtok" => paid![InputAudio],
+        "input_image_mtok" => paid![InputImage],
+        "input_video_mtok" => paid![InputVideo],
+        "input_tool_mtok" => paid![InputTool],
+        "cache_audio_read_mtok" => paid![CacheReadAudio],
+        "cache_image_read_mtok" => paid![CacheReadImage],
+        "cache_video_read_mtok" => paid![CacheReadVideo],
+        "output_reasoning_mtok" => paid![OutputReasoning],
+        "output_audio_mtok" => paid![OutputAudio],
+        "output_image_mtok" => paid![OutputImage],
+        "output_video_mtok" => paid![OutputVideo],
+        "output_citation_mtok" => paid![OutputCitation],
+        "web_searches_kcount" => paid![WebSearches],
+        "storage_searches_kcount" => paid![FileSearches],
+        "input_mchars" => paid![Characters],
+        "input_document_kpages" => paid![Pages],
+        "input_annotated_document_kpages" => paid![AnnotatedPages],
+        "requests_kcount" => &[Class::Requests],
+        "audio_hours" | "input_audio_hours" => return Some((paid![AudioSeconds], Unit::Hour)),
         _ => return None,
     };
-    Some((classes, Unit::Same))
+    Some((paid, Unit::Same))
 }
