@@ -9,7 +9,7 @@ use super::emitters::{BY_KEY, Emitter, Ended, Notes, NotesOf, What};
 use super::entry::{Entry, EntryId, Kind};
 use super::responses::{self, Holder, Place, PossibleCopy, PossibleKey, ResponseKey};
 use super::sums::{Group, Share, storable};
-use super::{Arrival, Changes, Delivery, Head, Known, MAX_EVENT, Sender, SetAside, Sums, Taken, clock};
+use super::{Arrival, Changes, Delivery, Head, Known, MAX_EVENT, Sender, SetAside, Sums, Taken, again, clock};
 use crate::prices::{Call, PriceBook, Rating};
 
 /// Whether an event is recognised that came before. Only a control run of the tests does without.
@@ -17,6 +17,12 @@ const RECOGNISES: bool = !cfg!(feature = "forgetful");
 
 /// Why a stranger's event is kept apart.
 pub const FOREIGN: &str = "data.emitter: its numbers belong to another sender";
+
+/// How far behind the last known number of an emitter its next may be: further, it is more likely invented than that so many
+/// were lost, and each of them would be missing.
+const MAX_LEAP: i64 = 1_000_000;
+/// Why an event is kept apart that is further.
+pub const LEAP: &str = "data.sequence: must be at most 1000000 beyond the last number that is known of its emitter";
 
 /// What is known so far, and what has changed.
 pub struct Decision<'a> {
@@ -86,9 +92,11 @@ impl Entering<'_> {
             model: self.group.model.clone(),
             evidence: self.group.evidence(),
             charge: rating.as_ref().map(Rating::charge).unwrap_or_default(),
+            cost: rating.as_ref().map(Rating::cost).unwrap_or_default(),
             rating: rating.map(|rating| rating.to_json()),
             reason: terms.reason.map(str::to_owned),
             event: Some(self.text.to_owned()),
+            billed: None,
             hash: Default::default(),
         }
     }
@@ -153,7 +161,9 @@ impl<'a> Decision<'a> {
             *count = count.saturating_add(1);
         }
         if let Some(statement) = &delivery.statement {
-            if self.may_speak(&statement.emitter, &delivery.sender) {
+            let head = i64::try_from(statement.head).unwrap_or(i64::MAX);
+            let is_leap = !delivery.sender.journal && self.is_leap(&statement.emitter, head);
+            if self.may_speak(&statement.emitter, &delivery.sender) && !is_leap {
                 let by = if delivery.sender.journal { Ended::Journal } else { Ended::Emitter };
                 let (emitter, notes) = self.emitter(&statement.emitter, &delivery.sender);
                 emitter.state(statement, by, notes);
@@ -183,6 +193,9 @@ impl<'a> Decision<'a> {
                 _ => Outcome::Duplicate,
             };
         }
+        if !sender.journal && self.is_leap(&event.emitter, entering.sequence) {
+            return Outcome::Alarm(LEAP.to_owned());
+        }
         if let Err(reason) = sender.limits.allow(&event.record) {
             return Outcome::Alarm(reason);
         }
@@ -211,7 +224,13 @@ impl<'a> Decision<'a> {
     /// Why this very event is kept apart, if it is: what its own sender may not charge no journal brings in, only a person.
     fn kept_apart(&self, event: &Event, arrival: &Arrival) -> Option<String> {
         let kept = self.known.kept.get(&SetAside::digest_of_alarm(&event.emitter, &arrival.bytes))?;
-        Some(kept.reason.clone())
+        (!kept.is_leap()).then(|| kept.reason.clone())
+    }
+
+    /// Whether a number is so far beyond what is known of its emitter that the numbers between would be invented.
+    fn is_leap(&self, emitter: &str, number: i64) -> bool {
+        let last = self.known_emitter(emitter).map_or(0, |emitter| emitter.last.max(emitter.head));
+        number.saturating_sub(last) > MAX_LEAP
     }
 
     /// Enters an event, as a copy if another meter's record of its call is charged; or the reason why it cannot be, and
@@ -233,16 +252,18 @@ impl<'a> Decision<'a> {
         let copy_of = if worse.is_some() { None } else { first.as_ref().map(|first| first.entry) };
         let rating = copy_of.is_none().then_some(rating);
         if let Some(rating) = &rating {
-            self.sums.add(group, &Share::of(&event.record, rating))?;
+            let group = self.group(group);
+            self.sums.add(&group, &Share::of(&event.record, rating))?;
         }
+        let billed = self.billed(entering.started_ns).filter(|_| copy_of.is_none());
         match &first {
             Some(first) => self.join(&places, first, &new, copy_of.is_none()),
             None => self.hold(&places, &new),
         }
         self.fresh.insert((terms.emitter.to_owned(), terms.sequence), self.entries.len());
-        self.enter(entering.entry(id, self.now_ns, terms, copy_of, rating));
+        self.enter(Entry { billed, ..entering.entry(id, self.now_ns, terms, copy_of, rating) });
         if let Some(entry) = worse {
-            let reason = "another meter saw more of this call".to_owned();
+            let reason = again::SAW_MORE.to_owned();
             // It was charged as it stands there, so it can be taken back.
             let taken_back = self.correct(&Correction { entry, instead: None, reason });
             debug_assert_eq!(taken_back, Ok(true));
@@ -288,6 +309,16 @@ impl<'a> Decision<'a> {
 
     pub fn now_ns(&self) -> i64 {
         self.now_ns
+    }
+
+    /// The day on which what is booked now about a call counts, if that is not the day on which it began.
+    pub(super) fn billed(&self, started_ns: i64) -> Option<String> {
+        self.known.closed.billed(started_ns, self.now_ns)
+    }
+
+    /// Where what is booked now about a call counts; `began` is the group of its own day.
+    pub(super) fn group(&self, began: &Group) -> Group {
+        self.known.closed.group(began, self.now_ns)
     }
 
     pub(super) fn known_emitter(&self, name: &str) -> Option<&Emitter> {
