@@ -17,7 +17,9 @@ use super::{Failure, print};
 /// a debit that names the month. Only a month that is over can be closed. While something is missing, kept apart or unpriced, it
 /// says so and closes only with --anyway.
 #[derive(Args)]
-#[command(after_help = "Exit codes: 0 closed; 1 failed; 2 wrong use; 3 something is open, and the month was left as it is.")]
+#[command(
+    after_help = "Exit codes: 0 closed; 1 failed; 2 wrong use; 3 something is open, and the month was left as it is."
+)]
 pub struct Close {
     #[command(flatten)]
     database: Database,

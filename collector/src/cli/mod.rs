@@ -35,6 +35,7 @@ struct Cli {
 enum Command {
     Serve(Box<serve::Serve>),
     Report(report::ReportArgs),
+    Audit(report::AuditArgs),
     Reconcile(reconcile::Reconcile),
     #[command(subcommand)]
     Prices(prices::Prices),
@@ -75,6 +76,7 @@ pub fn run() -> ExitCode {
     let result = match command {
         Command::Serve(args) => serve::run(*args),
         Command::Report(args) => report::run(args),
+        Command::Audit(args) => report::audit(args),
         Command::Reconcile(args) => return reconcile::run(args),
         Command::Prices(command) => prices::run(command),
         Command::Gaps(args) => return looked(gaps::gaps(args)),

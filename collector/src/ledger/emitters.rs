@@ -96,15 +96,8 @@ pub enum What {
 
 impl What {
     /// Everything that can happen.
-    pub const ALL: [What; 7] = [
-        What::Opened,
-        What::Delivered,
-        What::Recovered,
-        What::Released,
-        What::Full,
-        What::Refused,
-        What::Closed,
-    ];
+    pub const ALL: [What; 7] =
+        [What::Opened, What::Delivered, What::Recovered, What::Released, What::Full, What::Refused, What::Closed];
 
     /// Its word in the database.
     pub const fn as_str(self) -> &'static str {

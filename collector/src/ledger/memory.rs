@@ -285,9 +285,8 @@ impl Reader for Memory {
             let notes = self.notes.iter().filter(|note| note.emitter == *name && note.what == What::Closed);
             notes.map(|note| note.range).collect()
         };
-        let with_closed = |(name, emitter): (&String, &Emitter)| {
-            (name.clone(), Emitter { closed: closed(name), ..emitter.clone() })
-        };
+        let with_closed =
+            |(name, emitter): (&String, &Emitter)| (name.clone(), Emitter { closed: closed(name), ..emitter.clone() });
         self.emitters.iter().map(with_closed).try_for_each(each)
     }
 

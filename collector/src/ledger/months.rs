@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn contract_a_month_is_four_digits_a_hyphen_and_two() {
-        for bad in ["", "2026", "2026-1", "2026-13", "2026-00", "26-10", "2026-10-01", "2026/10", "+026-10", "２026-10"] {
+        for bad in ["", "2026", "2026-1", "2026-13", "2026-00", "26-10", "2026-10-01", "2026/10", "+026-10", "２026-10"]
+        {
             assert!(bad.parse::<Month>().is_err(), "{bad}");
         }
         let month: Month = "2024-02".parse().unwrap();

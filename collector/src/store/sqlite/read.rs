@@ -141,13 +141,7 @@ fn sums(tx: &Transaction<'_>, group: &Group) -> Result<GroupSums, StoreError> {
 pub fn sum(row: &Row<'_>, first: usize) -> rusqlite::Result<Sum> {
     let [quantity, charge, cost, unpriced, fallback] = [0, 1, 2, 3, 4].map(|more| first.saturating_add(more));
     let (charge, cost) = amounts(row, charge, cost)?;
-    Ok(Sum {
-        quantity: row.get(quantity)?,
-        charge,
-        cost,
-        unpriced: row.get(unpriced)?,
-        fallback: row.get(fallback)?,
-    })
+    Ok(Sum { quantity: row.get(quantity)?, charge, cost, unpriced: row.get(unpriced)?, fallback: row.get(fallback)? })
 }
 
 /// The months that are closed.
