@@ -6,10 +6,12 @@ use meter::event::Event;
 
 use super::correct::Correction;
 use super::emitters::{BY_KEY, Emitter, Ended, Notes, NotesOf, What};
+use super::entering::{Entering, Terms, entering, number};
 use super::entry::{Entry, EntryId, Kind};
 use super::responses::{self, Holder, Place, PossibleCopy, PossibleKey, ResponseKey};
 use super::sums::{Group, Share, storable};
 use super::{Arrival, Changes, Delivery, Head, Known, MAX_EVENT, Sender, SetAside, Sums, Taken, again, clock};
+use crate::money::Charge;
 use crate::prices::{Call, PriceBook, Rating};
 
 /// Whether an event is recognised that came before. Only a control run of the tests does without.
@@ -38,6 +40,9 @@ pub struct Decision<'a> {
     pub(super) possible: BTreeMap<PossibleKey, PossibleCopy>,
     set_aside: Vec<SetAside>,
     pub(super) released: BTreeMap<[u8; 32], EntryId>,
+    /// What the delivery that is taken costs, charge and cost.
+    charged: Charge,
+    costs: Charge,
     /// Where the events of this transaction stand in `entries`.
     fresh: HashMap<(String, i64), usize>,
 }
@@ -47,59 +52,6 @@ enum Outcome {
     Duplicate,
     DeadLetter(String),
     Alarm(String),
-}
-
-/// An event that is to be entered, checked as far as it alone can tell.
-pub(super) struct Entering<'e> {
-    pub event: &'e Event,
-    pub text: &'e str,
-    pub sequence: i64,
-    pub started_ns: i64,
-    pub group: Group,
-}
-
-/// How an event is entered.
-pub(super) struct Terms<'t> {
-    /// Under which number.
-    pub emitter: &'t str,
-    pub sequence: i64,
-    /// What it is, if it is no copy.
-    pub kind: Kind,
-    /// Why, if a person wants it.
-    pub reason: Option<&'t str>,
-}
-
-impl Entering<'_> {
-    /// Its entry: a copy, which costs nothing, if it refers to another.
-    pub fn entry(
-        &self,
-        id: EntryId,
-        received_ns: i64,
-        terms: &Terms<'_>,
-        copy_of: Option<EntryId>,
-        rating: Option<Rating>,
-    ) -> Entry {
-        Entry {
-            id,
-            kind: if copy_of.is_some() { Kind::Copy } else { terms.kind },
-            emitter: terms.emitter.to_owned(),
-            sequence: terms.sequence,
-            refers: copy_of,
-            started_ns: self.started_ns,
-            received_ns,
-            tenant: self.group.tenant.clone(),
-            provider: self.group.provider.clone(),
-            model: self.group.model.clone(),
-            evidence: self.group.evidence(),
-            charge: rating.as_ref().map(Rating::charge).unwrap_or_default(),
-            cost: rating.as_ref().map(Rating::cost).unwrap_or_default(),
-            rating: rating.map(|rating| rating.to_json()),
-            reason: terms.reason.map(str::to_owned),
-            event: Some(self.text.to_owned()),
-            billed: None,
-            hash: Default::default(),
-        }
-    }
 }
 
 impl<'a> Decision<'a> {
@@ -118,6 +70,8 @@ impl<'a> Decision<'a> {
             possible: BTreeMap::new(),
             set_aside: Vec::new(),
             released: BTreeMap::new(),
+            charged: Charge::default(),
+            costs: Charge::default(),
             fresh: HashMap::new(),
         }
     }
@@ -140,6 +94,7 @@ impl<'a> Decision<'a> {
     /// Takes a delivery: first its events, then what the emitter says of itself.
     pub fn take(&mut self, delivery: &Delivery) -> Taken {
         let mut taken = Taken::default();
+        (self.charged, self.costs) = Default::default();
         for arrival in &delivery.arrivals {
             let outcome = match &arrival.decoded {
                 Ok(event) => self.event(event, arrival, &delivery.sender),
@@ -160,6 +115,7 @@ impl<'a> Decision<'a> {
             };
             *count = count.saturating_add(1);
         }
+        (taken.charge, taken.cost) = (self.charged, self.costs);
         if let Some(statement) = &delivery.statement {
             let head = i64::try_from(statement.head).unwrap_or(i64::MAX);
             let is_leap = !delivery.sender.journal && self.is_leap(&statement.emitter, head);
@@ -254,6 +210,8 @@ impl<'a> Decision<'a> {
         if let Some(rating) = &rating {
             let group = self.group(group);
             self.sums.add(&group, &Share::of(&event.record, rating))?;
+            self.charged = self.charged.checked_add(rating.charge()).unwrap_or(self.charged);
+            self.costs = self.costs.checked_add(rating.cost()).unwrap_or(self.costs);
         }
         let billed = self.billed(entering.started_ns).filter(|_| copy_of.is_none());
         match &first {
@@ -390,28 +348,4 @@ impl<'a> Decision<'a> {
         });
         number
     }
-}
-
-/// An event as it is to be entered, or why it cannot be.
-pub(super) fn entering<'e>(event: &'e Event, bytes: &'e [u8]) -> Result<Entering<'e>, String> {
-    let dead = |reason: &str| reason.to_owned();
-    let sequence = i64::try_from(event.sequence).map_err(|_| dead("data.sequence: does not fit in 64 bits"))?;
-    let late = || dead("time: must be before the year 2262");
-    let started_ns = i64::try_from(event.record.started_ns).map_err(|_| late())?;
-    let group = Group::of(&event.record).ok_or_else(late)?;
-    let text = std::str::from_utf8(bytes).map_err(|_| dead("not readable as UTF-8"))?;
-    Ok(Entering { event, text, sequence, started_ns, group })
-}
-
-/// The number of an event that cannot be taken, so that its hole has a name. Anything may stand there.
-pub fn number(bytes: &[u8]) -> Option<(String, i64)> {
-    #[derive(serde::Deserialize)]
-    struct Id {
-        id: String,
-    }
-    let Id { id } = serde_json::from_slice(bytes).ok()?;
-    let (emitter, sequence) = id.split_once('-')?;
-    let is_emitter = emitter.len() == 32 && emitter.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let sequence = sequence.parse().ok().filter(|sequence| (1..1 << 53).contains(sequence))?;
-    is_emitter.then(|| (emitter.to_owned(), sequence))
 }

@@ -8,6 +8,7 @@ use meter::event::Event;
 use meter::event::statement::Statement;
 use sha2::{Digest, Sha256};
 
+use crate::money::Charge;
 use crate::prices::PriceBook;
 use crate::store::StoreError;
 use decide::Decision;
@@ -25,6 +26,7 @@ mod copies;
 pub mod correct;
 pub(crate) mod decide;
 pub mod emitters;
+mod entering;
 pub mod entry;
 pub mod limits;
 pub mod memory;
@@ -103,6 +105,12 @@ pub struct Taken {
     /// Which those are, emitter and number. Their sender must not take them for charged.
     #[serde(skip)]
     pub not_charged: Vec<(String, i64)>,
+    /// What tenants pay for the new ones, before corrections.
+    #[serde(skip)]
+    pub charge: Charge,
+    /// What providers take for them.
+    #[serde(skip)]
+    pub cost: Charge,
 }
 
 /// What the rules must know before they decide.
@@ -329,7 +337,7 @@ pub(crate) fn keys(deliveries: &[&Delivery]) -> Keys {
         for arrival in &delivery.arrivals {
             let Ok(event) = &arrival.decoded else {
                 // Whether the sender may name it is asked, no more.
-                if let Some((emitter, _)) = decide::number(&arrival.bytes) {
+                if let Some((emitter, _)) = entering::number(&arrival.bytes) {
                     keys.emitters.entry(emitter).or_default();
                 }
                 continue;

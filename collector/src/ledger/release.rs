@@ -3,8 +3,9 @@
 use meter::event::Event;
 
 use super::correct::Correction;
-use super::decide::{self, Decision, Entering, Terms};
+use super::decide::Decision;
 use super::emitters::{Ended, What};
+use super::entering::{self, Entering, Terms};
 use super::entry::{Entry, EntryId, Kind};
 use super::ranges::Range;
 use super::sums::Share;
@@ -187,7 +188,7 @@ impl Decision<'_> {
         if !self.known.kept.contains_key(&kept.digest) || self.released.contains_key(&kept.digest) {
             return Err(RELEASED.to_owned());
         }
-        decide::entering(kept.event, kept.bytes)
+        entering::entering(kept.event, kept.bytes)
     }
 
     /// Spends the number, so that the same event is recognised when it comes again.

@@ -9,7 +9,7 @@ use super::{ReportError, TOO_LARGE};
 use crate::ledger::correct::event_of;
 use crate::ledger::entry::Entry;
 use crate::money::Charge;
-use crate::prices::{Line, Rated, Rating};
+use crate::prices::{By, Rated, Rating};
 use crate::store::{Reader, Selection};
 use crate::terminal::printable;
 
@@ -41,6 +41,12 @@ struct Row<'a> {
     provider_usd: String,
     book_usd: String,
     difference_usd: String,
+}
+
+/// What the provider takes by the book, if that has all prices and was used.
+fn by_the_book(rating: &Rating, entry: &Entry) -> Option<Charge> {
+    let is_priced = rating.entry.is_some() && rating.lines.iter().all(|line| line.rated != Rated::Unpriced);
+    (is_priced && rating.by != Some(By::Own)).then_some(entry.cost)
 }
 
 /// An amount of nano-USD.
@@ -127,14 +133,14 @@ impl Sum {
     fn add(&mut self, own_nano_usd: u64, entry: &Entry) -> Result<(), ReportError> {
         self.calls = self.calls.saturating_add(1);
         let rating = entry.rating.as_deref().and_then(|rating| Rating::from_json(rating).ok()).unwrap_or_default();
-        let is_unpriced = |line: &Line| line.rated == Rated::Unpriced;
-        if rating.entry.is_none() || rating.lines.iter().any(is_unpriced) {
+        // Ratings of earlier versions have the book's prices only.
+        let stated = || Some((nano_usd(own_nano_usd)?, by_the_book(&rating, entry)?));
+        let Some((own, book)) = rating.audit().or_else(stated) else {
             self.unpriced = self.unpriced.saturating_add(1);
             return Ok(());
-        }
-        let own = nano_usd(own_nano_usd).ok_or(TOO_LARGE)?;
+        };
         self.own = self.own.checked_add(own).ok_or(TOO_LARGE)?;
-        self.book = self.book.checked_add(entry.cost).ok_or(TOO_LARGE)?;
+        self.book = self.book.checked_add(book).ok_or(TOO_LARGE)?;
         Ok(())
     }
 

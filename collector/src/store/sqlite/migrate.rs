@@ -3,7 +3,7 @@
 use rusqlite::{Transaction, params};
 
 use super::super::StoreError;
-use super::{SCHEMA, read, write};
+use super::{SCHEMA, known, write};
 use crate::ledger::decide::Decision;
 use crate::ledger::limits::Limits;
 use crate::ledger::{self, Arrival, Delivery, Sender};
@@ -93,7 +93,7 @@ fn enter(tx: &Transaction<'_>, event: Vec<u8>, received_ns: i64) -> Result<(), S
     let limits = Limits { tenants: Vec::new(), tokens: u64::MAX, charge: Charge::MAX };
     let sender = Sender { limits: limits.into(), ..Sender::new("default", false) };
     let delivery = Delivery { sender, statement: None, arrivals: vec![Arrival::new(event)] };
-    let known = read::known(tx, &ledger::keys(&[&delivery]))?;
+    let known = known::known(tx, &ledger::keys(&[&delivery]))?;
     let mut decision = Decision::new(known, None, received_ns);
     decision.take(&delivery);
     write::changes(tx, &decision.changes())

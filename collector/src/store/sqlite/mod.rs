@@ -11,6 +11,7 @@ use crate::terminal;
 use files::Files;
 
 mod files;
+mod known;
 mod migrate;
 mod open;
 mod read;
@@ -80,7 +81,7 @@ impl Sqlite {
 impl Store for Sqlite {
     fn transact(&mut self, keys: &Keys, decide: &mut dyn FnMut(Known) -> Changes) -> Result<(), StoreError> {
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let changes = decide(read::known(&tx, keys)?);
+        let changes = decide(known::known(&tx, keys)?);
         write::changes(&tx, &changes)?;
         tx.commit()?;
         // Whoever opens the ledger after this must find what was written.

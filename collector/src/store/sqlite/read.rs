@@ -1,10 +1,8 @@
-//! What is in the tables: for the rules within a transaction, and for whoever asks.
-
-use std::collections::{BTreeSet, HashMap};
+//! What is in the tables, for whoever asks.
 
 use meter::record::Evidence;
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::super::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose};
 use super::{SqliteReader, WRITER, totals};
@@ -12,70 +10,13 @@ use crate::ledger::emitters::{Emitter, Ended, Note, What};
 use crate::ledger::entry::{Entry, EntryId, Hash, Kind};
 use crate::ledger::months::Closed;
 use crate::ledger::ranges::{Range, Ranges};
-use crate::ledger::responses::{Place, PossibleCopy, PossibleKey, without_counts};
-use crate::ledger::sums::{Counted, Group, GroupSums, Sum, day_begins_ns};
-use crate::ledger::{Head, Keys, Known, SetAside};
+use crate::ledger::responses::{PossibleCopy, PossibleKey};
+use crate::ledger::sums::{Counted, Sum, day_begins_ns};
+use crate::ledger::{Head, SetAside};
 use crate::money::Charge;
 
-/// What the rules ask for.
-pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
-    let (head, written_ns) = head(tx)?;
-    let mut known = Known { head, written_ns, closed: closed(tx)?, ..Known::default() };
-    if keys.closes {
-        known.heads.push(head.entry);
-    }
-    for (name, numbers) in &keys.emitters {
-        let Some(mut emitter) = emitter(tx, name)? else { continue };
-        let mut near = Vec::new();
-        for around in Range::around(numbers) {
-            near.extend(ranges(tx, name, around)?);
-        }
-        emitter.ranges = Ranges::stored(near);
-        for number in numbers.iter().filter(|number| emitter.ranges.contains(**number)) {
-            let mut select = tx.prepare_cached(
-                "SELECT event FROM ledger WHERE emitter = ?1 AND sequence = ?2 AND kind IN ('call', 'copy', 'release')",
-            )?;
-            if let Some(event) = select.query_row(params![name, number], |row| row.get(0)).optional()? {
-                known.contents.insert((name.clone(), *number), event);
-            }
-        }
-        known.emitters.insert(name.clone(), emitter);
-    }
-    let mut unused = None;
-    for key in &keys.responses {
-        // The keys are in their order: only where one without a proof is used there are others.
-        if key.proof != 0 && unused == Some((key.day, key.response)) {
-            continue;
-        }
-        let mut select =
-            tx.prepare_cached("SELECT place FROM responses WHERE day = ?1 AND response = ?2 AND proof = ?3")?;
-        let place = |row: &Row<'_>| known_word(0, row.get_ref(0)?.as_str()?, Place::from_text);
-        match select.query_row(params![key.day, key.response, key.proof], place).optional()? {
-            Some(held) => drop(known.responses.insert(*key, held)),
-            None if key.proof == 0 => unused = Some((key.day, key.response)),
-            None => {}
-        }
-    }
-    for id in without_counts(known.responses.values()) {
-        let held = tx.prepare_cached(&standing(NOW))?.query_row([id.number], entry).optional()?;
-        known.held.extend(held.map(|held| (id, held)));
-    }
-    for group in keys.all_groups(known.held.values(), &known.closed) {
-        let sums = sums(tx, &group)?;
-        known.sums.insert(group, sums);
-    }
-    known.reversed = referred(tx, &keys.reversals, Kind::Reversal)?;
-    known.corrected = referred(tx, &keys.corrected, Kind::Correction)?;
-    for digest in &keys.released {
-        let mut select = tx.prepare_cached(&format!("{KEPT} WHERE digest = ?1 AND released IS NULL"))?;
-        let kept = select.query_row([digest], kept_apart).optional()?;
-        known.kept.extend(kept.map(|kept| (*digest, kept.last)));
-    }
-    Ok(known)
-}
-
 /// Where the chain ends, and when it was last written to.
-fn head(connection: &Connection) -> Result<(Head, i64), StoreError> {
+pub(super) fn head(connection: &Connection) -> Result<(Head, i64), StoreError> {
     let mut select = connection.prepare_cached("SELECT entry, hash, written_ns FROM chain")?;
     let head = select.query_row([], |row| {
         let head = Head { entry: EntryId { writer: WRITER, number: row.get(0)? }, hash: Hash(row.get(1)?) };
@@ -87,7 +28,7 @@ fn head(connection: &Connection) -> Result<(Head, i64), StoreError> {
 
 const EMITTER: &str = "emitter, credential, node, first_ns, heard_ns, last, head, dropped, ended";
 
-fn emitter(connection: &Connection, name: &str) -> Result<Option<Emitter>, StoreError> {
+pub(super) fn emitter(connection: &Connection, name: &str) -> Result<Option<Emitter>, StoreError> {
     let mut select = connection.prepare_cached(&format!("SELECT {EMITTER} FROM emitters WHERE emitter = ?1"))?;
     Ok(select.query_row([name], emitter_of).optional()?)
 }
@@ -114,7 +55,7 @@ fn closed_numbers(connection: &Connection, emitter: &str) -> Result<Ranges, Stor
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn ranges(connection: &Connection, emitter: &str, within: Range) -> Result<Vec<Range>, StoreError> {
+pub(super) fn ranges(connection: &Connection, emitter: &str, within: Range) -> Result<Vec<Range>, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT first, last FROM emitter_ranges WHERE emitter = ?1 AND first <= ?3 AND first >= coalesce(
              (SELECT max(first) FROM emitter_ranges WHERE emitter = ?1 AND first <= ?2), ?2) ORDER BY first",
@@ -125,18 +66,6 @@ fn ranges(connection: &Connection, emitter: &str, within: Range) -> Result<Vec<R
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn sums(tx: &Transaction<'_>, group: &Group) -> Result<GroupSums, StoreError> {
-    let mut select = tx.prepare_cached(
-        "SELECT class, quantity, charge, cost, unpriced, fallback FROM rollup
-         WHERE day = ?1 AND adjusts = ?2 AND tenant = ?3 AND provider = ?4 AND model = ?5 AND evidence = ?6",
-    )?;
-    let Group { day, adjusts, tenant, provider, model, evidence } = group;
-    let rows = select.query_map(params![day, adjusts, tenant, provider, model, evidence], |row| {
-        Ok((known_word(0, row.get_ref(0)?.as_str()?, Counted::from_name)?, sum(row, 1)?))
-    })?;
-    Ok(rows.collect::<Result<HashMap<_, _>, _>>()?)
-}
-
 /// The columns `quantity, charge, cost, unpriced, fallback`, from one on.
 pub fn sum(row: &Row<'_>, first: usize) -> rusqlite::Result<Sum> {
     let [quantity, charge, cost, unpriced, fallback] = [0, 1, 2, 3, 4].map(|more| first.saturating_add(more));
@@ -145,25 +74,14 @@ pub fn sum(row: &Row<'_>, first: usize) -> rusqlite::Result<Sum> {
 }
 
 /// The months that are closed.
-fn closed(connection: &Connection) -> Result<Closed, StoreError> {
+pub(super) fn closed(connection: &Connection) -> Result<Closed, StoreError> {
     let mut select = connection.prepare_cached("SELECT started_ns FROM ledger WHERE kind = 'month_closed'")?;
     let begins = select.query_map([], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
     Ok(Closed::from_begins(begins))
 }
 
-/// Those to which an entry of a kind refers.
-fn referred(tx: &Transaction<'_>, wanted: &BTreeSet<EntryId>, kind: Kind) -> Result<BTreeSet<EntryId>, StoreError> {
-    let mut found = BTreeSet::new();
-    for entry in wanted {
-        if referring(tx, *entry, kind)?.is_some() {
-            found.insert(*entry);
-        }
-    }
-    Ok(found)
-}
-
 /// The entry of a kind that refers to an entry. Which index there is depends on the word.
-fn referring(connection: &Connection, id: EntryId, kind: Kind) -> Result<Option<EntryId>, StoreError> {
+pub(super) fn referring(connection: &Connection, id: EntryId, kind: Kind) -> Result<Option<EntryId>, StoreError> {
     let sql = format!("SELECT entry FROM ledger WHERE refers = ?1 AND kind = '{}'", kind.as_str());
     let read = |row: &Row<'_>| Ok(EntryId { writer: WRITER, number: row.get(0)? });
     Ok(connection.prepare_cached(&sql)?.query_row([id.number], read).optional()?)
@@ -190,7 +108,7 @@ const ENTRY: &str =
     l.model, l.evidence, l.charge, l.rating, l.reason, l.hash, l.cost, l.billed";
 
 /// What counts, each with the event of its call.
-fn standing(which: &str) -> String {
+pub(super) fn standing(which: &str) -> String {
     format!(
         "SELECT {ENTRY}, c.event FROM ledger l
          JOIN ledger c
@@ -201,17 +119,7 @@ fn standing(which: &str) -> String {
     )
 }
 
-/// An entry, or what stands instead of it: a correction refers to what it corrects, or, if it was charged again, to what took it
-/// back.
-const NOW: &str = "l.entry IN (
-    WITH RECURSIVE now (entry) AS (
-        VALUES (?1)
-        UNION ALL SELECT n.entry FROM now
-        JOIN ledger r ON r.refers = now.entry AND r.kind = 'reversal'
-        JOIN ledger n ON n.kind = 'correction' AND n.refers IN (now.entry, r.entry)
-    ) SELECT entry FROM now)";
-
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let word = |column: usize| row.get::<_, String>(column);
     let id = |number: i64| EntryId { writer: WRITER, number };
     let (charge, cost) = amounts(row, 11, 15)?;
@@ -435,10 +343,11 @@ impl Reader for SqliteReader {
     }
 }
 
-const KEPT: &str = "SELECT kind, reason, emitter, sequence, credential, event, deliveries, first_received_ns,
+pub(super) const KEPT: &str =
+    "SELECT kind, reason, emitter, sequence, credential, event, deliveries, first_received_ns,
     last_received_ns, released FROM set_aside";
 
-fn kept_apart(row: &Row<'_>) -> rusqlite::Result<KeptApart> {
+pub(super) fn kept_apart(row: &Row<'_>) -> rusqlite::Result<KeptApart> {
     Ok(KeptApart {
         last: SetAside {
             alarm: row.get::<_, String>(0)? == "alarm",

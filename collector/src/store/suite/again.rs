@@ -23,7 +23,7 @@ fn record(reader: &dyn Reader, meter: u8) -> Entry {
 fn again(reader: &dyn Reader, meter: u8) -> Option<Again> {
     let record = record(reader, meter);
     let Now::Void(void) = now(reader, record.clone()).unwrap() else { return None };
-    let rating = Correction::rated(&PriceBook::parse(BOOK).unwrap(), &record).unwrap();
+    let rating = Correction::rated(&PriceBook::parse(BOOK).unwrap(), &record, "globex").unwrap();
     let instead = Instead { tenant: "globex".to_owned(), rating };
     Some(Again { record, reversal: void.reversal, instead, reason: "it is a call after all".to_owned() })
 }

@@ -95,7 +95,7 @@ fn the_report_of_a_closed_month_never_changes(fresh: Fresh<'_>) {
     both(ledger, memory, 5, 5000, NOVEMBER_NS);
     let now = standing(&*reader);
     let instead = |tenant: &str, entry: &Entry| {
-        let rating = Correction::rated(&dearer, entry).unwrap();
+        let rating = Correction::rated(&dearer, entry, tenant).unwrap();
         Some(Instead { tenant: tenant.to_owned(), rating })
     };
     let reason = "it was wrong".to_owned();
