@@ -165,8 +165,14 @@ impl<'a> Decision<'a> {
             return Outcome::Alarm(reason);
         }
         let terms = Terms { emitter: &event.emitter, sequence: entering.sequence, kind: Kind::Call, reason: None };
+        let entry = self.next_id();
         if let Err(reason) = self.charge(&entering, rating, &terms) {
             return Outcome::DeadLetter(reason);
+        }
+        // What was kept apart for its number alone waits for nobody any more.
+        let digest = SetAside::digest_of_alarm(&event.emitter, &arrival.bytes);
+        if sender.journal && self.known.kept.contains_key(&digest) {
+            self.released.insert(digest, entry);
         }
         let what = if sender.journal { What::Recovered } else { What::Delivered };
         let (emitter, notes) = self.emitter(&event.emitter, sender);

@@ -209,6 +209,8 @@ fn a_number_far_beyond_is_kept_apart(fresh: Fresh<'_>) {
     let reason = "data.sequence: must be at most 1000000 beyond the last number that is known of its emitter";
     assert_eq!(reasons, [reason, reason]);
     assert_eq!(send(3_000_001, true), (1, 0), "a journal's bearer is believed");
+    let waits = || all(|each| reader.set_aside(Whose::All, each)).iter().filter(|kept| kept.released.is_none()).count();
+    assert_eq!(waits(), 1, "and what it brings waits for nobody");
     assert_eq!(send(3_000_002, false), (1, 0));
     let far = Statement { emitter: emitter(1), head: 9_000_000, dropped: 0, drops: Vec::new(), ended: true };
     let say = Delivery { sender: sender(false), statement: Some(far), arrivals: Vec::new() };
