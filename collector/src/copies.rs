@@ -5,8 +5,9 @@ use meter::record::Record;
 use serde::Serialize;
 
 use crate::gaps::time;
+use crate::ledger::again::{self, Now};
 use crate::ledger::correct::event_of;
-use crate::ledger::entry::{Entry, EntryId, Kind};
+use crate::ledger::entry::Entry;
 use crate::ledger::responses::{self, PossibleCopy};
 use crate::store::{Each, Reader, StoreError};
 use crate::terminal::printable;
@@ -68,11 +69,12 @@ fn pair(reader: &dyn Reader, noted: &PossibleCopy) -> Result<Option<Pair>, Store
         return Ok(None);
     };
     let (Ok(one), Ok(other)) = (event_of(&first), event_of(&second)) else { return Ok(None) };
+    let far = responses::are_far_apart(&one, &other);
     let (one, other) = (one.record, other.record);
     Ok(Some(Pair {
         provider: second.provider.clone(),
         response_id: other.response_id.clone().unwrap_or_default(),
-        missing: missing(&one, &other),
+        missing: missing(&one, &other, far),
         first: side(reader, first, &one)?,
         second: side(reader, second, &other)?,
         records: noted.records,
@@ -84,26 +86,20 @@ fn side(reader: &dyn Reader, entry: Entry, record: &Record) -> Result<Side, Stor
     let call = format!("{}-{}", entry.emitter, entry.sequence);
     let (began, model) = (time(entry.started_ns), entry.model.clone());
     let tenant = entry.tenant.clone();
-    let standing = standing(reader, entry)?;
-    let (tenant, cost) = standing.map_or((tenant, None), |now| (now.tenant, Some(now.charge.to_string())));
+    // A copy costs nothing of its own, and one that gave way to another record costs what that does: not here.
+    let own = (entry.emitter.clone(), entry.sequence);
+    let now = if entry.kind.is_charged() { Some(again::now(reader, entry)?) } else { None };
+    let (tenant, cost) = match now {
+        Some(Now::Stands(now)) if (&now.emitter, now.sequence) == (&own.0, own.1) => {
+            (now.tenant, Some(now.charge.to_string()))
+        }
+        _ => (tenant, None),
+    };
     Ok(Side { call, tenant, model, began, duration_us: record.duration_us, cost })
 }
 
-/// What is charged now for the call of an entry. A correction stands right behind the reversal of what it corrects.
-fn standing(reader: &dyn Reader, mut entry: Entry) -> Result<Option<Entry>, StoreError> {
-    while let Some(reversal) = reader.reversal_of(entry.id)? {
-        let next = EntryId { number: reversal.number.saturating_add(1), ..reversal };
-        let corrects = |next: &Entry| next.kind == Kind::Correction && next.refers == Some(entry.id);
-        match reader.entry(next)?.filter(corrects) {
-            Some(correction) => entry = correction,
-            None => return Ok(None),
-        }
-    }
-    Ok(entry.kind.is_charged().then_some(entry))
-}
-
 /// What would have to be there, or the same, for a proof.
-fn missing(one: &Record, other: &Record) -> Vec<String> {
+fn missing(one: &Record, other: &Record, far: bool) -> Vec<String> {
     let mut missing = Vec::new();
     let mut tell = |field: &str, one: &Option<String>, other: &Option<String>| {
         let is_there = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
@@ -128,6 +124,9 @@ fn missing(one: &Record, other: &Record) -> Vec<String> {
     }
     if responses::are_of_two_tenants(one, other) {
         missing.push("tenant differs".to_owned());
+    }
+    if far {
+        missing.push("the estimate is far above the report".to_owned());
     }
     if missing.is_empty() {
         missing.push("another record of the same proxy is a copy".to_owned());

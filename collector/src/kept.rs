@@ -23,7 +23,7 @@ pub struct Kept {
     pub kind: &'static str,
     /// Why it was not charged.
     pub reason: String,
-    /// Whether it can be read, and so released.
+    /// Whether it can be read, and so be charged; what cannot be read can be dismissed.
     pub releasable: bool,
     /// Whom it names, if it can be read.
     pub tenant: String,
@@ -102,6 +102,6 @@ pub fn table(all: &[Kept]) -> String {
             printable(&kept.reason),
         ]);
     }
-    let how = "To charge one: meshmeter release CALL --reason TEXT --prices FILE\nTo dismiss one: meshmeter release CALL --reason TEXT --void\n";
+    let how = "To charge one: meshmeter release CALL --reason TEXT --prices FILE\nTo dismiss one: meshmeter release CALL --reason TEXT --void (or --digest DIGEST in CALL's place)\n";
     format!("{table}\n\n{} events\n{how}", all.len())
 }

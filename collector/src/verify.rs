@@ -1,12 +1,14 @@
 //! Whether the ledger is what was written: no entry changed, none taken out, and the sums and ranges are those of its
 //! entries.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use crate::ledger::Head;
-use crate::ledger::correct::{group_of, share_of};
-use crate::ledger::entry::{Entry, EntryId, Hash};
+use crate::ledger::correct::{began, group_of, share_of};
+use crate::ledger::entry::{Entry, EntryId, Hash, Kind};
+use crate::ledger::months::{Closing, Month};
 use crate::ledger::ranges::{Range, Ranges};
 use crate::ledger::sums::{Counted, Group, Sum, Sums};
 use crate::store::{Reader, Selection, StoreError};
@@ -39,6 +41,9 @@ impl From<StoreError> for Failure {
 /// Checks everything; returns where the chains end. `noted`: heads that were written down earlier, each of which must
 /// still stand. `each` hears of every entry, for progress.
 pub fn verify(reader: &dyn Reader, noted: &[Head], mut each: impl FnMut()) -> Result<Vec<Head>, Failure> {
+    let closings = Closings::of(reader)?;
+    let mut months_closed = 0_usize;
+    let mut late = None;
     let mut heads = reader.heads()?;
     let mut numbers: BTreeMap<String, Numbers> = BTreeMap::new();
     for head in &mut heads {
@@ -46,6 +51,8 @@ pub fn verify(reader: &dyn Reader, noted: &[Head], mut each: impl FnMut()) -> Re
             if entry.kind.is_record() {
                 numbers.entry(entry.emitter.clone()).or_default().insert(entry.sequence);
             }
+            months_closed = months_closed.saturating_add(usize::from(entry.kind == Kind::MonthClosed));
+            late = late.take().or_else(|| closings.problem(entry));
             each();
         })?;
     }
@@ -53,6 +60,12 @@ pub fn verify(reader: &dyn Reader, noted: &[Head], mut each: impl FnMut()) -> Re
         return broken(format!("entry {}: its whole chain is missing", lost.entry));
     }
     let numbers = numbers.into_iter().map(|(name, numbers)| (name, numbers.ranges())).collect();
+    if let Some(problem) = late {
+        return broken(problem);
+    }
+    if months_closed != closings.0.len() {
+        return broken(format!("{months_closed} months were closed, and {} are read back", closings.0.len()));
+    }
     ranges(reader, &numbers)?;
     sums(reader)?;
     Ok(heads)
@@ -60,6 +73,48 @@ pub fn verify(reader: &dyn Reader, noted: &[Head], mut each: impl FnMut()) -> Re
 
 fn broken<T>(problem: String) -> Result<T, Failure> {
     Err(Failure::Broken(problem))
+}
+
+/// When each closed month was closed.
+struct Closings(BTreeMap<Month, Closing>);
+
+impl Closings {
+    fn of(reader: &dyn Reader) -> Result<Closings, Failure> {
+        let mut closings = BTreeMap::new();
+        for entry in reader.closings()? {
+            match Closing::read(&entry) {
+                Some((month, closing)) => drop(closings.insert(month, closing)),
+                None => return broken(format!("entry {}: does not say which month it closes", entry.id)),
+            }
+        }
+        Ok(Closings(closings))
+    }
+
+    fn is_closed(&self, month: Month, before: EntryId) -> bool {
+        self.0.get(&month).is_some_and(|closing| closing.is_before(before))
+    }
+
+    /// What is wrong with the day on which an entry counts: what came after the end of its month must count in one that was
+    /// open, and nothing else may count on another day than its own.
+    fn problem(&self, entry: &Entry) -> Option<String> {
+        if !entry.kind.is_charged() && entry.kind != Kind::Reversal {
+            return None;
+        }
+        let began = Month::of(entry.started_ns)?;
+        match &entry.billed {
+            None if self.is_closed(began, entry.id) => {
+                Some(format!("entry {}: counts in {began}, which was closed before", entry.id))
+            }
+            Some(_) if !self.is_closed(began, entry.id) => {
+                Some(format!("entry {}: counts on another day, and {began} was open", entry.id))
+            }
+            Some(day) => {
+                let is_open = Month::of_day(day).is_some_and(|month| !self.is_closed(month, entry.id));
+                (!is_open).then(|| format!("entry {}: counts on {}, which was closed before", entry.id, printable(day)))
+            }
+            None => None,
+        }
+    }
 }
 
 /// Follows a chain from its first entry; returns where it really ends, which is not before `head`.
@@ -158,31 +213,44 @@ fn sums(reader: &dyn Reader) -> Result<(), Failure> {
         }
         Ok(())
     })?;
-    let mut expected: BTreeMap<(Group, &str), Sum> = BTreeMap::new();
+    // What was taken back after the end of its month counts there still, and its opposite where that counts.
+    reader.adjusted(&mut |(entry, day)| {
+        let both = || {
+            let late = || format!("entry {}: began after the year 2262", entry.id);
+            let share = share_of(&entry)?;
+            sums.add(&group_of(&entry).ok_or_else(late)?, &share)?;
+            sums.add(&began(&entry).ok_or_else(late)?.billed(day), &share.reversed())
+        };
+        if let Err(why) = both() {
+            problem.get_or_insert(why);
+        }
+        Ok(())
+    })?;
+    let mut expected: BTreeMap<(Group, Cow<'static, str>), Sum> = BTreeMap::new();
     for (group, counted, sum) in sums.changed() {
         expected.insert((group.clone(), counted.name()), sum);
     }
     reader.rollup(&every, &mut |row| {
         let evidence = row.evidence.as_str();
         let (day, tenant, provider, model) = (row.day.to_string(), row.tenant, row.provider, row.model);
-        let name = row.counted.name();
-        let group = Group { day, tenant, provider, model, evidence };
+        let (name, adjusts) = (row.counted.name(), row.adjusts);
+        let group = Group { day, adjusts, tenant, provider, model, evidence };
         let sum = expected.remove(&(group.clone(), name)).unwrap_or_default();
         if sum != row.sum {
-            problem.get_or_insert(wrong_sum(&group, row.counted));
+            problem.get_or_insert(wrong_sum(&group, &row.counted));
         }
         Ok(())
     })?;
     let left = expected.into_iter().find(|(_, sum)| *sum != Sum::default());
-    if let Some((group, counted)) = left.and_then(|((group, name), _)| Some((group, Counted::from_name(name)?))) {
-        problem.get_or_insert(wrong_sum(&group, counted));
+    if let Some((group, counted)) = left.and_then(|((group, name), _)| Some((group, Counted::from_name(&name)?))) {
+        problem.get_or_insert(wrong_sum(&group, &counted));
     }
     problem.map_or(Ok(()), broken)
 }
 
-fn wrong_sum(group: &Group, counted: Counted) -> String {
+fn wrong_sum(group: &Group, counted: &Counted) -> String {
     let [tenant, provider, model] = [&group.tenant, &group.provider, &group.model].map(printable);
-    let (name, day) = (counted.name(), &group.day);
+    let (name, day) = (printable(counted.name()), &group.day);
     format!("the sum of {name} of {tenant}, {provider} \"{model}\", {day} is not that of its entries")
 }
 

@@ -14,6 +14,7 @@ use super::{Failure, print};
 
 /// Shows records that are charged and may be of one call: two meters may have seen it, and nothing proves that they did.
 #[derive(Args)]
+#[command(after_help = "Exit codes: 0 nothing is to be decided; 1 failed; 2 wrong use; 3 there are pairs to decide.")]
 pub struct Copies {
     #[command(flatten)]
     database: Database,
@@ -27,6 +28,7 @@ pub struct Copies {
 
 /// Shows events that were not charged and are kept apart: alarms and dead letters.
 #[derive(Args)]
+#[command(after_help = "Exit codes: 0 nothing is kept apart; 1 failed; 2 wrong use; 3 something waits for a person.")]
 pub struct Alarms {
     #[command(flatten)]
     database: Database,
@@ -38,16 +40,17 @@ pub struct Alarms {
     all: bool,
 }
 
-/// Charges an event that was kept apart, once, or dismisses it (--void). It becomes an entry of the ledger.
+/// Charges an event that was kept apart, once, or dismisses it (--void). It becomes an entry of the ledger. What cannot be read
+/// can only be dismissed; if it has no id, --digest names it.
 #[derive(Args)]
 pub struct Release {
     #[command(flatten)]
     database: Database,
     /// The call: the id of its event.
-    #[arg(value_name = "EMITTER-SEQUENCE", value_parser = call)]
-    call: (String, i64),
-    /// The beginning of the event's digest, where several are kept under this id.
-    #[arg(long, value_name = "HEX")]
+    #[arg(value_name = "EMITTER-SEQUENCE", value_parser = call, required_unless_present = "digest")]
+    call: Option<(String, i64)>,
+    /// The beginning of the event's digest, 8 hex digits at least, where several are kept under one id, or it has none.
+    #[arg(long, value_name = "HEX", value_parser = digits)]
     digest: Option<String>,
     /// Charge nobody: the event is dismissed, and listed no more. It is released and taken back at once.
     #[arg(long)]
@@ -68,7 +71,13 @@ fn show<T: Serialize>(format: Format, all: &[T], table: fn(&[T]) -> String) -> R
     print(&text)
 }
 
-pub fn copies(args: Copies) -> Result<(), Failure> {
+fn digits(text: &str) -> Result<String, String> {
+    let is_digest = (8..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_digest.then(|| text.to_ascii_lowercase()).ok_or_else(|| "must be 8 to 64 hex digits".to_owned())
+}
+
+/// Whether a person must decide.
+pub fn copies(args: Copies) -> Result<bool, Failure> {
     let mut pairs = Vec::new();
     let reader = args.database.reader()?;
     let found = possible::each(&*reader, &mut |pair| {
@@ -76,10 +85,12 @@ pub fn copies(args: Copies) -> Result<(), Failure> {
         Ok(())
     });
     found.map_err(Failure::failed)?;
-    show(args.format, &pairs, possible::table)
+    show(args.format, &pairs, possible::table)?;
+    Ok(pairs.iter().any(|pair| pair.is_open()))
 }
 
-pub fn alarms(args: Alarms) -> Result<(), Failure> {
+/// Whether something waits for a person.
+pub fn alarms(args: Alarms) -> Result<bool, Failure> {
     let mut all = Vec::new();
     let reader = args.database.reader()?;
     let found = kept::each(&*reader, &mut |kept| {
@@ -87,22 +98,27 @@ pub fn alarms(args: Alarms) -> Result<(), Failure> {
         Ok(())
     });
     found.map_err(Failure::failed)?;
-    show(args.format, &all, kept::table)
+    show(args.format, &all, kept::table)?;
+    Ok(all.iter().any(|kept| kept.released.is_none()))
 }
 
 pub fn release(args: Release) -> Result<(), Failure> {
-    let id = format!("{}-{}", args.call.0, args.call.1);
+    let id = args.call.map(|(emitter, sequence)| format!("{emitter}-{sequence}"));
     let digest = args.digest.unwrap_or_default();
     let mut found: Vec<Kept> = Vec::new();
     let reader = args.database.reader()?;
     let read = kept::each(&*reader, &mut |kept| {
-        let is_meant = kept.call.as_ref() == Some(&id) && kept.digest.starts_with(&digest) && kept.released.is_none();
+        let is_it = id.is_none() || kept.call == id;
+        let is_meant = is_it && kept.digest.starts_with(&digest) && kept.released.is_none();
         found.extend(Some(kept).filter(|_| is_meant));
         Ok(())
     });
     read.map_err(Failure::failed)?;
     let kept = match found.as_slice() {
-        [] => return Err(Failure::Failed(format!("nothing is kept apart under {id}, or it was released before"))),
+        [] => {
+            let id = id.unwrap_or(digest);
+            return Err(Failure::Failed(format!("nothing is kept apart under {id}, or it was released before")));
+        }
         [kept] => kept,
         several => {
             let line = |kept: &Kept| format!("  --digest {}  {}", kept.short(), kept.reason);
@@ -117,10 +133,13 @@ pub fn release(args: Release) -> Result<(), Failure> {
     let settle = if args.void { Ledger::dismiss } else { Ledger::release };
     let released = settle(&mut ledger, &kept.event, &args.reason, now_ns()).map_err(Failure::failed)?;
     let released = released.map_err(Failure::Failed)?;
-    let (emitter, number) = &released.number;
+    let call = match &released.number {
+        (emitter, _) if emitter.is_empty() => "no call".to_owned(),
+        (emitter, number) => format!("call {emitter}-{number}"),
+    };
     let (done, what) =
         if args.void { ("dismissed", "charged to nobody".to_owned()) } else { ("released", cost(&released, has_book)) };
-    print(&format!("{done}: entry {}, call {emitter}-{number}, {what}\n", released.entry))
+    print(&format!("{done}: entry {}, {call}, {what}\n", released.entry))
 }
 
 /// What a released event costs. Unknown is not nothing.

@@ -1,22 +1,19 @@
-//! `meshmeter gaps`, `verify`, `rerate` and `correct`: what is asked of a ledger, and what is put right in it.
+//! Where the ledger is, for all commands; `meshmeter verify` and `rerate`.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
-use collector::gaps;
 use collector::ledger::correct::{Correction, Instead};
-use collector::ledger::entry::{EntryId, Hash};
+use collector::ledger::entry::{Entry, EntryId, Hash};
 use collector::ledger::limits::Limits;
 use collector::ledger::{Head, Ledger, Store};
 use collector::money::Charge;
-use collector::prices::Rating;
 use collector::report;
 use collector::store::{Location, Reader, Selection, StoreError};
 use collector::terminal::{self, complain};
 use collector::verify;
 use indicatif::ProgressBar;
-use jiff::SignedDuration;
 use jiff::civil::Date;
 
 use super::prices::Books;
@@ -54,29 +51,6 @@ impl Database {
         }
         Ok(self.database.reader())
     }
-}
-
-/// Shows what is missing: which numbers of which emitter, since when, why, and what closed it.
-///
-/// Also emitters that fell silent without a last word (open ends), events that contradict the ledger (alarms), and events
-/// that could not be read (dead letters).
-#[derive(Args)]
-#[command(
-    after_help = "Exit codes: 0 nothing is missing; 1 failed; 2 wrong use; 3 something is missing: a number, the end of \
-                        an emitter, or there are alarms or dead letters to look at."
-)]
-pub struct Gaps {
-    #[command(flatten)]
-    database: Database,
-    /// How to print it.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
-    /// An emitter that was not heard of for so long, and had no last word, has fallen silent.
-    #[arg(long, value_name = "DURATION", default_value = "5m")]
-    silent_after: SignedDuration,
-    /// Also the emitters of which nothing is missing.
-    #[arg(long)]
-    all: bool,
 }
 
 /// How to print.
@@ -131,31 +105,6 @@ pub struct Rerate {
     dry_run: bool,
 }
 
-/// Puts a single call right: charges another tenant, or nobody. The entry is reversed, never changed.
-#[derive(Args)]
-#[command(
-    after_help = "Exit codes: 0 done; 1 failed; 2 wrong use; 3 the call costs more than --max-usd and was left as it is."
-)]
-pub struct Correct {
-    #[command(flatten)]
-    database: Database,
-    /// The call: the id of its event.
-    #[arg(value_name = "EMITTER-SEQUENCE", value_parser = call)]
-    call: (String, i64),
-    /// Who shall be charged instead.
-    #[arg(long, required_unless_present = "void", value_parser = tenant)]
-    tenant: Option<String>,
-    /// Nobody shall be charged.
-    #[arg(long, conflicts_with = "tenant")]
-    void: bool,
-    /// Leave the call alone if it costs more; to charge nobody is always allowed.
-    #[arg(long, value_name = "AMOUNT", default_value_t = Limits::default().charge)]
-    max_usd: Charge,
-    /// Why, for the ledger.
-    #[arg(long)]
-    reason: String,
-}
-
 fn head(text: &str) -> Result<Head, String> {
     let read = || {
         let mut parts = text.splitn(3, ':');
@@ -173,32 +122,9 @@ pub(super) fn call(text: &str) -> Result<(String, i64), String> {
     read().ok_or_else(|| "must be the id of an event, its emitter, a hyphen and its number".to_owned())
 }
 
-fn tenant(text: &str) -> Result<String, String> {
-    let name = meter::identity::tenant(text.as_bytes());
-    name.map(|_| text.to_owned()).ok_or_else(|| meter::identity::ALLOWED.to_owned())
-}
-
 pub(super) fn now_ns() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
-}
-
-/// Whether something is missing.
-pub fn gaps(args: Gaps) -> Result<bool, Failure> {
-    let reader = args.database.reader()?;
-    let silent_after_ns = i64::try_from(args.silent_after.as_nanos()).unwrap_or(i64::MAX);
-    let question = gaps::Question { now_ns: now_ns(), silent_after_ns };
-    let mut found = gaps::find(&*reader, question).map_err(Failure::failed)?;
-    let nameless = gaps::nameless(&*reader).map_err(Failure::failed)?;
-    let lacks = !nameless.is_empty() || found.iter().any(|gaps| gaps.lacks());
-    if !args.all {
-        found.retain(|gaps| !gaps.is_clean());
-    }
-    print(&match args.format {
-        Format::Table => gaps::table(&found, &nameless),
-        Format::Json => gaps::json(&found, &nameless).map_err(Failure::Failed)?,
-    })?;
-    Ok(lacks)
 }
 
 pub fn verify(args: Verify) -> Result<(), Failure> {
@@ -223,7 +149,7 @@ pub fn rerate(args: Rerate) -> Result<bool, Failure> {
     let mut ledger = if args.dry_run { None } else { Some(Ledger::new(location.open().map_err(Failure::failed)?)) };
     let bar = ProgressBar::new_spinner();
     let mut work = Work::default();
-    let mut dear = Dear { most: args.max_usd, lines: Vec::new(), more: 0 };
+    let mut dear = Dear::new(args.max_usd);
     // What is read stays as it was when the reading began, whatever is entered meanwhile.
     let read = reader.standing(&selection, &mut |entry| {
         bar.inc(1);
@@ -268,7 +194,7 @@ impl Work {
 }
 
 /// Calls that are left as they are: one call costs more than is allowed, and a price book that makes it so may be wrong.
-struct Dear {
+pub(super) struct Dear {
     most: Charge,
     /// The first of them.
     lines: Vec<String>,
@@ -276,12 +202,20 @@ struct Dear {
 }
 
 impl Dear {
+    pub(super) fn new(most: Charge) -> Dear {
+        Dear { most, lines: Vec::new(), more: 0 }
+    }
+
     /// Notes a correction that charges too much.
     fn allows(&mut self, correction: &Correction) -> bool {
-        let charge = correction.instead.as_ref().map(|instead| instead.rating.charge());
+        self.allows_instead(&correction.entry, correction.instead.as_ref())
+    }
+
+    /// Notes what would stand instead of an entry, if that charges too much.
+    pub(super) fn allows_instead(&mut self, entry: &Entry, instead: Option<&Instead>) -> bool {
+        let charge = instead.map(|instead| instead.rating.charge());
         let Some(charge) = charge.filter(|charge| *charge > self.most) else { return true };
         if self.lines.len() < NAMED {
-            let entry = &correction.entry;
             self.lines.push(format!("left as it is: {}-{} would cost {charge} USD", entry.emitter, entry.sequence));
         } else {
             self.more = self.more.saturating_add(1);
@@ -293,7 +227,7 @@ impl Dear {
         !self.lines.is_empty()
     }
 
-    fn say(&self) {
+    pub(super) fn say(&self) {
         self.lines.iter().for_each(|line| complain(line));
         if self.more > 0 {
             complain(&format!("left as they are: {} more", self.more));
@@ -302,30 +236,4 @@ impl Dear {
             complain(&format!("one call must cost at most {} USD; --max-usd AMOUNT allows more", self.most));
         }
     }
-}
-
-/// Whether the call was left as it is, for it costs more than is allowed.
-pub fn correct(args: Correct) -> Result<bool, Failure> {
-    let reader = args.database.reader()?;
-    let selection = Selection { call: Some(args.call), ..Selection::default() };
-    let mut standing = None;
-    let read = reader.standing(&selection, &mut |entry| {
-        standing = Some(entry);
-        Ok(())
-    });
-    read.map_err(Failure::failed)?;
-    let entry = standing.ok_or_else(|| Failure::Failed("no charge of this call stands in the ledger".to_owned()))?;
-    let rating = entry.rating.as_deref().map(Rating::from_json).transpose().map_err(Failure::Failed)?;
-    let instead = args.tenant.map(|tenant| Instead { tenant, rating: rating.unwrap_or_default() });
-    let id = entry.id;
-    let correction = Correction { entry, instead, reason: args.reason };
-    let mut dear = Dear { most: args.max_usd, lines: Vec::new(), more: 0 };
-    if !dear.allows(&correction) {
-        dear.say();
-        return Ok(true);
-    }
-    let mut ledger = Ledger::new(args.database.database.open().map_err(Failure::failed)?);
-    let done = ledger.correct(&[correction], now_ns()).map_err(Failure::failed)?;
-    print(&format!("{done} corrected: entry {id} is reversed\n"))?;
-    Ok(false)
 }

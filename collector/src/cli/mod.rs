@@ -8,6 +8,9 @@ use collector::secret;
 use collector::terminal::{self, complain};
 
 mod check;
+mod close;
+mod correct;
+mod gaps;
 mod kept;
 mod ledger;
 mod prices;
@@ -20,7 +23,8 @@ mod serve;
 #[command(
     name = "meshmeter",
     version,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 done, and there is something to look at (gaps, reconcile, rerate, correct)."
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 done, and there is something to look at (gaps, alarms, copies, close, \
+                  reconcile, rerate, correct)."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -31,13 +35,15 @@ struct Cli {
 enum Command {
     Serve(Box<serve::Serve>),
     Report(report::ReportArgs),
+    Audit(report::AuditArgs),
     Reconcile(reconcile::Reconcile),
     #[command(subcommand)]
     Prices(prices::Prices),
-    Gaps(ledger::Gaps),
+    Gaps(gaps::Gaps),
     Verify(ledger::Verify),
     Rerate(ledger::Rerate),
-    Correct(ledger::Correct),
+    Correct(correct::Correct),
+    Close(close::Close),
     Copies(kept::Copies),
     Alarms(kept::Alarms),
     Release(kept::Release),
@@ -70,14 +76,16 @@ pub fn run() -> ExitCode {
     let result = match command {
         Command::Serve(args) => serve::run(*args),
         Command::Report(args) => report::run(args),
+        Command::Audit(args) => report::audit(args),
         Command::Reconcile(args) => return reconcile::run(args),
         Command::Prices(command) => prices::run(command),
-        Command::Gaps(args) => return looked(ledger::gaps(args)),
+        Command::Gaps(args) => return looked(gaps::gaps(args)),
         Command::Rerate(args) => return looked(ledger::rerate(args)),
-        Command::Correct(args) => return looked(ledger::correct(args)),
+        Command::Correct(args) => return looked(correct::correct(args)),
+        Command::Close(args) => return looked(close::close(args)),
+        Command::Copies(args) => return looked(kept::copies(args)),
+        Command::Alarms(args) => return looked(kept::alarms(args)),
         Command::Verify(args) => ledger::verify(args),
-        Command::Copies(args) => kept::copies(args),
-        Command::Alarms(args) => kept::alarms(args),
         Command::Release(args) => kept::release(args),
         Command::Check(args) => check::run(args),
     };

@@ -1,15 +1,18 @@
-//! `meshmeter report`.
+//! `meshmeter report` and `audit`.
 
 use clap::Args;
+use collector::report::audit::Audit;
 use collector::report::{self, Dimension, Format, Question, Report};
 use collector::store::Selection;
+use indicatif::ProgressBar;
 use jiff::civil::Date;
 
-use super::ledger::Database;
+use super::ledger::{self, Database};
 use super::{Failure, print};
 
-/// Prints usage and cost from the ledger's sums.
+/// Prints usage, charge and cost from the ledger's sums.
 ///
+/// The charge is what the tenant pays, the cost what the provider takes.
 /// Lines with different evidence (reported, partial, estimated, missing) are never added up. The columns are disjoint:
 /// input is what no cache served, output is without reasoning. A model without a price is unpriced, not free.
 #[derive(Args)]
@@ -19,7 +22,7 @@ pub struct ReportArgs {
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// First day (UTC, when the call began).
+    /// First day (UTC, when the call began; what came after its month was closed counts on the day on which it came).
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = report::day)]
     since: Option<Date>,
     /// Last day.
@@ -31,8 +34,8 @@ pub struct ReportArgs {
     /// What tells lines apart: any of day, month, tenant, provider, model, separated by commas.
     #[arg(long, value_name = "COLUMNS", default_value = report::DEFAULT_BY, value_parser = By::parse)]
     by: By,
-    /// Round the cost of each line to so many decimals, once, as on an invoice; totals are the sums of the lines. Without
-    /// it amounts are exact.
+    /// Round to so many decimals, as on an invoice: what a tenant owes for a month is rounded once, and the lines add up to it,
+    /// whatever they are. Without it amounts are exact.
     #[arg(long, value_name = "DECIMALS", value_parser = clap::value_parser!(u8).range(0..=15))]
     round: Option<u8>,
 }
@@ -52,4 +55,38 @@ pub fn run(args: ReportArgs) -> Result<(), Failure> {
     let question = Question { selection, by: args.by.0, round: args.round };
     let report = Report::answer(&*args.database.reader()?, question).map_err(Failure::failed)?;
     print(&report.render(args.format).map_err(Failure::failed)?)
+}
+
+/// Compares what providers say that calls cost with what the price book says.
+///
+/// Of the calls whose response names its cost, by provider and model. It reads every call: some minutes for ten millions.
+#[derive(Args)]
+pub struct AuditArgs {
+    #[command(flatten)]
+    database: Database,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = ledger::Format::Table)]
+    format: ledger::Format,
+    /// First day (UTC, when the call began).
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = report::day)]
+    since: Option<Date>,
+    /// Last day.
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = report::day)]
+    until: Option<Date>,
+    /// Only this tenant and what is below it.
+    #[arg(long)]
+    tenant: Option<String>,
+}
+
+pub fn audit(args: AuditArgs) -> Result<(), Failure> {
+    let selection = Selection { since: args.since, until: args.until, tenant: args.tenant, call: None };
+    let bar = ProgressBar::new_spinner();
+    let audit = Audit::of(&*args.database.reader()?, &selection, || bar.inc(1));
+    bar.finish_and_clear();
+    let audit = audit.map_err(Failure::failed)?;
+    let text = match args.format {
+        ledger::Format::Table => audit.table(),
+        ledger::Format::Json => audit.json(),
+    };
+    print(&text.map_err(Failure::failed)?)
 }

@@ -59,7 +59,7 @@ pub fn hold(store: &Memory) {
             lacking::missing(store, &gaps.emitter, Range { first: 1, last: i64::MAX }).unwrap();
         }
         let nameless = gaps::nameless(store).unwrap();
-        gaps::table(&all, &nameless);
+        gaps::table(&all, &nameless, all.len());
         gaps::json(&all, &nameless).unwrap();
     }
     for format in [report::Format::Table, report::Format::Json, report::Format::Csv] {

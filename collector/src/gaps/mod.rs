@@ -101,7 +101,7 @@ pub struct Hole {
 pub struct Closed {
     /// Which.
     pub range: Range,
-    /// What closed the hole: late delivery, or a journal.
+    /// What closed the hole: late delivery, a journal, or a person who says that they will not come.
     pub by: What,
     /// When.
     pub at_ns: i64,
@@ -206,9 +206,18 @@ pub fn gaps(name: String, emitter: &Emitter, notes: &[Note], kept: Vec<KeptApart
             holes.push(Hole { range, since_ns, cause });
         }
     }
-    let closes = |what: What| matches!(what, What::Delivered | What::Recovered | What::Released);
-    let closed = notes.iter().filter(|note| closes(note.what));
-    let closed = closed.map(|note| Closed { range: note.range, by: note.what, at_ns: note.at_ns }).collect();
+    let closed = notes.iter().flat_map(|note| {
+        let ranges = match note.what {
+            What::Delivered | What::Recovered | What::Released => vec![note.range],
+            // Of what a person closed only that is told which is missing.
+            What::Closed => emitter.ranges.missing(note.range),
+            What::Opened | What::Full | What::Refused => Vec::new(),
+        };
+        ranges.into_iter().map(|range| Closed { range, by: note.what, at_ns: note.at_ns })
+    });
+    let closed = closed.collect();
+    let is_closed = state == State::Ended(Ended::Person);
+    let unnamed_drops = emitter.dropped.saturating_sub(named_drops(notes, &emitter.ranges)).max(0);
     let taken = sum(emitter.ranges.as_slice());
     Gaps {
         emitter: name,
@@ -219,16 +228,17 @@ pub fn gaps(name: String, emitter: &Emitter, notes: &[Note], kept: Vec<KeptApart
         heard_ns: emitter.heard_ns,
         holes,
         closed,
-        unnamed_drops: emitter.dropped.saturating_sub(named_drops(notes, &emitter.ranges)).max(0),
+        unnamed_drops: if is_closed { 0 } else { unnamed_drops },
         alarms,
     }
 }
 
-/// The numbers that the ledger lacks.
+/// The numbers that the ledger lacks, and that nobody has closed.
 fn missing(emitter: &Emitter, state: State) -> Vec<Range> {
     // What lies behind the last that came may still be on its way.
     let last = if state == State::Counting { emitter.last } else { emitter.head.max(emitter.last) };
-    if last < 1 { Vec::new() } else { emitter.ranges.missing(Range { first: 1, last }) }
+    let missing = if last < 1 { Vec::new() } else { emitter.ranges.missing(Range { first: 1, last }) };
+    missing.into_iter().flat_map(|range| emitter.closed.missing(range)).collect()
 }
 
 fn sum(ranges: &[Range]) -> i64 {
@@ -259,7 +269,7 @@ fn causes(notes: &[Note], kept: &[KeptApart]) -> BTreeMap<i64, (i64, Cause)> {
         let cause = match note.what {
             What::Full => Cause::Full,
             What::Refused => Cause::Refused,
-            What::Opened | What::Delivered | What::Recovered | What::Released => continue,
+            What::Opened | What::Delivered | What::Recovered | What::Released | What::Closed => continue,
         };
         // What was said again may have grown meanwhile.
         for range in said.missing(note.range) {

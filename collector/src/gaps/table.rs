@@ -19,8 +19,8 @@ pub fn alarms(gaps: &[Gaps], nameless: &[KeptApart]) -> usize {
     gaps.iter().fold(nameless, |sum, gaps| sum.saturating_add(gaps.alarms.len()))
 }
 
-/// What is to be looked at, then one line that sums it up.
-pub fn render(gaps: &[Gaps], nameless: &[KeptApart]) -> String {
+/// What is to be looked at, then one line that sums it up; `known` is how many emitters there are, shown or not.
+pub fn render(gaps: &[Gaps], nameless: &[KeptApart], known: usize) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["emitter", "node", "numbers", "count", "what", "since", "why"]);
     let numbers = |first: i64, last: i64| if first == last { first.to_string() } else { format!("{first}-{last}") };
@@ -68,6 +68,7 @@ pub fn render(gaps: &[Gaps], nameless: &[KeptApart]) -> String {
             let by = match closed.by.as_str() {
                 "recovered" => "closed by a journal",
                 "released" => "released by a person",
+                "closed" => "missing, closed by a person",
                 _ => "closed by late delivery",
             };
             let count = closed.range.count().to_string();
@@ -91,9 +92,12 @@ pub fn render(gaps: &[Gaps], nameless: &[KeptApart]) -> String {
         row([emitter, String::new(), which, count, what.into(), time(kept.first_received_ns), why]);
     }
     let sum = format!(
-        "{} emitters, {missing} numbers missing, {open_ends} open ends, {} alarms, {dead_letters} dead letters\n",
-        gaps.len(),
+        "{known} emitters, {missing} numbers missing, {open_ends} open ends, {} alarms, {dead_letters} dead letters\n",
         alarms(gaps, nameless)
     );
-    if rows == 0 { format!("no gaps: {sum}") } else { format!("{table}\n\n{sum}") }
+    match (rows, known) {
+        (0, 0) => "nothing was ever received: no emitter is known\n".to_owned(),
+        (0, _) => format!("no gaps: {sum}"),
+        _ => format!("{table}\n\n{sum}"),
+    }
 }

@@ -33,15 +33,19 @@ pub struct Instead {
 impl Correction {
     /// What a price book makes of a standing entry: `None` if that is what stands there.
     pub fn by(book: &PriceBook, entry: Entry, reason: &str) -> Result<Option<Correction>, String> {
-        let event = event_of(&entry)?;
-        let call = Call::of(&event.record, &entry.tenant).ok_or("it began after the year 2262")?;
-        let rating = book.rate(&call);
+        let rating = Correction::rated(book, &entry, &entry.tenant)?;
         let standing = entry.rating.as_deref().map(Rating::from_json).transpose()?;
         if standing.is_some_and(|standing| standing.charges_as(&rating)) {
             return Ok(None);
         }
         let instead = Some(Instead { tenant: entry.tenant.clone(), rating });
         Ok(Some(Correction { entry, instead, reason: reason.to_owned() }))
+    }
+
+    /// What a price book makes of an entry with the event of its call, if a tenant is charged for it.
+    pub fn rated(book: &PriceBook, entry: &Entry, tenant: &str) -> Result<Rating, String> {
+        let event = event_of(entry)?;
+        Ok(book.rate(&Call::of(&event.record, tenant).ok_or("it began after the year 2262")?))
     }
 
     /// The new charge less the old one.
@@ -59,8 +63,15 @@ pub fn event_of(entry: &Entry) -> Result<Event, String> {
 
 /// The group that an entry counts in.
 pub fn group_of(entry: &Entry) -> Option<Group> {
+    let began = began(entry)?;
+    Some(entry.billed.clone().map_or_else(|| began.clone(), |day| began.billed(day)))
+}
+
+/// The group that it would count in on the day on which its call began.
+pub fn began(entry: &Entry) -> Option<Group> {
     Some(Group {
         day: day_of(entry.started_ns)?,
+        adjusts: String::new(),
         tenant: entry.tenant.clone(),
         provider: entry.provider.clone(),
         model: entry.model.clone(),
@@ -77,10 +88,10 @@ pub fn share_of(entry: &Entry) -> Result<Share, String> {
 impl<S: Store> Ledger<S> {
     /// Makes corrections in one transaction; returns how many. One whose entry was taken back meanwhile is left.
     pub fn correct(&mut self, corrections: &[Correction], now_ns: i64) -> Result<u64, StoreError> {
-        let mut keys = Keys::default();
+        let mut keys = Keys { now_ns, ..Keys::default() };
         for correction in corrections {
             keys.reversals.insert(correction.entry.id);
-            let group = group_of(&correction.entry);
+            let group = began(&correction.entry);
             if let (Some(group), Some(instead)) = (&group, &correction.instead) {
                 keys.groups.insert(Group { tenant: instead.tenant.clone(), ..group.clone() });
             }
@@ -113,7 +124,8 @@ impl Decision<'_> {
         if !self.take_back(entry.id) {
             return Ok(false);
         }
-        let group = group_of(entry).ok_or("it began after the year 2262")?;
+        // Not where the entry counts: if that month was closed since, it stays as it is.
+        let group = self.group(&began(entry).ok_or("it began after the year 2262")?);
         self.add(&group, &share_of(entry)?.reversed())?;
         let base = Entry {
             refers: Some(entry.id),
@@ -121,10 +133,11 @@ impl Decision<'_> {
             reason: Some(reason.clone()),
             event: None,
             rating: None,
+            billed: self.billed(entry.started_ns),
             ..entry.clone()
         };
-        let charge = entry.charge.checked_neg().unwrap_or_default();
-        self.enter(Entry { kind: Kind::Reversal, charge, ..base.clone() });
+        let [charge, cost] = [entry.charge, entry.cost].map(|amount| amount.checked_neg().unwrap_or_default());
+        self.enter(Entry { kind: Kind::Reversal, charge, cost, ..base.clone() });
         if let Some(Instead { tenant, rating }) = instead {
             let share = Share::of(&event_of(entry)?.record, rating);
             self.add(&Group { tenant: tenant.clone(), ..group }, &share)?;
@@ -132,6 +145,7 @@ impl Decision<'_> {
                 kind: Kind::Correction,
                 tenant: tenant.clone(),
                 charge: rating.charge(),
+                cost: rating.cost(),
                 rating: Some(rating.to_json()),
                 ..base
             });

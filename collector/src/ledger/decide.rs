@@ -6,10 +6,12 @@ use meter::event::Event;
 
 use super::correct::Correction;
 use super::emitters::{BY_KEY, Emitter, Ended, Notes, NotesOf, What};
+use super::entering::{Entering, Terms, entering, number};
 use super::entry::{Entry, EntryId, Kind};
 use super::responses::{self, Holder, Place, PossibleCopy, PossibleKey, ResponseKey};
 use super::sums::{Group, Share, storable};
-use super::{Arrival, Changes, Delivery, Head, Known, MAX_EVENT, Sender, SetAside, Sums, Taken, clock};
+use super::{Arrival, Changes, Delivery, Head, Known, MAX_EVENT, Sender, SetAside, Sums, Taken, again, clock};
+use crate::money::Charge;
 use crate::prices::{Call, PriceBook, Rating};
 
 /// Whether an event is recognised that came before. Only a control run of the tests does without.
@@ -17,6 +19,12 @@ const RECOGNISES: bool = !cfg!(feature = "forgetful");
 
 /// Why a stranger's event is kept apart.
 pub const FOREIGN: &str = "data.emitter: its numbers belong to another sender";
+
+/// How far behind the last known number of an emitter its next may be: further, it is more likely invented than that so many
+/// were lost, and each of them would be missing.
+const MAX_LEAP: i64 = 1_000_000;
+/// Why an event is kept apart that is further.
+pub const LEAP: &str = "data.sequence: must be at most 1000000 beyond the last number that is known of its emitter";
 
 /// What is known so far, and what has changed.
 pub struct Decision<'a> {
@@ -32,6 +40,9 @@ pub struct Decision<'a> {
     pub(super) possible: BTreeMap<PossibleKey, PossibleCopy>,
     set_aside: Vec<SetAside>,
     pub(super) released: BTreeMap<[u8; 32], EntryId>,
+    /// What the delivery that is taken costs, charge and cost.
+    charged: Charge,
+    costs: Charge,
     /// Where the events of this transaction stand in `entries`.
     fresh: HashMap<(String, i64), usize>,
 }
@@ -41,57 +52,6 @@ enum Outcome {
     Duplicate,
     DeadLetter(String),
     Alarm(String),
-}
-
-/// An event that is to be entered, checked as far as it alone can tell.
-pub(super) struct Entering<'e> {
-    pub event: &'e Event,
-    pub text: &'e str,
-    pub sequence: i64,
-    pub started_ns: i64,
-    pub group: Group,
-}
-
-/// How an event is entered.
-pub(super) struct Terms<'t> {
-    /// Under which number.
-    pub emitter: &'t str,
-    pub sequence: i64,
-    /// What it is, if it is no copy.
-    pub kind: Kind,
-    /// Why, if a person wants it.
-    pub reason: Option<&'t str>,
-}
-
-impl Entering<'_> {
-    /// Its entry: a copy, which costs nothing, if it refers to another.
-    pub fn entry(
-        &self,
-        id: EntryId,
-        received_ns: i64,
-        terms: &Terms<'_>,
-        copy_of: Option<EntryId>,
-        rating: Option<Rating>,
-    ) -> Entry {
-        Entry {
-            id,
-            kind: if copy_of.is_some() { Kind::Copy } else { terms.kind },
-            emitter: terms.emitter.to_owned(),
-            sequence: terms.sequence,
-            refers: copy_of,
-            started_ns: self.started_ns,
-            received_ns,
-            tenant: self.group.tenant.clone(),
-            provider: self.group.provider.clone(),
-            model: self.group.model.clone(),
-            evidence: self.group.evidence(),
-            charge: rating.as_ref().map(Rating::charge).unwrap_or_default(),
-            rating: rating.map(|rating| rating.to_json()),
-            reason: terms.reason.map(str::to_owned),
-            event: Some(self.text.to_owned()),
-            hash: Default::default(),
-        }
-    }
 }
 
 impl<'a> Decision<'a> {
@@ -110,6 +70,8 @@ impl<'a> Decision<'a> {
             possible: BTreeMap::new(),
             set_aside: Vec::new(),
             released: BTreeMap::new(),
+            charged: Charge::default(),
+            costs: Charge::default(),
             fresh: HashMap::new(),
         }
     }
@@ -132,6 +94,7 @@ impl<'a> Decision<'a> {
     /// Takes a delivery: first its events, then what the emitter says of itself.
     pub fn take(&mut self, delivery: &Delivery) -> Taken {
         let mut taken = Taken::default();
+        (self.charged, self.costs) = Default::default();
         for arrival in &delivery.arrivals {
             let outcome = match &arrival.decoded {
                 Ok(event) => self.event(event, arrival, &delivery.sender),
@@ -152,8 +115,11 @@ impl<'a> Decision<'a> {
             };
             *count = count.saturating_add(1);
         }
+        (taken.charge, taken.cost) = (self.charged, self.costs);
         if let Some(statement) = &delivery.statement {
-            if self.may_speak(&statement.emitter, &delivery.sender) {
+            let head = i64::try_from(statement.head).unwrap_or(i64::MAX);
+            let is_leap = !delivery.sender.journal && self.is_leap(&statement.emitter, head);
+            if self.may_speak(&statement.emitter, &delivery.sender) && !is_leap {
                 let by = if delivery.sender.journal { Ended::Journal } else { Ended::Emitter };
                 let (emitter, notes) = self.emitter(&statement.emitter, &delivery.sender);
                 emitter.state(statement, by, notes);
@@ -183,6 +149,9 @@ impl<'a> Decision<'a> {
                 _ => Outcome::Duplicate,
             };
         }
+        if !sender.journal && self.is_leap(&event.emitter, entering.sequence) {
+            return Outcome::Alarm(LEAP.to_owned());
+        }
         if let Err(reason) = sender.limits.allow(&event.record) {
             return Outcome::Alarm(reason);
         }
@@ -196,8 +165,14 @@ impl<'a> Decision<'a> {
             return Outcome::Alarm(reason);
         }
         let terms = Terms { emitter: &event.emitter, sequence: entering.sequence, kind: Kind::Call, reason: None };
+        let entry = self.next_id();
         if let Err(reason) = self.charge(&entering, rating, &terms) {
             return Outcome::DeadLetter(reason);
+        }
+        // What was kept apart for its number alone waits for nobody any more.
+        let digest = SetAside::digest_of_alarm(&event.emitter, &arrival.bytes);
+        if sender.journal && self.known.kept.contains_key(&digest) {
+            self.released.insert(digest, entry);
         }
         let what = if sender.journal { What::Recovered } else { What::Delivered };
         let (emitter, notes) = self.emitter(&event.emitter, sender);
@@ -211,7 +186,13 @@ impl<'a> Decision<'a> {
     /// Why this very event is kept apart, if it is: what its own sender may not charge no journal brings in, only a person.
     fn kept_apart(&self, event: &Event, arrival: &Arrival) -> Option<String> {
         let kept = self.known.kept.get(&SetAside::digest_of_alarm(&event.emitter, &arrival.bytes))?;
-        Some(kept.reason.clone())
+        (!kept.is_leap()).then(|| kept.reason.clone())
+    }
+
+    /// Whether a number is so far beyond what is known of its emitter that the numbers between would be invented.
+    fn is_leap(&self, emitter: &str, number: i64) -> bool {
+        let last = self.known_emitter(emitter).map_or(0, |emitter| emitter.last.max(emitter.head));
+        number.saturating_sub(last) > MAX_LEAP
     }
 
     /// Enters an event, as a copy if another meter's record of its call is charged; or the reason why it cannot be, and
@@ -233,16 +214,20 @@ impl<'a> Decision<'a> {
         let copy_of = if worse.is_some() { None } else { first.as_ref().map(|first| first.entry) };
         let rating = copy_of.is_none().then_some(rating);
         if let Some(rating) = &rating {
-            self.sums.add(group, &Share::of(&event.record, rating))?;
+            let group = self.group(group);
+            self.sums.add(&group, &Share::of(&event.record, rating))?;
+            self.charged = self.charged.checked_add(rating.charge()).unwrap_or(self.charged);
+            self.costs = self.costs.checked_add(rating.cost()).unwrap_or(self.costs);
         }
+        let billed = self.billed(entering.started_ns).filter(|_| copy_of.is_none());
         match &first {
             Some(first) => self.join(&places, first, &new, copy_of.is_none()),
             None => self.hold(&places, &new),
         }
         self.fresh.insert((terms.emitter.to_owned(), terms.sequence), self.entries.len());
-        self.enter(entering.entry(id, self.now_ns, terms, copy_of, rating));
+        self.enter(Entry { billed, ..entering.entry(id, self.now_ns, terms, copy_of, rating) });
         if let Some(entry) = worse {
-            let reason = "another meter saw more of this call".to_owned();
+            let reason = again::SAW_MORE.to_owned();
             // It was charged as it stands there, so it can be taken back.
             let taken_back = self.correct(&Correction { entry, instead: None, reason });
             debug_assert_eq!(taken_back, Ok(true));
@@ -288,6 +273,16 @@ impl<'a> Decision<'a> {
 
     pub fn now_ns(&self) -> i64 {
         self.now_ns
+    }
+
+    /// The day on which what is booked now about a call counts, if that is not the day on which it began.
+    pub(super) fn billed(&self, started_ns: i64) -> Option<String> {
+        self.known.closed.billed(started_ns, self.now_ns)
+    }
+
+    /// Where what is booked now about a call counts; `began` is the group of its own day.
+    pub(super) fn group(&self, began: &Group) -> Group {
+        self.known.closed.group(began, self.now_ns)
     }
 
     pub(super) fn known_emitter(&self, name: &str) -> Option<&Emitter> {
@@ -359,28 +354,4 @@ impl<'a> Decision<'a> {
         });
         number
     }
-}
-
-/// An event as it is to be entered, or why it cannot be.
-pub(super) fn entering<'e>(event: &'e Event, bytes: &'e [u8]) -> Result<Entering<'e>, String> {
-    let dead = |reason: &str| reason.to_owned();
-    let sequence = i64::try_from(event.sequence).map_err(|_| dead("data.sequence: does not fit in 64 bits"))?;
-    let late = || dead("time: must be before the year 2262");
-    let started_ns = i64::try_from(event.record.started_ns).map_err(|_| late())?;
-    let group = Group::of(&event.record).ok_or_else(late)?;
-    let text = std::str::from_utf8(bytes).map_err(|_| dead("not readable as UTF-8"))?;
-    Ok(Entering { event, text, sequence, started_ns, group })
-}
-
-/// The number of an event that cannot be taken, so that its hole has a name. Anything may stand there.
-pub fn number(bytes: &[u8]) -> Option<(String, i64)> {
-    #[derive(serde::Deserialize)]
-    struct Id {
-        id: String,
-    }
-    let Id { id } = serde_json::from_slice(bytes).ok()?;
-    let (emitter, sequence) = id.split_once('-')?;
-    let is_emitter = emitter.len() == 32 && emitter.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let sequence = sequence.parse().ok().filter(|sequence| (1..1 << 53).contains(sequence))?;
-    is_emitter.then(|| (emitter.to_owned(), sequence))
 }

@@ -28,6 +28,8 @@ pub struct Emitter {
     pub ended: Option<Ended>,
     /// Its ranges around the numbers in question.
     pub ranges: Ranges,
+    /// The numbers that a person has closed: if they are missing, it is known. The rules do not ask for them.
+    pub closed: Ranges,
 }
 
 /// Who had the last word.
@@ -39,6 +41,8 @@ pub enum Ended {
     Journal,
     /// Nobody: all that is known of it was released by a person.
     Release,
+    /// A person, who closed it.
+    Person,
 }
 
 impl Ended {
@@ -48,12 +52,13 @@ impl Ended {
             Ended::Emitter => "emitter",
             Ended::Journal => "journal",
             Ended::Release => "release",
+            Ended::Person => "person",
         }
     }
 
     /// Who a word names.
     pub fn from_word(word: &str) -> Option<Ended> {
-        [Ended::Emitter, Ended::Journal, Ended::Release].into_iter().find(|ended| ended.as_str() == word)
+        [Ended::Emitter, Ended::Journal, Ended::Release, Ended::Person].into_iter().find(|ended| ended.as_str() == word)
     }
 }
 
@@ -85,12 +90,14 @@ pub enum What {
     Full,
     /// The emitter says: a collector refused them as unreadable.
     Refused,
+    /// A person says: what is missing of them will not come.
+    Closed,
 }
 
 impl What {
     /// Everything that can happen.
-    pub const ALL: [What; 6] =
-        [What::Opened, What::Delivered, What::Recovered, What::Released, What::Full, What::Refused];
+    pub const ALL: [What; 7] =
+        [What::Opened, What::Delivered, What::Recovered, What::Released, What::Full, What::Refused, What::Closed];
 
     /// Its word in the database.
     pub const fn as_str(self) -> &'static str {
@@ -101,6 +108,7 @@ impl What {
             What::Released => "released",
             What::Full => "full",
             What::Refused => "refused",
+            What::Closed => "closed",
         }
     }
 
@@ -135,6 +143,11 @@ impl Notes {
 }
 
 impl NotesOf<'_> {
+    /// A person closes these numbers.
+    pub fn closed(&mut self, range: Range) {
+        self.add(range, What::Closed);
+    }
+
     fn add(&mut self, range: Range, what: What) {
         if let Some(before) = self.notes.last_mut()
             && (before.emitter.as_str(), before.what) == (self.emitter, what)

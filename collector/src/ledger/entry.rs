@@ -53,7 +53,7 @@ impl fmt::Display for EntryId {
 }
 
 /// What an entry says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A record was taken, and is charged.
     Call,
@@ -65,11 +65,26 @@ pub enum Kind {
     Correction,
     /// A record that was kept apart was released by a person, and is charged.
     Release,
+    /// A month was closed: what comes later about its calls counts in one that is open. `started_ns` is its begin.
+    MonthClosed,
+    /// A person says of an emitter that what is missing of it up to `sequence` will not come, and that it has ended.
+    EmitterClosed,
+    /// An event that was kept apart and cannot be read was dismissed by a person.
+    Dismissal,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 5] = [Kind::Call, Kind::Copy, Kind::Reversal, Kind::Correction, Kind::Release];
+    pub const ALL: [Kind; 8] = [
+        Kind::Call,
+        Kind::Copy,
+        Kind::Reversal,
+        Kind::Correction,
+        Kind::Release,
+        Kind::MonthClosed,
+        Kind::EmitterClosed,
+        Kind::Dismissal,
+    ];
 
     /// Its word in the database.
     pub const fn as_str(self) -> &'static str {
@@ -79,6 +94,9 @@ impl Kind {
             Kind::Reversal => "reversal",
             Kind::Correction => "correction",
             Kind::Release => "release",
+            Kind::MonthClosed => "month_closed",
+            Kind::EmitterClosed => "emitter_closed",
+            Kind::Dismissal => "dismissal",
         }
     }
 
@@ -123,23 +141,58 @@ pub struct Entry {
     pub model: String,
     /// How good the counts are.
     pub evidence: Evidence,
-    /// What it costs; a reversal's is negative.
+    /// What the tenant pays; a reversal's is negative.
     pub charge: Charge,
+    /// What the provider takes.
+    pub cost: Charge,
     /// How that was found, as JSON.
     pub rating: Option<String>,
     /// Why a person made it.
     pub reason: Option<String>,
-    /// The event as it was sent.
+    /// The event as it was sent; of an entry about no call, what else there is to say, as JSON.
     pub event: Option<String>,
+    /// The day on which it counts, if that is not the day on which the call began: its month was closed before.
+    pub billed: Option<String>,
     /// Over the hash before it and all of the above.
     pub hash: Hash,
 }
 
 impl Entry {
+    /// An entry that is about no call.
+    pub fn about_no_call(kind: Kind, emitter: &str, sequence: i64, now_ns: i64, reason: &str) -> Entry {
+        Entry {
+            id: EntryId::default(),
+            kind,
+            emitter: emitter.to_owned(),
+            sequence,
+            refers: None,
+            started_ns: now_ns,
+            received_ns: now_ns,
+            tenant: String::new(),
+            provider: String::new(),
+            model: String::new(),
+            evidence: Evidence::Missing,
+            charge: Charge::default(),
+            cost: Charge::default(),
+            rating: None,
+            reason: Some(reason.to_owned()),
+            event: None,
+            billed: None,
+            hash: Hash::default(),
+        }
+    }
+
+    /// What the provider takes, if that is another amount than the tenant pays.
+    pub fn own_cost(&self) -> Option<Charge> {
+        (self.cost != self.charge).then_some(self.cost)
+    }
+
     /// The hash that the entry must have behind `before`.
     ///
     /// SHA-256 over the hash before it, then every field in the order of the struct as a text, numbers in decimal: its length
-    /// in 8 bytes, little endian, then its bytes; what is absent as eight bytes 0xff.
+    /// in 8 bytes, little endian, then its bytes; what is absent as eight bytes 0xff. Cost and billing day come last, `cost `
+    /// and `billed ` before them, and only where they say something: the cost if it is not the charge. So entries that were
+    /// written before there were any have the hashes that they had.
     pub fn hash_after(&self, before: &Hash) -> Hash {
         let mut sha = Sha256::new();
         sha.update(before.0);
@@ -167,6 +220,12 @@ impl Entry {
         text(self.rating.as_deref());
         text(self.reason.as_deref());
         text(self.event.as_deref());
+        if let Some(cost) = self.own_cost() {
+            text(Some(&format!("cost {cost}")));
+        }
+        if let Some(day) = &self.billed {
+            text(Some(&format!("billed {day}")));
+        }
         Hash(sha.finalize().into())
     }
 }

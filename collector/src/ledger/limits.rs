@@ -38,12 +38,13 @@ impl Limits {
         let mut tokens = 0_u64;
         for (class, count) in record.usage.iter() {
             if count > self.tokens {
-                return Err(format!("data.{}: must be at most {} in one call", class.name(), self.tokens));
+                return Err(format!("data.{}: must be at most {} in one call, not {count}", class.name(), self.tokens));
             }
             tokens = tokens.saturating_add(if is_token(class) { count } else { 0 });
         }
         if tokens > self.tokens {
-            return Err(format!("data: input_tokens and output_tokens must be at most {} together", self.tokens));
+            let most = self.tokens;
+            return Err(format!("data: input_tokens and output_tokens must be at most {most} together, not {tokens}"));
         }
         Ok(())
     }

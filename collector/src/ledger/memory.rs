@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::correct::group_of;
-use super::emitters::{Emitter, Note};
+use super::emitters::{Emitter, Note, What};
 use super::entry::{Entry, EntryId, Kind};
+use super::months::Closed;
 use super::ranges::{Range, Ranges};
 use super::responses::{Place, PossibleCopy, PossibleKey, ResponseKey, without_counts};
 use super::sums::{Counted, Group, GroupSums, Sum, day_of};
@@ -35,6 +35,7 @@ pub struct Memory {
     /// What of it was released, by digest, and its entry.
     pub released: BTreeMap<[u8; 32], EntryId>,
     numbers: HashMap<(String, i64), usize>,
+    closings: Vec<usize>,
 }
 
 impl Memory {
@@ -45,7 +46,14 @@ impl Memory {
 
     /// What the rules ask for.
     pub fn known(&self, keys: &Keys) -> Known {
-        let mut known = Known { head: self.head, written_ns: self.written_ns, ..Known::default() };
+        let closed = self.closed_months();
+        let mut known = Known { head: self.head, written_ns: self.written_ns, closed, ..Known::default() };
+        if keys.closes {
+            let mut heads: BTreeMap<i64, EntryId> = BTreeMap::new();
+            heads.extend(self.entries.iter().map(|entry| (entry.id.writer, entry.id)));
+            heads.insert(self.head.entry.writer, self.head.entry);
+            known.heads = heads.into_values().collect();
+        }
         for (name, numbers) in &keys.emitters {
             let Some(emitter) = self.emitters.get(name) else { continue };
             known.emitters.insert(name.clone(), emitter.clone());
@@ -59,16 +67,20 @@ impl Memory {
         known.responses = held.collect();
         let wanted = without_counts(known.responses.values());
         if !wanted.is_empty() {
-            let number = |entry: &Entry| (entry.emitter.clone(), entry.sequence);
-            let calls = self.entries.iter().filter(|entry| wanted.contains(&entry.id));
-            let calls: HashMap<_, _> = calls.map(|entry| (number(entry), entry.id)).collect();
-            known.held = self.standing().filter_map(|entry| Some((*calls.get(&number(&entry))?, entry))).collect();
+            let references = self.references();
+            known.held = wanted.iter().filter_map(|id| Some((*id, self.stands_for(*id, &references)?))).collect();
         }
-        let groups = keys.groups.iter().cloned().chain(known.held.values().filter_map(group_of));
+        let groups = keys.all_groups(known.held.values(), &known.closed).into_iter();
         known.sums = groups.filter_map(|group| Some((group.clone(), self.sums.get(&group)?.clone()))).collect();
-        let reversals = self.entries.iter().filter(|entry| entry.kind == Kind::Reversal);
-        known.reversed =
-            reversals.filter_map(|entry| entry.refers).filter(|entry| keys.reversals.contains(entry)).collect();
+        let referred = |kind: Kind, wanted: &BTreeSet<EntryId>| -> BTreeSet<EntryId> {
+            if wanted.is_empty() {
+                return BTreeSet::new();
+            }
+            let of_kind = self.entries.iter().filter(|entry| entry.kind == kind);
+            of_kind.filter_map(|entry| entry.refers).filter(|entry| wanted.contains(entry)).collect()
+        };
+        known.reversed = referred(Kind::Reversal, &keys.reversals);
+        known.corrected = referred(Kind::Correction, &keys.corrected);
         if !keys.released.is_empty() {
             let waits = |digest: &[u8; 32]| keys.released.contains(digest) && !self.released.contains_key(digest);
             let kept = self.set_aside.iter().map(|event| (event.digest(), event.clone()));
@@ -77,16 +89,40 @@ impl Memory {
         known
     }
 
+    /// Which entry of a kind refers to which.
+    fn references(&self) -> HashMap<(Kind, EntryId), &Entry> {
+        let of_kinds = self.entries.iter().filter(|entry| matches!(entry.kind, Kind::Reversal | Kind::Correction));
+        of_kinds.filter_map(|entry| Some(((entry.kind, entry.refers?), entry))).collect()
+    }
+
+    /// An entry, or what stands instead of it, with the event of its call.
+    fn stands_for(&self, id: EntryId, references: &HashMap<(Kind, EntryId), &Entry>) -> Option<Entry> {
+        let mut entry = self.entries.iter().find(|entry| entry.id == id)?;
+        while let Some(reversal) = references.get(&(Kind::Reversal, entry.id)) {
+            let corrects = |id: EntryId| references.get(&(Kind::Correction, id));
+            entry = corrects(entry.id).or_else(|| corrects(reversal.id))?;
+        }
+        entry.kind.is_charged().then(|| self.with_event(entry))
+    }
+
+    fn with_event(&self, entry: &Entry) -> Entry {
+        let call = self.numbers.get(&(entry.emitter.clone(), entry.sequence));
+        let event = call.and_then(|index| self.entries.get(*index)?.event.clone());
+        Entry { event, ..entry.clone() }
+    }
+
+    /// The months that are closed.
+    pub fn closed_months(&self) -> Closed {
+        let closings = self.closings.iter().filter_map(|index| self.entries.get(*index));
+        Closed::from_begins(closings.map(|entry| entry.started_ns))
+    }
+
     /// What counts, each with the event of its call.
     fn standing(&self) -> impl Iterator<Item = Entry> {
         let reversals = self.entries.iter().filter(|entry| entry.kind == Kind::Reversal);
         let reversed: BTreeSet<EntryId> = reversals.filter_map(|entry| entry.refers).collect();
         let counts = move |entry: &&Entry| entry.kind.is_charged() && !reversed.contains(&entry.id);
-        self.entries.iter().filter(counts).map(|entry| {
-            let call = self.numbers.get(&(entry.emitter.clone(), entry.sequence));
-            let event = call.and_then(|index| self.entries.get(*index)?.event.clone());
-            Entry { event, ..entry.clone() }
-        })
+        self.entries.iter().filter(counts).map(|entry| self.with_event(entry))
     }
 
     /// Keeps what was decided.
@@ -96,6 +132,9 @@ impl Memory {
         for entry in changes.entries {
             if entry.kind.is_record() {
                 self.numbers.insert((entry.emitter.clone(), entry.sequence), self.entries.len());
+            }
+            if entry.kind == Kind::MonthClosed {
+                self.closings.push(self.entries.len());
             }
             self.entries.push(entry);
         }
@@ -128,6 +167,7 @@ impl Memory {
         sums.fold(Sum::default(), |total, sum| Sum {
             quantity: total.quantity.saturating_add(sum.quantity),
             charge: total.charge.checked_add(sum.charge).unwrap_or_default(),
+            cost: total.cost.checked_add(sum.cost).unwrap_or_default(),
             unpriced: total.unpriced.saturating_add(sum.unpriced),
             fallback: total.fallback.saturating_add(sum.fallback),
         })
@@ -153,11 +193,12 @@ impl Reader for Memory {
             sums.sort_by_key(|(counted, _)| counted.name());
             sums.into_iter().map(move |(counted, sum)| RollupRow {
                 day: group.day.parse().unwrap_or_default(),
+                adjusts: group.adjusts.clone(),
                 tenant: group.tenant.clone(),
                 provider: group.provider.clone(),
                 model: group.model.clone(),
                 evidence: group.evidence(),
-                counted: *counted,
+                counted: counted.clone(),
                 sum: *sum,
             })
         });
@@ -168,10 +209,10 @@ impl Reader for Memory {
         let mut totals: BTreeMap<_, Total> = BTreeMap::new();
         self.rollup(selection, &mut |row| {
             let key: Vec<String> = by.iter().map(|dimension| dimension.of(&row)).collect();
-            match totals.get_mut(&(key.clone(), row.evidence.as_str(), row.counted.name())) {
+            let words = (key.clone(), row.evidence.as_str(), row.counted.name());
+            match totals.get_mut(&words) {
                 Some(total) => total.add(&row.sum)?,
                 None => {
-                    let words = (key.clone(), row.evidence.as_str(), row.counted.name());
                     totals.insert(words, Total::of(key, row.evidence, row.counted, &row.sum));
                 }
             }
@@ -204,9 +245,35 @@ impl Reader for Memory {
         Ok(self.entries.iter().find(|entry| entry.id == id).cloned())
     }
 
+    fn record(&self, number: &(String, i64)) -> Result<Option<Entry>, StoreError> {
+        Ok(self.numbers.get(number).and_then(|index| self.entries.get(*index)).cloned())
+    }
+
     fn reversal_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError> {
         let takes_back = |entry: &&Entry| entry.kind == Kind::Reversal && entry.refers == Some(id);
         Ok(self.entries.iter().find(takes_back).map(|entry| entry.id))
+    }
+
+    fn correction_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError> {
+        let corrects = |entry: &&Entry| entry.kind == Kind::Correction && entry.refers == Some(id);
+        Ok(self.entries.iter().find(corrects).map(|entry| entry.id))
+    }
+
+    fn adjusted(&self, each: Each<'_, (Entry, String)>) -> Result<(), StoreError> {
+        let reversals = self.entries.iter().filter(|entry| entry.kind == Kind::Reversal);
+        let adjusted = reversals.filter_map(|reversal| {
+            let billed = reversal.billed.clone()?;
+            let entry = self.entries.iter().find(|entry| Some(entry.id) == reversal.refers)?;
+            Some((self.with_event(entry), billed))
+        });
+        adjusted.collect::<Vec<_>>().into_iter().try_for_each(each)
+    }
+
+    fn closings(&self) -> Result<Vec<Entry>, StoreError> {
+        let mut closings: Vec<Entry> =
+            self.closings.iter().filter_map(|index| self.entries.get(*index)).cloned().collect();
+        closings.sort_by_key(|entry| entry.started_ns);
+        Ok(closings)
     }
 
     fn possible_copies(&self, each: Each<'_, (PossibleKey, PossibleCopy)>) -> Result<(), StoreError> {
@@ -214,7 +281,13 @@ impl Reader for Memory {
     }
 
     fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError> {
-        self.emitters.iter().map(|(name, emitter)| (name.clone(), emitter.clone())).try_for_each(each)
+        let closed = |name: &String| -> Ranges {
+            let notes = self.notes.iter().filter(|note| note.emitter == *name && note.what == What::Closed);
+            notes.map(|note| note.range).collect()
+        };
+        let with_closed =
+            |(name, emitter): (&String, &Emitter)| (name.clone(), Emitter { closed: closed(name), ..emitter.clone() });
+        self.emitters.iter().map(with_closed).try_for_each(each)
     }
 
     fn ranges(&self, emitter: &str, _within: Range) -> Result<Ranges, StoreError> {

@@ -8,23 +8,29 @@ use meter::event::Event;
 use meter::event::statement::Statement;
 use sha2::{Digest, Sha256};
 
+use crate::money::Charge;
 use crate::prices::PriceBook;
 use crate::store::StoreError;
 use decide::Decision;
 use emitters::{Emitter, Note};
 use entry::{Entry, EntryId, Hash};
 use limits::Limits;
+use months::Closed;
 use responses::{Place, PossibleCopy, PossibleKey, ResponseKey};
 use sums::{Counted, Group, GroupSums, Sum, Sums};
 
+pub mod again;
 mod clock;
+pub mod closing;
 mod copies;
 pub mod correct;
 pub(crate) mod decide;
 pub mod emitters;
+mod entering;
 pub mod entry;
 pub mod limits;
 pub mod memory;
+pub mod months;
 pub mod ranges;
 pub mod release;
 pub mod responses;
@@ -99,6 +105,12 @@ pub struct Taken {
     /// Which those are, emitter and number. Their sender must not take them for charged.
     #[serde(skip)]
     pub not_charged: Vec<(String, i64)>,
+    /// What tenants pay for the new ones, before corrections.
+    #[serde(skip)]
+    pub charge: Charge,
+    /// What providers take for them.
+    #[serde(skip)]
+    pub cost: Charge,
 }
 
 /// What the rules must know before they decide.
@@ -114,6 +126,12 @@ pub struct Keys {
     pub reversals: BTreeSet<EntryId>,
     /// Events kept apart, by their digests, that a person releases, or that a journal would bring in.
     pub released: BTreeSet<[u8; 32]>,
+    /// Entries that a correction may refer to already.
+    pub corrected: BTreeSet<EntryId>,
+    /// Whether a month is to be closed: nobody else may write meanwhile, and all chains' ends are asked for.
+    pub closes: bool,
+    /// Now: what is booked about calls of a closed month counts on this day.
+    pub now_ns: i64,
 }
 
 /// Where a writer's chain ends.
@@ -140,10 +158,16 @@ pub struct Known {
     pub responses: HashMap<ResponseKey, Place>,
     /// By the entries of those holders who saw no counts: what stands of them now, each with its event.
     pub held: BTreeMap<EntryId, Entry>,
-    /// Sums: those of the keys, and those that the held entries count in.
+    /// Sums: those that [`Keys::all_groups`] names.
     pub sums: HashMap<Group, GroupSums>,
     /// Entries that were taken back before.
     pub reversed: BTreeSet<EntryId>,
+    /// Those of the keys that a correction refers to.
+    pub corrected: BTreeSet<EntryId>,
+    /// Months that are closed.
+    pub closed: Closed,
+    /// Where every chain ends, if a month is to be closed.
+    pub heads: Vec<EntryId>,
     /// Events kept apart that were not released yet.
     pub kept: BTreeMap<[u8; 32], SetAside>,
 }
@@ -199,6 +223,11 @@ impl SetAside {
     /// Whether it came from somebody who may not spend the emitter's numbers.
     pub fn is_foreign(&self) -> bool {
         self.alarm && self.reason == decide::FOREIGN
+    }
+
+    /// Whether it is kept apart only for its number, which is far beyond all that was known of its emitter.
+    pub fn is_leap(&self) -> bool {
+        self.alarm && self.reason == decide::LEAP
     }
 
     /// By which it is known again: what it is, whose it is, what it says. What a stranger repeats stays beside what the
@@ -283,7 +312,8 @@ impl<S: Store> Ledger<S> {
     pub fn append(&mut self, deliveries: &[&Delivery], now_ns: i64) -> Result<Vec<Taken>, StoreError> {
         let mut all = Ok(Vec::new());
         let prices = self.prices.as_deref();
-        self.store.transact(&keys(deliveries), &mut |known| {
+        let keys = Keys { now_ns, ..keys(deliveries) };
+        self.store.transact(&keys, &mut |known| {
             if let Some(problem) = clock::behind(deliveries, known.written_ns, now_ns) {
                 all = Err(problem);
                 return Changes { head: known.head, written_ns: known.written_ns, ..Changes::default() };
@@ -307,7 +337,7 @@ pub(crate) fn keys(deliveries: &[&Delivery]) -> Keys {
         for arrival in &delivery.arrivals {
             let Ok(event) = &arrival.decoded else {
                 // Whether the sender may name it is asked, no more.
-                if let Some((emitter, _)) = decide::number(&arrival.bytes) {
+                if let Some((emitter, _)) = entering::number(&arrival.bytes) {
                     keys.emitters.entry(emitter).or_default();
                 }
                 continue;
@@ -322,6 +352,17 @@ pub(crate) fn keys(deliveries: &[&Delivery]) -> Keys {
 }
 
 impl Keys {
+    /// Whose sums may change: those of the calls' own days, and of closed months those of the day on which it counts now.
+    pub fn all_groups<'k>(&'k self, held: impl Iterator<Item = &'k Entry>, closed: &Closed) -> BTreeSet<Group> {
+        let began = self.groups.iter().cloned().chain(held.filter_map(correct::began));
+        let mut all = BTreeSet::new();
+        for group in began {
+            all.insert(closed.group(&group, self.now_ns));
+            all.insert(group);
+        }
+        all
+    }
+
     /// What the rules will ask about an event.
     fn of(&mut self, event: &Event) {
         if let Ok(sequence) = i64::try_from(event.sequence) {

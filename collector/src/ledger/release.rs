@@ -3,14 +3,19 @@
 use meter::event::Event;
 
 use super::correct::Correction;
-use super::decide::{self, Decision, Entering, Terms};
+use super::decide::Decision;
 use super::emitters::{Ended, What};
-use super::entry::{EntryId, Kind};
+use super::entering::{self, Entering, Terms};
+use super::entry::{Entry, EntryId, Kind};
+use super::ranges::Range;
 use super::sums::Share;
 use super::{Arrival, Keys, Ledger, SetAside, Store};
 use crate::money::Charge;
 use crate::prices::{Rated, Rating};
 use crate::store::StoreError;
+
+/// Why nothing is done to an event.
+const RELEASED: &str = "it was released before";
 
 /// What a release made of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +51,30 @@ impl<S: Store> Ledger<S> {
         reason: &str,
         now_ns: i64,
     ) -> Result<Result<Released, String>, StoreError> {
+        if Arrival::new(kept.bytes.clone()).decoded.is_err() {
+            return self.dismiss_unread(kept, reason, now_ns);
+        }
         self.settle(kept, reason, now_ns, |decision, kept, reason| decision.dismiss(kept, reason))
+    }
+
+    /// The same, of what cannot be read: there is no call, so an entry of its own says that a person has seen it.
+    fn dismiss_unread(
+        &mut self,
+        kept: &SetAside,
+        reason: &str,
+        now_ns: i64,
+    ) -> Result<Result<Released, String>, StoreError> {
+        let mut keys = Keys { now_ns, released: [kept.digest()].into(), ..Keys::default() };
+        if let Some((emitter, number)) = &kept.number {
+            keys.emitters.entry(emitter.clone()).or_default().insert(*number);
+        }
+        let mut outcome = Err(String::new());
+        self.store.transact(&keys, &mut |known| {
+            let mut decision = Decision::new(known, None, now_ns);
+            outcome = decision.dismiss_unread(kept, reason);
+            decision.changes()
+        })?;
+        Ok(outcome)
     }
 
     fn settle(
@@ -61,7 +89,7 @@ impl<S: Store> Ledger<S> {
         let Ok(event) = &arrival.decoded else {
             return Ok(Err("it cannot be read".to_owned()));
         };
-        let mut keys = Keys::default();
+        let mut keys = Keys { now_ns, ..Keys::default() };
         keys.of(event);
         keys.released.insert(digest);
         let (own_name, own_number) = own_number(&digest);
@@ -123,9 +151,11 @@ impl Decision<'_> {
         let has_own = kept.is_foreign || self.has(emitter, entering.sequence);
         let number = if has_own { own_number(&kept.digest) } else { (emitter.clone(), entering.sequence) };
         let rating = self.rate(kept.event, &entering.group);
-        self.add(&entering.group, &Share::of(record, &rating))?;
+        let group = self.group(&entering.group);
+        self.add(&group, &Share::of(record, &rating))?;
         let terms = Terms { emitter: &number.0, sequence: number.1, kind: Kind::Release, reason: Some(reason) };
         let entry = entering.entry(self.next_id(), self.now_ns(), &terms, None, Some(rating));
+        let entry = Entry { billed: self.billed(entering.started_ns), ..entry };
         let id = entry.id;
         self.enter(entry.clone());
         self.correct(&Correction { entry, instead: None, reason: reason.to_owned() })?;
@@ -134,12 +164,31 @@ impl Decision<'_> {
         Ok(Released { entry: id, number, charge: Charge::default(), unpriced: false, copy_of: None })
     }
 
+    fn dismiss_unread(&mut self, kept: &SetAside, reason: &str) -> Result<Released, String> {
+        let digest = kept.digest();
+        if !self.known.kept.contains_key(&digest) {
+            return Err(RELEASED.to_owned());
+        }
+        let number = kept.number.clone().unwrap_or_default();
+        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let entry = Entry::about_no_call(Kind::Dismissal, &number.0, number.1, self.now_ns(), reason);
+        let id = self.next_id();
+        self.enter(Entry { event: Some(format!("{{\"digest\":\"{digits}\"}}")), ..entry });
+        self.released.insert(digest, id);
+        // What it names will not come any more.
+        if self.known_emitter(&number.0).is_some() && !self.has(&number.0, number.1) {
+            let (_, mut notes) = self.emitter_of_others(&number.0);
+            notes.closed(Range { first: number.1, last: number.1 });
+        }
+        Ok(Released { entry: id, number, charge: Charge::default(), unpriced: false, copy_of: None })
+    }
+
     /// The event, if it still waits for a person's decision.
     fn entering<'k>(&self, kept: &Kept<'k>) -> Result<Entering<'k>, String> {
         if !self.known.kept.contains_key(&kept.digest) || self.released.contains_key(&kept.digest) {
-            return Err("it was released before".to_owned());
+            return Err(RELEASED.to_owned());
         }
-        decide::entering(kept.event, kept.bytes)
+        entering::entering(kept.event, kept.bytes)
     }
 
     /// Spends the number, so that the same event is recognised when it comes again.

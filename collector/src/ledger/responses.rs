@@ -4,7 +4,8 @@
 //! this holds: provider, response id and part are the same; the mesh gave both the same request id, or the same trace and
 //! span; both name the Envoy process they were made in, these differ, and no other record of the call was made in it; the
 //! same model was asked for; they were under way at the same time; the same tenant is to be charged, or one of them knows none;
-//! and where both were reported the same model answered, and every count agrees. So a forged record frees nobody: what it is
+//! and where both were reported the same model answered, and every count agrees; where one was estimated, not far above what the
+//! other reports. So a forged record frees nobody: what it is
 //! taken for is charged to the same tenant, at the same price.
 
 use std::collections::BTreeSet;
@@ -22,6 +23,11 @@ const NS_PER_DAY: i64 = 24 * NS_PER_HOUR;
 const CLOCK_SKEW_NS: i64 = 2_000_000_000;
 /// The most proxies that one call goes through, each with a meter: a sidecar, a waypoint, two gateways.
 const MAX_PROXIES: usize = 4;
+
+/// An estimate is far above a report if it has more than so many times its tokens, and so many more: estimates are read off the
+/// visible text, and a provider that counts an eighth of them is none.
+const FAR_TIMES: i64 = 8;
+const FAR_TOKENS: i64 = 1000;
 
 /// Where a call is kept, to be found by another meter's record. The day keeps what is looked for close together, and lets
 /// old days be forgotten.
@@ -135,7 +141,19 @@ impl Holder {
             && self.emitter != new.emitter
             && (same(self.request, new.request) || same(self.trace, new.trace))
             && (self.tenant.is_none() || new.tenant.is_none() || self.tenant == new.tenant)
+            && !self.is_far_from(new)
             && self.may_be(new)
+    }
+
+    /// Whether the estimate of one is so far above what the other one reports that the report may be forged to take the
+    /// estimate's place. Which of them came first is no matter.
+    fn is_far_from(&self, other: &Holder) -> bool {
+        let sum = |holder: &Holder| holder.counts.iter().fold(0_i64, |sum, count| sum.saturating_add(*count));
+        let far = |estimate: &Holder, reported: &Holder| {
+            let most = sum(reported).saturating_mul(FAR_TIMES).saturating_add(FAR_TOKENS);
+            !estimate.reported && reported.reported && sum(estimate) > most
+        };
+        far(self, other) || far(other, self)
     }
 
     /// Whether `new` may be another meter's record of this call, although nothing proves it. Two workers of one process
@@ -252,6 +270,12 @@ fn proofs(record: &Record) -> (Option<i64>, Option<i64>) {
 /// Whether two tenants are to be charged, both of them known.
 pub fn are_of_two_tenants(one: &Record, other: &Record) -> bool {
     is_known(one) && is_known(other) && one.identity.tenant != other.identity.tenant
+}
+
+/// Whether one was estimated so far above what the other reports that nothing proves that they are of one call.
+pub fn are_far_apart(one: &Event, other: &Event) -> bool {
+    let of = |event: &Event| Holder::of(event, EntryId::default());
+    of(one).is_far_from(&of(other))
 }
 
 /// Whether a source of identity told who is to be charged.

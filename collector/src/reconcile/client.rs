@@ -115,7 +115,7 @@ impl Client {
                 Ok(Outcome::Final(problem)) => return Err(Failure::Failed(format!("{}{path}: {problem}", self.base))),
                 Ok(Outcome::Later(problem, after)) => (problem, after),
                 Err(error) if is_final(&error) => {
-                    return Err(Failure::Failed(format!("{}{path}: {error}", self.base)));
+                    return Err(Failure::Failed(format!("{}{path}: {error}{}", self.base, self.hint(&error))));
                 }
                 Err(error) => (error.to_string(), None),
             };
@@ -152,6 +152,19 @@ impl Client {
             408 | 425 | 429 | 500..=599 => Outcome::Later(reason(status, &answer), retry_after),
             _ => Outcome::Final(reason(status, &answer)),
         })
+    }
+
+    /// What to try, if it is known.
+    fn hint(&self, error: &ureq::Error) -> &'static str {
+        match error {
+            ureq::Error::Protocol(_) if self.base.starts_with("http:") => {
+                " (does it speak TLS? Then name it https://…)"
+            }
+            ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                " (does it speak TLS? Otherwise name it http://…)"
+            }
+            _ => "",
+        }
     }
 
     /// Waits, but not if the operator wants an end.
@@ -192,10 +205,11 @@ enum Outcome {
     Final(String),
 }
 
-/// Whether it would be the same again: no certificate of a known authority, no address.
+/// Whether it would be the same again: no certificate of a known authority, no address, no HTTP.
 fn is_final(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
+        ureq::Error::Protocol(_) => true,
         ureq::Error::Http(_) | ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl | ureq::Error::Rustls(_) => true,
         _ => false,
     }

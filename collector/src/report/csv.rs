@@ -13,16 +13,22 @@ const TEXT: char = '\'';
 pub fn render(report: &Report) -> Result<String, ReportError> {
     let by = report.question.by.iter().map(|dimension| dimension.name());
     let classes = Class::ALL.iter().map(|class| class.name());
-    let header: Vec<&str> =
-        by.chain(["evidence", "calls"]).chain(classes).chain(["cost_usd", "unpriced", "fallback"]).collect();
+    let header: Vec<&str> = by
+        .chain(["adjusts", "evidence", "calls"])
+        .chain(classes)
+        .chain(["charge_usd", "cost_usd", "unpriced", "fallback"])
+        .collect();
     let mut text = header.join(",") + "\r\n";
     for ((key, grade), sum) in &report.lines {
-        let mut fields: Vec<String> = key.iter().map(|value| name(value)).collect();
+        let mut fields: Vec<String> = key.columns.iter().map(|value| name(value)).collect();
+        fields.push(name(&key.adjusts));
         fields.push(grade.0.as_str().to_owned());
         fields.push(sum.calls.to_string());
         // Absent is not zero: a class that nobody reported is an empty field.
         fields.extend(Class::ALL.iter().map(|class| sum.usage.get(class).map(i128::to_string).unwrap_or_default()));
-        fields.push(sum.cost()?.map(|cost| cost.to_string()).unwrap_or_default());
+        let total = sum.total()?;
+        fields.push(total.map(|total| total.charge.to_string()).unwrap_or_default());
+        fields.push(total.map(|total| total.cost.to_string()).unwrap_or_default());
         fields.push(names(sum.unpriced.keys()));
         fields.push(names(sum.fallback.iter()));
         text.push_str(&fields.join(","));

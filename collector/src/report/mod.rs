@@ -5,15 +5,18 @@ use std::fmt;
 
 use jiff::civil::Date;
 use meter::record::Evidence;
-use meter::usage::{Class, Kind};
 
-use crate::ledger::sums::Counted;
-use crate::money::Charge;
 pub use crate::store::Dimension;
-use crate::store::{Reader, Selection, StoreError, Total};
+use crate::store::{Reader, Selection, StoreError};
+use notes::Notes;
+use sum::Sum;
 
+pub mod audit;
 mod csv;
 mod json;
+mod notes;
+mod round;
+mod sum;
 mod table;
 
 /// How a report is written.
@@ -34,7 +37,7 @@ pub struct Question {
     pub selection: Selection,
     /// The columns that tell lines apart, in their order.
     pub by: Vec<Dimension>,
-    /// Round the cost of each line to so many decimals, once, as on an invoice: totals are sums of what the lines show.
+    /// Round to so many decimals, as on an invoice: what a tenant owes for a month is rounded once, whatever the lines are.
     pub round: Option<u8>,
 }
 
@@ -67,7 +70,15 @@ pub fn day(text: &str) -> Result<Date, String> {
 #[derive(Debug)]
 pub struct Report {
     question: Question,
-    lines: BTreeMap<(Vec<String>, Grade), Sum>,
+    lines: BTreeMap<(Key, Grade), Sum>,
+    notes: Notes,
+}
+
+/// What tells a line apart: the values of its columns, and the closed month that it adjusts, else an empty text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    columns: Vec<String>,
+    adjusts: String,
 }
 
 /// Evidence in the order of reports: best first.
@@ -90,20 +101,6 @@ impl PartialOrd for Grade {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
-}
-
-/// Calls, counts and charges summed up.
-#[derive(Clone, Debug, Default)]
-struct Sum {
-    calls: i128,
-    usage: BTreeMap<Class, i128>,
-    charges: BTreeMap<Class, Charge>,
-    /// Classes of which some was charged by another class's price.
-    fallback: BTreeSet<Class>,
-    /// What has no price, and how many of it.
-    unpriced: BTreeMap<Class, i128>,
-    /// The cost as the lines show it, if they are rounded.
-    rounded: Option<Charge>,
 }
 
 /// Why there is no report.
@@ -134,87 +131,47 @@ impl From<StoreError> for ReportError {
 
 const TOO_LARGE: ReportError = ReportError::TooLarge("a sum does not fit in 128 bits");
 
-impl Sum {
-    fn add(&mut self, total: &Total) -> Result<(), ReportError> {
-        let Counted::Usage(class) = total.counted else {
-            return add(&mut self.calls, total.quantity);
-        };
-        add(self.usage.entry(class).or_default(), total.quantity)?;
-        if total.unpriced != 0 {
-            add(self.unpriced.entry(class).or_default(), total.unpriced)?;
-        }
-        if total.fallback != 0 {
-            self.fallback.insert(class);
-        }
-        // What is information only is never charged, and nothing of something costs nothing.
-        let is_priced = total.unpriced != total.quantity && class.kind() != Kind::Information;
-        if is_priced { self.charge(class, total.charge) } else { Ok(()) }
-    }
-
-    fn charge(&mut self, class: Class, charge: Charge) -> Result<(), ReportError> {
-        let sum = self.charges.entry(class).or_default();
-        *sum = sum.checked_add(charge).ok_or(TOO_LARGE)?;
-        Ok(())
-    }
-
-    fn merge(&mut self, other: &Sum) -> Result<(), ReportError> {
-        add(&mut self.calls, other.calls)?;
-        for (class, quantity) in &other.usage {
-            add(self.usage.entry(*class).or_default(), *quantity)?;
-        }
-        for (class, charge) in &other.charges {
-            self.charge(*class, *charge)?;
-        }
-        for (class, quantity) in &other.unpriced {
-            add(self.unpriced.entry(*class).or_default(), *quantity)?;
-        }
-        self.fallback.extend(&other.fallback);
-        if let Some(more) = other.rounded {
-            self.rounded = Some(self.rounded.unwrap_or_default().checked_add(more).ok_or(TOO_LARGE)?);
-        }
-        Ok(())
-    }
-
-    /// The cost of all that has a price; `None` if nothing has.
-    fn cost(&self) -> Result<Option<Charge>, ReportError> {
-        if self.rounded.is_some() {
-            return Ok(self.rounded);
-        }
-        if self.charges.is_empty() {
-            return Ok(None);
-        }
-        let sum = self.charges.values().try_fold(Charge::default(), |sum, charge| sum.checked_add(*charge));
-        sum.map(Some).ok_or(TOO_LARGE)
-    }
-}
-
-fn add(sum: &mut i128, quantity: i128) -> Result<(), ReportError> {
-    *sum = sum.checked_add(quantity).ok_or(TOO_LARGE)?;
-    Ok(())
-}
-
 impl Report {
     /// Answers a question from the rollup.
     pub fn answer(reader: &dyn Reader, question: Question) -> Result<Report, ReportError> {
-        let mut lines: BTreeMap<(Vec<String>, Grade), Sum> = BTreeMap::new();
-        let mut too_large = Ok(());
-        reader.totals(&question.selection, &question.by, &mut |total| {
-            let sum = lines.entry((total.key.clone(), Grade(total.evidence))).or_default();
-            if too_large.is_ok() {
-                too_large = sum.add(&total);
+        let mut lines: BTreeMap<(Key, Grade), Sum> = BTreeMap::new();
+        let mut invoices = round::Invoices::default();
+        let mut by = question.by.clone();
+        by.push(Dimension::Adjusts);
+        if question.round.is_some() {
+            by.extend(round::INVOICE);
+        }
+        let width = question.by.len();
+        let mut failed = Ok(());
+        reader.totals(&question.selection, &by, &mut |total| {
+            let mut columns = total.key.clone();
+            let invoice = columns.split_off(width.saturating_add(1).min(columns.len()));
+            let key = Key { adjusts: columns.pop().unwrap_or_default(), columns };
+            let line = (key, Grade(total.evidence));
+            if failed.is_ok() && question.round.is_some() {
+                failed = invoices.add(invoice, &line, &total);
+            }
+            if failed.is_ok() {
+                failed = lines.entry(line).or_default().add(&total);
             }
             Ok(())
         })?;
-        too_large?;
+        failed?;
+        lines.values_mut().for_each(Sum::settle);
         if let Some(decimals) = question.round {
-            for sum in lines.values_mut() {
-                sum.rounded = match sum.cost()? {
-                    Some(cost) => Some(cost.rounded(decimals).ok_or(TOO_LARGE)?),
-                    None => None,
-                };
+            for (line, amounts) in invoices.rounded(decimals)? {
+                if let Some(sum) = lines.get_mut(&line).filter(|sum| !sum.amounts.is_empty()) {
+                    sum.rounded = Some(amounts);
+                }
             }
         }
-        Ok(Report { question, lines })
+        let notes = Notes::of(reader, &question.selection, lines.values())?;
+        Ok(Report { question, lines, notes })
+    }
+
+    /// Whether a line adjusts a month that was closed before.
+    fn has_adjustments(&self) -> bool {
+        self.lines.keys().any(|(key, _)| !key.adjusts.is_empty())
     }
 
     /// Writes the report.

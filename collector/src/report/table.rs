@@ -3,13 +3,18 @@
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Row, Table, TableStyle};
 use meter::usage::{Class, Kind};
 
-use super::{Report, ReportError, Sum};
+use super::notes::Notes;
+use super::sum::{Amounts, Sum};
+use super::{Key, Report, ReportError};
+use crate::money::Charge;
 use crate::terminal::printable;
 
 /// One line under the head, nothing else.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 const UNPRICED: &str = "unpriced";
+/// Names in a footnote.
+const NAMED: usize = 20;
 
 /// A column of counts: its head, and the classes in it.
 struct Column {
@@ -55,8 +60,12 @@ pub fn render(report: &Report) -> Result<String, ReportError> {
     let mut table = Table::new();
     table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
     let heads = columns.iter().map(|column| column.head);
-    let names = by.iter().map(|dimension| dimension.name());
-    let header: Vec<&str> = names.chain(["evidence", "calls"]).chain(heads).chain(["cost (USD)", ""]).collect();
+    // A column that is seldom needed.
+    let adjusts = report.has_adjustments();
+    let width = by.len().saturating_add(usize::from(adjusts));
+    let names = by.iter().map(|dimension| dimension.name()).chain(adjusts.then_some("adjusts"));
+    let amounts = ["charge (USD)", "cost (USD)", ""];
+    let header: Vec<&str> = names.chain(["evidence", "calls"]).chain(heads).chain(amounts).collect();
     table.set_header(header.iter().copied());
     let rule = || Row::from(header.iter().map(|_| ""));
     let totals = report.totals()?;
@@ -64,29 +73,38 @@ pub fn render(report: &Report) -> Result<String, ReportError> {
     for sum in totals.values() {
         all.merge(sum)?;
     }
-    let mut decimals = 0;
+    let mut decimals = [0; 2];
     for sum in report.lines.values().chain(totals.values()).chain([&all]) {
-        decimals = decimals.max(sum.cost()?.map_or(0, |cost| self::decimals(&cost.to_string())));
+        let Some(Amounts { charge, cost }) = sum.total()? else { continue };
+        for (most, amount) in decimals.iter_mut().zip([charge, cost]) {
+            *most = self::decimals(&amount.to_string()).max(*most);
+        }
     }
     let mut rows = Vec::new();
     for ((key, grade), sum) in &report.lines {
-        let key = key.iter().map(|value| if value.is_empty() { "-".to_owned() } else { printable(value) }).collect();
-        rows.push(cells(key, grade.0.as_str(), sum, &columns, decimals)?);
+        rows.push(cells(key_cells(key, adjusts), grade.0.as_str(), sum, &columns, decimals)?);
     }
     rows.push(rule());
     for (grade, sum) in &totals {
-        rows.push(cells(total_key(by.len()), grade.0.as_str(), sum, &columns, decimals)?);
+        rows.push(cells(total_key(width), grade.0.as_str(), sum, &columns, decimals)?);
     }
     if totals.len() > 1 {
-        rows.push(cells(total_key(by.len()), "all", &all, &columns, decimals)?);
+        rows.push(cells(total_key(width), "all", &all, &columns, decimals)?);
     }
     table.add_rows(rows);
     for (index, column) in table.column_iter_mut().enumerate() {
-        if index > by.len() {
+        if index > width {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     Ok(format!("{}\n{}", table.trim_fmt(), notes(report)))
+}
+
+fn key_cells(key: &Key, adjusts: bool) -> Vec<String> {
+    let shown = |value: &String| if value.is_empty() { "-".to_owned() } else { printable(value) };
+    let mut cells: Vec<String> = key.columns.iter().map(shown).collect();
+    cells.extend(adjusts.then(|| key.adjusts.clone()));
+    cells
 }
 
 fn total_key(width: usize) -> Vec<String> {
@@ -97,7 +115,13 @@ fn total_key(width: usize) -> Vec<String> {
     key
 }
 
-fn cells(key: Vec<String>, evidence: &str, sum: &Sum, columns: &[Column], decimals: usize) -> Result<Row, ReportError> {
+fn cells(
+    key: Vec<String>,
+    evidence: &str,
+    sum: &Sum,
+    columns: &[Column],
+    decimals: [usize; 2],
+) -> Result<Row, ReportError> {
     let mut cells: Vec<Cell> = key.into_iter().map(Cell::new).collect();
     cells.push(Cell::new(evidence));
     cells.push(Cell::new(grouped(sum.calls)));
@@ -107,27 +131,31 @@ fn cells(key: Vec<String>, evidence: &str, sum: &Sum, columns: &[Column], decima
         let count = counts.reduce(i128::saturating_add);
         cells.push(Cell::new(count.map_or("-".to_owned(), grouped)));
     }
-    cells.push(Cell::new(cost(sum, decimals)?));
+    let total = sum.total()?;
+    let [charge, cost] = [total.map(|total| total.charge), total.map(|total| total.cost)];
+    for (amount, decimals) in [charge, cost].into_iter().zip(decimals) {
+        cells.push(Cell::new(amount_of(sum, amount, decimals)));
+    }
     cells.push(Cell::new(mark(sum)).set_alignment(CellAlignment::Left));
     Ok(Row::from(cells))
 }
 
-/// The cost, with room for `decimals`, so that the points stand below each other.
-fn cost(sum: &Sum, decimals: usize) -> Result<String, ReportError> {
-    Ok(match sum.cost()? {
-        Some(cost) => {
-            let text = cost.to_string();
+/// An amount, with room for `decimals`, so that the points stand below each other.
+fn amount_of(sum: &Sum, amount: Option<Charge>, decimals: usize) -> String {
+    match amount {
+        Some(amount) => {
+            let text = amount.to_string();
             let missing = decimals.saturating_sub(self::decimals(&text));
             format!("{text}{:missing$}", "")
         }
         None if sum.unpriced.is_empty() => "-".to_owned(),
         None => UNPRICED.to_owned(),
-    })
+    }
 }
 
 /// What else there is to say about a cost.
 fn mark(sum: &Sum) -> &'static str {
-    match (sum.fallback.is_empty(), sum.unpriced.is_empty() || sum.charges.is_empty()) {
+    match (sum.fallback.is_empty(), sum.unpriced.is_empty() || sum.amounts.is_empty()) {
         (true, true) => "",
         (false, true) => "*",
         (true, false) => "+ unpriced",
@@ -141,13 +169,42 @@ fn decimals(amount: &str) -> usize {
 
 fn notes(report: &Report) -> String {
     let mut notes = String::new();
+    if report.has_adjustments() {
+        notes.push_str("adjusts: credits and debits for calls of a month that was closed before\n");
+    }
     if report.lines.values().any(|sum| !sum.fallback.is_empty()) {
         notes.push_str("* in part charged by the price of another class; --format json says which\n");
     }
     if report.lines.values().any(|sum| !sum.unpriced.is_empty()) {
         notes.push_str("unpriced: the price book had no price for it; unknown is not free. A price that came later: meshmeter rerate\n");
     }
+    let Notes { unpriced, deferred, unknown } = &report.notes;
+    let models = unpriced.iter().map(|((provider, model), of)| {
+        let (calls, tokens) = (grouped(of.calls), grouped(of.tokens));
+        format!("{} {}: {calls} calls, {tokens} tokens without a price", printable(provider), printable(model))
+    });
+    list(&mut notes, models);
+    let of_calls = |name: &str, calls: i128| format!("{}: {} calls", printable(name), grouped(calls));
+    if !deferred.is_empty() {
+        notes.push_str("deferred: counts that are to come in another call, which is not metered\n");
+        list(&mut notes, deferred.iter().map(|(why, calls)| of_calls(why, *calls)));
+    }
+    if !unknown.is_empty() {
+        notes.push_str("unknown usage: counts of responses that the meter does not know; they may cost something, and are not charged\n");
+        list(&mut notes, unknown.iter().map(|(name, calls)| of_calls(name, *calls)));
+    }
     notes
+}
+
+/// The first of them, a line each, and how many more there are.
+fn list(notes: &mut String, lines: impl ExactSizeIterator<Item = String>) {
+    let more = lines.len().saturating_sub(NAMED);
+    for line in lines.take(NAMED) {
+        notes.push_str(&format!("  {line}\n"));
+    }
+    if more > 0 {
+        notes.push_str(&format!("  and {more} more: --format json\n"));
+    }
 }
 
 /// Digits in groups of three.

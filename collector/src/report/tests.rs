@@ -1,4 +1,13 @@
+use meter::usage::Class;
+
 use super::*;
+use crate::ledger::sums::Counted;
+use crate::money::Charge;
+use crate::store::Total;
+
+fn key(model: &str) -> Key {
+    Key { columns: vec![model.to_owned()], adjusts: String::new() }
+}
 
 #[test]
 fn deterministic_a_model_brings_its_provider_and_columns_have_one_order() {
@@ -20,6 +29,7 @@ fn deterministic_sums_beyond_128_bits_are_an_error_not_a_number() {
         counted: Counted::Calls,
         quantity: 1,
         charge: Charge::default(),
+        cost: Charge::default(),
         unpriced: 0,
         fallback: 0,
     };
@@ -54,24 +64,46 @@ fn contract_a_name_in_csv_is_one_field_and_never_a_formula() {
         ("\u{1b}[2J\u{9b}\u{202e}x", r#""\u{1b}[2J\u{9b}\u{202e}x""#),
     ];
     for (name, expected) in cases {
-        let lines =
-            BTreeMap::from([((vec![name.to_owned()], Grade(Evidence::Missing)), Sum { calls: -1, ..Sum::default() })]);
+        let lines = BTreeMap::from([((key(name), Grade(Evidence::Missing)), Sum { calls: -1, ..Sum::default() })]);
         let question = Question { selection: Selection::default(), by: vec![Dimension::Model], round: None };
-        let csv = Report { question, lines }.render(Format::Csv).unwrap();
+        let csv = Report { question, lines, notes: Notes::default() }.render(Format::Csv).unwrap();
         let (_, line) = csv.split_once("\r\n").unwrap();
-        let empty = ",".repeat(Class::ALL.len() + 3);
-        assert_eq!(line, format!("{expected},missing,-1{empty}\r\n"), "{name:?}");
+        let empty = ",".repeat(Class::ALL.len() + 4);
+        assert_eq!(line, format!("{expected},,missing,-1{empty}\r\n"), "{name:?}");
     }
 }
 
 #[test]
 fn contract_json_has_names_as_they_are_and_no_character_that_steers() {
     let name = "=1\u{1b}[2J\u{9b}\u{202e}\u{200b}\u{feff}\u{e0041}\r\n\t\"\\ü中";
-    let lines = BTreeMap::from([((vec![name.to_owned()], Grade(Evidence::Missing)), Sum::default())]);
+    let lines = BTreeMap::from([((key(name), Grade(Evidence::Missing)), Sum::default())]);
     let question = Question { selection: Selection::default(), by: vec![Dimension::Model], round: None };
-    let json = Report { question, lines }.render(Format::Json).unwrap();
+    let json = Report { question, lines, notes: Notes::default() }.render(Format::Json).unwrap();
     assert_eq!(crate::terminal::lines(&json), json);
     assert!(json.contains(r"=1\u001b[2J\u009b\u202e\u200b\ufeff\udb40\udc41\r\n\t\"), "{json}");
     let read: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(read["lines"][0]["model"], name);
+}
+
+#[test]
+fn contract_an_adjustment_by_another_price_is_an_amount_of_nothing() {
+    let mut sum = Sum::default();
+    let mut total = Total {
+        key: Vec::new(),
+        evidence: Evidence::Reported,
+        counted: Counted::Usage(Class::InputText),
+        quantity: 0,
+        charge: "-0.25".parse().unwrap(),
+        cost: Charge::default(),
+        unpriced: 0,
+        fallback: 0,
+    };
+    sum.add(&total).unwrap();
+    sum.settle();
+    assert_eq!(sum.total().unwrap().map(|total| total.charge.to_string()).as_deref(), Some("-0.25"));
+    (total.quantity, total.charge) = (5, Charge::default());
+    let mut unpriced = Sum::default();
+    unpriced.add(&Total { unpriced: 5, ..total }).unwrap();
+    unpriced.settle();
+    assert!(unpriced.total().unwrap().is_none(), "what has no price costs nobody knows what");
 }

@@ -15,7 +15,9 @@ use super::connections::End;
 use super::refusal::Reason;
 use super::wanting::Wanting;
 use crate::ledger::Taken;
+use crate::money::Charge;
 
+const YOCTO_PER_NANO: i128 = 1_000_000_000_000_000;
 /// What becomes of an event.
 const OUTCOMES: [&str; 4] = ["accepted", "duplicate", "dead_letter", "alarm"];
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -58,6 +60,8 @@ pub struct Metrics {
     registry: Arc<Registry>,
     events: Family<Outcome, Counter>,
     batches: Counter,
+    charged: Counter,
+    cost: Counter,
     refused: Family<Refused, Counter>,
     statements_refused: Counter,
     commits: Family<Outcome, Counter>,
@@ -74,6 +78,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("meshmeter_collector");
         let events = Family::default();
         let batches = Counter::default();
+        let (charged, cost) = (Counter::default(), Counter::default());
         let refused = Family::default();
         let statements_refused = Counter::default();
         let commits = Family::default();
@@ -84,6 +89,16 @@ impl Metrics {
         let connections_ended = Family::default();
         registry.register("events", "Events answered, by what became of them (`outcome`)", events.clone());
         registry.register("batches", "Batches taken", batches.clone());
+        registry.register(
+            "charged_nano_usd",
+            "What tenants pay for the calls that this collector took, in whole nano-USD a batch, before corrections",
+            charged.clone(),
+        );
+        registry.register(
+            "cost_nano_usd",
+            "What providers take for the calls that this collector took, in whole nano-USD a batch, before corrections",
+            cost.clone(),
+        );
         registry.register(
             "requests_refused",
             "Requests answered with a `status` of 400 or above, by `reason`",
@@ -127,6 +142,8 @@ impl Metrics {
             registry: Arc::new(registry),
             events,
             batches,
+            charged,
+            cost,
             refused,
             statements_refused,
             commits,
@@ -144,6 +161,8 @@ impl Metrics {
             self.events.get_or_create(&Outcome { outcome }).inc_by(count);
         }
         self.batches.inc();
+        self.charged.inc_by(nano_usd(taken.charge));
+        self.cost.inc_by(nano_usd(taken.cost));
     }
 
     pub fn refused(&self, status: StatusCode, Reason(reason): Reason) {
@@ -175,6 +194,12 @@ impl Metrics {
         text::encode(&mut text, &self.registry)?;
         Ok(text)
     }
+}
+
+/// Whole nano-USD of an amount; a counter never goes down.
+fn nano_usd(amount: Charge) -> u64 {
+    let nano = amount.yocto_usd().checked_div(YOCTO_PER_NANO).unwrap_or_default();
+    u64::try_from(nano.max(0)).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -74,8 +74,10 @@ impl Location {
 /// A row of the rollup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RollupRow {
-    /// The day (UTC) on which the calls began.
+    /// The day (UTC) on which it counts: that on which the calls began, unless their month was closed before.
     pub day: Date,
+    /// The month in which the calls began, if it was closed before; else empty.
+    pub adjusts: String,
     /// Who is charged.
     pub tenant: String,
     /// Who answered.
@@ -184,8 +186,16 @@ pub trait Reader: Send + Sync {
     fn entries(&self, writer: i64, each: Each<'_, Entry>) -> Result<(), StoreError>;
     /// An entry, as it was written.
     fn entry(&self, id: EntryId) -> Result<Option<Entry>, StoreError>;
+    /// The record of a number, whether it is charged or not.
+    fn record(&self, number: &(String, i64)) -> Result<Option<Entry>, StoreError>;
     /// The entry that takes an entry back, if there is one.
     fn reversal_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError>;
+    /// The correction that refers to an entry, if there is one.
+    fn correction_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError>;
+    /// Entries of closed months that were taken back later, each with the event of its call and the day on which that counts.
+    fn adjusted(&self, each: Each<'_, (Entry, String)>) -> Result<(), StoreError>;
+    /// The entries that close months.
+    fn closings(&self) -> Result<Vec<Entry>, StoreError>;
     /// Records that were charged and may be copies, in the order of their keys.
     fn possible_copies(&self, each: Each<'_, (PossibleKey, PossibleCopy)>) -> Result<(), StoreError>;
     /// Entries that count now, that is charged ones that were not taken back, each with the event of its call.

@@ -20,6 +20,8 @@ use crate::ledger::ranges::Range;
 use crate::ledger::{self, Arrival, Delivery, Ledger, Sender, Store, Taken};
 use crate::prices::PriceBook;
 
+mod again;
+mod closing;
 mod copies;
 mod kept;
 mod senders;
@@ -108,6 +110,8 @@ fn seen(reader: &dyn Reader) -> BTreeMap<String, Vec<String>> {
         see("set aside", shown(&all(|each| reader.set_aside(Whose::Emitter(&name), each))));
     }
     see("set aside", shown(&all(|each| reader.set_aside(Whose::All, each))));
+    see("closings", shown(&reader.closings().unwrap()));
+    see("adjusted", shown(&all(|each| reader.adjusted(each))));
     see("possible copies", shown(&all(|each| reader.possible_copies(each))));
     see("tally", shown(&[reader.tally().unwrap()]));
     seen
@@ -198,13 +202,15 @@ pub fn kinds(reader: &dyn Reader) -> (u64, u64) {
 
 /// Runs all cases.
 pub fn run(fresh: Fresh<'_>) {
+    again::run(fresh);
+    closing::run(fresh);
     any_deliveries_leave_what_memory_has(fresh);
     numbers_far_apart_do_not_load_what_lies_between(fresh);
     a_statement_is_kept(fresh);
     senders::run(fresh);
     texts_that_databases_stumble_over_are_kept(fresh);
     standing_entries_are_selected(fresh);
-    totals::are_more_than_64_bits_hold(fresh);
+    totals::run(fresh);
     counts_are_charged_whichever_meter_saw_them(fresh);
     corrections_reverse_and_stand_anew(fresh);
     nothing_is_kept_of_a_transaction_that_fails(fresh);

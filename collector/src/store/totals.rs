@@ -9,10 +9,12 @@ use crate::money::Charge;
 /// What the lines of a report are told apart by, beside the evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Dimension {
-    /// The day on which the calls began, UTC.
+    /// The day on which they count, UTC: that on which the calls began, unless their month was closed before.
     Day,
-    /// The month in which the calls began, UTC.
+    /// The month in which they count, UTC: that in which the calls began, unless it was closed before.
     Month,
+    /// The month in which the calls began, if it was closed before; else empty.
+    Adjusts,
     /// Who is charged.
     Tenant,
     /// Who answered.
@@ -22,7 +24,7 @@ pub enum Dimension {
 }
 
 impl Dimension {
-    /// Every dimension, in the order of the columns.
+    /// Every dimension that can be asked for, in the order of the columns.
     pub const ALL: [Dimension; 5] =
         [Dimension::Day, Dimension::Month, Dimension::Tenant, Dimension::Provider, Dimension::Model];
 
@@ -31,6 +33,7 @@ impl Dimension {
         match self {
             Dimension::Day => "day",
             Dimension::Month => "month",
+            Dimension::Adjusts => "adjusts",
             Dimension::Tenant => "tenant",
             Dimension::Provider => "provider",
             Dimension::Model => "model",
@@ -42,6 +45,7 @@ impl Dimension {
         match self {
             Dimension::Day => row.day.to_string(),
             Dimension::Month => row.day.strftime("%Y-%m").to_string(),
+            Dimension::Adjusts => row.adjusts.clone(),
             Dimension::Tenant => row.tenant.clone(),
             Dimension::Provider => row.provider.clone(),
             Dimension::Model => row.model.clone(),
@@ -60,8 +64,10 @@ pub struct Total {
     pub counted: Counted,
     /// How many.
     pub quantity: i128,
-    /// What they cost, as far as they have a price.
+    /// What the tenant pays for them, as far as they have a price.
     pub charge: Charge,
+    /// What the provider takes for them.
+    pub cost: Charge,
     /// How many of them have no price.
     pub unpriced: i128,
     /// How many of them are charged by a price that stands in for their own.
@@ -72,7 +78,7 @@ impl Total {
     /// The total of one row.
     pub fn of(key: Vec<String>, evidence: Evidence, counted: Counted, sum: &Sum) -> Total {
         let [quantity, unpriced, fallback] = [sum.quantity, sum.unpriced, sum.fallback].map(i128::from);
-        Total { key, evidence, counted, quantity, charge: sum.charge, unpriced, fallback }
+        Total { key, evidence, counted, quantity, charge: sum.charge, cost: sum.cost, unpriced, fallback }
     }
 
     /// Adds another row.
@@ -80,6 +86,7 @@ impl Total {
         let add = |to: i128, more: i64| to.checked_add(more.into()).ok_or_else(StoreError::too_large);
         self.quantity = add(self.quantity, sum.quantity)?;
         self.charge = self.charge.checked_add(sum.charge).ok_or_else(StoreError::too_large)?;
+        self.cost = self.cost.checked_add(sum.cost).ok_or_else(StoreError::too_large)?;
         self.unpriced = add(self.unpriced, sum.unpriced)?;
         self.fallback = add(self.fallback, sum.fallback)?;
         Ok(())

@@ -135,23 +135,24 @@ fn contract_the_table_shows_evidence_apart_and_ends_with_totals() {
         done.out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     assert_eq!(
         words[0],
-        "tenant provider model evidence calls input cache read cache write output reasoning web_searches cost (USD)"
+        "tenant provider model evidence calls input cache read cache write output reasoning web_searches charge (USD) cost (USD)"
     );
     assert_eq!(
         words[2..],
         [
-            "acme anthropic claude-sonnet-4-5-20250929 estimated 1 1,234,567 - 4 - - - 7.407432 *",
-            "acme openai \\u{1b}[2Jmodel reported 1 - - - - 1 - unpriced",
-            "acme openai gpt-4.1 reported 1 3 - - - - - 0.000006",
-            "acme openai gpt-4.1 missing 1 - - - - - - -",
-            "acme openai o4-mini reported 1 - - - - 3 2 0.0200132",
+            "acme anthropic claude-sonnet-4-5-20250929 estimated 1 1,234,567 - 4 - - - 7.407432 7.407432 *",
+            "acme openai \\u{1b}[2Jmodel reported 1 - - - - 1 - unpriced unpriced",
+            "acme openai gpt-4.1 reported 1 3 - - - - - 0.000006 0.000006",
+            "acme openai gpt-4.1 missing 1 - - - - - - - -",
+            "acme openai o4-mini reported 1 - - - - 3 2 0.0200132 0.0200132",
             "",
-            "total reported 3 3 - - - 4 2 0.0200192 + unpriced",
-            "total estimated 1 1,234,567 - 4 - - - 7.407432 *",
-            "total missing 1 - - - - - - -",
-            "total all 5 1,234,570 - 4 - 4 2 7.4274512 * + unpriced",
+            "total reported 3 3 - - - 4 2 0.0200192 0.0200192 + unpriced",
+            "total estimated 1 1,234,567 - 4 - - - 7.407432 7.407432 *",
+            "total missing 1 - - - - - - - -",
+            "total all 5 1,234,570 - 4 - 4 2 7.4274512 7.4274512 * + unpriced",
             "* in part charged by the price of another class; --format json says which",
             "unpriced: the price book had no price for it; unknown is not free. A price that came later: meshmeter rerate",
+            "openai \\u{1b}[2Jmodel: 1 calls, 1 tokens without a price",
         ]
     );
 }

@@ -77,7 +77,7 @@ fn contract_a_report_is_exact_and_tells_unpriced_from_free() {
 }
 
 #[test]
-fn contract_an_invoice_is_rounded_once_a_line_and_adds_up() {
+fn contract_an_invoice_is_rounded_once_a_tenant_and_adds_up() {
     let dir = Dir::new();
     let server = Server::start(&dir, &["--prices", price_book().to_str().unwrap()]);
     // 2 USD per million: 0.005 USD each, of which two together would be 0.01.
@@ -105,6 +105,7 @@ fn contract_questions_select_and_group() {
         ("calls", "2"),
         ("input_text_tokens", "8"),
         ("output_text_tokens", "2"),
+        ("charge_usd", "0.000022"),
         ("cost_usd", "0.000022"),
         ("unpriced", "input_text_tokens"),
     ];
@@ -113,6 +114,7 @@ fn contract_questions_select_and_group() {
         ("input_text_tokens", "1000001"),
         ("cache_read_tokens", "1"),
         ("output_text_tokens", "7"),
+        ("charge_usd", "2.0000585"),
         ("cost_usd", "2.0000585"),
     ];
     let line = |by: (&str, &str), cells: &[(&str, &str)]| -> BTreeMap<String, String> {
@@ -133,8 +135,11 @@ fn contract_questions_select_and_group() {
         let heads = lines.next().unwrap();
         let classes = Class::ALL.iter().map(|class| class.name());
         let by = question.strip_prefix("by=").unwrap().split('&').next().unwrap();
-        let tail = ["cost_usd", "unpriced", "fallback"];
-        assert_eq!(heads, [by, "evidence", "calls"].into_iter().chain(classes).chain(tail).collect::<Vec<_>>());
+        let tail = ["charge_usd", "cost_usd", "unpriced", "fallback"];
+        assert_eq!(
+            heads,
+            [by, "adjusts", "evidence", "calls"].into_iter().chain(classes).chain(tail).collect::<Vec<_>>()
+        );
         let filled = lines.map(|cells| {
             assert_eq!(cells.len(), heads.len(), "{question}");
             let cells = heads.iter().zip(cells).filter(|(_, cell)| !cell.is_empty());

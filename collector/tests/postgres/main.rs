@@ -2,6 +2,8 @@
 
 #[path = "../collector/auditing.rs"]
 mod auditing;
+#[path = "../collector/closing.rs"]
+mod closing;
 mod collectors;
 #[path = "../collector/durability.rs"]
 mod durability;

@@ -36,6 +36,8 @@ counts! {
     copies "Records of calls that another meter's record is charged for.";
     possible "Records that are charged and may be copies.";
     released "Events that had been kept apart, and were released.";
+    closed "Months that were closed.";
+    adjusted "Sums in which calls of a closed month count.";
     dropped "Records that an outbox had no room for.";
     rejected "Records that an outbox gave up, because somebody could not read them.";
     crashes "Collectors that died.";

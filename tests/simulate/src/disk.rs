@@ -89,6 +89,9 @@ impl Disk {
             };
             emitter.ranges = Ranges::stored(emitter.ranges.as_slice().iter().filter(is_near).copied().collect());
         }
+        if self.mutation == Some(Mutation::ForgetClosings) {
+            known.closed = Default::default();
+        }
         if self.mutation == Some(Mutation::ForgetTheResponses) {
             known.responses.clear();
         }

@@ -4,7 +4,6 @@ use collector::gaps::{self, Cause, Question, State};
 use collector::ledger::emitters::{Ended, What};
 use collector::ledger::entry::{Hash, Kind as Entered};
 use collector::ledger::ranges::{Range, Ranges};
-use collector::ledger::sums::Counted;
 use collector::money::Charge;
 
 use crate::calls::{Counts, Kind};
@@ -12,6 +11,10 @@ use crate::disk::Disk;
 use crate::nature::Violation;
 use crate::oracle::{Mark, Oracle, Seen};
 use crate::truth::{Fate, Kept, Life, Told, Truth};
+
+mod sums;
+
+use sums::{charges, sums};
 
 /// What was done before the laws are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,53 +140,6 @@ fn entries(truth: &Truth, disk: &Disk, oracle: &Oracle, when: When) -> Held {
     Ok(())
 }
 
-/// What the tokens of a group cost.
-fn charges(group: (&'static str, &'static str, &'static str, bool), sum: [u64; 4], late: bool) -> [Option<i128>; 3] {
-    let (day, tenant, model, reported) = group;
-    let tokens = [sum[1], sum[2], sum[3]];
-    Counts { tenant, model, second_day: day > "2026-01-31", reported, tokens, part: false }.charges(late)
-}
-
-/// The sums say what the entries say.
-fn sums(disk: &Disk, oracle: &Oracle, when: When) -> Held {
-    const LAW: &str = "the sums are the sums of the entries";
-    let mut rows = 0;
-    for (group, sums) in &disk.memory.sums {
-        let reported = match group.evidence {
-            "reported" => true,
-            "missing" => false,
-            other => return broken(LAW, format!("nothing is {other}")),
-        };
-        let known = oracle.sums.iter().find(|((day, tenant, model, of), _)| {
-            (*day, *tenant, *model, *of) == (&group.day, &group.tenant, &group.model, reported)
-        });
-        let Some((key, due)) = known else {
-            if sums.values().all(|sum| sum.quantity == 0 && sum.charge == Charge::default()) {
-                continue;
-            }
-            return broken(LAW, format!("{group:?} was never used"));
-        };
-        rows += 1;
-        let get = |counted| sums.get(&counted).copied().unwrap_or_default();
-        if get(Counted::Calls).quantity != due[0] as i64 {
-            return broken(LAW, format!("{group:?}: {} calls instead of {}", get(Counted::Calls).quantity, due[0]));
-        }
-        let charges = charges(*key, *due, when.late_price);
-        for ((class, tokens), charge) in Counts::CLASSES.into_iter().zip(&due[1..]).zip(charges) {
-            let sum = get(Counted::Usage(class));
-            let unpriced = if charge.is_none() { *tokens as i64 } else { 0 };
-            let found = (sum.quantity, femto(sum.charge), sum.unpriced, sum.fallback);
-            if found != (*tokens as i64, charge.unwrap_or(0), unpriced, 0) {
-                return broken(LAW, format!("{group:?} {}: {found:?} instead of {tokens} {charge:?}", class.name()));
-            }
-        }
-    }
-    if rows != oracle.sums.len() {
-        return broken(LAW, format!("{rows} groups instead of {}", oracle.sums.len()));
-    }
-    Ok(())
-}
-
 /// What is known of the emitters is what they delivered and said.
 fn emitters(truth: &Truth, disk: &Disk, oracle: &Oracle) -> Held {
     const LAW: &str = "an emitter's ranges are its entries";
@@ -229,6 +185,8 @@ fn notes(name: &str, disk: &Disk, seen: &Seen) -> Held {
                 What::Released => &mut mark.released,
                 What::Full => &mut mark.full,
                 What::Refused => &mut mark.refused,
+                // Nobody closes an emitter here.
+                What::Closed => continue,
             };
             *flag = true;
         }

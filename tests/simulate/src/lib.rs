@@ -5,6 +5,7 @@
 
 pub mod arguments;
 mod calls;
+mod closing;
 mod counts;
 mod disk;
 mod envoy;
@@ -52,7 +53,8 @@ pub struct Outcome {
 pub fn run(seed: u64, mutation: Option<Mutation>, readable: bool) -> Outcome {
     let mut world = World::new(seed, mutation, readable);
     let violation = world.run().err();
-    let World { nature, oracle, .. } = world;
+    let adjusted = world.disk.borrow().memory.sums.keys().filter(|group| !group.adjusts.is_empty()).count() as u64;
+    let World { nature, oracle, closed, .. } = world;
     let counts = Counts {
         accepted: oracle.entered,
         duplicates: oracle.duplicates,
@@ -61,6 +63,8 @@ pub fn run(seed: u64, mutation: Option<Mutation>, readable: bool) -> Outcome {
         copies: oracle.twins.copies,
         possible: oracle.twins.possible,
         released: oracle.released.len() as u64,
+        closed: closed.is_some().into(),
+        adjusted,
         simulated_seconds: nature.now_us / 1_000_000,
         ..nature.counts
     };

@@ -39,6 +39,7 @@ mutations! {
     CompareNoModels "compare-no-models" "calls that asked for different models can be the same";
     AllowAnything "allow-anything" "every credential may charge every tenant, and any number of tokens";
     ForgetReleases "forget-releases" "the store loses what was released";
+    ForgetClosings "forget-closings" "the store loses which months are closed";
     BelieveAnyone "believe-anyone" "nobody is asked for the key of the emitter whose numbers he spends";
     AcknowledgeOn5xx "acknowledge-on-5xx" "the plugin takes a 5xx for an answer like 200";
     TakeALateAnswer "take-a-late-answer" "the plugin takes the answer to an older call for that to the one in flight";

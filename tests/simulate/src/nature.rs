@@ -76,6 +76,7 @@ pub enum Happening {
     Impostor,
     Price,
     Release,
+    Close,
     Reconcile,
     Quiet,
 }

@@ -87,6 +87,7 @@ pub struct Faults {
     pub reconcile_us: u64,
     pub price_us: u64,
     pub release_us: u64,
+    pub close_us: u64,
 }
 
 /// Which calls there are, in a thousand.
@@ -174,6 +175,7 @@ impl Faults {
         faults.reconcile_us = every(150);
         faults.price_us = every(150);
         faults.release_us = every(500);
+        faults.close_us = every(400);
         faults
     }
 }

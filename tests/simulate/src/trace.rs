@@ -34,6 +34,7 @@ pub enum Step {
     Impostor { kind: u64, bytes: usize },
     PriceArrives { corrected: u64 },
     Release { released: bool },
+    MonthClosed { closed: bool },
     Reconcile { live: bool, complete: bool, events: u64, accepted: u64, duplicates: u64, torn: u64 },
     Quiet,
     Calm { chain: [u8; 8] },

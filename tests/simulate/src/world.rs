@@ -7,6 +7,7 @@ use std::sync::Arc;
 use collector::prices::PriceBook;
 
 use crate::calls;
+use crate::closing::{self, Closed};
 use crate::disk::Disk;
 use crate::envoy::Host;
 use crate::journal::Journal;
@@ -52,6 +53,8 @@ pub struct World {
     pub book: Arc<PriceBook>,
     /// Whether it has the price that comes late.
     pub late_price: bool,
+    /// The report of the month that was closed, as it was then.
+    pub closed: Option<Closed>,
 }
 
 impl World {
@@ -70,6 +73,7 @@ impl World {
             log: Vec::new(),
             book: book(false),
             late_price: false,
+            closed: None,
         };
         for index in 0..world.nature.plan.collectors {
             world.start_collector(index);
@@ -91,6 +95,10 @@ impl World {
         }
         self.become_calm()?;
         self.check(false)?;
+        // What is very late, and what journals bring, comes behind its end.
+        if self.nature.random.chance(300) {
+            self.close_a_month();
+        }
         let ends = self.nature.plan.hosts_end;
         if ends {
             self.end_hosts()?;
@@ -129,6 +137,7 @@ impl World {
             Happening::Impostor,
             Happening::Price,
             Happening::Release,
+            Happening::Close,
             Happening::Reconcile,
         ] {
             self.again(happening);
@@ -150,6 +159,7 @@ impl World {
             Happening::Impostor => faults.impostor_us,
             Happening::Price => faults.price_us,
             Happening::Release => faults.release_us,
+            Happening::Close => faults.close_us,
             Happening::Reconcile => faults.reconcile_us,
             _ => 0,
         };
@@ -219,6 +229,7 @@ impl World {
             Happening::Impostor => self.impostor(),
             Happening::Price => self.price_arrives(),
             Happening::Release => self.release(),
+            Happening::Close => self.close_a_month(),
             Happening::Reconcile => self.reconcile(true),
             _ => {}
         }
@@ -355,7 +366,9 @@ impl World {
         self.oracle.seen.resize_with(self.truth.emitters.len(), Default::default);
         let now_ns = self.nature.now_ns() as i64;
         let when = When { closed, late_price: self.late_price, now_ns };
-        laws::check(&self.truth, &self.disk.borrow(), &self.oracle, when)
+        let disk = self.disk.borrow();
+        closing::check(&disk, self.closed.as_ref())?;
+        laws::check(&self.truth, &disk, &self.oracle, when)
     }
 }
 

@@ -3,39 +3,55 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use meter::record::Evidence;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, Statement};
 
 use super::super::StoreError;
 use super::failure::Failure;
 use super::read::kept_apart;
 use super::session::Session;
-use crate::ledger::correct::group_of;
 use crate::ledger::emitters::{Emitter, Ended};
 use crate::ledger::entry::{Entry, EntryId, Hash, Kind};
+use crate::ledger::months::Closed;
 use crate::ledger::ranges::{Range, Ranges};
 use crate::ledger::responses::{Place, ResponseKey, without_counts};
 use crate::ledger::sums::{Counted, Group, GroupSums, Sum};
 use crate::ledger::{Head, Keys, Known, SetAside};
+use crate::money::Charge;
 
 /// Begins a transaction and loads what the keys name. `alone`: no other collector has one meanwhile.
 pub async fn load(session: &Session, keys: &Keys, alone: bool) -> Result<Known, Failure> {
     // Sent all at once; the server does one after the other, each seeing what was committed before it began.
-    let (_, _, (head, written_ns), emitters, responses, mut sums, reversed) = tokio::try_join!(
+    let statements = &session.statements;
+    let (_, _, (head, written_ns), closed, emitters, responses, mut sums, reversed, corrected) = tokio::try_join!(
         biased;
         begin(session),
         turn(session, alone),
         head(session),
+        closed(session),
         emitters(session, keys),
         responses(session, keys),
-        sums(session, keys),
-        reversed(session, keys),
+        sums(session, &keys.groups),
+        referred(session, &statements.reversed, &keys.reversals),
+        referred(session, &statements.corrected, &keys.corrected),
     )?;
+    let heads = if keys.closes { heads(session).await? } else { Vec::new() };
     let contents = contents(session, keys, &emitters).await?;
     let held = held(session, &responses).await?;
     let kept = kept(session, keys).await?;
-    let groups = held.values().filter_map(group_of).filter(|group| !keys.groups.contains(group)).collect();
-    sums.extend(self::sums(session, &Keys { groups, ..Keys::default() }).await?);
-    Ok(Known { head, written_ns, emitters, contents, responses, held, sums, reversed, kept })
+    let more: BTreeSet<Group> = keys.all_groups(held.values(), &closed).difference(&keys.groups).cloned().collect();
+    sums.extend(self::sums(session, &more).await?);
+    Ok(Known { head, written_ns, emitters, contents, responses, held, sums, reversed, corrected, kept, closed, heads })
+}
+
+async fn closed(session: &Session) -> Result<Closed, Failure> {
+    let rows = session.connection.client.query(&session.statements.closed, &[]).await?;
+    let begins = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>()?;
+    Ok(Closed::from_begins(begins))
+}
+
+async fn heads(session: &Session) -> Result<Vec<EntryId>, Failure> {
+    let rows = session.connection.client.query(&session.statements.heads, &[]).await?;
+    rows.iter().map(|row| Ok(EntryId { writer: row.try_get(0)?, number: row.try_get(1)? })).collect()
 }
 
 async fn begin(session: &Session) -> Result<(), Failure> {
@@ -147,24 +163,25 @@ async fn held(session: &Session, responses: &HashMap<ResponseKey, Place>) -> Res
     let rows = session.connection.client.query(&session.statements.held, &[&writers, &numbers]).await?;
     let mut held = BTreeMap::new();
     for row in &rows {
-        held.insert(EntryId { writer: row.try_get(18)?, number: row.try_get(19)? }, entry(row)?);
+        held.insert(EntryId { writer: row.try_get(20)?, number: row.try_get(21)? }, entry(row)?);
     }
     Ok(held)
 }
 
-async fn sums(session: &Session, keys: &Keys) -> Result<HashMap<Group, GroupSums>, Failure> {
-    if keys.groups.is_empty() {
+async fn sums(session: &Session, groups: &BTreeSet<Group>) -> Result<HashMap<Group, GroupSums>, Failure> {
+    if groups.is_empty() {
         return Ok(HashMap::new());
     }
-    let groups: Vec<&Group> = keys.groups.iter().collect();
+    let groups: Vec<&Group> = groups.iter().collect();
     let column = |read: fn(&Group) -> &str| groups.iter().map(|group| read(group)).collect::<Vec<&str>>();
-    let (days, tenants) = (column(|group| &group.day), column(|group| &group.tenant));
+    let (days, adjusts) = (column(|group| &group.day), column(|group| &group.adjusts));
+    let tenants = column(|group| &group.tenant);
     let (providers, models) = (column(|group| &group.provider), column(|group| &group.model));
     let evidence = column(|group| group.evidence);
     let rows = session
         .connection
         .client
-        .query(&session.statements.sums, &[&session.writer, &days, &tenants, &providers, &models, &evidence])
+        .query(&session.statements.sums, &[&session.writer, &days, &adjusts, &tenants, &providers, &models, &evidence])
         .await?;
     let mut sums: HashMap<Group, GroupSums> = HashMap::new();
     for row in &rows {
@@ -177,12 +194,17 @@ async fn sums(session: &Session, keys: &Keys) -> Result<HashMap<Group, GroupSums
     Ok(sums)
 }
 
-async fn reversed(session: &Session, keys: &Keys) -> Result<BTreeSet<EntryId>, Failure> {
-    if keys.reversals.is_empty() {
+/// Those to which an entry of a kind refers.
+async fn referred(
+    session: &Session,
+    statement: &Statement,
+    wanted: &BTreeSet<EntryId>,
+) -> Result<BTreeSet<EntryId>, Failure> {
+    if wanted.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let (writers, entries): (Vec<i64>, Vec<i64>) = keys.reversals.iter().map(|id| (id.writer, id.number)).unzip();
-    let rows = session.connection.client.query(&session.statements.reversed, &[&writers, &entries]).await?;
+    let (writers, entries): (Vec<i64>, Vec<i64>) = wanted.iter().map(|id| (id.writer, id.number)).unzip();
+    let rows = session.connection.client.query(statement, &[&writers, &entries]).await?;
     rows.iter().map(|row| Ok(EntryId { writer: row.try_get(0)?, number: row.try_get(1)? })).collect()
 }
 
@@ -198,35 +220,47 @@ pub fn emitter(row: &Row) -> Result<(String, Emitter), StoreError> {
         dropped: row.try_get(7)?,
         ended: row.try_get::<_, Option<&str>>(8)?.map(|word| known("ended", word, Ended::from_word)).transpose()?,
         ranges: Ranges::default(),
+        closed: Ranges::default(),
     };
     Ok((row.try_get(0)?, emitter))
 }
 
-/// The columns `quantity, charge, unpriced, fallback`, from one on.
+/// The columns `quantity, charge, cost, unpriced, fallback`, from one on.
 pub fn sum(row: &Row, first: usize) -> Result<Sum, StoreError> {
-    let [quantity, charge, unpriced, fallback] = [0, 1, 2, 3].map(|more| first.saturating_add(more));
+    let [quantity, charge, cost, unpriced, fallback] = [0, 1, 2, 3, 4].map(|more| first.saturating_add(more));
+    let (charge, cost) = amounts(row, charge, cost)?;
     Ok(Sum {
         quantity: row.try_get(quantity)?,
-        charge: word(row, charge, "charge", |text| text.parse().ok())?,
+        charge,
+        cost,
         unpriced: row.try_get(unpriced)?,
         fallback: row.try_get(fallback)?,
     })
 }
 
+/// Charge and cost, from their columns.
+fn amounts(row: &Row, charge: usize, cost: usize) -> Result<(Charge, Charge), StoreError> {
+    let paid = word(row, charge, "charge", |text| text.parse().ok())?;
+    let taken: Option<&str> = row.try_get(cost)?;
+    let taken = taken.map(|text| known("cost", text, |text| text.parse().ok())).transpose()?;
+    Ok((paid, taken.unwrap_or(paid)))
+}
+
 /// The columns of an entry, by which `entry` reads.
 pub const ENTRY: &str = "l.writer, l.entry, l.kind, l.emitter, l.sequence, l.refers_writer, l.refers_entry,
-    l.started_ns, l.received_ns, l.tenant, l.provider, l.model, l.evidence, l.charge::text, l.rating, l.reason, l.hash";
+    l.started_ns, l.received_ns, l.tenant, l.provider, l.model, l.evidence, l.charge::text, l.rating, l.reason, l.hash,
+    l.cost::text, l.billed";
 
 /// Of entries, what stands now, each with the event of its call, and behind these columns the entry that was asked for: a
-/// correction is right behind the reversal of what it corrects.
+/// correction refers to what it corrects, or, if it was charged again, to what took it back.
 pub fn held_now() -> String {
     format!(
         "WITH RECURSIVE now (root_writer, root_entry, writer, entry) AS (
             SELECT k.writer, k.entry, k.writer, k.entry FROM unnest($1::bigint[], $2::bigint[]) AS k (writer, entry)
             UNION ALL SELECT now.root_writer, now.root_entry, n.writer, n.entry FROM now
             JOIN ledger r ON r.refers_writer = now.writer AND r.refers_entry = now.entry AND r.kind = 'reversal'
-            JOIN ledger n ON n.writer = r.writer AND n.entry = r.entry + 1 AND n.kind = 'correction'
-                AND n.refers_writer = now.writer AND n.refers_entry = now.entry
+            CROSS JOIN LATERAL (VALUES (now.writer, now.entry), (r.writer, r.entry)) AS of (writer, entry)
+            JOIN ledger n ON n.kind = 'correction' AND n.refers_writer = of.writer AND n.refers_entry = of.entry
         )
         SELECT {ENTRY}, c.event, now.root_writer, now.root_entry FROM now
         JOIN ledger l ON l.writer = now.writer AND l.entry = now.entry
@@ -254,6 +288,7 @@ pub fn standing(which: &str) -> String {
 /// An entry, with the event behind its other columns.
 pub fn entry(row: &Row) -> Result<Entry, StoreError> {
     let refers = row.try_get::<_, Option<i64>>(5)?.zip(row.try_get(6)?);
+    let (charge, cost) = amounts(row, 13, 17)?;
     Ok(Entry {
         id: EntryId { writer: row.try_get(0)?, number: row.try_get(1)? },
         kind: word(row, 2, "kind", Kind::from_word)?,
@@ -266,11 +301,13 @@ pub fn entry(row: &Row) -> Result<Entry, StoreError> {
         provider: row.try_get(10)?,
         model: row.try_get(11)?,
         evidence: word(row, 12, "evidence", Evidence::from_word)?,
-        charge: word(row, 13, "charge", |text| text.parse().ok())?,
+        charge,
+        cost,
         rating: row.try_get(14)?,
         reason: row.try_get(15)?,
         hash: hash(row, 16)?,
-        event: row.try_get(17)?,
+        billed: row.try_get(18)?,
+        event: row.try_get(19)?,
     })
 }
 

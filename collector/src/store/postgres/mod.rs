@@ -67,7 +67,7 @@ impl Store for Postgres {
                 Some(session) => session,
                 None => Session::open(&self.target)?,
             };
-            let alone = attempt >= ALONE_FROM;
+            let alone = keys.closes || attempt >= ALONE_FROM;
             let outcome = session.connection.wait(async {
                 let done = within(PATIENCE, transaction(&session, keys, &mut *decide, alone)).await;
                 let is_over = match &done {

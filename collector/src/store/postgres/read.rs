@@ -1,5 +1,6 @@
 //! Whoever asks: every question is one statement, and so one moment; rows come one after the other.
 
+use std::collections::HashMap;
 use std::pin::pin;
 use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,7 +17,7 @@ use super::connection::{Connection, within};
 use super::known::{ENTRY, emitter, entry, hash, standing, sum, word};
 use super::{failure, schema};
 use crate::ledger::emitters::{Emitter, Note, What};
-use crate::ledger::entry::{Entry, EntryId};
+use crate::ledger::entry::{Entry, EntryId, Kind};
 use crate::ledger::ranges::{Range, Ranges};
 use crate::ledger::responses::{PossibleCopy, PossibleKey};
 use crate::ledger::sums::{Counted, day_begins_ns};
@@ -96,6 +97,15 @@ impl PostgresReader {
         Ok(())
     }
 
+    /// The entry of a kind that refers to an entry.
+    fn referring(&self, id: EntryId, kind: Kind) -> Result<Option<EntryId>, StoreError> {
+        let kind = kind.as_str();
+        let sql = format!(
+            "SELECT writer, entry FROM ledger WHERE refers_writer = $1 AND refers_entry = $2 AND kind = '{kind}'"
+        );
+        Ok(self.all(&sql, &[&id.writer, &id.number], |row| entry_id(row, 0))?.pop().flatten())
+    }
+
     fn all<T>(
         &self,
         sql: &str,
@@ -130,7 +140,7 @@ fn column(dimension: Dimension) -> &'static str {
     match dimension {
         Dimension::Day => "to_char(day, 'YYYY-MM-DD')",
         Dimension::Month => "to_char(day, 'YYYY-MM')",
-        Dimension::Tenant | Dimension::Provider | Dimension::Model => dimension.name(),
+        Dimension::Adjusts | Dimension::Tenant | Dimension::Provider | Dimension::Model => dimension.name(),
     }
 }
 
@@ -160,10 +170,11 @@ impl Reader for PostgresReader {
 
     fn rollup(&self, selection: &Selection, each: Each<'_, RollupRow>) -> Result<(), StoreError> {
         let sql = format!(
-            "SELECT to_char(day, 'YYYY-MM-DD'), tenant, provider, model, evidence, class,
-                sum(quantity)::bigint, sum(charge)::text, sum(unpriced)::bigint, sum(fallback)::bigint
-            FROM rollup WHERE {SELECTED} GROUP BY day, tenant, provider, model, evidence, class
-            ORDER BY day, tenant, provider, model, evidence, class"
+            "SELECT to_char(day, 'YYYY-MM-DD'), tenant, provider, model, evidence, class, adjusts,
+                sum(quantity)::bigint, sum(charge)::text, sum(coalesce(cost, charge))::text, sum(unpriced)::bigint,
+                sum(fallback)::bigint
+            FROM rollup WHERE {SELECTED} GROUP BY day, adjusts, tenant, provider, model, evidence, class
+            ORDER BY day, adjusts, tenant, provider, model, evidence, class"
         );
         let read = |row: &Row| {
             Ok(RollupRow {
@@ -173,7 +184,8 @@ impl Reader for PostgresReader {
                 model: row.try_get(3)?,
                 evidence: word(row, 4, "evidence", Evidence::from_word)?,
                 counted: word(row, 5, "class", Counted::from_name)?,
-                sum: sum(row, 6)?,
+                adjusts: row.try_get(6)?,
+                sum: sum(row, 7)?,
             })
         };
         let [since, until, tenant] = selected(selection);
@@ -184,8 +196,8 @@ impl Reader for PostgresReader {
         let apart: String = by.iter().map(|dimension| format!("{}, ", column(*dimension))).collect();
         // Over many days even a count can be more than 64 bits hold.
         let sql = format!(
-            "SELECT {apart}evidence, class, sum(quantity)::text, sum(charge)::text, sum(unpriced)::text,
-                sum(fallback)::text FROM rollup WHERE {SELECTED} GROUP BY {apart}evidence, class"
+            "SELECT {apart}evidence, class, sum(quantity)::text, sum(charge)::text, sum(coalesce(cost, charge))::text,
+                sum(unpriced)::text, sum(fallback)::text FROM rollup WHERE {SELECTED} GROUP BY {apart}evidence, class"
         );
         let read = |row: &Row| {
             let mut columns = 0..;
@@ -195,9 +207,10 @@ impl Reader for PostgresReader {
             let counted = word(row, next(), "class", Counted::from_name)?;
             let quantity = parsed(row, next())?;
             let charge = parsed(row, next())?;
+            let cost = parsed(row, next())?;
             let unpriced = parsed(row, next())?;
             let fallback = parsed(row, next())?;
-            Ok(Total { key, evidence, counted, quantity, charge, unpriced, fallback })
+            Ok(Total { key, evidence, counted, quantity, charge, cost, unpriced, fallback })
         };
         let [since, until, tenant] = selected(selection);
         self.each_row(&sql, &[&since, &until, &tenant], read, each)
@@ -231,11 +244,36 @@ impl Reader for PostgresReader {
         Ok(self.all(&sql, &[&id.writer, &id.number], entry)?.pop())
     }
 
+    fn record(&self, (emitter, sequence): &(String, i64)) -> Result<Option<Entry>, StoreError> {
+        let sql = format!(
+            "SELECT {ENTRY}, l.event FROM ledger l
+             WHERE l.emitter = $1 AND l.sequence = $2 AND l.kind IN ('call', 'copy', 'release')"
+        );
+        Ok(self.all(&sql, &[emitter, sequence], entry)?.pop())
+    }
+
     fn reversal_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError> {
-        let sql =
-            "SELECT writer, entry FROM ledger WHERE refers_writer = $1 AND refers_entry = $2 AND kind = 'reversal'";
-        let read = |row: &Row| entry_id(row, 0);
-        Ok(self.all(sql, &[&id.writer, &id.number], read)?.pop().flatten())
+        self.referring(id, Kind::Reversal)
+    }
+
+    fn correction_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError> {
+        self.referring(id, Kind::Correction)
+    }
+
+    fn adjusted(&self, each: Each<'_, (Entry, String)>) -> Result<(), StoreError> {
+        let sql = format!(
+            "SELECT {ENTRY}, c.event, r.billed FROM ledger r
+             JOIN ledger l ON l.writer = r.refers_writer AND l.entry = r.refers_entry
+             JOIN ledger c
+             ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
+             WHERE r.kind = 'reversal' AND r.billed IS NOT NULL ORDER BY r.writer, r.entry"
+        );
+        self.each_row(&sql, &[], |row| Ok((entry(row)?, row.try_get(20)?)), each)
+    }
+
+    fn closings(&self) -> Result<Vec<Entry>, StoreError> {
+        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind = 'month_closed' ORDER BY l.started_ns");
+        self.all(&sql, &[], entry)
     }
 
     fn possible_copies(&self, each: Each<'_, (PossibleKey, PossibleCopy)>) -> Result<(), StoreError> {
@@ -254,8 +292,16 @@ impl Reader for PostgresReader {
         let sql = "SELECT e.emitter, e.credential, e.node, e.first_ns, e.heard_ns, e.last, e.head, e.dropped, e.ended,
                 r.first, r.last
             FROM emitters e LEFT JOIN emitter_ranges r ON r.emitter = e.emitter ORDER BY e.emitter, r.first";
+        let mut closed: HashMap<String, Ranges> = HashMap::new();
+        let notes = "SELECT emitter, first, last FROM emitter_notes WHERE what = 'closed'";
+        for (name, range) in self.all(notes, &[], |row| Ok((row.try_get::<_, String>(0)?, range(row, 1)?)))? {
+            range.into_iter().for_each(|range| closed.entry(name.clone()).or_default().add(range));
+        }
         let mut last: Option<(String, Emitter, Vec<Range>)> = None;
-        let mut done = |(name, emitter, ranges)| each((name, Emitter { ranges: Ranges::stored(ranges), ..emitter }));
+        let mut done = |(name, emitter, ranges): (String, Emitter, Vec<Range>)| {
+            let closed = closed.remove(&name).unwrap_or_default();
+            each((name, Emitter { ranges: Ranges::stored(ranges), closed, ..emitter }))
+        };
         let read = |row: &Row| Ok((emitter(row)?, range(row, 9)?));
         self.each_row(sql, &[], read, &mut |((name, emitter), range): ((String, Emitter), _)| {
             match &mut last {
@@ -306,9 +352,9 @@ impl Reader for PostgresReader {
         let sql = "SELECT (SELECT count(*) FROM set_aside WHERE kind = 'alarm' AND released_entry IS NULL),
                 (SELECT count(*) FROM set_aside WHERE kind = 'dead_letter' AND released_entry IS NULL),
                 (SELECT coalesce(sum(quantity), 0)::bigint FROM rollup WHERE class = 'calls'
-                    AND (day, tenant, provider, model, evidence) IN
-                        (SELECT day, tenant, provider, model, evidence FROM rollup WHERE unpriced <> 0
-                         GROUP BY day, tenant, provider, model, evidence, class HAVING sum(unpriced) > 0))";
+                    AND (day, adjusts, tenant, provider, model, evidence) IN
+                        (SELECT day, adjusts, tenant, provider, model, evidence FROM rollup WHERE unpriced <> 0
+                         GROUP BY day, adjusts, tenant, provider, model, evidence, class HAVING sum(unpriced) > 0))";
         let read = |row: &Row| {
             Ok(Tally { alarms: row.try_get(0)?, dead_letters: row.try_get(1)?, unpriced_calls: row.try_get(2)? })
         };

@@ -45,13 +45,17 @@ statements! {
         JOIN responses r ON r.day = k.day AND r.response = k.response AND r.proof = k.proof
         ORDER BY r.day, r.response, r.proof FOR UPDATE OF r";
     held: super::known::held_now();
-    sums: "SELECT k.number, r.class, r.quantity, r.charge::text, r.unpriced, r.fallback
-        FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY
-            AS k (day, tenant, provider, model, evidence, number)
-        JOIN rollup r ON r.writer = $1 AND r.day = k.day::date AND r.tenant = k.tenant AND r.provider = k.provider
+    sums: "SELECT k.number, r.class, r.quantity, r.charge::text, r.cost::text, r.unpriced, r.fallback
+        FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY
+            AS k (day, adjusts, tenant, provider, model, evidence, number)
+        JOIN rollup r ON r.writer = $1 AND r.day = k.day::date AND r.adjusts = k.adjusts AND r.tenant = k.tenant AND r.provider = k.provider
             AND r.model = k.model AND r.evidence = k.evidence";
     reversed: "SELECT l.refers_writer, l.refers_entry FROM unnest($1::bigint[], $2::bigint[]) AS k (writer, entry)
         JOIN ledger l ON l.refers_writer = k.writer AND l.refers_entry = k.entry AND l.kind = 'reversal'";
+    corrected: "SELECT l.refers_writer, l.refers_entry FROM unnest($1::bigint[], $2::bigint[]) AS k (writer, entry)
+        JOIN ledger l ON l.refers_writer = k.writer AND l.refers_entry = k.entry AND l.kind = 'correction'";
+    closed: "SELECT started_ns FROM ledger WHERE kind = 'month_closed'";
+    heads: "SELECT writer, entry FROM chain ORDER BY writer";
 
     kept: format!("{} WHERE digest = ANY ($1::bytea[]) AND released_entry IS NULL ORDER BY digest FOR UPDATE",
         super::read::KEPT);
@@ -88,23 +92,25 @@ statements! {
     notes: "INSERT INTO emitter_notes (emitter, first, last, what, at_ns)
         SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[]) ON CONFLICT DO NOTHING";
     entries: "INSERT INTO ledger (writer, entry, kind, emitter, sequence, refers_writer, refers_entry, started_ns,
-            received_ns, tenant, provider, model, evidence, charge, rating, reason, event, hash)
+            received_ns, tenant, provider, model, evidence, charge, rating, reason, event, hash, cost, billed)
         SELECT writer, entry, kind, emitter, sequence, refers_writer, refers_entry, started_ns,
-            received_ns, tenant, provider, model, evidence, charge::numeric, rating, reason, event, hash
+            received_ns, tenant, provider, model, evidence, charge::numeric, rating, reason, event, hash, cost::numeric,
+            billed
         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
             $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
-            $16::text[], $17::text[], $18::bytea[])
+            $16::text[], $17::text[], $18::bytea[], $19::text[], $20::text[])
             AS k (writer, entry, kind, emitter, sequence, refers_writer, refers_entry, started_ns,
-                received_ns, tenant, provider, model, evidence, charge, rating, reason, event, hash)";
+                received_ns, tenant, provider, model, evidence, charge, rating, reason, event, hash, cost, billed)";
     put_chain: "UPDATE chain SET entry = $2, hash = $3, written_ns = $4 WHERE writer = $1";
-    put_sums: "INSERT INTO rollup (writer, day, tenant, provider, model, evidence, class, quantity, charge, unpriced,
-            fallback)
-        SELECT $1, day::date, tenant, provider, model, evidence, class, quantity, charge::numeric, unpriced, fallback
-        FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
-            $10::bigint[], $11::bigint[])
-            AS k (day, tenant, provider, model, evidence, class, quantity, charge, unpriced, fallback)
-        ON CONFLICT (day, tenant, provider, model, evidence, class, writer) DO UPDATE SET quantity = excluded.quantity,
-            charge = excluded.charge, unpriced = excluded.unpriced, fallback = excluded.fallback";
+    put_sums: "INSERT INTO rollup (writer, day, adjusts, tenant, provider, model, evidence, class, quantity, charge, cost,
+            unpriced, fallback)
+        SELECT $1, day::date, adjusts, tenant, provider, model, evidence, class, quantity, charge::numeric, cost::numeric,
+            unpriced, fallback
+        FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
+            $10::text[], $11::text[], $12::bigint[], $13::bigint[])
+            AS k (day, adjusts, tenant, provider, model, evidence, class, quantity, charge, cost, unpriced, fallback)
+        ON CONFLICT (day, adjusts, tenant, provider, model, evidence, class, writer) DO UPDATE SET
+            quantity = excluded.quantity, charge = excluded.charge, cost = excluded.cost, unpriced = excluded.unpriced, fallback = excluded.fallback";
     set_aside: "INSERT INTO set_aside AS s (digest, kind, reason, emitter, sequence, credential, event, deliveries,
             first_received_ns, last_received_ns)
         SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::bytea[],

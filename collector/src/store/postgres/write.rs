@@ -223,6 +223,8 @@ async fn put_entries(session: &Session, rows: &[Entry]) -> Result<(), Failure> {
                 &column(rows, |entry| entry.reason.as_deref()),
                 &column(rows, |entry| entry.event.as_deref()),
                 &column(rows, |entry| entry.hash.0.as_slice()),
+                &column(rows, |entry| entry.own_cost().map(|cost| cost.to_string())),
+                &column(rows, |entry| entry.billed.as_deref()),
             ],
         )
         .await?;
@@ -251,6 +253,7 @@ async fn put_sums(session: &Session, rows: &[(Group, Counted, Sum)]) -> Result<(
             &[
                 &session.writer,
                 &column(rows, |(group, ..)| group.day.as_str()),
+                &column(rows, |(group, ..)| group.adjusts.as_str()),
                 &column(rows, |(group, ..)| group.tenant.as_str()),
                 &column(rows, |(group, ..)| group.provider.as_str()),
                 &column(rows, |(group, ..)| group.model.as_str()),
@@ -258,6 +261,7 @@ async fn put_sums(session: &Session, rows: &[(Group, Counted, Sum)]) -> Result<(
                 &column(rows, |(_, counted, _)| counted.name()),
                 &column(rows, |(.., sum)| sum.quantity),
                 &column(rows, |(.., sum)| sum.charge.to_string()),
+                &column(rows, |(.., sum)| sum.own_cost().map(|cost| cost.to_string())),
                 &column(rows, |(.., sum)| sum.unpriced),
                 &column(rows, |(.., sum)| sum.fallback),
             ],

@@ -3,7 +3,7 @@
 use rusqlite::{Transaction, params};
 
 use super::super::StoreError;
-use super::{SCHEMA, read, write};
+use super::{SCHEMA, known, write};
 use crate::ledger::decide::Decision;
 use crate::ledger::limits::Limits;
 use crate::ledger::{self, Arrival, Delivery, Sender};
@@ -60,6 +60,26 @@ pub fn from_2(tx: &Transaction<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// From version 3: what the provider takes is what the tenant pays, and no month is closed.
+pub fn from_3(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    tx.execute_batch(
+        "ALTER TABLE ledger ADD COLUMN cost TEXT; ALTER TABLE ledger ADD COLUMN billed TEXT;
+         ALTER TABLE rollup RENAME TO old_rollup;",
+    )?;
+    tx.execute_batch(table("rollup").unwrap_or_default())?;
+    tx.execute_batch(
+        "INSERT INTO rollup (day, adjusts, tenant, provider, model, evidence, class, quantity, charge, unpriced, fallback)
+         SELECT day, '', tenant, provider, model, evidence, class, quantity, charge, unpriced, fallback
+         FROM old_rollup ORDER BY day, tenant, provider, model, evidence, class;
+         DROP TABLE old_rollup;
+         CREATE UNIQUE INDEX ledger_corrections ON ledger (refers) WHERE kind = 'correction';
+         CREATE UNIQUE INDEX ledger_closings ON ledger (started_ns) WHERE kind = 'month_closed';
+         CREATE INDEX ledger_adjustments ON ledger (entry) WHERE kind = 'reversal' AND billed IS NOT NULL;
+         CREATE INDEX emitter_notes_closed ON emitter_notes (emitter, first, last) WHERE what = 'closed';",
+    )?;
+    Ok(())
+}
+
 /// The statement of the schema that makes a table.
 fn table(name: &str) -> Option<&'static str> {
     let begin = SCHEMA.find(&format!("CREATE TABLE {name} "))?;
@@ -73,7 +93,7 @@ fn enter(tx: &Transaction<'_>, event: Vec<u8>, received_ns: i64) -> Result<(), S
     let limits = Limits { tenants: Vec::new(), tokens: u64::MAX, charge: Charge::MAX };
     let sender = Sender { limits: limits.into(), ..Sender::new("default", false) };
     let delivery = Delivery { sender, statement: None, arrivals: vec![Arrival::new(event)] };
-    let known = read::known(tx, &ledger::keys(&[&delivery]))?;
+    let known = known::known(tx, &ledger::keys(&[&delivery]))?;
     let mut decision = Decision::new(known, None, received_ns);
     decision.take(&delivery);
     write::changes(tx, &decision.changes())

@@ -11,6 +11,7 @@ use crate::terminal;
 use files::Files;
 
 mod files;
+mod known;
 mod migrate;
 mod open;
 mod read;
@@ -22,12 +23,12 @@ pub use open::SqliteReader;
 /// "mesh" in ASCII: tells our file from another program's.
 const APPLICATION_ID: i32 = 0x6d65_7368;
 /// The schema's version.
-const VERSION: usize = 3;
+const VERSION: usize = 4;
 const SCHEMA: &str = include_str!("schema.sql");
 /// How long to wait for someone else's lock. Shorter than the senders' timeout, so that they hear of it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Statements kept prepared: all that a transaction uses.
-const STATEMENTS: usize = 32;
+const STATEMENTS: usize = 40;
 /// Pages kept in memory, KiB: those that a minute of events touches, so that they are not read and written in between.
 const CACHE_KIB: i64 = 64 << 10;
 /// Pages of the log before it is copied into the file (128 MiB): a page that many commits change is copied once.
@@ -60,7 +61,11 @@ impl Sqlite {
             match version {
                 0 => tx.execute_batch(SCHEMA)?,
                 1 => migrate::from_1(&tx)?,
-                _ => migrate::from_2(&tx)?,
+                2 => {
+                    migrate::from_2(&tx)?;
+                    migrate::from_3(&tx)?;
+                }
+                _ => migrate::from_3(&tx)?,
             }
             #[cfg(feature = "forgetful")]
             tx.execute_batch("DROP INDEX ledger_numbers")?;
@@ -76,7 +81,7 @@ impl Sqlite {
 impl Store for Sqlite {
     fn transact(&mut self, keys: &Keys, decide: &mut dyn FnMut(Known) -> Changes) -> Result<(), StoreError> {
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let changes = decide(read::known(&tx, keys)?);
+        let changes = decide(known::known(&tx, keys)?);
         write::changes(&tx, &changes)?;
         tx.commit()?;
         // Whoever opens the ledger after this must find what was written.

@@ -1,76 +1,22 @@
-//! What is in the tables: for the rules within a transaction, and for whoever asks.
-
-use std::collections::{BTreeSet, HashMap};
+//! What is in the tables, for whoever asks.
 
 use meter::record::Evidence;
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::super::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose};
 use super::{SqliteReader, WRITER, totals};
-use crate::ledger::correct::group_of;
 use crate::ledger::emitters::{Emitter, Ended, Note, What};
 use crate::ledger::entry::{Entry, EntryId, Hash, Kind};
+use crate::ledger::months::Closed;
 use crate::ledger::ranges::{Range, Ranges};
-use crate::ledger::responses::{Place, PossibleCopy, PossibleKey, without_counts};
-use crate::ledger::sums::{Counted, Group, GroupSums, Sum, day_begins_ns};
-use crate::ledger::{Head, Keys, Known, SetAside};
-
-/// What the rules ask for.
-pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
-    let (head, written_ns) = head(tx)?;
-    let mut known = Known { head, written_ns, ..Known::default() };
-    for (name, numbers) in &keys.emitters {
-        let Some(mut emitter) = emitter(tx, name)? else { continue };
-        let mut near = Vec::new();
-        for around in Range::around(numbers) {
-            near.extend(ranges(tx, name, around)?);
-        }
-        emitter.ranges = Ranges::stored(near);
-        for number in numbers.iter().filter(|number| emitter.ranges.contains(**number)) {
-            let mut select = tx.prepare_cached(
-                "SELECT event FROM ledger WHERE emitter = ?1 AND sequence = ?2 AND kind IN ('call', 'copy', 'release')",
-            )?;
-            if let Some(event) = select.query_row(params![name, number], |row| row.get(0)).optional()? {
-                known.contents.insert((name.clone(), *number), event);
-            }
-        }
-        known.emitters.insert(name.clone(), emitter);
-    }
-    let mut unused = None;
-    for key in &keys.responses {
-        // The keys are in their order: only where one without a proof is used there are others.
-        if key.proof != 0 && unused == Some((key.day, key.response)) {
-            continue;
-        }
-        let mut select =
-            tx.prepare_cached("SELECT place FROM responses WHERE day = ?1 AND response = ?2 AND proof = ?3")?;
-        let place = |row: &Row<'_>| known_word(0, row.get_ref(0)?.as_str()?, Place::from_text);
-        match select.query_row(params![key.day, key.response, key.proof], place).optional()? {
-            Some(held) => drop(known.responses.insert(*key, held)),
-            None if key.proof == 0 => unused = Some((key.day, key.response)),
-            None => {}
-        }
-    }
-    for id in without_counts(known.responses.values()) {
-        let held = tx.prepare_cached(&standing(NOW))?.query_row([id.number], entry).optional()?;
-        known.held.extend(held.map(|held| (id, held)));
-    }
-    let of_held: Vec<Group> = known.held.values().filter_map(group_of).collect();
-    for group in keys.groups.iter().chain(&of_held) {
-        known.sums.insert(group.clone(), sums(tx, group)?);
-    }
-    known.reversed = reversed(tx, &keys.reversals)?;
-    for digest in &keys.released {
-        let mut select = tx.prepare_cached(&format!("{KEPT} WHERE digest = ?1 AND released IS NULL"))?;
-        let kept = select.query_row([digest], kept_apart).optional()?;
-        known.kept.extend(kept.map(|kept| (*digest, kept.last)));
-    }
-    Ok(known)
-}
+use crate::ledger::responses::{PossibleCopy, PossibleKey};
+use crate::ledger::sums::{Counted, Sum, day_begins_ns};
+use crate::ledger::{Head, SetAside};
+use crate::money::Charge;
 
 /// Where the chain ends, and when it was last written to.
-fn head(connection: &Connection) -> Result<(Head, i64), StoreError> {
+pub(super) fn head(connection: &Connection) -> Result<(Head, i64), StoreError> {
     let mut select = connection.prepare_cached("SELECT entry, hash, written_ns FROM chain")?;
     let head = select.query_row([], |row| {
         let head = Head { entry: EntryId { writer: WRITER, number: row.get(0)? }, hash: Hash(row.get(1)?) };
@@ -82,7 +28,7 @@ fn head(connection: &Connection) -> Result<(Head, i64), StoreError> {
 
 const EMITTER: &str = "emitter, credential, node, first_ns, heard_ns, last, head, dropped, ended";
 
-fn emitter(connection: &Connection, name: &str) -> Result<Option<Emitter>, StoreError> {
+pub(super) fn emitter(connection: &Connection, name: &str) -> Result<Option<Emitter>, StoreError> {
     let mut select = connection.prepare_cached(&format!("SELECT {EMITTER} FROM emitters WHERE emitter = ?1"))?;
     Ok(select.query_row([name], emitter_of).optional()?)
 }
@@ -98,10 +44,18 @@ fn emitter_of(row: &Row<'_>) -> rusqlite::Result<Emitter> {
         dropped: row.get(7)?,
         ended: row.get::<_, Option<String>>(8)?.map(|word| known_word(8, &word, Ended::from_word)).transpose()?,
         ranges: Ranges::default(),
+        closed: Ranges::default(),
     })
 }
 
-fn ranges(connection: &Connection, emitter: &str, within: Range) -> Result<Vec<Range>, StoreError> {
+fn closed_numbers(connection: &Connection, emitter: &str) -> Result<Ranges, StoreError> {
+    let sql = "SELECT first, last FROM emitter_notes WHERE emitter = ?1 AND what = 'closed' ORDER BY first";
+    let mut select = connection.prepare_cached(sql)?;
+    let rows = select.query_map([emitter], |row| Ok(Range { first: row.get(0)?, last: row.get(1)? }))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn ranges(connection: &Connection, emitter: &str, within: Range) -> Result<Vec<Range>, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT first, last FROM emitter_ranges WHERE emitter = ?1 AND first <= ?3 AND first >= coalesce(
              (SELECT max(first) FROM emitter_ranges WHERE emitter = ?1 AND first <= ?2), ?2) ORDER BY first",
@@ -112,38 +66,33 @@ fn ranges(connection: &Connection, emitter: &str, within: Range) -> Result<Vec<R
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn sums(tx: &Transaction<'_>, group: &Group) -> Result<GroupSums, StoreError> {
-    let mut select = tx.prepare_cached(
-        "SELECT class, quantity, charge, unpriced, fallback FROM rollup
-         WHERE day = ?1 AND tenant = ?2 AND provider = ?3 AND model = ?4 AND evidence = ?5",
-    )?;
-    let Group { day, tenant, provider, model, evidence } = group;
-    let rows = select.query_map(params![day, tenant, provider, model, evidence], |row| {
-        Ok((known_word(0, row.get_ref(0)?.as_str()?, Counted::from_name)?, sum(row, 1)?))
-    })?;
-    Ok(rows.collect::<Result<HashMap<_, _>, _>>()?)
-}
-
-/// The columns `quantity, charge, unpriced, fallback`, from one on.
+/// The columns `quantity, charge, cost, unpriced, fallback`, from one on.
 pub fn sum(row: &Row<'_>, first: usize) -> rusqlite::Result<Sum> {
-    let [quantity, charge, unpriced, fallback] = [0, 1, 2, 3].map(|more| first.saturating_add(more));
-    Ok(Sum {
-        quantity: row.get(quantity)?,
-        charge: known_word(charge, row.get_ref(charge)?.as_str()?, |text| text.parse().ok())?,
-        unpriced: row.get(unpriced)?,
-        fallback: row.get(fallback)?,
-    })
+    let [quantity, charge, cost, unpriced, fallback] = [0, 1, 2, 3, 4].map(|more| first.saturating_add(more));
+    let (charge, cost) = amounts(row, charge, cost)?;
+    Ok(Sum { quantity: row.get(quantity)?, charge, cost, unpriced: row.get(unpriced)?, fallback: row.get(fallback)? })
 }
 
-fn reversed(tx: &Transaction<'_>, wanted: &BTreeSet<EntryId>) -> Result<BTreeSet<EntryId>, StoreError> {
-    let mut found = BTreeSet::new();
-    for entry in wanted {
-        let mut select = tx.prepare_cached("SELECT 1 FROM ledger WHERE refers = ?1 AND kind = 'reversal'")?;
-        if select.exists([entry.number])? {
-            found.insert(*entry);
-        }
-    }
-    Ok(found)
+/// The months that are closed.
+pub(super) fn closed(connection: &Connection) -> Result<Closed, StoreError> {
+    let mut select = connection.prepare_cached("SELECT started_ns FROM ledger WHERE kind = 'month_closed'")?;
+    let begins = select.query_map([], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+    Ok(Closed::from_begins(begins))
+}
+
+/// The entry of a kind that refers to an entry. Which index there is depends on the word.
+pub(super) fn referring(connection: &Connection, id: EntryId, kind: Kind) -> Result<Option<EntryId>, StoreError> {
+    let sql = format!("SELECT entry FROM ledger WHERE refers = ?1 AND kind = '{}'", kind.as_str());
+    let read = |row: &Row<'_>| Ok(EntryId { writer: WRITER, number: row.get(0)? });
+    Ok(connection.prepare_cached(&sql)?.query_row([id.number], read).optional()?)
+}
+
+/// Charge and cost, from their columns.
+fn amounts(row: &Row<'_>, charge: usize, cost: usize) -> rusqlite::Result<(Charge, Charge)> {
+    let amount = |column: usize, text: &str| known_word(column, text, |text| text.parse().ok());
+    let paid = amount(charge, row.get_ref(charge)?.as_str()?)?;
+    let taken = row.get_ref(cost)?.as_str_or_null()?.map(|text| amount(cost, text)).transpose()?;
+    Ok((paid, taken.unwrap_or(paid)))
 }
 
 /// The value of a word, or an error that names what this version does not know.
@@ -156,10 +105,10 @@ pub fn known_word<T>(column: usize, word: &str, read: impl Fn(&str) -> Option<T>
 
 const ENTRY: &str =
     "l.entry, l.kind, l.emitter, l.sequence, l.refers, l.started_ns, l.received_ns, l.tenant, l.provider,
-    l.model, l.evidence, l.charge, l.rating, l.reason, l.hash";
+    l.model, l.evidence, l.charge, l.rating, l.reason, l.hash, l.cost, l.billed";
 
 /// What counts, each with the event of its call.
-fn standing(which: &str) -> String {
+pub(super) fn standing(which: &str) -> String {
     format!(
         "SELECT {ENTRY}, c.event FROM ledger l
          JOIN ledger c
@@ -170,18 +119,10 @@ fn standing(which: &str) -> String {
     )
 }
 
-/// An entry, or what stands instead of it: a correction is right behind the reversal of what it corrects.
-const NOW: &str = "l.entry IN (
-    WITH RECURSIVE now (entry) AS (
-        VALUES (?1)
-        UNION ALL SELECT n.entry FROM now
-        JOIN ledger r ON r.refers = now.entry AND r.kind = 'reversal'
-        JOIN ledger n ON n.entry = r.entry + 1 AND n.kind = 'correction' AND n.refers = now.entry
-    ) SELECT entry FROM now)";
-
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let word = |column: usize| row.get::<_, String>(column);
     let id = |number: i64| EntryId { writer: WRITER, number };
+    let (charge, cost) = amounts(row, 11, 15)?;
     Ok(Entry {
         id: id(row.get(0)?),
         kind: known_word(1, &word(1)?, Kind::from_word)?,
@@ -194,11 +135,13 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         provider: row.get(8)?,
         model: row.get(9)?,
         evidence: known_word(10, &word(10)?, Evidence::from_word)?,
-        charge: known_word(11, &word(11)?, |text| text.parse().ok())?,
+        charge,
+        cost,
         rating: row.get(12)?,
         reason: row.get(13)?,
         hash: Hash(row.get(14)?),
-        event: row.get(15)?,
+        billed: row.get(16)?,
+        event: row.get(17)?,
     })
 }
 
@@ -233,8 +176,8 @@ impl Reader for SqliteReader {
 
     fn rollup(&self, selection: &Selection, each: Each<'_, RollupRow>) -> Result<(), StoreError> {
         let sql = format!(
-            "SELECT day, tenant, provider, model, evidence, class, quantity, charge, unpriced, fallback FROM rollup
-             WHERE {SELECTED} ORDER BY day, tenant, provider, model, evidence, class"
+            "SELECT day, tenant, provider, model, evidence, class, adjusts, quantity, charge, cost, unpriced, fallback
+             FROM rollup WHERE {SELECTED} ORDER BY day, adjusts, tenant, provider, model, evidence, class"
         );
         let read = |row: &Row<'_>| {
             Ok(RollupRow {
@@ -244,7 +187,8 @@ impl Reader for SqliteReader {
                 model: row.get(3)?,
                 evidence: known_word(4, &row.get::<_, String>(4)?, Evidence::from_word)?,
                 counted: known_word(5, &row.get::<_, String>(5)?, Counted::from_name)?,
-                sum: sum(row, 6)?,
+                adjusts: row.get(6)?,
+                sum: sum(row, 7)?,
             })
         };
         self.ask(|connection| each_row(connection, &sql, params_from_iter(selected(selection)), read, each))
@@ -287,10 +231,43 @@ impl Reader for SqliteReader {
         self.ask(|connection| Ok(connection.query_row(&sql, [id.number], entry).optional()?))
     }
 
+    fn record(&self, (emitter, sequence): &(String, i64)) -> Result<Option<Entry>, StoreError> {
+        let sql = format!(
+            "SELECT {ENTRY}, l.event FROM ledger l
+             WHERE l.emitter = ?1 AND l.sequence = ?2 AND l.kind IN ('call', 'copy', 'release')"
+        );
+        self.ask(|connection| Ok(connection.query_row(&sql, params![emitter, sequence], entry).optional()?))
+    }
+
     fn reversal_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError> {
-        let sql = "SELECT entry FROM ledger WHERE refers = ?1 AND kind = 'reversal'";
-        let read = |row: &Row<'_>| Ok(EntryId { writer: WRITER, number: row.get(0)? });
-        self.ask(|connection| Ok(connection.query_row(sql, [id.number], read).optional()?))
+        self.ask(|connection| referring(connection, id, Kind::Reversal))
+    }
+
+    fn correction_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError> {
+        self.ask(|connection| referring(connection, id, Kind::Correction))
+    }
+
+    fn adjusted(&self, each: Each<'_, (Entry, String)>) -> Result<(), StoreError> {
+        let sql = format!(
+            "SELECT {ENTRY}, c.event, r.billed FROM ledger r
+             JOIN ledger l ON l.entry = r.refers
+             JOIN ledger c
+             ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
+             WHERE r.kind = 'reversal' AND r.billed IS NOT NULL ORDER BY r.entry"
+        );
+        let read = |row: &Row<'_>| Ok((entry(row)?, row.get(18)?));
+        self.ask(|connection| each_row(connection, &sql, [], read, each))
+    }
+
+    fn closings(&self) -> Result<Vec<Entry>, StoreError> {
+        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind = 'month_closed' ORDER BY l.started_ns");
+        let mut closings = Vec::new();
+        let mut each = |entry| {
+            closings.push(entry);
+            Ok(())
+        };
+        self.ask(|connection| each_row(connection, &sql, [], entry, &mut each))?;
+        Ok(closings)
     }
 
     fn possible_copies(&self, each: Each<'_, (PossibleKey, PossibleCopy)>) -> Result<(), StoreError> {
@@ -314,6 +291,7 @@ impl Reader for SqliteReader {
             let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, emitter_of(row)?));
             each_row(&connection, &sql, [], read, &mut |(name, mut emitter): (String, Emitter)| {
                 emitter.ranges = Ranges::stored(ranges(&connection, &name, all)?);
+                emitter.closed = closed_numbers(&connection, &name)?;
                 each((name, emitter))
             })
         })
@@ -357,18 +335,19 @@ impl Reader for SqliteReader {
         let sql = "SELECT (SELECT count(*) FROM set_aside WHERE kind = 'alarm' AND released IS NULL),
                 (SELECT count(*) FROM set_aside WHERE kind = 'dead_letter' AND released IS NULL),
                 (SELECT coalesce(sum(quantity), 0) FROM rollup WHERE class = 'calls'
-                    AND (day, tenant, provider, model, evidence) IN
-                        (SELECT day, tenant, provider, model, evidence FROM rollup WHERE unpriced > 0))";
+                    AND (day, adjusts, tenant, provider, model, evidence) IN
+                        (SELECT day, adjusts, tenant, provider, model, evidence FROM rollup WHERE unpriced > 0))";
         let read =
             |row: &Row<'_>| Ok(Tally { alarms: row.get(0)?, dead_letters: row.get(1)?, unpriced_calls: row.get(2)? });
         self.ask(|connection| Ok(connection.query_row(sql, [], read)?))
     }
 }
 
-const KEPT: &str = "SELECT kind, reason, emitter, sequence, credential, event, deliveries, first_received_ns,
+pub(super) const KEPT: &str =
+    "SELECT kind, reason, emitter, sequence, credential, event, deliveries, first_received_ns,
     last_received_ns, released FROM set_aside";
 
-fn kept_apart(row: &Row<'_>) -> rusqlite::Result<KeptApart> {
+pub(super) fn kept_apart(row: &Row<'_>) -> rusqlite::Result<KeptApart> {
     Ok(KeptApart {
         last: SetAside {
             alarm: row.get::<_, String>(0)? == "alarm",

@@ -1,7 +1,9 @@
--- Version 3. Days are UTC, times are nanoseconds since the Unix epoch, amounts are exact decimal numbers of USD.
+-- Version 4. Days are UTC, times are nanoseconds since the Unix epoch, amounts are exact decimal numbers of USD.
 
 -- Every event that was taken, as it was sent, and what was corrected since. Only ever added to. `hash` is over the entry
--- and the hash before it, so that no entry can be changed or taken out unnoticed.
+-- and the hash before it, so that no entry can be changed or taken out unnoticed. `charge` is what the tenant pays, `cost`
+-- what the provider takes, where that is another amount. `billed` is the day on which it counts, if that is not the day on which
+-- the call began, for its month was closed before.
 CREATE TABLE ledger (
     entry       INTEGER PRIMARY KEY,
     kind        TEXT NOT NULL,
@@ -18,12 +20,20 @@ CREATE TABLE ledger (
     rating      TEXT,
     reason      TEXT,
     event       TEXT,
-    hash        BLOB NOT NULL
+    hash        BLOB NOT NULL,
+    cost        TEXT,
+    billed      TEXT
 ) STRICT;
 
 -- A number is taken once, and an entry is taken back once, whatever the program believes.
 CREATE UNIQUE INDEX ledger_numbers ON ledger (emitter, sequence) WHERE kind IN ('call', 'copy', 'release');
 CREATE UNIQUE INDEX ledger_reversals ON ledger (refers) WHERE kind = 'reversal';
+-- And once entered anew.
+CREATE UNIQUE INDEX ledger_corrections ON ledger (refers) WHERE kind = 'correction';
+-- Months are closed once; every transaction asks which.
+CREATE UNIQUE INDEX ledger_closings ON ledger (started_ns) WHERE kind = 'month_closed';
+-- What was taken back of closed months, by which the sums are checked.
+CREATE INDEX ledger_adjustments ON ledger (entry) WHERE kind = 'reversal' AND billed IS NOT NULL;
 
 CREATE TRIGGER ledger_is_never_updated BEFORE UPDATE ON ledger
 BEGIN SELECT RAISE(ABORT, 'the ledger is append only'); END;
@@ -61,7 +71,8 @@ CREATE TABLE emitter_ranges (
 ) STRICT, WITHOUT ROWID;
 
 -- What happened to numbers: opened (a later one came first), delivered, recovered (late, from a journal), released (kept
--- apart, and released by a person), full, refused (dropped, by the emitter's word).
+-- apart, and released by a person), full, refused (dropped, by the emitter's word), closed (a person says that what is missing
+-- of them will not come).
 CREATE TABLE emitter_notes (
     emitter TEXT NOT NULL,
     first   INTEGER NOT NULL,
@@ -70,6 +81,8 @@ CREATE TABLE emitter_notes (
     at_ns   INTEGER NOT NULL,
     PRIMARY KEY (emitter, first, last, what)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX emitter_notes_closed ON emitter_notes (emitter, first, last) WHERE what = 'closed';
 
 -- Which entry is charged for a call, so that a second meter's record of it is not: `place` is JSON. `response` is of
 -- provider and response id; where several calls have the same, all but the first have a `proof` of their own.
@@ -93,11 +106,13 @@ CREATE TABLE possible_copies (
     PRIMARY KEY (day, response, slot)
 ) STRICT, WITHOUT ROWID;
 
--- What reports are answered from: sums of the ledger, kept in the same transaction. `class` is a usage class or
--- 'calls'; a class that no call reported has no row. `model` is the one that answered, else the one that was asked
--- for, else empty.
+-- What reports are answered from: sums of the ledger, kept in the same transaction. `class` is a usage class, 'calls',
+-- 'deferred:WHY' or 'unknown:NAME'; a class that no call reported has no row. `model` is the one that answered, else the one
+-- that was asked for, else empty. `adjusts` is the month of the calls if it was closed before, else empty. `cost` is absent
+-- where it is the charge.
 CREATE TABLE rollup (
     day      TEXT NOT NULL,
+    adjusts  TEXT NOT NULL,
     tenant   TEXT NOT NULL,
     provider TEXT NOT NULL,
     model    TEXT NOT NULL,
@@ -105,9 +120,10 @@ CREATE TABLE rollup (
     class    TEXT NOT NULL,
     quantity INTEGER NOT NULL,
     charge   TEXT NOT NULL,
+    cost     TEXT,
     unpriced INTEGER NOT NULL,
     fallback INTEGER NOT NULL,
-    PRIMARY KEY (day, tenant, provider, model, evidence, class)
+    PRIMARY KEY (day, adjusts, tenant, provider, model, evidence, class)
 ) STRICT, WITHOUT ROWID;
 
 -- What could not be taken (dead_letter), and what contradicts the ledger or is beyond its sender's limits (alarm), and

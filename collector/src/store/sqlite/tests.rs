@@ -73,7 +73,21 @@ fn contract_a_commit_is_on_the_disk_before_it_is_acknowledged() {
     assert_eq!(pragma("journal_mode").unwrap(), rusqlite::types::Value::Text("wal".to_owned()));
 }
 
-/// What version 3 made otherwise, undone.
+/// What version 4 made otherwise, undone.
+const BACK_TO_3: &str = "
+    DROP INDEX ledger_corrections; DROP INDEX ledger_closings; DROP INDEX ledger_adjustments;
+    DROP INDEX emitter_notes_closed;
+    ALTER TABLE ledger DROP COLUMN cost; ALTER TABLE ledger DROP COLUMN billed;
+    CREATE TABLE old (
+        day TEXT NOT NULL, tenant TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, evidence TEXT NOT NULL,
+        class TEXT NOT NULL, quantity INTEGER NOT NULL, charge TEXT NOT NULL, unpriced INTEGER NOT NULL,
+        fallback INTEGER NOT NULL, PRIMARY KEY (day, tenant, provider, model, evidence, class)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO old SELECT day, tenant, provider, model, evidence, class, quantity, charge, unpriced, fallback FROM rollup;
+    DROP TABLE rollup; ALTER TABLE old RENAME TO rollup;
+    PRAGMA user_version = 3;";
+
+/// And what version 3 made otherwise.
 const BACK_TO_2: &str = "
     DROP TABLE responses; DROP TABLE possible_copies; DROP INDEX ledger_numbers;
     CREATE TABLE responses (
@@ -87,14 +101,19 @@ const BACK_TO_2: &str = "
     PRAGMA user_version = 2;";
 
 #[test]
-fn contract_a_ledger_of_version_2_goes_on_with_its_chain() {
+fn contract_ledgers_of_versions_2_and_3_go_on_with_their_chains() {
+    goes_on(BACK_TO_3);
+    goes_on(&format!("{BACK_TO_3}{BACK_TO_2}"));
+}
+
+fn goes_on(back: &str) {
     let file = File::new();
     let mut ledger = crate::ledger::Ledger::new(Sqlite::open(&file.0).unwrap());
     ledger.append(&[&suite::delivery_of(1)], 7).unwrap();
     drop(ledger);
     let reader = SqliteReader::new(&file.0);
     let head = reader.heads().unwrap();
-    Connection::open(&file.0).unwrap().execute_batch(BACK_TO_2).unwrap();
+    Connection::open(&file.0).unwrap().execute_batch(back).unwrap();
     assert!(reader.ping().unwrap_err().to_string().contains("is of an earlier version"));
     let mut ledger = crate::ledger::Ledger::new(Sqlite::open(&file.0).unwrap());
     assert_eq!(crate::verify::verify(&reader, &head, || ()).unwrap(), head);

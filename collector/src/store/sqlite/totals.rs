@@ -23,8 +23,9 @@ pub fn totals(
     each: Each<'_, Total>,
 ) -> Result<(), StoreError> {
     let apart: String = by.iter().map(|dimension| format!("{}, ", column(*dimension))).collect();
-    let sql =
-        format!("SELECT {apart}evidence, class, quantity, charge, unpriced, fallback FROM rollup WHERE {SELECTED}");
+    let sql = format!(
+        "SELECT {apart}evidence, class, quantity, charge, cost, unpriced, fallback FROM rollup WHERE {SELECTED}"
+    );
     let mut select = connection.prepare(&sql)?;
     let mut rows = select.query(params_from_iter(selected(selection)))?;
     let mut all: Vec<Total> = Vec::new();
@@ -58,7 +59,9 @@ pub fn totals(
 fn column(dimension: Dimension) -> &'static str {
     match dimension {
         Dimension::Month => "substr(day, 1, 7)",
-        Dimension::Day | Dimension::Tenant | Dimension::Provider | Dimension::Model => dimension.name(),
+        Dimension::Day | Dimension::Adjusts | Dimension::Tenant | Dimension::Provider | Dimension::Model => {
+            dimension.name()
+        }
     }
 }
 

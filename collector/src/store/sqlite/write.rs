@@ -38,12 +38,13 @@ pub fn changes(tx: &Transaction<'_>, changes: &Changes) -> Result<(), StoreError
     }
     possible.iter().try_for_each(|(key, noted)| note_copy(tx, key, noted))?;
     let mut put_sum = tx.prepare_cached(
-        "INSERT OR REPLACE INTO rollup (day, tenant, provider, model, evidence, class, quantity, charge, unpriced, fallback)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT OR REPLACE INTO rollup (day, adjusts, tenant, provider, model, evidence, class, quantity, charge, cost, unpriced,
+         fallback) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?;
     for (group, counted, sum) in sums {
         put_sum.execute(params![
             group.day,
+            group.adjusts,
             group.tenant,
             group.provider,
             group.model,
@@ -51,6 +52,7 @@ pub fn changes(tx: &Transaction<'_>, changes: &Changes) -> Result<(), StoreError
             counted.name(),
             sum.quantity,
             sum.charge.to_string(),
+            sum.own_cost().map(|cost| cost.to_string()),
             sum.unpriced,
             sum.fallback
         ])?;
@@ -88,8 +90,8 @@ fn release(tx: &Transaction<'_>, digest: &[u8; 32], entry: EntryId) -> Result<()
 fn append(tx: &Transaction<'_>, entry: &Entry) -> Result<(), StoreError> {
     tx.prepare_cached(
         "INSERT INTO ledger (entry, kind, emitter, sequence, refers, started_ns, received_ns, tenant, provider, model,
-         evidence, charge, rating, reason, event, hash)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+         evidence, charge, rating, reason, event, hash, cost, billed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     )?
     .execute(params![
         entry.id.number,
@@ -108,6 +110,8 @@ fn append(tx: &Transaction<'_>, entry: &Entry) -> Result<(), StoreError> {
         entry.reason,
         entry.event,
         entry.hash.0,
+        entry.own_cost().map(|cost| cost.to_string()),
+        entry.billed,
     ])?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::copies::{Pair, each};
 use crate::ledger::responses::SLOTS;
 
 /// What one meter saw of a call.
-fn seen() -> Record {
+pub(super) fn seen() -> Record {
     let mut record = Record { provider: "openai".to_owned(), evidence: Evidence::Reported, ..Record::default() };
     (record.started_ns, record.duration_us) = (DAY_NS, 1_000_000);
     record.response_id = Some("chatcmpl-1".to_owned());
@@ -28,11 +28,11 @@ fn split_otherwise() -> Usage {
 }
 
 /// What the meter of the next proxy saw of it.
-fn seen_behind() -> Record {
+pub(super) fn seen_behind() -> Record {
     Record { proxy: Some(emitter(2)), started_ns: DAY_NS + 1000, ..seen() }
 }
 
-fn send(ledger: &mut Ledger<Box<dyn Store>>, meter: u8, sequence: u64, record: &Record) {
+pub(super) fn send(ledger: &mut Ledger<Box<dyn Store>>, meter: u8, sequence: u64, record: &Record) {
     let arrivals = vec![Arrival::new(meter::event::encode(record, &emitter(meter), sequence))];
     let taken = ledger.append(&[&Delivery { sender: sender(false), statement: None, arrivals }], NOW_NS).unwrap();
     assert_eq!(taken, [Taken { accepted: 1, ..Taken::default() }]);
@@ -50,6 +50,35 @@ pub fn run(fresh: Fresh<'_>) {
     counts_replace_an_estimate_that_was_rated_anew(fresh);
     a_server_that_repeats_its_ids_hides_no_pair(fresh);
     a_request_id_that_is_repeated_is_one_call_per_proxy(fresh);
+    a_report_far_below_an_estimate_takes_no_place(fresh);
+}
+
+/// Whoever may charge a tenant could forge a small report in the place of a large estimate, before it or behind it: both are
+/// charged, and a person is told.
+fn a_report_far_below_an_estimate_takes_no_place(fresh: Fresh<'_>) {
+    let of = |record: Record, evidence, tokens| {
+        let mut record = Record { evidence, ..record };
+        record.usage = Usage::default();
+        record.usage.set(Class::OutputText, Some(tokens));
+        record
+    };
+    for (estimate, report, is_far) in [(9_001, 1_000, true), (9_000, 1_000, false), (1_000, 0, false), (1_001, 0, true)]
+    {
+        for report_first in [false, true] {
+            let (store, reader) = fresh();
+            let mut ledger = Ledger::new(store);
+            let (estimated, reported) =
+                (of(seen(), Evidence::Estimated, estimate), of(seen_behind(), Evidence::Reported, report));
+            let both = if report_first { [&reported, &estimated] } else { [&estimated, &reported] };
+            send(&mut ledger, 1, 1, both[0]);
+            send(&mut ledger, 2, 1, both[1]);
+            let standing = all(|each| reader.standing(&Selection::default(), each)).len();
+            let noted: Vec<_> = pairs(&*reader).into_iter().map(|pair| pair.missing).collect();
+            let told = vec![vec!["the estimate is far above the report".to_owned()]];
+            let due = if is_far { (2, told) } else { (1, Vec::new()) };
+            assert_eq!((standing, noted), due, "{estimate} {report} {report_first}");
+        }
+    }
 }
 
 /// What a second record changes, whether it is a copy then, and what is noted of it.

@@ -75,7 +75,7 @@ fn what_is_beyond_the_limits_is_kept_apart_and_can_be_released_once(fresh: Fresh
         let sender = Sender { limits: Arc::new(limits.clone()), ..sender(journal) };
         for (tenant, count, reason) in [
             ("globex", 1, "data.tenant: its credential may not charge this tenant"),
-            ("acme/ml", 1001, "data.input_text_tokens: must be at most 1000 in one call"),
+            ("acme/ml", 1001, "data.input_text_tokens: must be at most 1000 in one call, not 1001"),
             ("acme/ml", 401, "data: costs 0.0010025 USD; one call must cost at most 0.001 USD"),
         ] {
             let (store, reader) = fresh();

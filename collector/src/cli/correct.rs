@@ -1,0 +1,133 @@
+//! `meshmeter correct`: a single call is put right.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use collector::ledger::Ledger;
+use collector::ledger::again::{self, Again, Now};
+use collector::ledger::correct::{Correction, Instead};
+use collector::ledger::entry::Entry;
+use collector::ledger::limits::Limits;
+use collector::money::Charge;
+use collector::prices::{PriceBook, Rating};
+use collector::store::{Reader, Selection};
+use collector::terminal::printable;
+
+use super::ledger::{Database, Dear, call, now_ns};
+use super::{Failure, print};
+
+/// Puts a single call right: charges another tenant, or nobody, or again. The entry is reversed, never changed.
+///
+/// A call that nobody is charged for any more, and a copy whose call nobody is charged for, can be charged again, once: with
+/// --charge.
+#[derive(Args)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 failed; 2 wrong use; 3 the call costs more than --max-usd and was left as it is."
+)]
+pub struct Correct {
+    #[command(flatten)]
+    database: Database,
+    /// The call: the id of its event.
+    #[arg(value_name = "EMITTER-SEQUENCE", value_parser = call)]
+    call: (String, i64),
+    /// Who shall be charged instead.
+    #[arg(long, required_unless_present_any = ["void", "charge"], value_parser = tenant)]
+    tenant: Option<String>,
+    /// Nobody shall be charged.
+    #[arg(long, conflicts_with_all = ["tenant", "charge"])]
+    void: bool,
+    /// Charge the call again: nobody is charged for it now. --tenant says who, else the tenant of its event; --prices says by
+    /// which prices, else it costs what it did.
+    #[arg(long)]
+    charge: bool,
+    /// The price book (TOML) for --charge. A copy has no price of its own.
+    #[arg(long, value_name = "FILE", requires = "charge")]
+    prices: Option<PathBuf>,
+    /// Leave the call alone if it costs more; to charge nobody is always allowed.
+    #[arg(long, value_name = "AMOUNT", default_value_t = Limits::default().charge)]
+    max_usd: Charge,
+    /// Why, for the ledger.
+    #[arg(long)]
+    reason: String,
+}
+
+fn tenant(text: &str) -> Result<String, String> {
+    let name = meter::identity::tenant(text.as_bytes());
+    name.map(|_| text.to_owned()).ok_or_else(|| meter::identity::ALLOWED.to_owned())
+}
+
+/// Whether the call was left as it is, for it costs more than is allowed.
+pub fn correct(args: Correct) -> Result<bool, Failure> {
+    let reader = args.database.reader()?;
+    if args.charge {
+        return charge(&*reader, args);
+    }
+    let selection = Selection { call: Some(args.call.clone()), ..Selection::default() };
+    let mut standing = None;
+    let read = reader.standing(&selection, &mut |entry| {
+        standing = Some(entry);
+        Ok(())
+    });
+    read.map_err(Failure::failed)?;
+    let Some(entry) = standing else { return Err(Failure::Failed(nothing_stands(&*reader, &args.call)?)) };
+    let rating = entry.rating.as_deref().map(Rating::from_json).transpose().map_err(Failure::Failed)?;
+    let instead = args.tenant.map(|tenant| Instead { tenant, rating: rating.unwrap_or_default() });
+    let mut dear = Dear::new(args.max_usd);
+    if !dear.allows_instead(&entry, instead.as_ref()) {
+        dear.say();
+        return Ok(true);
+    }
+    let id = entry.id;
+    let correction = Correction { entry, instead, reason: args.reason };
+    let mut ledger = Ledger::new(args.database.database.open().map_err(Failure::failed)?);
+    let done = ledger.correct(&[correction], now_ns()).map_err(Failure::failed)?;
+    print(&format!("{done} corrected: entry {id} is reversed\n"))?;
+    Ok(false)
+}
+
+/// Why there is nothing to correct.
+fn nothing_stands(reader: &dyn Reader, call: &(String, i64)) -> Result<String, Failure> {
+    let Some(record) = reader.record(call).map_err(Failure::failed)? else {
+        return Ok("the ledger has no record of this call".to_owned());
+    };
+    Ok(match again::now(reader, record).map_err(Failure::failed)? {
+        Now::Stands(entry) => charged(&entry),
+        Now::Void(_) => "nobody is charged for this call; --charge charges it again".to_owned(),
+    })
+}
+
+fn charged(entry: &Entry) -> String {
+    format!("what is charged for this call is {}-{}: correct that", printable(&entry.emitter), entry.sequence)
+}
+
+/// Charges a call again. Whether it was left as it is, for it would cost more than is allowed.
+fn charge(reader: &dyn Reader, args: Correct) -> Result<bool, Failure> {
+    let record = reader.record(&args.call).map_err(Failure::failed)?;
+    let record = record.ok_or_else(|| Failure::Failed("the ledger has no record of this call".to_owned()))?;
+    let void = match again::now(reader, record.clone()).map_err(Failure::failed)? {
+        Now::Void(void) => void,
+        Now::Stands(entry) => return Err(Failure::Failed(charged(&entry))),
+    };
+    let is_own = (&void.last.emitter, void.last.sequence) == (&record.emitter, record.sequence);
+    let tenant = args.tenant.unwrap_or_else(|| record.tenant.clone());
+    let rating = match (&args.prices, void.last.rating.as_deref().filter(|_| is_own)) {
+        (None, Some(rating)) => Rating::from_json(rating).map_err(Failure::Failed)?,
+        (prices, _) => {
+            let book = prices.as_deref().map(PriceBook::load).transpose().map_err(Failure::Failed)?;
+            Correction::rated(&book.unwrap_or_default(), &record, &tenant).map_err(Failure::Failed)?
+        }
+    };
+    let instead = Instead { tenant, rating };
+    let mut dear = Dear::new(args.max_usd);
+    if !dear.allows_instead(&record, Some(&instead)) {
+        dear.say();
+        return Ok(true);
+    }
+    let (charge, reversal) = (instead.rating.charge(), void.reversal);
+    let again = Again { record, reversal, instead, reason: args.reason };
+    let mut ledger = Ledger::new(args.database.database.open().map_err(Failure::failed)?);
+    let done = ledger.charge_again(&again, now_ns()).map_err(Failure::failed)?;
+    let entry = done.map_err(Failure::Failed)?;
+    print(&format!("charged again: entry {entry}, {charge} USD\n"))?;
+    Ok(false)
+}
