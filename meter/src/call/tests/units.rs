@@ -6,9 +6,14 @@ use crate::record::Deferred;
 #[track_caller]
 fn units(play: &Play<'_>, classes: &[(Class, u64)]) -> Record {
     let record = play.run().unwrap();
-    assert_eq!(record.usage.iter().collect::<Vec<_>>(), classes, "{play:?}");
+    assert_eq!(record.usage.iter().collect::<Vec<_>>(), classes, "{:.999}", format!("{play:?}"));
     let evidence = if classes.is_empty() { Evidence::Missing } else { Evidence::Reported };
-    assert_eq!((record.evidence, record.missing_reason.is_some()), (evidence, classes.is_empty()), "{play:?}");
+    assert_eq!(
+        (record.evidence, record.missing_reason.is_some()),
+        (evidence, classes.is_empty()),
+        "{:.999}",
+        format!("{play:?}")
+    );
     record
 }
 
