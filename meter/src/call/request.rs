@@ -34,14 +34,14 @@ enum Field {
     Limit(&'static [Api]),
     /// How many responses are wanted.
     Choices,
-    /// The text that is to be spoken.
+    /// A text whose characters may be paid for.
     Spoken,
     /// Something else that prices depend on.
     Wish(Wish),
 }
 
-/// The texts that are to be spoken, where a text is.
-const SPOKEN: &[&str] = &["input", "text"];
+/// The texts whose characters may be paid for: those that are to be spoken, and some that are to be embedded.
+const SPOKEN: &[&str] = &["input", "text", "instances[].text"];
 
 /// The most responses that one request can ask for.
 const MAX_CHOICES: u64 = 128;
@@ -165,7 +165,7 @@ struct Found {
     choices: u64,
     /// Which of [`BARRING`] are there, a bit each.
     barring: u8,
-    /// The characters of the text that is to be spoken, where they are paid for.
+    /// The characters of such texts, where they may be paid for.
     characters: Option<Box<Characters>>,
     wishes: Option<Box<Wishes>>,
     /// The body's value is over.
@@ -174,7 +174,7 @@ struct Found {
 
 impl Asked {
     pub(super) fn new(content_encoding: Option<&[u8]>, endpoint: Endpoint) -> Self {
-        let characters = (endpoint == Endpoint::Speech).then(Box::default);
+        let characters = matches!(endpoint, Endpoint::Speech | Endpoint::AnyModel).then(Box::default);
         let found = Found { characters, ..Found::default() };
         Asked { decoder: Decoder::new(content_encoding), body: Body::new(None), form: None, bytes: 0, found }
     }
@@ -273,7 +273,7 @@ impl Asked {
         self.found.wishes.as_ref().is_some_and(|wishes| wishes.background)
     }
 
-    /// How many characters of the text that is to be spoken have been read, if all of it was.
+    /// How many characters have been read of a text that may be paid for by them, if all of it was.
     pub(super) fn characters(&self) -> Option<u64> {
         let characters = self.found.characters.as_ref().filter(|_| self.found.whole)?;
         Some(characters.count()).filter(|&count| count > 0)

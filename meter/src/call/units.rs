@@ -47,14 +47,26 @@ impl Sides<'_> {
                 add(reading, Class::AudioSeconds, self.made.duration);
             }
             Endpoint::Image if !counted => add(reading, Class::ImagesOut, Some(self.made.images())),
-            Endpoint::AnyModel if reading.usage.output_total().unwrap_or(0) == 0 => {
-                add(reading, Class::ImagesOut, Some(self.made.images()));
-            }
+            Endpoint::AnyModel if reading.usage.output_total().unwrap_or(0) == 0 => self.any_model(counted, reading),
             Endpoint::Video if !counted => add(reading, Class::VideoSeconds, self.video(api)),
             _ => {}
         }
+        if reading.usage.get(Class::InputImage).is_none() {
+            add(reading, Class::ImagesIn, self.made.images_read);
+        }
         add(reading, Class::Pages, self.made.pages);
         add(reading, Class::AnnotatedPages, self.made.annotated_pages);
+    }
+
+    /// Images that were made, or else read: models that embed images are paid by the image, and some by the character.
+    fn any_model(&self, counted: bool, reading: &mut Reading) {
+        let images = self.made.images();
+        add(reading, Class::ImagesOut, Some(images));
+        let embeds = self.model.as_deref().is_some_and(|model| model.contains("embed"));
+        if images == 0 && embeds {
+            add(reading, Class::ImagesIn, Some(self.wishes.images));
+            add(reading, Class::Characters, self.asked.characters().filter(|_| !counted));
+        }
     }
 
     /// Token-hours, a fraction counts as a whole one. The answer's own times hold, then what was asked for.
@@ -105,10 +117,11 @@ impl Sides<'_> {
 
     /// Fills what else prices depend on: what the answer says was made, else what was asked for.
     pub(super) fn describe(self, record: &mut Record) {
-        let Sides { mut wishes, mut made, .. } = self;
+        let Sides { target, mut wishes, mut made, .. } = self;
         record.size = made.size.take().or_else(|| wishes.size());
         record.quality = made.quality.take().or_else(|| wishes.quality());
-        if record.usage.get(Class::ImagesOut).is_some() {
+        let makes_images = matches!(target.endpoint, Endpoint::AnyModel | Endpoint::Image);
+        if makes_images && record.usage.get(Class::ImagesOut).is_some() {
             record.operation = "generate_content".to_owned();
             default_image(record);
         }

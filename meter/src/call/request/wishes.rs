@@ -21,6 +21,8 @@ pub(super) enum Wish {
     Lifetime,
     /// Until when a content is to be kept.
     Expiry,
+    /// An image that is to be read.
+    Image,
 }
 
 /// Where it stands.
@@ -38,6 +40,8 @@ pub(super) const WISHES: &[(&str, Wish)] = &[
     ("seconds", Wish::Seconds), ("duration", Wish::Seconds), ("duration_seconds", Wish::Seconds),
     ("parameters.durationSeconds", Wish::Seconds), ("modelInput.duration", Wish::Seconds),
     ("modelInput.videoGenerationConfig.durationSeconds", Wish::Seconds),
+    ("inputImage", Wish::Image), ("instances[].image.bytesBase64Encoded", Wish::Image),
+    ("instances[].image.gcsUri", Wish::Image),
     ("ttl", Wish::Lifetime), ("expireTime", Wish::Expiry), ("expire_time", Wish::Expiry),
 ];
 
@@ -55,6 +59,7 @@ pub(in crate::call) struct Wishes {
     pub seconds: Option<u64>,
     pub lifetime_s: Option<u64>,
     pub expiry: Option<String>,
+    pub images: u64,
 }
 
 impl Wishes {
@@ -69,6 +74,7 @@ impl Wishes {
             (Wish::Quality, Scalar::Text(text)) => self.quality = word(text),
             (Wish::SearchContext, Scalar::Text(text)) => self.search_context = word(text),
             (Wish::Expiry, Scalar::Text(text)) => self.expiry = word(text),
+            (Wish::Image, Scalar::Text(_)) => self.images = self.images.saturating_add(1),
             (Wish::Background, value) => self.background = value == Scalar::Bool(true),
             (Wish::Width, _) => self.width = number(),
             (Wish::Height, _) => self.height = number(),

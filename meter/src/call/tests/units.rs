@@ -111,6 +111,28 @@ cases! {
         units(&Play { body: r#"{"result":"success","artifacts":[{"base64":"eHg=","finishReason":"SUCCESS"}]}"#, ..canvas }, &[(Class::ImagesOut, 1)]);
     }
 
+    fn deterministic_images_that_are_embedded_are_counted() {
+        let cohere = Play {
+            host: "api.cohere.com", path: "/v2/embed", request: r#"{"model":"embed-english-v3.0","images":["data:x"]}"#,
+            body: r#"{"id":"e","embeddings":{},"meta":{"billed_units":{"images":1}}}"#, ..IMAGES
+        };
+        units(&cohere, &[(Class::ImagesIn, 1)]);
+        let titan = Play {
+            host: "bedrock-runtime.us-east-1.amazonaws.com", path: "/model/amazon.titan-embed-image-v1/invoke",
+            request: r#"{"inputText":"a cat","inputImage":"eHg="}"#, body: r#"{"embedding":[0.1],"inputTextTokenCount":3}"#, ..IMAGES
+        };
+        units(&titan, &[(Class::InputText, 3), (Class::ImagesIn, 1)]);
+        let vertex = Play {
+            host: "us-central1-aiplatform.googleapis.com",
+            path: "/v1/projects/p/locations/us-central1/publishers/google/models/multimodalembedding@001:predict",
+            request: r#"{"instances":[{"text":"caf\u00e9","image":{"gcsUri":"gs://b/c"}},{"image":{"bytesBase64Encoded":"eHg="}}]}"#,
+            body: r#"{"predictions":[{"imageEmbedding":[0.1],"textEmbedding":[0.2]}]}"#, ..IMAGES
+        };
+        units(&vertex, &[(Class::ImagesIn, 2), (Class::Characters, 4)]);
+        let text = r#"{"predictions":[{"embeddings":{"statistics":{"token_count":3}}}]}"#;
+        units(&Play { request: r#"{"instances":[{"text":"four"}]}"#, body: text, ..vertex }, &[(Class::InputText, 3)]);
+    }
+
     fn deterministic_videos_are_paid_by_the_second_and_fetched_later() {
         let record = units(&VIDEOS, &[(Class::VideoSeconds, 8)]);
         assert_eq!((record.deferred, record.size.as_deref()), (Some(Deferred::Job), Some("720x1280")));

@@ -8,6 +8,8 @@ use crate::usage::MAX_COUNT;
 pub enum Thing {
     /// An image, in one of the ways in which an answer holds it.
     Image(Held),
+    /// How many images were read, where that is what is paid for.
+    ImagesRead,
     /// Pages that were read.
     Pages,
     /// Pages that were annotated besides.
@@ -53,6 +55,7 @@ pub(super) const THINGS: &[(&str, Thing)] = &[
     ("predictions[].bytesBase64Encoded", Thing::Image(Held::Prediction)),
     ("predictions[].gcsUri", Thing::Image(Held::Stored)),
     ("images[]", Thing::Image(Held::Bare)), ("artifacts[].base64", Thing::Image(Held::Artifact)),
+    ("usage.billed_units.images", Thing::ImagesRead), ("meta.billed_units.images", Thing::ImagesRead),
     ("usage_info.pages_processed", Thing::Pages), ("usage_info.pages_processed_annotation", Thing::AnnotatedPages),
     ("seconds", Thing::Seconds), ("duration", Thing::Duration), ("size", Thing::Size), ("quality", Thing::Quality),
     ("createTime", Thing::Created), ("expireTime", Thing::Expires),
@@ -63,6 +66,8 @@ pub(super) const THINGS: &[(&str, Thing)] = &[
 #[derive(Clone, Debug, Default)]
 pub struct Made {
     images: [u64; WAYS],
+    /// How many images were read.
+    pub images_read: Option<u64>,
     /// Pages that were read.
     pub pages: Option<u64>,
     /// Pages that were annotated besides.
@@ -95,6 +100,7 @@ impl Made {
                     *images = images.saturating_add(1);
                 }
             }
+            (Thing::ImagesRead, _) => self.images_read = count().or(self.images_read),
             (Thing::Pages, _) => self.pages = count().or(self.pages),
             (Thing::AnnotatedPages, _) => self.annotated_pages = count().or(self.annotated_pages),
             (Thing::Seconds, value) => self.seconds = Made::seconds(value).or(self.seconds),
