@@ -14,6 +14,7 @@ fn units(play: &Play<'_>, classes: &[(Class, u64)]) -> Record {
         "{:.999}",
         format!("{play:?}")
     );
+    assert_eq!(record.unknown_usage, None, "{:.999}", format!("{play:?}"));
     record
 }
 
@@ -44,7 +45,7 @@ const CACHED: Play<'_> = Play {
     host: "us-central1-aiplatform.googleapis.com",
     path: "/v1/projects/p/locations/us-central1/cachedContents",
     request: r#"{"model":"projects/p/locations/us-central1/publishers/google/models/gemini-2.5-flash","ttl":"7200s","contents":[]}"#,
-    body: r#"{"name":"projects/1/locations/us-central1/cachedContents/9","createTime":"2026-07-03T00:00:00Z","expireTime":"2026-07-03T01:00:00Z","usageMetadata":{"totalTokenCount":7931}}"#,
+    body: r#"{"name":"projects/1/locations/us-central1/cachedContents/9","createTime":"2026-07-03T00:00:00Z","expireTime":"2026-07-03T01:00:00Z","usageMetadata":{"totalTokenCount":7931,"textCount":31000}}"#,
     ..IMAGES
 };
 
