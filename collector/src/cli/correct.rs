@@ -1,7 +1,5 @@
 //! `meshmeter correct`: a single call is put right.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use collector::ledger::Ledger;
 use collector::ledger::again::{self, Again, Now};
@@ -9,11 +7,12 @@ use collector::ledger::correct::{Correction, Instead};
 use collector::ledger::entry::Entry;
 use collector::ledger::limits::Limits;
 use collector::money::Charge;
-use collector::prices::{PriceBook, Rating};
+use collector::prices::Rating;
 use collector::store::{Reader, Selection};
 use collector::terminal::printable;
 
 use super::ledger::{Database, Dear, call, now_ns};
+use super::prices::Books;
 use super::{Failure, print};
 
 /// Puts a single call right: charges another tenant, or nobody, or again. The entry is reversed, never changed.
@@ -36,13 +35,12 @@ pub struct Correct {
     /// Nobody shall be charged.
     #[arg(long, conflicts_with_all = ["tenant", "charge"])]
     void: bool,
-    /// Charge the call again: nobody is charged for it now. --tenant says who, else the tenant of its event; --prices says by
-    /// which prices, else it costs what it did.
+    /// Charge the call again: nobody is charged for it now. --tenant says who, else the tenant of its event. It costs what it
+    /// did; a copy, which had no price of its own, is rated by the price books.
     #[arg(long)]
     charge: bool,
-    /// The price book (TOML) for --charge. A copy has no price of its own.
-    #[arg(long, value_name = "FILE", requires = "charge")]
-    prices: Option<PathBuf>,
+    #[command(flatten)]
+    prices: Books,
     /// Leave the call alone if it costs more; to charge nobody is always allowed.
     #[arg(long, value_name = "AMOUNT", default_value_t = Limits::default().charge)]
     max_usd: Charge,
@@ -110,11 +108,11 @@ fn charge(reader: &dyn Reader, args: Correct) -> Result<bool, Failure> {
     };
     let is_own = (&void.last.emitter, void.last.sequence) == (&record.emitter, record.sequence);
     let tenant = args.tenant.unwrap_or_else(|| record.tenant.clone());
-    let rating = match (&args.prices, void.last.rating.as_deref().filter(|_| is_own)) {
-        (None, Some(rating)) => Rating::from_json(rating).map_err(Failure::Failed)?,
-        (prices, _) => {
-            let book = prices.as_deref().map(PriceBook::load).transpose().map_err(Failure::Failed)?;
-            Correction::rated(&book.unwrap_or_default(), &record, &tenant).map_err(Failure::Failed)?
+    let rating = match void.last.rating.as_deref().filter(|_| is_own) {
+        Some(rating) => Rating::from_json(rating).map_err(Failure::Failed)?,
+        None => {
+            let book = args.prices.load()?.unwrap_or_default();
+            Correction::rated(&book, &record, &tenant).map_err(Failure::Failed)?
         }
     };
     let instead = Instead { tenant, rating };

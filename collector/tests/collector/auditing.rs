@@ -125,7 +125,7 @@ fn contract_a_call_is_charged_to_another_or_to_nobody_with_a_reason() {
     assert_eq!(run(&dir, &["correct", &one, "--tenant", "globex", "--reason", "wrong header"]).0, 0);
     assert_eq!(run(&dir, &["correct", &two, "--void", "--reason", "a test"]).0, 0);
     let (code, _, error) = run(&dir, &["correct", &two, "--void", "--reason", "again"]);
-    assert!(code == 1 && error.contains("no charge of this call stands in the ledger"), "{error}");
+    assert!(code == 1 && error.contains("nobody is charged for this call; --charge charges it again"), "{error}");
     let report = server.get("/v1/report?by=tenant", Some(READ)).json();
     let lines: Vec<String> = report["lines"]
         .as_array()
@@ -153,7 +153,7 @@ fn contract_a_call_is_charged_to_another_or_to_nobody_with_a_reason() {
 fn contract_gaps_are_named_and_alarms_are_shown() {
     let dir = Dir::new();
     let server = filled(&dir, &[]);
-    let none = "no gaps: 0 emitters, 0 numbers missing, 0 open ends, 0 alarms, 0 dead letters\n";
+    let none = "no gaps: 1 emitters, 0 numbers missing, 0 open ends, 0 alarms, 0 dead letters\n";
     assert_eq!(run(&dir, &["gaps"]), (0, none.to_owned(), String::new()));
     let bearer = format!("Bearer {INGEST}");
     let says = format!("{}; head=12; dropped=2; drops=8-9:full; end", emitter(1));

@@ -111,7 +111,7 @@ fn contract_https_goes_only_to_whom_a_known_authority_vouches_for() {
     assert!(gate.calls().is_empty());
     // It does not try for minutes what can never work.
     let plain = url.replace("https:", "http:");
-    let mut command = meshmeter(&["reconcile", "--collector", &plain]);
+    let mut command = meshmeter(&["reconcile", "--collector", &plain, "--format", "json"]);
     let done = Done::of(command.arg(&journal).env("MESHMETER_JOURNAL_TOKEN", JOURNAL).output().unwrap());
     assert!(done.code == 1 && done.error.contains("does it speak TLS? Then name it https://"), "{}", done.error);
     let done = reconcile(Some(&own.cert.pem()));
