@@ -201,3 +201,19 @@ proptest! {
         prop_assert_eq!(lines(&rate(&book, NOON, MILLION, |_| {})), expected);
     }
 }
+
+/// Who invents names takes no memory, and changes nothing for others.
+#[test]
+fn deterministic_what_names_lead_to_is_remembered_within_bounds() {
+    let book = PriceBook::parse(&entry_of_m("input_text = \"1\"").replace("\"m\"", "\"m*\"")).unwrap();
+    let most = (0..5000).map(|number| {
+        let name = format!("{}-{number}", if number % 2 == 0 { "m" } else { "x" });
+        let rating = rated(&book, "p", &name, "2026-02-02", None, MILLION);
+        assert_eq!(lines(&rating), if number % 2 == 0 { "1.00" } else { "unpriced" }, "{name}");
+        book.remembered.len()
+    });
+    assert_eq!(most.max(), Some(2048));
+    // The day and the conditions of a call are its own, whatever is remembered of its name.
+    assert_eq!(lines(&rated(&book, "p", "m-0", "2025-12-31", None, MILLION)), "unpriced");
+    assert_eq!(lines(&rated(&book, "p", "m-0", "2026-01-01", Some("flex"), MILLION)), "1.00 fallback");
+}

@@ -20,7 +20,7 @@ const CALLS: [(&str, [&str; 3]); 5] = [
 #[test]
 #[ignore = "measures; by `just bench-prices`"]
 fn fidelity_reading_a_large_book_and_rating_by_it_takes_so_long() {
-    let file = std::env::var_os("MESHMETER_BOOK").map(std::path::PathBuf::from);
+    let file = std::env::var_os("MESHMETER_BOOK").filter(|book| !book.is_empty()).map(std::path::PathBuf::from);
     let begin = Instant::now();
     let book = match &file {
         Some(file) => PriceBook::load(file).unwrap(),
