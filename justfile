@@ -133,6 +133,12 @@ bench-ingest *ARGS: (_setup "rust")
     '{{ target }}/release/examples/load' --dir "$dir" --collector '{{ target }}/release/meshmeter' \
         --prices collector/prices/example.toml "$@"
 
+# how long a price book takes to read, and a call to rate: the built-in one, or BOOK
+[group('check')]
+bench-prices BOOK='': (_setup "rust")
+    MESHMETER_BOOK='{{ if BOOK == "" { "" } else { absolute_path(BOOK) } }}' cargo test --quiet --release -p collector --lib -- \
+        --ignored --nocapture fidelity_reading_a_large_book
+
 # the manifests in istio/ against Istio's own schemas and rules
 [group('check')]
 istio: (_setup "istio") _collector
@@ -150,7 +156,7 @@ filter: (_setup "filter")
 [group('build')]
 docs: (_setup "docs")
     MESHMETER_WRITE_DOCS=1 cargo test --quiet -p meter --test documents
-    MESHMETER_WRITE_DOCS=1 cargo test --quiet -p collector --lib contract_the_readme_names_every_metric
+    MESHMETER_WRITE_DOCS=1 cargo test --quiet -p collector --lib -- contract_the_readme_names_every_metric contract_the_reference_names_every_key
 
 # the built-in price book anew: both public lists as PyPI has them (tools/prices/versions) and collector/prices/fees.toml
 [group('build')]

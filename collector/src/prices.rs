@@ -32,6 +32,7 @@ pub use rating::{By, Line, Rated, Rating};
 use adjust::Adjust;
 use alias::Aliases;
 use entry::Entry;
+use find::Remembered;
 use index::Index;
 use policy::Policies;
 use read::Read;
@@ -44,6 +45,7 @@ pub struct PriceBook {
     aliases: Aliases,
     policies: Policies,
     adjusts: Vec<Adjust>,
+    remembered: Remembered,
 }
 
 /// The entries of one book.

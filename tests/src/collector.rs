@@ -104,6 +104,7 @@ impl Collector {
         let (database, prices) = (database.to_owned(), paths::prices());
         let mut command = Command::new(program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--database"]).arg(&database).arg("--prices").arg(&prices);
+        command.env("MESHMETER_NO_BUILTIN_PRICES", "true");
         command.env("MESHMETER_INGEST_TOKEN", ingest).env("MESHMETER_READ_TOKEN", READ_TOKEN);
         command.env("MESHMETER_JOURNAL_TOKEN", JOURNAL_TOKEN);
         let mut process = Process::start("collector", dir, &mut command)?;

@@ -19,6 +19,7 @@ async fn collector(stack: &Stack) -> Result<(Process, String)> {
     std::fs::create_dir(&dir)?;
     let mut command = Command::new(paths::collector()?);
     command.args(["serve", "--insecure-no-auth", "--listen", "127.0.0.1:0", "--database"]).arg(dir.join("ledger.db"));
+    command.arg("--no-builtin-prices");
     let process = Process::start("second", &dir, &mut command)?;
     let url = wait::until("the second collector", || async {
         let out = process.stdout();

@@ -33,7 +33,7 @@ impl Server {
         let file = dir.join("ledger.db");
         let database = url.map_or_else(|| file.display().to_string(), str::to_owned);
         let mut process = Command::new(program)
-            .args(["serve", "--listen", "127.0.0.1:0", "--prices"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--no-builtin-prices", "--prices"])
             .arg(prices)
             .env("MESHMETER_DATABASE", &database)
             .env("MESHMETER_INGEST_TOKEN", TOKEN)

@@ -95,7 +95,7 @@ impl<'a> Call<'a> {
             search_context: record.search_context.as_deref(),
             usage: &record.usage,
             is_answered: record.part.is_none() && record.outcome == Outcome::Completed && has_status,
-            is_not_billed: Flag::from_word("not_billed").is_some_and(|flag| record.flags.contains(flag)),
+            is_not_billed: record.flags.contains(Flag::NotBilled),
             provider_cost_nano_usd: record.provider_cost_nano_usd,
         })
     }

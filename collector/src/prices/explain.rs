@@ -18,15 +18,16 @@ impl PriceBook {
     /// Why a call costs what it costs, for a person to read.
     pub fn explain(&self, call: &Call<'_>) -> String {
         let (facts, candidates) = (call.facts(), self.candidates(call));
-        let found = self.find(call, &facts, &candidates);
+        let resolved = self.resolve(call);
+        let found = self.find(call, &facts, &resolved);
         let mut text = called(call, &facts);
         text.push_str(&tried(&candidates));
         text.push_str("price books, the first that has an entry decides:\n");
         let mut is_decided = false;
-        for layer in &self.layers {
+        for (number, layer) in self.layers.iter().enumerate() {
             let name = if layer.name.is_empty() { "the price book" } else { &layer.name };
             let date = layer.built_in.as_ref().map(|date| format!(" of {date}")).unwrap_or_default();
-            let says = match layer.find(call, &facts, &candidates) {
+            let says = match self.find_in(number, call, &facts, &resolved) {
                 Some(found) if is_decided => {
                     format!("has {}, which is not asked", found.text(&facts, call.usage, call.began.date()))
                 }
@@ -110,7 +111,7 @@ fn tried(candidates: &[Candidate<'_>]) -> String {
             names.push_str(&format!(", by an alias {alias}"));
         }
         if !candidate.forms().is_empty() {
-            names.push_str(&format!("; then {}", printable(&candidate.forms().join(", "))));
+            names.push_str(&format!("; then {}", printable(candidate.forms().join(", "))));
         }
         line(&mut text, &names);
     }

@@ -1,6 +1,8 @@
 //! Which entry is a call's: the first book that has one; in it the first of the call's names that an entry names.
 
 use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use jiff::civil::Date;
 use meter::usage::Usage;
@@ -12,6 +14,37 @@ use super::names;
 use super::pattern::Pattern;
 use super::{Call, Layer, PriceBook};
 use crate::terminal::printable;
+
+/// Names that are looked for once only; when there are more, all of them are looked for anew.
+const REMEMBERED: usize = 2048;
+
+/// What the names of calls have led to: the same few models are called all the time.
+#[derive(Debug, Default)]
+pub(super) struct Remembered(Mutex<HashMap<String, Arc<Resolved>>>);
+
+#[cfg(test)]
+impl Remembered {
+    pub fn len(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
+
+/// What the names of a call lead to, in every book.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    /// The names in lower case.
+    pub names: Vec<String>,
+    /// The entries that a name of the call has, of each book, in the order in which they are asked whether they hold.
+    hits: Vec<Vec<Hit>>,
+}
+
+/// Entries of one pattern, and the name that it matches.
+#[derive(Debug)]
+struct Hit {
+    name: String,
+    spelled: usize,
+    slots: Vec<Slot>,
+}
 
 /// The entries of a call.
 #[derive(Clone, Debug)]
@@ -65,75 +98,108 @@ impl PriceBook {
         candidates
     }
 
-    pub(super) fn find(&self, call: &Call<'_>, facts: &Facts, candidates: &[Candidate<'_>]) -> Option<Found<'_>> {
-        self.layers.iter().find_map(|layer| layer.find(call, facts, candidates))
+    /// What the names of a call lead to.
+    pub(super) fn resolve(&self, call: &Call<'_>) -> Arc<Resolved> {
+        let [first, second, third] =
+            [call.response_model, call.request_model, call.path_model].map(Option::unwrap_or_default);
+        let key = [call.provider, first, second, third].join("\0");
+        // Nobody panics while it is locked, and what is in it is whole at any time.
+        let known = || self.remembered.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(resolved) = known().get(&key) {
+            return Arc::clone(resolved);
+        }
+        let candidates = self.candidates(call);
+        let hits = self.layers.iter().map(|layer| layer.hits(call.provider, &candidates)).collect();
+        let names = candidates.into_iter().map(|candidate| candidate.name).collect();
+        let resolved = Arc::new(Resolved { names, hits });
+        let mut known = known();
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        known.insert(key, Arc::clone(&resolved));
+        resolved
     }
-}
 
-/// What is asked of the entries of a book.
-#[derive(Clone, Copy)]
-struct Question<'q> {
-    provider: &'q str,
-    day: Date,
-    facts: &'q Facts,
+    pub(super) fn find(&self, call: &Call<'_>, facts: &Facts, resolved: &Resolved) -> Option<Found<'_>> {
+        (0..self.layers.len()).find_map(|layer| self.find_in(layer, call, facts, resolved))
+    }
+
+    pub(super) fn find_in(
+        &self,
+        layer: usize,
+        call: &Call<'_>,
+        facts: &Facts,
+        resolved: &Resolved,
+    ) -> Option<Found<'_>> {
+        let (layer, hits) = (self.layers.get(layer)?, resolved.hits.get(layer)?);
+        let day = call.began.date();
+        let (hit, mut found) = hits.iter().find_map(|hit| Some((hit, layer.hold(hit, day, facts)?)))?;
+        found.by_name = Some(&hit.name).filter(|name| resolved.names.first() != Some(name)).cloned();
+        Some(found)
+    }
 }
 
 impl Layer {
-    pub(super) fn find(&self, call: &Call<'_>, facts: &Facts, candidates: &[Candidate<'_>]) -> Option<Found<'_>> {
-        if !self.index.has(call.provider) {
-            return None;
+    /// What names of a call the entries have. Each name comes with its very own entry, with those of its aliases, then with those
+    /// that spell out most of it or of one of its forms; what is for any model comes after all that names one.
+    fn hits(&self, provider: &str, candidates: &[Candidate<'_>]) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        if !self.index.has(provider) {
+            return hits;
         }
-        let asked = Question { provider: call.provider, day: call.began.date(), facts };
-        let first = candidates.first().map(|candidate| candidate.name.as_str()).unwrap_or_default();
-        let named = candidates.iter().find_map(|candidate| self.by_name(asked, candidate));
-        // What is for any model comes after all that names one.
-        let any = || candidates.iter().find_map(|candidate| self.closest(asked, &candidate.name));
-        let mut found = named.or_else(any)?;
-        found.by_name = found.by_name.filter(|name| name != first);
-        Some(found)
-    }
-
-    /// The entry that names a candidate: its very name, or what its alias is; else the one that spells out most of it or of
-    /// one of its forms.
-    fn by_name(&self, asked: Question<'_>, candidate: &Candidate<'_>) -> Option<Found<'_>> {
-        let has_name = |found: &Found<'_>| found.pattern.spelled() > 0;
-        let alias = || candidate.aliases.iter().find_map(|name| self.closest(asked, name).filter(has_name));
-        if let Some(found) = self.exact(asked, &candidate.name).or_else(alias) {
-            return Some(found);
-        }
-        let mut best = self.closest(asked, &candidate.name).filter(has_name);
-        for form in candidate.forms() {
-            let most = best.as_ref().map_or(0, |found| found.pattern.spelled());
-            let found = match form.len() > most {
-                true => self.exact(asked, form).or_else(|| self.closest(asked, form)),
-                false => None,
+        let (mut named, mut any) = (Vec::new(), Vec::new());
+        for candidate in candidates {
+            let (all, own) = self.matching(provider, &candidate.name).into_iter().partition(|hit| hit.spelled == 0);
+            any.extend::<Vec<Hit>>(all);
+            let mut own: Vec<Hit> = own;
+            let is_exact = |hit: &Hit| self.pattern(hit).is_some_and(Pattern::is_exact);
+            let rest = own.split_off(own.iter().take_while(|hit| is_exact(hit)).count());
+            named.append(&mut own);
+            let matching = |name: &str| {
+                self.matching(provider, name).into_iter().filter(|hit| hit.spelled > 0).collect::<Vec<Hit>>()
             };
-            best = found.filter(|found| found.pattern.spelled() > most).or(best);
+            named.extend(candidate.aliases.iter().flat_map(|alias| matching(alias)));
+            let mut closest: Vec<Hit> = rest;
+            closest.extend(candidate.forms().iter().flat_map(|form| matching(form)));
+            // Of two that spell out the same, what is nearer to the name itself stays in front.
+            closest.sort_by_key(|hit| std::cmp::Reverse(hit.spelled));
+            named.append(&mut closest);
         }
-        best
+        hits.append(&mut named);
+        hits.append(&mut any);
+        hits
     }
 
-    fn exact(&self, asked: Question<'_>, name: &str) -> Option<Found<'_>> {
-        self.index.exact(asked.provider, name, |slots| self.hold(asked, name, slots))
+    /// All patterns that match a name, the closest first.
+    fn matching(&self, provider: &str, name: &str) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        self.index.find(provider, name, |slots| {
+            let mut hit = Hit { name: name.to_owned(), spelled: 0, slots: slots.to_vec() };
+            hit.spelled = self.pattern(&hit).map_or(0, Pattern::spelled);
+            hits.push(hit);
+            None::<()>
+        });
+        hits
     }
 
-    fn closest(&self, asked: Question<'_>, name: &str) -> Option<Found<'_>> {
-        self.index.find(asked.provider, name, |slots| self.hold(asked, name, slots))
+    fn pattern(&self, hit: &Hit) -> Option<&Pattern> {
+        let slot = hit.slots.first()?;
+        self.entries.get(slot.entry)?.models.get(slot.pattern)
     }
 
     /// The entries of one pattern that hold on the day for what the call is.
-    fn hold(&self, asked: Question<'_>, name: &str, slots: &[Slot]) -> Option<Found<'_>> {
+    fn hold(&self, hit: &Hit, day: Date, facts: &Facts) -> Option<Found<'_>> {
         let mut pattern = None;
         let mut entries: Vec<&Entry> = Vec::new();
-        for slot in slots {
+        for slot in &hit.slots {
             let Some(entry) = self.entries.get(slot.entry) else { continue };
-            if entry.is_valid_on(asked.day) && entry.conditions.hold(asked.facts) && entry.means(name) {
+            if entry.is_valid_on(day) && entry.conditions.hold(facts) && entry.means(&hit.name) {
                 pattern = pattern.or_else(|| entry.models.get(slot.pattern));
                 entries.push(entry);
             }
         }
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.conditions.rank()));
-        Some(Found { layer: self, entries, pattern: pattern?, by_name: Some(name.to_owned()) })
+        Some(Found { layer: self, entries, pattern: pattern?, by_name: None })
     }
 }
 

@@ -43,11 +43,6 @@ impl Index {
         index
     }
 
-    /// What `choose` takes of the entries that have a model's very name, which is in lower case.
-    pub fn exact<T>(&self, provider: &str, model: &str, choose: impl FnOnce(&[Slot]) -> Option<T>) -> Option<T> {
-        choose(self.0.get(provider)?.exact.get(model)?)
-    }
-
     /// Whether there is anything of a provider.
     pub fn has(&self, provider: &str) -> bool {
         self.0.contains_key(provider)

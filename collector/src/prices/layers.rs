@@ -6,8 +6,8 @@ use super::read::{self, Read};
 use super::{Layer, PriceBook, day};
 use crate::terminal::{self, printable};
 
-/// The book that holds where no other has an entry, made from public lists; it may be empty.
-const BUILT_IN: &str = include_str!(concat!(env!("OUT_DIR"), "/builtin.toml"));
+/// The book that holds where no other has an entry, made from public lists.
+const BUILT_IN: &str = include_str!("../../prices/builtin.toml");
 
 /// Which price books hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

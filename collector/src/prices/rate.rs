@@ -5,7 +5,7 @@ use meter::usage::{Class, Kind};
 use super::adjust::{self, On, Whose};
 use super::conditions::{Fact, Facts};
 use super::entry::{Entry, per};
-use super::find::{Candidate, Found};
+use super::find::{Found, Resolved};
 use super::policy::Policy;
 use super::rating::{By, Line, Rated, Rating};
 use super::{Call, PriceBook};
@@ -24,9 +24,9 @@ struct Factors {
 impl PriceBook {
     /// Rates a call. Counts without a price are unpriced, not free.
     pub fn rate(&self, call: &Call<'_>) -> Rating {
-        let (facts, candidates) = (call.facts(), self.candidates(call));
-        let found = self.find(call, &facts, &candidates);
-        let factors = self.factors(call, &candidates, found.as_ref());
+        let (facts, resolved) = (call.facts(), self.resolve(call));
+        let found = self.find(call, &facts, &resolved);
+        let factors = self.factors(call, &resolved, found.as_ref());
         let entry = found.as_ref().map(|found| found.text(&facts, call.usage, call.began.date()));
         let priced = Priced { call, facts: &facts, found: found.as_ref() };
         let by = priced.by();
@@ -68,12 +68,12 @@ impl PriceBook {
         rating
     }
 
-    fn factors(&self, call: &Call<'_>, candidates: &[Candidate<'_>], found: Option<&Found<'_>>) -> Factors {
+    fn factors(&self, call: &Call<'_>, resolved: &Resolved, found: Option<&Found<'_>>) -> Factors {
         let mut factors = Factors::default();
         if self.adjusts.is_empty() {
             return factors;
         }
-        let names = candidates.iter().map(|candidate| candidate.name.as_str());
+        let names = resolved.names.iter().map(String::as_str);
         let models: Vec<&str> = names.chain(found.and_then(|found| found.by_name.as_deref())).collect();
         let Call { tenant, provider, .. } = *call;
         let whose = Whose { tenant, provider, models: &models, day: call.began.date() };

@@ -1,7 +1,7 @@
 //! TOML to price book, by hand: every problem is found, and names the entry, the field and what is allowed.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use meter::usage::{Class, Kind};
 use toml::{Table, Value};
@@ -138,5 +138,7 @@ pub(super) fn charged() -> impl Iterator<Item = Class> {
 
 /// The class of a price's name.
 fn class(key: &str) -> Option<Class> {
-    charged().find(|class| class.token_type() == key)
+    static CLASSES: LazyLock<HashMap<&str, Class>> =
+        LazyLock::new(|| charged().map(|class| (class.token_type(), class)).collect());
+    CLASSES.get(key).copied()
 }

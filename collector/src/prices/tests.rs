@@ -2,9 +2,13 @@ use meter::usage::{Class, Kind, Usage};
 
 use super::*;
 
+mod amounts;
+mod books;
 mod conditions;
+mod docs;
 mod laws;
 mod rating;
+mod speed;
 
 fn date(text: &str) -> Date {
     day(text).unwrap()
@@ -26,6 +30,26 @@ fn rated(
 ) -> Rating {
     let usage = usage(counts);
     book.rate(&Call { service_tier: tier, ..Call::new(provider, model, date(on).at(12, 0, 0, 0), &usage) })
+}
+
+/// An entry of a model `m` of a provider `p`.
+fn entry_of_m(more: &str) -> String {
+    format!("[[price]]\nprovider = \"p\"\nmodel = \"m\"\nvalid_from = 2026-01-01\n{more}\n")
+}
+
+fn rate<'a>(book: &PriceBook, at: &str, counts: &[(Class, u64)], change: impl FnOnce(&mut Call<'a>)) -> Rating {
+    // What the change borrows outlives the counts otherwise.
+    let usage = Box::leak(Box::new(usage(counts)));
+    let mut call: Call<'a> = Call::new("p", "m", at.parse().unwrap(), usage);
+    change(&mut call);
+    book.rate(&call)
+}
+
+const NOON: &str = "2026-02-02T12:00";
+const MILLION: &[(Class, u64)] = &[(Class::InputText, 1_000_000)];
+
+fn lines(rating: &Rating) -> String {
+    rating.lines.iter().map(shown).collect::<Vec<_>>().join(" + ")
 }
 
 fn shown(line: &Line) -> String {

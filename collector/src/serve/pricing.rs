@@ -126,4 +126,27 @@ mod tests {
         fs::rename(&other, &file).unwrap();
         assert_eq!((look(None), look(None)), (None, two));
     }
+
+    #[test]
+    fn contract_any_book_of_several_is_read_again_and_a_wrong_one_leaves_all_as_they_are() {
+        let dir = Dir(std::env::temp_dir().join(format!("meshmeter-layers-{}", std::process::id())));
+        fs::create_dir_all(&dir.0).unwrap();
+        let files = ["first.toml", "second.toml"].map(|name| dir.0.join(name));
+        fs::write(&files[0], entry("a")).unwrap();
+        fs::write(&files[1], entry("b")).unwrap();
+        let books = Books { files: files.to_vec(), with_built_in: false };
+        let mut pricing = Pricing::load(books).unwrap();
+        let summary = |pricing: &mut Pricing| {
+            pricing.look();
+            pricing.look();
+            pricing.fresh.take().map(|book| book.summary())
+        };
+        assert_eq!(summary(&mut pricing).as_deref(), Some("2 entries, 1 provider, 2 models and patterns"));
+        fs::write(&files[1], [entry("b"), entry("c")].concat()).unwrap();
+        assert_eq!(summary(&mut pricing).as_deref(), Some("3 entries, 1 provider, 3 models and patterns"));
+        fs::write(&files[0], [entry("a"), entry("a")].concat()).unwrap();
+        assert_eq!(summary(&mut pricing), None);
+        fs::write(&files[0], entry("d")).unwrap();
+        assert_eq!(summary(&mut pricing).as_deref(), Some("3 entries, 1 provider, 3 models and patterns"));
+    }
 }

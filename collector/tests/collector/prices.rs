@@ -60,3 +60,51 @@ fn contract_prices_import_writes_a_book_and_says_what_it_left_out() {
     let done = run(&["prices", "import", "litellm", list, "--provider", "nobody"]);
     assert_eq!((done.code, done.error.as_str()), (1, format!("meshmeter: {list}: no price was taken over\n").as_str()));
 }
+
+#[test]
+fn contract_prices_explain_says_which_entry_holds_and_why() {
+    let dir = Dir::new();
+    let mine = dir.write(
+        "mine.toml",
+        "[[price]]\nprovider = \"azure.ai.openai\"\nmodel = \"gpt-4.1\"\nvalid_from = 2026-01-01\ninput_text = \"2.00\"\n\
+         [[price.factor]]\nfactor = \"1.1\"\nregion = \"eu\"\n\
+         [[alias]]\nprovider = \"azure.ai.openai\"\nmodel = \"my-deployment\"\nis = \"gpt-4.1\"\n\
+         [[adjust]]\non = \"charge\"\ntenant = \"acme\"\nfactor = \"1.5\"\n",
+    );
+    let other = dir.write(
+        "other.toml",
+        "[[price]]\nprovider = \"azure.ai.openai\"\nmodel = \"gpt-*\"\nvalid_from = 2026-01-01\ninput_text = \"9\"\n",
+    );
+    let (mine, other) = (mine.to_str().unwrap(), other.to_str().unwrap());
+    let books = ["prices", "explain", "--prices", mine, "--prices", other, "--provider", "azure.ai.openai"];
+    let done =
+        run(&[&books[..], &["--path-model", "My-Deployment", "--region", "eu", "--at", "2026-05-01T12:30"]].concat());
+    assert_eq!((done.code, done.error.as_str()), (0, ""));
+    let expected = format!(
+        "call of azure.ai.openai, 2026-05-01 12:30 UTC, region=eu\n\
+         names, the first that an entry names decides:\n  my-deployment, by an alias gpt-4.1\n\
+         price books, the first that has an entry decides:\n  \
+           {mine} decides: azure.ai.openai gpt-4.1 2026-01-01 x1.1 name=gpt-4.1\n  \
+           {other} has azure.ai.openai gpt-* 2026-01-01 name=gpt-4.1, which is not asked\n\
+         the entry:\n  it holds from 2026-01-01 without conditions, for gpt-4.1\n  its factor x1.1, region=eu holds\n\
+         prices, USD per million tokens or per thousand units:\n  input_text 2.20, in the book 2.00\n"
+    );
+    assert_eq!(done.out, expected);
+
+    let done = run(&[&books[..], &["--model", "gpt-4.1", "--at", "2025-05-01", "--tenant", "acme"]].concat());
+    assert!(done.out.contains("names gpt-4.1 for other days only: from 2026-01-01\n"), "{}", done.out);
+    assert!(done.out.contains("discounts and mark-ups:\n  charge x1.5, by adjust[0]\n"), "{}", done.out);
+
+    // From an event, with what is charged.
+    let event = dir.write("event.json", event(&"a".repeat(32), 1));
+    let event = event.to_str().unwrap();
+    let done = run(&["prices", "explain", "--prices", price_book().to_str().unwrap(), "--event", event]);
+    assert_eq!((done.code, done.error.as_str()), (0, ""), "{}", done.out);
+    assert!(done.out.contains("charged:\n  ") && done.out.contains("  in all "), "{}", done.out);
+
+    assert_eq!(run(&["prices", "explain"]).code, 2);
+    assert_eq!(
+        run(&["prices", "explain", "--provider", "p"]).error,
+        "meshmeter: no price book: name one with --prices FILE\n"
+    );
+}

@@ -176,7 +176,8 @@ impl Drop for Dir {
 
 pub fn meshmeter(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_meshmeter"));
-    command.args(args).env_clear().stdin(Stdio::null());
+    // What has no price here has none in the built-in book either.
+    command.args(args).env_clear().env("MESHMETER_NO_BUILTIN_PRICES", "true").stdin(Stdio::null());
     command
 }
 

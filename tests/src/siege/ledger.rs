@@ -286,6 +286,7 @@ async fn sidecar_and_gateway() -> Result<()> {
 pub fn release(collector: &Collector, id: &str, more: &[&str]) -> Result<String> {
     let mut command = std::process::Command::new(crate::paths::collector()?);
     command.args(["release", "--database"]).arg(collector.database()).arg("--prices").arg(crate::paths::prices());
+    command.arg("--no-builtin-prices");
     let output = command.args(["--reason", "looked at", id]).args(more).output()?;
     let said =
         String::from_utf8_lossy(if output.status.success() { &output.stdout } else { &output.stderr }).into_owned();

@@ -267,6 +267,6 @@ async fn empty_price_book() -> Result<()> {
 fn serve(dir: &Path, prices: &Path) -> Result<Command> {
     let mut command = Command::new(paths::collector()?);
     command.args(["serve", "--listen", "127.0.0.1:0", "--database"]).arg(dir.join("ledger.db"));
-    command.arg("--prices").arg(prices).env("MESHMETER_INGEST_TOKEN", INGEST_TOKEN);
+    command.arg("--prices").arg(prices).arg("--no-builtin-prices").env("MESHMETER_INGEST_TOKEN", INGEST_TOKEN);
     Ok(command)
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use collector::prices::{self, PriceBook};
 
 use crate::cli::Failure;
@@ -15,7 +16,7 @@ pub struct Books {
     #[arg(long = "prices", value_name = "FILE", env = "MESHMETER_PRICES")]
     files: Vec<PathBuf>,
     /// Without the built-in book of list prices: what no other book has is unpriced.
-    #[arg(long, env = "MESHMETER_NO_BUILTIN_PRICES")]
+    #[arg(long, env = "MESHMETER_NO_BUILTIN_PRICES", value_parser = BoolishValueParser::new())]
     no_builtin_prices: bool,
 }
 
@@ -33,6 +34,6 @@ impl Books {
 
     /// Reads them; there must be one.
     pub(in crate::cli) fn required(self) -> Result<PriceBook, Failure> {
-        self.load()?.ok_or_else(|| Failure::Usage("no price book: name one with --prices FILE".to_owned()))
+        self.load()?.ok_or_else(|| Failure::Failed("no price book: name one with --prices FILE".to_owned()))
     }
 }

@@ -54,11 +54,12 @@ impl<'a> Fields<'a> {
     }
 
     fn refuse_unknown_keys(&mut self, table: &Table, heading: &str, has_prices: bool) {
+        let known: Vec<&str> = keys::of(heading).collect();
         for key in table.keys() {
-            if keys::of(heading).any(|known| known == key) || (has_prices && class(key).is_some()) {
+            if known.contains(&key.as_str()) || (has_prices && class(key).is_some()) {
                 continue;
             }
-            let mut allowed = keys::of(heading).collect::<Vec<_>>().join(", ");
+            let mut allowed = known.join(", ");
             if has_prices {
                 let classes: Vec<&str> = charged().map(Class::token_type).collect();
                 allowed.push_str(&format!(" and the prices {}", classes.join(", ")));

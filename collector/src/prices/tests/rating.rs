@@ -78,10 +78,6 @@ valid_from = 2023-03-01
 audio_seconds = "0.10"
 "#;
 
-fn lines(rating: &Rating) -> String {
-    rating.lines.iter().map(shown).collect::<Vec<_>>().join(" + ")
-}
-
 #[test]
 fn contract_charges_are_those_computed_by_hand_from_published_prices() {
     use Class::*;

@@ -57,6 +57,7 @@ impl Served {
         command.arg("-c").arg(format!("{before} exec \"$0\" \"$@\"")).arg(paths::collector()?);
         command.args(["serve", "--listen", "127.0.0.1:0", "--database"]).arg(dir.path().join("ledger.db"));
         command.args(arguments.iter().map(OsStr::new)).env_remove("MESHMETER_JOURNAL_TOKEN");
+        command.env("MESHMETER_NO_BUILTIN_PRICES", "true");
         command.env("MESHMETER_INGEST_TOKEN", INGEST_TOKEN).env("MESHMETER_READ_TOKEN", READ_TOKEN);
         let mut process = Process::start("collector", dir.path(), &mut command)?;
         loop {

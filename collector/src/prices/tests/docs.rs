@@ -1,0 +1,59 @@
+//! The reference of the price book says what the reader knows: `just docs` writes it, this test compares.
+
+use std::fmt::Write;
+
+use crate::prices::keys::{CONDITIONS, Key, SECTIONS};
+use crate::prices::read::charged;
+
+fn row(table: &mut String, Key { name, allowed, help }: Key) {
+    writeln!(table, "| `{name}` | {allowed} | {help} |").unwrap();
+}
+
+fn tables() -> String {
+    let mut text = String::new();
+    for section in SECTIONS {
+        writeln!(text, "\n### `{}`\n\n{}.\n", section.heading, section.help).unwrap();
+        text.push_str("| key | takes | meaning |\n|---|---|---|\n");
+        section.keys.iter().for_each(|key| row(&mut text, *key));
+        if section.has_conditions {
+            text.push_str("| [conditions](#conditions) | | when it holds; all of them must |\n");
+        }
+        if section.has_prices {
+            text.push_str("| [prices](#prices) | a decimal number in quotes, at most 12 decimals | at least one |\n");
+        }
+    }
+    text.push_str("\n### Conditions\n\n| key | takes | meaning |\n|---|---|---|\n");
+    CONDITIONS.iter().for_each(|key| row(&mut text, *key));
+    text.push_str("\n### Prices\n\n| key | USD per | of |\n|---|---|---|\n");
+    for class in charged() {
+        let per = match crate::prices::entry::per(class) {
+            crate::money::Per::MillionTokens => "million",
+            crate::money::Per::ThousandUnits => "thousand",
+        };
+        writeln!(text, "| `{}` | {per} | {} |", class.token_type(), class.help()).unwrap();
+    }
+    text.push('\n');
+    text
+}
+
+#[test]
+fn contract_the_reference_names_every_key() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/prices.md");
+    let found = std::fs::read_to_string(path).unwrap();
+    let (before, rest) = found.split_once("<!-- table: price book -->\n").expect("docs/prices.md has the mark");
+    let (_, behind) = rest.split_once("<!-- end of table -->").expect("docs/prices.md has the end mark");
+    let expected = format!("{before}<!-- table: price book -->\n{}<!-- end of table -->{behind}", tables());
+    if std::env::var_os("MESHMETER_WRITE_DOCS").is_some() {
+        std::fs::write(path, expected).unwrap();
+    } else {
+        assert!(found == expected, "docs/prices.md is not what the code says: run `just docs`");
+    }
+}
+
+/// Its example is a book.
+#[test]
+fn contract_the_example_of_the_reference_is_valid() {
+    let text = include_str!("../../../../docs/prices.md");
+    let example = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    super::PriceBook::parse(example).unwrap();
+}
