@@ -487,6 +487,9 @@ impl Answer {
         record.service_tier = self.facts.service_tier.take();
         record.speed = self.facts.speed.take();
         record.inference_geo = self.facts.inference_geo.take();
+        if let Some(context) = self.facts.search_context.take() {
+            record.search_context = Some(context);
+        }
         record.error_type = self.facts.error_type.take();
         record.evidence = match (reading.is_reported, reading.complete) {
             (false, _) => Evidence::Missing,

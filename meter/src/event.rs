@@ -174,7 +174,7 @@ fields! {
     Evidence "evidence" Kind::Word(EVIDENCE), "", "how good the counts are";
     MissingReason "missing_reason" Kind::Word(MISSING), "", "why there are no counts";
     UsageNotAsked "usage_not_asked" Kind::Word(NOT_ASKED), "", "why a stream that gave no counts was not asked for them, or was refused";
-    Flags "flags" Kind::Words, "", "what a reader of the counts should know; `implausible_count`: a count that the bytes of the call cannot explain";
+    Flags "flags" Kind::Words, "", "what a reader of the counts should know; `implausible_count`: a count that the bytes of the call cannot explain; `not_billed`: the provider counts it and charges nothing, as for a refusal before any output; `unknown_usage`: see there";
     Duration "duration_us" MICROSECONDS, "µs", "from the request's start to the end of the stream";
     TimeToFirstToken "time_to_first_token_us" MICROSECONDS, "µs", "from the request's start to the first byte of the answer's body";
     TimePerOutputToken "time_per_output_token_us" MICROSECONDS, "µs", "from the first byte of a streamed answer to its end, per output token after the first";

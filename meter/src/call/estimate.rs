@@ -25,6 +25,11 @@ const OTHER_INPUT: &[Class] = &[
     Class::CacheReadImage,
     Class::CacheReadVideo,
     Class::WebSearches,
+    Class::XSearches,
+    Class::MapsSearches,
+    Class::FileSearches,
+    Class::CodeExecutions,
+    Class::ContainerSessions,
 ];
 /// Output that is no text that the response shows.
 const OTHER_OUTPUT: &[Class] = &[Class::OutputAudio, Class::OutputImage, Class::OutputVideo, Class::OutputCitation];

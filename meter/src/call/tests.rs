@@ -161,6 +161,45 @@ cases! {
         assert!(records[1].raw_usage.is_none() && records[0].raw_usage.is_some());
     }
 
+    fn contract_calls_of_tools_alone_are_no_usage() {
+        let item = "data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":\"web_search_call\",\"id\":\"ws\",\"action\":{\"type\":\"search\"}}}\n\n";
+        let text = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"Two words\"}\n\n";
+        let play = Play { path: "/v1/responses", flags: 1 << 14, ..Play::default() };
+        let searched = Play { body: item, ..play }.run().unwrap();
+        assert_eq!((searched.evidence, searched.usage.get(Class::WebSearches), searched.usage.output_total()), (Evidence::Missing, Some(1), None));
+        assert!(searched.missing_reason.is_some());
+        let spoken = Play { body: &format!("{item}{text}"), ..play }.run().unwrap();
+        assert_eq!((spoken.evidence, spoken.usage.get(Class::WebSearches)), (Evidence::Estimated, Some(1)));
+        assert!(spoken.usage.output_total() > Some(0));
+    }
+
+    fn deterministic_a_record_names_what_nobody_reads() {
+        let known = Play::default().run().unwrap();
+        assert_eq!((known.unknown_usage.as_deref(), known.flags.contains(Flag::UnknownUsage)), (None, false));
+        let body = CHAT.replace("\"total_tokens\":42", "\"total_tokens\":42,\"smell_tokens\":3");
+        let unknown = Play { body: &body, ..Play::default() }.run().unwrap();
+        assert_eq!((unknown.unknown_usage.as_deref(), unknown.flags.contains(Flag::UnknownUsage)), (Some("smell_tokens"), true));
+    }
+
+    fn deterministic_a_header_has_the_tier_unless_the_body_has_it() {
+        let tier = |body: &str, name: &str, status: u64| {
+            let path = b"/v1beta/models/gemini-3-pro:generateContent";
+            let head = RequestHead { method: b"POST", host: b"generativelanguage.googleapis.com", path, content_encoding: None };
+            let mut call = Call::begin(&head, &DETECT, 0).unwrap();
+            assert!(call.reads_headers());
+            call.response_head(&ResponseHead { status: Some(status), content_type: None, content_encoding: None });
+            call.response_header(name, b"priority");
+            call.response_body(body.as_bytes());
+            call.finish(Ended::default(), &mut Ratios::default()).remove(0).service_tier
+        };
+        let body = r#"{"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":2,"totalTokenCount":7}}"#;
+        let told = body.replace("\"totalTokenCount\"", "\"serviceTier\":\"flex\",\"totalTokenCount\"");
+        assert_eq!(tier(body, "x-gemini-service-tier", 200).as_deref(), Some("priority"));
+        assert_eq!(tier(&told, "x-gemini-service-tier", 200).as_deref(), Some("flex"));
+        assert_eq!(tier(body, "x-other", 200), None);
+        assert_eq!(tier(body, "x-gemini-service-tier", 500), None);
+    }
+
     fn deterministic_estimates_learn_from_completed_calls() {
         let mut ratios = Ratios::default();
         let stream = |usage: &str| {

@@ -16,7 +16,7 @@ pub(super) fn messages(facts: &Facts, target: &Target) -> Reading {
     let mut reading = Reading::default();
     let usage = &mut reading.usage;
     usage.set(Class::InputText, fresh_input(facts, target));
-    usage.set(Class::CacheRead, facts.get(Number::CacheReadInput));
+    usage.set(Class::CacheRead, facts.first(&[Number::CacheReadInput, Number::PromptCached]));
     let thinking = facts.get(Number::OutputThinking);
     match (facts.get(Number::OutputTokens), thinking) {
         (Some(output), Some(thinking)) => match output.checked_sub(thinking) {
@@ -48,9 +48,10 @@ pub(super) fn messages(facts: &Facts, target: &Target) -> Reading {
 /// cache served and took, to the token.
 fn fresh_input(facts: &Facts, target: &Target) -> Option<u64> {
     let input = facts.get(Number::InputTokens)?;
-    let read = facts.get(Number::CacheReadInput).unwrap_or(0);
+    let read = facts.first(&[Number::CacheReadInput, Number::PromptCached]).unwrap_or(0);
     let cached = read.saturating_add(facts.get(Number::CacheCreation).unwrap_or(0));
-    let says_part = read > 0 && facts.get(Number::PromptCached) == Some(read);
+    // An input that is much less cannot contain it. One that is a little less was counted before the cache was.
+    let says_part = read > 0 && facts.get(Number::PromptCached) == Some(read) && input >= cached / 2;
     let repeats = target.provider.is_none() && read > 0 && input == cached;
     Some(if says_part || repeats { input.saturating_sub(cached) } else { input })
 }

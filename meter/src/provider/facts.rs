@@ -45,6 +45,8 @@ pub struct Facts {
     pub speed: Option<String>,
     /// Where inference ran.
     pub inference_geo: Option<String>,
+    /// How much a search put into the prompt.
+    pub search_context: Option<String>,
     /// The model of a tool that is a model itself.
     pub tool_model: Option<String>,
     /// The model refused.
@@ -194,8 +196,11 @@ impl Facts {
         self.raw.iter().filter(move |_| whole).map(move |(raw, bytes)| (is_meta(*raw), bytes.as_slice()))
     }
 
-    /// The usage objects as they came, a JSON text of path and object, cut at [`MAX_RAW_USAGE`].
+    /// The usage objects as they came, a JSON text of path and object, cut at [`MAX_RAW_USAGE`]. Most tools were not used: those
+    /// that say nothing are left out.
     pub fn raw_usage(&mut self) -> Option<String> {
+        let says_something = |bytes: &[u8]| bytes.iter().any(|byte| matches!(byte, b'1'..=b'9'));
+        self.raw.retain(|(raw, bytes)| !raw.is_beside() || says_something(bytes));
         if self.raw.is_empty() {
             return None;
         }
@@ -298,6 +303,9 @@ impl Sink<Fact> for Facts {
             (Fact::Switch(Switch::Done), Scalar::Bool(true)) => self.terminal = true,
             (Fact::Switch(Switch::OwnKey), Scalar::Bool(own)) => self.has_own_key = own,
             (Fact::ItemText(text), Scalar::Text(value)) => self.tools.text(text, value),
+            (Fact::ItemText(ItemText::Id), Scalar::Number(digits)) => {
+                self.tools.text(ItemText::Id, &String::from_utf8_lossy(digits));
+            }
             (Fact::Query, Scalar::Text(query)) => self.tools.query(query),
             (Fact::Maps, Scalar::Text(_)) => self.tools.set_uses_maps(),
             _ => {}
@@ -310,7 +318,7 @@ impl Sink<Fact> for Facts {
                 self.arriving.clear();
                 self.overlong = false;
             }
-            Fact::Item(_) => self.tools.begin(),
+            Fact::Item(place) => self.tools.begin(place),
             _ => {}
         }
     }
@@ -330,7 +338,9 @@ impl Sink<Fact> for Facts {
             Fact::Item(place) => return self.tools.end(place),
             _ => return,
         };
-        self.closed |= bit(raw);
+        if !raw.is_beside() {
+            self.closed |= bit(raw);
+        }
         if std::mem::take(&mut self.overlong) {
             self.flags.insert(Flag::RawUsageCapped);
         }

@@ -13,7 +13,9 @@ pub(super) fn generate(facts: &Facts) -> Reading {
     let mut reading = Reading { total: facts.get(GeminiTotal), complete: facts.any_closed(), ..Reading::default() };
     let prompt = facts.get(GeminiPrompt);
     let output = facts.first(&[GeminiCandidates, GeminiResponse]);
-    let (thoughts, tool) = (facts.get(GeminiThoughts), facts.get(GeminiTool));
+    let tool = facts.get(GeminiTool);
+    let untold = || only_total(reading.total, &[prompt?, output.unwrap_or(0), tool.unwrap_or(0)]);
+    let thoughts = facts.get(GeminiThoughts).or_else(untold);
     let cached = facts.get(GeminiCached);
     let raw = facts.raw(Raw::Metadata).or_else(|| facts.raw(Raw::ResponseMetadata));
     let details = Details::of(raw);
@@ -35,7 +37,12 @@ pub(super) fn generate(facts: &Facts) -> Reading {
     }
     split(&mut reading, cached, &mut cache, CACHE);
     split(&mut reading, fresh, &mut input, INPUT);
-    split(&mut reading, output, &mut details.list(&["candidatesTokensDetails", "responseTokensDetails"]), OUTPUT);
+    let mut made = details.list(&["candidatesTokensDetails", "responseTokensDetails"]);
+    if made.is_empty() && facts.model.as_deref().is_some_and(|model| model.ends_with("-tts")) {
+        // A model that speaks and does nothing else.
+        made.audio = output.unwrap_or(0);
+    }
+    split(&mut reading, output, &mut made, OUTPUT);
     reading.set(Class::OutputReasoning, thoughts);
     reading.set(Class::InputTool, tool);
     let sum = [prompt, output, thoughts, tool].into_iter().flatten().fold(0, u64::saturating_add);
@@ -45,12 +52,19 @@ pub(super) fn generate(facts: &Facts) -> Reading {
     reading
 }
 
+/// Thoughts that nothing but the total shows.
+fn only_total(total: Option<u64>, told: &[u64]) -> Option<u64> {
+    let told = told.iter().copied().fold(0, u64::saturating_add);
+    total?.checked_sub(told).filter(|&thoughts| thoughts > 0)
+}
+
 /// The Interactions API.
 pub(super) fn interactions(facts: &Facts) -> Reading {
     let mut reading = Reading { total: facts.get(TotalTokens), complete: facts.any_closed(), ..Reading::default() };
     let (input, output) = (facts.get(TotalInput), facts.get(TotalOutput));
-    let thoughts = facts.first(&[TotalReasoning, TotalThought]);
     let tool = facts.get(TotalToolUse);
+    let untold = || only_total(reading.total, &[input?, output.unwrap_or(0), tool.unwrap_or(0)]);
+    let thoughts = facts.first(&[TotalReasoning, TotalThought]).or_else(untold);
     let cached = facts.get(TotalCached).filter(|&cached| input.is_none_or(|input| cached <= input));
     let raw = facts.raw(Raw::InteractionUsage).or_else(|| facts.raw(Raw::Usage));
     let details = Details::of(raw);
@@ -200,6 +214,10 @@ impl List {
             Modality::Image => &mut self.image,
             Modality::Video => &mut self.video,
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.audio == 0 && self.image == 0 && self.video == 0
     }
 
     fn get(&mut self, modality: Modality) -> u64 {

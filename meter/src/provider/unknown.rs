@@ -35,7 +35,7 @@ const HARMLESS: &[&str] = &[
     "promptTokensDetails[].*", "promptTokenDetails[].*", "candidatesTokensDetails[].*", "responseTokensDetails[].*",
     "cacheTokensDetails[].*", "toolUsePromptTokensDetails[].*", "thoughtsTokensDetails[].*",
     "input_tokens_by_modality[].*", "cached_tokens_by_modality[].*", "output_tokens_by_modality[].*",
-    "tool_use_tokens_by_modality[].*", "grounding_tool_count[].*",
+    "image_gen.*", "web_search.num_requests", "tool_use_tokens_by_modality[].*", "grounding_tool_count[].*",
     "iterations[].type", "iterations[].model", "iterations[].input_tokens", "iterations[].output_tokens",
     "iterations[].cache_creation_input_tokens", "iterations[].cache_read_input_tokens",
     "iterations[].cache_creation.ephemeral_5m_input_tokens", "iterations[].cache_creation.ephemeral_1h_input_tokens",

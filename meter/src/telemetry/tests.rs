@@ -119,6 +119,10 @@ cases! {
         let missing = Record { missing_reason: Some(Missing::NoBody), evidence: Evidence::Missing, usage: Default::default(), ..record("acme", "gpt") };
         telemetry.record(&mut book, &missing);
         assert_eq!(book.count(&stat_name(Metric::UsageMissing, &["no_body"])), 1);
+        let mut unknown = record("acme", "gpt");
+        unknown.flags.insert(crate::record::Flag::UnknownUsage);
+        (0..2).for_each(|_| telemetry.record(&mut book, &unknown));
+        assert_eq!(book.count(&stat_name(Metric::UnknownUsage, &["openai"])), 2);
     }
 
     fn contract_a_part_has_tokens_but_is_no_call() {

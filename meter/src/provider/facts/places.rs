@@ -94,8 +94,17 @@ raws! {
     Meta "meta",
     ResponseMeta "response.meta",
     Metrics "amazon-bedrock-invocationMetrics",
+    ToolUsage "tool_usage",
+    ResponseToolUsage "response.tool_usage",
     TencentUsage "Usage",
     TencentResponseUsage "Response.Usage",
+}
+
+impl Raw {
+    /// What was used beside the model: it tells nothing of the call's own counts, nor that they are final.
+    pub(super) fn is_beside(self) -> bool {
+        matches!(self, Raw::ToolUsage | Raw::ResponseToolUsage)
+    }
 }
 
 /// The usage objects that share the names below `usage`.

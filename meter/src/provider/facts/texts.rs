@@ -29,6 +29,8 @@ pub enum Text {
     ToolModel,
     /// Why the model stopped.
     StopReason,
+    /// How much a search put into the prompt.
+    SearchContext,
 }
 
 pub(super) const TEXTS: &[(&str, Text)] = &[
@@ -84,6 +86,7 @@ pub(super) const TEXTS: &[(&str, Text)] = &[
     ("stop_reason", Text::StopReason),
     ("delta.stop_reason", Text::StopReason),
     ("message.stop_reason", Text::StopReason),
+    ("usage.search_context_size", Text::SearchContext),
     // LM Studio.
     ("model_instance_id", Text::Model),
     ("result.model_instance_id", Text::Model),
@@ -101,6 +104,7 @@ impl Facts {
             Text::Speed => keep_last(&mut self.speed, value),
             Text::InferenceGeo => keep_last(&mut self.inference_geo, value),
             Text::ToolModel => keep_last(&mut self.tool_model, value),
+            Text::SearchContext => keep_last(&mut self.search_context, value),
             Text::StopReason => self.is_refused |= value == "refusal",
             // A sentence is a message, and messages may repeat the prompt.
             Text::ErrorType if value.len() <= 64 && !value.contains(' ') => keep_first(&mut self.error_type, value),

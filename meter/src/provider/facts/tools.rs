@@ -20,6 +20,8 @@ pub enum Place {
     Streamed,
     /// In the list of an interaction with Gemini.
     Step,
+    /// In the list of what Groq's systems ran, which a stream repeats piece by piece.
+    Executed,
 }
 
 /// A text of an item.
@@ -46,12 +48,15 @@ pub(super) const ITEMS: &[(&str, Place)] = &[
     ("item", Place::Streamed),
     ("steps[]", Place::Step),
     ("outputs[]", Place::Step),
+    ("choices[].message.executed_tools[]", Place::Executed),
+    ("choices[].delta.executed_tools[]", Place::Executed),
 ];
 
 /// The texts of an item.
 pub(super) const ITEM_TEXTS: &[(&str, ItemText)] = &[
     ("type", ItemText::Type),
     ("id", ItemText::Id),
+    ("index", ItemText::Id),
     ("status", ItemText::Status),
     ("action.type", ItemText::Action),
     ("container_id", ItemText::Container),
@@ -124,6 +129,7 @@ enum Fee {
 
 #[derive(Clone, Debug, Default)]
 struct Item {
+    place: Option<Place>,
     fee: Fee,
     /// The type is none of those that are known.
     unknown: Option<Box<str>>,
@@ -248,8 +254,8 @@ impl Tools {
         self.0.get_or_insert_default()
     }
 
-    pub(super) fn begin(&mut self) {
-        self.found().item = Item::default();
+    pub(super) fn begin(&mut self, place: Place) {
+        self.found().item = Item { place: Some(place), ..Item::default() };
     }
 
     pub(super) fn text(&mut self, text: ItemText, value: &str) {
@@ -257,6 +263,7 @@ impl Tools {
         match text {
             ItemText::Type => {
                 item.fee = match value {
+                    "search" if item.place == Some(Place::Executed) => Fee::Each(Class::WebSearches),
                     "web_search_call" => Fee::Each(Class::WebSearches),
                     "file_search_call" => Fee::Each(Class::FileSearches),
                     "x_search_call" => Fee::Each(Class::XSearches),
@@ -300,6 +307,10 @@ impl Tools {
                 }
             }
             Place::Step => {}
+            Place::Executed => {
+                found.overflowed |= !found.streamed.add(&item);
+                found.keep_unknown(item);
+            }
         }
     }
 

@@ -114,6 +114,18 @@ cases! {
         units(CLAUDE.0, CLAUDE.1, claude, &[(WebSearches, 2), (CodeExecutions, 1)]);
     }
 
+    fn deterministic_what_groqs_systems_ran() {
+        let groq = ("api.groq.com", "/openai/v1/chat/completions");
+        let usage = r#""usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}"#;
+        let run = r#"{"index":0,"type":"search","arguments":"{}","output":"x"},{"type":"search","index":1}"#;
+        units(groq.0, groq.1, &format!(r#"{{"object":"chat.completion","choices":[{{"message":{{"executed_tools":[{run}]}}}}],{usage}}}"#), &[(WebSearches, 2)]);
+        let begun = r#"data: {"choices":[{"delta":{"executed_tools":[{"type":"search","index":0,"arguments":"{}"}]}}]}"#;
+        let stream = format!("{begun}\n\ndata: {{\"choices\":[{{\"delta\":{{\"executed_tools\":[{run}]}}}}]}}\n\ndata: {{\"object\":\"chat.completion.chunk\",{usage}}}\n\n");
+        units(groq.0, groq.1, &stream, &[(WebSearches, 2)]);
+        let visit = format!(r#"{{"object":"chat.completion","choices":[{{"message":{{"executed_tools":[{{"type":"visit","index":0}}]}}}}],{usage}}}"#);
+        assert_eq!(unknown(groq.0, groq.1, &visit).as_deref(), Some("output.visit"));
+    }
+
     fn deterministic_search_models_search_once_a_call() {
         for model in ["gpt-4o-mini-search-preview-2025-03-11", "gpt-5-search-api"] {
             let whole = format!(r#"{{"object":"chat.completion","model":"{model}","choices":[],"usage":{{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}}}"#);
@@ -235,6 +247,8 @@ cases! {
         tokens("api.openai.com", "/v1/mine", &done.replace("KIND", "speech.audio.done"), &[(InputText, 14), (OutputAudio, 101)]);
         tokens("api.openai.com", "/v1/mine", &done.replace("KIND", "image_generation.completed"), &[(InputText, 14), (OutputImage, 101)]);
         tokens(OPENAI.0, OPENAI.1, r#"{"usage":{"input_tokens":14,"output_tokens":101,"total_tokens":115,"output_tokens_details":{"text_tokens":1}}}"#, &[(InputText, 14), (OutputText, 101)]);
+        let speech = r#"{"modelVersion":"gemini-2.5-flash-preview-tts","usageMetadata":{"promptTokenCount":30,"candidatesTokenCount":9,"totalTokenCount":39}}"#;
+        tokens(GEMINI_3.0, GEMINI_3.1, speech, &[(InputText, 30), (OutputAudio, 9)]);
         let modal = r#"{"usage":{"total_input_tokens":30,"input_tokens_by_modality":[{"modality":"text","tokens":10},{"modality":"audio","tokens":20}],"total_cached_tokens":5,"cached_tokens_by_modality":[{"modality":"audio","tokens":5}],"total_output_tokens":9,"output_tokens_by_modality":[{"tokens":9,"modality":"image"}],"total_tokens":39}}"#;
         tokens(GEMINI_3.0, "/v1beta/interactions", modal, &[(InputText, 10), (InputAudio, 15), (CacheReadAudio, 5), (OutputImage, 9)]);
         let numbered = r#"{"usageMetadata":{"promptTokenCount":30,"promptTokensDetails":[{"modality":1,"tokenCount":10},{"modality":4,"tokenCount":20}],"candidatesTokenCount":9,"totalTokenCount":39}}"#;
@@ -252,6 +266,10 @@ cases! {
         tokens(vertex.0, vertex.1, &usage("google/gemini-2.5-flash", r#"{"prompt_tokens":7,"completion_tokens":3,"total_tokens":15}"#), &[(InputText, 7), (OutputText, 3), (OutputReasoning, 5)]);
         tokens(vertex.0, vertex.1, &usage("google/gemini-2.5-flash", r#"{"prompt_tokens":7,"total_tokens":9}"#), &[(InputText, 7), (OutputReasoning, 2)]);
         tokens("proxy.internal", CHAT.1, &usage("gemini-3-pro", r#"{"prompt_tokens":7,"completion_tokens":3,"total_tokens":15}"#), &[(InputText, 7), (OutputText, 3), (OutputReasoning, 5)]);
+        for told in [r#"{"promptTokenCount":7,"totalTokenCount":9}"#, r#"{"promptTokenCount":3,"toolUsePromptTokenCount":4,"totalTokenCount":9}"#] {
+            let (_, reading, _) = met(GEMINI_3.0, GEMINI_3.1, &format!(r#"{{"usageMetadata":{told}}}"#));
+            assert_eq!((reading.usage.input_total(), reading.usage.get(OutputReasoning), &reading.flags[..]), (Some(7), Some(2), &[][..]));
+        }
         let other = tokens(vertex.0, vertex.1, &usage("meta/llama", r#"{"prompt_tokens":7,"completion_tokens":3,"total_tokens":15}"#), &[(InputText, 7), (OutputText, 3)]);
         assert_eq!(other.flags, [Flag::TotalMismatch]);
     }
@@ -275,6 +293,8 @@ cases! {
         tokens(CLAUDE.0, CLAUDE.1, &repeats, &[(InputText, 2020), (CacheRead, 2000), (CacheWrite5m, 20), (OutputText, 4)]);
         let part = usage(r#"{"input_tokens":3700,"cache_read_input_tokens":3604,"prompt_tokens_details":{"cached_tokens":3604},"output_tokens":4}"#);
         tokens("dashscope.aliyuncs.com", CLAUDE.1, &part, &[(InputText, 96), (CacheRead, 3604), (OutputText, 4)]);
+        tokens("dashscope.aliyuncs.com", CLAUDE.1, &part.replace(r#""cache_read_input_tokens":3604"#, r#""cache_read_input_tokens":0"#), &[(InputText, 96), (CacheRead, 3604), (OutputText, 4)]);
+        tokens("dashscope.aliyuncs.com", CLAUDE.1, &part.replace("3700", "70"), &[(InputText, 70), (CacheRead, 3604), (OutputText, 4)]);
     }
 
     fn deterministic_local_servers() {
@@ -319,6 +339,9 @@ cases! {
         // A count of another API, which this one does not read; but not the same count under another's name.
         assert_eq!(names(r#""output_tokens_details":{"thinking_tokens":77}"#).as_deref(), Some("output_tokens_details.thinking_tokens"));
         assert_eq!(names(r#""input_tokens":5,"output_tokens":2"#), None);
+        let beside = |used: &str| unknown(OPENAI.0, OPENAI.1, &responses("{}")[0].replace(USAGE, &format!(r#"{USAGE},"tool_usage":{used}"#)));
+        assert_eq!(beside(r#"{"image_gen":{"input_tokens":0},"smell":{"num_requests":2}}"#).as_deref(), Some("smell.num_requests"));
+        assert_eq!(beside(r#"{"image_gen":{"input_tokens":3,"total_tokens":3},"web_search":{"num_requests":2},"smell":{"num_requests":0}}"#), None);
         for body in responses(r#"{"type":"smell_search_call","id":"a"}"#) {
             assert_eq!(unknown(OPENAI.0, OPENAI.1, &body).as_deref(), Some("output.smell_search_call"));
         }
