@@ -46,6 +46,8 @@ pub struct Options {
     pub unreachable: Option<&'static str>,
     /// Whether the forward proxy sends every host that it does not know to the self-hosted model.
     pub everywhere: bool,
+    /// How long a route waits for a response, if not for ever.
+    pub timeout: Option<&'static str>,
     /// Whether the plugin and the listeners can be changed while Envoy runs.
     pub live: bool,
     /// Whom Istio's waypoint, which this Envoy then is, has authenticated on the connection around the client's.
@@ -74,6 +76,7 @@ impl Default for Options {
             encrypted: false,
             unreachable: None,
             everywhere: false,
+            timeout: None,
             live: false,
             waypoint: None,
             any_name: false,
@@ -136,6 +139,9 @@ impl Stack {
         }
         if options.everywhere {
             bootstrap.everywhere()?;
+        }
+        if let Some(timeout) = options.timeout {
+            bootstrap.timeout(timeout);
         }
         let mut plugin = bootstrap.plugin()?;
         (options.plugin)(&mut plugin);

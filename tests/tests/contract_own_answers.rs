@@ -1,11 +1,19 @@
 //! Answers that Envoy gives itself are not the provider's: what was sent is estimated, what was not costs nothing.
 
-use e2e::{Result, client::Call, exchange::Upload, script::Script, stack::Options, wire::Wire};
-use serde_json::{Value, json};
+use std::net::{Ipv4Addr, SocketAddr};
 
-/// The upstream's time, which Envoy takes from a client that it trusts.
-const TIMEOUT: &str = "x-envoy-upstream-rq-timeout-ms";
-const RETRIES: &str = "x-envoy-retry-on";
+use e2e::{
+    Result,
+    client::Call,
+    event::Event,
+    exchange::Upload,
+    script::Script,
+    stack::{Options, Stack, metered},
+    wire::Wire,
+};
+use hyper::Version;
+use serde_json::json;
+use tokio::{io::AsyncReadExt, net::TcpListener};
 
 fn prompt(host: &str) -> Call {
     let body =
@@ -13,14 +21,25 @@ fn prompt(host: &str) -> Call {
     Call::post(host, "/v1/chat/completions", &body)
 }
 
+/// Fails unless the record of a call that Envoy answered says what became of it.
+fn told(event: &Event, status: u64, outcome: &str, is_estimated: bool) {
+    assert_eq!((event.text("outcome"), event.count("status")), (outcome, Some(status)), "{}", event.raw);
+    let evidence = if is_estimated { "estimated" } else { "missing" };
+    assert_eq!(event.text("evidence"), evidence, "{}", event.raw);
+    assert_eq!(event.count("input_tokens").is_some_and(|tokens| tokens > 50), is_estimated, "{}", event.raw);
+    assert_eq!(event.count("output_tokens"), None, "{}", event.raw);
+    let reason = if outcome == "error_status" { "error_status" } else { "no_response" };
+    assert_eq!(event.text("missing_reason"), reason, "{}", event.raw);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn contract_a_call_that_envoy_answers_itself_says_what_became_of_it() -> Result<()> {
-    let wire = Wire::with(Options { unreachable: Some("openai"), ..Options::default() }).await?;
+    let options = Options { unreachable: Some("openai"), timeout: Some("0.5s"), ..Options::default() };
+    let wire = Wire::with(options).await?;
     let answer = || Script::new("application/json", "{}");
     let host = "llm.internal";
     let cases = [
-        ("timeout", prompt(host).header(TIMEOUT, "300"), answer().withheld(), 504, "timeout", true),
-        ("reset", prompt(host).header(RETRIES, "none"), answer().pieces(&[]).reset(), 503, "upstream_reset", true),
+        ("timeout", prompt(host), answer().withheld(), 504, "timeout", true),
         ("unreachable", prompt("api.openai.com"), answer(), 503, "not_sent", false),
         // An error of the provider's own stays what it is.
         ("error", prompt(host), answer().status(504), 504, "error_status", false),
@@ -28,19 +47,37 @@ async fn contract_a_call_that_envoy_answers_itself_says_what_became_of_it() -> R
     ];
     for (id, call, script, status, outcome, is_estimated) in &cases {
         let route = wire.stack.llm();
-        let answer = wire.exchange(&route, hyper::Version::HTTP_11, id, call, Upload::WHOLE, script.clone()).await?;
+        let answer = wire.exchange(&route, Version::HTTP_11, id, call, Upload::WHOLE, script.clone()).await?;
         assert_eq!(answer.status, *status, "{id}");
-        let event = wire.stack.event_of(id).await?;
-        assert_eq!((event.text("outcome"), event.count("status")), (*outcome, Some((*status).into())), "{}", event.raw);
-        let evidence = if *is_estimated { "estimated" } else { "missing" };
-        assert_eq!(event.text("evidence"), evidence, "{}", event.raw);
-        assert_eq!(event.count("input_tokens").is_some_and(|tokens| tokens > 50), *is_estimated, "{}", event.raw);
-        assert_eq!(event.count("output_tokens"), None, "{}", event.raw);
-        let reason = if *outcome == "error_status" { "error_status" } else { "no_response" };
-        assert_eq!(event.text("missing_reason"), reason, "{}", event.raw);
-        assert_eq!(event.get("response_id"), &Value::Null, "{}", event.raw);
+        told(&wire.stack.event_of(id).await?, (*status).into(), outcome, *is_estimated);
     }
     wire.finish(cases.len() as u64).await
+}
+
+/// A server that reads a request and hangs up.
+async fn hangs_up() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = vec![0; 64 * 1024];
+                let _ = stream.read(&mut request).await;
+            });
+        }
+    });
+    Ok(address)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contract_a_connection_that_breaks_before_the_response_is_estimated() -> Result<()> {
+    let options = Options { upstream: Some(hangs_up().await?), everywhere: true, ..Options::default() };
+    let stack = Stack::with(options).await?;
+    let (answer, event) = metered(&stack, &stack.llm(), prompt("llm.internal"), "hung-up").await?;
+    assert_eq!(answer.status, 503);
+    told(&event, 503, "upstream_reset", true);
+    stack.settled(1).await?;
+    stack.finish()
 }
 
 #[tokio::test(flavor = "multi_thread")]

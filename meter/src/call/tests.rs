@@ -138,6 +138,85 @@ cases! {
         assert_eq!(record.error_type.as_deref(), Some("invalid_request_error"));
     }
 
+    fn contract_an_answer_of_the_proxys_own_is_none_of_the_providers() {
+        let cases = [
+            // Timeout, reset, no connection, a limit, and a refusal without a flag.
+            (1 << 2, 504, Outcome::Timeout, true), (1 << 6, 503, Outcome::UpstreamReset, true), (1 << 5, 503, Outcome::NotSent, false),
+            (1 << 11, 429, Outcome::NotSent, false), (0, 403, Outcome::NotSent, false), (1 << 14, 504, Outcome::ClientAborted, true),
+        ];
+        for (response_flags, status, outcome, is_estimated) in cases {
+            let head = RequestHead { method: b"POST", host: b"api.openai.com", path: b"/v1/chat/completions", content_encoding: None };
+            let mut call = Call::begin(&head, &DETECT, 0).unwrap();
+            call.request_body(Play::default().request.as_bytes());
+            call.response_head(&ResponseHead { status: Some(status), content_type: Some(b"application/json"), content_encoding: None });
+            call.answered_by_proxy();
+            assert!(call.is_answered() && !call.is_answered_upstream());
+            call.response_body(CHAT.as_bytes());
+            call.response_end();
+            let ended = Ended { response_flags, sent: true, ..Ended::default() };
+            let record = call.finish(ended, &mut Ratios::default()).remove(0);
+            let expected = if is_estimated { Evidence::Estimated } else { Evidence::Missing };
+            assert_eq!((record.outcome, record.evidence, record.status), (outcome, expected, Some(status)), "{response_flags}");
+            assert_eq!(record.missing_reason, Some(Missing::NoResponse), "{response_flags}");
+            assert_eq!((record.usage.input_total().is_some(), record.usage.output_total()), (is_estimated, None), "{response_flags}");
+            assert_eq!(record.response_id, None, "the body is not the provider's");
+        }
+    }
+
+    fn contract_a_refusal_is_heard_in_any_format_and_coding() {
+        let named = r#"{"error":{"message":"Unrecognized request argument supplied: stream_options"}}"#;
+        for (status, content_type, body, expected) in [
+            (400, "application/json", named, true),
+            (422, "application/json", named, true),
+            (400, "text/plain", "unknown field include_usage", true),
+            (400, "application/json", r#"{"error":{"message":"no such model"}}"#, false),
+            (401, "application/json", named, false),
+            (200, "application/json", named, false),
+        ] {
+            for size in [1, 7, usize::MAX] {
+                let head = RequestHead { method: b"POST", host: b"api.openai.com", path: b"/v1/chat/completions", content_encoding: None };
+                let mut call = Call::begin(&head, &DETECT, 0).unwrap();
+                call.response_head(&ResponseHead { status: Some(status), content_type: Some(content_type.as_bytes()), content_encoding: None });
+                call.await_refusal();
+                for piece in body.as_bytes().chunks(size) {
+                    if call.reads_response() {
+                        call.response_body(piece);
+                    }
+                }
+                assert_eq!(call.is_asking_refused(), expected, "{status} {body} by {size}");
+            }
+        }
+        let head = RequestHead { method: b"POST", host: b"api.openai.com", path: b"/v1/chat/completions", content_encoding: None };
+        let mut call = Call::begin(&head, &DETECT, 0).unwrap();
+        call.response_head(&ResponseHead { status: Some(400), content_type: None, content_encoding: None });
+        call.response_body(named.as_bytes());
+        assert!(!call.is_asking_refused(), "nobody asked");
+    }
+
+    fn contract_whether_to_ask_is_decided_by_all_that_the_request_says() {
+        let bar = |host: &str, path: &str, body: &str| {
+            let head = RequestHead { method: b"POST", host: host.as_bytes(), path: path.as_bytes(), content_encoding: None };
+            let mut call = Call::begin(&head, &DETECT, 0).unwrap();
+            call.request_body(body.as_bytes());
+            (call.may_be_asked(), call.bar().is_some())
+        };
+        let azure = "/openai/deployments/d/chat/completions?api-version=2024-10-21";
+        for (host, path, body, expected) in [
+            ("x.openai.azure.com", azure, r#"{"stream":true}"#, (true, false)),
+            ("x.openai.azure.com", azure, r#"{"stream":true,"data_sources":[{"type":"azure_search","parameters":{}}]}"#, (true, true)),
+            ("x.openai.azure.com", azure, r#"{"stream":true,"d\u0061ta_sources":[{}]}"#, (true, true)),
+            ("x.openai.azure.com", azure, r#"{"stream":true,"data_sources":null,"x":{"data_sources":[{}]}}"#, (true, false)),
+            ("x.openai.azure.com", azure, r#"{"stream":tru"#, (true, false)),
+            ("x.openai.azure.com", azure, "no JSON", (true, true)),
+            ("api.openai.com", "/v1/chat/completions", "no JSON", (true, false)),
+            ("x.azuredatabricks.net", "/serving-endpoints/databricks-claude-3/invocations", "{}", (false, true)),
+            ("x.azuredatabricks.net", "/serving-endpoints/chat/completions", r#"{"model":"databricks-claude-3"}"#, (true, true)),
+            ("x.azuredatabricks.net", "/serving-endpoints/chat/completions", r#"{"model":"databricks-llama-4"}"#, (true, false)),
+        ] {
+            assert_eq!(bar(host, path, body), expected, "{host}{path} {body}");
+        }
+    }
+
     fn contract_usage_seen_before_the_end_is_kept() {
         let late = format!("{CHUNKS}{USAGE_CHUNK}");
         let record = Play { body: &late, flags: 1 << 14, ..Play::default() }.run().unwrap();

@@ -63,6 +63,7 @@ const ROWS: &[Row] = &[
     // Converse and InvokeModel have no such option (litellm#9916); of `/openai/v1` on bedrock-runtime nothing is known.
     Row { provider: "aws.bedrock", hosts: &["bedrock-mantle.*.api.aws"], not_models: CLAUDE, ..ANY },
     Row { provider: "alibaba", completions: true, ..ANY },
+    // This one, Volcengine, Moonshot and xAI take it by new-api's list of those that do (`relay/common/relay_info.go`).
     Row { provider: "baidu", hosts: &["qianfan.baidubce.com"], ..ANY },
     Row { provider: "crusoe", ..ANY },
     // In front of Claude it answers 400 (opencode#4698, obsidian-copilot#2148), and a name that is not its own may stand for
@@ -74,12 +75,15 @@ const ROWS: &[Row] = &[
     Row { provider: "github", hosts: &["models.github.ai"], not_models: MISTRAL, ..ANY },
     // Its own counts (`x_groq`) are not complete (celeste-python#351).
     Row { provider: "groq", ..ANY },
-    // The router's own path; behind those of single providers are their APIs.
-    Row { provider: "huggingface", hosts: &["router.huggingface.co", "*.endpoints.huggingface.cloud"], ..ANY },
+    // The router's own path; behind those of single providers are their APIs, and a dedicated endpoint runs any server.
+    Row { provider: "huggingface", hosts: &["router.huggingface.co"], ..ANY },
     Row { provider: "moonshot_ai", ..ANY },
     Row { provider: "nvidia", completions: true, ..ANY },
     Row { provider: "ollama", completions: true, ..ANY },
+    // "Include usage to get generation metrics" (langchain-sambanova).
     Row { provider: "sambanova", ..ANY },
+    // As recorded, for Claude, too.
+    Row { provider: "snowflake", ..ANY },
     Row { provider: "volcengine", ..ANY },
     // Older models give counts unasked (zed#45812, langchain#626).
     Row { provider: "x_ai", completions: true, ..ANY },

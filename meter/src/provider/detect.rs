@@ -186,26 +186,36 @@ pub fn detect(method: &[u8], host: &[u8], path: &[u8], detect: &Detect, to: &dyn
     target.name_model(path.sent);
     target.region = target.claimed.and_then(|_| region::of_host(host)).or_else(|| target.path_region.clone());
     if target.api == Some(Api::OpenAiChat) {
-        // Behind a host that is nobody's, the name of the cluster is the best sign of who will answer.
-        let cluster = match (&target.provider, target.claimed, row) {
-            (None, None, Some(_)) => to.cluster(),
-            _ => None,
-        };
-        let by_cluster = || {
-            let found = hosts::provider_of_cluster(cluster?).or_else(|| hosts::provider_named(cluster?));
-            found.map(|provider| hosts::by_path(provider, &path.normal))
-        };
-        let known = asking(rule, target.provider.as_deref().or_else(by_cluster));
-        let host = match target.claimed {
-            Some(_) => Some(&*target.claimed_host),
-            None if known.depends_on_host() => {
-                cluster.or_else(|| to.cluster()).and_then(hosts::host_of_cluster).map(str::as_bytes)
-            }
-            None => None,
-        };
-        target.asking = known.at(host, target.operation, &path.normal, path.query);
+        target.asking = whom_to_ask(&target, rule, &path, to);
     }
     Some(target)
+}
+
+/// What is known of asking a call for its usage: by the rule, or the client's host, or the name of the cluster. By its host a
+/// client may say that it goes where nobody is asked; so if the cluster's name is that of somebody else, this counts.
+fn whom_to_ask(target: &Target, rule: Option<&Rule>, path: &Spelled<'_>, to: &dyn Destination) -> Asking {
+    if !matches!(target.operation, None | Some("chat" | "text_completion")) {
+        return Asking::default();
+    }
+    let at = |known: Asking, host| known.at(host, target.operation, &path.normal, path.query);
+    let claimed = target.claimed.map(|_| &*target.claimed_host);
+    let named = asking(rule, target.provider.as_deref());
+    if rule.is_some() {
+        let cluster = if claimed.is_none() && named.depends_on_host() { to.cluster() } else { None };
+        return at(named, claimed.or_else(|| cluster.and_then(hosts::host_of_cluster).map(str::as_bytes)));
+    }
+    let known = at(named, claimed);
+    if (known.is_here() && !known.depends_on_request()) || target.row.is_none() {
+        return known;
+    }
+    let Some(cluster) = to.cluster() else { return known };
+    let by_cluster = hosts::provider_of_cluster(cluster).or_else(|| hosts::provider_named(cluster));
+    match by_cluster.map(|provider| hosts::by_path(provider, &path.normal)) {
+        Some(provider) if target.provider.as_deref() != Some(provider) => {
+            at(asking(None, Some(provider)), hosts::host_of_cluster(cluster).map(str::as_bytes))
+        }
+        _ => known,
+    }
 }
 
 /// Whether a provider may be asked, as a rule says or else as is known of it.

@@ -177,6 +177,8 @@ cases! {
             ("api.groq.com", CHAT, way("x", "api.groq.com"), &none, vec![], vec!["cluster", "host", "certificate"]),
             ("api.groq.com", CHAT, way("c", "x"), &by_cluster, vec!["cluster"], vec!["cluster", "host"]),
             ("vllm", CHAT, way("c", "x"), &by_cluster, vec!["cluster"], vec!["cluster", "host"]),
+            ("api.openai.com", "/v1/embeddings", way("openai", "api.openai.com"), &none, vec![], vec!["cluster", "host"]),
+            ("api.mistral.ai", "/v1/embeddings", way("x", "api.mistral.ai"), &none, vec![], vec!["cluster", "host", "certificate"]),
             // What Envoy makes of a path that says nothing may say something.
             ("gateway", "/ask", way("x", "api.openai.com"), &none, vec![], vec!["cluster", "host", "path"]),
         ];
@@ -237,6 +239,13 @@ cases! {
         assert_eq!(asks("gateway", CHAT, "somewhere"), (false, false));
         assert_eq!(asks("gateway", "/openai/v1/responses", "openai"), (false, false));
         assert_eq!(asks("api.openai.com", CHAT, "x"), (true, true), "the client's word is enough to ask");
+        for host in ["api.mistral.ai", "x.openai.azure.com", "x.azuredatabricks.net"] {
+            assert_eq!(asks(host, CHAT, "openai"), (true, true), "{host}: it is not enough not to ask");
+            assert_eq!(asks(host, CHAT, "outbound|443||api.openai.com"), (true, true), "{host}");
+        }
+        assert!(!asks("api.mistral.ai", CHAT, "x").0 && !asks("x.openai.azure.com", CHAT, "x").0);
+        assert_eq!(asks("gateway", CHAT, "bedrock-mantle.eu-west-1.api.aws"), (true, false));
+        assert_eq!(asks("api.openai.com", CHAT, "mistral"), (true, true));
     }
 
     fn contract_who_was_not_asked_for_usage_is_known_at_the_end() {
