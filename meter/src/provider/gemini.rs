@@ -160,11 +160,14 @@ impl Details {
     /// Parsed only if one of them can matter: text alone needs no split.
     fn of(raw: Option<&[u8]>) -> Self {
         let other = |raw: &&[u8]| {
-            let has = |name: &[u8]| raw.windows(name.len()).any(|window| window.eq_ignore_ascii_case(name));
-            let numbered =
-                |number: &[u8]| has(&[b"modality\":", number].concat()) || has(&[b"modality\": ", number].concat());
-            let named = [&b"\"AUDIO\""[..], b"\"IMAGE\"", b"\"VIDEO\"", b"\"DOCUMENT\"", b"grounding_tool_count"];
-            named.into_iter().any(has) || [b"2", b"3", b"4", b"5"].into_iter().any(|number| numbered(number))
+            let is_other = |at: usize| {
+                let value = raw.get(at..).unwrap_or_default().iter().skip("modality".len());
+                let first = value.copied().find(|byte| !matches!(byte, b'"' | b':') && !byte.is_ascii_whitespace());
+                // Text, unspecified, and their numbers.
+                !matches!(first, Some(b'T' | b't' | b'M' | b'm' | b'0' | b'1'))
+            };
+            memchr::memmem::find_iter(raw, "modality").any(is_other)
+                || memchr::memmem::find(raw, b"grounding_tool").is_some()
         };
         Details(raw.filter(other).and_then(|raw| serde_json::from_slice(raw).ok()))
     }

@@ -1,6 +1,7 @@
 //! Nothing that may be paid for is silent: names what an answer counts and nobody here reads.
 //!
-//! Each usage object that was held is walked once, when the answer is over, without a tree: it costs as much as its bytes.
+//! Each usage object that was held is walked once, when the answer is over, without a tree and without a text of its paths, which
+//! are told apart by hashes: it costs as much as its bytes. Only one that has an unknown name is walked again, for the name.
 //! A member is known if it is read somewhere ([`PLACED`]) or stands in [`HARMLESS`]; zeros, nulls and empty texts say
 //! nothing. Names are the provider's, so they are bounded and cleaned.
 
@@ -57,18 +58,35 @@ const HARMLESS: &[&str] = &[
     "total_duration", "load_duration", "prompt_eval_duration", "eval_duration",
 ];
 
-/// Every path that is known, in order.
-fn known() -> &'static [&'static str] {
-    static KNOWN: OnceLock<Vec<&'static str>> = OnceLock::new();
-    KNOWN.get_or_init(|| {
-        let mut known: Vec<&str> = PLACED.iter().map(|(path, _)| *path).chain(HARMLESS.iter().copied()).collect();
-        known.sort_unstable();
-        known
-    })
-}
+/// A path as a number, made segment by segment; `[]` is one (FNV-1a).
+#[derive(Clone, Copy)]
+struct Path(u64);
 
-fn is_known(path: &str) -> bool {
-    known().binary_search(&path).is_ok()
+impl Path {
+    const ROOT: Path = Path(0xcbf2_9ce4_8422_2325);
+
+    fn at(self, segment: &str) -> Path {
+        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        Path(segment.bytes().chain([0xff]).fold(self.0, mix))
+    }
+
+    fn of(path: &str) -> Path {
+        path.split('.').fold(Path::ROOT, |at, segment| match segment.strip_suffix("[]") {
+            Some(name) => at.at(name).at("[]"),
+            None => at.at(segment),
+        })
+    }
+
+    fn is_known(self) -> bool {
+        static KNOWN: OnceLock<Vec<u64>> = OnceLock::new();
+        let known = KNOWN.get_or_init(|| {
+            let paths = PLACED.iter().map(|(path, _)| *path).chain(HARMLESS.iter().copied());
+            let mut known: Vec<u64> = paths.map(|path| Path::of(path).0).collect();
+            known.sort_unstable();
+            known
+        });
+        known.binary_search(&self.0).is_ok()
+    }
 }
 
 /// Names without their repetitions.
@@ -95,9 +113,9 @@ pub fn unknown_usage(api: Api, facts: &Facts, reading: &Reading) -> Option<Strin
     for (is_meta, object) in facts.usage_objects() {
         // Many APIs have a `meta`; only Cohere's is a usage object.
         if !is_meta || api == Api::Cohere {
-            let walk = Walk { path: &mut String::new(), names: &mut names };
+            let mut walk = Walk { at: Path::ROOT, all_known: &mut true, path: None, names: &mut names };
             // What cannot be walked, such as one of a thousand levels, can hold anything.
-            if walk.deserialize(&mut serde_json::Deserializer::from_slice(object)).is_err() {
+            if walk.run(object).is_err() {
                 names.add("usage");
             }
         }
@@ -118,14 +136,53 @@ pub fn unknown_usage(api: Api, facts: &Facts, reading: &Reading) -> Option<Strin
 
 /// Walks one value.
 struct Walk<'a> {
-    path: &'a mut String,
+    at: Path,
+    all_known: &'a mut bool,
+    /// The path as a text, in the second walk.
+    path: Option<&'a mut String>,
     names: &'a mut Names,
 }
 
 impl Walk<'_> {
+    fn run(&mut self, object: &[u8]) -> serde_json::Result<()> {
+        let mut read = serde_json::Deserializer::from_slice(object);
+        self.below(Path::ROOT).deserialize(&mut read)?;
+        if !*self.all_known {
+            let walk =
+                Walk { at: Path::ROOT, all_known: self.all_known, path: Some(&mut String::new()), names: self.names };
+            walk.deserialize(&mut serde_json::Deserializer::from_slice(object))?;
+        }
+        Ok(())
+    }
+
+    fn below(&mut self, at: Path) -> Walk<'_> {
+        Walk { at, all_known: self.all_known, path: self.path.as_deref_mut(), names: self.names }
+    }
+
     fn found(self, says_something: bool) {
-        if says_something && !is_known(self.path) {
-            self.names.add(self.path);
+        if says_something && !self.at.is_known() {
+            *self.all_known = false;
+            if let Some(path) = self.path {
+                self.names.add(path);
+            }
+        }
+    }
+
+    /// Goes on below a segment; returns how long the path was.
+    fn enter(&mut self, segment: &str) -> usize {
+        let Some(path) = &mut self.path else { return 0 };
+        let length = path.len();
+        if length > 0 && segment != "[]" {
+            path.push('.');
+        }
+        let end = segment.char_indices().map(|(at, _)| at).take_while(|&at| at <= MAX_MEMBER).last().unwrap_or(0);
+        path.push_str(if segment.len() <= MAX_MEMBER { segment } else { segment.get(..end).unwrap_or_default() });
+        length
+    }
+
+    fn leave(&mut self, length: usize) {
+        if let Some(path) = &mut self.path {
+            path.truncate(length);
         }
     }
 }
@@ -201,32 +258,25 @@ impl<'de> Visitor<'de> for Walk<'_> {
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
-        let length = self.path.len();
-        self.path.push_str("[]");
-        while elements.next_element_seed(Walk { path: &mut *self.path, names: &mut *self.names })?.is_some() {}
-        self.path.truncate(length);
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
+        let at = self.at.at("[]");
+        let length = self.enter("[]");
+        while elements.next_element_seed(self.below(at))?.is_some() {}
+        self.leave(length);
         Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let length = self.path.len();
-        let below = if length == 0 { "*" } else { ".*" };
-        self.path.push_str(below);
-        let all_known = is_known(self.path);
-        self.path.truncate(length);
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
+        let all_known = self.at.at("*").is_known();
         while let Some(name) = members.next_key_seed(Key)? {
             if all_known {
                 members.next_value::<IgnoredAny>()?;
                 continue;
             }
-            if length > 0 {
-                self.path.push('.');
-            }
-            let end = name.char_indices().map(|(at, _)| at).take_while(|&at| at <= MAX_MEMBER).last().unwrap_or(0);
-            self.path.push_str(if name.len() <= MAX_MEMBER { &name } else { name.get(..end).unwrap_or_default() });
-            members.next_value_seed(Walk { path: &mut *self.path, names: &mut *self.names })?;
-            self.path.truncate(length);
+            let at = self.at.at(&name);
+            let length = self.enter(&name);
+            members.next_value_seed(self.below(at))?;
+            self.leave(length);
         }
         Ok(())
     }
