@@ -139,7 +139,7 @@ mod tests {
             ("0.0", Unit::One, Per::MillionTokens, Ok("0.00".to_owned())),
             ("2.8e-09", Unit::One, Per::MillionTokens, Ok("0.0028".to_owned())),
             ("1e-18", Unit::One, Per::MillionTokens, Ok("0.000000000001".to_owned())),
-            ("1.0490417e-08", Unit::Pieces(1024 * 1024), Per::ThousandUnits, Ok("10.999999536".to_owned())),
+            ("1.0490417e-08", Unit::Pieces(1024 * 1024), Per::ThousandUnits, Ok("10.999999496192".to_owned())),
             ("0.035", Unit::One, Per::ThousandUnits, Ok("35.00".to_owned())),
             ("3.75", Unit::Same, Per::MillionTokens, Ok("3.75".to_owned())),
             ("1e1", Unit::Same, Per::ThousandUnits, Ok("10.00".to_owned())),
