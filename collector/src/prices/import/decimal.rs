@@ -145,7 +145,7 @@ mod tests {
             ("1e1", Unit::Same, Per::ThousandUnits, Ok("10.00".to_owned())),
             ("0.36", Unit::Hour, Per::ThousandUnits, Ok("0.10".to_owned())),
             ("0.1", Unit::Hour, Per::ThousandUnits, nearest("0.027777777778")),
-            ("8.0000000000000001e-07", Unit::One, Per::MillionTokens, Ok("0.80000000000000001".to_owned())),
+            ("8.000000000000001e-07", Unit::One, Per::MillionTokens, nearest("0.8")),
             ("1e-64", Unit::One, Per::MillionTokens, nearest("0")),
             ("0.0002833333333333333", Unit::One, Per::ThousandUnits, nearest("0.283333333333")),
             ("1.1", Unit::One, Per::MillionTokens, Err(NoPrice::TooLarge)),

@@ -1,8 +1,8 @@
 //! Small lists in the form of the two real ones, with prices as they were published in them.
 
 use super::*;
-use meter::usage::Class;
 use crate::prices::{Call, PriceBook, Rated, day};
+use meter::usage::Class;
 use meter::usage::Usage;
 
 fn options() -> Options {
@@ -222,7 +222,10 @@ fn contract_what_prices_depend_on_becomes_conditions_and_factors() {
     };
     assert_eq!(price("openai", "gpt-5", InputText, &|call| call.region = Some("eu")), "1.375");
     assert_eq!(price("openai", "gpt-5", InputText, &|call| call.region = Some("us")), "1.25");
-    assert_eq!(price("aws.bedrock", "anthropic.claude-v2", InputText, &|call| call.region = Some("us-gov-west-1")), "8.00");
+    assert_eq!(
+        price("aws.bedrock", "anthropic.claude-v2", InputText, &|call| call.region = Some("us-gov-west-1")),
+        "8.00"
+    );
     assert_eq!(price("aws.bedrock", "anthropic.claude-v2", InputText, &|_| ()), "none");
     let image = |call: &mut Call<'_>| (call.size, call.quality) = (Some("1024x1024"), Some("low"));
     assert_eq!(price("openai", "gpt-image-1", ImagesOut, &image), "11.00");
@@ -260,13 +263,23 @@ fn contract_of_several_lists_the_first_ones_price_is_taken_and_fees_are_added() 
     let lists: Vec<List> = models.iter().map(|(list, _, _)| *list).collect();
     assert_eq!(lists, [List::Litellm, List::GenaiPrices, List::Fees]);
     let told = notes.to_string();
-    assert!(told.contains("the lists differ, the first one's price is taken (1): openai whisper-1") || !told.contains("whisper-1"), "{told}");
+    assert!(
+        told.contains("the lists differ, the first one's price is taken (1): openai whisper-1")
+            || !told.contains("whisper-1"),
+        "{told}"
+    );
     for (text, expected) in [
         ("[[fee]]\nprovider = \"p\"", "fee[0].source: must be a text; a price that nobody can look up is no fact"),
         ("x = 1", "x: is not known; a list of fees has [[fee]] tables only"),
         ("", "has no [[fee]] in it"),
-        ("[[fee]]\nprovider=\"p\"\nsource=\"s\"\ndate=\"d\"\nweb_searches=1", "fee[0].web_searches: must be a decimal number in quotes"),
-        ("[[fee]]\nprovider=\"p\"\nsource=\"s\"\ndate=\"d\"\nwebs=\"1\"", "fee[0].webs: is not known; allowed are provider, model, source, date and prices"),
+        (
+            "[[fee]]\nprovider=\"p\"\nsource=\"s\"\ndate=\"d\"\nweb_searches=1",
+            "fee[0].web_searches: must be a decimal number in quotes",
+        ),
+        (
+            "[[fee]]\nprovider=\"p\"\nsource=\"s\"\ndate=\"d\"\nwebs=\"1\"",
+            "fee[0].webs: is not known; allowed are provider, model, source, date and prices",
+        ),
     ] {
         assert_eq!(import(List::Fees, text, &options()).unwrap_err(), expected);
     }
@@ -275,7 +288,9 @@ fn contract_of_several_lists_the_first_ones_price_is_taken_and_fees_are_added() 
 #[test]
 fn contract_an_earlier_book_keeps_its_history_and_what_changed_is_said() {
     let list = |price: &str, other: &str| {
-        format!(r#"{{"m": {{"litellm_provider": "p", "input_cost_per_token": {price}}}, "{other}": {{"litellm_provider": "p", "input_cost_per_token": 1e-6}}}}"#)
+        format!(
+            r#"{{"m": {{"litellm_provider": "p", "input_cost_per_token": {price}}}, "{other}": {{"litellm_provider": "p", "input_cost_per_token": 1e-6}}}}"#
+        )
     };
     let first = import(List::Litellm, &list("2e-6", "gone"), &options()).unwrap().toml;
     let update = |toml: &str, today: &str, price: &str| {
