@@ -36,8 +36,8 @@ fn fidelity_reported_calls_are_charged_what_they_owe_by_the_built_in_book() {
     let mut tally = Tally::default();
     for (recording, truth) in &corpus.recordings {
         let fed = |piece| {
-            let records = native::records(&corpus, recording, Feed { piece, encoded: false }).unwrap();
-            rated::call(&books, &records).unwrap()
+            let run = native::run(&corpus, recording, Feed { piece, encoded: false }).unwrap();
+            rated::call(&books, &run.records).unwrap()
         };
         let (charged, bill) = fed(usize::MAX);
         assert_eq!(fed(7).1, bill, "{}: the split changes the charge", recording.id);

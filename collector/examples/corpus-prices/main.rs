@@ -33,7 +33,8 @@ fn run() -> Result<()> {
     let (mut tally, mut progress) = (Tally::default(), Progress::of(corpus.recordings.len()));
     let mut records = String::new();
     for (recording, truth) in &corpus.recordings {
-        let (charged, bill) = rated::call(&books, &native::records(&corpus, recording, feed)?)?;
+        let run = native::run(&corpus, recording, feed)?;
+        let (charged, bill) = rated::call(&books, &run.records)?;
         for Charged { event, bill, rating } in &charged {
             let (usd, unpriced) = (&bill.usd, &bill.unpriced);
             let line = json!({
@@ -45,6 +46,10 @@ fn run() -> Result<()> {
         let events: Vec<Value> = charged.into_iter().map(|charged| charged.event).collect();
         tally.add(recording, truth, events.first());
         tally.add_bill(recording, truth, &events, &bill);
+        if let Some(change) = &run.change {
+            let note = tally.note(recording, change);
+            tally.differences.push(note);
+        }
         progress.step();
     }
     if let Some(file) = &arguments.records {
