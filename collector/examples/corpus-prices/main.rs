@@ -9,6 +9,8 @@ mod rated;
 
 use corpus::{Arguments, Corpus, Progress, Result, Tally};
 use native::Feed;
+use rated::Charged;
+use serde_json::{Value, json};
 
 /// About what Envoy hands over at once.
 const PIECE: usize = 16 * 1024;
@@ -29,11 +31,29 @@ fn run() -> Result<()> {
     let feed = Feed { piece: PIECE, encoded: arguments.encoded };
     let books = rated::Books::load(arguments.prices.as_deref().unwrap_or_default())?;
     let (mut tally, mut progress) = (Tally::default(), Progress::of(corpus.recordings.len()));
+    let mut records = String::new();
     for (recording, truth) in &corpus.recordings {
-        let (events, bill) = rated::call(&books, &native::run(&corpus, recording, feed)?.records)?;
+        let run = native::run(&corpus, recording, feed)?;
+        let (charged, bill) = rated::call(&books, &run.records)?;
+        for Charged { event, bill, rating } in &charged {
+            let (usd, unpriced) = (&bill.usd, &bill.unpriced);
+            let line = json!({
+                "id": recording.id, "data": event["data"], "usd": usd, "unpriced": unpriced, "rating": rating,
+                "commercial": corpus::is_commercial(recording, event),
+            });
+            records.push_str(&format!("{line}\n"));
+        }
+        let events: Vec<Value> = charged.into_iter().map(|charged| charged.event).collect();
         tally.add(recording, truth, events.first());
         tally.add_bill(recording, truth, &events, &bill);
+        if let Some(change) = &run.change {
+            let note = tally.note(recording, change);
+            tally.differences.push(note);
+        }
         progress.step();
+    }
+    if let Some(file) = &arguments.records {
+        std::fs::write(file, records).map_err(|error| format!("{}: {error}", file.display()))?;
     }
     tally.report(&arguments.out)
 }

@@ -30,15 +30,25 @@ impl Books {
     }
 }
 
-/// The events of a call, and what they are charged together.
-pub fn call(books: &Books, records: &[Record]) -> Result<(Vec<Value>, Bill)> {
-    let (mut events, mut bill, mut sum) = (Vec::new(), Bill::default(), Charge::default());
+/// One event of a call and what it is charged.
+pub struct Charged {
+    /// The event.
+    pub event: Value,
+    /// By itself.
+    pub bill: Bill,
+    /// How it was rated.
+    pub rating: Value,
+}
+
+/// The events of a call with what each is charged, and what they are charged together.
+pub fn call(books: &Books, records: &[Record]) -> Result<(Vec<Charged>, Bill)> {
+    let (mut all, mut together, mut sum) = (Vec::new(), Bill::default(), Charge::default());
     for record in records {
         let bytes = encode(&Record { started_ns: books.now_ns, ..record.clone() }, EMITTER, 1);
         let record = decode(&bytes).map_err(|invalid| invalid.to_string())?.record;
-        events.push(serde_json::from_slice(&bytes)?);
         let rating = books.book.rate(&Call::of(&record, "").ok_or("it began too late")?);
         sum = sum.checked_add(rating.charge()).ok_or("the sum does not fit")?;
+        let mut bill = Bill { usd: rating.charge().to_string(), ..Bill::default() };
         for line in &rating.lines {
             match line.rated {
                 Rated::Unpriced => {
@@ -49,8 +59,13 @@ pub fn call(books: &Books, records: &[Record]) -> Result<(Vec<Value>, Bill)> {
                 Rated::Priced { .. } => {}
             }
         }
+        let written = serde_json::from_str(&rating.to_json())?;
         bill.entries.extend(rating.entry);
+        together.unpriced.extend(bill.unpriced.iter().cloned());
+        together.entries.extend(bill.entries.iter().cloned());
+        together.fallback |= bill.fallback;
+        all.push(Charged { event: serde_json::from_slice(&bytes)?, bill, rating: written });
     }
-    bill.usd = sum.to_string();
-    Ok((events, bill))
+    together.usd = sum.to_string();
+    Ok((all, together))
 }

@@ -16,9 +16,9 @@ pub fn prices(bytes: &[u8]) {
     }
     let _ = Rating::from_json(text);
     let valid_from = day_of(NOW_NS).unwrap().parse().unwrap();
-    for list in [List::GenaiPrices, List::Litellm] {
+    for list in [List::GenaiPrices, List::Litellm, List::Fees] {
         for round in [false, true] {
-            let options = Options { valid_from, providers: Vec::new(), round };
+            let options = Options { valid_from, round, today: valid_from, ..Options::default() };
             match import(list, text, &options) {
                 Ok(imported) => {
                     let _ = imported.notes.to_string();

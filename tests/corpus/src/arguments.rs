@@ -15,6 +15,8 @@ pub struct Arguments {
     pub encoded: bool,
     /// Whether the calls are rated, too; by these price books, or by the built-in one if there are none.
     pub prices: Option<Vec<PathBuf>>,
+    /// A file for every record with what it is charged.
+    pub records: Option<PathBuf>,
 }
 
 const HELP: &str = "\
@@ -27,6 +29,7 @@ the totals of input and output, cache read, cache write and reasoning; absent eq
   --prices    rated too, by the collector's own code with these price books, the first that has an entry for a call; without
               BOOK with the built-in one. Prices are those of today. Compared is what is owed in USD, classes and units, and
               what the truth expects of provider, model and price
+  --records FILE  with --prices: every record with what it is charged, one JSON object a line
   --encoded   bodies that are kept compressed, as they were on the wire, are sent so
   --out FILE  what differs, one JSON object a line [default: target/corpus-differences.jsonl]
   --help      this
@@ -41,7 +44,8 @@ that sell by a list price, and priced are those of them of which everything has 
 impl Arguments {
     /// Reads the command line without the program's name; `None` if it asked for help, which was printed.
     pub fn read(arguments: impl IntoIterator<Item = String>) -> Result<Option<Arguments>> {
-        let (mut dir, mut out, mut encoded, mut envoy, mut prices) = (None, None, false, false, None);
+        let (mut dir, mut out, mut encoded, mut envoy, mut prices, mut records) =
+            (None, None, false, false, None, None);
         let mut arguments = arguments.into_iter().peekable();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -50,6 +54,7 @@ impl Arguments {
                     return Ok(None);
                 }
                 "--out" => out = Some(arguments.next().ok_or("--out needs a file")?.into()),
+                "--records" => records = Some(arguments.next().ok_or("--records needs a file")?.into()),
                 "--encoded" => encoded = true,
                 // The recipe chooses the program by it.
                 "--envoy" => envoy = true,
@@ -70,7 +75,7 @@ impl Arguments {
         if envoy && prices.is_some() {
             return Err("--prices: is for the meter alone, without --envoy".into());
         }
-        Ok(Some(Arguments { dir, out: out.unwrap_or_else(default_out), encoded, prices }))
+        Ok(Some(Arguments { dir, out: out.unwrap_or_else(default_out), encoded, prices, records }))
     }
 }
 
@@ -90,7 +95,8 @@ mod tests {
     #[test]
     fn contract_the_command_line() {
         let arguments = read("some/dir --envoy --out x.jsonl").unwrap().unwrap();
-        let expected = Arguments { dir: "some/dir".into(), out: "x.jsonl".into(), encoded: false, prices: None };
+        let expected =
+            Arguments { dir: "some/dir".into(), out: "x.jsonl".into(), encoded: false, prices: None, records: None };
         assert_eq!(arguments, expected);
         for (line, books) in
             [("d --prices", vec![]), ("--prices /", vec![]), ("d --prices a.toml b.toml", vec!["a.toml", "b.toml"])]

@@ -13,7 +13,7 @@ mod upstream;
 
 pub use arguments::Arguments;
 pub use compare::{Counts, Problem, compare};
-pub use money::{Bill, Money, Verdict, verdict};
+pub use money::{Bill, Money, Verdict, is_commercial, verdict};
 pub use recording::{Corpus, Recording, Truth};
 pub use tally::{Progress, Tally};
 pub use upstream::{Client, Served};

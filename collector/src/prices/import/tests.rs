@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::prices::{Call, PriceBook, Rated, day};
+use meter::usage::Class;
 use meter::usage::Usage;
 
 fn options() -> Options {
-    Options { valid_from: day("2025-01-01").unwrap(), providers: Vec::new(), round: false }
+    Options { valid_from: day("2025-01-01").unwrap(), today: day("2026-03-01").unwrap(), ..Options::default() }
 }
 
 /// What a million of a class costs, `~` before it if another price stands in.
@@ -59,7 +60,7 @@ const GENAI: &str = r#"[
 #[test]
 fn contract_genai_prices_become_a_book_with_dates_tiers_contexts_and_names() {
     use Class::*;
-    let Imported { toml, models, entries, notes } = import(List::GenaiPrices, GENAI, &options()).unwrap();
+    let Imported { toml, models, entries, notes, .. } = import(List::GenaiPrices, GENAI, &options()).unwrap();
     let (now, high) = ("2026-01-01", 200_001);
     let cases = [
         ("openai", "o3", "2025-06-09", None, 1, InputText, "10.00"),
@@ -77,7 +78,9 @@ fn contract_genai_prices_become_a_book_with_dates_tiers_contexts_and_names() {
         ("azure.ai.openai", "eu-gpt-4.1", now, None, 1, InputText, "2.20"),
         ("azure.ai.inference", "gpt-4.1", now, None, 1, InputText, "2.20"),
         ("azure.ai.openai", "o3", now, None, 1, InputText, "2.00"),
-        ("deepseek", "deepseek-chat", now, None, 1, InputText, "none"),
+        ("deepseek", "deepseek-chat", now, None, 1, InputText, "0.27"),
+        ("openai", "tts-1", now, None, 1, Characters, "15.00"),
+        ("openai", "gpt-4.1", now, None, 1, FileSearches, "2.50"),
         ("huggingface", "org/a", now, None, 1, InputText, "none"),
         ("huggingface", "org/b", now, None, 1, InputText, "0.30"),
         ("gcp.gemini", "gemini-2.5-pro-002", now, None, 200_000, InputText, "1.25"),
@@ -94,17 +97,13 @@ fn contract_genai_prices_become_a_book_with_dates_tiers_contexts_and_names() {
             "{provider} {model} {on} {tier:?} {class:?}"
         );
     }
-    assert_eq!((models, entries), ((13, 7), 17));
+    assert_eq!((models, entries), (vec![(List::GenaiPrices, 13, 9)], toml.matches("[[price]]").count()));
     let told = notes.to_string();
     let expected = "\
 left out, a price has more than 12 decimals (--round takes the nearest) (1): openai/gpt-9 input_mtok 0.18000000000000002 (nearest: 0.18 a million)
+left out, another price holds for some of the same calls and neither is closer (1): openai gpt-4.1* for speed=fast
 left out, its names cannot be said in patterns (1): openai/odd
-left out, its price depends on the time of the day (1): deepseek/deepseek-chat
 left out, the list has more than one price for the same name (1): huggingface org/a (as huggingface_novita/a and as huggingface_together/a)
-left out, what is left of its prices is zero (1): openai/tts-1
-without input_mchars, which is not counted (1): openai/tts-1
-without storage_searches_kcount, which is not counted (1): openai/gpt-4.1
-without the prices for speed=fast, of which a call says nothing (1): openai/gpt-4.1
 ";
     assert_eq!(told, expected);
 
@@ -158,7 +157,7 @@ const LITELLM: &str = r#"{
 #[test]
 fn contract_litellm_becomes_a_book_with_tiers_contexts_units_and_names() {
     use Class::*;
-    let Imported { toml, models, entries, notes } = import(List::Litellm, LITELLM, &options()).unwrap();
+    let Imported { toml, models, entries, notes, .. } = import(List::Litellm, LITELLM, &options()).unwrap();
     let cases = [
         ("openai", "gpt-5", None, 1, InputText, "1.25"),
         ("openai", "gpt-5", None, 1, OutputReasoning, "10.00"),
@@ -184,31 +183,142 @@ fn contract_litellm_becomes_a_book_with_tiers_contexts_units_and_names() {
         ("alibaba", "qwen-flash", None, 256_001, OutputText, "2.00"),
         ("cohere", "rerank-v3.5", None, 1, SearchUnits, "2.00"),
         ("perplexity", "sonar", None, 1, WebSearches, "none"),
-        ("perplexity", "free-image", None, 1, InputText, "none"),
-        ("deepseek", "deepseek-chat", None, 1, InputText, "none"),
+        ("perplexity", "free-image", None, 1, ImagesOut, "40.00"),
+        ("deepseek", "deepseek-chat", None, 1, InputText, "0.30"),
         ("novita", "zai-org/glm-5", None, 1, InputText, "none"),
-        ("mistral_ai", "codestral-latest", None, 1, InputText, "none"),
+        ("mistral_ai", "codestral-latest", None, 1, InputText, "0.30"),
+        ("mistral_ai", "mistral-ocr-latest", None, 1, Pages, "1.00"),
     ];
     for (provider, model, tier, input, class, expected) in cases {
         let found = price(&toml, provider, model, "2026-01-01", tier, input, class);
         // The cache writes are input, too: they carry the call over the bound of 200,000.
         assert_eq!(found, expected, "{provider} {model} {tier:?} {input} {class:?}");
     }
-    assert_eq!((models, entries), ((18, 10), 14));
+    assert_eq!((models, entries), (vec![(List::Litellm, 18, 16)], toml.matches("[[price]]").count()));
     let expected = "\
 left out, a price has more than 12 decimals (--round takes the nearest) (1): novita/zai-org/glm-5 output_cost_per_token 3.2000000000000003e-06 (nearest: 3.20 a million)
-left out, for a region, a size or a commitment, of which a call says nothing (2): bedrock/us-gov-west-1/anthropic.claude-v2, low/1024-x-1024/gpt-image-1
-left out, it has no price that a price book can hold (1): mistral/mistral-ocr-latest
 left out, it names no provider (1): nobody
-left out, its price depends on the time of the day (1): deepseek-chat
-left out, the list has more than one price for the same name (1): mistral_ai codestral-latest (as codestral/codestral-latest and as mistral/codestral-latest)
-left out, what is left of its prices is zero (1): perplexity/free-image
-without ocr_cost_per_page, as pages are not counted (1): mistral/mistral-ocr-latest
-without output_cost_per_image, as images are not counted (1): perplexity/free-image
-without regional_processing_uplift_multiplier_eu, of which a call says nothing (1): gpt-5
-without search_context_cost_per_query, which depends on a size of which a call says nothing (1): perplexity/sonar
 ";
     assert_eq!(notes.to_string(), expected);
+}
+
+#[test]
+fn contract_what_prices_depend_on_becomes_conditions_and_factors() {
+    use Class::*;
+    let toml = import(List::Litellm, LITELLM, &options()).unwrap().toml;
+    let book = PriceBook::parse(&toml).unwrap();
+    let price = |provider, model, class, with: &dyn Fn(&mut Call<'_>)| {
+        let mut usage = Usage::default();
+        usage.set(class, (class != Requests).then_some(1));
+        let mut call = Call::new(provider, model, day("2026-01-01").unwrap().at(12, 0, 0, 0), &usage);
+        with(&mut call);
+        let rating = book.rate(&call);
+        let line = rating.lines.iter().find(|line| line.class == class);
+        match line.map(|line| line.rated) {
+            Some(Rated::Priced { price, .. }) => price.to_string(),
+            Some(Rated::Fallback { price, .. }) => format!("~{price}"),
+            _ => "none".to_owned(),
+        }
+    };
+    assert_eq!(price("openai", "gpt-5", InputText, &|call| call.region = Some("eu")), "1.375");
+    assert_eq!(price("openai", "gpt-5", InputText, &|call| call.region = Some("us")), "1.25");
+    assert_eq!(
+        price("aws.bedrock", "anthropic.claude-v2", InputText, &|call| call.region = Some("us-gov-west-1")),
+        "8.00"
+    );
+    assert_eq!(price("aws.bedrock", "anthropic.claude-v2", InputText, &|_| ()), "none");
+    let image = |call: &mut Call<'_>| (call.size, call.quality) = (Some("1024x1024"), Some("low"));
+    assert_eq!(price("openai", "gpt-image-1", ImagesOut, &image), "11.00");
+    let asked = |call: &mut Call<'_>| (call.is_answered, call.search_context) = (true, Some("high"));
+    assert_eq!(price("perplexity", "sonar", Requests, &asked), "12.00");
+    assert_eq!(price("perplexity", "sonar", Requests, &|call| call.is_answered = true), "5.00");
+    let night = |call: &mut Call<'_>| call.began = day("2026-01-01").unwrap().at(0, 29, 0, 0);
+    assert_eq!(price("deepseek", "deepseek-chat", InputText, &night), "0.15");
+}
+
+const FEES: &str = r#"
+[[fee]]
+provider = "openai"
+source = "its page"
+date = "2026-01-01"
+file_searches = "2.50"
+web_searches = "99"
+"#;
+
+#[test]
+fn contract_of_several_lists_the_first_ones_price_is_taken_and_fees_are_added() {
+    use Class::*;
+    let lists = [(List::Litellm, LITELLM), (List::GenaiPrices, GENAI), (List::Fees, FEES)];
+    let Imported { toml, models, notes, .. } = import_all(&lists, &options()).unwrap();
+    let now = "2026-01-01";
+    for (provider, model, class, expected) in [
+        ("openai", "gpt-5", InputText, "1.25"),
+        ("openai", "gpt-5", FileSearches, "2.50"),
+        ("openai", "gpt-5", WebSearches, "10.00"),
+        ("openai", "o3", InputText, "2.00"),
+        ("deepseek", "deepseek-chat", InputText, "0.30"),
+    ] {
+        assert_eq!(price(&toml, provider, model, now, None, 1, class), expected, "{provider} {model} {class:?}");
+    }
+    let lists: Vec<List> = models.iter().map(|(list, _, _)| *list).collect();
+    assert_eq!(lists, [List::Litellm, List::GenaiPrices, List::Fees]);
+    let told = notes.to_string();
+    assert!(
+        told.contains("the lists differ, the first one's price is taken (1): openai whisper-1")
+            || !told.contains("whisper-1"),
+        "{told}"
+    );
+    for (text, expected) in [
+        ("[[fee]]\nprovider = \"p\"", "fee[0].source: must be a text; a price that nobody can look up is no fact"),
+        ("x = 1", "x: is not known; a list of fees has [[fee]] tables only"),
+        ("", "has no [[fee]] in it"),
+        (
+            "[[fee]]\nprovider=\"p\"\nsource=\"s\"\ndate=\"d\"\nweb_searches=1",
+            "fee[0].web_searches: must be a decimal number in quotes",
+        ),
+        (
+            "[[fee]]\nprovider=\"p\"\nsource=\"s\"\ndate=\"d\"\nwebs=\"1\"",
+            "fee[0].webs: is not known; allowed are provider, model, source, date and prices",
+        ),
+    ] {
+        assert_eq!(import(List::Fees, text, &options()).unwrap_err(), expected);
+    }
+}
+
+#[test]
+fn contract_an_earlier_book_keeps_its_history_and_what_changed_is_said() {
+    let list = |price: &str, other: &str| {
+        format!(
+            r#"{{"m": {{"litellm_provider": "p", "input_cost_per_token": {price}}}, "{other}": {{"litellm_provider": "p", "input_cost_per_token": 1e-6}}}}"#
+        )
+    };
+    let first = import(List::Litellm, &list("2e-6", "gone"), &options()).unwrap().toml;
+    let update = |toml: &str, today: &str, price: &str| {
+        let options = Options { update: Some(toml.to_owned()), today: day(today).unwrap(), ..options() };
+        import(List::Litellm, &list(price, "new"), &options).unwrap()
+    };
+    let second = update(&first, "2026-03-01", "3e-6");
+    let told = second.changes.unwrap();
+    assert_eq!(told.changed, ["p m, input_text 2.00 to 3.00"]);
+    assert_eq!((told.added, told.gone), (vec!["p new".to_owned()], vec!["p gone".to_owned()]));
+    for (on, model, expected) in [
+        ("2026-02-28", "m", "2.00"),
+        ("2026-03-01", "m", "3.00"),
+        ("2026-04-01", "gone", "1.00"),
+        ("2026-04-01", "new", "1.00"),
+    ] {
+        assert_eq!(price(&second.toml, "p", model, on, None, 1, Class::InputText), expected, "{on} {model}");
+    }
+    // Once more the same day: what was written that day is replaced. Nothing new: nothing changes.
+    let third = update(&second.toml, "2026-03-01", "4e-6");
+    assert_eq!(price(&third.toml, "p", "m", "2026-03-01", None, 1, Class::InputText), "4.00");
+    assert_eq!(price(&third.toml, "p", "m", "2026-02-28", None, 1, Class::InputText), "2.00");
+    let same = update(&third.toml, "2026-05-01", "4e-6");
+    assert_eq!(same.toml, third.toml);
+    assert_eq!(same.changes.unwrap().changed, Vec::<String>::new());
+    let foreign = Options { update: Some("[provider_cost]\ndefault = \"ignore\"\n".to_owned()), ..options() };
+    let problem = import(List::Litellm, &list("1e-6", "x"), &foreign).unwrap_err();
+    assert!(problem.starts_with("the earlier book: provider_cost: is not of an import;"), "{problem}");
 }
 
 #[test]

@@ -1,0 +1,59 @@
+//! Recorded calls of which is known what they owe are charged that.
+//!
+//! `MESHMETER_REPORTS` names a directory of such recordings; without it the crate's own cases have to do, and the skip is printed.
+//! `just corpus DIR --prices` shows the differences one by one.
+
+// The event of a call alone is what others want who include it.
+#[allow(dead_code)]
+#[path = "../../meter/examples/corpus/native.rs"]
+mod native;
+#[allow(dead_code)]
+#[path = "../examples/corpus-prices/rated.rs"]
+mod rated;
+
+use std::collections::BTreeSet;
+
+use corpus::{Corpus, Tally};
+use native::Feed;
+use rated::{Books, Charged};
+use serde_json::Value;
+
+/// Where a truth cannot be met, or is wrong: a list item each, beginning with the id in backticks.
+const EXCEPTIONS: &str = include_str!("prices-exceptions.md");
+
+fn exceptions() -> BTreeSet<&'static str> {
+    EXCEPTIONS.lines().filter_map(|line| line.strip_prefix("- `")?.split_once('`')).map(|(id, _)| id).collect()
+}
+
+#[test]
+fn fidelity_reported_calls_are_charged_what_they_owe_by_the_built_in_book() {
+    let Some(dir) = std::env::var_os("MESHMETER_REPORTS") else {
+        println!("skipped: MESHMETER_REPORTS is not set, no recordings to compare with");
+        return;
+    };
+    let corpus = Corpus::read(dir.as_ref()).unwrap();
+    let books = Books::load(&[]).unwrap();
+    let mut tally = Tally::default();
+    for (recording, truth) in &corpus.recordings {
+        let fed = |piece| {
+            let run = native::run(&corpus, recording, Feed { piece, encoded: false }).unwrap();
+            rated::call(&books, &run.records).unwrap()
+        };
+        let (charged, bill) = fed(usize::MAX);
+        assert_eq!(fed(7).1, bill, "{}: the split changes the charge", recording.id);
+        let events: Vec<Value> = charged.into_iter().map(|Charged { event, .. }| event).collect();
+        tally.add(recording, truth, events.first());
+        tally.add_bill(recording, truth, &events, &bill);
+    }
+    println!("{}", tally.table());
+    // What has no price in any list is said, and not counted against the book here.
+    let differs = |difference: &&Value| difference["problem"] != "commercial and unpriced";
+    let ids: BTreeSet<&str> = tally.differences.iter().filter(differs).filter_map(|d| d["id"].as_str()).collect();
+    let excepted = exceptions();
+    let new: Vec<&Value> =
+        tally.differences.iter().filter(differs).filter(|d| !excepted.contains(d["id"].as_str().unwrap())).collect();
+    assert!(new.is_empty(), "neither exact nor in prices-exceptions.md: {new:#?}");
+    let present = corpus.recordings.iter().map(|(recording, _)| recording.id.as_str());
+    let solved: Vec<&str> = present.filter(|id| excepted.contains(id) && !ids.contains(id)).collect();
+    assert!(solved.is_empty(), "exact, and still in prices-exceptions.md: {solved:?}");
+}
