@@ -4,7 +4,7 @@
 use super::request::{Asked, Wishes};
 use crate::provider::{Api, Endpoint, Facts, Made, Reading, Target};
 use crate::record::{Deferred, Record};
-use crate::usage::{Class, MAX_COUNT};
+use crate::usage::{Class, Kind, MAX_COUNT};
 
 /// How long Gemini keeps a content if nobody says how long, seconds.
 const LIFETIME_S: u64 = 3600;
@@ -39,6 +39,13 @@ impl Sides<'_> {
             Endpoint::CachedContent => {
                 let tokens = reading.usage.input_total();
                 reading.usage.set(Class::CacheStorageTokenHours, tokens.map(|tokens| self.kept(tokens, started_ns)));
+                // Vertex AI bills what is written at the input's price ("Context caching overview"); the Gemini API the storage
+                // alone ("Billing is based on: cache token count … when included in subsequent prompts, storage duration").
+                if !self.target.is("gcp.vertex_ai") {
+                    for class in Class::ALL.iter().filter(|class| class.kind() == Kind::Input) {
+                        reading.usage.set(*class, None);
+                    }
+                }
             }
             Endpoint::Speech if !counted && self.is_paid_by_character() => {
                 add(reading, Class::Characters, self.asked.characters())

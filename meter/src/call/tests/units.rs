@@ -183,6 +183,8 @@ cases! {
         let record = units(&CACHED, &[(Class::InputText, 7931), (Class::CacheStorageTokenHours, 7931)]);
         assert_eq!((record.provider.as_str(), record.region.as_deref()), ("gcp.vertex_ai", Some("us-central1")));
         let untimed = r#"{"name":"cachedContents/9","usageMetadata":{"totalTokenCount":3512}}"#;
+        let gemini = Play { host: "generativelanguage.googleapis.com", path: "/v1beta/cachedContents", request: "{}", body: untimed, ..CACHED };
+        units(&gemini, &[(Class::CacheStorageTokenHours, 3512)]);
         assert_eq!(kept(r#"{"ttl":"120s"}"#, untimed), Some(118), "3,512 tokens for 2 minutes, rounded up");
         assert_eq!(kept("{}", untimed), Some(3512), "an hour, if nobody says");
         // The call began 5 s after the epoch.
