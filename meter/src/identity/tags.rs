@@ -16,7 +16,7 @@ pub fn tags(rules: &[TagRule], caller: &impl Caller) -> Vec<Tag> {
         };
         let Shown::Value(value) = shown else { return None };
         let value = match source {
-            TagSource::Jwt => claimed(&value).or_else(|| printable(&value)),
+            TagSource::Jwt => claimed(&value),
             TagSource::Header => printable(&value),
         };
         Some(Tag { name: rule.name.clone(), value: value?, source })
@@ -24,21 +24,23 @@ pub fn tags(rules: &[TagRule], caller: &impl Caller) -> Vec<Tag> {
     rules.iter().filter_map(tag).collect()
 }
 
-/// A claim that is no text: Envoy hands over a number as the eight bytes of a double, a truth value as one byte. A text that
-/// looks so would be one of control characters.
+/// What a claim says. Envoy hands over a text as it is, a number as the eight bytes of a double, a truth value as one byte, and
+/// lists and objects in a form of its own, which begins with their number in four bytes. Only the first has no zero byte and
+/// is UTF-8, but for numbers that are no names; a text of control characters is taken for what it looks like.
 fn claimed(value: &[u8]) -> Option<String> {
     match value {
-        [0] => Some("false".to_owned()),
-        [1] => Some("true".to_owned()),
-        _ => {
-            let bytes: [u8; 8] = value.try_into().ok()?;
-            let is_text = std::str::from_utf8(value).is_ok_and(|text| !text.chars().any(char::is_control));
-            let number = f64::from_le_bytes(bytes);
-            // No money: a name that is a number, such as that of a project. Larger ones are not exact.
-            let is_whole = number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0;
-            (!is_text && is_whole).then(|| format!("{number:.0}"))
-        }
+        [0] => return Some("false".to_owned()),
+        [1] => return Some("true".to_owned()),
+        _ => {}
     }
+    let is_text = !value.contains(&0) && std::str::from_utf8(value).is_ok();
+    if is_text {
+        return printable(value);
+    }
+    let number = f64::from_le_bytes(value.try_into().ok()?);
+    // No money: a name that is a number, such as that of a project. Larger ones are not exact.
+    let is_whole = number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0;
+    is_whole.then(|| format!("{number:.0}"))
 }
 
 /// A text that may be shown: control characters and what is no UTF-8 are replaced, and it is cut at [`MAX_TEXT`] bytes.
@@ -113,9 +115,12 @@ mod tests {
             assert_eq!(shown(&(-7f64).to_le_bytes()).as_deref(), Some("-7"));
             assert_eq!((shown(&[1]).as_deref(), shown(&[0]).as_deref()), (Some("true"), Some("false")));
             assert_eq!(shown(b"12345678").as_deref(), Some("12345678"));
-            // A fraction, or no number at all, is not guessed at; it is only made harmless.
-            for number in [0.5, f64::NAN, f64::INFINITY, 1e300] {
-                assert!(shown(&number.to_le_bytes()).unwrap().contains(char::REPLACEMENT_CHARACTER), "{number}");
+            // A fraction, no number at all, a list, an object, no text: nothing is guessed.
+            for number in [0.5, 0.1, f64::NAN, f64::INFINITY, 1e300] {
+                assert_eq!(shown(&number.to_le_bytes()), None, "{number}");
+            }
+            for other in [&b"\x01\0\0\0\x06\0\0\0\0\0\0\0forged\0\0"[..], b"\0\0\0\0", b"a\0b", b"\xff\xfe"] {
+                assert_eq!(shown(other), None, "{}", other.escape_ascii());
             }
         }
 
