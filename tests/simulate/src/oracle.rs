@@ -192,7 +192,10 @@ impl Oracle {
 
     /// Whether a person would release it: what is not what its number was given for only if that is charged.
     pub fn may_release(&self, truth: &Truth, bytes: &[u8]) -> bool {
-        let Some((emitter, number, told)) = named(truth, bytes) else { return true };
+        let Some((emitter, number, told)) = named(truth, bytes) else {
+            // What cannot be read is refused; what was never counted was invented.
+            return serde_json::from_slice::<Name<'_>>(bytes).is_ok_and(|name| name.r#type != "meshmeter.call.v1");
+        };
         told.event.as_ref() == bytes || self.seen.get(emitter).is_some_and(|seen| seen.get(number).entered)
     }
 
