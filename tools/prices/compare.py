@@ -6,11 +6,15 @@ record stands under a reason (`reason`), or under `different, no reason`, which 
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
 from decimal import Decimal
+
+# The list of its package, not today's from the network.
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import genai_prices
 import litellm
@@ -84,7 +88,8 @@ class Record:
                 prompt, completion = generic_cost_per_token(
                     model=model, usage=usage, custom_llm_provider=provider, service_tier=self.tier
                 )
-                return Decimal(repr(prompt)) + Decimal(repr(completion))
+                # What it does not know costs nothing by it.
+                return Decimal(repr(prompt)) + Decimal(repr(completion)) or None
             except Exception:  # noqa: BLE001 it has many ways to say that it knows no price
                 continue
         return None
@@ -125,8 +130,8 @@ def reason(record, name, ours, theirs, other):
         return "the region, the place or the speed has a price, of which the calculator was told nothing"
     if any(line[0].startswith("cache_") for line in lines) and name == "genai-prices":
         return "the calculator has no price for what was written to or read from the cache, or another"
-    if entry == "":
-        return "no price of ours"
+    if name == "genai-prices" and record.provider.startswith("azure."):
+        return "LiteLLM's list has Azure's own price, genai-prices takes the maker's"
     return None
 
 
