@@ -216,7 +216,7 @@ mod tests {
         ];
         for (text, expected) in cases {
             let found = parse(text, nature("chat")).map(|key| (key.paid[0], key.above, key.tier));
-            assert_eq!(found, expected.map(|(class, above, tier)| (class, above, tier)), "{text}");
+            assert_eq!(found, expected, "{text}");
         }
         assert_eq!(tier_names("batches", "openai"), ["batch"]);
         assert_eq!(tier_names("flex", "gcp.vertex_ai"), ["flex", "on_demand_flex"]);

@@ -32,10 +32,10 @@ struct Found<'m> {
 }
 
 /// The prices of a model; `None` if they cannot be carried, which is noted.
-pub(super) fn read<'m>(
+pub(super) fn read(
     key: &str,
     nature: Nature<'_>,
-    model: &'m Model<'_>,
+    model: &Model<'_>,
     name: &Name,
     import: &mut Import<'_>,
 ) -> Option<Occasions> {
