@@ -194,7 +194,7 @@ impl Oracle {
     pub fn may_release(&self, truth: &Truth, bytes: &[u8]) -> bool {
         let Some((emitter, number, told)) = named(truth, bytes) else {
             // What cannot be read is refused; what was never counted was invented.
-            return serde_json::from_slice::<Name<'_>>(bytes).is_ok_and(|name| name.r#type != "meshmeter.call.v1");
+            return !serde_json::from_slice::<Name<'_>>(bytes).is_ok_and(|name| name.r#type == "meshmeter.call.v1");
         };
         told.event.as_ref() == bytes || self.seen.get(emitter).is_some_and(|seen| seen.get(number).entered)
     }
