@@ -6,7 +6,7 @@ use crate::support::*;
 const LIST: &str = r#"{
   "gpt-5": {"input_cost_per_token": 1.25e-06, "output_cost_per_token": 1e-05, "litellm_provider": "openai", "mode": "chat"},
   "gemini/gemini-2.5-pro": {"input_cost_per_token": 1.25e-06, "litellm_provider": "gemini", "mode": "chat"},
-  "imagen": {"output_cost_per_image": 0.04, "litellm_provider": "openai", "mode": "image_generation"}
+  "bedrock/*/1-month-commitment/cohere.command": {"output_cost_per_second": 0.04, "litellm_provider": "bedrock", "mode": "chat"}
 }"#;
 
 #[test]
@@ -38,13 +38,13 @@ fn contract_prices_import_writes_a_book_and_says_what_it_left_out() {
     let (list, out) = (list.to_str().unwrap(), dir.file("prices.toml"));
     let done = run(&["prices", "import", "litellm", list, "-o", out.to_str().unwrap(), "--valid-from", "2026-01-01"]);
     assert_eq!((done.code, done.out.as_str()), (0, ""));
-    let left_out = "left out, it has no price that a price book can hold (1): imagen\n\
-                    without output_cost_per_image, as images are not counted (1): imagen\n";
-    assert_eq!(done.error, format!("{left_out}2 of 3 models taken over in 2 entries\n"));
+    let left_out =
+        "left out, for a commitment, of which a call says nothing (1): bedrock/*/1-month-commitment/cohere.command\n";
+    assert_eq!(done.error, format!("{left_out}litellm: 2 of 3 models taken over\n2 entries\n"));
     assert_eq!(run(&["prices", "check", out.to_str().unwrap()]).code, 0);
 
     let done = run(&["prices", "import", "litellm", list, "--provider", "gcp.gemini"]);
-    assert_eq!((done.code, done.error.as_str()), (0, "1 of 1 models taken over in 1 entries\n"));
+    assert_eq!((done.code, done.error.as_str()), (0, "litellm: 1 of 1 models taken over\n1 entry\n"));
     let expected = "# Made by `meshmeter prices import` from LiteLLM (https://github.com/BerriAI/litellm).\n\
                     # List prices: check them against your provider's price list, and against your own contract, before you bill.\n\n\
                     [[price]]\nprovider = \"gcp.gemini\"\nmodel = \"gemini-2.5-pro\"\nvalid_from = 1970-01-01\ninput_text = \"1.25\"\n";

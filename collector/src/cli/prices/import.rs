@@ -107,6 +107,6 @@ pub fn run(args: Import) -> Result<(), Failure> {
     for (list, all, taken) in models {
         text.push_str(&format!("{}: {taken} of {all} models taken over\n", list.name()));
     }
-    complain(&format!("{text}{entries} entries"));
+    complain(&format!("{text}{entries} {}", if entries == 1 { "entry" } else { "entries" }));
     Ok(())
 }
