@@ -206,8 +206,10 @@ fn is_digits(text: &str) -> bool {
 
 /// The digits of a decimal number without its point, as if it had all the decimals it may have.
 fn scaled(whole: &str, decimals: &str, places: usize) -> String {
-    let digits = whole.chars().chain(decimals.chars()).chain(iter::repeat('0'));
-    digits.take(whole.len().saturating_add(places)).collect()
+    let mut digits = String::with_capacity(whole.len().saturating_add(places));
+    digits.extend([whole, decimals]);
+    digits.extend(iter::repeat_n('0', places.saturating_sub(decimals.len())));
+    digits
 }
 
 fn write_decimal(f: &mut fmt::Formatter<'_>, amount: u128, one: u128, places: usize) -> fmt::Result {

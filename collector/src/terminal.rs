@@ -18,8 +18,12 @@ pub fn is_plain(c: char) -> bool {
 
 /// A text in one line.
 pub fn printable(text: impl AsRef<str>) -> String {
-    let mut safe = String::new();
-    for c in text.as_ref().chars() {
+    let text = text.as_ref();
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
         if is_plain(c) { safe.push(c) } else { safe.extend(c.escape_default()) }
     }
     safe

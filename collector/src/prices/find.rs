@@ -218,9 +218,15 @@ impl<'a> Found<'a> {
     /// The entry in the words of a rating: book, provider, model, first day, and all that made it hold.
     pub fn text(&self, facts: &Facts, usage: &Usage, day: Date) -> String {
         let Some(entry) = self.entry() else { return String::new() };
-        let built_in = self.layer.built_in.as_ref().map(|date| format!("builtin {date}: ")).unwrap_or_default();
         let Entry { provider, valid_from, .. } = entry;
-        let mut text = format!("{built_in}{provider} {} {valid_from}{}", self.pattern.text(), entry.conditions.text());
+        // It is made for every call: once, in room enough for the longest usual one.
+        let mut text = String::with_capacity(256);
+        if let Some(date) = &self.layer.built_in {
+            text.extend(["builtin ", date, ": "]);
+        }
+        text.extend([provider, " ", self.pattern.text(), " "]);
+        text.push_str(&valid_from.to_string());
+        text.push_str(&entry.conditions.text());
         if let Some(Context { above, .. }) = entry.context(usage) {
             text.push_str(&format!(" above={above}"));
         }
@@ -233,7 +239,7 @@ impl<'a> Found<'a> {
             text.push_str(&format!(" x{}", factor.factor));
         }
         if let Some(name) = &self.by_name {
-            text.push_str(&format!(" name={}", printable(name)));
+            text.extend([" name=", &printable(name)]);
         }
         text
     }

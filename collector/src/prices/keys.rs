@@ -177,7 +177,7 @@ pub const SECTIONS: &[Section] = &[
 ];
 
 /// The keys of a section, by its heading.
-pub(super) fn of(heading: &str) -> impl Iterator<Item = &'static str> + use<> {
+pub(super) fn of(heading: &str) -> impl Iterator<Item = &'static str> + Clone + use<> {
     let section = SECTIONS.iter().find(|section| section.heading == heading);
     let conditions = section.is_some_and(|section| section.has_conditions).then_some(CONDITIONS);
     let keys = section.map(|section| section.keys).unwrap_or_default();

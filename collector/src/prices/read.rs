@@ -75,27 +75,42 @@ fn tables<'a>(table: &'a Table, key: &str, problems: &mut Vec<String>) -> &'a [V
 }
 
 fn entries(values: &[Value], currencies: &Currencies, problems: &mut Vec<String>) -> Vec<Entry> {
-    let mut entries: Vec<(String, Entry)> = Vec::with_capacity(values.len());
-    let mut known = Known::default();
+    let mut entries: Vec<(usize, Entry)> = Vec::with_capacity(values.len());
+    let mut found: Vec<(usize, String)> = Vec::new();
     for (number, value) in values.iter().enumerate() {
         let mut fields = Fields::new(keys::PRICE, number, value);
-        if let Some(entry) = fields.entry(currencies) {
-            for (other, model) in known.add(entries.len(), &entry) {
-                let Some((name, earlier)) = entries.get(other).filter(|(_, earlier)| entry.overlaps(earlier)) else {
-                    continue;
-                };
-                let way = if entry.conditions.are_none() && earlier.conditions.are_none() {
-                    "at most one entry may be valid on a day, end the earlier one with valid_to"
-                } else {
-                    "both can hold for a call, end the earlier one with valid_to or give one of them another condition"
-                };
-                fields.problem(keys::VALID_FROM, &format!("overlaps {name} for {model}; {way}"));
-            }
-            entries.push((fields.name.clone(), entry));
-        }
-        problems.append(&mut fields.problems);
+        entries.extend(fields.entry(currencies).map(|entry| (number, entry)));
+        found.extend(fields.problems.drain(..).map(|problem| (number, problem)));
     }
+    found.extend(overlaps(values, &entries));
+    // What is wrong with an entry stands together, and that it overlaps stands last.
+    found.sort_by_key(|(number, _)| *number);
+    problems.extend(found.into_iter().map(|(_, problem)| problem));
     entries.into_iter().map(|(_, entry)| entry).collect()
+}
+
+/// The problems of entries, by their numbers, that can hold for the same call as an earlier one.
+fn overlaps(values: &[Value], entries: &[(usize, Entry)]) -> Vec<(usize, String)> {
+    let (mut problems, mut known) = (Vec::new(), Known::default());
+    for (at, (number, entry)) in entries.iter().enumerate() {
+        for (other, model) in known.add(at, entry) {
+            let Some((earlier_number, earlier)) = entries.get(other).filter(|(_, earlier)| entry.overlaps(earlier))
+            else {
+                continue;
+            };
+            let fields = |number: usize| values.get(number).map(|value| Fields::new(keys::PRICE, number, value));
+            let (Some(mut fields), Some(earlier_fields)) = (fields(*number), fields(*earlier_number)) else { continue };
+            let way = if entry.conditions.are_none() && earlier.conditions.are_none() {
+                "at most one entry may be valid on a day, end the earlier one with valid_to"
+            } else {
+                "both can hold for a call, end the earlier one with valid_to or give one of them another condition"
+            };
+            let name = earlier_fields.name();
+            fields.problem(keys::VALID_FROM, &format!("overlaps {name} for {model}; {way}"));
+            problems.extend(fields.problems.into_iter().map(|problem| (*number, problem)));
+        }
+    }
+    problems
 }
 
 fn not_toml(text: &str, error: &toml::de::Error) -> String {
@@ -106,18 +121,18 @@ fn not_toml(text: &str, error: &toml::de::Error) -> String {
 
 /// The entries so far by what two of them must not share on a day: provider and model.
 #[derive(Default)]
-struct Known(HashMap<(String, Pattern), Vec<usize>>);
+struct Known<'a>(HashMap<(&'a str, &'a Pattern), Vec<usize>>);
 
-impl Known {
+impl<'a> Known<'a> {
     /// Adds an entry; gives the others that share something with it, each once and with a model that they share.
-    fn add(&mut self, number: usize, entry: &Entry) -> BTreeMap<usize, String> {
+    fn add(&mut self, at: usize, entry: &'a Entry) -> BTreeMap<usize, &'a str> {
         let mut others = BTreeMap::new();
         for model in &entry.models {
-            let same = self.0.entry((entry.provider.clone(), model.clone())).or_default();
+            let same = self.0.entry((entry.provider.as_str(), model)).or_default();
             for other in same.iter() {
-                others.entry(*other).or_insert_with(|| model.text().to_owned());
+                others.entry(*other).or_insert_with(|| model.text());
             }
-            same.push(number);
+            same.push(at);
         }
         others
     }

@@ -23,11 +23,12 @@ impl Fields<'_> {
     /// Names of what a call must have been served so: none of them is the standard one.
     fn strict(&mut self, table: &Table, fact: Fact) -> Option<Names> {
         let (key, mut names) = (fact.key(), Names::default());
+        let value = table.get(key)?;
         let (what, standard, example) = match fact {
             Fact::Speed => ("speed", "speed", "fast"),
             _ => ("service tier", "tier", "flex"),
         };
-        for value in one_or_many(table.get(key)) {
+        for value in one_or_many(Some(value)) {
             let Some(name) = value.as_str().and_then(Pattern::new) else {
                 self.problem(key, &format!("must be the name of a {what} such as \"{example}\" or a list of names"));
                 continue;

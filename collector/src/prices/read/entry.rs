@@ -96,23 +96,17 @@ impl Fields<'_> {
         }
         if !named {
             let classes: Vec<&str> = charged().map(Class::token_type).collect();
-            self.problems.push(format!("{}: names no price; allowed are {}", self.name, classes.join(", ")));
+            self.problems.push(format!("{}: names no price; allowed are {}", self.name(), classes.join(", ")));
         }
         Prices(prices)
     }
 
     /// The tables below an entry, `[[price.key]]`, each with its fields.
-    fn below<'t>(&mut self, table: &'t Table, key: &str) -> Vec<Fields<'t>> {
+    fn all_below<'t>(&mut self, table: &'t Table, key: &'t str) -> Vec<Fields<'t>> {
         match table.get(key) {
             None => Vec::new(),
             Some(Value::Array(values)) => {
-                let name = &self.name;
-                let fields = |(number, value): (usize, &'t Value)| Fields {
-                    name: format!("{name}.{key}[{number}]"),
-                    table: value.as_table(),
-                    problems: Vec::new(),
-                };
-                values.iter().enumerate().map(fields).collect()
+                values.iter().enumerate().map(|(number, value)| self.below(key, number, value)).collect()
             }
             Some(_) => {
                 self.problem(key, &format!("must be a list of tables, [[price.{key}]]"));
@@ -124,7 +118,7 @@ impl Fields<'_> {
     /// The contexts, the largest bound first.
     fn contexts(&mut self, table: &Table) -> Vec<Context> {
         let mut contexts: Vec<Context> = Vec::new();
-        for mut fields in self.below(table, CONTEXT) {
+        for mut fields in self.all_below(table, CONTEXT) {
             let Some(table) = fields.table("[[price.context]]", true) else {
                 self.problems.append(&mut fields.problems);
                 continue;
@@ -148,7 +142,7 @@ impl Fields<'_> {
 
     fn factors(&mut self, table: &Table) -> Vec<PriceFactor> {
         let mut factors = Vec::new();
-        for mut fields in self.below(table, FACTOR) {
+        for mut fields in self.all_below(table, FACTOR) {
             if let Some(table) = fields.table("[[price.factor]]", false) {
                 let factor = fields.factor(table);
                 let conditions = fields.conditions(table);

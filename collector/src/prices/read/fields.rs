@@ -4,6 +4,7 @@ use jiff::civil::Date;
 use toml::{Table, Value};
 
 use super::super::conditions::Names;
+use super::super::day;
 use super::super::keys;
 use super::super::pattern::Pattern;
 use super::{NOT, charged, class, one_or_many};
@@ -15,28 +16,43 @@ const MAX_NAME: usize = 256;
 
 /// The fields of one table, and what is wrong with them.
 pub(super) struct Fields<'a> {
-    /// `price[2]`, with provider and model where they are readable: nobody likes to count.
-    pub name: String,
+    /// The table that it stands in: its name, or nothing.
+    within: String,
+    kind: &'a str,
+    number: usize,
     pub table: Option<&'a Table>,
     pub problems: Vec<String>,
 }
 
 impl<'a> Fields<'a> {
-    pub fn new(kind: &str, number: usize, value: &'a Value) -> Fields<'a> {
-        let table = value.as_table();
-        let value = |key: &str| table?.get(key);
+    pub fn new(kind: &'a str, number: usize, value: &'a Value) -> Fields<'a> {
+        Fields { within: String::new(), kind, number, table: value.as_table(), problems: Vec::new() }
+    }
+
+    /// Those of a table below this one.
+    pub fn below<'t>(&self, kind: &'t str, number: usize, value: &'t Value) -> Fields<'t> {
+        Fields { within: self.name(), ..Fields::new(kind, number, value) }
+    }
+
+    /// `price[2]`, with provider and model where they are readable: nobody likes to count. It is made when there is a problem, because
+    /// a book has thousands of tables and hardly any problem.
+    pub fn name(&self) -> String {
+        let Fields { within, kind, number, table, .. } = self;
+        if !within.is_empty() {
+            return format!("{within}.{kind}[{number}]");
+        }
+        let value = |key: &str| table.as_ref()?.get(key);
         let model = value(keys::MODEL);
         let model = model.and_then(|model| model.as_array().and_then(|models| models.first()).or(Some(model)));
-        let name = match (value(keys::PROVIDER).and_then(Value::as_str), model.and_then(Value::as_str)) {
+        match (value(keys::PROVIDER).and_then(Value::as_str), model.and_then(Value::as_str)) {
             (Some(provider), Some(model)) => format!("{kind}[{number}] ({provider} {model})"),
             (Some(provider), None) => format!("{kind}[{number}] ({provider})"),
             _ => format!("{kind}[{number}]"),
-        };
-        Fields { name, table, problems: Vec::new() }
+        }
     }
 
     pub fn problem(&mut self, key: &str, problem: &str) {
-        self.problems.push(format!("{}.{key}: {problem}", self.name));
+        self.problems.push(format!("{}.{key}: {problem}", self.name()));
     }
 
     /// The table, whose keys must be those of its section.
@@ -47,19 +63,19 @@ impl<'a> Fields<'a> {
                 Some(table)
             }
             None => {
-                self.problems.push(format!("{}: must be a table, {heading}", self.name));
+                self.problems.push(format!("{}: must be a table, {heading}", self.name()));
                 None
             }
         }
     }
 
     fn refuse_unknown_keys(&mut self, table: &Table, heading: &str, has_prices: bool) {
-        let known: Vec<&str> = keys::of(heading).collect();
+        let known = keys::of(heading);
         for key in table.keys() {
-            if known.contains(&key.as_str()) || (has_prices && class(key).is_some()) {
+            if known.clone().any(|known| known == key) || (has_prices && class(key).is_some()) {
                 continue;
             }
-            let mut allowed = known.join(", ");
+            let mut allowed = known.clone().collect::<Vec<_>>().join(", ");
             if has_prices {
                 let classes: Vec<&str> = charged().map(Class::token_type).collect();
                 allowed.push_str(&format!(" and the prices {}", classes.join(", ")));
@@ -84,9 +100,10 @@ impl<'a> Fields<'a> {
 
     /// Names and those that are not meant; `None` and no problem if there is no such key.
     pub fn names(&mut self, table: &Table, key: &str, problem: &str) -> Option<Names> {
+        let value = table.get(key)?;
         let mut names = Names::default();
         let mut is_wrong = false;
-        for value in one_or_many(table.get(key)) {
+        for value in one_or_many(Some(value)) {
             let text = value.as_str().unwrap_or_default();
             let (patterns, name) = match text.strip_prefix(NOT) {
                 Some(name) => (&mut names.except, name),
@@ -98,9 +115,6 @@ impl<'a> Fields<'a> {
                 _ => is_wrong = true,
             }
         }
-        if !table.contains_key(key) {
-            return None;
-        }
         if is_wrong || (names.any.is_empty() && names.except.is_empty()) {
             self.problem(key, problem);
             return None;
@@ -109,12 +123,11 @@ impl<'a> Fields<'a> {
     }
 
     pub fn date(&mut self, table: &Table, key: &str) -> Option<Date> {
-        let text = match table.get(key)? {
-            Value::String(text) => text.clone(),
-            Value::Datetime(date) => date.to_string(),
-            _ => String::new(),
+        let date = match table.get(key)? {
+            Value::String(text) => day(text),
+            Value::Datetime(date) => day(&date.to_string()),
+            _ => None,
         };
-        let date = super::super::day(&text);
         if date.is_none() {
             self.problem(key, "must be a date such as 2026-01-31");
         }

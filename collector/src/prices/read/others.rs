@@ -118,7 +118,7 @@ impl Fields<'_> {
                 self.problem(MODEL, &format!("{model} is another alias's already"));
                 continue;
             }
-            let place = self.name.clone();
+            let place = self.name();
             aliases.push(Alias { provider: provider.clone(), model, is: is.to_lowercase(), place });
         }
     }
@@ -148,8 +148,7 @@ impl Fields<'_> {
         let tenants = self.tenants(table);
         let (from, to) = self.days(table);
         let is_wrong = !self.problems.is_empty();
-        let adjust =
-            Adjust { on: on?, factor: factor?, tenants, providers, models, from, to, place: self.name.clone() };
+        let adjust = Adjust { on: on?, factor: factor?, tenants, providers, models, from, to, place: self.name() };
         (!is_wrong).then_some(adjust)
     }
 
