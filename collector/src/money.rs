@@ -64,6 +64,11 @@ impl Price {
         self.0
     }
 
+    /// Both together; `None` if that is more than a price can be.
+    pub fn plus(self, other: Price) -> Option<Price> {
+        self.0.checked_add(other.0).and_then(Price::from_pico_usd)
+    }
+
     /// What a quantity costs; `None` if that is more than 128 bits hold.
     pub fn charge(self, quantity: i128, per: Per) -> Option<Charge> {
         quantity.checked_mul(self.yocto_per_one(per)).map(Charge)

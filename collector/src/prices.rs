@@ -23,6 +23,7 @@ mod policy;
 mod rate;
 mod rating;
 mod read;
+mod surcharge;
 
 pub use call::Call;
 pub use layers::Books;
@@ -36,6 +37,7 @@ use find::Remembered;
 use index::Index;
 use policy::Policies;
 use read::Read;
+use surcharge::Surcharge;
 
 /// What calls cost: one book, or several as layers.
 #[derive(Debug, Default)]
@@ -57,6 +59,8 @@ struct Layer {
     built_in: Option<String>,
     entries: Vec<Entry>,
     index: Index,
+    /// What is added to prices, of this book and of those behind it.
+    surcharges: Vec<Surcharge>,
 }
 
 /// What is wrong with a price book, one line a problem.
@@ -85,7 +89,8 @@ impl PriceBook {
             aliases.extend(read.aliases);
             book.policies.extend(read.policies);
             book.adjusts.extend(read.adjusts);
-            book.layers.push(Layer { index: Index::new(&read.entries), entries: read.entries, ..layer });
+            let (index, entries, surcharges) = (Index::new(&read.entries), read.entries, read.surcharges);
+            book.layers.push(Layer { index, entries, surcharges, ..layer });
         }
         adjust::check(&book.adjusts)?;
         Ok(PriceBook { aliases: Aliases::new(aliases)?, ..book })
@@ -119,6 +124,10 @@ impl PriceBook {
         }
         if !self.adjusts.is_empty() {
             parts.push(count(self.adjusts.len(), "discount or mark-up", "discounts and mark-ups"));
+        }
+        let surcharges = self.layers.iter().map(|layer| layer.surcharges.len()).fold(0, usize::saturating_add);
+        if surcharges > 0 {
+            parts.push(count(surcharges, "surcharge", "surcharges"));
         }
         if let Some(date) = self.layers.iter().find_map(|layer| layer.built_in.as_deref()) {
             parts.push(format!("those of the built-in book of {date} among them"));

@@ -36,6 +36,11 @@ impl Prices {
     fn get(&self, class: Class) -> Option<Price> {
         self.0.iter().find(|(known, _)| *known == class).map(|(_, price)| *price)
     }
+
+    /// The price of a class, or of what stands in for it, and by which class's price.
+    pub fn or_stand_in(&self, class: Class) -> Option<(Price, Class)> {
+        stand_ins(class).find_map(|candidate| Some((self.get(candidate)?, candidate)))
+    }
 }
 
 /// Prices of calls whose whole input is larger than a bound.
@@ -107,8 +112,7 @@ impl Entry {
 
     /// What a class costs, as it stands in the book, and by which class's price.
     pub fn price(&self, class: Class, context: Option<&Context>) -> Option<(Price, Class)> {
-        let mut candidates = std::iter::successors(Some(class), |class| stand_in(*class));
-        candidates.find_map(|candidate| Some((self.own(candidate, context)?, candidate)))
+        stand_ins(class).find_map(|candidate| Some((self.own(candidate, context)?, candidate)))
     }
 
     pub fn is_valid_on(&self, day: Date) -> bool {
@@ -137,6 +141,11 @@ pub(super) fn per(class: Class) -> Per {
         Kind::Input | Kind::Output => Per::MillionTokens,
         Kind::Unit | Kind::Information => Per::ThousandUnits,
     }
+}
+
+/// A class, then those whose prices stand in for its own.
+fn stand_ins(class: Class) -> impl Iterator<Item = Class> {
+    std::iter::successors(Some(class), |class| stand_in(*class))
 }
 
 /// The class whose price stands in for a missing one. A new class must be decided on here.

@@ -10,6 +10,7 @@ use super::policy::Policy;
 use super::rate::Priced;
 use super::rating::{By, Rated, Rating};
 use super::read::charged;
+use super::surcharge::Surcharge;
 use super::{Call, Layer, PriceBook};
 use crate::money::Charge;
 use crate::terminal::printable;
@@ -41,8 +42,10 @@ impl PriceBook {
             line(&mut text, &format!("{name}{date} {says}"));
         }
         if let Some(found) = &found {
+            let surcharges = self.surcharges(call, &resolved);
             text.push_str(&reasons(found, call, &facts));
-            text.push_str(&prices(found, call, &facts));
+            text.push_str(&added(&surcharges));
+            text.push_str(&prices(&Priced { call, facts: &facts, found: Some(found), surcharges: &surcharges }, found));
         }
         text.push_str(&self.adjusted(call, &candidates, found.as_ref()));
         text.push_str(&charges(&self.rate(call), call, self.policies.of(call.provider)));
@@ -147,8 +150,18 @@ fn reasons(found: &Found<'_>, call: &Call<'_>, facts: &Facts) -> String {
     headed("the entry:\n", text)
 }
 
-fn prices(found: &Found<'_>, call: &Call<'_>, facts: &Facts) -> String {
-    let priced = Priced { call, facts, found: Some(found) };
+fn added(surcharges: &[&Surcharge]) -> String {
+    let mut text = String::new();
+    for Surcharge { models, from, to, prices, .. } in surcharges {
+        let to = to.map(|last| format!(" to {last}")).unwrap_or_default();
+        let prices = prices.0.iter().map(|(class, price)| format!("{} {price}", class.token_type()));
+        line(&mut text, &format!("for {} from {from}{to}: {}", models.text(), prices.collect::<Vec<_>>().join(", ")));
+    }
+    headed("added to its prices:\n", text)
+}
+
+fn prices(priced: &Priced<'_>, found: &Found<'_>) -> String {
+    let call = priced.call;
     let mut text = String::new();
     for class in charged() {
         let is_counted = call.usage.get(class).is_some_and(|count| count > 0);

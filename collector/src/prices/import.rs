@@ -32,7 +32,8 @@ pub enum List {
     GenaiPrices,
     /// LiteLLM's model_prices_and_context_window.json.
     Litellm,
-    /// What tools cost, kept by hand: [[fee]] tables in TOML with provider, model, source, date and prices.
+    /// Kept by hand, TOML: what tools cost, models that no list has, and surcharges, as [[fee]], [[price]] and [[surcharge]] tables
+    /// with provider, model, source, date and prices.
     Fees,
 }
 
@@ -50,7 +51,7 @@ impl List {
         match self {
             List::GenaiPrices => "genai-prices (https://github.com/pydantic/genai-prices)",
             List::Litellm => "LiteLLM (https://github.com/BerriAI/litellm)",
-            List::Fees => "a list of fees",
+            List::Fees => "a list kept by hand",
         }
     }
 }
@@ -130,6 +131,15 @@ struct Fee {
     prices: draft::Prices,
 }
 
+/// What is added to the prices of other entries.
+#[derive(Clone, Debug)]
+struct Surcharge {
+    provider: String,
+    models: Vec<String>,
+    from: Date,
+    prices: draft::Prices,
+}
+
 /// A list on its way to a price book.
 struct Import<'a> {
     options: &'a Options,
@@ -137,6 +147,7 @@ struct Import<'a> {
     drafts: Vec<Draft>,
     aliases: Vec<(Alias, String)>,
     fees: Vec<Fee>,
+    surcharges: Vec<Surcharge>,
     /// Models of the list that were looked at.
     models: BTreeSet<String>,
     /// Those of them that are in the book by something else than a draft or an alias.
@@ -161,13 +172,13 @@ pub fn import_all(lists: &[(List, &str)], options: &Options) -> Result<Imported,
         .map_err(|problem| if lists.len() > 1 { format!("{}: {problem}", list.name()) } else { problem })?;
         read.push((*list, import));
     }
-    let combine::Combined { mut drafts, aliases, models, notes } = combine::all(read);
+    let combine::Combined { mut drafts, aliases, surcharges, models, notes } = combine::all(read);
     let changes = match &options.update {
         Some(earlier) => Some(history::update(earlier, &mut drafts, options.today)?),
         None => None,
     };
     let aliases: Vec<Alias> = aliases.into_iter().collect();
-    let toml = write::toml(&header(lists, options), &drafts, &aliases);
+    let toml = write::toml(&header(lists, options), &drafts, &aliases, &surcharges);
     // What is written is what is read: a book that the check would refuse never leaves the import.
     super::PriceBook::parse(&toml).map_err(|Problems(problems)| {
         format!("the book made of it would be refused: {}", problems.first().map_or("", String::as_str))
@@ -195,6 +206,7 @@ impl<'a> Import<'a> {
             drafts: Vec::new(),
             aliases: Vec::new(),
             fees: Vec::new(),
+            surcharges: Vec::new(),
             models: BTreeSet::new(),
             taken: BTreeSet::new(),
         }

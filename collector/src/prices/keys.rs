@@ -5,6 +5,7 @@ pub(super) const CURRENCIES: &str = "currency";
 pub(super) const ALIAS: &str = "alias";
 pub(super) const PROVIDER_COST: &str = "provider_cost";
 pub(super) const ADJUST: &str = "adjust";
+pub(super) const SURCHARGE: &str = "surcharge";
 pub(super) const PROVIDER: &str = "provider";
 pub(super) const MODEL: &str = "model";
 pub(super) const VALID_FROM: &str = "valid_from";
@@ -121,6 +122,20 @@ pub const SECTIONS: &[Section] = &[
         ],
         has_conditions: true,
         has_prices: false,
+    },
+    Section {
+        heading: "[[surcharge]]",
+        help: "what is added to the prices of the entry that holds, after its factors: the fee of a router that hands a call on to a \
+               model with a price of its own. All that match add up, of the first book that has one; what has no price gets none by it. \
+               `input_text` is added to all input and `output_text` to all output that the table does not name",
+        keys: &[
+            key(PROVIDER, "a text", "who answered"),
+            key(MODEL, NAMES, "a name of the call: the model that answered, the one asked for, or the one of the path"),
+            key(VALID_FROM, DAY, "the first day (UTC)"),
+            key(VALID_TO, DAY, "the last day; without it: for good"),
+        ],
+        has_conditions: false,
+        has_prices: true,
     },
     Section {
         heading: "[[currency]]",

@@ -8,6 +8,7 @@ use super::entry::{Entry, per};
 use super::find::{Found, Resolved};
 use super::policy::Policy;
 use super::rating::{By, Line, Rated, Rating};
+use super::surcharge::Surcharge;
 use super::{Call, PriceBook};
 use crate::money::{Charge, Factor, Per, Price};
 
@@ -27,8 +28,13 @@ impl PriceBook {
         let (facts, resolved) = (call.facts(), self.resolve(call));
         let found = self.find(call, &facts, &resolved);
         let factors = self.factors(call, &resolved, found.as_ref());
-        let entry = found.as_ref().map(|found| found.text(&facts, call.usage, call.began.date()));
-        let priced = Priced { call, facts: &facts, found: found.as_ref() };
+        let surcharges = self.surcharges(call, &resolved);
+        let entry = found.as_ref().map(|found| {
+            let mut text = found.text(&facts, call.usage, call.began.date());
+            text.extend(surcharges.iter().map(|surcharge| surcharge.text()));
+            text
+        });
+        let priced = Priced { call, facts: &facts, found: found.as_ref(), surcharges: &surcharges };
         let by = priced.by();
         let lines = priced.counted().map(|(class, quantity)| {
             let price = match by {
@@ -66,6 +72,17 @@ impl PriceBook {
         }
         rating.own = own.of(1, Per::ThousandUnits);
         rating
+    }
+
+    /// What is added to the prices of a call: the first book that has something decides.
+    pub(super) fn surcharges(&self, call: &Call<'_>, resolved: &Resolved) -> Vec<&Surcharge> {
+        let day = call.began.date();
+        let of = |surcharges: &&Vec<Surcharge>| {
+            surcharges.iter().any(|surcharge| surcharge.is_for(call.provider, &resolved.names, day))
+        };
+        let first = self.layers.iter().map(|layer| &layer.surcharges).find(of);
+        let all = first.into_iter().flatten();
+        all.filter(|surcharge| surcharge.is_for(call.provider, &resolved.names, day)).collect()
     }
 
     fn factors(&self, call: &Call<'_>, resolved: &Resolved, found: Option<&Found<'_>>) -> Factors {
@@ -121,6 +138,7 @@ pub(super) struct Priced<'p> {
     pub call: &'p Call<'p>,
     pub facts: &'p Facts,
     pub found: Option<&'p Found<'p>>,
+    pub surcharges: &'p [&'p Surcharge],
 }
 
 impl<'p> Priced<'p> {
@@ -159,7 +177,7 @@ impl<'p> Priced<'p> {
         })
     }
 
-    /// What a class costs after rates and factors, and whether that is its own price.
+    /// What a class costs after rates, factors and surcharges, and whether that is its own price.
     pub fn price(&self, class: Class) -> Option<(Price, bool)> {
         let own = self.own(class).map(|(entry, price)| (entry, price, class));
         let (entry, price, by) = own.or_else(|| self.stand_in(class))?;
@@ -169,6 +187,7 @@ impl<'p> Priced<'p> {
         };
         let factors = entry.factors.iter().filter(|factor| factor.is_for(by) && factor.conditions.hold(self.facts));
         let price = price.times(factors.map(|factor| factor.factor))?;
+        let price = self.surcharges.iter().try_fold(price, |price, surcharge| surcharge.add_to(price, class))?;
         // Without a count of the input nobody knows which context's prices hold.
         let is_unsure = self.call.usage.input_total().is_none() && entry.is_by_context(class);
         let is_named = |fact: &Fact| self.facts.get(*fact).is_none() || Found::names(entry, *fact, self.facts);

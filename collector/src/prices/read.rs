@@ -12,6 +12,7 @@ use super::entry::{Currency, Entry};
 use super::keys;
 use super::pattern::Pattern;
 use super::policy::Policies;
+use super::surcharge::Surcharge;
 
 mod conditions;
 mod entry;
@@ -23,7 +24,8 @@ use fields::Fields;
 /// What a model's name begins with that an entry is not for.
 pub(super) const NOT: char = '!';
 /// What a name is called in a problem that has none.
-const TABLES: [&str; 5] = [keys::PRICE, keys::CURRENCIES, keys::ALIAS, keys::PROVIDER_COST, keys::ADJUST];
+const TABLES: [&str; 6] =
+    [keys::PRICE, keys::SURCHARGE, keys::CURRENCIES, keys::ALIAS, keys::PROVIDER_COST, keys::ADJUST];
 
 /// What stands in a file.
 #[derive(Debug, Default)]
@@ -32,13 +34,15 @@ pub(super) struct Read {
     pub aliases: Vec<Alias>,
     pub policies: Policies,
     pub adjusts: Vec<Adjust>,
+    pub surcharges: Vec<Surcharge>,
 }
 
 impl Read {
     /// Whether nothing is said in it.
     pub fn is_empty(&self) -> bool {
-        let Read { entries, aliases, policies, adjusts } = self;
-        entries.is_empty() && aliases.is_empty() && adjusts.is_empty() && *policies == Policies::default()
+        let Read { entries, aliases, policies, adjusts, surcharges } = self;
+        let is_priced = !entries.is_empty() || !surcharges.is_empty();
+        !is_priced && aliases.is_empty() && adjusts.is_empty() && *policies == Policies::default()
     }
 }
 
@@ -54,8 +58,9 @@ pub fn parse(text: &str) -> Result<Read, Vec<String>> {
     let entries = entries(tables(&table, keys::PRICE, &mut problems), &currencies, &mut problems);
     let aliases = others::aliases(tables(&table, keys::ALIAS, &mut problems), &mut problems);
     let adjusts = others::adjusts(tables(&table, keys::ADJUST, &mut problems), &mut problems);
+    let surcharges = others::surcharges(tables(&table, keys::SURCHARGE, &mut problems), &mut problems);
     let policies = others::policies(table.get(keys::PROVIDER_COST), &mut problems);
-    if problems.is_empty() { Ok(Read { entries, aliases, policies, adjusts }) } else { Err(problems) }
+    if problems.is_empty() { Ok(Read { entries, aliases, policies, adjusts, surcharges }) } else { Err(problems) }
 }
 
 fn headings() -> Vec<&'static str> {

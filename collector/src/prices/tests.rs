@@ -9,6 +9,7 @@ mod docs;
 mod laws;
 mod rating;
 mod speed;
+mod surcharges;
 
 fn date(text: &str) -> Date {
     day(text).unwrap()
@@ -152,8 +153,12 @@ fn contract_a_wrong_price_book_names_entry_field_and_what_is_allowed() {
     let classes = charged.map(|class| class.token_type()).collect::<Vec<_>>().join(", ");
     let cases = [
         ("price = 1".to_owned(), "price: must be a list of tables, [[price]]".to_owned()),
-        ("[prices]".to_owned(), "prices: is not known; a price book has [[price]], [[currency]], [[alias]], [provider_cost], [[adjust]] tables".to_owned()),
+        ("[prices]".to_owned(), "prices: is not known; a price book has [[price]], [[surcharge]], [[currency]], [[alias]], [provider_cost], [[adjust]] tables".to_owned()),
         ("price = [1]".to_owned(), "price[0]: must be a table, [[price]]".to_owned()),
+        (
+            "[[surcharge]]\nprovider = \"p\"\nmodel = \"m\"\ninput_text = \"1\"".to_owned(),
+            "surcharge[0] (p m).valid_from: is missing; the first day of these prices, YYYY-MM-DD".to_owned(),
+        ),
         (entry.to_owned(), format!("price[0] (p m): names no price; allowed are {classes}")),
         (
             format!("{entry}input_text = 2.5"),

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use meter::usage::Class;
 
 use super::draft::{self, Draft, Prices};
-use super::{Alias, Fee, Import, List, Notes, ties};
+use super::{Alias, Fee, Import, List, Notes, Surcharge, ties};
 use crate::prices::pattern::Pattern;
 
 /// What all lists say together.
 pub(super) struct Combined {
     pub drafts: Vec<Draft>,
     pub aliases: BTreeSet<Alias>,
+    pub surcharges: Vec<Surcharge>,
     /// Models of each list, and how many of them are in the book.
     pub models: Vec<(List, usize, usize)>,
     pub notes: Notes,
@@ -22,7 +23,7 @@ type Name = (String, String);
 /// Puts the lists together: of a name that several have, the first one's prices.
 pub(super) fn all(lists: Vec<(List, Import<'_>)>) -> Combined {
     let (mut drafts, mut notes, mut fees): (Vec<Draft>, Notes, Vec<Fee>) = Default::default();
-    let (mut aliases, mut listed) = (Vec::new(), Vec::new());
+    let (mut aliases, mut surcharges, mut listed) = (Vec::new(), Vec::new(), Vec::new());
     for (list, import) in lists {
         let mut own = import.notes;
         let mut more = draft::settle(import.drafts, &mut own);
@@ -34,6 +35,7 @@ pub(super) fn all(lists: Vec<(List, Import<'_>)>) -> Combined {
         drafts.append(&mut more);
         drafts.retain(|draft| !draft.models.is_empty());
         fees.extend(import.fees);
+        surcharges.extend(import.surcharges);
         listed.push((list, import.models, sources));
         let number = listed.len().saturating_sub(1);
         aliases.extend(import.aliases.into_iter().map(|(alias, source)| (alias, source, number)));
@@ -64,7 +66,7 @@ pub(super) fn all(lists: Vec<(List, Import<'_>)>) -> Combined {
         (list, all.len(), taken.intersection(&all).count())
     });
     let models = models.collect();
-    Combined { drafts: draft::merge(drafts), aliases: kept.into_values().collect(), models, notes }
+    Combined { drafts: draft::merge(drafts), aliases: kept.into_values().collect(), surcharges, models, notes }
 }
 
 fn names(drafts: &[Draft]) -> impl Iterator<Item = Name> + '_ {

@@ -142,7 +142,7 @@ fn read(text: &str) -> Result<Vec<Draft>, String> {
                 }
             }
             // They come from the lists anew.
-            ("alias", _) => {}
+            ("alias" | "surcharge", _) => {}
             _ => {
                 return Err(problem(format!(
                     "{key}: is not of an import; keep what you add in a book of your own, which stands before this one"

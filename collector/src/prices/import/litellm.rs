@@ -24,6 +24,8 @@ type Model<'a> = BTreeMap<String, &'a RawValue>;
 
 /// The entry that explains the others.
 const SAMPLE: &str = "sample_spec";
+/// What takes a fee beside the price of the model that it hands a call on to.
+const ROUTERS: [&str; 2] = ["/model_router", "/model-router"];
 /// Another name of a model.
 const ALIAS: &str = "alias_of";
 /// What a provider's tool costs, whatever the model.
@@ -47,6 +49,12 @@ pub(super) fn read(text: &str, import: &mut Import<'_>) -> Result<(), String> {
             continue;
         }
         import.models.insert(key.clone());
+        if ROUTERS.iter().any(|router| key.ends_with(router)) {
+            import
+                .notes
+                .add("left out, it is added to the price of the model that is routed to, as a [[surcharge]]", key);
+            continue;
+        }
         if key.ends_with("/container") && model.contains_key(CONTAINER) {
             read_container(key, model, &meters, import);
             continue;

@@ -243,6 +243,29 @@ source = "its page"
 date = "2026-01-01"
 file_searches = "2.50"
 web_searches = "99"
+
+[[price]]
+provider = "openai"
+model = ["gpt-5", "GPT-0"]
+source = "its page"
+date = "2026-01-01"
+valid_from = 2020-01-01
+input_text = "7"
+
+[[price]]
+provider = "openai"
+model = "pictures"
+size = "512x512"
+source = "its page"
+date = "2026-01-01"
+output_images = "18"
+
+[[surcharge]]
+provider = "openai"
+model = "o3*"
+source = "its page"
+date = "2026-01-01"
+input_text = "0.5"
 "#;
 
 #[test]
@@ -255,7 +278,10 @@ fn contract_of_several_lists_the_first_ones_price_is_taken_and_fees_are_added() 
         ("openai", "gpt-5", InputText, "1.25"),
         ("openai", "gpt-5", FileSearches, "2.50"),
         ("openai", "gpt-5", WebSearches, "10.00"),
-        ("openai", "o3", InputText, "2.00"),
+        ("openai", "o3", InputText, "2.50"),
+        // What no list has, and at a size that this call does not say.
+        ("openai", "gpt-0", InputText, "7.00"),
+        ("openai", "pictures", ImagesOut, "none"),
         ("deepseek", "deepseek-chat", InputText, "0.30"),
     ] {
         assert_eq!(price(&toml, provider, model, now, None, 1, class), expected, "{provider} {model} {class:?}");
@@ -270,8 +296,8 @@ fn contract_of_several_lists_the_first_ones_price_is_taken_and_fees_are_added() 
     );
     for (text, expected) in [
         ("[[fee]]\nprovider = \"p\"", "fee[0].source: must be a text; a price that nobody can look up is no fact"),
-        ("x = 1", "x: is not known; a list of fees has [[fee]] tables only"),
-        ("", "has no [[fee]] in it"),
+        ("x = 1", "x: is not known; a list kept by hand has [[fee]], [[price]] and [[surcharge]] tables only"),
+        ("", "has no [[fee]], [[price]] or [[surcharge]] in it"),
         (
             "[[fee]]\nprovider=\"p\"\nsource=\"s\"\ndate=\"d\"\nweb_searches=1",
             "fee[0].web_searches: must be a decimal number in quotes",

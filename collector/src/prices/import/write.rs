@@ -1,27 +1,30 @@
 //! Drafts as a price book, TOML: one line a field, so that what changes between two books is seen line by line.
 
-use super::Alias;
 use super::draft::{Conditions, Draft, Factor, Prices};
+use super::{Alias, Surcharge};
 use crate::prices::keys::{
-    ABOVE, ALIAS, CLASSES, CONTEXT, FACTOR, IS, MODEL, PRICE, PROVIDER, VALID_FROM, VALID_TO, WEEKDAYS,
+    ABOVE, ALIAS, CLASSES, CONTEXT, FACTOR, IS, MODEL, PRICE, PROVIDER, SURCHARGE, VALID_FROM, VALID_TO, WEEKDAYS,
 };
 use crate::prices::read::NOT;
 use crate::terminal::is_plain;
 
-pub(super) fn toml(header: &str, drafts: &[Draft], aliases: &[Alias]) -> String {
+pub(super) fn toml(header: &str, drafts: &[Draft], aliases: &[Alias], surcharges: &[Surcharge]) -> String {
     let mut text = header.to_owned();
     for Alias { provider, model, is } in aliases {
         let (provider, model, is) = (quoted(provider), quoted(model), quoted(is));
         text.push_str(&format!("\n[[{ALIAS}]]\n{PROVIDER} = {provider}\n{MODEL} = {model}\n{IS} = {is}\n"));
     }
+    for Surcharge { provider, models, from, prices } in surcharges {
+        text.push_str(&format!("\n[[{SURCHARGE}]]\n{PROVIDER} = {}\n", quoted(provider)));
+        push_models(&mut text, &models.iter().map(|model| quoted(model)).collect::<Vec<_>>());
+        text.push_str(&format!("{VALID_FROM} = {from}\n"));
+        push_prices(&mut text, prices);
+    }
     for draft in drafts {
         text.push_str(&format!("\n[[{PRICE}]]\n{PROVIDER} = {}\n", quoted(&draft.provider)));
         let not = draft.except.iter().map(|except| format!("{NOT}{except}"));
         let models: Vec<String> = draft.models.iter().cloned().chain(not).map(|model| quoted(&model)).collect();
-        match models.as_slice() {
-            [model] => text.push_str(&format!("{MODEL} = {model}\n")),
-            _ => text.push_str(&format!("{MODEL} = [\n  {},\n]\n", models.join(",\n  "))),
-        }
+        push_models(&mut text, &models);
         text.push_str(&format!("{VALID_FROM} = {}\n", draft.from));
         if let Some(to) = draft.to {
             text.push_str(&format!("{VALID_TO} = {to}\n"));
@@ -42,6 +45,13 @@ pub(super) fn toml(header: &str, drafts: &[Draft], aliases: &[Alias]) -> String 
         }
     }
     text
+}
+
+fn push_models(text: &mut String, models: &[String]) {
+    match models {
+        [model] => text.push_str(&format!("{MODEL} = {model}\n")),
+        _ => text.push_str(&format!("{MODEL} = [\n  {},\n]\n", models.join(",\n  "))),
+    }
 }
 
 fn push_conditions(text: &mut String, conditions: &Conditions) {

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use jiff::civil::Date;
 use meter::usage::{Class, MAX_COUNT};
 use toml::{Table, Value};
 
+use super::super::conditions::Names;
 use super::super::entry::{Classes, Context, Currency, Entry, PriceFactor, Prices};
 use super::super::keys::{ABOVE, CLASSES, CONTEXT, CURRENCY, FACTOR, MODEL, VALID_FROM};
 use super::fields::Fields;
@@ -17,24 +19,8 @@ impl Fields<'_> {
     pub fn entry(&mut self, currencies: &Currencies) -> Option<Entry> {
         let table = self.table("[[price]]", true)?;
         let provider = self.provider(table);
-        let models = self.names(
-            table,
-            MODEL,
-            "must be the name of a model or a list of names; in a name * stands for any text and # for a digit, \
-             and a name after ! is one that is not meant",
-        );
-        let models = models.filter(|names| !names.any.is_empty());
-        if models.is_none() && !self.problems.iter().any(|problem| problem.contains(".model: ")) {
-            self.problem(
-                MODEL,
-                "must be the name of a model or a list of names; in a name * stands for any text and # for a digit, \
-                 and a name after ! is one that is not meant",
-            );
-        }
-        let (valid_from, valid_to) = self.days(table);
-        if !table.contains_key(VALID_FROM) {
-            self.problem(VALID_FROM, "is missing; the first day of these prices, YYYY-MM-DD");
-        }
+        let models = self.models(table);
+        let (valid_from, valid_to) = self.first_day(table);
         let conditions = self.conditions(table);
         let prices = self.prices(table);
         let contexts = self.contexts(table);
@@ -48,6 +34,26 @@ impl Fields<'_> {
         let (models, except) = (models.any, models.except);
         let provider = provider?;
         Some(Entry { provider, models, except, valid_from, valid_to, conditions, currency, prices, contexts, factors })
+    }
+
+    /// The models that a table must name.
+    pub fn models(&mut self, table: &Table) -> Option<Names> {
+        const PROBLEM: &str = "must be the name of a model or a list of names; in a name * stands for any text and # for a \
+                               digit, and a name after ! is one that is not meant";
+        let models = self.names(table, MODEL, PROBLEM).filter(|names| !names.any.is_empty());
+        if models.is_none() && !self.problems.iter().any(|problem| problem.contains(".model: ")) {
+            self.problem(MODEL, PROBLEM);
+        }
+        models
+    }
+
+    /// The days from the first, which must be there, to the last.
+    pub fn first_day(&mut self, table: &Table) -> (Option<Date>, Option<Date>) {
+        let days = self.days(table);
+        if !table.contains_key(VALID_FROM) {
+            self.problem(VALID_FROM, "is missing; the first day of these prices, YYYY-MM-DD");
+        }
+        days
     }
 
     fn currency(&mut self, table: &Table, currencies: &Currencies) -> Option<Arc<Currency>> {
@@ -66,7 +72,7 @@ impl Fields<'_> {
     }
 
     /// There must be a rate on every day, and every price must be one in USD, too.
-    fn check_rates(&mut self, currency: &Currency, from: jiff::civil::Date, prices: &Prices, contexts: &[Context]) {
+    fn check_rates(&mut self, currency: &Currency, from: Date, prices: &Prices, contexts: &[Context]) {
         if currency.rate(from).is_none() {
             let first = currency.rates.first().map(|(day, _)| day.to_string()).unwrap_or_default();
             let code = &currency.code;
@@ -79,7 +85,7 @@ impl Fields<'_> {
         }
     }
 
-    fn prices(&mut self, table: &Table) -> Prices {
+    pub fn prices(&mut self, table: &Table) -> Prices {
         let mut prices = Vec::new();
         let mut named = false;
         for (key, value) in table {

@@ -11,6 +11,7 @@ use super::super::entry::Currency;
 use super::super::keys::{self, CODE, IS, MODEL, ON, PROVIDER, TENANT, USD, VALID_FROM};
 use super::super::pattern::Pattern;
 use super::super::policy::{Policies, Policy};
+use super::super::surcharge::Surcharge;
 use super::fields::Fields;
 use super::{Currencies, one_or_many};
 use crate::ledger::limits::TenantPattern;
@@ -56,6 +57,16 @@ pub(super) fn adjusts(values: &[Value], problems: &mut Vec<String>) -> Vec<Adjus
         problems.append(&mut fields.problems);
     }
     adjusts
+}
+
+pub(super) fn surcharges(values: &[Value], problems: &mut Vec<String>) -> Vec<Surcharge> {
+    let mut surcharges = Vec::new();
+    for (number, value) in values.iter().enumerate() {
+        let mut fields = Fields::new(keys::SURCHARGE, number, value);
+        surcharges.extend(fields.surcharge());
+        problems.append(&mut fields.problems);
+    }
+    surcharges
 }
 
 pub(super) fn policies(value: Option<&Value>, problems: &mut Vec<String>) -> Policies {
@@ -121,6 +132,14 @@ impl Fields<'_> {
             let place = self.name();
             aliases.push(Alias { provider: provider.clone(), model, is: is.to_lowercase(), place });
         }
+    }
+
+    fn surcharge(&mut self) -> Option<Surcharge> {
+        let table = self.table("[[surcharge]]", true)?;
+        let (provider, models) = (self.provider(table), self.models(table));
+        let (from, to) = self.first_day(table);
+        let prices = self.prices(table);
+        Some(Surcharge { provider: provider?, models: models?, from: from?, to, prices })
     }
 
     fn adjust(&mut self) -> Option<Adjust> {
