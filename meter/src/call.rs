@@ -381,7 +381,7 @@ impl Call {
             node: ended.node,
             service_tier_asked: wishes.service_tier.take().or(service_tier),
             region: self.target.region().map(str::to_owned),
-            path_model: self.target.model.clone(),
+            path_model: self.target.path_model().map(str::to_owned),
             search_context: wishes.search_context.take(),
             session_id,
             agent_id,

@@ -160,7 +160,7 @@ fields! {
     Speed "speed" TEXT, "", "the speed that the provider says it served with, such as `fast`";
     InferenceGeo "inference_geo" TEXT, "", "where inference ran, in the provider's words";
     Region "region" TEXT, "", "the provider's region: as the cluster or the host is named, else the location, ARN or inference profile in the path, else `x-ms-region`; only where who answered is known";
-    PathModel "path_model" TEXT, "", "the model, deployment, inference profile or ARN that the path names";
+    PathModel "path_model" TEXT, "", "the model, deployment, inference profile or ARN that the path names; for Hugging Face's router the service, such as `together`";
     Size "size" TEXT, "", "the size of the image or video that was made";
     Quality "quality" TEXT, "", "the quality of the image or video that was made; where the request names a number of steps in its place, as `30-steps`";
     SearchContext "search_context" TEXT, "", "how much a search was to put into the prompt: `low`, `medium`, `high`";

@@ -17,7 +17,7 @@ pub struct Call<'a> {
     pub response_model: Option<&'a str>,
     /// The model that was asked for.
     pub request_model: Option<&'a str>,
-    /// The model, deployment, profile or ARN of the path.
+    /// The model, deployment, profile or ARN of the path; the service behind Hugging Face's router.
     pub path_model: Option<&'a str>,
     /// When it began, UTC.
     pub began: DateTime,
@@ -46,6 +46,54 @@ pub struct Call<'a> {
     /// What the provider says that it cost.
     pub provider_cost_nano_usd: Option<u64>,
 }
+
+/// Who hands calls on to services, at their prices: "no markup from Hugging Face",
+/// <https://huggingface.co/docs/inference-providers/pricing>.
+const ROUTER: &str = "huggingface";
+
+/// A service behind Hugging Face's router.
+#[derive(Debug)]
+pub(super) struct Service {
+    /// As the router calls it.
+    pub name: &'static str,
+    /// As the meter calls it, and price books do.
+    pub provider: &'static str,
+}
+
+impl Service {
+    /// A model of the service as Hugging Face writes it, `NAME:SERVICE`.
+    pub fn of(&self, model: &str) -> String {
+        let model = self.model_of(model).unwrap_or(model);
+        format!("{model}:{}", self.name)
+    }
+
+    /// The model of such a name.
+    pub fn model_of<'n>(&self, name: &'n str) -> Option<&'n str> {
+        let (model, service) = name.rsplit_once(':')?;
+        service.eq_ignore_ascii_case(self.name).then_some(model)
+    }
+}
+
+const fn service(name: &'static str, provider: &'static str) -> Service {
+    Service { name, provider }
+}
+
+const SERVICES: &[Service] = &[
+    service("cerebras", "cerebras"),
+    service("cohere", "cohere"),
+    service("featherless-ai", "featherless_ai"),
+    service("fireworks-ai", "fireworks"),
+    service("groq", "groq"),
+    service("hyperbolic", "hyperbolic"),
+    service("nebius", "nebius"),
+    service("novita", "novita"),
+    service("nscale", "nscale"),
+    service("ovhcloud", "ovhcloud"),
+    service("publicai", "publicai"),
+    service("sambanova", "sambanova"),
+    service("together", "together"),
+    service("zai-org", "zai"),
+];
 
 /// Vertex calls the tiers of calls that are paid one by one so.
 const ON_DEMAND: &str = "on_demand_";
@@ -109,6 +157,16 @@ impl<'a> Call<'a> {
             _ => [response_model, request_model, path_model],
         };
         names.into_iter().flatten().filter(|name| !name.is_empty())
+    }
+
+    /// The service behind Hugging Face's router that answered: the path names it, or the model that was asked for, behind a colon.
+    pub(super) fn service(&self) -> Option<&'static Service> {
+        if self.provider != ROUTER {
+            return None;
+        }
+        let asked = self.request_model.and_then(|model| model.rsplit_once(':')).map(|(_, service)| service);
+        let named = |name: &str| SERVICES.iter().find(|service| service.name.eq_ignore_ascii_case(name));
+        self.path_model.and_then(named).or_else(|| asked.and_then(named))
     }
 
     pub(super) fn facts(&self) -> Facts {

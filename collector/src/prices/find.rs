@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use jiff::civil::Date;
 use meter::usage::Usage;
 
+use super::call::Service;
 use super::conditions::{Fact, Facts};
 use super::entry::{Context, Entry};
 use super::index::Slot;
@@ -84,7 +85,15 @@ impl PriceBook {
     /// The names of a call, each once.
     pub(super) fn candidates(&self, call: &Call<'_>) -> Vec<Candidate<'_>> {
         let mut candidates: Vec<Candidate<'_>> = Vec::with_capacity(3);
-        for name in call.names() {
+        let of_service = |service: &Service| {
+            let models =
+                [call.response_model, call.request_model].into_iter().flatten().filter(|model| !model.is_empty());
+            models.map(|model| service.of(model)).collect::<Vec<_>>()
+        };
+        let service = call.service();
+        let own = call.names().map(str::to_owned);
+        let bare = call.names().filter_map(|name| service?.model_of(name)).map(str::to_owned);
+        for name in service.map(of_service).unwrap_or_default().into_iter().chain(own).chain(bare) {
             let name = name.to_lowercase();
             if candidates.iter().all(|candidate| candidate.name != name) {
                 let aliases = self.aliases.of(call.provider, &name);
@@ -109,7 +118,7 @@ impl PriceBook {
             return Arc::clone(resolved);
         }
         let candidates = self.candidates(call);
-        let hits = self.layers.iter().map(|layer| layer.hits(call.provider, &candidates)).collect();
+        let hits = self.layers.iter().map(|layer| layer.hits_of(call, &candidates)).collect();
         let names = candidates.into_iter().map(|candidate| candidate.name).collect();
         let resolved = Arc::new(Resolved { names, hits });
         let mut known = known();
@@ -140,9 +149,23 @@ impl PriceBook {
 }
 
 impl Layer {
-    /// What names of a call the entries have. Each name comes with its very own entry, with those of its aliases, then with those
+    /// What names of a call the entries have. A router's list may lack what its service sells: then the service's own list price holds,
+    /// by the built-in book only. What a book of one's own says of the service is for one's own calls of it.
+    fn hits_of(&self, call: &Call<'_>, candidates: &[Candidate<'_>]) -> Vec<Hit> {
+        let Some(service) = call.service().filter(|_| self.built_in.is_some()) else {
+            return self.hits(call.provider, candidates);
+        };
+        let (named, models): (Vec<&Candidate<'_>>, Vec<&Candidate<'_>>) =
+            candidates.iter().partition(|candidate| service.model_of(&candidate.name).is_some());
+        let mut hits = self.hits(call.provider, named);
+        hits.append(&mut self.hits(service.provider, models.iter().copied()));
+        hits.append(&mut self.hits(call.provider, models));
+        hits
+    }
+
+    /// What names of a call the entries of a provider have. Each name comes with its very own entry, with those of its aliases, then with those
     /// that spell out most of it or of one of its forms; what is for any model comes after all that names one.
-    fn hits(&self, provider: &str, candidates: &[Candidate<'_>]) -> Vec<Hit> {
+    fn hits<'c>(&self, provider: &str, candidates: impl IntoIterator<Item = &'c Candidate<'c>>) -> Vec<Hit> {
         let mut hits = Vec::new();
         if !self.index.has(provider) {
             return hits;

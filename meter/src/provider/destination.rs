@@ -99,6 +99,13 @@ impl Target {
             self.read_path(to.path());
         }
         self.settle_region(to.cluster(), host());
+        if self.is("huggingface")
+            && let Some(host) = host()
+        {
+            let path = if hosts::is_router(host) { to.path() } else { None };
+            let service = |path: String| paths::service_of(&paths::normal_path(Spelled::of(path.as_bytes()).sent));
+            self.service = path.map_or(self.service.take().filter(|_| hosts::is_router(host)), service);
+        }
         self.upstream_host = upstream.into_inner().flatten();
     }
 

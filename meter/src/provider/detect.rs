@@ -39,6 +39,8 @@ pub struct Target {
     pub operation: Option<&'static str>,
     /// The model that the path names.
     pub model: Option<String>,
+    /// The service that a path of Hugging Face's router names.
+    pub(super) service: Option<String>,
     /// Whether it may be asked for its usage.
     pub asking: Asking,
     /// The provider takes the option somewhere, but the path that the client asked for is not known, so the call could not be asked.
@@ -67,6 +69,12 @@ impl Target {
     /// Whether the call is thought to go to a provider.
     pub fn is(&self, provider: &str) -> bool {
         self.provider.as_deref() == Some(provider)
+    }
+
+    /// What the path names: a model, or else the service behind Hugging Face's router.
+    pub fn path_model(&self) -> Option<&str> {
+        let service = || self.service.as_deref().filter(|_| self.is("huggingface"));
+        self.model.as_deref().or_else(service)
     }
 
     /// The host that the client asked for; empty if it is too long for one.
@@ -123,6 +131,7 @@ impl Target {
             api: None,
             operation: row.map(|row| row.operation),
             model: None,
+            service: if hosts::is_router(host) { paths::service_of(path) } else { None },
             asking: Asking::default(),
             may_take_include_usage: false,
             certainty: Certainty::Shape,

@@ -197,6 +197,9 @@ pub(super) fn is_not_own(path: &[u8]) -> bool {
     NOT_OWN.iter().any(|pattern| ends_with(path, pattern))
 }
 
+/// Longer names of services there are none.
+const MAX_SERVICE: usize = 64;
+
 /// What stands where a path names a model, and is none: Azure's and Databricks' paths for all models.
 const NO_MODELS: &[&[u8]] =
     &[b"chat", b"completions", b"embeddings", b"images", b"responses", b"audio", b"rerank", b"info"];
@@ -225,6 +228,15 @@ pub(super) fn model_of(path: &[u8]) -> Option<String> {
     let clean =
         !name.is_empty() && name.len() <= crate::event::MAX_TEXT && name.bytes().all(|byte| byte.is_ascii_graphic());
     clean.then_some(name)
+}
+
+/// The service that a path of Hugging Face's router names: its first segment, before the path that the service itself has.
+pub(super) fn service_of(path: &[u8]) -> Option<String> {
+    let mut segments = path.split(|&byte| byte == b'/').filter(|segment| !segment.is_empty());
+    let first = segments.next().filter(|first| !matches!(*first, b"v1" | b"models" | b"pipeline"))?;
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let is_name = first.len() <= MAX_SERVICE && first.iter().all(is_plain) && segments.next().is_some();
+    is_name.then(|| String::from_utf8_lossy(first).to_lowercase())
 }
 
 /// Whether segments stand one behind the other in a path, in any case.
@@ -297,6 +309,18 @@ mod tests {
     use super::*;
 
     cases! {
+        fn deterministic_paths_of_the_router_name_the_service() {
+            for (path, service) in [
+                ("/together/v1/chat/completions", Some("together")),
+                ("/Fireworks-AI/inference/v1/chat/completions", Some("fireworks-ai")),
+                ("/novita/v3/openai/chat/completions", Some("novita")),
+                ("/v1/chat/completions", None), ("/models/gpt2", None), ("/pipeline/x/y", None), ("/together", None), ("/", None),
+                ("/a%20b/v1/chat/completions", None),
+            ] {
+                assert_eq!(service_of(path.as_bytes()).as_deref(), service, "{path}");
+            }
+        }
+
         fn deterministic_paths_name_their_model() {
             let arn = "arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.x";
             for (path, model) in [

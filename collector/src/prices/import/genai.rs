@@ -110,10 +110,17 @@ fn read_model(
     for (except, mut models) in patterns {
         models.retain(|name| !taken.iter().any(|own| own.matches(name)));
         names.extend(models.iter().cloned());
-        for Period { from, to, conditions, rates } in &periods {
+        // What several services sell at different prices is left out under its bare name.
+        let of_service = names::service_of_genai(provider).map(|service| {
+            models.iter().filter(|model| !model.contains('*')).map(|model| format!("{model}:{service}")).collect()
+        });
+        let each = std::iter::once(models)
+            .chain(of_service)
+            .flat_map(|models: BTreeSet<String>| periods.iter().map(move |period| (models.clone(), period)));
+        for (models, Period { from, to, conditions, rates }) in each {
             import.drafts.push(Draft {
                 provider: meter.to_owned(),
-                models: models.clone(),
+                models,
                 except: except.clone(),
                 aliases: BTreeSet::new(),
                 from: *from,

@@ -56,8 +56,13 @@ const LITELLM: &[Known] = &[
 /// The meter's names of a provider of genai-prices; what neither knows keeps its name, which a configuration can give
 /// to its hosts. One name stands for every provider behind Hugging Face's router.
 pub(super) fn of_genai(id: &str) -> Vec<String> {
-    let id = if id.starts_with("huggingface_") { "huggingface" } else { id };
+    let id = if service_of_genai(id).is_some() { "huggingface" } else { id };
     of(GENAI, id)
+}
+
+/// The service behind Hugging Face's router that a provider of genai-prices is.
+pub(super) fn service_of_genai(id: &str) -> Option<&str> {
+    id.strip_prefix("huggingface_")
 }
 
 /// The meter's names of a provider of LiteLLM.

@@ -83,6 +83,8 @@ fn contract_genai_prices_become_a_book_with_dates_tiers_contexts_and_names() {
         ("openai", "gpt-4.1", now, None, 1, FileSearches, "2.50"),
         ("huggingface", "org/a", now, None, 1, InputText, "none"),
         ("huggingface", "org/b", now, None, 1, InputText, "0.30"),
+        ("huggingface", "org/a:novita", now, None, 1, InputText, "0.10"),
+        ("huggingface", "org/a:together", now, None, 1, InputText, "0.20"),
         ("gcp.gemini", "gemini-2.5-pro-002", now, None, 200_000, InputText, "1.25"),
         ("gcp.vertex_ai", "gemini-2.5-pro", now, None, high, InputText, "2.50"),
         ("gcp.vertex_ai", "gemini-2.5-pro", now, None, high, OutputReasoning, "15.00"),
@@ -97,7 +99,7 @@ fn contract_genai_prices_become_a_book_with_dates_tiers_contexts_and_names() {
             "{provider} {model} {on} {tier:?} {class:?}"
         );
     }
-    assert_eq!((models, entries), (vec![(List::GenaiPrices, 13, 9)], toml.matches("[[price]]").count()));
+    assert_eq!((models, entries), (vec![(List::GenaiPrices, 13, 11)], toml.matches("[[price]]").count()));
     let told = notes.to_string();
     let expected = "\
 left out, a price has more than 12 decimals (--round takes the nearest) (1): openai/gpt-9 input_mtok 0.18000000000000002 (nearest: 0.18 a million)

@@ -4,6 +4,67 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Hugging Face's router: the path names the service, or the model behind a colon.
+#[test]
+fn contract_the_services_price_is_the_routers_where_its_list_lacks_the_model() {
+    let named = |provider: &str, model: &str, price: &str| {
+        format!(
+            "[[price]]\nprovider = \"{provider}\"\nmodel = \"{model}\"\nvalid_from = 2026-01-01\ninput_text = \"{price}\"\n"
+        )
+    };
+    let text = [
+        named("huggingface", "org/m:together", "1"),
+        named("huggingface", "org/m:fireworks-ai", "2"),
+        named("huggingface", "org/agreed", "3"),
+        named("together", "org/m", "4"),
+        named("together", "org/n", "5"),
+        named("together", "org/agreed", "6"),
+        named("fireworks", "accounts/fireworks/models/n", "7"),
+        named("anthropic", "org/n", "8"),
+    ]
+    .concat();
+    let book = |built_in: Option<&str>| {
+        let layer = Layer { built_in: built_in.map(str::to_owned), ..Layer::default() };
+        PriceBook::of(vec![(layer, super::super::read::parse(&text).unwrap())]).unwrap()
+    };
+    // Answered, asked for, in the path; by the built-in book, and by one's own, which means one's own calls of a service.
+    let cases = [
+        (["org/m", "org/m", "together"], "1.00", "1.00"),
+        (["Org/M", "Org/M", "Together"], "1.00", "1.00"),
+        (["org/m", "org/m", "fireworks-ai"], "2.00", "2.00"),
+        (["m-turbo", "org/m:together", ""], "1.00", "1.00"),
+        (["org/m", "org/m:fireworks-ai", ""], "2.00", "2.00"),
+        (["org/n", "org/n", "together"], "5.00", "unpriced"),
+        (["else", "org/n:together", ""], "5.00", "unpriced"),
+        (["accounts/fireworks/models/n", "", "fireworks-ai"], "7.00", "unpriced"),
+        (["org/agreed", "", "together"], "6.00", "3.00"),
+        (["org/agreed", "", "groq"], "3.00", "3.00"),
+        (["org/agreed", "", ""], "3.00", "3.00"),
+        // No service says which of its prices holds, and what is no service of the router sells nothing there.
+        (["org/m", "org/m", ""], "unpriced", "unpriced"),
+        (["org/m", "org/m:fastest", ""], "unpriced", "unpriced"),
+        (["org/n", "", "anthropic"], "unpriced", "unpriced"),
+        (["org/n", "", "groq"], "unpriced", "unpriced"),
+    ];
+    for (names, by_built_in, by_own) in cases {
+        let rated = |book: &PriceBook| {
+            let [response, request, path] = names.map(|name| Some(name).filter(|name| !name.is_empty()));
+            let rating = rate(book, NOON, MILLION, |call| {
+                (call.provider, call.response_model) = ("huggingface", response);
+                (call.request_model, call.path_model) = (request, path);
+            });
+            lines(&rating)
+        };
+        assert_eq!(rated(&book(Some("2026-01-01"))), by_built_in, "{names:?}");
+        assert_eq!(rated(&book(None)), by_own, "{names:?}");
+    }
+    // A colon elsewhere says nothing.
+    let other = rate(&book(Some("")), NOON, MILLION, |call| {
+        (call.provider, call.response_model, call.path_model) = ("novita", Some("org/m"), Some("together"));
+    });
+    assert_eq!(lines(&other), "unpriced");
+}
+
 #[test]
 fn contract_the_first_name_that_has_an_entry_decides() {
     let named = |provider: &str, model: &str, price: &str| {

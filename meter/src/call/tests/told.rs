@@ -92,4 +92,23 @@ cases! {
         let azure = Play { path: "/openai/deployments/g4o/chat/completions?api-version=1", ..azure };
         assert_eq!((azure.run().unwrap().path_model.as_deref(), azure.run().unwrap().request_model.as_deref()), (Some("g4o"), Some("gpt-4.1")));
     }
+
+    fn deterministic_the_path_of_the_router_names_the_service_and_no_model() {
+        let router = Play { host: "router.huggingface.co", path: "/Together/v1/chat/completions?a=b", ..Play::default() };
+        let record = router.run().unwrap();
+        assert_eq!((record.provider.as_str(), record.path_model.as_deref()), ("huggingface", Some("together")));
+        assert_eq!(record.request_model.as_deref(), Some("gpt-4.1"));
+        let unnamed = Play { request: "{}", ..router }.run().unwrap();
+        assert_eq!((unnamed.request_model, unnamed.path_model.as_deref()), (None, Some("together")));
+        for (host, path, model) in [
+            ("router.huggingface.co:443", "/novita/v3/openai/chat/completions", Some("novita")),
+            ("router.huggingface.co", "/v1/chat/completions", None),
+            ("router.huggingface.co", "/hf-inference/models/a/b/v1/chat/completions", Some("a/b")),
+            ("abc.us-east-1.aws.endpoints.huggingface.cloud", "/x/v1/chat/completions", None),
+            ("api.openai.com", "/together/v1/chat/completions", None),
+        ] {
+            let record = Play { host, path, ..Play::default() }.run().unwrap();
+            assert_eq!(record.path_model.as_deref(), model, "{host}{path}");
+        }
+    }
 }

@@ -81,6 +81,24 @@ fn verdict(target: &Target) -> (Option<&str>, ProviderSource, bool) {
 }
 
 cases! {
+    fn contract_the_service_is_the_one_that_the_router_was_asked_for() {
+        let router = "router.huggingface.co";
+        let way = |cluster, host, path| Way { cluster: Some(cluster), host, path, ..Way::default() };
+        let cases = [
+            (router, "/together/v1/chat/completions", way("huggingface", Some(router), None), Some("together")),
+            (router, "/together/v1/chat/completions", way("huggingface", None, None), Some("together")),
+            // Rewritten: what the upstream was asked for is meant.
+            ("gateway", "/hf/v1/chat/completions", way("x", Some(router), Some("/novita/v1/chat/completions?a")), Some("novita")),
+            (router, "/together/v1/chat/completions", way("x", Some("abc.endpoints.huggingface.cloud"), Some("/t/v1/chat/completions")), None),
+            // Another one answered, or nobody knows who.
+            (router, "/together/v1/chat/completions", way("openai", Some("api.openai.com"), None), None),
+            (router, "/together/v1/chat/completions", way("self_hosted", Some(router), None), None),
+        ];
+        for (host, path, way, service) in cases {
+            assert_eq!(settled(host, path, &way, &config("{}")).path_model(), service, "{host}{path} {:?}", way.host);
+        }
+    }
+
     fn contract_a_clients_host_alone_proves_nothing() {
         let way = |cluster, host, certificate| Way { cluster: Some(cluster), host: Some(host), certificate, ..Way::default() };
         let groq = "api.groq.com";
