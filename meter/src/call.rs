@@ -329,7 +329,8 @@ impl Call {
             flags: self.target.flags().union(part.flags).union(flags),
             unknown_usage: None,
             provider_total: None,
-            provider_cost_nano_usd: None,
+            // What the provider says of the whole call covers its parts.
+            provider_cost_nano_usd: record.provider_cost_nano_usd.map(|_| 0),
             raw_usage: None,
             time_per_output_token_us: None,
             ..record.clone()

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use meter::record::{Flag, Outcome, Record};
+use meter::record::{Flag, Record};
 use meter::usage::Usage;
 
 use super::conditions::{Fact, Facts};
@@ -127,11 +127,13 @@ impl<'a> Call<'a> {
         let began = i64::try_from(record.started_ns).ok()?;
         let began = Timestamp::from_nanosecond(began.into()).ok()?.to_zoned(TimeZone::UTC).datetime();
         let has_status = record.status.is_some_and(|status| status < 400);
+        // What another model was used for is not what was asked for: without a name of its own it has no price.
+        let asked = |name: &'a Option<String>| name.as_deref().filter(|_| record.part.is_none());
         Some(Call {
             provider: &record.provider,
             response_model: record.response_model.as_deref(),
-            request_model: record.request_model.as_deref(),
-            path_model: record.path_model.as_deref(),
+            request_model: asked(&record.request_model),
+            path_model: asked(&record.path_model),
             began,
             tenant,
             service_tier: record.service_tier.as_deref(),
@@ -142,18 +144,21 @@ impl<'a> Call<'a> {
             quality: record.quality.as_deref(),
             search_context: record.search_context.as_deref(),
             usage: &record.usage,
-            is_answered: record.part.is_none() && record.outcome == Outcome::Completed && has_status,
+            // Whoever hangs up in the middle of an answer has been answered.
+            is_answered: record.part.is_none() && has_status,
             is_not_billed: record.flags.contains(Flag::NotBilled),
             provider_cost_nano_usd: record.provider_cost_nano_usd,
         })
     }
 
     /// The names under which it may have a price, in the order in which they are looked for. On Bedrock the profile that the
-    /// path names decides what a call costs; elsewhere the path's name is the customer's own.
+    /// path names decides what a call costs; Azure serves the deployment that the path names, whatever model the body asks for;
+    /// elsewhere the path's name is the customer's own.
     pub(super) fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let Call { response_model, request_model, path_model, .. } = *self;
         let names = match self.provider {
             "aws.bedrock" => [path_model, response_model, request_model],
+            "azure.ai.openai" => [response_model, path_model, request_model],
             _ => [response_model, request_model, path_model],
         };
         names.into_iter().flatten().filter(|name| !name.is_empty())

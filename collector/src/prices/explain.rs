@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::adjust::Whose;
 use super::conditions::{Conditions, Fact, Facts};
 use super::entry::{Entry, PriceFactor};
-use super::find::{Candidate, Found};
+use super::find::{Candidate, Found, Resolved};
 use super::policy::Policy;
 use super::rate::Priced;
 use super::rating::{By, Rated, Rating};
@@ -23,18 +23,19 @@ impl PriceBook {
         let found = self.find(call, &facts, &resolved);
         let mut text = called(call, &facts);
         text.push_str(&tried(&candidates));
-        text.push_str("price books, the first that has an entry decides:\n");
-        let mut is_decided = false;
+        text.push_str("price books, the first that has an entry for the first of these names that any has decides:\n");
         for (number, layer) in self.layers.iter().enumerate() {
             let name = if layer.name.is_empty() { "the price book" } else { &layer.name };
             let date = layer.built_in.as_ref().map(|date| format!(" of {date}")).unwrap_or_default();
-            let says = match self.find_in(number, call, &facts, &resolved) {
-                Some(found) if is_decided => {
-                    format!("has {}, which is not asked", found.text(&facts, call.usage, call.began.date()))
-                }
+            let decides = found.as_ref().filter(|found| std::ptr::eq(found.layer, layer));
+            let says = match decides.cloned().or_else(|| self.find_in(number, None, call, &facts, &resolved)) {
                 Some(found) => {
-                    is_decided = true;
-                    format!("decides: {}", found.text(&facts, call.usage, call.began.date()))
+                    let text = found.text(&facts, call.usage, call.began.date());
+                    if decides.is_some() {
+                        format!("decides: {text}")
+                    } else {
+                        format!("has {text}, which is not asked")
+                    }
                 }
                 None if !layer.index.has(call.provider) => format!("has no entry of {}", printable(call.provider)),
                 None => layer.nearest(call, &facts, &candidates),
@@ -47,14 +48,13 @@ impl PriceBook {
             text.push_str(&added(&surcharges));
             text.push_str(&prices(&Priced { call, facts: &facts, found: Some(found), surcharges: &surcharges }, found));
         }
-        text.push_str(&self.adjusted(call, &candidates, found.as_ref()));
+        text.push_str(&self.adjusted(call, &resolved, found.as_ref()));
         text.push_str(&charges(&self.rate(call), call, self.policies.of(call.provider)));
         text
     }
 
-    fn adjusted(&self, call: &Call<'_>, candidates: &[Candidate<'_>], found: Option<&Found<'_>>) -> String {
-        let names = candidates.iter().map(|candidate| candidate.name.as_str());
-        let models: Vec<&str> = names.chain(found.and_then(|found| found.by_name.as_deref())).collect();
+    fn adjusted(&self, call: &Call<'_>, resolved: &Resolved, found: Option<&Found<'_>>) -> String {
+        let models = Found::discounted(found, resolved);
         let Call { tenant, provider, .. } = *call;
         let whose = Whose { tenant, provider, models: &models, day: call.began.date() };
         let mut text = String::new();

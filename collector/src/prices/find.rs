@@ -1,4 +1,5 @@
-//! Which entry is a call's: the first book that has one; in it the first of the call's names that an entry names.
+//! Which entry is a call's: that of the first of its names that a book has an entry for, in the first book that has one. So what the
+//! provider says of the model stands in every book above what the client asked for.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -33,8 +34,8 @@ impl Remembered {
 /// What the names of a call lead to, in every book.
 #[derive(Debug)]
 pub(super) struct Resolved {
-    /// The names in lower case.
-    pub names: Vec<String>,
+    /// The names in lower case, and which of the call's own each is or is made of: 0 for the first.
+    pub names: Vec<(String, usize)>,
     /// The entries that a name of the call has, of each book, in the order in which they are asked whether they hold.
     hits: Vec<Vec<Hit>>,
 }
@@ -43,6 +44,8 @@ pub(super) struct Resolved {
 #[derive(Debug)]
 struct Hit {
     name: String,
+    /// Which of the call's names it is; the last is what is for any model.
+    rank: usize,
     spelled: usize,
     slots: Vec<Slot>,
 }
@@ -56,12 +59,15 @@ pub(super) struct Found<'a> {
     pub pattern: &'a Pattern,
     /// The name that held, if it is not what the call itself says first.
     pub by_name: Option<String>,
+    rank: usize,
 }
 
 /// A name of a call in lower case, with what it is otherwise known by.
 pub(super) struct Candidate<'a> {
     pub name: String,
     pub aliases: Vec<&'a str>,
+    /// Which of the call's own names it is or is made of.
+    rank: usize,
     forms: OnceCell<Vec<String>>,
 }
 
@@ -91,18 +97,21 @@ impl PriceBook {
             models.map(|model| service.of(model)).collect::<Vec<_>>()
         };
         let service = call.service();
-        let own = call.names().map(str::to_owned);
-        let bare = call.names().filter_map(|name| service?.model_of(name)).map(str::to_owned);
-        for name in service.map(of_service).unwrap_or_default().into_iter().chain(own).chain(bare) {
+        // A service's names are all of one rank: the service sells the model, whatever name it is found by.
+        let own =
+            call.names().enumerate().map(|(rank, name)| (if service.is_some() { 0 } else { rank }, name.to_owned()));
+        let bare = call.names().filter_map(|name| service?.model_of(name)).map(|name| (0, name.to_owned()));
+        let of_service = service.map(of_service).unwrap_or_default().into_iter().map(|name| (0, name));
+        for (rank, name) in of_service.chain(own).chain(bare) {
             let name = name.to_lowercase();
             if candidates.iter().all(|candidate| candidate.name != name) {
                 let aliases = self.aliases.of(call.provider, &name);
-                candidates.push(Candidate { name, aliases, forms: OnceCell::new() });
+                candidates.push(Candidate { name, aliases, rank, forms: OnceCell::new() });
             }
         }
         if candidates.is_empty() {
             // A call that names no model can still have the price of all models.
-            candidates.push(Candidate { name: String::new(), aliases: Vec::new(), forms: OnceCell::new() });
+            candidates.push(Candidate { name: String::new(), aliases: Vec::new(), rank: 0, forms: OnceCell::new() });
         }
         candidates
     }
@@ -119,7 +128,7 @@ impl PriceBook {
         }
         let candidates = self.candidates(call);
         let hits = self.layers.iter().map(|layer| layer.hits_of(call, &candidates)).collect();
-        let names = candidates.into_iter().map(|candidate| candidate.name).collect();
+        let names = candidates.into_iter().map(|candidate| (candidate.name, candidate.rank)).collect();
         let resolved = Arc::new(Resolved { names, hits });
         let mut known = known();
         if known.len() >= REMEMBERED {
@@ -130,20 +139,31 @@ impl PriceBook {
     }
 
     pub(super) fn find(&self, call: &Call<'_>, facts: &Facts, resolved: &Resolved) -> Option<Found<'_>> {
-        (0..self.layers.len()).find_map(|layer| self.find_in(layer, call, facts, resolved))
+        let mut ranks: Vec<usize> = resolved.hits.iter().flatten().map(|hit| hit.rank).collect();
+        ranks.sort_unstable();
+        ranks.dedup();
+        let books = |rank: usize| (0..self.layers.len()).map(move |layer| (layer, rank));
+        ranks
+            .into_iter()
+            .flat_map(books)
+            .find_map(|(layer, rank)| self.find_in(layer, Some(rank), call, facts, resolved))
     }
 
+    /// What a book has for a call, by any name or by one of a rank.
     pub(super) fn find_in(
         &self,
         layer: usize,
+        rank: Option<usize>,
         call: &Call<'_>,
         facts: &Facts,
         resolved: &Resolved,
     ) -> Option<Found<'_>> {
         let (layer, hits) = (self.layers.get(layer)?, resolved.hits.get(layer)?);
         let day = call.began.date();
-        let (hit, mut found) = hits.iter().find_map(|hit| Some((hit, layer.hold(hit, day, facts)?)))?;
-        found.by_name = Some(&hit.name).filter(|name| resolved.names.first() != Some(name)).cloned();
+        let mut hits = hits.iter().filter(|hit| rank.is_none_or(|rank| rank == hit.rank));
+        let (hit, mut found) = hits.find_map(|hit| Some((hit, layer.hold(hit, day, facts)?)))?;
+        let is_first = resolved.names.first().is_some_and(|(name, _)| *name == hit.name);
+        found.by_name = Some(&hit.name).filter(|_| !is_first).cloned();
         Some(found)
     }
 }
@@ -172,14 +192,16 @@ impl Layer {
         }
         let (mut named, mut any) = (Vec::new(), Vec::new());
         for candidate in candidates {
-            let (all, own) = self.matching(provider, &candidate.name).into_iter().partition(|hit| hit.spelled == 0);
+            let rank = candidate.rank;
+            let (all, own) =
+                self.matching(provider, &candidate.name, rank).into_iter().partition(|hit| hit.spelled == 0);
             any.extend::<Vec<Hit>>(all);
             let mut own: Vec<Hit> = own;
             let is_exact = |hit: &Hit| self.pattern(hit).is_some_and(Pattern::is_exact);
             let rest = own.split_off(own.iter().take_while(|hit| is_exact(hit)).count());
             named.append(&mut own);
             let matching = |name: &str| {
-                self.matching(provider, name).into_iter().filter(|hit| hit.spelled > 0).collect::<Vec<Hit>>()
+                self.matching(provider, name, rank).into_iter().filter(|hit| hit.spelled > 0).collect::<Vec<Hit>>()
             };
             named.extend(candidate.aliases.iter().flat_map(|alias| matching(alias)));
             let mut closest: Vec<Hit> = rest;
@@ -188,16 +210,17 @@ impl Layer {
             closest.sort_by_key(|hit| std::cmp::Reverse(hit.spelled));
             named.append(&mut closest);
         }
+        any.iter_mut().for_each(|hit| hit.rank = usize::MAX);
         hits.append(&mut named);
         hits.append(&mut any);
         hits
     }
 
     /// All patterns that match a name, the closest first.
-    fn matching(&self, provider: &str, name: &str) -> Vec<Hit> {
+    fn matching(&self, provider: &str, name: &str, rank: usize) -> Vec<Hit> {
         let mut hits = Vec::new();
         self.index.find(provider, name, |slots| {
-            let mut hit = Hit { name: name.to_owned(), spelled: 0, slots: slots.to_vec() };
+            let mut hit = Hit { name: name.to_owned(), rank, spelled: 0, slots: slots.to_vec() };
             hit.spelled = self.pattern(&hit).map_or(0, Pattern::spelled);
             hits.push(hit);
             None::<()>
@@ -222,7 +245,7 @@ impl Layer {
             }
         }
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.conditions.rank()));
-        Some(Found { layer: self, entries, pattern: pattern?, by_name: None })
+        Some(Found { layer: self, entries, pattern: pattern?, by_name: None, rank: hit.rank })
     }
 }
 
@@ -230,6 +253,14 @@ impl<'a> Found<'a> {
     /// The entry that describes the call most closely.
     pub fn entry(&self) -> Option<&'a Entry> {
         self.entries.first().copied()
+    }
+
+    /// The names for discounts: those of the call's own name that decided, or its first; and the one that held. What else the client
+    /// asked for brings no discount.
+    pub fn discounted<'n>(found: Option<&'n Found<'_>>, resolved: &'n Resolved) -> Vec<&'n str> {
+        let decided = found.map(|found| found.rank).filter(|rank| *rank != usize::MAX).unwrap_or(0);
+        let own = resolved.names.iter().filter(|(_, rank)| *rank == decided).map(|(name, _)| name.as_str());
+        own.chain(found.and_then(|found| found.by_name.as_deref())).collect()
     }
 
     /// Whether the entry or one of its factors that hold says what something costs that is not standard.

@@ -55,6 +55,10 @@ impl PriceBook {
         if policy == Policy::Ignore || rating.by == Some(By::NotBilled) {
             return rating;
         }
+        // A part says so of the price of the whole call, which is charged only where it is preferred.
+        if own == Price::ZERO && policy != Policy::Prefer {
+            return rating;
+        }
         let is_unpriced = rating.lines.iter().any(|line| line.rated == Rated::Unpriced);
         let has_book = rating.entry.is_some() && !is_unpriced;
         if policy == Policy::Prefer || !has_book || rating.lines.is_empty() {
@@ -90,8 +94,7 @@ impl PriceBook {
         if self.adjusts.is_empty() {
             return factors;
         }
-        let names = resolved.names.iter().map(String::as_str);
-        let models: Vec<&str> = names.chain(found.and_then(|found| found.by_name.as_deref())).collect();
+        let models = Found::discounted(found, resolved);
         let Call { tenant, provider, .. } = *call;
         let whose = Whose { tenant, provider, models: &models, day: call.began.date() };
         for adjust in self.adjusts.iter().filter(|adjust| adjust.matches(&whose)) {

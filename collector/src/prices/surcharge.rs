@@ -20,11 +20,11 @@ pub(super) struct Surcharge {
 
 impl Surcharge {
     /// Whether it is for a call of a provider that goes by these names, in lower case.
-    pub fn is_for(&self, provider: &str, models: &[String], day: Date) -> bool {
+    pub fn is_for(&self, provider: &str, models: &[(String, usize)], day: Date) -> bool {
         self.provider == provider
             && self.from <= day
             && self.to.is_none_or(|last| day <= last)
-            && models.iter().any(|model| self.models.matches(model))
+            && models.iter().any(|(model, _)| self.models.matches(model))
     }
 
     /// A price and what is added to it; the price of another class stands in as it does in an entry.

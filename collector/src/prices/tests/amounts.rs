@@ -21,7 +21,37 @@ fn deterministic_a_request_has_its_fee_once_and_only_if_it_was_answered() {
     (record.part, record.status) = (None, Some(429));
     assert!(!answered(&record));
     (record.status, record.outcome) = (Some(200), meter::record::Outcome::ClientAborted);
+    assert!(answered(&record), "a client that hangs up has been answered");
+    record.status = None;
     assert!(!answered(&record));
+}
+
+/// What other models were used for is in what the provider says of the whole call, and has no price by what was asked for.
+#[test]
+fn deterministic_a_part_is_covered_by_the_providers_own_price_and_has_no_other_models() {
+    let book = PriceBook::parse(&(entry_of_m("input_text = \"1\"") + "[provider_cost]\np = \"prefer\"\n")).unwrap();
+    let mut record = meter::record::Record {
+        started_ns: 1_790_000_000_000_000_000,
+        provider: "p".into(),
+        request_model: Some("m".into()),
+        path_model: Some("m".into()),
+        response_model: Some("image_generation".into()),
+        usage: usage(MILLION),
+        ..Default::default()
+    };
+    assert_eq!(lines(&book.rate(&Call::of(&record, "").unwrap())), "1.00");
+    record.part = Some("image_gen".into());
+    assert_eq!(lines(&book.rate(&Call::of(&record, "").unwrap())), "unpriced");
+    record.response_model = Some("m".into());
+    assert_eq!(lines(&book.rate(&Call::of(&record, "").unwrap())), "1.00");
+    record.provider_cost_nano_usd = Some(0);
+    let covered = book.rate(&Call::of(&record, "").unwrap());
+    assert_eq!((covered.charge().to_string().as_str(), covered.by), ("0.00", Some(By::Own)));
+    // Where the book is charged, its price of the part is too.
+    let fallback = PriceBook::parse(&entry_of_m("input_text = \"1\"")).unwrap();
+    assert_eq!(lines(&fallback.rate(&Call::of(&record, "").unwrap())), "1.00");
+    record.response_model = None;
+    assert_eq!(lines(&fallback.rate(&Call::of(&record, "").unwrap())), "unpriced");
 }
 
 #[test]

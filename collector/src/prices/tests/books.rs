@@ -278,3 +278,35 @@ fn deterministic_what_names_lead_to_is_remembered_within_bounds() {
     assert_eq!(lines(&rated(&book, "p", "m-0", "2025-12-31", None, MILLION)), "unpriced");
     assert_eq!(lines(&rated(&book, "p", "m-0", "2026-01-01", Some("flex"), MILLION)), "1.00 fallback");
 }
+
+/// What a client asks for is no proof of what it gets: neither a negotiated price nor a discount of the asked model holds.
+#[test]
+fn contract_what_the_client_asks_for_stands_below_what_the_provider_says_in_every_book() {
+    let mine = [entry_of("cheap", "0.01"), adjust_of("cheap*", "0.01"), adjust_of("dear*", "0.5")].concat();
+    let book = layers_of(&[mine, [entry_of("dear-2026-01-31", "2.00"), entry_of("cheap", "0.10")].concat()]);
+    let asked = |answered: Option<&'static str>, asked: &'static str| {
+        lines(&rate(&book, NOON, MILLION, |call| (call.response_model, call.request_model) = (answered, Some(asked))))
+    };
+    assert_eq!(asked(Some("dear-2026-01-31"), "cheap"), "1.00");
+    assert_eq!(asked(Some("cheap"), "dear-2026-01-31"), "0.0001");
+    // Where the provider names nothing that has a price, there is the client's word alone.
+    assert_eq!(asked(None, "cheap"), "0.0001");
+    // Azure serves the deployment, whatever model a body names.
+    let names = |provider: &'static str| {
+        let usage = Usage::default();
+        let mut call = Call::new(provider, "answered", NOON.parse().unwrap(), &usage);
+        (call.path_model, call.request_model) = (Some("path"), Some("asked"));
+        call.names().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names("aws.bedrock"), "path answered asked");
+    assert_eq!(names("azure.ai.openai"), "answered path asked");
+    assert_eq!(names("openai"), "answered asked path");
+}
+
+fn entry_of(model: &str, price: &str) -> String {
+    format!("[[price]]\nprovider = \"p\"\nmodel = \"{model}\"\nvalid_from = 2026-01-01\ninput_text = \"{price}\"\n")
+}
+
+fn adjust_of(model: &str, factor: &str) -> String {
+    format!("[[adjust]]\non = \"charge\"\nmodel = \"{model}\"\nfactor = \"{factor}\"\n")
+}

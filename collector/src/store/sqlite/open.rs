@@ -1,7 +1,7 @@
 //! How a ledger is opened that is only read: it may be in use, or a copy where nothing can be written, and it is never made.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,9 @@ impl SqliteReader {
             io::ErrorKind::NotFound => unusable(path, "there is no such file"),
             _ => unusable(path, error),
         };
-        File::open(path).map_err(failed)?;
+        // Never opened beside SQLite: when any descriptor of a file is closed, the process loses all its locks on it (POSIX), the
+        // writer's too, and the next program that reads the ledger would take its log away.
+        fs::metadata(path).map_err(failed)?;
         // SQLite's log lies beside the file itself, not beside a link to it.
         let real = fs::canonicalize(path).map_err(failed)?;
         let (connection, still) = match open(&real) {
