@@ -151,7 +151,7 @@ fn unpriced(reader: &dyn Reader, month: Month) -> Result<Open, StoreError> {
         reader.standing(&selection, &mut |entry| {
             let rating = entry.rating.as_deref().and_then(|rating| Rating::from_json(rating).ok());
             if rating.is_some_and(|rating| rating.lines.iter().any(|line| line.rated == Rated::Unpriced)) {
-                let names = [&entry.emitter, &entry.provider, &entry.model].map(|name| printable(name));
+                let names = [&entry.emitter, &entry.provider, &entry.model].map(String::as_str).map(printable);
                 let [emitter, provider, model] = names;
                 let day = day_of(entry.started_ns).unwrap_or_default();
                 open.add(1, || format!("{emitter}-{}, {day}: {provider} {model}", entry.sequence));

@@ -11,7 +11,7 @@ fn contract_a_call_that_is_charged_to_another_costs_what_the_books_say_for_him()
     };
     let list = "[[price]]\nprovider = \"openai\"\nmodel = \"gpt-4.1\"\nvalid_from = 2026-01-01\ninput_text = \"2\"\noutput_text = \"8\"\n";
     let base = dir.write("base.toml", list);
-    let mine = dir.write("mine.toml", &[adjust("acme", "0.5"), adjust("beta", "3")].concat());
+    let mine = dir.write("mine.toml", [adjust("acme", "0.5"), adjust("beta", "3")].concat());
     let [base, mine] = [base.to_str().unwrap(), mine.to_str().unwrap()];
     let layers = ["--prices", mine, "--prices", base];
     let server = filled(&dir, &layers);
