@@ -24,6 +24,7 @@ pub mod gaps;
 pub mod kept;
 pub mod ledger;
 pub mod money;
+pub mod open;
 pub mod prices;
 pub mod reconcile;
 pub mod report;

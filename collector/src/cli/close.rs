@@ -1,10 +1,11 @@
 //! `meshmeter close`: a month is over, and its report never changes again.
 
 use clap::Args;
-use collector::gaps::{self, Counts};
+use collector::gaps;
 use collector::ledger::Ledger;
-use collector::ledger::months::Month;
-use collector::store::Tally;
+use collector::ledger::closing;
+use collector::ledger::months::{Closed, Month};
+use collector::open::{self, Open};
 use collector::terminal::complain;
 use jiff::SignedDuration;
 
@@ -14,8 +15,9 @@ use super::{Failure, print};
 /// Closes a month, for ever: its report never changes again.
 ///
 /// What comes later about its calls, a late call, a correction, a new price, counts on the day on which it comes, as a credit or
-/// a debit that names the month. Only a month that is over can be closed. While something is missing, kept apart or unpriced, it
-/// says so and closes only with --anyway.
+/// a debit that names the month. Only a month that is over can be closed. While something of it is missing, kept apart or
+/// unpriced, or may be, it names that and closes only with --anyway. Calls whose counts are not known (deferred, missing,
+/// unknown_usage) are said in a note and do not keep it open.
 #[derive(Args)]
 #[command(
     after_help = "Exit codes: 0 closed; 1 failed; 2 wrong use; 3 something is open, and the month was left as it is."
@@ -39,31 +41,43 @@ pub struct Close {
 
 /// Whether the month was left as it is, for something is open.
 pub fn close(args: Close) -> Result<bool, Failure> {
+    let (month, now_ns) = (args.month, now_ns());
     let reader = args.database.reader()?;
+    let closings = reader.closings().map_err(Failure::failed)?;
+    let closed = Closed::from_begins(closings.iter().map(|entry| entry.started_ns));
+    if let Some(why) = closing::refusal(month, &closed, now_ns) {
+        return Err(Failure::Failed(why));
+    }
     let silent_after_ns = i64::try_from(args.silent_after.as_nanos()).unwrap_or(i64::MAX);
-    let question = gaps::Question { now_ns: now_ns(), silent_after_ns };
-    let open = open(&gaps::count(&*reader, question).map_err(Failure::failed)?);
-    if !open.is_empty() && !args.anyway {
-        complain(&format!("{} was not closed, for the ledger has: {}", args.month, open.join(", ")));
+    let open = open::find(&*reader, month, gaps::Question { now_ns, silent_after_ns }).map_err(Failure::failed)?;
+    let unknown = open::unknown(&*reader, month).map_err(Failure::failed)?;
+    let is_left = !open.is_empty() && !args.anyway;
+    if is_left {
+        let counts: Vec<String> = open.iter().map(|open| format!("{} {}", open.count, open.what)).collect();
+        complain(&format!("{month} was not closed, for the ledger has: {}", counts.join(", ")));
+        open.iter().flat_map(Open::lines).for_each(|line| complain(&line));
         complain("look at it with meshmeter gaps, alarms and report; --anyway closes the month all the same");
+    }
+    note(month, &unknown);
+    if is_left {
         return Ok(true);
     }
     let mut ledger = Ledger::new(args.database.database.open().map_err(Failure::failed)?);
-    let closed = ledger.close_month(args.month, &args.reason, now_ns()).map_err(Failure::failed)?;
+    let closed = ledger.close_month(month, &args.reason, now_ns).map_err(Failure::failed)?;
     let entry = closed.map_err(Failure::Failed)?;
-    print(&format!("{} is closed: entry {entry}\n", args.month))?;
+    print(&format!("{month} is closed: entry {entry}\n"))?;
     Ok(false)
 }
 
-/// What may still change what calls cost: of the whole ledger, for what is missing has no month.
-fn open(counts: &Counts) -> Vec<String> {
-    let Counts { missing, open_ends, tally: Tally { alarms, dead_letters, unpriced_calls } } = *counts;
-    let all = [
-        (missing, "missing numbers"),
-        (open_ends, "open ends"),
-        (alarms, "alarms"),
-        (dead_letters, "dead letters"),
-        (unpriced_calls, "calls of which something has no price"),
-    ];
-    all.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
+/// Calls that no price makes cost what they are worth. They keep no month open.
+fn note(month: Month, unknown: &[String]) {
+    if unknown.is_empty() {
+        return;
+    }
+    complain(&format!("note: {month} has calls whose counts are not all known, which does not keep it open:"));
+    unknown.iter().for_each(|line| complain(&format!("  {line}")));
+    complain(
+        "  a price book can charge them for the call itself (requests), then meshmeter rerate; no other amount can be charged \
+         in the ledger by hand: what is owed beside it is a line of its own on the invoice",
+    );
 }

@@ -7,7 +7,7 @@ use collector::ledger::correct::{Correction, Instead};
 use collector::ledger::entry::Entry;
 use collector::ledger::limits::Limits;
 use collector::money::Charge;
-use collector::prices::Rating;
+use collector::prices::{Line, Rated, Rating};
 use collector::store::{Reader, Selection};
 use collector::terminal::printable;
 
@@ -17,8 +17,9 @@ use super::{Failure, print};
 
 /// Puts a single call right: charges another tenant, or nobody, or again. The entry is reversed, never changed.
 ///
-/// A call that nobody is charged for any more, and a copy whose call nobody is charged for, can be charged again, once: with
-/// --charge.
+/// Another tenant pays what the price books say that the call costs this tenant: discounts and mark-ups depend on who pays. The
+/// charge that stands is kept with --keep-charge. A call that nobody is charged for any more, and a copy whose call nobody is
+/// charged for, can be charged again, once: with --charge.
 #[derive(Args)]
 #[command(
     after_help = "Exit codes: 0 done; 1 failed; 2 wrong use; 3 the call costs more than --max-usd and was left as it is."
@@ -29,16 +30,20 @@ pub struct Correct {
     /// The call: the id of its event.
     #[arg(value_name = "EMITTER-SEQUENCE", value_parser = call)]
     call: (String, i64),
-    /// Who shall be charged instead.
+    /// Who shall be charged instead, by the price books.
     #[arg(long, required_unless_present_any = ["void", "charge"], value_parser = tenant)]
     tenant: Option<String>,
     /// Nobody shall be charged.
     #[arg(long, conflicts_with_all = ["tenant", "charge"])]
     void: bool,
-    /// Charge the call again: nobody is charged for it now. --tenant says who, else the tenant of its event. It costs what it
-    /// did; a copy, which had no price of its own, is rated by the price books.
+    /// Charge the call again: nobody is charged for it now. --tenant says who, else the tenant of its event. For the tenant
+    /// that paid it last it costs what it did; for another one, and of a copy, which had no price of its own, what the price
+    /// books say.
     #[arg(long)]
     charge: bool,
+    /// Another tenant pays what the last one did: the price books are not asked.
+    #[arg(long, conflicts_with = "void")]
+    keep_charge: bool,
     #[command(flatten)]
     prices: Books,
     /// Leave the call alone if it costs more; to charge nobody is always allowed.
@@ -68,19 +73,55 @@ pub fn correct(args: Correct) -> Result<bool, Failure> {
     });
     read.map_err(Failure::failed)?;
     let Some(entry) = standing else { return Err(Failure::Failed(nothing_stands(&*reader, &args.call)?)) };
-    let rating = entry.rating.as_deref().map(Rating::from_json).transpose().map_err(Failure::Failed)?;
-    let instead = args.tenant.map(|tenant| Instead { tenant, rating: rating.unwrap_or_default() });
+    if args.tenant.as_ref() == Some(&entry.tenant) {
+        let tenant = printable(&entry.tenant);
+        print(&format!("{tenant} is charged for this call already, {} USD: nothing was changed\n", entry.charge))?;
+        return Ok(false);
+    }
+    let instead = match args.tenant {
+        None => None,
+        Some(tenant) if args.keep_charge => Some(Instead { tenant, rating: own_rating(&entry)? }),
+        Some(tenant) => Some(Instead { rating: rated(args.prices, &entry, &tenant)?, tenant }),
+    };
+    let now = match &instead {
+        Some(Instead { tenant, rating }) => format!("{} is charged {}", printable(tenant), costs(rating)),
+        None => "nobody is charged".to_owned(),
+    };
     let mut dear = Dear::new(args.max_usd);
     if !dear.allows_instead(&entry, instead.as_ref()) {
         dear.say();
         return Ok(true);
     }
-    let id = entry.id;
+    let (id, before) = (entry.id, entry.charge);
     let correction = Correction { entry, instead, reason: args.reason };
     let mut ledger = Ledger::new(args.database.database.open().map_err(Failure::failed)?);
     let done = ledger.correct(&[correction], now_ns()).map_err(Failure::failed)?;
-    print(&format!("{done} corrected: entry {id} is reversed\n"))?;
+    if done == 0 {
+        return Err(Failure::Failed(format!("entry {id} was taken back meanwhile: nothing was changed")));
+    }
+    print(&format!("{done} corrected: entry {id} is reversed, {before} USD; {now}\n"))?;
     Ok(false)
+}
+
+/// What stands in an entry.
+fn own_rating(entry: &Entry) -> Result<Rating, Failure> {
+    let rating = entry.rating.as_deref().map(Rating::from_json).transpose().map_err(Failure::Failed)?;
+    Ok(rating.unwrap_or_default())
+}
+
+/// What the price books make of a call, if a tenant is charged for it. Without a book it would have no price any more.
+fn rated(books: Books, record: &Entry, tenant: &str) -> Result<Rating, Failure> {
+    let book = books
+        .load()?
+        .ok_or_else(|| Failure::Failed("no price book to rate the call by: name one with --prices FILE".to_owned()))?;
+    Correction::rated(&book, record, tenant).map_err(Failure::Failed)
+}
+
+/// What is charged. Unknown is not nothing.
+fn costs(rating: &Rating) -> String {
+    let has_price = |line: &Line| line.rated != Rated::Unpriced;
+    let unpriced = if rating.lines.iter().all(has_price) { "" } else { ", and in part it has no price in the books" };
+    format!("{} USD{unpriced}", rating.charge())
 }
 
 /// Why there is nothing to correct.
@@ -108,12 +149,15 @@ fn charge(reader: &dyn Reader, args: Correct) -> Result<bool, Failure> {
     };
     let is_own = (&void.last.emitter, void.last.sequence) == (&record.emitter, record.sequence);
     let tenant = args.tenant.unwrap_or_else(|| record.tenant.clone());
-    let rating = match void.last.rating.as_deref().filter(|_| is_own) {
-        Some(rating) => Rating::from_json(rating).map_err(Failure::Failed)?,
-        None => {
-            let book = args.prices.load()?.unwrap_or_default();
-            Correction::rated(&book, &record, &tenant).map_err(Failure::Failed)?
-        }
+    if args.keep_charge && !is_own {
+        return Err(Failure::Failed(
+            "--keep-charge: this record had no charge of its own; the price books say it".to_owned(),
+        ));
+    }
+    let rating = if is_own && (args.keep_charge || void.last.tenant == tenant) {
+        own_rating(&void.last)?
+    } else {
+        rated(args.prices, &record, &tenant)?
     };
     let instead = Instead { tenant, rating };
     let mut dear = Dear::new(args.max_usd);
@@ -121,11 +165,11 @@ fn charge(reader: &dyn Reader, args: Correct) -> Result<bool, Failure> {
         dear.say();
         return Ok(true);
     }
-    let (charge, reversal) = (instead.rating.charge(), void.reversal);
+    let (charge, reversal) = (costs(&instead.rating), void.reversal);
     let again = Again { record, reversal, instead, reason: args.reason };
     let mut ledger = Ledger::new(args.database.database.open().map_err(Failure::failed)?);
     let done = ledger.charge_again(&again, now_ns()).map_err(Failure::failed)?;
     let entry = done.map_err(Failure::Failed)?;
-    print(&format!("charged again: entry {entry}, {charge} USD\n"))?;
+    print(&format!("charged again: entry {entry}, {charge}\n"))?;
     Ok(false)
 }

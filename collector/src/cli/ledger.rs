@@ -16,6 +16,7 @@ use collector::verify;
 use indicatif::ProgressBar;
 use jiff::civil::Date;
 
+use super::changes::Changes;
 use super::prices::Books;
 use super::{Failure, print};
 
@@ -100,7 +101,7 @@ pub struct Rerate {
     /// Leave calls alone that would cost more.
     #[arg(long, value_name = "AMOUNT", default_value_t = Limits::default().charge)]
     max_usd: Charge,
-    /// Only say what would change.
+    /// Only say what would change, by tenant and model.
     #[arg(long)]
     dry_run: bool,
 }
@@ -148,7 +149,7 @@ pub fn rerate(args: Rerate) -> Result<bool, Failure> {
     reader.ping().map_err(Failure::failed)?;
     let mut ledger = if args.dry_run { None } else { Some(Ledger::new(location.open().map_err(Failure::failed)?)) };
     let bar = ProgressBar::new_spinner();
-    let mut work = Work::default();
+    let mut work = Work { changes: args.dry_run.then(Changes::default), ..Work::default() };
     let mut dear = Dear::new(args.max_usd);
     // What is read stays as it was when the reading began, whatever is entered meanwhile.
     let read = reader.standing(&selection, &mut |entry| {
@@ -162,9 +163,10 @@ pub fn rerate(args: Rerate) -> Result<bool, Failure> {
     read.and_then(|()| work.write(ledger.as_mut())).map_err(Failure::failed)?;
     let calls = bar.position();
     bar.finish_and_clear();
-    let Work { corrected, difference, problems, .. } = work;
+    let Work { corrected, difference, changes, problems, .. } = work;
     let what = if args.dry_run { "would be" } else { "were" };
-    print(&format!("{calls} calls, {corrected} {what} rated anew, difference {difference} USD\n"))?;
+    let changes = changes.map(|changes| changes.table()).unwrap_or_default();
+    print(&format!("{changes}{calls} calls, {corrected} {what} rated anew, difference {difference} USD\n"))?;
     dear.say();
     if problems.is_empty() { Ok(dear.any()) } else { Err(Failure::Failed(problems.join("\n"))) }
 }
@@ -175,6 +177,8 @@ struct Work {
     waiting: Vec<Correction>,
     corrected: u64,
     difference: Charge,
+    /// For a dry run: what would change.
+    changes: Option<Changes>,
     problems: Vec<String>,
 }
 
@@ -186,8 +190,11 @@ impl Work {
         self.corrected = self.corrected.saturating_add(done);
         for correction in self.waiting.drain(..) {
             let sum = self.difference.checked_add(correction.difference());
-            self.difference =
-                sum.ok_or_else(|| StoreError::Unusable("the difference does not fit in 128 bits".into()))?;
+            let noted = self.changes.as_mut().map_or(Some(()), |changes| changes.add(&correction));
+            self.difference = sum
+                .zip(noted)
+                .map(|(sum, ())| sum)
+                .ok_or_else(|| StoreError::Unusable("the difference does not fit in 128 bits".into()))?;
         }
         Ok(())
     }

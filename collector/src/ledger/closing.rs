@@ -3,10 +3,18 @@
 use super::decide::Decision;
 use super::emitters::Ended;
 use super::entry::{Entry, EntryId, Kind};
-use super::months::{Closing, Month};
+use super::months::{Closed, Closing, Month};
 use super::ranges::Range;
 use super::{Keys, Ledger, Store};
 use crate::store::StoreError;
+
+/// Why a month cannot be closed, whatever is open.
+pub fn refusal(month: Month, closed: &Closed, now_ns: i64) -> Option<String> {
+    if Month::of(now_ns).is_none_or(|now| now <= month) {
+        return Some(format!("{month} is not over: only a month before this one can be closed"));
+    }
+    closed.contains(month).then(|| format!("{month} was closed before"))
+}
 
 impl<S: Store> Ledger<S> {
     /// Closes a month, for ever. The error says why not, and nothing has changed then.
@@ -49,11 +57,8 @@ impl<S: Store> Ledger<S> {
 
 impl Decision<'_> {
     fn close_month(&mut self, month: Month, reason: &str) -> Result<EntryId, String> {
-        if Month::of(self.now_ns()).is_none_or(|now| now <= month) {
-            return Err(format!("{month} is not over: only a month before this one can be closed"));
-        }
-        if self.known.closed.contains(month) {
-            return Err(format!("{month} was closed before"));
+        if let Some(why) = refusal(month, &self.known.closed, self.now_ns()) {
+            return Err(why);
         }
         let closing = Closing::of(month, self.known.heads.iter().copied());
         let entry = Entry::about_no_call(Kind::MonthClosed, "", 0, self.now_ns(), reason);

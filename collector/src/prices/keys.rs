@@ -180,7 +180,12 @@ pub const SECTIONS: &[Section] = &[
                 "what the provider takes, or what the tenant pays: charge = cost × its factors",
             ),
             key(FACTOR, "a decimal number in quotes, above 0, at most 1000, at most 4 decimals", "the factor"),
-            key(TENANT, "a tenant, or `acme/*`; a list", "whose calls; without it: all"),
+            key(
+                TENANT,
+                "a tenant, or `acme/*`; a list",
+                "whose calls; without it: all. `acme` is that tenant alone, `acme/*` what is below it; \
+                 `meshmeter report --tenant acme` is both",
+            ),
             key(PROVIDER, NAMES, "of which provider; without it: all"),
             key(MODEL, NAMES, "of which model; without it: all"),
             key(VALID_FROM, DAY, "the first day (UTC); without it: since ever"),

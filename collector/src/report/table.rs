@@ -175,6 +175,11 @@ fn notes(report: &Report) -> String {
     if report.lines.values().any(|sum| !sum.fallback.is_empty()) {
         notes.push_str("* in part charged by the price of another class; --format json says which\n");
     }
+    if report.lines.values().any(|sum| sum.amounts.is_empty() && sum.unpriced.is_empty()) {
+        notes.push_str(
+            "- as charge or cost: nothing was counted that could be charged; what was counted and is free has 0\n",
+        );
+    }
     if report.lines.values().any(|sum| !sum.unpriced.is_empty()) {
         notes.push_str("unpriced: the price book had no price for it; unknown is not free. A price that came later: meshmeter rerate\n");
     }

@@ -12,7 +12,7 @@ pub fn run(dir: &Dir, args: &[&str]) -> (i32, String, String) {
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-fn filled(dir: &Dir, more: &[&str]) -> Server {
+pub fn filled(dir: &Dir, more: &[&str]) -> Server {
     let server = Server::start(dir, more);
     assert_eq!(server.send(&events(&emitter(1), 1..=5)).taken(), (5, 0, 0));
     server
@@ -98,10 +98,14 @@ fn contract_a_price_that_comes_late_is_entered_by_reversal_while_the_collector_r
     assert_eq!(report()["unpriced"]["input_text_tokens"], 15);
     let prices = price_book().to_str().unwrap();
     let (code, out, error) = run(&dir, &["rerate", "--prices", prices, "--dry-run"]);
-    assert_eq!(
-        (code, out.as_str(), error.as_str()),
-        (0, "5 calls, 5 would be rated anew, difference 0.00011 USD\n", "")
-    );
+    assert_eq!((code, error.as_str()), (0, ""));
+    let lines: Vec<String> = out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let expected = [
+        "tenant provider model calls difference (USD)",
+        "acme openai gpt-4.1 5 0.00011",
+        "5 calls, 5 would be rated anew, difference 0.00011 USD",
+    ];
+    assert_eq!(lines, expected);
     assert_eq!(dir.number("SELECT count(*) FROM ledger"), 5, "nothing was entered");
     let (code, out, error) = run(&dir, &["rerate", "--prices", prices, "--reason", "the price came late"]);
     assert_eq!((code, out.as_str(), error.as_str()), (0, "5 calls, 5 were rated anew, difference 0.00011 USD\n", ""));
@@ -122,7 +126,10 @@ fn contract_a_call_is_charged_to_another_or_to_nobody_with_a_reason() {
     let dir = Dir::new();
     let server = filled(&dir, &["--prices", price_book().to_str().unwrap()]);
     let (one, two) = (format!("{}-1", emitter(1)), format!("{}-2", emitter(1)));
-    assert_eq!(run(&dir, &["correct", &one, "--tenant", "globex", "--reason", "wrong header"]).0, 0);
+    let globex = ["correct", &one, "--tenant", "globex", "--reason", "wrong header"];
+    let (code, _, error) = run(&dir, &globex);
+    assert!(code == 1 && error.contains("no price book to rate the call by"), "{error}");
+    assert_eq!(run(&dir, &[&globex[..], &["--keep-charge"]].concat()).0, 0);
     assert_eq!(run(&dir, &["correct", &two, "--void", "--reason", "a test"]).0, 0);
     let (code, _, error) = run(&dir, &["correct", &two, "--void", "--reason", "again"]);
     assert!(code == 1 && error.contains("nobody is charged for this call; --charge charges it again"), "{error}");
@@ -325,16 +332,18 @@ fn contract_a_price_that_comes_late_does_not_pass_the_bound_of_a_call() {
     let named = format!(
         "left as it is: {dear} would cost 1140.00 USD\none call must cost at most 1000.00 USD; --max-usd AMOUNT allows more\n"
     );
-    let would = "2 calls, 1 would be rated anew, difference 0.0114 USD\n".to_owned();
-    assert_eq!(rerate(&["--dry-run"]), (3, would, named.clone()));
+    let (code, out, error) = rerate(&["--dry-run"]);
+    assert_eq!((code, &error), (3, &named));
+    assert!(out.ends_with("\n2 calls, 1 would be rated anew, difference 0.0114 USD\n"), "{out}");
     assert_eq!(rerate(&[]), (3, "2 calls, 1 were rated anew, difference 0.0114 USD\n".to_owned(), named));
     assert_eq!(dir.number("SELECT count(*) FROM ledger WHERE kind = 'correction'"), 1);
     let (code, out, error) = rerate(&["--max-usd", "1140"]);
     assert_eq!((code, out.as_str(), error.as_str()), (0, "2 calls, 1 were rated anew, difference 1140.00 USD\n", ""));
     let correct = |more: &[&str]| run(&dir, &[&["correct", &dear, "--reason", "x"], more].concat()).0;
-    assert_eq!(correct(&["--tenant", "globex"]), 3);
+    assert_eq!(correct(&["--tenant", "globex", "--keep-charge"]), 3);
+    assert_eq!(correct(&["--tenant", "globex", "--prices", book.to_str().unwrap()]), 3);
     assert_eq!(dir.number("SELECT count(*) FROM ledger WHERE tenant = 'globex'"), 0);
-    assert_eq!(correct(&["--tenant", "globex", "--max-usd", "2000"]), 0);
+    assert_eq!(correct(&["--tenant", "globex", "--keep-charge", "--max-usd", "2000"]), 0);
     assert_eq!(correct(&["--void"]), 0, "to charge nobody is always allowed");
     assert_eq!(correct(&["--tenant", "globex", "--max-usd", "many"]), 2);
     assert_eq!(run(&dir, &["verify"]).0, 0);

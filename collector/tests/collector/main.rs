@@ -4,6 +4,7 @@ mod auditing;
 mod closing;
 mod command;
 mod copies;
+mod correcting;
 mod durability;
 #[cfg(target_os = "linux")]
 mod hostile;

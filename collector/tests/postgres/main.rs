@@ -5,6 +5,8 @@ mod auditing;
 #[path = "../collector/closing.rs"]
 mod closing;
 mod collectors;
+#[path = "../collector/correcting.rs"]
+mod correcting;
 #[path = "../collector/durability.rs"]
 mod durability;
 #[path = "../collector/ingest.rs"]
