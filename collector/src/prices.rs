@@ -18,20 +18,23 @@ mod index;
 pub mod keys;
 mod layers;
 mod names;
+mod nearest;
 mod pattern;
 mod policy;
 mod rate;
 mod rating;
 mod read;
 mod surcharge;
+mod warnings;
 
 pub use call::Call;
+pub use explain::Explained;
 pub use layers::Books;
 pub use policy::Policy;
 pub use rating::{By, Line, Rated, Rating};
 
 use adjust::Adjust;
-use alias::Aliases;
+use alias::{Alias, Aliases};
 use entry::Entry;
 use find::Remembered;
 use index::Index;
@@ -86,9 +89,10 @@ impl PriceBook {
         let mut book = PriceBook::default();
         let mut aliases = Vec::new();
         for (layer, read) in books {
-            aliases.extend(read.aliases);
             book.policies.extend(read.policies);
-            book.adjusts.extend(read.adjusts);
+            let name = &layer.name;
+            aliases.extend(read.aliases.into_iter().map(|alias| Alias { book: name.clone(), ..alias }));
+            book.adjusts.extend(read.adjusts.into_iter().map(|adjust| Adjust { book: name.clone(), ..adjust }));
             let (index, entries, surcharges) = (Index::new(&read.entries), read.entries, read.surcharges);
             book.layers.push(Layer { index, entries, surcharges, ..layer });
         }

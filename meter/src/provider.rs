@@ -27,6 +27,7 @@ pub(crate) use asking::{BARRING, bits as barring_bits};
 pub use destination::Destination;
 pub use detect::{Certainty, Target, detect};
 pub use facts::{Fact, Facts, HEADERS, Made, response_paths};
+pub use hosts::known;
 pub use paths::Endpoint;
 pub use shape::{has_counts, shape};
 pub use unknown::unknown_usage;

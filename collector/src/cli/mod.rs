@@ -25,7 +25,7 @@ mod serve;
     name = "meshmeter",
     version,
     after_help = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 done, and there is something to look at (gaps, alarms, copies, close, \
-                  reconcile, rerate, correct)."
+                  reconcile, rerate, correct, prices explain)."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -79,7 +79,7 @@ pub fn run() -> ExitCode {
         Command::Report(args) => report::run(args),
         Command::Audit(args) => report::audit(args),
         Command::Reconcile(args) => return reconcile::run(args),
-        Command::Prices(command) => prices::run(command),
+        Command::Prices(command) => return looked(prices::run(command)),
         Command::Gaps(args) => return looked(gaps::gaps(args)),
         Command::Rerate(args) => return looked(ledger::rerate(args)),
         Command::Correct(args) => return looked(correct::correct(args)),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use collector::prices::PriceBook;
-use collector::terminal;
+use collector::terminal::{self, complain};
 
 use super::{Failure, print};
 
@@ -25,6 +25,8 @@ pub enum Prices {
 /// Checks price books (TOML): names every problem with its entry and field, or sums up what is in them.
 ///
 /// Several files are checked each alone and then as layers of one, of which the first that has an entry decides.
+/// What is most often a mistake is a warning: providers that nobody has, aliases that lead to no entry, and entries without prices of
+/// caches where the entries behind them have some.
 #[derive(Args)]
 pub struct Check {
     /// The files.
@@ -32,11 +34,12 @@ pub struct Check {
     files: Vec<PathBuf>,
 }
 
-pub fn run(command: Prices) -> Result<(), Failure> {
+/// Says whether there is something to look at.
+pub fn run(command: Prices) -> Result<bool, Failure> {
     match command {
-        Prices::Check(args) => check(&args.files),
+        Prices::Check(args) => check(&args.files).map(|()| false),
         Prices::Explain(args) => explain::run(*args),
-        Prices::Import(args) => import::run(args),
+        Prices::Import(args) => import::run(args).map(|()| false),
     }
 }
 
@@ -50,11 +53,16 @@ fn check(files: &[PathBuf]) -> Result<(), Failure> {
         }
     }
     // What only together is wrong: aliases that come back to themselves, factors with too many decimals.
-    if problems.is_empty()
-        && let Err(found) = PriceBook::layers(files, true)
-    {
-        problems.push(found);
+    let mut warnings = Vec::new();
+    if problems.is_empty() {
+        match PriceBook::layers(files, true) {
+            Ok(book) => warnings = book.warnings(),
+            Err(found) => problems.push(found),
+        }
     }
     print(&text)?;
+    for warning in warnings {
+        complain(&format!("warning: {warning}"));
+    }
     if problems.is_empty() { Ok(()) } else { Err(Failure::Problems(problems.join("\n"))) }
 }

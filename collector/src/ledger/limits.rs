@@ -97,6 +97,11 @@ impl TenantPattern {
         }
     }
 
+    /// Whether all that the other one means is meant.
+    pub fn covers(&self, other: &TenantPattern) -> bool {
+        (self.is_prefix || !other.is_prefix) && self.matches(&other.text)
+    }
+
     /// Whether a tenant is meant.
     pub fn matches(&self, tenant: &str) -> bool {
         if self.is_prefix { tenant.starts_with(&self.text) } else { tenant == self.text }

@@ -29,14 +29,52 @@ impl On {
 pub(super) struct Adjust {
     pub on: On,
     pub factor: Factor,
-    /// None: all.
-    pub tenants: Vec<TenantPattern>,
+    pub tenants: Tenants,
     pub providers: Option<Names>,
     pub models: Option<Names>,
     pub from: Option<Date>,
     pub to: Option<Date>,
     /// Where it stands.
     pub place: String,
+    /// The book in which it stands, or nothing for a text.
+    pub book: String,
+}
+
+/// Whose calls are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tenants {
+    /// None: all.
+    pub any: Vec<TenantPattern>,
+    /// Those that are not meant although a pattern matches them.
+    pub except: Vec<TenantPattern>,
+}
+
+impl Tenants {
+    fn matches(&self, tenant: &str) -> bool {
+        (self.any.is_empty() || self.any.iter().any(|any| any.matches(tenant)))
+            && !self.except.iter().any(|not| not.matches(tenant))
+    }
+
+    /// Whether there can be a tenant that both mean.
+    fn shares(&self, other: &Tenants) -> bool {
+        let is_left_out =
+            |tenant: &TenantPattern| self.except.iter().chain(&other.except).any(|not| not.covers(tenant));
+        let mut left: Vec<Vec<&TenantPattern>> = Vec::new();
+        for tenants in [self, other] {
+            let any: Vec<&TenantPattern> = tenants.any.iter().filter(|tenant| !is_left_out(tenant)).collect();
+            if any.is_empty() && !tenants.any.is_empty() {
+                return false;
+            }
+            left.push(any);
+        }
+        match left.as_slice() {
+            [one, two] if !one.is_empty() && !two.is_empty() => {
+                one.iter().any(|one| two.iter().any(|two| one.shares(two)))
+            }
+            // One of them means all but a few.
+            _ => true,
+        }
+    }
 }
 
 /// A tenant's list price per token has 18 decimals, an amount 24: what is left for the factors of a call.
@@ -58,7 +96,7 @@ impl Adjust {
         let names = |names: &Option<Names>, is: &dyn Fn(&Names) -> bool| names.as_ref().is_none_or(is);
         self.from.is_none_or(|from| from <= call.day)
             && self.to.is_none_or(|to| call.day <= to)
-            && (self.tenants.is_empty() || self.tenants.iter().any(|tenant| tenant.matches(call.tenant)))
+            && self.tenants.matches(call.tenant)
             && names(&self.providers, &|names| names.matches(&call.provider.to_lowercase()))
             && names(&self.models, &|names| call.models.iter().any(|model| names.matches(model)))
     }
@@ -70,11 +108,11 @@ impl Adjust {
             _ => false,
         };
         let ends_before = |a: &Adjust, b: &Adjust| a.to.zip(b.from).is_some_and(|(to, from)| to < from);
-        let tenants = !self.tenants.is_empty()
-            && !other.tenants.is_empty()
-            && !self.tenants.iter().any(|one| other.tenants.iter().any(|two| one.shares(two)));
         // A call goes by several model names, so names of models that differ exclude nothing.
-        tenants || names(&self.providers, &other.providers) || ends_before(self, other) || ends_before(other, self)
+        !self.tenants.shares(&other.tenants)
+            || names(&self.providers, &other.providers)
+            || ends_before(self, other)
+            || ends_before(other, self)
     }
 }
 

@@ -11,6 +11,8 @@ pub(super) struct Alias {
     pub is: String,
     /// Where it stands.
     pub place: String,
+    /// The book in which it stands, or nothing for a text.
+    pub book: String,
 }
 
 /// The aliases of all books; the first book that has a name decides.
@@ -32,6 +34,13 @@ impl Aliases {
 
     pub fn len(&self) -> usize {
         self.0.values().map(HashMap::len).fold(0, usize::saturating_add)
+    }
+
+    /// All of them, by provider and name.
+    pub fn all(&self) -> Vec<&Alias> {
+        let mut all: Vec<&Alias> = self.0.values().flat_map(HashMap::values).collect();
+        all.sort_by(|one, other| (&one.provider, &one.model).cmp(&(&other.provider, &other.model)));
+        all
     }
 
     /// What a name is, what that is in turn, and so on.

@@ -15,9 +15,18 @@ use super::{Call, Layer, PriceBook};
 use crate::money::Charge;
 use crate::terminal::printable;
 
+/// Why a call costs what it costs.
+#[derive(Debug)]
+pub struct Explained {
+    /// For a person to read.
+    pub text: String,
+    /// Whether its cost is known.
+    pub is_priced: bool,
+}
+
 impl PriceBook {
-    /// Why a call costs what it costs, for a person to read.
-    pub fn explain(&self, call: &Call<'_>) -> String {
+    /// Why a call costs what it costs.
+    pub fn explain(&self, call: &Call<'_>) -> Explained {
         let (facts, candidates) = (call.facts(), self.candidates(call));
         let resolved = self.resolve(call);
         let found = self.find(call, &facts, &resolved);
@@ -49,8 +58,14 @@ impl PriceBook {
             text.push_str(&prices(&Priced { call, facts: &facts, found: Some(found), surcharges: &surcharges }, found));
         }
         text.push_str(&self.adjusted(call, &resolved, found.as_ref()));
-        text.push_str(&charges(&self.rate(call), call, self.policies.of(call.provider)));
-        text
+        let rating = self.rate(call);
+        text.push_str(&charges(&rating, call, self.policies.of(call.provider)));
+        let has_prices = found.is_some() && rating.lines.iter().all(|line| line.rated != Rated::Unpriced);
+        let is_priced = rating.by.is_some() || has_prices;
+        if found.is_none() && !is_priced {
+            text.push_str("unpriced: no book has an entry for this call; its cost is unknown\n");
+        }
+        Explained { text, is_priced }
     }
 
     fn adjusted(&self, call: &Call<'_>, resolved: &Resolved, found: Option<&Found<'_>>) -> String {
@@ -59,7 +74,9 @@ impl PriceBook {
         let whose = Whose { tenant, provider, models: &models, day: call.began.date() };
         let mut text = String::new();
         for adjust in self.adjusts.iter().filter(|adjust| adjust.matches(&whose)) {
-            line(&mut text, &format!("{} x{}, by {}", adjust.on.as_str(), adjust.factor, adjust.place));
+            let book = if adjust.book.is_empty() { String::new() } else { format!(" of {}", adjust.book) };
+            let place = printable(&adjust.place);
+            line(&mut text, &format!("{} x{}, by {place}{book}", adjust.on.as_str(), adjust.factor));
         }
         headed("discounts and mark-ups:\n", text)
     }
@@ -107,18 +124,13 @@ fn called(call: &Call<'_>, facts: &Facts) -> String {
 }
 
 fn tried(candidates: &[Candidate<'_>]) -> String {
-    let mut text = String::from("names, the first that an entry names decides:\n");
+    let mut names: Vec<String> = Vec::new();
     for candidate in candidates.iter().filter(|candidate| !candidate.name.is_empty()) {
-        let mut names = printable(&candidate.name).to_string();
-        for alias in &candidate.aliases {
-            names.push_str(&format!(", by an alias {alias}"));
-        }
-        if !candidate.forms().is_empty() {
-            names.push_str(&format!("; then {}", printable(candidate.forms().join(", "))));
-        }
-        line(&mut text, &names);
+        names.push(printable(&candidate.name));
+        names.extend(candidate.aliases.iter().map(|alias| format!("{} (by an alias)", printable(alias))));
+        names.extend(candidate.forms().iter().map(printable));
     }
-    text
+    format!("names tried, the first that an entry names decides: {}\n", names.join(", "))
 }
 
 /// What of the conditions is not so, and which are there at all.
@@ -132,7 +144,11 @@ fn unmet(conditions: &Conditions, facts: &Facts) -> String {
 
 fn reasons(found: &Found<'_>, call: &Call<'_>, facts: &Facts) -> String {
     let mut text = String::new();
-    let models = |entry: &Entry| entry.models.iter().map(|model| model.text()).collect::<Vec<_>>().join(", ");
+    // An entry of the lists has dozens of names.
+    let models = |entry: &Entry| match entry.models.len().saturating_sub(1) {
+        0 => found.pattern.text().to_owned(),
+        others => format!("{} and {others} more", found.pattern.text()),
+    };
     for (number, entry) in found.entries.iter().enumerate() {
         let what = if number == 0 { "it holds" } else { "for what it does not name, the entry" };
         let to = entry.valid_to.map(|last| format!(" to {last}")).unwrap_or_default();
@@ -182,7 +198,7 @@ fn charges(rating: &Rating, call: &Call<'_>, policy: Policy) -> String {
     let mut text = String::new();
     for item in &rating.lines {
         let says = match item.rated {
-            Rated::Unpriced => "has no price: its cost is unknown".to_owned(),
+            Rated::Unpriced => "unpriced: its cost is unknown".to_owned(),
             Rated::Priced { price, charge, cost } => format!("at {price}: {}", amounts(charge, cost)),
             Rated::Fallback { price, charge, cost } => format!("at {price}, fallback: {}", amounts(charge, cost)),
         };

@@ -71,7 +71,11 @@ pub(super) struct Candidate<'a> {
     forms: OnceCell<Vec<String>>,
 }
 
-impl Candidate<'_> {
+impl<'a> Candidate<'a> {
+    pub fn new(name: String, aliases: Vec<&'a str>) -> Candidate<'a> {
+        Candidate { name, aliases, rank: 0, forms: OnceCell::new() }
+    }
+
     /// What its aliases and itself are without what stands around them.
     pub fn forms(&self) -> &[String] {
         self.forms.get_or_init(|| {
@@ -106,12 +110,12 @@ impl PriceBook {
             let name = name.to_lowercase();
             if candidates.iter().all(|candidate| candidate.name != name) {
                 let aliases = self.aliases.of(call.provider, &name);
-                candidates.push(Candidate { name, aliases, rank, forms: OnceCell::new() });
+                candidates.push(Candidate { rank, ..Candidate::new(name, aliases) });
             }
         }
         if candidates.is_empty() {
             // A call that names no model can still have the price of all models.
-            candidates.push(Candidate { name: String::new(), aliases: Vec::new(), rank: 0, forms: OnceCell::new() });
+            candidates.push(Candidate::new(String::new(), Vec::new()));
         }
         candidates
     }
@@ -214,6 +218,22 @@ impl Layer {
         hits.append(&mut named);
         hits.append(&mut any);
         hits
+    }
+
+    /// The entries for which `means` says so of the first pattern that a name has and that has such entries; what is for any model
+    /// names none.
+    pub(super) fn first_hit(
+        &self,
+        provider: &str,
+        names: &[Candidate<'_>],
+        means: impl Fn(&Entry) -> bool,
+    ) -> Option<Vec<&Entry>> {
+        let hits = self.hits(provider, names);
+        hits.iter().filter(|hit| hit.spelled > 0).find_map(|hit| {
+            let entries = hit.slots.iter().filter_map(|slot| self.entries.get(slot.entry));
+            let entries: Vec<&Entry> = entries.filter(|entry| entry.means(&hit.name) && means(entry)).collect();
+            (!entries.is_empty()).then_some(entries)
+        })
     }
 
     /// All patterns that match a name, the closest first.

@@ -95,7 +95,7 @@ pub const SECTIONS: &[Section] = &[
         heading: "[[price]]",
         help: "what calls of a model cost while the entry is valid",
         keys: &[
-            key(PROVIDER, "a text", "who answered, as it stands in the report"),
+            key(PROVIDER, "a text", "who answered, one of the [providers](#providers) or as it stands in the report"),
             key(MODEL, NAMES, "the model; a full name wins, then the pattern that spells out most"),
             key(VALID_FROM, DAY, "the first day (UTC)"),
             key(VALID_TO, DAY, "the last day; without it: for good"),
@@ -150,7 +150,9 @@ pub const SECTIONS: &[Section] = &[
     },
     Section {
         heading: "[[alias]]",
-        help: "another name of a model: a deployment, a profile; the alias of an alias is followed, in all books together",
+        help: "another name of a model of this provider: a deployment, a profile; the alias of an alias is followed, in all books together. It is \
+               asked where the name stands in the call: what the response says answered is looked for first, so of a deployment whose \
+               responses name the real model the real model's entry holds, not the alias",
         keys: &[
             key(PROVIDER, "a text", "who answered"),
             key(MODEL, "a name or a list of names", "the name that calls have"),
@@ -182,7 +184,7 @@ pub const SECTIONS: &[Section] = &[
             key(FACTOR, "a decimal number in quotes, above 0, at most 1000, at most 4 decimals", "the factor"),
             key(
                 TENANT,
-                "a tenant, or `acme/*`; a list",
+                "a tenant, or `acme/*`, or a list; `!` in front: not meant",
                 "whose calls; without it: all. `acme` is that tenant alone, `acme/*` what is below it; \
                  `meshmeter report --tenant acme` is both",
             ),

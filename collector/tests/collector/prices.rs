@@ -82,7 +82,7 @@ fn contract_prices_explain_says_which_entry_holds_and_why() {
     assert_eq!((done.code, done.error.as_str()), (0, ""));
     let expected = format!(
         "call of azure.ai.openai, 2026-05-01 12:30 UTC, region=eu\n\
-         names, the first that an entry names decides:\n  my-deployment, by an alias gpt-4.1\n\
+         names tried, the first that an entry names decides: my-deployment, gpt-4.1 (by an alias)\n\
          price books, the first that has an entry decides:\n  \
            {mine} decides: azure.ai.openai gpt-4.1 2026-01-01 x1.1 name=gpt-4.1\n  \
            {other} has azure.ai.openai gpt-* 2026-01-01 name=gpt-4.1, which is not asked\n\
@@ -93,7 +93,8 @@ fn contract_prices_explain_says_which_entry_holds_and_why() {
 
     let done = run(&[&books[..], &["--model", "gpt-4.1", "--at", "2025-05-01", "--tenant", "acme"]].concat());
     assert!(done.out.contains("names gpt-4.1 for other days only: from 2026-01-01\n"), "{}", done.out);
-    assert!(done.out.contains("discounts and mark-ups:\n  charge x1.5, by adjust[0]\n"), "{}", done.out);
+    let by = format!("discounts and mark-ups:\n  charge x1.5, by adjust[0] of {mine}\n");
+    assert!(done.code == 0 && done.out.contains(&by), "{}", done.out);
 
     // From an event, with what is charged.
     let event = dir.write("event.json", event(&"a".repeat(32), 1));
@@ -101,6 +102,22 @@ fn contract_prices_explain_says_which_entry_holds_and_why() {
     let done = run(&["prices", "explain", "--prices", price_book().to_str().unwrap(), "--event", event]);
     assert_eq!((done.code, done.error.as_str()), (0, ""), "{}", done.out);
     assert!(done.out.contains("charged:\n  ") && done.out.contains("  in all "), "{}", done.out);
+
+    // Without a price it is not done.
+    let unpriced =
+        ["prices", "explain", "--provider", "aws.bedrock", "--path-model", "us.anthropic.nothing-20260101-v1:0"];
+    let done = run(&unpriced);
+    assert_eq!((done.code, done.error.as_str()), (3, ""), "{}", done.out);
+    assert!(done.out.lines().count() <= 5 && done.out.contains("unpriced: "), "{}", done.out);
+
+    // A warning is no problem.
+    let wrong = dir.write("wrong.toml", "[[alias]]\nprovider = \"azure\"\nmodel = \"a\"\nis = \"b\"\n");
+    let wrong = wrong.to_str().unwrap();
+    let done = run(&["prices", "check", wrong]);
+    let warning = format!(
+        "warning: {wrong}: provider azure is none that the meter or a price list knows; did you mean azure.ai.openai?\n"
+    );
+    assert_eq!((done.code, done.error), (0, warning));
 
     assert_eq!(run(&["prices", "explain"]).code, 2);
     assert_eq!(

@@ -103,6 +103,11 @@ const PROVIDERS: &[Provider] = &[
     provider("heroku", &["*.inference.heroku.com"]),
 ];
 
+/// The providers with their hosts, for the documentation and for what checks names.
+pub fn known() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    PROVIDERS.iter().map(|provider| (provider.name, provider.hosts))
+}
+
 /// The longest name of a host in the DNS; longer ones are nobody's.
 pub(super) const MAX_HOST: usize = 253;
 

@@ -22,11 +22,13 @@ use crate::cli::{Failure, print};
 const MAX_EVENT: u64 = 64 * MAX_RAW_USAGE as u64;
 
 /// Explains what a call costs: the names that are tried, the entry that holds and why, its prices, and what is charged.
+///
+/// Ends with 3 if the call or a part of it is unpriced.
 #[derive(Args)]
 pub struct Explain {
     #[command(flatten)]
     books: Books,
-    /// The event of a call (JSON); - reads it from standard input.
+    /// The event of a call, the whole CloudEvent (JSON) as the meter sends it; - reads it from standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["call", "provider"])]
     event: Option<PathBuf>,
     /// A call of the ledger, by the id of its event.
@@ -75,7 +77,8 @@ pub struct Explain {
     at: Option<DateTime>,
 }
 
-pub fn run(mut args: Explain) -> Result<(), Failure> {
+/// Says so if the call is unpriced.
+pub fn run(mut args: Explain) -> Result<bool, Failure> {
     let record = match (args.event.take(), args.call.take()) {
         (Some(file), _) => Some(of_event(&file)?),
         (None, Some(call)) => Some(of_ledger(&args.database, call)?),
@@ -87,7 +90,9 @@ pub fn run(mut args: Explain) -> Result<(), Failure> {
     };
     let book = args.books.required()?;
     let late = || Failure::Failed("the call began after the year 2262".to_owned());
-    print(&book.explain(&Call::of(&record, &record.identity.tenant).ok_or_else(late)?))
+    let explained = book.explain(&Call::of(&record, &record.identity.tenant).ok_or_else(late)?);
+    print(&explained.text)?;
+    Ok(!explained.is_priced)
 }
 
 /// What the arguments say of a call.

@@ -6,6 +6,7 @@ use toml::{Table, Value};
 use super::super::conditions::Names;
 use super::super::day;
 use super::super::keys;
+use super::super::nearest::nearest;
 use super::super::pattern::Pattern;
 use super::{NOT, charged, class, one_or_many};
 use crate::money::Factor;
@@ -75,12 +76,17 @@ impl<'a> Fields<'a> {
             if known.clone().any(|known| known == key) || (has_prices && class(key).is_some()) {
                 continue;
             }
+            let prices: Vec<&str> = charged().map(Class::token_type).filter(|_| has_prices).collect();
+            let meant = nearest(key, known.clone().chain(prices.iter().copied()));
+            let meant = meant.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
             let mut allowed = known.clone().collect::<Vec<_>>().join(", ");
             if has_prices {
-                let classes: Vec<&str> = charged().map(Class::token_type).collect();
-                allowed.push_str(&format!(" and the prices {}", classes.join(", ")));
+                allowed.push_str(&format!(" and the prices {}", prices.join(", ")));
             }
-            self.problem(key, &format!("is not known; allowed are {allowed}"));
+            self.problem(
+                key,
+                &format!("is not known{meant}{} allowed are {allowed}", if meant.is_empty() { ";" } else { "" }),
+            );
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use toml::{Table, Value};
 
-use super::super::adjust::{Adjust, On};
+use super::super::adjust::{Adjust, On, Tenants};
 use super::super::alias::Alias;
 use super::super::entry::Currency;
 use super::super::keys::{self, CODE, IS, MODEL, ON, PROVIDER, TENANT, USD, VALID_FROM};
@@ -13,7 +13,7 @@ use super::super::pattern::Pattern;
 use super::super::policy::{Policies, Policy};
 use super::super::surcharge::Surcharge;
 use super::fields::Fields;
-use super::{Currencies, one_or_many};
+use super::{Currencies, NOT, one_or_many};
 use crate::ledger::limits::TenantPattern;
 use crate::money::Price;
 
@@ -129,8 +129,8 @@ impl Fields<'_> {
                 self.problem(MODEL, &format!("{model} is another alias's already"));
                 continue;
             }
-            let place = self.name();
-            aliases.push(Alias { provider: provider.clone(), model, is: is.to_lowercase(), place });
+            let (place, book) = (self.name(), String::new());
+            aliases.push(Alias { provider: provider.clone(), model, is: is.to_lowercase(), place, book });
         }
     }
 
@@ -167,19 +167,25 @@ impl Fields<'_> {
         let tenants = self.tenants(table);
         let (from, to) = self.days(table);
         let is_wrong = !self.problems.is_empty();
-        let adjust = Adjust { on: on?, factor: factor?, tenants, providers, models, from, to, place: self.name() };
+        let (place, book) = (self.name(), String::new());
+        let adjust = Adjust { on: on?, factor: factor?, tenants, providers, models, from, to, place, book };
         (!is_wrong).then_some(adjust)
     }
 
-    fn tenants(&mut self, table: &Table) -> Vec<TenantPattern> {
-        let mut tenants = Vec::new();
+    fn tenants(&mut self, table: &Table) -> Tenants {
+        let mut tenants = Tenants::default();
         for value in one_or_many(table.get(TENANT)) {
-            match TenantPattern::parse(value.as_str().unwrap_or_default()) {
+            let text = value.as_str().unwrap_or_default();
+            let (tenants, name) = match text.strip_prefix(NOT) {
+                Some(name) => (&mut tenants.except, name),
+                None => (&mut tenants.any, text),
+            };
+            match TenantPattern::parse(name) {
                 Ok(tenant) => tenants.push(tenant),
-                Err(problem) => self.problem(TENANT, problem),
+                Err(problem) => self.problem(TENANT, &format!("{problem}; one after {NOT} is not meant")),
             }
         }
-        if tenants.is_empty() && table.contains_key(TENANT) && self.problems.is_empty() {
+        if tenants == Tenants::default() && table.contains_key(TENANT) && self.problems.is_empty() {
             self.problem(TENANT, "must be a tenant or a list of tenants");
         }
         tenants

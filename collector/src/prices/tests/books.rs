@@ -203,6 +203,14 @@ fn contract_wrong_tables_name_the_place_and_what_is_allowed() {
             "adjust[0].tenant: must be a tenant",
         ),
         (
+            "[[adjust]]\non = \"cost\"\nfactor = \"2\"\ntenant = [\"acme\", \"!\"]\n".to_owned(),
+            "adjust[0].tenant: must be a tenant, or the beginning of one with a * behind it, such as acme/*; one after ! is not meant",
+        ),
+        (
+            conditions("cached_read = \"1\""),
+            "price[0] (p m).cached_read: is not known; did you mean cache_read? allowed are provider, model",
+        ),
+        (
             conditions("region = \"eu\"") + &conditions("size = \"1024x1024\""),
             "price[1] (p m).valid_from: overlaps price[0] (p m) for m; both can hold for a call, end the earlier one with valid_to or give one of them another condition",
         ),

@@ -36,13 +36,29 @@ fn tables() -> String {
     text
 }
 
+fn providers() -> String {
+    let mut text = String::from("\n| provider | hosts |\n|---|---|\n");
+    for (name, hosts) in meter::provider::known() {
+        let hosts: Vec<String> = hosts.iter().map(|host| format!("`{host}`")).collect();
+        writeln!(text, "| `{name}` | {} |", hosts.join(", ")).unwrap();
+    }
+    text.push('\n');
+    text
+}
+
+/// The text with another table behind a mark.
+fn with_table(found: &str, name: &str, table: &str) -> String {
+    let mark = format!("<!-- table: {name} -->\n");
+    let (before, rest) = found.split_once(&mark).expect("docs/prices.md has the mark");
+    let (_, behind) = rest.split_once("<!-- end of table -->").expect("docs/prices.md has the end mark");
+    format!("{before}{mark}{table}<!-- end of table -->{behind}")
+}
+
 #[test]
-fn contract_the_reference_names_every_key() {
+fn contract_the_reference_names_every_key_and_provider() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/prices.md");
     let found = std::fs::read_to_string(path).unwrap();
-    let (before, rest) = found.split_once("<!-- table: price book -->\n").expect("docs/prices.md has the mark");
-    let (_, behind) = rest.split_once("<!-- end of table -->").expect("docs/prices.md has the end mark");
-    let expected = format!("{before}<!-- table: price book -->\n{}<!-- end of table -->{behind}", tables());
+    let expected = with_table(&with_table(&found, "price book", &tables()), "providers", &providers());
     if std::env::var_os("MESHMETER_WRITE_DOCS").is_some() {
         std::fs::write(path, expected).unwrap();
     } else {
