@@ -94,7 +94,7 @@ fn contract_prices_explain_says_which_entry_holds_and_why() {
     let done = run(&[&books[..], &["--model", "gpt-4.1", "--at", "2025-05-01", "--tenant", "acme"]].concat());
     assert!(done.out.contains("names gpt-4.1 for other days only: from 2026-01-01\n"), "{}", done.out);
     let by = format!("discounts and mark-ups:\n  charge x1.5, by adjust[0] of {mine}\n");
-    assert!(done.code == 0 && done.out.contains(&by), "{}", done.out);
+    assert!(done.code == 3 && done.out.contains(&by), "{}", done.out);
 
     // From an event, with what is charged.
     let event = dir.write("event.json", event(&"a".repeat(32), 1));

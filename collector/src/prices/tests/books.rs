@@ -318,3 +318,17 @@ fn entry_of(model: &str, price: &str) -> String {
 fn adjust_of(model: &str, factor: &str) -> String {
     format!("[[adjust]]\non = \"charge\"\nmodel = \"{model}\"\nfactor = \"{factor}\"\n")
 }
+
+/// The lists have dated names by patterns and undated ones by themselves, and say less of the one than of the other.
+#[test]
+fn contract_searches_on_bedrock_have_a_price_by_dated_names_too() {
+    let book = PriceBook::built_in().unwrap();
+    let counts = [(Class::WebSearches, 1000)];
+    for model in ["claude-opus-4-8", "claude-opus-4-8-20260101-v1:0", "claude-sonnet-4-5-20250929-v1:0"] {
+        for begin in ["anthropic.", "us.anthropic.", "eu.anthropic.", "global.anthropic."] {
+            let name = format!("{begin}{model}");
+            let rating = rated(&book, "aws.bedrock", &name, "2026-11-28", None, &counts);
+            assert_eq!(lines(&rating), "10.00", "{name}");
+        }
+    }
+}

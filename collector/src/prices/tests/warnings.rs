@@ -91,7 +91,7 @@ fn contract_providers_that_nobody_has_and_aliases_that_lead_nowhere_are_warned_o
 }
 
 #[test]
-fn contract_the_example_book_has_nothing_to_warn_of_but_what_it_leaves_out() {
+fn contract_the_built_in_book_is_not_warned_of() {
     let book = PriceBook::built_in().unwrap();
     assert_eq!(book.warnings(), [""; 0]);
 }
