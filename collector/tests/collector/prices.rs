@@ -83,7 +83,7 @@ fn contract_prices_explain_says_which_entry_holds_and_why() {
     let expected = format!(
         "call of azure.ai.openai, 2026-05-01 12:30 UTC, region=eu\n\
          names tried, the first that an entry names decides: my-deployment, gpt-4.1 (by an alias)\n\
-         price books, the first that has an entry decides:\n  \
+         price books, the first that has an entry for the first of these names that any has decides:\n  \
            {mine} decides: azure.ai.openai gpt-4.1 2026-01-01 x1.1 name=gpt-4.1\n  \
            {other} has azure.ai.openai gpt-* 2026-01-01 name=gpt-4.1, which is not asked\n\
          the entry:\n  it holds from 2026-01-01 without conditions, for gpt-4.1\n  its factor x1.1, region=eu holds\n\
@@ -104,8 +104,8 @@ fn contract_prices_explain_says_which_entry_holds_and_why() {
     assert!(done.out.contains("charged:\n  ") && done.out.contains("  in all "), "{}", done.out);
 
     // Without a price it is not done.
-    let unpriced =
-        ["prices", "explain", "--provider", "aws.bedrock", "--path-model", "us.anthropic.nothing-20260101-v1:0"];
+    let of = ["--provider", "aws.bedrock", "--path-model", "us.anthropic.nothing-20260101-v1:0"];
+    let unpriced = [&["prices", "explain", "--prices", other][..], &of].concat();
     let done = run(&unpriced);
     assert_eq!((done.code, done.error.as_str()), (3, ""), "{}", done.out);
     assert!(done.out.lines().count() <= 5 && done.out.contains("unpriced: "), "{}", done.out);
