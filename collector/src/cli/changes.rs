@@ -43,7 +43,7 @@ impl Changes {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_header(["tenant", "provider", "model", "calls", "difference (USD)"]);
         for ((tenant, provider, model), (calls, difference)) in &lines {
-            let names = [tenant, provider, model].map(|name| printable(name));
+            let names = [tenant.as_str(), provider, model].map(printable);
             table.add_row(names.into_iter().chain([calls.to_string(), difference.to_string()]));
         }
         for column in table.column_iter_mut().skip(3) {
