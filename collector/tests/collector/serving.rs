@@ -108,22 +108,21 @@ fn contract_large_bodies_spend_a_rate_of_events_by_their_bytes() {
 }
 
 /// Whoever closes any descriptor of a file loses all locks of the process on it: then the next program that closes the ledger takes
-/// itself for the last one, and unlinks the log that the collector goes on writing into.
+/// itself for the last one, and unlinks the log that the collector goes on writing into. SQLite since 3.51 notices, older ones do not.
 #[test]
+#[cfg(target_os = "linux")]
 fn race_questions_leave_the_writers_locks_alone() {
     let dir = Dir::new();
     let server = Server::start(&dir, &[]);
-    let log = dir.file("ledger.db-wal");
-    let inode = || std::fs::metadata(&log).map(|log| std::os::unix::fs::MetadataExt::ino(&log)).ok();
     assert_eq!(server.send(&events(&emitter(1), 1..=1)).taken(), (1, 0, 0));
-    let before = inode();
+    let inode = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(dir.file("ledger.db")).unwrap());
+    let locks = || {
+        let locks = std::fs::read_to_string("/proc/locks").unwrap();
+        locks.lines().filter(|line| line.contains(&format!(":{inode} "))).count()
+    };
+    assert!(locks() > 0, "the writer holds the ledger");
     for path in ["/readyz", "/metrics", "/v1/report"] {
-        server.get(path, Some(READ));
-        // This process is another program, which reads and goes.
-        assert_eq!(dir.number("SELECT count(*) FROM ledger"), 1);
-        assert_eq!(inode(), before, "{path}: the log is another one or gone");
+        assert_eq!(server.get(path, Some(READ)).status, 200, "{path}");
+        assert!(locks() > 0, "{path}: the writer's lock is gone");
     }
-    assert_eq!(server.send(&events(&emitter(1), 2..=2)).taken(), (1, 0, 0));
-    server.kill();
-    assert_eq!(dir.number("SELECT count(*) FROM ledger"), 2, "what was acknowledged is there");
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rustix::fs::{Access, access};
 
 use super::super::StoreError;
 use super::{BUSY_TIMEOUT, VERSION, unusable, version};
@@ -31,7 +32,7 @@ impl SqliteReader {
         };
         // Never opened beside SQLite: when any descriptor of a file is closed, the process loses all its locks on it (POSIX), the
         // writer's too, and the next program that reads the ledger would take its log away.
-        fs::metadata(path).map_err(failed)?;
+        access(path, Access::READ_OK).map_err(|error| failed(error.into()))?;
         // SQLite's log lies beside the file itself, not beside a link to it.
         let real = fs::canonicalize(path).map_err(failed)?;
         let (connection, still) = match open(&real) {
