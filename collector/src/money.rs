@@ -142,11 +142,20 @@ impl Charge {
         (product.checked_rem(one)? == 0).then_some(Charge(product.checked_div(one)?))
     }
 
+    /// The smallest amount of so many decimals; of more than an amount has, nothing.
+    pub fn unit(decimals: u8) -> Charge {
+        let dropped =
+            CHARGE_DECIMALS.checked_sub(usize::from(decimals)).and_then(|dropped| u32::try_from(dropped).ok());
+        Charge(dropped.and_then(|dropped| 10_i128.checked_pow(dropped)).unwrap_or_default())
+    }
+
     /// The nearest amount of so many decimals, as on an invoice: a half goes away from zero. `None` only near the ends
     /// of 128 bits.
     pub fn rounded(self, decimals: u8) -> Option<Charge> {
-        let Some(dropped) = CHARGE_DECIMALS.checked_sub(usize::from(decimals)) else { return Some(self) };
-        let unit = 10_i128.checked_pow(u32::try_from(dropped).ok()?)?;
+        let Charge(unit) = Charge::unit(decimals);
+        if unit == 0 {
+            return Some(self);
+        }
         let half = unit.checked_div(2)?;
         let away = if self.0 < 0 { half.checked_neg()? } else { half };
         self.0.checked_add(away)?.checked_div(unit)?.checked_mul(unit).map(Charge)

@@ -6,10 +6,10 @@ use meter::record::Evidence;
 
 use crate::gaps::{self, Cause, Gaps, Hole, Question, State, time};
 use crate::ledger::Arrival;
+use crate::ledger::correct::rating_of;
 use crate::ledger::months::Month;
 use crate::ledger::ranges::Range;
 use crate::ledger::sums::{Counted, day_begins_ns, day_of};
-use crate::prices::{Rated, Rating};
 use crate::store::{Dimension, KeptApart, Reader, Selection, StoreError, Whose};
 use crate::terminal::printable;
 
@@ -149,8 +149,7 @@ fn unpriced(reader: &dyn Reader, month: Month) -> Result<Open, StoreError> {
     for day in days {
         let selection = Selection { since: Some(day), until: Some(day), ..Selection::default() };
         reader.standing(&selection, &mut |entry| {
-            let rating = entry.rating.as_deref().and_then(|rating| Rating::from_json(rating).ok());
-            if rating.is_some_and(|rating| rating.lines.iter().any(|line| line.rated == Rated::Unpriced)) {
+            if rating_of(&entry).is_ok_and(|rating| rating.is_unpriced()) {
                 let names = [&entry.emitter, &entry.provider, &entry.model].map(String::as_str).map(printable);
                 let [emitter, provider, model] = names;
                 let day = day_of(entry.started_ns).unwrap_or_default();

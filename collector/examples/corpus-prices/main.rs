@@ -12,23 +12,14 @@ use native::Feed;
 use rated::Charged;
 use serde_json::{Value, json};
 
-/// About what Envoy hands over at once.
-const PIECE: usize = 16 * 1024;
-
 fn main() -> std::process::ExitCode {
-    match run() {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("corpus: {error}");
-            std::process::ExitCode::FAILURE
-        }
-    }
+    corpus::exit(run())
 }
 
 fn run() -> Result<()> {
     let Some(arguments) = Arguments::read(std::env::args().skip(1))? else { return Ok(()) };
     let corpus = Corpus::read(&arguments.dir)?;
-    let feed = Feed { piece: PIECE, encoded: arguments.encoded };
+    let feed = Feed { piece: native::PIECE, encoded: arguments.encoded };
     let books = rated::Books::load(arguments.prices.as_deref().unwrap_or_default())?;
     let (mut tally, mut progress) = (Tally::default(), Progress::of(corpus.recordings.len()));
     let mut records = String::new();
@@ -47,8 +38,7 @@ fn run() -> Result<()> {
         tally.add(recording, truth, events.first());
         tally.add_bill(recording, truth, &events, &bill);
         if let Some(change) = &run.change {
-            let note = tally.note(recording, change);
-            tally.differences.push(note);
+            tally.note(recording, change);
         }
         progress.step();
     }

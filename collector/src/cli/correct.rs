@@ -3,11 +3,11 @@
 use clap::Args;
 use collector::ledger::Ledger;
 use collector::ledger::again::{self, Again, Now};
-use collector::ledger::correct::{Correction, Instead};
+use collector::ledger::correct::{Correction, Instead, rating_of};
 use collector::ledger::entry::Entry;
 use collector::ledger::limits::Limits;
 use collector::money::Charge;
-use collector::prices::{Line, Rated, Rating};
+use collector::prices::Rating;
 use collector::store::{Reader, Selection};
 use collector::terminal::printable;
 
@@ -80,7 +80,9 @@ pub fn correct(args: Correct) -> Result<bool, Failure> {
     }
     let instead = match args.tenant {
         None => None,
-        Some(tenant) if args.keep_charge => Some(Instead { tenant, rating: own_rating(&entry)? }),
+        Some(tenant) if args.keep_charge => {
+            Some(Instead { tenant, rating: rating_of(&entry).map_err(Failure::Failed)? })
+        }
         Some(tenant) => Some(Instead { rating: rated(args.prices, &entry, &tenant)?, tenant }),
     };
     let now = match &instead {
@@ -103,12 +105,6 @@ pub fn correct(args: Correct) -> Result<bool, Failure> {
     Ok(false)
 }
 
-/// What stands in an entry.
-fn own_rating(entry: &Entry) -> Result<Rating, Failure> {
-    let rating = entry.rating.as_deref().map(Rating::from_json).transpose().map_err(Failure::Failed)?;
-    Ok(rating.unwrap_or_default())
-}
-
 /// What the price books make of a call, if a tenant is charged for it. Without a book it would have no price any more.
 fn rated(books: Books, record: &Entry, tenant: &str) -> Result<Rating, Failure> {
     let book = books
@@ -119,8 +115,7 @@ fn rated(books: Books, record: &Entry, tenant: &str) -> Result<Rating, Failure> 
 
 /// What is charged. Unknown is not nothing.
 fn costs(rating: &Rating) -> String {
-    let has_price = |line: &Line| line.rated != Rated::Unpriced;
-    let unpriced = if rating.lines.iter().all(has_price) { "" } else { ", and in part it has no price in the books" };
+    let unpriced = if rating.is_unpriced() { ", and in part it has no price in the books" } else { "" };
     format!("{} USD{unpriced}", rating.charge())
 }
 
@@ -155,7 +150,7 @@ fn charge(reader: &dyn Reader, args: Correct) -> Result<bool, Failure> {
         ));
     }
     let rating = if is_own && (args.keep_charge || void.last.tenant == tenant) {
-        own_rating(&void.last)?
+        rating_of(&void.last).map_err(Failure::Failed)?
     } else {
         rated(args.prices, &record, &tenant)?
     };

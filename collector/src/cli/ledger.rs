@@ -76,6 +76,26 @@ pub struct Verify {
     noted: Vec<Head>,
 }
 
+/// Which calls.
+#[derive(Args)]
+pub(super) struct Calls {
+    /// First day (UTC, when the call began).
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = report::day)]
+    since: Option<Date>,
+    /// Last day.
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = report::day)]
+    until: Option<Date>,
+    /// Only this tenant and what is below it.
+    #[arg(long)]
+    tenant: Option<String>,
+}
+
+impl Calls {
+    pub(super) fn selection(self) -> Selection {
+        Selection { since: self.since, until: self.until, tenant: self.tenant, call: None }
+    }
+}
+
 /// Rates calls anew by a price book: what it charges otherwise is reversed, and entered again.
 #[derive(Args)]
 #[command(
@@ -86,15 +106,8 @@ pub struct Rerate {
     database: Database,
     #[command(flatten)]
     prices: Books,
-    /// First day (UTC, when the call began).
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = report::day)]
-    since: Option<Date>,
-    /// Last day.
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = report::day)]
-    until: Option<Date>,
-    /// Only this tenant and what is below it.
-    #[arg(long)]
-    tenant: Option<String>,
+    #[command(flatten)]
+    calls: Calls,
     /// Why, for the ledger.
     #[arg(long, default_value = "rated anew")]
     reason: String,
@@ -142,7 +155,7 @@ pub fn verify(args: Verify) -> Result<(), Failure> {
 /// Whether calls were left as they are, for they would cost more than is allowed.
 pub fn rerate(args: Rerate) -> Result<bool, Failure> {
     let book = args.prices.required()?;
-    let selection = Selection { since: args.since, until: args.until, tenant: args.tenant, call: None };
+    let selection = args.calls.selection();
     let location = &args.database.database;
     // Whoever writes makes a ledger where there is none: a mistyped name would.
     let reader = args.database.reader()?;

@@ -7,7 +7,7 @@ use collector::store::Selection;
 use indicatif::ProgressBar;
 use jiff::civil::Date;
 
-use super::ledger::{self, Database};
+use super::ledger::{self, Calls, Database};
 use super::{Failure, print};
 
 /// Prints usage, charge and cost from the ledger's sums.
@@ -68,21 +68,13 @@ pub struct AuditArgs {
     /// How to print it.
     #[arg(long, value_enum, default_value_t = ledger::Format::Table)]
     format: ledger::Format,
-    /// First day (UTC, when the call began).
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = report::day)]
-    since: Option<Date>,
-    /// Last day.
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = report::day)]
-    until: Option<Date>,
-    /// Only this tenant and what is below it.
-    #[arg(long)]
-    tenant: Option<String>,
+    #[command(flatten)]
+    calls: Calls,
 }
 
 pub fn audit(args: AuditArgs) -> Result<(), Failure> {
-    let selection = Selection { since: args.since, until: args.until, tenant: args.tenant, call: None };
     let bar = ProgressBar::new_spinner();
-    let audit = Audit::of(&*args.database.reader()?, &selection, || bar.inc(1));
+    let audit = Audit::of(&*args.database.reader()?, &args.calls.selection(), || bar.inc(1));
     bar.finish_and_clear();
     let audit = audit.map_err(Failure::failed)?;
     let text = match args.format {

@@ -79,10 +79,14 @@ pub fn began(entry: &Entry) -> Option<Group> {
     })
 }
 
+/// How an entry was rated; one that has no rating is charged nothing.
+pub fn rating_of(entry: &Entry) -> Result<Rating, String> {
+    Ok(entry.rating.as_deref().map(Rating::from_json).transpose()?.unwrap_or_default())
+}
+
 /// What an entry counts.
 pub fn share_of(entry: &Entry) -> Result<Share, String> {
-    let rating = entry.rating.as_deref().map(Rating::from_json).transpose()?.unwrap_or_default();
-    Ok(Share::of(&event_of(entry)?.record, &rating))
+    Ok(Share::of(&event_of(entry)?.record, &rating_of(entry)?))
 }
 
 impl<S: Store> Ledger<S> {

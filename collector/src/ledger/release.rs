@@ -11,7 +11,6 @@ use super::ranges::Range;
 use super::sums::Share;
 use super::{Arrival, Keys, Ledger, SetAside, Store};
 use crate::money::Charge;
-use crate::prices::{Rated, Rating};
 use crate::store::StoreError;
 
 /// Why nothing is done to an event.
@@ -132,7 +131,7 @@ impl Decision<'_> {
         }
         let number = if is_taken { own_number(&kept.digest) } else { (emitter.clone(), entering.sequence) };
         let rating = self.rate(kept.event, &entering.group);
-        let (charge, unpriced) = (rating.charge(), is_unpriced(&rating));
+        let (charge, unpriced) = (rating.charge(), rating.is_unpriced());
         let terms = Terms { emitter: &number.0, sequence: number.1, kind: Kind::Release, reason: Some(reason) };
         let entry = self.next_id();
         let copy_of = self.charge(&entering, rating, &terms)?;
@@ -207,8 +206,4 @@ impl Decision<'_> {
             emitter.ended = Some(Ended::Release);
         }
     }
-}
-
-fn is_unpriced(rating: &Rating) -> bool {
-    rating.lines.iter().any(|line| line.rated == Rated::Unpriced)
 }

@@ -70,7 +70,7 @@ pub(super) enum Classes {
 impl PriceFactor {
     pub fn is_for(&self, class: Class) -> bool {
         match &self.classes {
-            Classes::Tokens => matches!(class.kind(), Kind::Input | Kind::Output),
+            Classes::Tokens => is_token(class),
             Classes::All => true,
             Classes::These(classes) => classes.contains(&class),
         }
@@ -119,11 +119,15 @@ impl Entry {
         self.valid_from <= day && self.valid_to.is_none_or(|last| day <= last)
     }
 
+    /// Whether both are valid on some day.
+    pub fn shares_days(&self, other: &Entry) -> bool {
+        let begins_before_end_of = |a: &Entry, b: &Entry| b.valid_to.is_none_or(|last| a.valid_from <= last);
+        begins_before_end_of(self, other) && begins_before_end_of(other, self)
+    }
+
     /// Whether on some day both hold for a call, and neither more closely than the other.
     pub fn overlaps(&self, other: &Entry) -> bool {
-        let begins_before_end_of = |a: &Entry, b: &Entry| b.valid_to.is_none_or(|last| a.valid_from <= last);
-        begins_before_end_of(self, other)
-            && begins_before_end_of(other, self)
+        self.shares_days(other)
             && self.conditions.rank() == other.conditions.rank()
             && self.conditions.share(&other.conditions)
     }
@@ -135,12 +139,16 @@ impl Entry {
 }
 
 pub(super) fn per(class: Class) -> Per {
-    match class.kind() {
+    match class {
         // As price lists have it.
-        _ if matches!(class, Class::Characters | Class::CacheStorageTokenHours) => Per::MillionTokens,
-        Kind::Input | Kind::Output => Per::MillionTokens,
-        Kind::Unit | Kind::Information => Per::ThousandUnits,
+        Class::Characters | Class::CacheStorageTokenHours => Per::MillionTokens,
+        _ if is_token(class) => Per::MillionTokens,
+        _ => Per::ThousandUnits,
     }
+}
+
+pub(super) fn is_token(class: Class) -> bool {
+    matches!(class.kind(), Kind::Input | Kind::Output)
 }
 
 /// A class, then those whose prices stand in for its own.

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use super::adjust::Whose;
 use super::conditions::{Conditions, Fact, Facts};
 use super::entry::{Entry, PriceFactor};
 use super::find::{Candidate, Found, Resolved};
@@ -37,7 +36,7 @@ impl PriceBook {
             let name = if layer.name.is_empty() { "the price book" } else { &layer.name };
             let date = layer.built_in.as_ref().map(|date| format!(" of {date}")).unwrap_or_default();
             let decides = found.as_ref().filter(|found| std::ptr::eq(found.layer, layer));
-            let says = match decides.cloned().or_else(|| self.find_in(number, None, call, &facts, &resolved)) {
+            let says = match decides.cloned().or_else(|| self.find_in(number, call, &facts, &resolved)) {
                 Some(found) => {
                     let text = found.text(&facts, call.usage, call.began.date());
                     if decides.is_some() {
@@ -60,7 +59,7 @@ impl PriceBook {
         text.push_str(&self.adjusted(call, &resolved, found.as_ref()));
         let rating = self.rate(call);
         text.push_str(&charges(&rating, call, self.policies.of(call.provider)));
-        let has_prices = found.is_some() && rating.lines.iter().all(|line| line.rated != Rated::Unpriced);
+        let has_prices = found.is_some() && !rating.is_unpriced();
         let is_priced = rating.by.is_some() || has_prices;
         if found.is_none() && !is_priced {
             text.push_str("unpriced: no book has an entry for this call; its cost is unknown\n");
@@ -69,11 +68,8 @@ impl PriceBook {
     }
 
     fn adjusted(&self, call: &Call<'_>, resolved: &Resolved, found: Option<&Found<'_>>) -> String {
-        let models = Found::discounted(found, resolved);
-        let Call { tenant, provider, .. } = *call;
-        let whose = Whose { tenant, provider, models: &models, day: call.began.date() };
         let mut text = String::new();
-        for adjust in self.adjusts.iter().filter(|adjust| adjust.matches(&whose)) {
+        for adjust in self.adjusts_of(call, resolved, found) {
             let book = if adjust.book.is_empty() { String::new() } else { format!(" of {}", adjust.book) };
             let place = printable(&adjust.place);
             line(&mut text, &format!("{} x{}, by {place}{book}", adjust.on.as_str(), adjust.factor));

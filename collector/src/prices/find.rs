@@ -36,8 +36,9 @@ impl Remembered {
 pub(super) struct Resolved {
     /// The names in lower case, and which of the call's own each is or is made of: 0 for the first.
     pub names: Vec<(String, usize)>,
-    /// The entries that a name of the call has, of each book, in the order in which they are asked whether they hold.
-    hits: Vec<Vec<Hit>>,
+    /// The entries that a name of the call has, with the number of their book, in the order in which they are asked whether they hold:
+    /// by the call's names, of each by the books.
+    hits: Vec<(usize, Hit)>,
 }
 
 /// Entries of one pattern, and the name that it matches.
@@ -131,7 +132,12 @@ impl PriceBook {
             return Arc::clone(resolved);
         }
         let candidates = self.candidates(call);
-        let hits = self.layers.iter().map(|layer| layer.hits_of(call, &candidates)).collect();
+        let books = self.layers.iter().enumerate();
+        let mut hits: Vec<(usize, Hit)> = books
+            .flat_map(|(number, layer)| layer.hits_of(call, &candidates).into_iter().map(move |hit| (number, hit)))
+            .collect();
+        // What is of one name and one book stays as it is.
+        hits.sort_by_key(|(_, hit)| hit.rank);
         let names = candidates.into_iter().map(|candidate| (candidate.name, candidate.rank)).collect();
         let resolved = Arc::new(Resolved { names, hits });
         let mut known = known();
@@ -143,29 +149,32 @@ impl PriceBook {
     }
 
     pub(super) fn find(&self, call: &Call<'_>, facts: &Facts, resolved: &Resolved) -> Option<Found<'_>> {
-        let mut ranks: Vec<usize> = resolved.hits.iter().flatten().map(|hit| hit.rank).collect();
-        ranks.sort_unstable();
-        ranks.dedup();
-        let books = |rank: usize| (0..self.layers.len()).map(move |layer| (layer, rank));
-        ranks
-            .into_iter()
-            .flat_map(books)
-            .find_map(|(layer, rank)| self.find_in(layer, Some(rank), call, facts, resolved))
+        self.first(call, facts, resolved, |_| true)
     }
 
-    /// What a book has for a call, by any name or by one of a rank.
+    /// What a book has for a call.
     pub(super) fn find_in(
         &self,
         layer: usize,
-        rank: Option<usize>,
         call: &Call<'_>,
         facts: &Facts,
         resolved: &Resolved,
     ) -> Option<Found<'_>> {
-        let (layer, hits) = (self.layers.get(layer)?, resolved.hits.get(layer)?);
+        self.first(call, facts, resolved, |number| number == layer)
+    }
+
+    /// The first entries that hold, of the books with such numbers.
+    fn first(
+        &self,
+        call: &Call<'_>,
+        facts: &Facts,
+        resolved: &Resolved,
+        is_asked: impl Fn(usize) -> bool,
+    ) -> Option<Found<'_>> {
         let day = call.began.date();
-        let mut hits = hits.iter().filter(|hit| rank.is_none_or(|rank| rank == hit.rank));
-        let (hit, mut found) = hits.find_map(|hit| Some((hit, layer.hold(hit, day, facts)?)))?;
+        let mut hits = resolved.hits.iter().filter(|(number, _)| is_asked(*number)).map(|(number, hit)| (*number, hit));
+        let (hit, mut found) =
+            hits.find_map(|(number, hit)| Some((hit, self.layers.get(number)?.hold(hit, day, facts)?)))?;
         let is_first = resolved.names.first().is_some_and(|(name, _)| *name == hit.name);
         found.by_name = Some(&hit.name).filter(|_| !is_first).cloned();
         Some(found)

@@ -2,9 +2,9 @@
 
 use meter::usage::{Class, Kind};
 
-use super::adjust::{self, On, Whose};
+use super::adjust::{self, Adjust, On, Whose};
 use super::conditions::{Fact, Facts};
-use super::entry::{Entry, per};
+use super::entry::{Entry, is_token, per};
 use super::find::{Found, Resolved};
 use super::policy::Policy;
 use super::rating::{By, Line, Rated, Rating};
@@ -59,8 +59,7 @@ impl PriceBook {
         if own == Price::ZERO && policy != Policy::Prefer {
             return rating;
         }
-        let is_unpriced = rating.lines.iter().any(|line| line.rated == Rated::Unpriced);
-        let has_book = rating.entry.is_some() && !is_unpriced;
+        let has_book = rating.entry.is_some() && !rating.is_unpriced();
         if policy == Policy::Prefer || !has_book || rating.lines.is_empty() {
             let without_discount = Factors { cost: Vec::new(), charge: factors.charge.clone() };
             let rated = rated(Some((own, true)), Class::Requests, 1, &without_discount);
@@ -89,15 +88,20 @@ impl PriceBook {
         all.filter(|surcharge| surcharge.is_for(call.provider, &resolved.names, day)).collect()
     }
 
-    fn factors(&self, call: &Call<'_>, resolved: &Resolved, found: Option<&Found<'_>>) -> Factors {
-        let mut factors = Factors::default();
+    /// The discounts and mark-ups of a call.
+    pub(super) fn adjusts_of(&self, call: &Call<'_>, resolved: &Resolved, found: Option<&Found<'_>>) -> Vec<&Adjust> {
         if self.adjusts.is_empty() {
-            return factors;
+            return Vec::new();
         }
         let models = Found::discounted(found, resolved);
         let Call { tenant, provider, .. } = *call;
         let whose = Whose { tenant, provider, models: &models, day: call.began.date() };
-        for adjust in self.adjusts.iter().filter(|adjust| adjust.matches(&whose)) {
+        self.adjusts.iter().filter(|adjust| adjust.matches(&whose)).collect()
+    }
+
+    fn factors(&self, call: &Call<'_>, resolved: &Resolved, found: Option<&Found<'_>>) -> Factors {
+        let mut factors = Factors::default();
+        for adjust in self.adjusts_of(call, resolved, found) {
             match adjust.on {
                 On::Cost => factors.cost.push(adjust.factor),
                 On::Charge => factors.charge.push(adjust.factor),
@@ -130,10 +134,6 @@ fn refuse_what_does_not_fit(mut rating: Rating) -> Rating {
         rating.lines.iter_mut().for_each(|line| line.rated = Rated::Unpriced);
     }
     rating
-}
-
-fn is_token(class: Class) -> bool {
-    matches!(class.kind(), Kind::Input | Kind::Output)
 }
 
 /// A call with the entries that hold for it.

@@ -124,11 +124,15 @@ impl Rating {
         self.lines == other.lines && self.by == other.by
     }
 
-    /// The provider's own price and the book's, where both are known.
-    pub fn audit(&self) -> Option<(Charge, Charge)> {
-        let is_priced = self.lines.iter().all(|line| line.rated != Rated::Unpriced) && self.entry.is_some();
-        let book = if self.by == Some(By::Own) { self.book } else { is_priced.then(|| self.cost()) };
-        self.own.zip(book)
+    /// Whether something that was counted has no price.
+    pub fn is_unpriced(&self) -> bool {
+        self.lines.iter().any(|line| line.rated == Rated::Unpriced)
+    }
+
+    /// What the provider takes by the book, if that has all prices.
+    pub fn by_the_book(&self) -> Option<Charge> {
+        let is_priced = self.entry.is_some() && !self.is_unpriced();
+        if self.by == Some(By::Own) { self.book } else { is_priced.then(|| self.cost()) }
     }
 
     /// `None` only for a sum beyond 128 bits, which [`super::PriceBook::rate`] does not make, and [`Rating::from_json`] refuses.

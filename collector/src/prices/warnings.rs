@@ -97,7 +97,7 @@ impl Layer {
             other.provider == entry.provider
                 && other.conditions.rank() <= entry.conditions.rank()
                 && other.conditions.share(&entry.conditions)
-                && share_days(other, entry)
+                && other.shares_days(entry)
                 && other.models.iter().any(|model| entry.models.contains(model))
         };
         entry.own(class, None).is_some()
@@ -109,7 +109,7 @@ impl Layer {
         if !self.index.has(&entry.provider) {
             return None;
         }
-        let meant = |other: &Entry| share_days(other, entry);
+        let meant = |other: &Entry| other.shares_days(entry);
         let by_name = |model: &Pattern| {
             // What a pattern spells out is the shortest of the names that it is for.
             let name: String =
@@ -127,11 +127,6 @@ impl Layer {
             self.entries.iter().find(is_for).map(|other| vec![other])
         })
     }
-}
-
-fn share_days(one: &Entry, other: &Entry) -> bool {
-    let begins_in = |a: &Entry, b: &Entry| b.valid_to.is_none_or(|last| a.valid_from <= last);
-    begins_in(one, other) && begins_in(other, one)
 }
 
 fn unknown(name: &str, known: &BTreeSet<&str>) -> String {

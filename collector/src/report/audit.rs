@@ -6,14 +6,11 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::{ReportError, TOO_LARGE};
-use crate::ledger::correct::event_of;
+use crate::ledger::correct::{event_of, rating_of};
 use crate::ledger::entry::Entry;
 use crate::money::Charge;
-use crate::prices::{By, Rated, Rating};
 use crate::store::{Reader, Selection};
 use crate::terminal::printable;
-
-const NANO: u64 = 1_000_000_000;
 
 /// The calls of a model whose response says what they cost.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,18 +38,6 @@ struct Row<'a> {
     provider_usd: String,
     book_usd: String,
     difference_usd: String,
-}
-
-/// What the provider takes by the book, if that has all prices and was used.
-fn by_the_book(rating: &Rating, entry: &Entry) -> Option<Charge> {
-    let is_priced = rating.entry.is_some() && rating.lines.iter().all(|line| line.rated != Rated::Unpriced);
-    (is_priced && rating.by != Some(By::Own)).then_some(entry.cost)
-}
-
-/// An amount of nano-USD.
-fn nano_usd(nano: u64) -> Option<Charge> {
-    let (usd, rest) = (nano.checked_div(NANO)?, nano.checked_rem(NANO)?);
-    format!("{usd}.{rest:09}").parse().ok()
 }
 
 fn line<'a>((key, sum): (&'a (String, String), &Sum)) -> Result<Row<'a>, ReportError> {
@@ -132,14 +117,11 @@ impl Audit {
 impl Sum {
     fn add(&mut self, own_nano_usd: u64, entry: &Entry) -> Result<(), ReportError> {
         self.calls = self.calls.saturating_add(1);
-        let rating = entry.rating.as_deref().and_then(|rating| Rating::from_json(rating).ok()).unwrap_or_default();
-        // Ratings of earlier versions have the book's prices only.
-        let stated = || Some((nano_usd(own_nano_usd)?, by_the_book(&rating, entry)?));
-        let Some((own, book)) = rating.audit().or_else(stated) else {
+        let Some(book) = rating_of(entry).ok().and_then(|rating| rating.by_the_book()) else {
             self.unpriced = self.unpriced.saturating_add(1);
             return Ok(());
         };
-        self.own = self.own.checked_add(own).ok_or(TOO_LARGE)?;
+        self.own = self.own.checked_add(Charge::from_nano_usd(own_nano_usd)).ok_or(TOO_LARGE)?;
         self.book = self.book.checked_add(book).ok_or(TOO_LARGE)?;
         Ok(())
     }

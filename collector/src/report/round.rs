@@ -49,7 +49,7 @@ impl Invoices {
 fn distributed(parts: &[Charge], decimals: u8) -> Option<Vec<Charge>> {
     let total = parts.iter().try_fold(Charge::default(), |sum, part| sum.checked_add(*part))?;
     let mut left = total.rounded(decimals)?;
-    let unit = unit(decimals)?;
+    let unit = Charge::unit(decimals);
     let mut rounded = Vec::with_capacity(parts.len());
     let mut by_remainder = Vec::with_capacity(parts.len());
     for (at, part) in parts.iter().enumerate() {
@@ -69,18 +69,6 @@ fn distributed(parts: &[Charge], decimals: u8) -> Option<Vec<Charge>> {
         *part = part.checked_add(unit)?;
     }
     Some(rounded)
-}
-
-/// The smallest amount of so many decimals; nothing smaller than an amount can be.
-fn unit(decimals: u8) -> Option<Charge> {
-    match decimals {
-        0 => Some(Charge::from_usd(1)),
-        decimals => {
-            let text = format!("0.{:0>1$}", 1, usize::from(decimals));
-            // With more decimals than amounts have there is nothing to round.
-            Some(text.parse().unwrap_or_default())
-        }
-    }
 }
 
 #[cfg(test)]
@@ -124,7 +112,7 @@ mod tests {
             let add = |all: &[Charge]| all.iter().fold(Charge::default(), |sum, one| sum.checked_add(*one).unwrap());
             let rounded = distributed(&parts, decimals).unwrap();
             prop_assert_eq!(Some(add(&rounded)), add(&parts).rounded(decimals));
-            let unit = unit(decimals).unwrap();
+            let unit = Charge::unit(decimals);
             for (part, rounded) in parts.iter().zip(&rounded) {
                 prop_assert_eq!(rounded.rounded(decimals), Some(*rounded));
                 let moved = rounded.checked_sub(*part).unwrap();

@@ -9,6 +9,10 @@ use meter::record::Record;
 use meter::rewrite::{Ask, Asking, Change, Withhold, changeable};
 use serde_json::Value;
 
+/// About what Envoy hands over at once, bytes.
+#[allow(dead_code)] // Not by tests, which choose pieces of their own.
+pub const PIECE: usize = 16 * 1024;
+
 /// How a recording is fed.
 #[derive(Clone, Copy, Debug)]
 pub struct Feed {

@@ -8,15 +8,27 @@ mod arguments;
 mod compare;
 mod money;
 mod recording;
+mod rows;
 mod tally;
 mod upstream;
 
 pub use arguments::Arguments;
 pub use compare::{Counts, Problem, compare};
 pub use money::{Bill, Money, Verdict, is_commercial, verdict};
-pub use recording::{Corpus, Recording, Truth};
+pub use recording::{Corpus, Recording, Truth, exceptions};
 pub use tally::{Progress, Tally};
 pub use upstream::{Client, Served};
+
+/// How a program of this kind ends: what failed stands on standard error.
+pub fn exit(result: Result<()>) -> std::process::ExitCode {
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("corpus: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
 
 /// Any failure, as a sentence that names the file.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

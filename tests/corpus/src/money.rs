@@ -1,10 +1,8 @@
 //! What a call is charged against what is true: classes and units beside the totals, and the sum in USD.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
+use crate::rows::Rows;
 use crate::{Recording, Truth};
 
 /// What a collector makes of the events of one call, its parts included.
@@ -37,8 +35,14 @@ pub enum Verdict {
 const COLUMNS: [&str; 7] = ["cases", "exact", "wrong", "unpriced", "silent", "calls", "priced"];
 
 /// The sums so far, by provider.
-#[derive(Debug, Default)]
-pub struct Money(BTreeMap<String, [u64; COLUMNS.len()]>);
+#[derive(Debug)]
+pub struct Money(Rows<{ COLUMNS.len() }>);
+
+impl Default for Money {
+    fn default() -> Self {
+        Money(Rows::new(COLUMNS))
+    }
+}
 
 /// Providers without a list of prices: what they serve is run by whoever asks, or is paid for by the hour.
 const WITHOUT_LIST: [&str; 2] = ["ollama", "self_hosted"];
@@ -137,6 +141,7 @@ impl Money {
         events: &[Value],
         bill: &Bill,
     ) -> Option<(String, Value)> {
+        let differs = differences(truth, events, bill);
         let verdict = verdict(truth, events, bill);
         let is_call = events
             .first()
@@ -151,20 +156,17 @@ impl Money {
             is_call,
             is_call && is_priced,
         ];
-        let row = self.0.entry(recording.provider.clone()).or_default();
-        for (sum, mark) in row.iter_mut().zip(marks) {
-            *sum += u64::from(mark);
-        }
+        self.0.add(&recording.provider, marks);
         let problem = match verdict {
             Some(Verdict::Wrong { silent: true }) => "charge wrong, silent",
             Some(Verdict::Wrong { silent: false }) => "charge wrong",
             Some(Verdict::Unpriced) => "charge unpriced",
-            _ if !differences(truth, events, bill).is_empty() => "not as expected",
+            _ if !differs.is_empty() => "not as expected",
             _ if is_call && !is_priced => "commercial and unpriced",
             _ => return None,
         };
         let details = json!({
-            "differs": differences(truth, events, bill),
+            "differs": differs,
             "usd": {"ours": bill.usd, "truth": truth.usd},
             "unpriced": bill.unpriced,
             "entries": bill.entries,
@@ -175,41 +177,16 @@ impl Money {
 
     /// The table.
     pub fn table(&self) -> String {
-        let sums = self.sums();
-        let rows = self.0.iter().map(|(name, row)| (name.as_str(), row)).filter(|(_, row)| row.iter().any(|n| *n > 0));
-        let rows: Vec<_> = rows.chain([("all", &sums)]).collect();
-        let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max("provider".len());
-        let mut table = format!("{:width$}", "provider");
-        for column in COLUMNS {
-            let _ = write!(table, "  {column:>10}");
-        }
-        for (name, row) in rows {
-            let _ = write!(table, "\n{name:width$}");
-            for sum in row {
-                let _ = write!(table, "  {sum:>10}");
-            }
-        }
-        table.push('\n');
-        table
+        self.0.table(|row| row.iter().any(|count| *count > 0))
     }
 
     /// The members of the line for machines.
     pub fn members(&self) -> String {
-        let [cases, exact, wrong, unpriced, silent, calls, priced] = self.sums();
+        let [cases, exact, wrong, unpriced, silent, calls, priced] = self.0.sums();
         format!(
             "\"usd\":{{\"cases\":{cases},\"exact\":{exact},\"wrong\":{wrong},\"unpriced\":{unpriced},\"silent\":{silent}}},\
              \"commercial\":{{\"calls\":{calls},\"priced\":{priced}}}"
         )
-    }
-
-    fn sums(&self) -> [u64; COLUMNS.len()] {
-        let mut sums = [0; COLUMNS.len()];
-        for row in self.0.values() {
-            for (sum, count) in sums.iter_mut().zip(row) {
-                *sum += count;
-            }
-        }
-        sums
     }
 }
 

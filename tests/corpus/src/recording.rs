@@ -1,6 +1,6 @@
 //! The files of a corpus.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -169,6 +169,11 @@ fn share_counts(recordings: &mut [(Recording, Truth)]) -> Result<()> {
         };
     }
     Ok(())
+}
+
+/// The ids of a file of exceptions: a list item each, beginning with the id in backticks.
+pub fn exceptions(text: &str) -> BTreeSet<&str> {
+    text.lines().filter_map(|line| line.strip_prefix("- `")?.split_once('`')).map(|(id, _)| id).collect()
 }
 
 impl Recording {

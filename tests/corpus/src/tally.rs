@@ -1,32 +1,36 @@
 //! What came of a whole corpus: a table by provider, one line for machines, and a file with every difference.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::money::{Bill, Money};
+use crate::rows::Rows;
 use crate::{Counts, Problem, Recording, Result, Truth, compare};
 
 const COLUMNS: [&str; 6] = ["records", "with_usage", "exact", "wrong", "missed", "false"];
 
 /// The sums so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tally {
-    rows: BTreeMap<String, [u64; COLUMNS.len()]>,
+    rows: Rows<{ COLUMNS.len() }>,
     /// What differs, an object each: `id`, `problem`, `ours`, `truth` and where it is from.
     pub differences: Vec<Value>,
     /// What is charged against what is owed, where that is measured.
     pub money: Option<Money>,
 }
 
+impl Default for Tally {
+    fn default() -> Self {
+        Tally { rows: Rows::new(COLUMNS), differences: Vec::new(), money: None }
+    }
+}
+
 impl Tally {
     /// Adds what a meter says of a recording: its event, if it made one.
     pub fn add(&mut self, recording: &Recording, truth: &Truth, event: Option<&Value>) {
         let verdict = compare(event, truth);
-        let row = self.rows.entry(recording.provider.clone()).or_default();
         let marks = [
             true,
             truth.has_usage,
@@ -35,12 +39,10 @@ impl Tally {
             verdict == Err(Problem::Missed),
             verdict == Err(Problem::False),
         ];
-        for (sum, mark) in row.iter_mut().zip(marks) {
-            *sum += u64::from(mark);
-        }
+        self.rows.add(&recording.provider, marks);
         let Err(problem) = verdict else { return };
         let said = |name: &str| event.map(|event| event["data"][name].clone()).unwrap_or_default();
-        let mut difference = self.note(recording, problem.name());
+        let mut difference = difference(recording, problem.name());
         difference["ours"] = json!(event.and_then(Counts::of_event));
         difference["truth"] = json!(truth.has_usage.then(|| Counts::of_truth(truth)));
         for name in ["api", "evidence", "missing_reason", "flags", "raw_usage"] {
@@ -56,43 +58,26 @@ impl Tally {
         let Some((problem, details)) = self.money.get_or_insert_default().add(recording, truth, events, bill) else {
             return;
         };
-        let mut difference = self.note(recording, &problem);
+        let mut difference = difference(recording, &problem);
         for (name, value) in details.as_object().into_iter().flatten() {
             difference[name] = value.clone();
         }
         self.differences.push(difference);
     }
 
-    /// The difference of a recording by something else than its counts.
-    pub fn note(&self, recording: &Recording, problem: &str) -> Value {
-        let Recording { id, provider, wire, method, host, path, .. } = recording;
-        let request = format!("{method} {host}{path}");
-        json!({"id": id, "problem": problem, "provider": provider, "wire": wire, "request": request})
+    /// Adds a difference by something else than its counts.
+    pub fn note(&mut self, recording: &Recording, problem: &str) {
+        self.differences.push(difference(recording, problem));
     }
 
     /// The table.
     pub fn table(&self) -> String {
-        let sums = self.sums();
-        let rows = self.rows.iter().map(|(name, row)| (name.as_str(), row)).chain([("all", &sums)]);
-        let width = rows.clone().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max("provider".len());
-        let mut table = format!("{:width$}", "provider");
-        for column in COLUMNS {
-            let _ = write!(table, "  {column:>10}");
-        }
-        table.push('\n');
-        for (name, row) in rows {
-            let _ = write!(table, "{name:width$}");
-            for sum in row {
-                let _ = write!(table, "  {sum:>10}");
-            }
-            table.push('\n');
-        }
-        table
+        self.rows.table(|_| true)
     }
 
     /// The line for machines.
     pub fn line(&self) -> String {
-        let members = COLUMNS.iter().zip(self.sums()).map(|(name, sum)| format!("\"{name}\":{sum}"));
+        let members = COLUMNS.iter().zip(self.rows.sums()).map(|(name, sum)| format!("\"{name}\":{sum}"));
         let members = members.chain(self.money.as_ref().map(Money::members));
         format!("{{{}}}", members.collect::<Vec<_>>().join(","))
     }
@@ -113,16 +98,12 @@ impl Tally {
         println!("{}", self.line());
         Ok(())
     }
+}
 
-    fn sums(&self) -> [u64; COLUMNS.len()] {
-        let mut sums = [0; COLUMNS.len()];
-        for row in self.rows.values() {
-            for (sum, count) in sums.iter_mut().zip(row) {
-                *sum += count;
-            }
-        }
-        sums
-    }
+fn difference(recording: &Recording, problem: &str) -> Value {
+    let Recording { id, provider, wire, method, host, path, .. } = recording;
+    let request = format!("{method} {host}{path}");
+    json!({"id": id, "problem": problem, "provider": provider, "wire": wire, "request": request})
 }
 
 /// Says on standard error how far a long run is; a short one says nothing.

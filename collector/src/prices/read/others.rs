@@ -19,19 +19,14 @@ use crate::money::Price;
 
 pub(super) fn currencies(values: &[Value], problems: &mut Vec<String>) -> Currencies {
     let mut found: BTreeMap<String, Currency> = BTreeMap::new();
-    for (number, value) in values.iter().enumerate() {
-        let mut fields = Fields::new(keys::CURRENCIES, number, value);
-        if let Some((code, day, rate)) = fields.rate() {
-            let currency = found.entry(code.clone()).or_insert(Currency { code, rates: Vec::new() });
-            match currency.rates.iter().any(|(known, _)| *known == day) {
-                true => {
-                    fields.problem(VALID_FROM, &format!("the book has another rate of {} on this day", currency.code))
-                }
-                false => currency.rates.push((day, rate)),
-            }
+    each(keys::CURRENCIES, values, problems, |fields| {
+        let Some((code, day, rate)) = fields.rate() else { return };
+        let currency = found.entry(code.clone()).or_insert(Currency { code, rates: Vec::new() });
+        match currency.rates.iter().any(|(known, _)| *known == day) {
+            true => fields.problem(VALID_FROM, &format!("the book has another rate of {} on this day", currency.code)),
+            false => currency.rates.push((day, rate)),
         }
-        problems.append(&mut fields.problems);
-    }
+    });
     let sorted = |mut currency: Currency| {
         currency.rates.sort_unstable();
         Arc::new(currency)
@@ -41,32 +36,29 @@ pub(super) fn currencies(values: &[Value], problems: &mut Vec<String>) -> Curren
 
 pub(super) fn aliases(values: &[Value], problems: &mut Vec<String>) -> Vec<Alias> {
     let (mut aliases, mut known) = (Vec::new(), HashSet::new());
-    for (number, value) in values.iter().enumerate() {
-        let mut fields = Fields::new(keys::ALIAS, number, value);
-        fields.aliases(&mut aliases, &mut known);
-        problems.append(&mut fields.problems);
-    }
+    each(keys::ALIAS, values, problems, |fields| fields.aliases(&mut aliases, &mut known));
     aliases
 }
 
 pub(super) fn adjusts(values: &[Value], problems: &mut Vec<String>) -> Vec<Adjust> {
     let mut adjusts = Vec::new();
-    for (number, value) in values.iter().enumerate() {
-        let mut fields = Fields::new(keys::ADJUST, number, value);
-        adjusts.extend(fields.adjust());
-        problems.append(&mut fields.problems);
-    }
+    each(keys::ADJUST, values, problems, |fields| adjusts.extend(fields.adjust()));
     adjusts
 }
 
 pub(super) fn surcharges(values: &[Value], problems: &mut Vec<String>) -> Vec<Surcharge> {
     let mut surcharges = Vec::new();
+    each(keys::SURCHARGE, values, problems, |fields| surcharges.extend(fields.surcharge()));
+    surcharges
+}
+
+/// Reads the tables of a name one by one, and adds what is wrong with them.
+fn each(name: &'static str, values: &[Value], problems: &mut Vec<String>, mut read: impl FnMut(&mut Fields<'_>)) {
     for (number, value) in values.iter().enumerate() {
-        let mut fields = Fields::new(keys::SURCHARGE, number, value);
-        surcharges.extend(fields.surcharge());
+        let mut fields = Fields::new(name, number, value);
+        read(&mut fields);
         problems.append(&mut fields.problems);
     }
-    surcharges
 }
 
 pub(super) fn policies(value: Option<&Value>, problems: &mut Vec<String>) -> Policies {

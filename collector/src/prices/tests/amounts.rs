@@ -91,8 +91,9 @@ fn deterministic_the_providers_own_price_is_charged_as_the_policy_says() {
     let of = |provider: &str| {
         entry_of_m("input_text = \"1\"\nrequests = \"5\"").replace("\"p\"", &format!("\"{provider}\""))
     };
-    let amounts =
-        |rating: &Rating| (rating.charge().to_string(), rating.audit().map(|(own, book)| format!("{own} {book}")));
+    let amounts = |rating: &Rating| {
+        (rating.charge().to_string(), rating.own.zip(rating.by_the_book()).map(|(own, book)| format!("{own} {book}")))
+    };
     // A reseller's own price comes first.
     let charged = own(&of("openrouter"), "openrouter", "m", 900_000_000);
     assert_eq!(amounts(&charged), ("0.90".to_owned(), Some("0.90 1.005".to_owned())));

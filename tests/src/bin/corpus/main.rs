@@ -78,8 +78,7 @@ async fn run() -> Result<usize> {
             tally.add(recording, truth, events.get(&recording.id));
         }
         if let Some(problem) = problem {
-            let note = tally.note(recording, problem);
-            tally.differences.push(note);
+            tally.note(recording, problem);
         }
     }
     println!("recordings that cannot be sent: {unsent}");
