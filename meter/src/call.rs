@@ -1,5 +1,6 @@
 //! One call on its way: headers and chunks of bodies in, one record out.
 
+mod answer;
 mod estimate;
 mod outcome;
 mod request;
@@ -12,17 +13,15 @@ pub use told::Told;
 pub use trace::TraceParent;
 
 use crate::config::Detect;
-use crate::encoding::{self, Decoder};
 use crate::estimate::Ratios;
-use crate::framing::{Body, Ending, Format};
 use crate::identity::Identity;
 use crate::provider::{
-    Api, Asking, Certainty, Destination, Fact, Facts, HEADERS, Part, Reading, Target, detect, has_counts, read,
-    response_paths, shape, unknown_usage,
+    Api, Asking, Certainty, Destination, HEADERS, Part, Target, detect, has_counts, read, shape, unknown_usage,
 };
 use crate::record::{Evidence, Flag, Flags, Missing, NotAsked, Outcome, Record};
 use crate::rewrite::Mention;
 use crate::usage::Usage;
+use answer::Answer;
 use estimate::Seen;
 use request::Asked;
 use units::Sides;
@@ -100,22 +99,6 @@ pub struct Call {
     first_byte_ns: Option<u64>,
     asked: Asked,
     answer: Option<Answer>,
-}
-
-/// An answer that has begun.
-#[derive(Debug)]
-struct Answer {
-    status: Option<u64>,
-    /// It is the proxy's own: the provider has not answered.
-    own: bool,
-    decoder: Decoder,
-    body: Body<Fact>,
-    facts: Facts,
-    /// Whether it names the option that was added, where it can be a refusal.
-    mention: Option<Mention>,
-    /// Bytes of the body, decoded.
-    bytes: u64,
-    ending: Option<(encoding::Ending, Ending)>,
 }
 
 impl Call {
@@ -214,16 +197,7 @@ impl Call {
 
     /// The answer begins. A second head (Envoy's own answer in place of the provider's) replaces the first.
     pub fn response_head(&mut self, head: &ResponseHead<'_>) {
-        self.answer = Some(Answer {
-            status: head.status,
-            own: false,
-            decoder: Decoder::new(head.content_encoding),
-            body: Body::new(head.content_type),
-            facts: Facts::default(),
-            mention: None,
-            bytes: 0,
-            ending: None,
-        });
+        self.answer = Some(Answer::new(head));
     }
 
     /// The answer is one to a question of the filter's, and nothing in the request explains it if it names that: given after
@@ -269,8 +243,7 @@ impl Call {
 
     /// Whether the answer's body can still say something; if not, its bytes need not be fetched.
     pub fn reads_response(&self) -> bool {
-        let readable = |answer: &Answer| answer.ending.is_none() && answer.decoder.reads() && answer.is_wanted();
-        self.answer.as_ref().is_some_and(readable)
+        self.answer.as_ref().is_some_and(Answer::reads)
     }
 
     /// The answer's body has begun to arrive; of several words the first counts.
@@ -280,18 +253,8 @@ impl Call {
 
     /// A chunk of the answer's body.
     pub fn response_body(&mut self, bytes: &[u8]) {
-        let Some(answer) = self.answer.as_mut().filter(|answer| answer.ending.is_none()) else { return };
-        let Answer { decoder, body, facts, mention, bytes: length, .. } = answer;
-        decoder.feed(bytes, &mut |plain| {
-            *length = length.saturating_add(plain.len() as u64);
-            body.feed(response_paths(), plain, facts);
-            if let Some(mention) = mention {
-                mention.feed(plain);
-            }
-        });
-        if !answer.is_wanted() {
-            // Nothing more of it is wanted: its memory goes now.
-            answer.decoder.end();
+        if let Some(answer) = self.answer.as_mut().filter(|answer| answer.ending.is_none()) {
+            answer.feed(bytes);
         }
     }
 
@@ -457,78 +420,6 @@ impl Call {
     fn api_of(&self, answer: &Answer) -> Option<Api> {
         let by_path = self.target.api.filter(|&api| has_counts(api, &answer.facts));
         by_path.or_else(|| shape(&answer.facts)).or(self.target.api)
-    }
-}
-
-impl Answer {
-    /// Whether more of it is wanted.
-    fn is_wanted(&self) -> bool {
-        self.body.format() != Format::Unknown || self.mention.as_ref().is_some_and(Mention::reads)
-    }
-
-    /// Ends the body, once: how its coding ended, and how what it says.
-    fn end(&mut self) -> (encoding::Ending, Ending) {
-        let Answer { decoder, body, facts, ending, .. } = self;
-        *ending.get_or_insert_with(|| (decoder.end(), body.end(response_paths(), facts)))
-    }
-
-    fn fill(&mut self, reading: Reading, asked: &Asked, record: &mut Record) -> Vec<Part> {
-        let whole = self.ending.is_some();
-        let (coding, ending) = self.end();
-        let format = self.body.format();
-        record.stream = self.body.is_stream() || (record.stream && format != Format::Json);
-        record.raw_usage = self.facts.raw_usage();
-        for flag in self.facts.flags.iter().chain(reading.flags) {
-            record.flags.insert(flag);
-        }
-        record.provider_total = reading.total;
-        record.provider_cost_nano_usd = self.facts.cost();
-        record.response_model = self.facts.model.take();
-        record.response_id = self.facts.id.take();
-        record.service_tier = self.facts.service_tier.take();
-        record.speed = self.facts.speed.take();
-        record.inference_geo = self.facts.inference_geo.take();
-        if let Some(context) = self.facts.search_context.take() {
-            record.search_context = Some(context);
-        }
-        record.error_type = self.facts.error_type.take();
-        record.evidence = match (reading.is_reported, reading.complete) {
-            (false, _) => Evidence::Missing,
-            (true, true) => Evidence::Reported,
-            (true, false) => Evidence::Partial,
-        };
-        record.usage = reading.usage;
-        let incomplete = !whole || ending != Ending::Whole || coding != encoding::Ending::Whole;
-        record.missing_reason = None;
-        if record.evidence == Evidence::Missing {
-            record.missing_reason = Some(self.missing(asked, format, (coding, ending), incomplete));
-        } else if incomplete {
-            record.flags.insert(Flag::BodyIncomplete);
-        }
-        reading.parts
-    }
-
-    fn missing(
-        &self,
-        asked: &Asked,
-        format: Format,
-        (coding, ending): (encoding::Ending, Ending),
-        incomplete: bool,
-    ) -> Missing {
-        match (format, ending) {
-            _ if coding == encoding::Ending::Unsupported => Missing::EncodedBody,
-            _ if self.status.is_some_and(|status| status >= 400) => Missing::ErrorStatus,
-            _ if coding == encoding::Ending::TooLarge => Missing::BodyTooLarge,
-            (Format::Unknown, _) => Missing::UnknownFormat,
-            (_, Ending::Broken) => Missing::MalformedBody,
-            _ if coding == encoding::Ending::Broken => Missing::MalformedBody,
-            _ if incomplete && !self.facts.terminal => Missing::TruncatedBody,
-            (Format::Empty, _) => Missing::NoBody,
-            (Format::Sse, _) if !asked.includes_usage() && self.facts.mark == Some(Api::OpenAiChat) => {
-                Missing::NotRequested
-            }
-            _ => Missing::Absent,
-        }
     }
 }
 

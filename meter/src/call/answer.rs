@@ -1,0 +1,132 @@
+//! The answer of a call: its chunks in, what it says into the record.
+
+use super::ResponseHead;
+use super::request::Asked;
+use crate::encoding::{self, Decoder};
+use crate::framing::{Body, Ending, Format};
+use crate::provider::{Api, Fact, Facts, Part, Reading, response_paths};
+use crate::record::{Evidence, Flag, Missing, Record};
+use crate::rewrite::Mention;
+
+/// An answer that has begun.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub status: Option<u64>,
+    /// It is the proxy's own: the provider has not answered.
+    pub own: bool,
+    decoder: Decoder,
+    body: Body<Fact>,
+    pub facts: Facts,
+    /// Whether it names the option that was added, where it can be a refusal.
+    pub mention: Option<Mention>,
+    /// Bytes of the body, decoded.
+    pub bytes: u64,
+    pub ending: Option<(encoding::Ending, Ending)>,
+}
+
+impl Answer {
+    pub fn new(head: &ResponseHead<'_>) -> Answer {
+        Answer {
+            status: head.status,
+            own: false,
+            decoder: Decoder::new(head.content_encoding),
+            body: Body::new(head.content_type),
+            facts: Facts::default(),
+            mention: None,
+            bytes: 0,
+            ending: None,
+        }
+    }
+
+    /// Whether its body can still say something.
+    pub fn reads(&self) -> bool {
+        self.ending.is_none() && self.decoder.reads() && self.is_wanted()
+    }
+
+    /// A chunk of its body.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        let Answer { decoder, body, facts, mention, bytes: length, .. } = self;
+        decoder.feed(bytes, &mut |plain| {
+            *length = length.saturating_add(plain.len() as u64);
+            body.feed(response_paths(), plain, facts);
+            if let Some(mention) = mention {
+                mention.feed(plain);
+            }
+        });
+        if !self.is_wanted() {
+            // Nothing more of it is wanted: its memory goes now.
+            self.decoder.end();
+        }
+    }
+
+    /// Whether more of it is wanted.
+    fn is_wanted(&self) -> bool {
+        self.body.format() != Format::Unknown || self.mention.as_ref().is_some_and(Mention::reads)
+    }
+
+    /// Ends the body, once: how its coding ended, and how what it says.
+    pub fn end(&mut self) -> (encoding::Ending, Ending) {
+        let Answer { decoder, body, facts, ending, .. } = self;
+        *ending.get_or_insert_with(|| (decoder.end(), body.end(response_paths(), facts)))
+    }
+
+    /// Writes into the record what it says; returns what other models were used for.
+    pub fn fill(&mut self, reading: Reading, asked: &Asked, record: &mut Record) -> Vec<Part> {
+        let whole = self.ending.is_some();
+        let (coding, ending) = self.end();
+        let format = self.body.format();
+        record.stream = self.body.is_stream() || (record.stream && format != Format::Json);
+        record.raw_usage = self.facts.raw_usage();
+        for flag in self.facts.flags.iter().chain(reading.flags) {
+            record.flags.insert(flag);
+        }
+        record.provider_total = reading.total;
+        record.provider_cost_nano_usd = self.facts.cost();
+        record.response_model = self.facts.model.take();
+        record.response_id = self.facts.id.take();
+        record.service_tier = self.facts.service_tier.take();
+        record.speed = self.facts.speed.take();
+        record.inference_geo = self.facts.inference_geo.take();
+        if let Some(context) = self.facts.search_context.take() {
+            record.search_context = Some(context);
+        }
+        record.error_type = self.facts.error_type.take();
+        record.evidence = match (reading.is_reported, reading.complete) {
+            (false, _) => Evidence::Missing,
+            (true, true) => Evidence::Reported,
+            (true, false) => Evidence::Partial,
+        };
+        record.usage = reading.usage;
+        let incomplete = !whole || ending != Ending::Whole || coding != encoding::Ending::Whole;
+        record.missing_reason = None;
+        if record.evidence == Evidence::Missing {
+            record.missing_reason = Some(self.missing(asked, format, (coding, ending), incomplete));
+        } else if incomplete {
+            record.flags.insert(Flag::BodyIncomplete);
+        }
+        reading.parts
+    }
+
+    fn missing(
+        &self,
+        asked: &Asked,
+        format: Format,
+        (coding, ending): (encoding::Ending, Ending),
+        incomplete: bool,
+    ) -> Missing {
+        match (format, ending) {
+            _ if coding == encoding::Ending::Unsupported => Missing::EncodedBody,
+            _ if self.status.is_some_and(|status| status >= 400) => Missing::ErrorStatus,
+            _ if coding == encoding::Ending::TooLarge => Missing::BodyTooLarge,
+            (Format::Unknown, _) => Missing::UnknownFormat,
+            (_, Ending::Broken) => Missing::MalformedBody,
+            _ if coding == encoding::Ending::Broken => Missing::MalformedBody,
+            _ if incomplete && !self.facts.terminal => Missing::TruncatedBody,
+            (Format::Empty, _) => Missing::NoBody,
+            (Format::Sse, _) if !asked.includes_usage() && self.facts.mark == Some(Api::OpenAiChat) => {
+                Missing::NotRequested
+            }
+            _ => Missing::Absent,
+        }
+    }
+}
