@@ -68,7 +68,7 @@ chaos *ARGS: (_setup "demo") _faulty filter _collector
 siege *ARGS: (_setup "demo") _faulty filter _collector
     cargo run --quiet -p e2e --bin siege -- {{ ARGS }}
 
-# recordings of real answers in DIR through the meter, or with --envoy through a real one; --prices rates them: --help tells more
+# recordings of real responses in DIR through the meter, or with --envoy through a real one; --prices rates them: --help tells more
 [group('check')]
 [positional-arguments]
 corpus *DIR: (_setup "rust")

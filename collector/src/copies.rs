@@ -15,7 +15,7 @@ use crate::terminal::printable;
 /// Two records that may be of one call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pair {
-    /// Who answered.
+    /// The provider.
     pub provider: String,
     /// The provider's id of the response, which both have.
     pub response_id: String,

@@ -1,6 +1,6 @@
 //! The billing collector: takes usage events, keeps the ledger, rates it and reports.
 //!
-//! [`serve`] receives, [`store`] keeps, [`report`] answers; [`prices`] and [`money`] are what a charge is made of.
+//! [`serve`] receives, [`store`] keeps, [`report`] responses; [`prices`] and [`money`] are what a charge is made of.
 //! The binary `meshmeter` is a thin command line over this library.
 
 #![forbid(unsafe_code)]
@@ -21,11 +21,11 @@ pub mod copies;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod gaps;
-pub mod kept;
 pub mod ledger;
 pub mod money;
 pub mod open;
 pub mod prices;
+pub mod quarantine;
 pub mod reconcile;
 pub mod report;
 pub mod secret;

@@ -10,7 +10,7 @@ use crate::ledger::correct::rating_of;
 use crate::ledger::months::Month;
 use crate::ledger::ranges::Range;
 use crate::ledger::sums::{Counted, day_begins_ns, day_of};
-use crate::store::{Dimension, KeptApart, Reader, Selection, StoreError, Whose};
+use crate::store::{Dimension, Quarantined, Reader, Selection, StoreError, Whose};
 use crate::terminal::printable;
 
 /// What is named of each kind.
@@ -69,7 +69,7 @@ pub fn find(reader: &dyn Reader, month: Month, question: Question) -> Result<Vec
             let is_behind = first == before.0.saturating_add(1) && before.1;
             let is_later = is_behind || began_later(reader, month, &gaps, first)?;
             before = (last, is_later);
-            // What is kept apart is named as that.
+            // What is quarantined is named as that.
             let is_kept = matches!(cause, Cause::DeadLetter(_) | Cause::Alarm(_));
             let is_earlier = *since_ns < month.begins_ns() || ended_earlier(reader, month, &gaps, last)?;
             if !is_kept && !is_later && !is_earlier {
@@ -81,7 +81,7 @@ pub fn find(reader: &dyn Reader, month: Month, question: Question) -> Result<Vec
             ends.add(1, || format!("{name}, last heard of {}", time(gaps.heard_ns)));
         }
     }
-    let [alarms, dead_letters] = kept_apart(reader, month)?;
+    let [alarms, dead_letters] = quarantined(reader, month)?;
     let all = [missing, ends, alarms, dead_letters, unpriced(reader, month)?];
     Ok(all.into_iter().filter(|open| open.count > 0).collect())
 }
@@ -102,10 +102,10 @@ fn ends_ns(month: Month) -> i64 {
     month.last_day().tomorrow().map_or(i64::MAX, day_begins_ns)
 }
 
-fn kept_apart(reader: &dyn Reader, month: Month) -> Result<[Open; 2], StoreError> {
+fn quarantined(reader: &dyn Reader, month: Month) -> Result<[Open; 2], StoreError> {
     let mut all = ["alarms", "dead letters"].map(Open::new);
-    reader.set_aside(Whose::All, &mut |kept| {
-        let KeptApart { last, first_received_ns, released, .. } = &kept;
+    reader.quarantined(Whose::All, &mut |kept| {
+        let Quarantined { last, first_received_ns, released, .. } = &kept;
         let event = Arrival::new(last.bytes.clone()).decoded.ok();
         let began_ns = event.as_ref().and_then(|event| i64::try_from(event.record.started_ns).ok());
         // One that began after it came says nothing of its month.

@@ -8,13 +8,13 @@ use jiff::civil::Date;
 
 mod adjust;
 mod alias;
-mod call;
 mod conditions;
 mod entry;
 mod explain;
 mod find;
 pub mod import;
 mod index;
+mod input;
 pub mod keys;
 mod layers;
 mod names;
@@ -27,8 +27,8 @@ mod read;
 mod surcharge;
 mod warnings;
 
-pub use call::Call;
 pub use explain::Explained;
+pub use input::RatingInput;
 pub use layers::Books;
 pub use policy::Policy;
 pub use rating::{By, Line, Rated, Rating};

@@ -19,7 +19,7 @@ pub struct Report {
     has_token: bool,
     /// Somebody else has taken events.
     is_another: bool,
-    /// Events kept apart since that was last said, and when it was.
+    /// Events quarantined since that was last said, and when it was.
     quarantined: Option<(usize, u64)>,
 }
 

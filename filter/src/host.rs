@@ -207,7 +207,7 @@ pub fn remove_header(kind: Headers, name: &str) -> Result<(), Failure> {
     check(unsafe { proxy_remove_header_map_value(kind as u32, name.as_ptr(), name.len()) })
 }
 
-/// Answers the request itself; `details` is for Envoy's access log. What has reached the provider by then is reset.
+/// Responses the request itself; `details` is for Envoy's access log. What has reached the provider by then is reset.
 pub fn send_response(status: u32, details: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<(), Failure> {
     const NO_GRPC: i32 = -1;
     let pairs = serialized(headers);

@@ -1,4 +1,4 @@
-//! Asks a stream for its usage where the client did not, and takes the answer to that out again.
+//! Asks a stream for its usage where the client did not, and takes the response to that out again.
 //!
 //! An announced length of the request goes out with its head, before anybody knows whether it asks for a stream; so the body
 //! grows by the same number of bytes in any case. See `meter::rewrite`.
@@ -13,9 +13,9 @@ use crate::host::{self, Buffer, Failure, HeaderMap, Headers};
 /// What becomes of one stream.
 pub struct Include {
     asks: Asks,
-    /// The answer says `"usage":null` in every other chunk.
+    /// The response says `"usage":null` in every other chunk.
     nulls: bool,
-    /// For an answer from which something may have to be taken out.
+    /// For a response from which something may have to be taken out.
     withhold: Option<Withhold>,
     /// Whether a provider's error can repeat what the client wrote.
     echo: Echo,
@@ -140,13 +140,13 @@ impl Include {
         }
     }
 
-    /// The head of the answer: decides whether there will be something to take out.
+    /// The head of the response: decides whether there will be something to take out.
     pub fn response_head(&mut self, head: &ResponseHead<'_>) -> Result<(), Failure> {
         let is_stream = head.content_type.is_some_and(|value| {
             let value = value.trim_ascii_start();
             value.get(..EVENTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENTS))
         });
-        // An answer may begin before the request is over.
+        // A response may begin before the request is over.
         let may_be_added = self.is_added() || self.rewrites();
         if !(may_be_added && is_stream && head.content_encoding.is_none()) {
             return Ok(());
@@ -156,12 +156,12 @@ impl Include {
         host::remove_header(Headers::Response, "content-length")
     }
 
-    /// Whether something may be taken out of the answer.
+    /// Whether something may be taken out of the response.
     pub fn withholds(&self) -> bool {
         self.withhold.is_some() && self.is_added()
     }
 
-    /// A chunk of the answer's body, the first `size` bytes of the buffer; `None`: they could not be had and pass as they
+    /// A chunk of the response's body, the first `size` bytes of the buffer; `None`: they could not be had and pass as they
     /// are.
     pub fn response_body(&mut self, bytes: Option<&[u8]>, size: usize, end_of_stream: bool) -> Result<(), Failure> {
         let (Some(withhold), Some(bytes)) = (&mut self.withhold, bytes) else { return Ok(()) };
@@ -176,9 +176,9 @@ impl Include {
 
 const EVENTS: &[u8] = b"text/event-stream";
 
-/// Tells the provider of the longer body, if its length was announced at all, and that the answer must be readable.
+/// Tells the provider of the longer body, if its length was announced at all, and that the response must be readable.
 fn announce(headers: &HeaderMap, length: Option<u64>) -> Result<(), Failure> {
-    // First what only changes the answer: a compressed one could not be changed back.
+    // First what only changes the response: a compressed one could not be changed back.
     if headers.get("accept-encoding").is_some() {
         host::set_header(Headers::Request, "accept-encoding", "identity")?;
     }

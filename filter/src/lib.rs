@@ -1,4 +1,4 @@
-//! The proxy-wasm plugin: Envoy's callbacks in, host calls out. What a call used is found out in `meter`; what lives
+//! The proxy-wasm plugin: Envoy's callbacks in, hostcalls out. What a call used is found out in `meter`; what lives
 //! here is only the wiring. Nothing in here may trap: a trap resets every stream of the worker.
 
 #![allow(missing_docs)] // The SDK's macro exports a function without; everything of ours is private.
@@ -14,8 +14,8 @@
 
 mod caller;
 mod destination;
-mod estate;
 mod failures;
+mod handoff;
 mod host;
 mod include;
 mod metrics;

@@ -1,4 +1,4 @@
-//! The root context: takes the configuration, sends batches on its ticks, and says the last word of its VM.
+//! The root context: takes the configuration, sends batches on its ticks, and sends the final flush of its VM.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -6,13 +6,13 @@ use std::time::Duration;
 use meter::config::{self, Collector, Config};
 use meter::event::{BATCH_CONTENT_TYPE, EmitterKey, Statement, key as emitter_key, quarantine, statement};
 use meter::failures::CollectorFailure;
-use meter::outbox::{Answer, Batch};
+use meter::outbox::{Batch, Response};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, Status};
 
-use crate::estate;
 use crate::failures;
+use crate::handoff;
 use crate::host::{self, Buffer, Headers};
 use crate::process;
 use crate::refusals;
@@ -26,7 +26,7 @@ const METRICS_MS: u64 = 250;
 /// A root context, one per VM and configuration.
 pub struct Plugin {
     context_id: u32,
-    /// Envoy is done with it; it stays for the answer to its call.
+    /// Envoy is done with it; it stays for the response to its call.
     leaves: bool,
     config: Option<Rc<Config>>,
     authorization: Option<String>,
@@ -45,7 +45,7 @@ impl Plugin {
         vm::with(|vm| vm.is_sender(self.context_id)).unwrap_or(false)
     }
 
-    /// An answer later than this never comes: its root context is gone.
+    /// A response later than this never comes: its root context is gone.
     fn patience_ms(collector: &Collector) -> u64 {
         collector.timeout_ms.saturating_add(1000)
     }
@@ -68,12 +68,12 @@ impl Plugin {
                 vm.goes_beside(now_ms)
             }
             Err(status) => {
-                vm.settle(now_ms, Answer::lost(unsent(status)));
+                vm.settle(now_ms, Response::lost(unsent(status)));
                 false
             }
         });
         if beside == Some(true) {
-            // Nobody waits for its answer, so it tells nothing that has to be told.
+            // Nobody waits for its response, so it tells nothing that has to be told.
             let statement = Statement { drops: Vec::new(), ..batch.statement };
             let _ = self.call(collector, &batch.key, &statement.to_string(), b"[]");
         }
@@ -98,16 +98,16 @@ impl Plugin {
     }
 
     /// The end of the VM, or of Envoy: what waits is sent at once, for there is no later.
-    fn say_last_word(&self) {
+    fn send_final_flush(&self) {
         let Some(collector) = self.collector() else { return };
         let now_ms = vm::millis(host::now_ns());
-        let last_word = vm::with(|vm| vm.end(now_ms, Self::patience_ms(collector)));
-        if let Some(last_word) = last_word.flatten() {
-            self.send(collector, last_word, now_ms);
+        let final_flush = vm::with(|vm| vm.end(now_ms, Self::patience_ms(collector)));
+        if let Some(final_flush) = final_flush.flatten() {
+            self.send(collector, final_flush, now_ms);
         }
     }
 
-    /// Lets Envoy delete a root context that stayed for an answer, when it has it.
+    /// Lets Envoy delete a root context that stayed for a response, when it has it.
     fn leave(&mut self) {
         let waits = vm::with(|vm| vm.is_caller(self.context_id)).unwrap_or(false);
         if self.leaves && !waits {
@@ -124,9 +124,9 @@ impl Context for Plugin {
         if !vm::with(|vm| vm.awaits(token)).unwrap_or(false) {
             return;
         }
-        // A call that was reset in the middle of the answer has no headers.
-        let answer = if headers == 0 { Answer::lost(CollectorFailure::Reset) } else { answer(body) };
-        vm::with(|vm| vm.settle(vm::millis(host::now_ns()), answer));
+        // A call that was reset in the middle of the response has no headers.
+        let response = if headers == 0 { Response::lost(CollectorFailure::Reset) } else { response(body) };
+        vm::with(|vm| vm.settle(vm::millis(host::now_ns()), response));
         if self.is_sender() {
             self.send_due();
         }
@@ -134,11 +134,11 @@ impl Context for Plugin {
     }
 
     /// The end of a configuration, of the VM, or of Envoy. If another root context is left, that one sends on, and this
-    /// one stays until its own call is answered. The last one cannot stay: Envoy destroys the VM at once.
+    /// one stays until its own dispatch has its response. The last one cannot stay: Envoy destroys the VM at once.
     fn on_done(&mut self) -> bool {
         if vm::with(|vm| vm.is_alone(self.context_id)).unwrap_or(false) {
             vm::with(|vm| vm.metrics.tell_at_once());
-            self.say_last_word();
+            self.send_final_flush();
             return true;
         }
         vm::with(|vm| vm.leave(self.context_id));
@@ -172,7 +172,7 @@ impl RootContext for Plugin {
                 self.authorization = token.map(|token| format!("Bearer {}", token.trim()));
             }
         }
-        for shared in [estate::LIST, process::NAME, failures::SAID, refusals::KNOWN, unmapped::SAID] {
+        for shared in [handoff::LIST, process::NAME, failures::SAID, refusals::KNOWN, unmapped::SAID] {
             shared.prepare();
         }
         vm::configure(&config, self.context_id, self.authorization.is_some());
@@ -211,12 +211,12 @@ fn unsent(status: Status) -> CollectorFailure {
     }
 }
 
-/// The collector's answer, read off the headers of the call.
-fn answer(body: usize) -> Answer {
+/// The collector's response, read off the headers of the call.
+fn response(body: usize) -> Response {
     let header = |name: &str| host::header(Headers::CallResponse, name).ok().flatten();
     let number = |name: &str| std::str::from_utf8(&header(name)?).ok()?.trim().parse::<u64>().ok();
     let is_html = |kind: Vec<u8>| kind.get(..9).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/html"));
-    Answer {
+    Response {
         status: number(":status"),
         retry_after_ms: number("retry-after").map(|s| s.saturating_mul(1000)),
         reads_statements: header(statement::COLLECTOR_HEADER).is_some(),

@@ -1,4 +1,4 @@
-//! Requests that were asked for their usage and that Envoy sends elsewhere, because the provider answered with a redirect:
+//! Requests that were asked for their usage and that Envoy sends elsewhere, because the provider responded with a redirect:
 //! each comes again, with the option in it, in a new stream, which must know that it was not the client who asked.
 
 use std::collections::VecDeque;

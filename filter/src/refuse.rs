@@ -1,4 +1,4 @@
-//! The answer to a stream that cannot be asked for its usage, where the configuration wants it refused.
+//! The response to a stream that cannot be asked for its usage, where the configuration wants it refused.
 
 use meter::record::NotAsked;
 

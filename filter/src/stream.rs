@@ -1,7 +1,7 @@
 //! One HTTP stream: hands its heads and chunks to a call, and makes the record when it is over.
 //!
 //! Every callback lets the stream go on, whatever metering makes of it. The bytes are only looked at, but for one case:
-//! a stream of an API that counts only if asked is asked, and the answer to that is taken out again (`include`).
+//! a stream of an API that counts only if asked is asked, and the response to that is taken out again (`include`).
 
 use std::rc::Rc;
 
@@ -31,7 +31,7 @@ struct Metered {
     call: Call,
     identity: Identity,
     include: Option<Include>,
-    /// The call was answered by the plugin itself, because it would not say its usage.
+    /// The plugin itself responded to the call, because it would not say its usage.
     refused: Option<NotAsked>,
     request_id: Option<String>,
     trace: Option<TraceParent>,
@@ -104,8 +104,8 @@ impl Stream {
         let Some(metered) = self.metered.as_deref_mut().filter(|_| wanted) else { return false };
         let Metered { call, include, refused, .. } = metered;
         let objection = include.as_ref().and_then(|include| include.objection(call));
-        // Behind the head of an answer there is no other.
-        if let (Some(reason), None, false) = (objection, *refused, call.is_answered())
+        // Behind the head of a response there is no other.
+        if let (Some(reason), None, false) = (objection, *refused, call.has_response())
             && known(refuse(reason).map(Some)).is_some()
         {
             *refused = Some(reason);
@@ -123,8 +123,8 @@ impl Stream {
         }
     }
 
-    /// The answer is complete: rate limits and span tags may read its counts before the stream is over.
-    fn answered(&mut self) {
+    /// The response is complete: rate limits and span tags may read its counts before the stream is over.
+    fn responded(&mut self) {
         if let Some(metered) = &mut self.metered {
             metered.call.response_end();
             if let (false, Some(usage)) = (metered.published, metered.call.usage()) {
@@ -149,7 +149,7 @@ impl Stream {
             mut published,
             ..
         } = *metered;
-        if !call.is_answered() && is_sent_elsewhere() {
+        if !call.has_response() && is_sent_elsewhere() {
             // The same request comes again in another stream, and what comes of that is the call.
             if include.as_ref().is_some_and(Include::is_added) {
                 vm::with(|vm| vm.redirected.add(request_id.as_deref()));
@@ -157,7 +157,7 @@ impl Stream {
             return;
         }
         let now_ns = host::now_ns();
-        // The dearest question of all (2.7 µs), asked only where the answer does not say itself how the call ended.
+        // The dearest question of all (2.7 µs), asked only where the response does not say itself how the call ended.
         let flags = if call.is_completed() { None } else { known(host::number("response\0flags")) };
         let to = EnvoyDestination::default();
         if self.config.as_ref().is_some_and(|config| call.settle(&to, &config.detect)) {
@@ -170,7 +170,7 @@ impl Stream {
             response_flags: flags.unwrap_or(0),
             identity,
             attempts: known(host::number("upstream\0request_attempt_count")),
-            sent: !call.is_answered_upstream() && is_connected(),
+            sent: !call.has_upstream_response() && is_connected(),
             provider_request_id,
             request_id,
             trace,
@@ -239,7 +239,7 @@ impl HttpContext for Stream {
             };
             metered.call.response_head(&head);
             if head.status.is_some_and(|status| status >= 400) && is_own() {
-                metered.call.answered_by_proxy();
+                metered.call.local_reply();
             }
             if metered.call.reads_headers() {
                 for name in counting_headers() {
@@ -262,14 +262,14 @@ impl HttpContext for Stream {
             }
         }
         if end_of_stream {
-            self.answered();
+            self.responded();
         }
         Action::Continue
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         #[cfg(feature = "trap")]
-        crate::trap::on_answer();
+        crate::trap::on_response();
         if let Some(Metered { call, include, refused: None, .. }) = self.metered.as_deref_mut() {
             if size > 0 {
                 call.first_byte(host::now_ns);
@@ -288,13 +288,13 @@ impl HttpContext for Stream {
         }
         self.hear_refusal();
         if end_of_stream {
-            self.answered();
+            self.responded();
         }
         Action::Continue
     }
 
     fn on_http_response_trailers(&mut self, _trailers: usize) -> Action {
-        self.answered();
+        self.responded();
         Action::Continue
     }
 
@@ -303,12 +303,12 @@ impl HttpContext for Stream {
     }
 }
 
-/// Whether Envoy follows a redirect of the provider's itself; the filters see nothing of such an answer.
+/// Whether Envoy follows a redirect of the provider's itself; the filters see nothing of such a response.
 fn is_sent_elsewhere() -> bool {
     known(host::property("response\0code_details")).is_some_and(|details| details == b"internal_redirect")
 }
 
-/// Whether the answer whose head has come is Envoy's own: a timeout, a reset, a limit, a refusal.
+/// Whether the response whose head has come is Envoy's own: a timeout, a reset, a limit, a refusal.
 fn is_own() -> bool {
     known(host::property("response\0code_details"))
         .is_some_and(|details| !details.is_empty() && details != b"via_upstream")
@@ -356,8 +356,8 @@ fn read(kind: Buffer, size: usize, call: &mut Call, wants: impl Fn(&Call) -> boo
 }
 
 /// What the host knows; a failure is counted and otherwise like not knowing.
-pub fn known<T>(answer: Result<Option<T>, Failure>) -> Option<T> {
-    answer.unwrap_or_else(|failure| {
+pub fn known<T>(response: Result<Option<T>, Failure>) -> Option<T> {
+    response.unwrap_or_else(|failure| {
         vm::with(|vm| vm.count_failure(failure));
         None
     })

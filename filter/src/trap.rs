@@ -6,7 +6,7 @@ use std::cell::Cell;
 
 use crate::host::HeaderMap;
 
-/// The request header that asks for it: `request` traps at once, `answer` with the next bytes of any answer.
+/// The request header that asks for it: `request` traps at once, `response` with the next bytes of any response.
 const HEADER: &str = "x-meshmeter-trap";
 
 thread_local! {
@@ -17,13 +17,13 @@ thread_local! {
 pub fn on_request(headers: &HeaderMap) {
     match headers.get(HEADER) {
         Some(b"request") => std::process::abort(),
-        Some(b"answer") => ARMED.set(true),
+        Some(b"response") => ARMED.set(true),
         _ => {}
     }
 }
 
-/// Bytes of an answer have come.
-pub fn on_answer() {
+/// Bytes of a response have come.
+pub fn on_response() {
     if ARMED.get() {
         std::process::abort();
     }

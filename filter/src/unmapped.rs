@@ -1,4 +1,4 @@
-//! Clusters through which calls go that nobody is known to answer: each is said once, by one worker for all of them.
+//! Clusters through which calls go and no provider is known: each is said once, by one worker for all of them.
 
 use crate::shared::{Change, Shared};
 

@@ -10,12 +10,12 @@ use meter::config::{Collector, Config};
 use meter::estimate::Ratios;
 use meter::event::{self, EmitterKey};
 use meter::identity::Refusal;
-use meter::outbox::{Answer, Batch, Limits, Outbox, Settled};
+use meter::outbox::{Batch, Limits, Outbox, Response, Settled};
 use meter::record::Record;
 use meter::telemetry::{Metric, Telemetry};
 
-use crate::estate;
 use crate::failures::Report;
+use crate::handoff;
 use crate::host::{self, Failure};
 use crate::metrics::Metrics;
 use crate::process;
@@ -30,7 +30,7 @@ thread_local! {
 pub struct Vm {
     outbox: Outbox,
     /// What a VM before this one has left: one after the other, so that memory stays bounded.
-    inherited: Option<Outbox>,
+    predecessor: Option<Outbox>,
     limits: Limits,
     telemetry: Telemetry,
     /// What Envoy knows of it.
@@ -51,7 +51,7 @@ pub struct Vm {
     node: Option<Option<String>>,
     /// The Envoy process, once it was asked for.
     proxy: Option<String>,
-    /// Of which clusters it has been said that nobody is known to answer there.
+    /// Of which clusters it has been said that no provider is known there.
     unmapped: Unmapped,
     /// It has been said that a host is unproven.
     warned_of_unproven: bool,
@@ -82,7 +82,7 @@ impl Vm {
         let key = EmitterKey::new(random.hash_one("emitter: high"), random.hash_one("emitter: low"));
         Vm {
             outbox: Outbox::new(key, limits(config)),
-            inherited: None,
+            predecessor: None,
             limits: limits(config),
             telemetry: Telemetry::new(config.max_series),
             metrics: Metrics::default(),
@@ -105,8 +105,8 @@ impl Vm {
     fn hand_over(&mut self, config: &Config, root: u32, has_token: bool) {
         self.limits = limits(config);
         let address = address(config);
-        for outbox in std::iter::once(&mut self.outbox).chain(&mut self.inherited) {
-            outbox.go_on(self.limits, self.address == address);
+        for outbox in std::iter::once(&mut self.outbox).chain(&mut self.predecessor) {
+            outbox.reconfigure(self.limits, self.address == address);
         }
         self.address = address;
         self.report.configure(config, has_token);
@@ -135,56 +135,56 @@ impl Vm {
         self.call = Some((token, root));
     }
 
-    /// Whether the answer to this call settles what is in flight.
+    /// Whether the response to this call settles what is in flight.
     pub fn awaits(&self, token: u32) -> bool {
         self.call.is_some_and(|(awaited, _)| awaited == token)
     }
 
-    /// Whether this root context waits for an answer that settles what is in flight.
+    /// Whether this root context waits for a response that settles what is in flight.
     pub fn is_caller(&self, root: u32) -> bool {
         self.call.is_some_and(|(_, caller)| caller == root)
     }
 
     /// The outbox whose call is in flight.
     fn in_flight(&mut self) -> Option<&mut Outbox> {
-        std::iter::once(&mut self.outbox).chain(&mut self.inherited).find(|outbox| outbox.is_in_flight())
+        std::iter::once(&mut self.outbox).chain(&mut self.predecessor).find(|outbox| outbox.is_in_flight())
     }
 
-    /// The call in flight is over, with this answer.
-    pub fn settle(&mut self, now_ms: u64, answer: Answer) {
-        let Some(settled) = self.close(now_ms, answer) else { return };
+    /// The call in flight is over, with this response.
+    pub fn settle(&mut self, now_ms: u64, response: Response) {
+        let Some(settled) = self.close(now_ms, response) else { return };
         match settled.failure {
             Some(failure) => {
                 self.telemetry.count_reason(&mut self.metrics, Metric::CollectorFailures, failure.as_str());
-                self.report.failed(now_ms, failure, answer.status);
+                self.report.failed(now_ms, failure, response.status);
             }
-            None => self.report.succeeded(answer.reads_statements),
+            None => self.report.succeeded(response.reads_statements),
         }
         if settled.quarantined > 0 {
             self.report.quarantined(now_ms, settled.quarantined);
         }
     }
 
-    fn close(&mut self, now_ms: u64, answer: Answer) -> Option<Settled> {
+    fn close(&mut self, now_ms: u64, response: Response) -> Option<Settled> {
         self.call = None;
         let random = self.random();
-        let settled = self.in_flight().map(|outbox| outbox.settle(now_ms, answer, random))?;
+        let settled = self.in_flight().map(|outbox| outbox.settle(now_ms, response, random))?;
         self.count_settled(&settled);
         Some(settled)
     }
 
-    /// The next call, if one is due and none is in flight: what was inherited first, for it is old and comes to an end.
+    /// The next call, if one is due and none is in flight: what was taken over first, for it is old and comes to an end.
     pub fn poll(&mut self, now_ms: u64, patience_ms: u64) -> Option<Batch> {
         match self.in_flight().map(|outbox| outbox.is_overdue(now_ms)) {
             Some(false) => return None,
-            Some(true) => self.settle(now_ms, Answer::default()),
+            Some(true) => self.settle(now_ms, Response::default()),
             None => {}
         }
-        if self.inherited.as_ref().is_none_or(Outbox::is_done) {
-            self.inherited = estate::pick_up(&self.address, self.limits);
+        if self.predecessor.as_ref().is_none_or(Outbox::is_done) {
+            self.predecessor = handoff::pick_up(&self.address, self.limits);
         }
-        let inherited = self.inherited.as_mut().and_then(|outbox| outbox.poll(now_ms, patience_ms));
-        inherited.or_else(|| self.outbox.poll(now_ms, patience_ms))
+        let predecessor = self.predecessor.as_mut().and_then(|outbox| outbox.poll(now_ms, patience_ms));
+        predecessor.or_else(|| self.outbox.poll(now_ms, patience_ms))
     }
 
     /// Whether a call is to be made beside the one in flight.
@@ -192,18 +192,18 @@ impl Vm {
         self.in_flight().is_some_and(|outbox| outbox.goes_beside(now_ms))
     }
 
-    /// The end of the VM: the last word of its own outbox, to be sent at once; what is not acknowledged is left to the
+    /// The end of the VM: the final flush of its own outbox, to be sent at once; what is not acknowledged is left to the
     /// next VM.
     pub fn end(&mut self, now_ms: u64, patience_ms: u64) -> Option<Batch> {
-        // Its answer will not be heard: the events go along again, and the collector recognises them.
-        self.close(now_ms, Answer::default());
-        let last_word = self.outbox.last_word(now_ms, patience_ms);
-        for outbox in std::iter::once(&self.outbox).chain(&self.inherited) {
-            if !estate::leave(outbox, &self.address) {
+        // Its response will not be heard: the events go along again, and the collector recognises them.
+        self.close(now_ms, Response::default());
+        let final_flush = self.outbox.final_flush(now_ms, patience_ms);
+        for outbox in std::iter::once(&self.outbox).chain(&self.predecessor) {
+            if !handoff::leave(outbox, &self.address) {
                 log::error!("meshmeter: no room for what emitter {} leaves; the journal has it", outbox.emitter());
             }
         }
-        last_word
+        final_flush
     }
 
     /// A random number, for jitter.
@@ -217,7 +217,7 @@ impl Vm {
         self.telemetry.count_reason(&mut self.metrics, Metric::IdentityRefused, refusal.as_str());
     }
 
-    /// Counts a host call that failed; metering goes on without its answer.
+    /// Counts a hostcall that failed; metering goes on without its response.
     pub fn count_failure(&mut self, _: Failure) {
         self.telemetry.add(&mut self.metrics, Metric::HostFailures, 1);
     }
@@ -263,12 +263,12 @@ impl Vm {
         }
     }
 
-    /// Says once of a cluster that nobody is known to answer there. What stands there is the operator's word.
+    /// Says once of a cluster that no provider is known there. What stands there is the operator's word.
     pub fn warn_of_unmapped(&mut self, record: &Record) {
         let Some(cluster) = record.cluster.as_deref().filter(|cluster| self.unmapped.is_news(cluster)) else { return };
         log::warn!(
             "meshmeter: calls through cluster {cluster} are not attributed to a provider: they are recorded as {}, for which no \
-             price book has a price of its own. Say who answers there: \"providers\": [{{\"cluster\": \"{cluster}\", \"provider\": \
+             price book has a price of its own. Say which provider is there: \"providers\": [{{\"cluster\": \"{cluster}\", \"provider\": \
              \"...\"}}], with a name of your own for a model that you run yourself. Said once for a cluster",
             record.provider
         );

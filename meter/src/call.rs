@@ -1,9 +1,9 @@
 //! One call on its way: headers and chunks of bodies in, one record out.
 
-mod answer;
 mod estimate;
 mod outcome;
 mod request;
+mod response;
 mod told;
 mod trace;
 mod units;
@@ -21,9 +21,9 @@ use crate::provider::{
 use crate::record::{Evidence, Flag, Flags, Missing, NotAsked, Outcome, Record};
 use crate::rewrite::Mention;
 use crate::usage::Usage;
-use answer::Answer;
 use estimate::Seen;
 use request::Asked;
+use response::Response;
 use units::Sides;
 
 /// The head of a request.
@@ -39,7 +39,7 @@ pub struct RequestHead<'a> {
     pub content_encoding: Option<&'a [u8]>,
 }
 
-/// The head of an answer.
+/// The head of a response.
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseHead<'a> {
     /// `:status`
@@ -50,7 +50,7 @@ pub struct ResponseHead<'a> {
     pub content_encoding: Option<&'a [u8]>,
 }
 
-/// The headers of an answer that say something of its usage; ask for them only if [`Call::reads_headers`].
+/// The headers of a response that say something of its usage; ask for them only if [`Call::reads_headers`].
 pub fn counting_headers() -> impl Iterator<Item = &'static str> {
     HEADERS.iter().map(|(name, _)| *name)
 }
@@ -66,8 +66,8 @@ pub struct Ended {
     pub identity: Identity,
     /// `upstream.request_attempt_count`
     pub attempts: Option<u64>,
-    /// The request got a connection to the provider; to be known only where the provider has not answered
-    /// ([`Call::is_answered_upstream`]).
+    /// The request got a connection to the provider; to be known only where the provider has not responded
+    /// ([`Call::has_upstream_response`]).
     pub sent: bool,
     /// The provider's request id.
     pub provider_request_id: Option<String>,
@@ -98,7 +98,7 @@ pub struct Call {
     started_ns: u64,
     first_byte_ns: Option<u64>,
     asked: Asked,
-    answer: Option<Answer>,
+    response: Option<Response>,
 }
 
 impl Call {
@@ -111,7 +111,7 @@ impl Call {
     pub fn begin_to(head: &RequestHead<'_>, to: &dyn Destination, rules: &Detect, now_ns: u64) -> Option<Call> {
         let target = detect(head.method, head.host, head.path, rules, to)?;
         let asked = Asked::new(head.content_encoding, target.endpoint);
-        Some(Call { target, started_ns: now_ns, first_byte_ns: None, asked, answer: None })
+        Some(Call { target, started_ns: now_ns, first_byte_ns: None, asked, response: None })
     }
 
     /// What is known, by host and path, of whether the provider takes `stream_options.include_usage`.
@@ -144,7 +144,7 @@ impl Call {
         self.target.claimed_host()
     }
 
-    /// The call has gone where it goes: decides who answered, before [`Call::finish`]. Returns whether that is somebody else
+    /// The call has gone where it goes: decides which provider it was, before [`Call::finish`]. Returns whether that is somebody else
     /// than was thought before.
     pub fn settle(&mut self, to: &dyn Destination, rules: &Detect) -> bool {
         let before = self.target.provider.clone();
@@ -167,21 +167,21 @@ impl Call {
         self.asked.is_unread()
     }
 
-    /// Whether an answer has begun.
-    pub fn is_answered(&self) -> bool {
-        self.answer.is_some()
+    /// Whether a response has begun.
+    pub fn has_response(&self) -> bool {
+        self.response.is_some()
     }
 
-    /// Whether the provider has begun to answer.
-    pub fn is_answered_upstream(&self) -> bool {
-        self.answer.as_ref().is_some_and(|answer| !answer.own)
+    /// Whether the provider has begun to respond.
+    pub fn has_upstream_response(&self) -> bool {
+        self.response.as_ref().is_some_and(|response| !response.own)
     }
 
-    /// The answer that has begun is the proxy's own, in the place of one that did not come: given after
+    /// The response that has begun is the proxy's own, in the place of one that did not come: given after
     /// [`Call::response_head`].
-    pub fn answered_by_proxy(&mut self) {
-        if let Some(answer) = &mut self.answer {
-            answer.own = true;
+    pub fn local_reply(&mut self) {
+        if let Some(response) = &mut self.response {
+            response.own = true;
         }
     }
 
@@ -195,25 +195,25 @@ impl Call {
         self.asked.feed(bytes);
     }
 
-    /// The answer begins. A second head (Envoy's own answer in place of the provider's) replaces the first.
+    /// The response begins. A second head (Envoy's own response in place of the provider's) replaces the first.
     pub fn response_head(&mut self, head: &ResponseHead<'_>) {
-        self.answer = Some(Answer::new(head));
+        self.response = Some(Response::new(head));
     }
 
-    /// The answer is one to a question of the filter's, and nothing in the request explains it if it names that: given after
+    /// The response is one to a question of the filter's, and nothing in the request explains it if it names that: given after
     /// [`Call::response_head`].
     pub fn await_refusal(&mut self) {
-        if let Some(answer) = self.answer.as_mut().filter(|answer| Mention::is_for(answer.status)) {
-            answer.mention = Some(Mention::default());
+        if let Some(response) = self.response.as_mut().filter(|response| Mention::is_for(response.status)) {
+            response.mention = Some(Mention::default());
         }
     }
 
     /// Whether the provider refuses the question.
     pub fn is_asking_refused(&self) -> bool {
-        self.answer.as_ref().and_then(|answer| answer.mention.as_ref()).is_some_and(Mention::is_found)
+        self.response.as_ref().and_then(|response| response.mention.as_ref()).is_some_and(Mention::is_found)
     }
 
-    /// Whether headers of the answer may say something of its usage.
+    /// Whether headers of the response may say something of its usage.
     pub fn reads_headers(&self) -> bool {
         let providers = ["aws.bedrock", "huggingface", "gcp.gemini", "gcp.vertex_ai"];
         let apis = [Api::BedrockInvoke, Api::BedrockConverse, Api::Gemini, Api::GeminiInteractions];
@@ -224,14 +224,14 @@ impl Call {
     /// A header of [`counting_headers`], given after [`Call::response_head`].
     pub fn response_header(&mut self, name: &str, value: &[u8]) {
         let header = HEADERS.iter().find(|(known, _)| *known == name);
-        if let (Some(answer), Some((_, header))) = (&mut self.answer, header)
-            && answer.status.is_some_and(|status| status < 400)
+        if let (Some(response), Some((_, header))) = (&mut self.response, header)
+            && response.status.is_some_and(|status| status < 400)
         {
-            answer.facts.header(*header, value);
+            response.facts.header(*header, value);
         }
     }
 
-    /// Whether a header of the answer may say in what region it was made.
+    /// Whether a header of the response may say in what region it was made.
     pub fn reads_region(&self) -> bool {
         self.target.provider.as_deref().is_some_and(|provider| provider.starts_with("azure."))
     }
@@ -241,41 +241,41 @@ impl Call {
         self.target.said_region(value);
     }
 
-    /// Whether the answer's body can still say something; if not, its bytes need not be fetched.
+    /// Whether the response's body can still say something; if not, its bytes need not be fetched.
     pub fn reads_response(&self) -> bool {
-        self.answer.as_ref().is_some_and(Answer::reads)
+        self.response.as_ref().is_some_and(Response::reads)
     }
 
-    /// The answer's body has begun to arrive; of several words the first counts.
+    /// The response's body has begun to arrive; of several words the first counts.
     pub fn first_byte(&mut self, now_ns: impl FnOnce() -> u64) {
         self.first_byte_ns.get_or_insert_with(now_ns);
     }
 
-    /// A chunk of the answer's body.
+    /// A chunk of the response's body.
     pub fn response_body(&mut self, bytes: &[u8]) {
-        if let Some(answer) = self.answer.as_mut().filter(|answer| answer.ending.is_none()) {
-            answer.feed(bytes);
+        if let Some(response) = self.response.as_mut().filter(|response| response.ending.is_none()) {
+            response.feed(bytes);
         }
     }
 
-    /// The answer has arrived whole. Said again, nothing happens.
+    /// The response has arrived whole. Said again, nothing happens.
     pub fn response_end(&mut self) {
-        if let Some(answer) = &mut self.answer {
-            answer.end();
+        if let Some(response) = &mut self.response {
+            response.end();
         }
     }
 
-    /// Whether a good answer has arrived whole: then how the call ended is no question any more.
+    /// Whether a good response has arrived whole: then how the call ended is no question any more.
     pub fn is_completed(&self) -> bool {
-        self.answer
+        self.response
             .as_ref()
-            .is_some_and(|answer| answer.ending.is_some() && answer.status.is_some_and(|status| status < 400))
+            .is_some_and(|response| response.ending.is_some() && response.status.is_some_and(|status| status < 400))
     }
 
     /// The counts so far; final after [`Call::response_end`].
     pub fn usage(&self) -> Option<Usage> {
-        let answer = self.answer.as_ref()?;
-        let usage = read(self.api_of(answer)?, &answer.facts, &self.target).usage;
+        let response = self.response.as_ref()?;
+        let usage = read(self.api_of(response)?, &response.facts, &self.target).usage;
         (!usage.is_empty()).then_some(usage)
     }
 
@@ -303,11 +303,11 @@ impl Call {
     }
 
     fn record(&mut self, ended: Ended, ratios: &mut Ratios) -> Option<(Record, Vec<(Part, Flags)>)> {
-        let status = self.answer.as_ref().and_then(|answer| answer.status);
-        let own = self.answer.as_ref().is_some_and(|answer| answer.own);
+        let status = self.response.as_ref().and_then(|response| response.status);
+        let own = self.response.as_ref().is_some_and(|response| response.own);
         if ended.refused || own {
             // What it says is the meter's or the proxy's word.
-            self.answer = None;
+            self.response = None;
         }
         let outcome = match outcome(ended.response_flags, status) {
             _ if ended.refused => Outcome::Refused,
@@ -357,25 +357,25 @@ impl Call {
         };
         let mut parts = Vec::new();
         let sent = ended.sent && self.asked.may_be_whole();
-        if let Some(answer) = &mut self.answer {
-            let mut reading = read(api, &answer.facts, &self.target);
+        if let Some(response) = &mut self.response {
+            let mut reading = read(api, &response.facts, &self.target);
             let sides = Sides {
                 target: &self.target,
                 asked: &self.asked,
                 wishes,
-                made: answer.facts.take_made(),
+                made: response.facts.take_made(),
                 model: record.request_model.clone(),
                 is_taken: status.is_some_and(|status| status < 400),
             };
             sides.count(api, self.started_ns, &mut reading);
-            record.unknown_usage = unknown_usage(api, &answer.facts, &reading);
+            record.unknown_usage = unknown_usage(api, &response.facts, &reading);
             if record.unknown_usage.is_some() {
                 record.flags.insert(Flag::UnknownUsage);
             }
-            let read = answer.fill(reading, &self.asked, &mut record);
+            let read = response.fill(reading, &self.asked, &mut record);
             record.deferred = sides.deferred(&record);
             sides.describe(&mut record);
-            let Answer { facts, bytes, .. } = answer;
+            let Response { facts, bytes, .. } = response;
             let seen = Seen { request: &self.asked, api, text: &facts.visible, response_bytes: *bytes };
             estimate::settle(&mut record, &seen, ratios);
             let flagged = |part: Part| {
@@ -384,7 +384,7 @@ impl Call {
             };
             parts = read.into_iter().map(flagged).collect();
         } else if sent {
-            estimate::unanswered(&mut record, &self.asked, ratios);
+            estimate::no_response(&mut record, &self.asked, ratios);
         }
         let unknown_path = self.target.may_take_include_usage && api == Api::OpenAiChat;
         let not_asked = ended.not_asked.or(unknown_path.then_some(NotAsked::UnknownPath));
@@ -399,27 +399,27 @@ impl Call {
 
     /// The API, if it is certain by now that this was a call.
     fn confirmed(&self) -> Option<Api> {
-        let facts = self.answer.as_ref().map(|answer| &answer.facts);
+        let facts = self.response.as_ref().map(|response| &response.facts);
         let mark = facts.and_then(shape);
         match self.target.certainty {
             _ if self.target.is_not_own => return None,
-            // What such an answer repeats is another's; but this path begins what it tells of.
+            // What such a response repeats is another's; but this path begins what it tells of.
             _ if facts.is_some_and(|facts| facts.not_own) && !self.target.endpoint.begins() => return None,
             Certainty::Known => {}
             Certainty::Path if self.asked.names_model() || mark.is_some() => {}
             Certainty::Shape if mark.is_some() => {}
             _ => return None,
         }
-        match &self.answer {
-            Some(answer) => self.api_of(answer),
+        match &self.response {
+            Some(response) => self.api_of(response),
             None => self.target.api,
         }
     }
 
     /// The API of the path, unless the body has the counts of another.
-    fn api_of(&self, answer: &Answer) -> Option<Api> {
-        let by_path = self.target.api.filter(|&api| has_counts(api, &answer.facts));
-        by_path.or_else(|| shape(&answer.facts)).or(self.target.api)
+    fn api_of(&self, response: &Response) -> Option<Api> {
+        let by_path = self.target.api.filter(|&api| has_counts(api, &response.facts));
+        by_path.or_else(|| shape(&response.facts)).or(self.target.api)
     }
 }
 

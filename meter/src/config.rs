@@ -43,15 +43,15 @@ pub struct Config {
 /// Which requests are LLM calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Detect {
-    /// Whether answers of unknown hosts and paths are recognised by the shape of their body.
+    /// Whether responses of unknown hosts and paths are recognised by the shape of their body.
     pub by_shape: bool,
     /// Whether the host that a client asks for is where the call goes.
     pub trust_host: bool,
-    /// Who answers, in the order in which they are asked: the first that matches wins.
+    /// Who responses, in the order in which they are asked: the first that matches wins.
     pub rules: Vec<Rule>,
 }
 
-/// Says who answers the calls that meet all of its conditions, of which it has one at least beside the path's end. Names may
+/// Says which provider serves the calls that meet all of its conditions, of which it has one at least beside the path's end. Names may
 /// have stars.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rule {
@@ -67,14 +67,14 @@ pub struct Rule {
     pub path: Option<String>,
     /// The provider's name.
     pub provider: String,
-    /// The API spoken; none: the path and the answer decide.
+    /// The API spoken; none: the path and the response decide.
     pub api: Option<Api>,
     /// Whether `stream_options.include_usage` is taken; none: as the provider of that name does.
     pub include_usage: Option<bool>,
 }
 
 impl Rule {
-    /// By what it knows who answers: of its conditions the one that a client can bend least. Rules are asked in this order.
+    /// By what it knows the provider: of its conditions the one that a client can bend least. Rules are asked in this order.
     pub fn source(&self) -> ProviderSource {
         match self {
             Rule { cluster: Some(_), .. } => ProviderSource::RuleCluster,
@@ -96,7 +96,7 @@ pub struct Collector {
     pub path: String,
     /// The environment variable of the VM that holds the bearer token.
     pub token_env: String,
-    /// How long to wait for an answer.
+    /// How long to wait for a response.
     pub timeout_ms: u64,
     /// After so long without a call an idle worker says how far it has counted; 0: never.
     pub heartbeat_ms: u64,

@@ -20,7 +20,7 @@ use zstd::Zstd;
 
 /// Codings on top of each other that are undone; nobody uses more than one on purpose.
 const MAX_LAYERS: usize = 2;
-/// What a body may decode to, bytes. Answers of models stay below a hundredth of it; more is an attack or no answer.
+/// What a body may decode to, bytes. Responses of models stay below a hundredth of it; more is an attack or no response.
 pub const MAX_OUTPUT: u64 = 256 * 1024 * 1024;
 /// The work of handing on a piece, beside its bytes.
 const PIECE: u64 = 16;

@@ -5,7 +5,7 @@ use crate::record::words;
 
 /// After so long a failure that goes on, or comes again, is said again, ms.
 pub const SAY_AGAIN_MS: u64 = 300_000;
-/// The line of what all workers share that says that the last word was a failure.
+/// The line of what all workers share that says that the last dispatch failed.
 const FAILING: &str = "failing";
 
 words! {

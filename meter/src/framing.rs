@@ -1,6 +1,6 @@
 //! Chunks of a body to the JSON values inside it: finds the framing by the first bytes, then feeds a scanner.
 //!
-//! The content type is only a hint: providers answer with JSON where a stream was asked for, and the other way round.
+//! The content type is only a hint: providers response with JSON where a stream was asked for, and the other way round.
 
 mod event_stream;
 mod json;
@@ -126,7 +126,7 @@ impl<L: Copy> Body<L> {
         self.reader.broken || self.format == Format::Unknown
     }
 
-    /// Whether it holds its answer in pieces.
+    /// Whether it holds its response in pieces.
     pub fn is_stream(&self) -> bool {
         match self.format {
             Format::Sse | Format::EventStream => true,

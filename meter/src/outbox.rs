@@ -5,7 +5,7 @@
 //! the emitter has counted and what it dropped; if there is nothing to send, that alone is said from time to time.
 
 mod drops;
-mod estate;
+mod handoff;
 
 use std::collections::VecDeque;
 
@@ -21,9 +21,9 @@ const BACKOFF_BASE_MS: u64 = 500;
 const BACKOFF_MAX_MS: u64 = 30_000;
 /// The longest `Retry-After` that is obeyed, ms.
 const RETRY_AFTER_MAX_MS: u64 = 300_000;
-/// The longest last word, bytes. Envoy writes what the socket takes in one piece, and half a batch is none: a connection
+/// The longest final flush, bytes. Envoy writes what the socket takes in one piece, and half a batch is none: a connection
 /// in use took 0.75 MiB with packets of Ethernet's size, and 1 MiB on loopback; one that was hardly used 0.17 MiB.
-const LAST_WORD_MAX_BYTES: usize = 1 << 19;
+const FINAL_FLUSH_MAX_BYTES: usize = 1 << 19;
 
 /// The queue of one emitter.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ struct Entry {
 struct InFlight {
     /// None: the call only states.
     events: usize,
-    /// Without an answer by then there will be none.
+    /// Without a response by then there will be none.
     deadline_ms: u64,
     /// Drops were told up to this number.
     told: u64,
@@ -113,10 +113,10 @@ pub struct Settled {
     pub failure: Option<CollectorFailure>,
 }
 
-/// The collector's answer.
+/// The collector's response.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Answer {
-    /// The HTTP status; `None`: there was no answer.
+pub struct Response {
+    /// The HTTP status; `None`: there was no response.
     pub status: Option<u64>,
     /// `Retry-After`, ms.
     pub retry_after_ms: Option<u64>,
@@ -124,16 +124,16 @@ pub struct Answer {
     pub reads_statements: bool,
     /// Whether it is a page for people: then nobody has taken anything, whatever the status.
     pub is_page: bool,
-    /// How many of the events are kept apart and not charged.
+    /// How many of the events are quarantined and not charged.
     pub quarantined: u64,
-    /// Why there was no answer, if that is known; else none came in time.
+    /// Why there was no response, if that is known; else none came in time.
     pub lost: Option<CollectorFailure>,
 }
 
-impl Answer {
-    /// No answer came, for this reason.
-    pub fn lost(why: CollectorFailure) -> Answer {
-        Answer { lost: Some(why), ..Answer::default() }
+impl Response {
+    /// No response came, for this reason.
+    pub fn lost(why: CollectorFailure) -> Response {
+        Response { lost: Some(why), ..Response::default() }
     }
 
     fn is_taken(&self) -> bool {
@@ -175,7 +175,7 @@ impl Outbox {
 
     /// Goes on under new limits; what is queued stays. A collector that is another than before has to show anew that it
     /// reads statements.
-    pub fn go_on(&mut self, limits: Limits, same_collector: bool) {
+    pub fn reconfigure(&mut self, limits: Limits, same_collector: bool) {
         self.limits = limits;
         self.listens &= same_collector;
     }
@@ -206,14 +206,14 @@ impl Outbox {
         self.queue.is_empty()
     }
 
-    /// Whether a call waits for its answer.
+    /// Whether a call waits for its response.
     pub fn is_in_flight(&self) -> bool {
         self.in_flight.is_some()
     }
 
     /// Whether the collector has everything, and everything has been said to it that there is to say.
     pub fn is_done(&self) -> bool {
-        self.queue.is_empty() && self.in_flight.is_none() && !self.has_last_word()
+        self.queue.is_empty() && self.in_flight.is_none() && !self.has_final_flush()
     }
 
     /// Queues an event; false: it does not fit and is dropped.
@@ -228,13 +228,13 @@ impl Outbox {
         true
     }
 
-    /// A call that is due and takes the place in flight. `patience_ms`: how long an answer may take at most.
+    /// A call that is due and takes the place in flight. `patience_ms`: how long a response may take at most.
     pub fn poll(&mut self, now_ms: u64, patience_ms: u64) -> Option<Batch> {
         if self.in_flight.is_some() || now_ms < self.not_before_ms {
             None
         } else if self.is_due(now_ms) {
             Some(self.take(now_ms, patience_ms))
-        } else if self.is_silent(now_ms) || self.has_last_word() {
+        } else if self.is_silent(now_ms) || self.has_final_flush() {
             Some(self.call(now_ms, patience_ms, b"[]".to_vec(), 0))
         } else {
             None
@@ -242,7 +242,7 @@ impl Outbox {
     }
 
     /// Whether the statement of the batch in flight is to be sent a second time, beside it, without events and drops, its
-    /// answer being of no interest: once in a heartbeat's interval, so that a second connection is warm. At the end the last word
+    /// response being of no interest: once in a heartbeat's interval, so that a second connection is warm. At the end the final flush
     /// may find the first one busy, and a new one comes too late.
     pub fn goes_beside(&mut self, now_ms: u64) -> bool {
         let carries = self.in_flight.is_some_and(|call| call.events > 0);
@@ -255,32 +255,32 @@ impl Outbox {
         false
     }
 
-    /// The last word, due or not: as much of the queue as fits one call, and that no number will be given out any more.
+    /// The final flush, due or not: as much of the queue as fits one call, and that no number will be given out any more.
     /// Nothing, if there is nothing to say.
     ///
-    /// A batch in flight goes along again, for nobody may be there any more to hear its answer: it is given up here, and
+    /// A batch in flight goes along again, for nobody may be there any more to hear its response: it is given up here, and
     /// the collector recognises its events.
-    pub fn last_word(&mut self, now_ms: u64, patience_ms: u64) -> Option<Batch> {
+    pub fn final_flush(&mut self, now_ms: u64, patience_ms: u64) -> Option<Batch> {
         self.ending = true;
         self.in_flight = None;
         (!self.is_done()).then(|| self.take(now_ms, patience_ms))
     }
 
-    /// Whether the call in flight will not be answered any more; then [`Outbox::settle`] it without an answer.
+    /// Whether the call in flight will get no response any more; then [`Outbox::settle`] it without a response.
     pub fn is_overdue(&self, now_ms: u64) -> bool {
         self.in_flight.is_some_and(|call| now_ms >= call.deadline_ms)
     }
 
-    /// Takes the collector's answer. `random` is any random number: the delay is drawn from the whole range up to its
+    /// Takes the collector's response. `random` is any random number: the delay is drawn from the whole range up to its
     /// bound (full jitter), so that many proxies do not come back at once.
-    pub fn settle(&mut self, now_ms: u64, answer: Answer, random: u64) -> Settled {
+    pub fn settle(&mut self, now_ms: u64, response: Response, random: u64) -> Settled {
         let Some(InFlight { events, told, ended_at, .. }) = self.in_flight.take() else { return Settled::default() };
-        let taken = answer.is_taken();
-        let failure = (!taken).then(|| answer.failure());
-        if taken || answer.reads_statements {
-            self.listens = answer.reads_statements;
+        let taken = response.is_taken();
+        let failure = (!taken).then(|| response.failure());
+        if taken || response.reads_statements {
+            self.listens = response.reads_statements;
         }
-        match answer.status {
+        match response.status {
             _ if taken => {
                 self.failures = 0;
                 self.not_before_ms = 0;
@@ -288,7 +288,7 @@ impl Outbox {
                 self.ended_at = ended_at;
                 self.suspects = self.suspects.saturating_sub(events);
                 let freed = self.drop_head(events);
-                let quarantined = usize::try_from(answer.quarantined).unwrap_or(usize::MAX).min(events);
+                let quarantined = usize::try_from(response.quarantined).unwrap_or(usize::MAX).min(events);
                 Settled { acknowledged: events, quarantined, freed, ..Settled::default() }
             }
             // It does not take a call without events.
@@ -312,7 +312,7 @@ impl Outbox {
                 Settled { rejected, freed, failure, ..Settled::default() }
             }
             _ => {
-                self.back_off(now_ms, answer.retry_after_ms, random);
+                self.back_off(now_ms, response.retry_after_ms, random);
                 Settled { retried: events, failure, ..Settled::default() }
             }
         }
@@ -344,17 +344,17 @@ impl Outbox {
     }
 
     /// Whether the end, or what was dropped before it, is still to be told to a collector that understands it.
-    fn has_last_word(&self) -> bool {
+    fn has_final_flush(&self) -> bool {
         let told = self.ended_at == Some(self.sequence) && !self.drops.wait();
         self.ending && self.listens && self.sequence > 0 && !told
     }
 
-    /// As much of the queue as goes into one call. A collector that reads statements is known to take a large last word;
+    /// As much of the queue as goes into one call. A collector that reads statements is known to take a large final flush;
     /// any other gets no more than it always got.
     fn take(&mut self, now_ms: u64, patience_ms: u64) -> Batch {
         let batch = self.limits.batch;
         let (most, max_bytes) = match self.suspects {
-            0 if self.ending && self.listens => (usize::MAX, batch.max_bytes.max(LAST_WORD_MAX_BYTES)),
+            0 if self.ending && self.listens => (usize::MAX, batch.max_bytes.max(FINAL_FLUSH_MAX_BYTES)),
             0 => (batch.max_events, batch.max_bytes),
             suspects => (suspects.div_ceil(2).min(batch.max_events), batch.max_bytes),
         };

@@ -1,8 +1,8 @@
-//! Who answered, which API was spoken, and what its numbers mean.
+//! The provider, which API was spoken, and what its numbers mean.
 //!
 //! An [`Api`] is a wire format with one meaning: the same field name means different things in different APIs, so the
 //! API is decided first and the numbers are read after. Hosts and paths decide it; where the body has none of that
-//! API's counts, and for unknown hosts, the body does. Who answered is decided last, by where the call went.
+//! API's counts, and for unknown hosts, the body does. The provider is decided last, by where the call went.
 
 mod anthropic;
 mod asking;
@@ -86,7 +86,7 @@ pub struct Reading {
     pub total: Option<u64>,
     /// Whether these are the final counts.
     pub complete: bool,
-    /// Whether they are counts that the provider reported, and not only calls of tools that the answer shows.
+    /// Whether they are counts that the provider reported, and not only calls of tools that the response shows.
     pub is_reported: bool,
     /// What other models were used for in the same call, with what for.
     pub parts: Vec<Part>,
@@ -105,7 +105,7 @@ pub struct Part {
     pub flags: Flags,
 }
 
-/// Reads the facts of an answer as its API means them.
+/// Reads the facts of a response as its API means them.
 pub fn read(api: Api, facts: &Facts, target: &Target) -> Reading {
     facts.forget_reads();
     let mut reading = match api {

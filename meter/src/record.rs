@@ -33,9 +33,9 @@ words! {
     /// How the call ended.
     #[derive(Default)]
     Outcome {
-        /// The answer arrived whole, with a status below 400.
+        /// The response arrived whole, with a status below 400.
         Completed "completed",
-        /// The answer arrived whole, with a status of 400 or above.
+        /// The response arrived whole, with a status of 400 or above.
         ErrorStatus "error_status",
         /// The client went away before the end.
         ClientAborted "client_aborted",
@@ -43,7 +43,7 @@ words! {
         UpstreamReset "upstream_reset",
         /// Envoy gave up waiting.
         Timeout "timeout",
-        /// Envoy answered itself; the provider never saw the call.
+        /// Envoy itself responded; the provider never saw the call.
         #[default]
         NotSent "not_sent",
         /// The meter refused it, because it could not be asked for its usage: the provider never saw all of it.
@@ -57,7 +57,7 @@ words! {
     Evidence {
         /// The provider's final counts.
         Reported "reported",
-        /// Counts the provider had reported before the answer broke off.
+        /// Counts the provider had reported before the response broke off.
         Partial "partial",
         /// Counted from the visible output.
         Estimated "estimated",
@@ -74,9 +74,9 @@ words! {
         NotRequested "not_requested",
         /// Well-formed, but no usage in it.
         Absent "absent",
-        /// The answer had no body.
+        /// The response had no body.
         NoBody "no_body",
-        /// No answer came from the provider.
+        /// No response came from the provider.
         NoResponse "no_response",
         /// The body ended in the middle.
         TruncatedBody "truncated_body",
@@ -88,7 +88,7 @@ words! {
         EncodedBody "encoded_body",
         /// The body decodes to more than is read.
         BodyTooLarge "body_too_large",
-        /// The provider answered with an error.
+        /// The provider responded with an error.
         ErrorStatus "error_status",
     }
 }
@@ -133,7 +133,7 @@ words! {
 }
 
 words! {
-    /// What shows who answered. A client's word alone never does.
+    /// What shows which provider it was. A client's word alone never does.
     ProviderSource {
         /// The configuration, by the cluster.
         RuleCluster "rule_cluster",
@@ -253,13 +253,13 @@ pub struct Record {
     pub started_ns: u64,
     /// From the request's first byte to the end of the stream, microseconds.
     pub duration_us: u64,
-    /// From the request's first byte to the first byte of the answer's body, microseconds.
+    /// From the request's first byte to the first byte of the response's body, microseconds.
     pub time_to_first_token_us: Option<u64>,
-    /// From the first byte of the answer's body to the end, per output token, microseconds; streams only.
+    /// From the first byte of the response's body to the end, per output token, microseconds; streams only.
     pub time_per_output_token_us: Option<u64>,
     /// Who is charged, and who called.
     pub identity: Identity,
-    /// Who answered, in the words of OpenTelemetry's `gen_ai.provider.name`.
+    /// The provider, in the words of OpenTelemetry's `gen_ai.provider.name`.
     pub provider: String,
     /// What shows that.
     pub provider_source: Option<ProviderSource>,
@@ -271,15 +271,15 @@ pub struct Record {
     pub operation: String,
     /// The model asked for.
     pub request_model: Option<String>,
-    /// The model that answered.
+    /// The model that responded.
     pub response_model: Option<String>,
-    /// Whether the answer was asked for as a stream.
+    /// Whether the response was asked for as a stream.
     pub stream: bool,
-    /// The HTTP status, if an answer began.
+    /// The HTTP status, if a response began.
     pub status: Option<u64>,
-    /// Requests Envoy made for this one; more than one means the provider may have charged for answers nobody saw.
+    /// Requests Envoy made for this one; more than one means the provider may have charged for responses nobody saw.
     pub attempts: Option<u64>,
-    /// The provider's id of the answer.
+    /// The provider's id of the response.
     pub response_id: Option<String>,
     /// The provider's id of the request.
     pub provider_request_id: Option<String>,
@@ -350,7 +350,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// The model that prices the call: the one that answered, else the one asked for.
+    /// The model that prices the call: the one that responded, else the one asked for.
     pub fn model(&self) -> Option<&str> {
         self.response_model.as_deref().or(self.request_model.as_deref())
     }

@@ -70,7 +70,7 @@ metrics! {
     Tokens "gen_ai_client_inference_usage_tokens_total" Counter [TENANT, PROVIDER, MODEL, TOKEN_TYPE] "tokens in disjoint classes: the sum over `gen_ai_token_type` is the total; `web_searches` are searches";
     Calls "gen_ai_client_inference_calls_total" Counter [TENANT, PROVIDER, MODEL, OPERATION, OUTCOME, EVIDENCE] "calls, by how they ended and how good their counts are";
     Duration "gen_ai_client_operation_duration_milliseconds" Histogram [PROVIDER, MODEL, OPERATION] "from the request's start to the end of the stream, ms";
-    TimeToFirstToken "gen_ai_server_time_to_first_token_milliseconds" Histogram [PROVIDER, MODEL, OPERATION] "from the request's start to the first byte of the answer's body, ms; streams only";
+    TimeToFirstToken "gen_ai_server_time_to_first_token_milliseconds" Histogram [PROVIDER, MODEL, OPERATION] "from the request's start to the first byte of the response's body, ms; streams only";
     TimePerOutputToken "gen_ai_server_time_per_output_token_milliseconds" Histogram [PROVIDER, MODEL, OPERATION] "time per output token after the first, ms; streams only";
     CallTokens "gen_ai_client_token_usage" Histogram [PROVIDER, MODEL, TOKEN_TYPE] "tokens per call; `gen_ai_token_type` is `input` or `output` here";
     Seen "meshmeter_calls_total" Counter [] "LLM calls that ended";
@@ -89,7 +89,7 @@ metrics! {
     NotAsked "meshmeter_usage_not_asked_total" Counter [REASON] "streams without counts that were not asked for them, or were refused, by why: the words of `usage_not_asked`";
     AskingRefused "meshmeter_asking_refused_total" Counter [] "calls that the provider refused because the plugin had asked for their usage; that is not done again there for that model for an hour";
     UnknownUsage "meshmeter_unknown_usage_total" Counter [PROVIDER] "calls whose response counts or holds something that may be paid for and that the meter does not know; `unknown_usage` of the event names it";
-    HostFailures "meshmeter_host_failures_total" Counter [] "answers of Envoy that the filter could not use; metering went on without them";
+    HostFailures "meshmeter_host_failures_total" Counter [] "responses of Envoy that the filter could not use; metering went on without them";
     SeriesOverflow "meshmeter_series_overflow_total" Counter [] "records whose model, or tenant and model, became `overflow` because there was no room for one more set of them";
 }
 

@@ -1,4 +1,4 @@
-//! Real recorded answers give the counts of a full parse, as one piece and in small pieces.
+//! Real recorded responses give the counts of a full parse, as one piece and in small pieces.
 //!
 //! `MESHMETER_CORPUS` names a directory of recordings; without it the crate's own cases have to do, and the skip is
 //! printed. `just corpus DIR` shows the differences one by one.
@@ -16,7 +16,7 @@ use native::Feed;
 const EXCEPTIONS: &str = include_str!("corpus-exceptions.md");
 
 #[test]
-fn fidelity_recorded_answers_give_the_counts_of_a_full_parse() {
+fn fidelity_recorded_responses_give_the_counts_of_a_full_parse() {
     let Some(dir) = std::env::var_os("MESHMETER_CORPUS") else {
         println!("skipped: MESHMETER_CORPUS is not set, no recordings to compare with");
         return;

@@ -1,4 +1,4 @@
-//! How far estimates are off, measured on recorded answers that are cut before their counts.
+//! How far estimates are off, measured on recorded responses that are cut before their counts.
 //!
 //! Needs `MESHMETER_CORPUS`; without it the skip is printed. The figures stand in DESIGN.md.
 #![cfg(not(target_arch = "wasm32"))]

@@ -140,7 +140,7 @@ func TestRoutesLeadSomewhere(t *testing.T) {
 		}
 		for _, route := range vs.Http {
 			if route.Timeout != nil {
-				t.Errorf("%s: http %s: timeout: must be absent, an answer may stream for long", name, route.Name)
+				t.Errorf("%s: http %s: timeout: must be absent, a response may stream for long", name, route.Name)
 			}
 			for _, way := range route.Route {
 				to := way.Destination

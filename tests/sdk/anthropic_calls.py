@@ -1,7 +1,7 @@
-"""Calls with Anthropic's own client; prints what the client sees of each answer, one JSON line a call.
+"""Calls with Anthropic's own client; prints what the client sees of each response, one JSON line a call.
 
-Usage: anthropic_calls.py PORT PREFIX [MOUNT], where something on 127.0.0.1 answers for api.anthropic.com; the prefix is that of
-the calls' ids. With MOUNT it answers there for whatever host it is called by.
+Usage: anthropic_calls.py PORT PREFIX [MOUNT], where something on 127.0.0.1 responses for api.anthropic.com; the prefix is that of
+the calls' ids. With MOUNT it responds there for whatever host it is called by.
 """
 
 import asyncio
@@ -27,8 +27,8 @@ def synchronous():
     for name, arguments, headers in CALLS:
         seen = show.Seen("sync_" + name)
         try:
-            answer = client.messages.create(**ARGUMENTS, **arguments, extra_headers=seen.headers(headers))
-            for event in answer if arguments.get("stream") else [answer]:
+            response = client.messages.create(**ARGUMENTS, **arguments, extra_headers=seen.headers(headers))
+            for event in response if arguments.get("stream") else [response]:
                 seen.event(event)
         except anthropic.APIError as error:
             seen.error(error)
@@ -46,12 +46,12 @@ async def asynchronous():
     for name, arguments, headers in CALLS:
         seen = show.Seen("async_" + name)
         try:
-            answer = await client.messages.create(**ARGUMENTS, **arguments, extra_headers=seen.headers(headers))
+            response = await client.messages.create(**ARGUMENTS, **arguments, extra_headers=seen.headers(headers))
             if arguments.get("stream"):
-                async for event in answer:
+                async for event in response:
                     seen.event(event)
             else:
-                seen.event(answer)
+                seen.event(response)
         except anthropic.APIError as error:
             seen.error(error)
         seen.print()

@@ -1,7 +1,7 @@
-"""Calls with OpenAI's own client; prints what the client sees of each answer, one JSON line a call.
+"""Calls with OpenAI's own client; prints what the client sees of each response, one JSON line a call.
 
-Usage: openai_calls.py PORT PREFIX [MOUNT], where something on 127.0.0.1 answers for api.openai.com; the prefix is that of
-the calls' ids. With MOUNT it answers there for whatever host it is called by.
+Usage: openai_calls.py PORT PREFIX [MOUNT], where something on 127.0.0.1 responses for api.openai.com; the prefix is that of
+the calls' ids. With MOUNT it responds there for whatever host it is called by.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import show
 MESSAGES = [{"role": "user", "content": "Wie wird das Wetter in Zürich?"}]
 TOOLS = [{"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}]
 
-# Name, further arguments, further headers. The model chooses the answer.
+# Name, further arguments, further headers. The model chooses the response.
 CHAT = [
     ("not_streamed", {"model": "gpt-4.1-mini"}, {}),
     ("two_choices", {"model": "gpt-4o-mini", "n": 2}, {}),
@@ -51,8 +51,8 @@ def synchronous():
     for name, headers, create, arguments in calls(client):
         seen = show.Seen("sync_" + name)
         try:
-            answer = create(**arguments, extra_headers=seen.headers(headers))
-            for event in answer if arguments.get("stream") else [answer]:
+            response = create(**arguments, extra_headers=seen.headers(headers))
+            for event in response if arguments.get("stream") else [response]:
                 seen.event(event)
         except openai.APIError as error:
             seen.error(error)
@@ -72,12 +72,12 @@ async def asynchronous():
     for name, headers, create, arguments in calls(client):
         seen = show.Seen("async_" + name)
         try:
-            answer = await create(**arguments, extra_headers=seen.headers(headers))
+            response = await create(**arguments, extra_headers=seen.headers(headers))
             if arguments.get("stream"):
-                async for event in answer:
+                async for event in response:
                     seen.event(event)
             else:
-                seen.event(answer)
+                seen.event(response)
         except openai.APIError as error:
             seen.error(error)
         seen.print()

@@ -28,13 +28,13 @@ class Seen:
         self.set_events = []
 
     def headers(self, more):
-        """Names the call, and fixes the id of its answer."""
+        """Names the call, and fixes the id of its response."""
         name = PREFIX + self.name
         return {"x-e2e-tag": name, "x-request-id": name, "x-serial": "7", **more}
 
     def event(self, event):
         self.events.append(event.model_dump_json())
-        # The same without what the answer did not mention: here even a null shows.
+        # The same without what the response did not mention: here even a null shows.
         self.set_events.append(event.model_dump_json(exclude_unset=True))
 
     def error(self, error):

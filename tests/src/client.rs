@@ -1,5 +1,5 @@
 //! An HTTP/1.1 client that sends a call as an application would, over plain TCP or with a client certificate, and
-//! that can hang up in the middle of an answer.
+//! that can hang up in the middle of a response.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -72,7 +72,7 @@ impl Call {
 
 /// What came back.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Response {
     /// The status code.
     pub status: u16,
     /// The response headers.
@@ -83,7 +83,7 @@ pub struct Answer {
     pub whole: bool,
 }
 
-impl Answer {
+impl Response {
     /// The body as JSON.
     pub fn json(&self) -> Result<Value> {
         let text = || String::from_utf8_lossy(&self.body[..self.body.len().min(200)]).into_owned();
@@ -117,13 +117,13 @@ impl Route {
         Self { address, tls: Some(config) }
     }
 
-    /// Sends and reads the answer to its end.
-    pub async fn send(&self, call: &Call) -> Result<Answer> {
+    /// Sends and reads the response to its end.
+    pub async fn send(&self, call: &Call) -> Result<Response> {
         self.read(call, usize::MAX).await
     }
 
     /// Sends, reads at least `bytes` of the body, and hangs up.
-    pub async fn abort_after(&self, call: &Call, bytes: usize) -> Result<Answer> {
+    pub async fn abort_after(&self, call: &Call, bytes: usize) -> Result<Response> {
         self.read(call, bytes).await
     }
 
@@ -143,7 +143,7 @@ impl Route {
         })
     }
 
-    async fn read(&self, call: &Call, limit: usize) -> Result<Answer> {
+    async fn read(&self, call: &Call, limit: usize) -> Result<Response> {
         exchange(self.connect(Version::HTTP_11).await?, call, limit).await
     }
 }
@@ -159,12 +159,12 @@ pub struct Line {
 pub enum Seen {
     /// It was not sent: nobody listens, or the connection closed before.
     Unsent,
-    /// It was sent, and the connection broke before the answer was whole.
+    /// It was sent, and the connection broke before the response was whole.
     Cut,
-    /// The client itself hung up in the middle of the answer.
+    /// The client itself hung up in the middle of the response.
     Left,
-    /// The answer, to its end.
-    Whole(Answer),
+    /// The response, to its end.
+    Whole(Response),
 }
 
 impl Line {
@@ -173,11 +173,11 @@ impl Line {
         Self { route, open: None }
     }
 
-    /// Sends a call and reads its answer, at most `limit` bytes: then it hangs up. An answer of which nothing comes for
+    /// Sends a call and reads its response, at most `limit` bytes: then it hangs up. A response of which nothing comes for
     /// [`crate::wait::PATIENCE`] is an error.
     pub async fn send(&mut self, call: &Call, limit: usize) -> Result<Seen> {
         let seen = timeout(PATIENCE, self.attempt(request(call)?, limit)).await.map_err(|_| "a call hangs")?;
-        // Only after a whole answer the next call can have the connection.
+        // Only after a whole response the next call can have the connection.
         if !matches!(seen, Seen::Whole(_)) {
             self.open = None;
         }
@@ -200,7 +200,7 @@ impl Line {
                 return Seen::Left;
             }
         }
-        Seen::Whole(Answer { status, headers, body: body.freeze(), whole: true })
+        Seen::Whole(Response { status, headers, body: body.freeze(), whole: true })
     }
 
     async fn sender(&mut self) -> Option<&mut SendRequest<Full<Bytes>>> {
@@ -234,7 +234,7 @@ fn request(call: &Call) -> Result<Request<Full<Bytes>>> {
     Ok(request.body(Full::new(call.body.clone()))?)
 }
 
-async fn exchange(stream: Connection, call: &Call, limit: usize) -> Result<Answer> {
+async fn exchange(stream: Connection, call: &Call, limit: usize) -> Result<Response> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let mut response = sender.send_request(request(call)?).await?;
@@ -255,5 +255,5 @@ async fn exchange(stream: Connection, call: &Call, limit: usize) -> Result<Answe
         }
     };
     connection.abort();
-    Ok(Answer { status, headers, body: body.freeze(), whole })
+    Ok(Response { status, headers, body: body.freeze(), whole })
 }

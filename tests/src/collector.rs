@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     Result,
-    client::{Answer, Call, Route},
+    client::{Call, Response, Route},
     fixture::Classes,
     paths,
     process::Process,
@@ -40,10 +40,10 @@ pub struct Line {
     /// Who is charged.
     #[serde(default)]
     pub tenant: String,
-    /// Who answered.
+    /// The provider.
     #[serde(default)]
     pub provider: String,
-    /// The model that answered.
+    /// The model that responded.
     #[serde(default)]
     pub model: String,
     /// How good the counts are.
@@ -177,7 +177,7 @@ impl Collector {
     }
 
     /// Reads a page with the read token.
-    pub async fn get(&self, path: &str) -> Result<Answer> {
+    pub async fn get(&self, path: &str) -> Result<Response> {
         let call = Call::get("collector", path).header("authorization", &format!("Bearer {READ_TOKEN}"));
         Route::plain(self.address).send(&call).await
     }

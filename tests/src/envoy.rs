@@ -59,7 +59,9 @@ impl Envoy {
             self.process.alive()?;
             match self.get("/ready").await {
                 Ok(text) if text.contains("LIVE") => return Ok(()),
-                answer if Instant::now() >= deadline => return Err(format!("Envoy is not ready: {answer:?}").into()),
+                response if Instant::now() >= deadline => {
+                    return Err(format!("Envoy is not ready: {response:?}").into());
+                }
                 _ => sleep(Duration::from_millis(20)).await,
             }
         }
@@ -92,15 +94,15 @@ impl Envoy {
 
     /// Reads from the admin page.
     pub async fn get(&self, path: &str) -> Result<String> {
-        let answer = Route::plain(self.admin()?).send(&Call::get("admin", path)).await?;
-        Ok(String::from_utf8_lossy(&answer.body).into_owned())
+        let response = Route::plain(self.admin()?).send(&Call::get("admin", path)).await?;
+        Ok(String::from_utf8_lossy(&response.body).into_owned())
     }
 
     /// Writes to the admin page.
     pub async fn post(&self, path: &str) -> Result<String> {
         let call = Call::get("admin", path).method(hyper::Method::POST);
-        let answer = Route::plain(self.admin()?).send(&call).await?;
-        Ok(String::from_utf8_lossy(&answer.body).into_owned())
+        let response = Route::plain(self.admin()?).send(&call).await?;
+        Ok(String::from_utf8_lossy(&response.body).into_owned())
     }
 
     /// Where a listener listens.

@@ -1,4 +1,4 @@
-//! A call that is watched while it runs: the request is written in pieces, the answer read piece by piece.
+//! A call that is watched while it runs: the request is written in pieces, the response read piece by piece.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ impl Upload {
     }
 }
 
-/// A call whose answer has begun.
+/// A call whose response has begun.
 pub struct Exchange {
     /// The status code.
     pub status: u16,
@@ -58,7 +58,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// The next bytes of the answer; none at its end, an error if it was cut or does not come.
+    /// The next bytes of the response; none at its end, an error if it was cut or does not come.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
             let frame = timeout(PATIENCE, self.body.frame()).await.map_err(|_| "nothing comes any more")?;
@@ -75,7 +75,7 @@ impl Exchange {
         }
     }
 
-    /// Reads until so many bytes are there, or the end; true if the answer ended whole.
+    /// Reads until so many bytes are there, or the end; true if the response ended whole.
     pub async fn read(&mut self, body: &mut Vec<u8>, until: usize) -> bool {
         while body.len() < until {
             match self.next().await {
@@ -94,7 +94,7 @@ impl Drop for Exchange {
     }
 }
 
-/// Sends a call and returns when the head of the answer is there; none if the client left before.
+/// Sends a call and returns when the head of the response is there; none if the client left before.
 pub async fn open(route: &Route, version: Version, call: &Call, upload: Upload) -> Result<Option<Exchange>> {
     let stream = TokioIo::new(route.connect(version).await?);
     let request = request(version, call, upload)?;
@@ -126,7 +126,7 @@ pub async fn open(route: &Route, version: Version, call: &Call, upload: Upload) 
 }
 
 async fn wait(response: impl Future<Output = hyper::Result<Response<Incoming>>>) -> Result<Response<Incoming>> {
-    Ok(timeout(PATIENCE, response).await.map_err(|_| "no answer comes")??)
+    Ok(timeout(PATIENCE, response).await.map_err(|_| "no response comes")??)
 }
 
 fn request(version: Version, call: &Call, upload: Upload) -> Result<Request<UnsyncBoxBody<Bytes, Error>>> {

@@ -26,11 +26,11 @@ pub enum Fault {
     Truncated,
     /// A body that stops being JSON before its usage.
     Malformed,
-    /// The usual answer with 10 MB of text in front, which looks like usage and is not.
+    /// The usual response with 10 MB of text in front, which looks like usage and is not.
     Huge,
     /// 64 KiB that are no text.
     Binary,
-    /// The usual answer, compressed.
+    /// The usual response, compressed.
     Gzip,
     /// The same, and its encoding in capitals.
     GzipInCapitals,
@@ -105,7 +105,7 @@ impl Fault {
         matches!(self, Self::Huge | Self::Gzip | Self::GzipInCapitals)
     }
 
-    /// The answer that takes the place of `text`: status, content type (if another one), content encoding, body.
+    /// The response that takes the place of `text`: status, content type (if another one), content encoding, body.
     pub fn body(self, api: Api, text: &str) -> Altered {
         let plain = |status, content_type, body: Bytes| Altered { status, content_type, encoding: None, body };
         match self {
@@ -129,7 +129,7 @@ impl Fault {
     }
 }
 
-/// An answer that is not the fixture's.
+/// A response that is not the fixture's.
 #[derive(Clone, Debug)]
 pub struct Altered {
     /// The status code.

@@ -1,4 +1,4 @@
-//! The provider's answers: files in the shape of the three APIs, and beside them what a meter must read in each.
+//! The provider's responses: files in the shape of the three APIs, and beside them what a meter must read in each.
 
 use std::{collections::BTreeMap, fs};
 
@@ -84,17 +84,17 @@ impl Api {
 pub struct Expected {
     /// The API it belongs to.
     pub api: Api,
-    /// The host that answers so: what the client calls.
+    /// The host that responds so: what the client calls.
     pub host: String,
     /// The event's `provider`.
     pub provider: String,
     /// What the client asks for.
     pub request_model: String,
-    /// What the answer says it is from.
+    /// What the response says it is from.
     pub response_model: String,
     /// The id in the file, which the server replaces by one of its own.
     pub response_id: String,
-    /// Whether it answers calls that ask for a stream.
+    /// Whether it responds calls that ask for a stream.
     pub stream: bool,
     /// Whether its own call asks for usage in a stream of chat completions.
     #[serde(default)]
@@ -113,7 +113,7 @@ pub struct Expected {
     pub service_tier: Option<String>,
 }
 
-/// One answer.
+/// One response.
 #[derive(Clone, Debug)]
 pub struct Fixture {
     /// Its file name.
@@ -125,9 +125,9 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// The answer with a response id that no other answer has: its last 12 characters are the serial number. In a
+    /// The response with a response id that no other response has: its last 12 characters are the serial number. In a
     /// stream of chat completions there is usage only if it was asked for.
-    pub fn answer(&self, serial: u64, asked: bool) -> (String, String) {
+    pub fn response(&self, serial: u64, asked: bool) -> (String, String) {
         let old = &self.expected.response_id;
         let keep = old.len().saturating_sub(12);
         let new = format!("{}{serial:012x}", &old[..keep]);
@@ -141,7 +141,7 @@ impl Fixture {
         self.expected.stream && self.expected.api == Api::OpenaiChat
     }
 
-    /// The call of an application that gets this answer.
+    /// The call of an application that gets this response.
     pub fn call(&self) -> Call {
         let Expected { api, host, request_model, stream, .. } = &self.expected;
         let turn =
@@ -199,7 +199,7 @@ impl Catalogue {
         self.0.iter().find(|fixture| fixture.name == name).ok_or_else(|| format!("no fixture {name}").into())
     }
 
-    /// What a real provider would answer to this request: same API, same mode, and the model if it is known.
+    /// What a real provider would respond to this request: same API, same mode, and the model if it is known.
     pub fn choose(&self, api: Api, request: &Value) -> Option<&Fixture> {
         let stream = request["stream"].as_bool().unwrap_or(false);
         let fits = |fixture: &&Fixture| {
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn contract_fixtures_are_well_formed_and_their_classes_add_up() {
         for fixture in Catalogue::load().unwrap().0 {
-            let (id, text) = fixture.answer(0xabcdef, true);
+            let (id, text) = fixture.response(0xabcdef, true);
             assert_eq!(id.len(), fixture.expected.response_id.len());
             assert!(text.contains(&id) && !text.contains(&fixture.expected.response_id));
             if fixture.expected.stream {

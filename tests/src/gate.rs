@@ -31,19 +31,19 @@ pub enum Mode {
     /// Hands it to the collector.
     #[default]
     Pass,
-    /// Answers itself with this status.
-    Answer(u16),
-    /// Answers 400 to a batch that contains this text, and hands every other one to the collector.
+    /// Responds itself with this status.
+    Respond(u16),
+    /// Responds with 400 to a batch that contains this text, and hands every other one to the collector.
     Refuse(&'static str),
-    /// Hands it to the collector, and answers so much later.
+    /// Hands it to the collector, and responds so much later.
     Slow(Duration),
     /// Takes the call and says nothing.
     Hang,
     /// Resets the connection; the collector never sees the call.
     ResetBefore,
-    /// Resets the connection after the collector has taken the call: the answer is lost, the events are not.
+    /// Resets the connection after the collector has taken the call: the response is lost, the events are not.
     ResetAfter,
-    /// Resets the connection in the middle of the answer to a call that the collector has taken.
+    /// Resets the connection in the middle of the response to a call that the collector has taken.
     ResetWithin,
 }
 
@@ -59,7 +59,7 @@ impl Mode {
 pub struct Passage {
     /// What was done with it.
     pub mode: Mode,
-    /// The status of the answer that Envoy got.
+    /// The status of the response that Envoy got.
     pub status: Option<u16>,
     /// The content type of the call.
     pub content_type: String,
@@ -69,8 +69,8 @@ pub struct Passage {
     pub statement: String,
     /// The body.
     pub body: Bytes,
-    /// What the collector answered, whether Envoy got it or not; empty if it did not.
-    pub answer: Bytes,
+    /// What the collector responded, whether Envoy got it or not; empty if it did not.
+    pub response: Bytes,
 }
 
 impl Passage {
@@ -158,7 +158,7 @@ impl Gate {
         lock(&self.shared).mode = mode;
     }
 
-    /// Lets every answer show that statements are read, or none, whatever the collector's own answers show.
+    /// Lets every response show that statements are read, or none, whatever the collector's own responses show.
     pub fn show(&self, reads_statements: bool) {
         lock(&self.shared).reads_statements = Some(reads_statements);
     }
@@ -204,7 +204,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             let end = server.half_close(true).serve_connection(TokioIo::new(stream), service);
             let mut end = std::pin::pin!(end);
             if end.as_mut().await.is_err() {
-                // The service refused to answer: let the close be a reset.
+                // The service refused to respond: let the close be a reset.
                 let _ = SockRef::from(&wire).set_linger(Some(Duration::ZERO));
             }
         });
@@ -220,7 +220,7 @@ async fn pass(shared: &Shared, request: Request<Incoming>) -> Result<Response<Bo
         (state.upstream, state.mode, state.reads_statements)
     };
     let mode = match mode {
-        Mode::Refuse(text) if body.windows(text.len()).any(|window| window == text.as_bytes()) => Mode::Answer(400),
+        Mode::Refuse(text) if body.windows(text.len()).any(|window| window == text.as_bytes()) => Mode::Respond(400),
         Mode::Refuse(_) => Mode::Pass,
         mode => mode,
     };
@@ -231,27 +231,27 @@ async fn pass(shared: &Shared, request: Request<Incoming>) -> Result<Response<Bo
         authorised: header("authorization").starts_with("Bearer "),
         statement: header(statement::HEADER).to_owned(),
         body: body.clone(),
-        answer: Bytes::new(),
+        response: Bytes::new(),
     };
-    let mut answer = match mode {
-        Mode::Answer(status) => Some(Response::builder().status(status).body(Bytes::new()).map_err(Error::from)),
+    let mut response = match mode {
+        Mode::Respond(status) => Some(Response::builder().status(status).body(Bytes::new()).map_err(Error::from)),
         mode if mode.forwards() => Some(forward(upstream, Request::from_parts(head, Full::new(body))).await),
         _ => None,
     };
-    if let Some(Ok(answer)) = &answer {
-        passage.answer = answer.body().clone();
+    if let Some(Ok(response)) = &response {
+        passage.response = response.body().clone();
         let arrives = !matches!(mode, Mode::ResetAfter | Mode::ResetWithin);
-        passage.status = arrives.then(|| answer.status().as_u16());
+        passage.status = arrives.then(|| response.status().as_u16());
     }
     lock(shared).passages.push(passage);
     match mode {
         Mode::Slow(time) => tokio::time::sleep(time).await,
         Mode::Hang => std::future::pending().await,
-        Mode::ResetAfter => answer = None,
+        Mode::ResetAfter => response = None,
         _ => {}
     }
-    let answer = answer.unwrap_or_else(|| Err("reset on demand".into()))?;
-    let (mut head, body) = answer.into_parts();
+    let response = response.unwrap_or_else(|| Err("reset on demand".into()))?;
+    let (mut head, body) = response.into_parts();
     match reads_statements {
         Some(true) => drop(head.headers.insert(statement::COLLECTOR_HEADER, HeaderValue::from_static("e2e"))),
         Some(false) => drop(head.headers.remove(statement::COLLECTOR_HEADER)),

@@ -36,11 +36,11 @@ pub fn taken_out(stream: &str) -> String {
 }
 
 fn without_last_chunk(stream: &str) -> String {
-    let is_answer = |event: &&str| event.contains(r#""choices":[],"usage":{"#);
-    events(stream).into_iter().filter(|event| !is_answer(event)).collect()
+    let is_usage_event = |event: &&str| event.contains(r#""choices":[],"usage":{"#);
+    events(stream).into_iter().filter(|event| !is_usage_event(event)).collect()
 }
 
-/// The answer that the client of a call must see, given what the provider sent for it.
+/// The response that the client of a call must see, given what the provider sent for it.
 pub fn seen(sent: &Call, served: &Served) -> Bytes {
     let asked = |body: &[u8]| serde_json::from_slice(body).is_ok_and(|request| is_asked(&request));
     match std::str::from_utf8(&served.body) {
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn contract_a_stream_has_usage_only_for_those_who_ask() {
         for fixture in Catalogue::load().unwrap().0.iter().filter(|fixture| fixture.is_chat_stream()) {
-            let (asked, plain) = (fixture.answer(7, true).1, fixture.answer(7, false).1);
+            let (asked, plain) = (fixture.response(7, true).1, fixture.response(7, false).1);
             let chunks = |text: &str| -> Vec<Value> {
                 let payloads = text.lines().filter_map(|line| line.strip_prefix("data: "));
                 payloads.filter(|payload| *payload != "[DONE]").map(|p| serde_json::from_str(p).unwrap()).collect()

@@ -1,4 +1,4 @@
-//! The end-to-end harness: a provider that answers like the real ones, a real Envoy, a real collector, a gate between
+//! The end-to-end harness: a provider that responds like the real ones, a real Envoy, a real collector, a gate between
 //! the two that can misbehave, and a client. Everything listens on loopback, on ports the system chooses, and stops
 //! when it is dropped.
 

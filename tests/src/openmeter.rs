@@ -33,7 +33,7 @@ pub enum Trouble {
     Busy,
     /// The connection is reset before anything is taken.
     ResetBefore,
-    /// The connection is reset when everything is taken, and the answer is lost.
+    /// The connection is reset when everything is taken, and the response is lost.
     ResetAfter,
 }
 
@@ -46,8 +46,8 @@ pub struct Seen {
     pub again: usize,
     /// What no client of OpenMeter does: events of one id with other content, empty batches, wrong heads.
     pub wrong: Vec<String>,
-    /// The statuses of the answers, in order; 0 for a reset.
-    pub answers: Vec<u16>,
+    /// The statuses of the responses, in order; 0 for a reset.
+    pub responses: Vec<u16>,
 }
 
 struct State {
@@ -132,18 +132,18 @@ async fn ingest(state: &Mutex<State>, request: Request<Incoming>) -> Result<Resp
     let outcome = match (header("content-type"), trouble) {
         (_, Trouble::Busy) => Err((503, "try again later".to_owned())),
         (_, Trouble::ResetBefore) => {
-            state.seen.answers.push(0);
+            state.seen.responses.push(0);
             return Err("reset on demand".into());
         }
         ("application/cloudevents-batch+json", _) => take(&mut state, &body, trouble),
         (other, _) => Err((400, format!("invalid content type: {other}"))),
     };
     if trouble == Trouble::ResetAfter {
-        state.seen.answers.push(0);
+        state.seen.responses.push(0);
         return Err("reset on demand".into());
     }
     let (status, problem) = outcome.map_or_else(|(status, detail)| (status, Some(detail)), |()| (204, None));
-    state.seen.answers.push(status);
+    state.seen.responses.push(status);
     let response = Response::builder().status(status);
     Ok(match problem {
         None => response.body(Full::default())?,

@@ -29,16 +29,16 @@ use crate::{
 
 /// The request header by which a call is found in the ledger again.
 pub const TAG: &str = "x-e2e-tag";
-/// The request header that names the fixture of the answer, whatever the request says.
+/// The request header that names the fixture of the response, whatever the request says.
 pub const FIXTURE: &str = "x-fixture";
-/// The request header that gives the answer's serial number, for answers that must be the same twice.
+/// The request header that gives the response's serial number, for responses that must be the same twice.
 pub const SERIAL: &str = "x-serial";
 /// Long enough for bytes on loopback to reach the other side before a reset overtakes them.
 const BEFORE_RESET: Duration = Duration::from_millis(50);
 
 type Body = UnsyncBoxBody<Bytes, Error>;
 
-/// How fast it answers.
+/// How fast it responds.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// Until the first byte.
@@ -59,7 +59,7 @@ impl Pace {
     }
 }
 
-/// One answered request.
+/// One request that got a response.
 #[derive(Clone, Debug)]
 pub struct Served {
     /// The call's tag.
@@ -72,15 +72,15 @@ pub struct Served {
     pub headers: HeaderMap,
     /// The body that arrived.
     pub request: Bytes,
-    /// The fixture behind the answer.
+    /// The fixture behind the response.
     pub fixture: Option<String>,
     /// The fault that was asked for.
     pub fault: Option<Fault>,
     /// The status sent.
     pub status: u16,
-    /// The id of this answer.
+    /// The id of this response.
     pub response_id: Option<String>,
-    /// The model in the answer.
+    /// The model in the response.
     pub model: Option<String>,
     /// The usage that was served: all of it, or what the events sent before the cut told.
     pub usage: Classes,
@@ -144,7 +144,7 @@ impl Provider {
         self.address
     }
 
-    /// What it can answer.
+    /// What it can respond.
     pub fn catalogue(&self) -> &Catalogue {
         &self.shared.catalogue
     }
@@ -200,7 +200,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let (shared, wire) = (shared.clone(), Arc::new(wire));
         tokio::spawn(async move {
             let broken = shared.clone();
-            let service = service_fn(move |request| answer(shared.clone(), wire.clone(), request));
+            let service = service_fn(move |request| response(shared.clone(), wire.clone(), request));
             let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             // A client that leaves, and our own resets, end here, too: nobody needs to know.
             if let Err(error) = served.await
@@ -212,7 +212,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn answer(
+async fn response(
     shared: Arc<Shared>,
     wire: Arc<Wire>,
     request: Request<Incoming>,
@@ -226,7 +226,7 @@ async fn answer(
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     let json = reading::json(&head.headers, &request);
     let path = reading::path(head.uri.path());
-    // A stored response read again: GET /v1/responses/ID answers with the same body, usage and all.
+    // A stored response read again: GET /v1/responses/ID responds with the same body, usage and all.
     let retrieved = path.split_once("/v1/responses/").map(|_| Api::OpenaiResponses);
     let api = Api::of(&path).or(retrieved).unwrap_or(Api::OpenaiChat);
     let refusal = if header(FIXTURE).is_none() && Api::of(&path).is_some() && head.method == Method::POST {
@@ -302,7 +302,7 @@ fn other(path: &str) -> Option<&'static str> {
 fn plan(shared: &Shared, wire: Arc<Wire>, fixture: &Fixture, asked: bool, served: &mut Served) -> Response<Body> {
     let serial = served.headers.get(SERIAL).and_then(|serial| serial.to_str().ok()?.parse().ok());
     let serial = serial.unwrap_or_else(|| shared.serial.fetch_add(1, Ordering::Relaxed));
-    let (id, text) = fixture.answer(serial, asked);
+    let (id, text) = fixture.response(serial, asked);
     let has_usage = asked || !fixture.is_chat_stream();
     let api = fixture.expected.api;
     served.response_id = Some(id);
@@ -358,7 +358,7 @@ fn identify(api: Api, request: &HeaderMap, response: &mut HeaderMap) {
     if let Ok(value) = format!("req_{tag}").parse() {
         response.insert(name, value);
     }
-    // A client that asked for a host may want to know who answered.
+    // A client that asked for a host may want to know the provider.
     if let Some(host) = request.get(HOST) {
         response.insert("x-served-as", host.clone());
     }

@@ -1,4 +1,4 @@
-//! A server that answers with given bytes at a given pace, for what no catalogue of answers has: any head, any pieces,
+//! A server that responds with given bytes at a given pace, for what no catalogue of responses has: any head, any pieces,
 //! a piece only when the test says so, and a reset in the middle.
 
 use std::{
@@ -16,14 +16,14 @@ use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time::sleep};
 
 use crate::{Error, Result, provider::Wire};
 
-/// The request header that names the answer.
+/// The request header that names the response.
 pub const HEADER: &str = "x-script";
 /// The parameter of the query that does so before the header, for what is sent on to another place.
 pub const QUERY: &str = "script=";
 /// Long enough for bytes on loopback to reach the other side before a reset overtakes them.
 const BEFORE_RESET: Duration = Duration::from_millis(50);
 
-/// One answer.
+/// One response.
 #[derive(Clone, Debug)]
 pub struct Script {
     status: u16,
@@ -35,7 +35,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// An answer in one piece.
+    /// A response in one piece.
     pub fn new(content_type: &str, body: impl Into<Bytes>) -> Self {
         let headers = vec![("content-type", content_type.to_owned())];
         Self { status: 200, headers, pieces: vec![body.into()], may_send: None, withheld: false, resets: false }
@@ -164,7 +164,7 @@ impl Server {
         self.address
     }
 
-    /// Adds an answer and returns its name for [`HEADER`].
+    /// Adds a response and returns its name for [`HEADER`].
     pub fn add(&self, script: Script) -> String {
         let scripts = &mut lock(&self.state).scripts;
         scripts.push(script);
@@ -207,7 +207,7 @@ async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
         let (state, wire) = (state.clone(), Arc::new(wire));
         tokio::spawn(async move {
             let requests = state.clone();
-            let service = service_fn(move |request| answer(requests.clone(), wire.clone(), request));
+            let service = service_fn(move |request| response(requests.clone(), wire.clone(), request));
             let end = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             if let Err(error) = end
                 && error.is_parse()
@@ -218,7 +218,7 @@ async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
     }
 }
 
-async fn answer(
+async fn response(
     state: Arc<Mutex<State>>,
     wire: Arc<Wire>,
     request: Request<Incoming>,

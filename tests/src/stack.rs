@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::{
     Result,
     bootstrap::Bootstrap,
-    client::{Answer, Call, Route},
+    client::{Call, Response, Route},
     collector::{Collector, INGEST_TOKEN, Report},
     envoy::{self, Envoy},
     event::Event,
@@ -251,7 +251,7 @@ impl Stack {
         .await?;
         let charged = calls.saturating_sub(quarantined);
         let report = self.collector.holds(charged).await?;
-        wait::until("the filter to have every answer", || async {
+        wait::until("the filter to have every response", || async {
             let have = self.envoy.metrics().await?.sum("meshmeter_events_acknowledged_total", &[]);
             wait::ensure(have >= calls, || format!("{have} of {calls} are acknowledged"))
         })
@@ -261,7 +261,7 @@ impl Stack {
         let counter = |name: &str| metrics.sum(name, &[]);
         let found = [
             ("calls in the journal", journal),
-            ("calls in the ledger and kept apart", report.calls() + quarantined),
+            ("calls in the ledger and quarantined", report.calls() + quarantined),
             ("meshmeter_calls_total", counter("meshmeter_calls_total")),
             ("meshmeter_records_total", counter("meshmeter_records_total")),
             ("meshmeter_events_queued_total", counter("meshmeter_events_queued_total")),
@@ -329,12 +329,12 @@ pub fn with_request_id(call: Call, id: &str) -> Call {
 }
 
 /// Sends a call through Envoy, and waits for its event.
-pub async fn metered(stack: &Stack, route: &Route, call: Call, id: &str) -> Result<(Answer, Event)> {
-    let answer = route.send(&with_request_id(call, id)).await?;
-    Ok((answer, stack.event_of(id).await?))
+pub async fn metered(stack: &Stack, route: &Route, call: Call, id: &str) -> Result<(Response, Event)> {
+    let response = route.send(&with_request_id(call, id)).await?;
+    Ok((response, stack.event_of(id).await?))
 }
 
-/// A call that a stored answer is read again by.
+/// A call that a stored response is read again by.
 pub fn retrieve(id: &str) -> Call {
     Call::get("api.openai.com", &format!("/v1/responses/{id}")).method(Method::GET)
 }

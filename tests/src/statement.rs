@@ -20,7 +20,7 @@ pub struct Statement {
     pub dropped: u64,
     /// Numbers that were dropped, and why.
     pub drops: BTreeMap<u64, String>,
-    /// The last word.
+    /// The final flush.
     pub ended: bool,
 }
 

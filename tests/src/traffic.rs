@@ -26,27 +26,27 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Running traffic.
 pub struct Traffic {
     stops: Arc<AtomicBool>,
-    answered: Arc<AtomicUsize>,
+    responded: Arc<AtomicUsize>,
     lanes: JoinSet<Result<Vec<String>>>,
 }
 
 impl Traffic {
     /// Sends `call` over and over; each has an id that begins with `name`. A connection that breaks is opened again.
     pub fn start(route: &Route, call: &Call, name: &'static str) -> Self {
-        let (stops, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (stops, responded) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let mut lanes = JoinSet::new();
         for lane in 0..LANES {
-            let (route, call, stops, answered) = (route.clone(), call.clone(), stops.clone(), answered.clone());
+            let (route, call, stops, responded) = (route.clone(), call.clone(), stops.clone(), responded.clone());
             lanes.spawn(async move {
                 let (mut line, mut whole) = (Line::new(route), Vec::new());
                 for number in 0_u64.. {
                     let id = format!("{name}-{lane}-{number}");
                     match line.send(&with_request_id(call.clone(), &id), usize::MAX).await? {
-                        Seen::Whole(answer) if answer.status == 200 => {
-                            answered.fetch_add(1, Ordering::Relaxed);
+                        Seen::Whole(response) if response.status == 200 => {
+                            responded.fetch_add(1, Ordering::Relaxed);
                             whole.push(id);
                         }
-                        Seen::Whole(answer) => return Err(format!("{id}: HTTP {}", answer.status).into()),
+                        Seen::Whole(response) => return Err(format!("{id}: HTTP {}", response.status).into()),
                         _ => {}
                     }
                     if stops.load(Ordering::Relaxed) {
@@ -57,20 +57,20 @@ impl Traffic {
                 Ok(whole)
             });
         }
-        Self { stops, answered, lanes }
+        Self { stops, responded, lanes }
     }
 
-    /// Waits until so many more calls are answered.
+    /// Waits until so many more calls have their response.
     pub async fn goes_on(&self, calls: usize) -> Result<()> {
-        let answered = || self.answered.load(Ordering::Relaxed);
-        let until = answered() + calls;
+        let responded = || self.responded.load(Ordering::Relaxed);
+        let until = responded() + calls;
         wait::until("more calls", || async {
-            wait::ensure(answered() >= until, || format!("{} of {until}", answered()))
+            wait::ensure(responded() >= until, || format!("{} of {until}", responded()))
         })
         .await
     }
 
-    /// Ends it; the ids of the calls whose answer the client has whole.
+    /// Ends it; the ids of the calls whose response the client has whole.
     pub async fn stop(mut self) -> Result<BTreeSet<String>> {
         self.stops.store(true, Ordering::Relaxed);
         let mut whole = BTreeSet::new();

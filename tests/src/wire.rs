@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     Result,
-    client::{Answer, Call, Route},
+    client::{Call, Response, Route},
     event::Event,
     exchange::{self, Exchange, Upload},
     script::{self, Arrived, Script, Server},
@@ -30,27 +30,27 @@ impl Wire {
     /// Starts both, with other changes.
     pub async fn with(options: Options) -> Result<Self> {
         let server = Server::start().await?;
-        // Scripts give many answers the same id: reported by two meters, they would be one call that both have seen.
+        // Scripts give many responses the same id: reported by two meters, they would be one call that both have seen.
         let options = Options { workers: 1, upstream: Some(server.address()), everywhere: true, ..options };
         Ok(Self { stack: Stack::with(options).await?, server })
     }
 
-    /// Sends a call that gets an answer, reads both to their end, and waits for the record.
+    /// Sends a call that gets a response, reads both to their end, and waits for the record.
     pub async fn send(
         &self,
         id: &str,
         call: &Call,
         upload: Upload,
         script: Script,
-    ) -> Result<(Answer, Arrived, Event)> {
+    ) -> Result<(Response, Arrived, Event)> {
         let route = self.stack.llm();
-        let answer = self.exchange(&route, Version::HTTP_11, id, call, upload, script).await?;
+        let response = self.exchange(&route, Version::HTTP_11, id, call, upload, script).await?;
         let arrived = self.server.last()?;
         wait::ensure(arrived.problem.is_none(), || format!("{id}: {:?}", arrived.problem))?;
-        Ok((answer, arrived, self.stack.event_of(id).await?))
+        Ok((response, arrived, self.stack.event_of(id).await?))
     }
 
-    /// Sends a call on any route and reads the answer to its end.
+    /// Sends a call on any route and reads the response to its end.
     pub async fn exchange(
         &self,
         route: &Route,
@@ -59,14 +59,14 @@ impl Wire {
         call: &Call,
         upload: Upload,
         script: Script,
-    ) -> Result<Answer> {
+    ) -> Result<Response> {
         let mut exchange = self.open(route, version, id, call, upload, script).await?;
         let mut body = Vec::new();
         let whole = exchange.read(&mut body, usize::MAX).await;
-        Ok(Answer { status: exchange.status, headers: exchange.headers.clone(), body: body.into(), whole })
+        Ok(Response { status: exchange.status, headers: exchange.headers.clone(), body: body.into(), whole })
     }
 
-    /// Sends a call and returns when the head of the answer is there.
+    /// Sends a call and returns when the head of the response is there.
     pub async fn open(
         &self,
         route: &Route,

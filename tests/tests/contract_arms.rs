@@ -40,7 +40,7 @@ async fn contract_metrics_have_real_labels_and_equal_the_sum_of_the_records() ->
         let text = |name: &str| event.text(name).to_owned();
         // A name that only a client has said is no label.
         let model = Some(text("response_model")).filter(|model| !model.is_empty());
-        let model = model.unwrap_or_else(|| "unanswered".to_owned());
+        let model = model.unwrap_or_else(|| "no_response".to_owned());
         let (tenant, provider) = (text("tenant"), text("provider"));
         for (class, count) in event.classes() {
             // What is no token is paid for all the same.

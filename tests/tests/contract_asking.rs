@@ -2,7 +2,7 @@
 
 use e2e::{
     Result,
-    client::{Answer, Call},
+    client::{Call, Response},
     event::Event,
     exchange::Upload,
     include_usage::is_asked,
@@ -34,9 +34,9 @@ fn refuses(status: u16) -> Script {
 }
 
 /// Sends a call and says whether it arrived asked.
-async fn send(wire: &Wire, id: &str, call: &Call, script: Script) -> Result<(Answer, bool, Event)> {
-    let (answer, arrived, event) = wire.send(id, call, Upload::WHOLE, script).await?;
-    Ok((answer, is_asked(&serde_json::from_slice(&arrived.body)?), event))
+async fn send(wire: &Wire, id: &str, call: &Call, script: Script) -> Result<(Response, bool, Event)> {
+    let (response, arrived, event) = wire.send(id, call, Upload::WHOLE, script).await?;
+    Ok((response, is_asked(&serde_json::from_slice(&arrived.body)?), event))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,9 +78,9 @@ async fn contract_who_is_asked_depends_on_host_path_version_model_and_body() -> 
         ("nobody", chat("vllm.internal:8000", CHAT, &stream("m")), false),
     ];
     for (id, call, expected) in &cases {
-        let (answer, asked, event) = send(&wire, id, call, Script::sse(STREAM)).await?;
-        assert_eq!((asked, answer.status), (*expected, 200), "{id}");
-        assert!(answer.body == STREAM, "{id}: the answer's bytes were changed");
+        let (response, asked, event) = send(&wire, id, call, Script::sse(STREAM)).await?;
+        assert_eq!((asked, response.status), (*expected, 200), "{id}");
+        assert!(response.body == STREAM, "{id}: the response's bytes were changed");
         // Of those that take it somewhere the record says why they were not asked.
         let not_known = id.starts_with("azure") || id.starts_with("claude");
         assert_eq!(event.text("usage_not_asked"), if !asked && not_known { "not_known" } else { "" }, "{id}");
@@ -106,14 +106,14 @@ async fn contract_a_refusal_is_learned_by_all_workers_for_that_host_and_model() 
     };
     let wire = Wire { stack: Stack::with(options).await?, server };
     let call = |host: &str, model: &str| chat(host, CHAT, &stream(model));
-    let (answer, asked, event) = send(&wire, "first", &call("a.internal", "m"), refuses(400)).await?;
-    assert!(asked && answer.status == 400 && answer.body == REFUSAL, "the client sees the provider's own error");
+    let (response, asked, event) = send(&wire, "first", &call("a.internal", "m"), refuses(400)).await?;
+    assert!(asked && response.status == 400 && response.body == REFUSAL, "the client sees the provider's own error");
     assert_eq!(event.text("outcome"), "error_status");
     // Each on a connection of its own, so that all workers have some.
     for number in 0..16 {
         let id = format!("next-{number}");
-        let (answer, asked, event) = send(&wire, &id, &call("a.internal", "m"), Script::sse(STREAM)).await?;
-        assert!(!asked && answer.status == 200 && answer.body == STREAM, "{id}: asked again");
+        let (response, asked, event) = send(&wire, &id, &call("a.internal", "m"), Script::sse(STREAM)).await?;
+        assert!(!asked && response.status == 200 && response.body == STREAM, "{id}: asked again");
         assert_eq!(event.text("usage_not_asked"), "refused_before", "{id}");
     }
     for (id, call) in [("model", call("a.internal", "n")), ("host", call("b.internal", "m"))] {
@@ -169,6 +169,6 @@ async fn contract_nobody_can_switch_off_the_question_for_others() -> Result<()> 
 }
 
 /// Sends what may be no JSON.
-async fn send_raw(wire: &Wire, id: &str, call: &Call, script: Script) -> Result<Answer> {
+async fn send_raw(wire: &Wire, id: &str, call: &Call, script: Script) -> Result<Response> {
     wire.exchange(&wire.stack.llm(), Version::HTTP_11, id, call, Upload::WHOLE, script).await
 }

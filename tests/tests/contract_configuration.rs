@@ -96,8 +96,8 @@ async fn contract_a_wrong_update_is_rejected_and_the_old_configuration_stays() -
     let tenant_of = async |envoy: &Envoy, id: String, header: &str| -> Result<String> {
         let fixture = provider.catalogue().get("vllm.json")?.call().header(header, "acme");
         let route = Route::plain(envoy.listener("llm").await?);
-        let answer = route.send(&with_request_id(fixture, &id)).await?;
-        assert_eq!(answer.status, 200, "{id}");
+        let response = route.send(&with_request_id(fixture, &id)).await?;
+        assert_eq!(response.status, 200, "{id}");
         wait::until(&format!("the journal's event of {id}"), || async {
             let journal = fs::read_to_string(dir.path().join("journal"))?;
             let line = journal.lines().find(|line| line.contains(&format!("\"{id}\""))).ok_or("it is not there")?;
@@ -165,8 +165,8 @@ async fn contract_without_a_collector_there_are_metrics_and_records_and_one_word
         let fixtures = &provider.catalogue().0;
         for fixture in fixtures {
             let token = identity.token(&json!({"tenant": "acme"}))?;
-            let answer = route.send(&fixture.call().header("x-tenant-token", &token)).await?;
-            assert_eq!(answer.status, 200, "{}", fixture.name);
+            let response = route.send(&fixture.call().header("x-tenant-token", &token)).await?;
+            assert_eq!(response.status, 200, "{}", fixture.name);
         }
         wait::until("a record of every call", || async {
             let journal = fs::read_to_string(dir.path().join("journal"))?;

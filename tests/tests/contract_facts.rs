@@ -38,8 +38,8 @@ async fn contract_facts_of_the_request_reach_the_ledger() -> Result<()> {
         .header("x-claude-code-session-id", "s-1")
         .header("x-claude-code-agent-id", "a-1")
         .header("x-amzn-bedrock-service-tier", "flex");
-    let (answer, event) = metered(&stack, &stack.llm(), full, "full").await?;
-    assert_eq!((answer.status, event.text("tenant")), (200, "acme"), "{}", event.raw);
+    let (response, event) = metered(&stack, &stack.llm(), full, "full").await?;
+    assert_eq!((response.status, event.text("tenant")), (200, "acme"), "{}", event.raw);
     let tags = json!([["team", "search \u{e9}", "jwt"], ["project", "42", "jwt"], ["app", "web", "header"]]);
     assert_eq!(event.get("tags"), &tags, "{}", event.raw);
     assert_eq!((event.text("session_id"), event.text("agent_id")), ("s-1", "a-1"));

@@ -18,7 +18,7 @@ use tokio::{
 
 const CALLS: u64 = 8;
 
-/// Sends a batch as soon as there is an event, and waits for no answer for long.
+/// Sends a batch as soon as there is an event, and waits for no response for long.
 fn hasty(plugin: &mut Value) {
     plugin["batch"] = json!({"max_age_ms": 100});
     plugin["collector"]["timeout_ms"] = json!(300);

@@ -29,8 +29,8 @@ async fn contract_certificate_token_and_trusted_header_name_the_tenant() -> Resu
         ("bad-header", &plain, call(&stack)?.header(TENANT_HEADER, "a;.;tenant=.=b"), "invalid", "invalid", None),
     ];
     for (id, route, call, tenant, source, principal) in cases.clone() {
-        let (answer, event) = metered(&stack, route, call, id).await?;
-        assert_eq!(answer.status, 200, "{id}");
+        let (response, event) = metered(&stack, route, call, id).await?;
+        assert_eq!(response.status, 200, "{id}");
         assert_eq!((event.text("tenant"), event.text("tenant_source")), (tenant, source), "{id}: {}", event.raw);
         assert_eq!(event.get("principal").as_str(), principal, "{id}");
         assert_eq!(event.attribute("subject"), Some(tenant), "{id}");
@@ -58,8 +58,8 @@ async fn contract_tokens_that_do_not_verify_are_refused_before_the_meter() -> Re
     let expired = stack.identity.token(&json!({"tenant": "globex", "exp": 1_000_000_000}))?;
     let other_audience = stack.identity.token(&json!({"tenant": "globex", "aud": "somebody-else"}))?;
     for token in [forged, expired, other_audience] {
-        let answer = stack.llm().send(&call(&stack)?.header("x-tenant-token", &token)).await?;
-        assert!(matches!(answer.status, 401 | 403), "HTTP {}", answer.status);
+        let response = stack.llm().send(&call(&stack)?.header("x-tenant-token", &token)).await?;
+        assert!(matches!(response.status, 401 | 403), "HTTP {}", response.status);
     }
     assert!(stack.provider.served().is_empty(), "a refused call reached the provider");
     let (_, event) = metered(&stack, &stack.llm(), call(&stack)?, "after").await?;
@@ -78,8 +78,8 @@ async fn contract_no_certificate_no_connection() -> Result<()> {
     );
     let foreign = stack.llm_mtls("spiffe://elsewhere.example/ns/team-a/sa/eve")?;
     assert!(foreign.send(&call(&stack)?).await.is_err(), "another trust domain got through");
-    let (answer, event) = metered(&stack, &stack.llm_mtls(ALICE)?, call(&stack)?, "alice").await?;
-    assert_eq!((answer.status, event.text("principal")), (200, ALICE));
+    let (response, event) = metered(&stack, &stack.llm_mtls(ALICE)?, call(&stack)?, "alice").await?;
+    assert_eq!((response.status, event.text("principal")), (200, ALICE));
     stack.settled(1).await?;
     stack.finish()
 }

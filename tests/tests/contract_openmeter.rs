@@ -26,8 +26,8 @@ async fn billed_once(troubles: &[Trouble]) -> Result<()> {
     let fixture = stack.provider.catalogue().get("responses.json")?.clone();
     for number in 0..CALLS {
         let kind = if number % 9 == 4 { "poison" } else { "good" };
-        let answer = stack.llm().send(&with_request_id(fixture.call(), &format!("{kind}-{number}"))).await?;
-        assert!(answer.whole && answer.status == 200);
+        let response = stack.llm().send(&with_request_id(fixture.call(), &format!("{kind}-{number}"))).await?;
+        assert!(response.whole && response.status == 200);
     }
     let due = wait::until("the journal", || async {
         let journal = stack.journal()?;
@@ -53,10 +53,10 @@ async fn billed_once(troubles: &[Trouble]) -> Result<()> {
             Trouble::Busy => 503,
             Trouble::ResetBefore | Trouble::ResetAfter => 0,
         };
-        assert!(seen.answers.contains(&status), "{trouble:?} never happened: {:?}", seen.answers);
+        assert!(seen.responses.contains(&status), "{trouble:?} never happened: {:?}", seen.responses);
     }
     assert!(
-        seen.answers.contains(&400) && seen.again > 0,
+        seen.responses.contains(&400) && seen.again > 0,
         "nothing was refused or came again: the test proves nothing"
     );
     stack.finish()

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 async fn calls(stack: &Stack, name: &str, count: usize) -> Result<()> {
     let fixture = stack.provider.catalogue().get("responses.json")?.clone();
     for number in 0..count {
-        let answer = stack.llm().send(&with_request_id(fixture.call(), &format!("{name}-{number}"))).await?;
-        assert!(answer.whole && answer.status == 200, "{name}-{number}");
+        let response = stack.llm().send(&with_request_id(fixture.call(), &format!("{name}-{number}"))).await?;
+        assert!(response.whole && response.status == 200, "{name}-{number}");
     }
     wait::until("a record of every call", || async {
         let written = stack.journal()?.iter().filter(|event| event.text("request_id").starts_with(name)).count();
@@ -77,7 +77,7 @@ async fn contract_what_a_full_outbox_drops_is_told_as_ranges() -> Result<()> {
     assert!(dropped > 0 && queued + dropped == 300, "{queued} queued, {dropped} dropped");
     stack.gate.open()?;
     stack.collector.holds(queued).await?;
-    wait::until("every batch to be answered", || async {
+    wait::until("every batch to get its response", || async {
         let have = stack.gate.acknowledged()?.len() as u64;
         wait::ensure(have == queued, || format!("{have} of {queued}"))
     })
@@ -85,15 +85,15 @@ async fn contract_what_a_full_outbox_drops_is_told_as_ranges() -> Result<()> {
     let holes = holes(&stack).await?;
     assert_eq!(holes.len() as u64, dropped);
     assert!(holes.values().all(|reason| reason == "full"), "{holes:?}");
-    // The last word needs a connection that is free: no answer is on its way any more.
-    wait::until("the plugin to have every answer", || async {
+    // The final flush needs a connection that is free: no response is on its way any more.
+    wait::until("the plugin to have every response", || async {
         let have = stack.envoy.metrics().await?.sum("meshmeter_events_acknowledged_total", &[]);
         wait::ensure(have == queued, || format!("{have} of {queued}"))
     })
     .await?;
     // The collector understood all of it, and that nothing more will come.
     stack.envoy.stop()?;
-    wait::until("the last words to be in the ledger", || async {
+    wait::until("the final flush to be in the ledger", || async {
         let gaps = gaps(&stack)?;
         let emitters: Vec<&Value> = gaps["emitters"].as_array().into_iter().flatten().collect();
         let ended = emitters.iter().all(|emitter| emitter["state"] == "ended" && emitter["ended_by"] == "emitter");
@@ -132,7 +132,7 @@ async fn contract_what_the_collector_refuses_is_told_to_it() -> Result<()> {
     calls(&stack, "poison", 2).await?;
     calls(&stack, "more", 20).await?;
     stack.collector.holds(40).await?;
-    wait::until("every batch to be answered", || async {
+    wait::until("every batch to get its response", || async {
         let have = stack.gate.acknowledged()?.len();
         wait::ensure(have == 40, || format!("{have} of 40"))
     })
@@ -143,7 +143,7 @@ async fn contract_what_the_collector_refuses_is_told_to_it() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn contract_idle_workers_show_that_they_live_and_their_last_word_arrives() -> Result<()> {
+async fn contract_idle_workers_show_that_they_live_and_their_final_flush_arrives() -> Result<()> {
     let mut stack = Stack::with(Options { plugin: eager, ..Options::default() }).await?;
     stack.gate.show(true);
     calls(&stack, "call", 20).await?;
@@ -169,7 +169,7 @@ async fn contract_idle_workers_show_that_they_live_and_their_last_word_arrives()
     let ended = |statements: Vec<Statement>| -> BTreeMap<String, u64> {
         statements.into_iter().filter(|said| said.ended).map(|said| (said.emitter, said.head)).collect()
     };
-    wait::until("the last words", || async {
+    wait::until("the final flush", || async {
         let ends = ended(heard(&stack)?);
         wait::ensure(ends == heads, || format!("{ends:?}, expected {heads:?}"))
     })

@@ -11,11 +11,11 @@ use e2e::{
 /// Sends the fixture's call and compares what came with what was served.
 async fn check(stack: &Stack, fixture: &Fixture, id: &str) -> Result<()> {
     let call = fixture.call();
-    let (answer, event) = metered(stack, &stack.llm(), call.clone(), id).await?;
+    let (response, event) = metered(stack, &stack.llm(), call.clone(), id).await?;
     let served = stack.provider.served_to(id)?;
-    assert!(answer.whole && answer.status == 200, "{id}: HTTP {}", answer.status);
+    assert!(response.whole && response.status == 200, "{id}: HTTP {}", response.status);
     assert_eq!(served.fixture.as_deref(), Some(fixture.name.as_str()));
-    assert!(answer.body == include_usage::seen(&call, &served), "{id}: the answer's bytes were changed");
+    assert!(response.body == include_usage::seen(&call, &served), "{id}: the response's bytes were changed");
     include_usage::arrived(&call, &served).map_err(|error| format!("{id}: {error}"))?;
     expect::reported(&event, &served, &fixture.expected).map_err(|error| format!("{id}: {error}"))?;
     let cluster = match fixture.expected.provider.as_str() {
@@ -58,9 +58,9 @@ async fn fidelity_unknown_hosts_are_found_by_path_and_by_shape() -> Result<()> {
             let mut call = fixture.call().header(FIXTURE, &fixture.name);
             call.host = "gateway.internal".to_owned();
             call.path = if by == "shape" { path.to_owned() } else { format!("{path}{}", call.path) };
-            let (answer, event) = metered(&stack, &stack.llm(), call.clone(), &id).await?;
+            let (response, event) = metered(&stack, &stack.llm(), call.clone(), &id).await?;
             let served = stack.provider.served_to(&id)?;
-            assert!(answer.body == served.body, "{id}: the answer's bytes were changed");
+            assert!(response.body == served.body, "{id}: the response's bytes were changed");
             assert!(served.request == call.body, "{id}: the request's bytes were changed");
             let mut expected = fixture.expected.clone();
             expected.provider = match expected.provider.as_str() {
@@ -93,7 +93,7 @@ async fn fidelity_what_is_no_call_leaves_no_record() -> Result<()> {
     let mut counted = messages.call();
     counted.path.push_str("/count_tokens");
     let none = [
-        ("a stored answer read again", stack::retrieve("resp_0a7f31c2b9d44e10006920a000000000007")),
+        ("a stored response read again", stack::retrieve("resp_0a7f31c2b9d44e10006920a000000000007")),
         ("its head", stack::retrieve("resp_1").method(hyper::Method::HEAD)),
         ("a HEAD of the API", responses.call().method(hyper::Method::HEAD)),
         ("an OPTIONS of the API", responses.call().method(hyper::Method::OPTIONS)),
@@ -102,8 +102,8 @@ async fn fidelity_what_is_no_call_leaves_no_record() -> Result<()> {
         ("a body that looks like a call, but not asked for by the configuration", elsewhere("/gateway/ask")),
     ];
     for (what, call) in none {
-        let answer = stack.llm().send(&call).await?;
-        assert_eq!(answer.status, 200, "{what}");
+        let response = stack.llm().send(&call).await?;
+        assert_eq!(response.status, 200, "{what}");
     }
     // The journal is written in order: when this call's event is there, the others' would be, too.
     check(&stack, &messages, "the-only-call").await?;

@@ -22,14 +22,14 @@ async fn fidelity_broken_streams_give_one_record() -> Result<()> {
             ] {
                 let id = format!("{outcome}-{whole_events}-{}", fixture.name);
                 let call = with_request_id(fixture.call().fault(fault), &id);
-                // The client leaves when it has what will come; a reset ends the answer by itself.
-                let text = fixture.answer(0, fixture.expected.asks).1;
+                // The client leaves when it has what will come; a reset ends the response by itself.
+                let text = fixture.response(0, fixture.expected.asks).1;
                 let bytes: usize = events(&text).iter().take(whole_events).map(|event| event.len()).sum();
                 let limit = if outcome == "client_aborted" { bytes } else { usize::MAX };
-                let answer = stack.llm().abort_after(&call, limit).await?;
+                let response = stack.llm().abort_after(&call, limit).await?;
                 let served = stack.provider.served_to(&id)?;
-                assert!(!answer.whole, "{id}: the answer ended as if it were whole");
-                assert!(answer.body == seen(&call, &served)[..bytes], "{id}: the answer's bytes were changed");
+                assert!(!response.whole, "{id}: the response ended as if it were whole");
+                assert!(response.body == seen(&call, &served)[..bytes], "{id}: the response's bytes were changed");
                 let event = stack.event_of(&id).await?;
                 let start = &fixture.expected.usage_at_start;
                 if !start.is_empty() {
@@ -51,13 +51,13 @@ async fn fidelity_broken_streams_give_one_record() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fidelity_clients_that_leave_before_the_answer_give_one_record() -> Result<()> {
+async fn fidelity_clients_that_leave_before_the_response_give_one_record() -> Result<()> {
     let stack = Stack::start().await?;
     let fixture = stack.provider.catalogue().get("messages.json")?.clone();
     let call = with_request_id(fixture.call().fault(Fault::StallAfter(0)), "left-early");
     // The head arrives, no byte of the body ever does.
-    let answer = stack.llm().abort_after(&call, 0).await?;
-    assert_eq!((answer.status, answer.body.len()), (200, 0));
+    let response = stack.llm().abort_after(&call, 0).await?;
+    assert_eq!((response.status, response.body.len()), (200, 0));
     expect::missing(&stack.event_of("left-early").await?, "client_aborted", "truncated_body")?;
     stack.settled(1).await?;
     stack.finish()
@@ -78,32 +78,32 @@ async fn fidelity_errors_give_one_record_with_the_providers_word() -> Result<()>
         let fixture = stack.provider.catalogue().get(name)?.clone();
         let id = format!("error-{status}-{name}");
         let call = fixture.call().fault(Fault::Status(status));
-        let (answer, event) = metered(&stack, &stack.llm(), call, &id).await?;
+        let (response, event) = metered(&stack, &stack.llm(), call, &id).await?;
         let served = stack.provider.served_to(&id)?;
-        assert_eq!((answer.status, answer.whole), (status, true), "{id}");
-        assert!(answer.body == served.body, "{id}: the answer's bytes were changed");
+        assert_eq!((response.status, response.whole), (status, true), "{id}");
+        assert!(response.body == served.body, "{id}: the response's bytes were changed");
         expect::missing(&event, "error_status", "error_status").map_err(|error| format!("{id}: {error}"))?;
         assert_eq!(event.count("status"), Some(status.into()), "{id}");
         assert_eq!(event.text("error_type"), error_type, "{id}");
         assert_eq!(event.text("request_model"), fixture.expected.request_model, "{id}");
         assert!(!event.raw.contains("Incorrect API key"), "{id}: the event has the error's message");
     }
-    let (answer, event) = {
+    let (response, event) = {
         let fixture = stack.provider.catalogue().get("chat_tools.json")?.clone();
         metered(&stack, &stack.llm(), fixture.call().fault(Fault::NoContent), "no-content").await?
     };
-    assert_eq!((answer.status, answer.body.len()), (204, 0));
+    assert_eq!((response.status, response.body.len()), (204, 0));
     expect::missing(&event, "completed", "no_body")?;
     stack.settled(cases.len() as u64 + 1).await?;
     stack.finish()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fidelity_a_provider_that_cannot_be_reached_gives_a_record_without_an_answer() -> Result<()> {
+async fn fidelity_a_provider_that_cannot_be_reached_gives_a_record_without_a_response() -> Result<()> {
     let stack = Stack::with(Options { unreachable: Some("anthropic"), ..Options::default() }).await?;
     let fixture = stack.provider.catalogue().get("messages.json")?.clone();
-    let (answer, event) = metered(&stack, &stack.llm(), fixture.call(), "nobody-there").await?;
-    assert_eq!(answer.status, 503);
+    let (response, event) = metered(&stack, &stack.llm(), fixture.call(), "nobody-there").await?;
+    assert_eq!(response.status, 503);
     assert_eq!(event.text("outcome"), "not_sent", "{}", event.raw);
     expect::usage(&event, "not_sent", "missing", &Classes::new())?;
     assert!(event.count("attempts") > Some(1), "retries on a refused connection are counted: {}", event.raw);

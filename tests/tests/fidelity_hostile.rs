@@ -22,7 +22,7 @@ enum Says {
 const GZIP: Says = Says::Counts;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fidelity_hostile_answers_pass_untouched_and_the_record_says_why() -> Result<()> {
+async fn fidelity_hostile_responses_pass_untouched_and_the_record_says_why() -> Result<()> {
     let stack = Stack::start().await?;
     let json = ["chat_tools.json", "responses.json", "messages.json"];
     let streams = ["chat_stream.sse", "responses_stream.sse", "messages_stream.sse"];
@@ -50,10 +50,10 @@ async fn fidelity_hostile_answers_pass_untouched_and_the_record_says_why() -> Re
     for (name, fault, says) in &cases {
         let fixture = stack.provider.catalogue().get(name)?.clone();
         let id = format!("{fault}-{name}");
-        let (answer, event) = metered(&stack, &stack.llm(), fixture.call().fault(*fault), &id).await?;
+        let (response, event) = metered(&stack, &stack.llm(), fixture.call().fault(*fault), &id).await?;
         let served = stack.provider.served_to(&id)?;
-        assert!(answer.whole && answer.status == 200, "{id}: HTTP {}", answer.status);
-        assert!(answer.body == served.body, "{id}: the answer's bytes were changed");
+        assert!(response.whole && response.status == 200, "{id}: HTTP {}", response.status);
+        assert!(response.body == served.body, "{id}: the response's bytes were changed");
         match says {
             Says::Counts => expect::reported(&event, &served, &fixture.expected),
             Says::Guess(reason) => expect::estimated(&event, "completed", reason),
@@ -72,8 +72,8 @@ async fn fidelity_a_stream_that_ends_in_the_middle_keeps_what_it_told() -> Resul
     for (name, tells_at_start) in cases {
         let fixture = stack.provider.catalogue().get(name)?.clone();
         let call = fixture.call().fault(Fault::Truncated);
-        let (answer, event) = metered(&stack, &stack.llm(), call, name).await?;
-        assert!(answer.body == stack.provider.served_to(name)?.body, "{name}: the answer's bytes were changed");
+        let (response, event) = metered(&stack, &stack.llm(), call, name).await?;
+        assert!(response.body == stack.provider.served_to(name)?.body, "{name}: the response's bytes were changed");
         if tells_at_start {
             expect::at_start(&event, "completed", &fixture.expected.usage_at_start)
         } else {
@@ -100,13 +100,13 @@ async fn fidelity_hostile_requests_reach_the_provider_byte_for_byte() -> Result<
     ];
     let calls = bodies.len() as u64;
     for (id, body, model) in bodies {
-        // The fixture is named: a provider would answer such requests with an error, a lenient one might not.
+        // The fixture is named: a provider would respond such requests with an error, a lenient one might not.
         let mut call = fixture.call().header(e2e::provider::FIXTURE, "messages.json");
         call.body = body.clone();
-        let (answer, event) = metered(&stack, &stack.llm(), call, id).await?;
+        let (response, event) = metered(&stack, &stack.llm(), call, id).await?;
         let served = stack.provider.served_to(id)?;
         assert!(served.request == body, "{id}: the request's bytes were changed");
-        assert!(answer.body == served.body, "{id}: the answer's bytes were changed");
+        assert!(response.body == served.body, "{id}: the response's bytes were changed");
         expect::usage(&event, "completed", "reported", &fixture.expected.usage)?;
         assert_eq!(event.get("request_model").as_str(), model, "{id}");
     }

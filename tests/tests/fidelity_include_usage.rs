@@ -85,8 +85,8 @@ async fn fidelity_requests_differ_by_the_option_only() -> Result<()> {
     for (number, body) in small.into_iter().enumerate() {
         for upload in [Upload::WHOLE, Upload::pieces(1)] {
             let (id, call) = (format!("small-{number}-{}", upload.piece), call("api.openai.com", body.to_owned()));
-            let (answer, arrived, _) = wire.send(&id, &call, upload, script()).await?;
-            assert!(answer.whole && answer.body == JSON, "{id}: the answer's bytes were changed");
+            let (response, arrived, _) = wire.send(&id, &call, upload, script()).await?;
+            assert!(response.whole && response.body == JSON, "{id}: the response's bytes were changed");
             rewritten(&id, &call, &arrived).map_err(|error| format!("{error}\nfor {body}"))?;
             let value: serde_json::Value = serde_json::from_str(body)?;
             if value["stream"] != true {
@@ -130,8 +130,8 @@ async fn fidelity_what_is_no_json_object_keeps_its_bytes_and_its_length() -> Res
     for (number, body) in bodies.into_iter().enumerate() {
         for upload in [Upload::WHOLE, Upload::pieces(1)] {
             let (id, call) = (format!("broken-{number}-{}", upload.piece), call("api.openai.com", body));
-            let (answer, arrived, _) = wire.send(&id, &call, upload, script()).await?;
-            assert!(answer.body == JSON, "{id}: the answer's bytes were changed");
+            let (response, arrived, _) = wire.send(&id, &call, upload, script()).await?;
+            assert!(response.body == JSON, "{id}: the response's bytes were changed");
             assert_eq!(arrived.header("content-length"), arrived.body.len().to_string(), "{id}");
             assert_eq!(arrived.body.len(), body.len() + OPTION.len(), "{id}");
             let text = String::from_utf8_lossy(&arrived.body).replace(OPTION, "");
@@ -139,8 +139,8 @@ async fn fidelity_what_is_no_json_object_keeps_its_bytes_and_its_length() -> Res
             calls += 1;
         }
     }
-    let (answer, arrived, _) = wire.send("empty", &call("api.openai.com", ""), Upload::WHOLE, script()).await?;
-    assert!(answer.body == JSON && arrived.body.is_empty());
+    let (response, arrived, _) = wire.send("empty", &call("api.openai.com", ""), Upload::WHOLE, script()).await?;
+    assert!(response.body == JSON && arrived.body.is_empty());
     untouched("empty", &call("api.openai.com", ""), &arrived);
     wire.finish(calls + 1).await
 }
@@ -206,8 +206,8 @@ async fn fidelity_what_must_not_be_changed_is_untouched() -> Result<()> {
         ("repr-digest", openai().header("repr-digest", "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:")),
     ];
     for (id, call) in &cases {
-        let (answer, arrived, _) = wire.send(id, call, Upload::WHOLE, script()).await?;
-        assert!(answer.body == JSON, "{id}: the answer's bytes were changed");
+        let (response, arrived, _) = wire.send(id, call, Upload::WHOLE, script()).await?;
+        assert!(response.body == JSON, "{id}: the response's bytes were changed");
         assert_eq!(arrived.header("content-length"), call.body.len().to_string(), "{id}");
         untouched(id, call, &arrived);
     }
@@ -238,8 +238,8 @@ async fn fidelity_requests_of_unknown_length_differ_by_the_option_only() -> Resu
             let (id, call) = (format!("{number}-{version:?}-{trailers}"), call("api.openai.com", body.to_owned()));
             let route = if version == Version::HTTP_2 { &mtls } else { &wire.stack.llm() };
             let upload = Upload { sized: false, trailers, ..Upload::pieces(piece) };
-            let answer = wire.exchange(route, version, &id, &call, upload, script()).await?;
-            assert!(answer.whole && answer.body == JSON, "{id}: the answer's bytes were changed");
+            let response = wire.exchange(route, version, &id, &call, upload, script()).await?;
+            assert!(response.whole && response.body == JSON, "{id}: the response's bytes were changed");
             let arrived = wire.server.last()?;
             assert_eq!((arrived.header("content-length"), arrived.header("accept-encoding")), ("", "identity"), "{id}");
             // Of a body that ends in the middle of such a name, trailers leave no place for the name.
@@ -320,8 +320,8 @@ async fn contract_a_proxy_that_changes_no_request_can_refuse_some() -> Result<()
     let calls = [(r#"{"model":"m","stream":true}"#, 400), (asks, 200), (r#"{"model":"m"}"#, 200), ("no JSON", 400)];
     for (body, status) in calls {
         let (id, call) = (format!("call-{status}-{}", body.len()), call("api.openai.com", body));
-        let answer = wire.exchange(&wire.stack.llm(), Version::HTTP_11, &id, &call, Upload::WHOLE, script()).await?;
-        assert_eq!(answer.status, status, "{body}");
+        let response = wire.exchange(&wire.stack.llm(), Version::HTTP_11, &id, &call, Upload::WHOLE, script()).await?;
+        assert_eq!(response.status, status, "{body}");
         let event = wire.stack.event_of(&id).await?;
         let refused = (event.text("outcome"), event.text("usage_not_asked")) == ("refused", "disabled");
         assert_eq!(refused, status == 400, "{}", event.raw);

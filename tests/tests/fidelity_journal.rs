@@ -19,16 +19,17 @@ use serde_json::{Value, json};
 async fn fidelity_a_part_stands_on_a_line_of_its_own() -> Result<()> {
     let wire = Wire::start(|_| {}).await?;
     let stack = &wire.stack;
-    let answer = json!({"type": "message", "id": "msg_1", "model": "claude-top", "usage": {
+    let response = json!({"type": "message", "id": "msg_1", "model": "claude-top", "usage": {
         "input_tokens": 5, "output_tokens": 6, "iterations": [
             {"type": "message", "input_tokens": 5, "output_tokens": 6},
             {"type": "advisor_message", "model": "claude-adviser", "input_tokens": 27, "output_tokens": 38},
         ],
     }});
     let call = Call::post("api.anthropic.com", "/v1/messages", &json!({"model": "claude-top", "messages": []}));
-    let script = Script::new("application/json", answer.to_string());
-    let answer = wire.exchange(&stack.llm(), hyper::Version::HTTP_11, "advised", &call, Upload::WHOLE, script).await?;
-    assert!(answer.whole && answer.status == 200);
+    let script = Script::new("application/json", response.to_string());
+    let response =
+        wire.exchange(&stack.llm(), hyper::Version::HTTP_11, "advised", &call, Upload::WHOLE, script).await?;
+    assert!(response.whole && response.status == 200);
     let journal = wait::until("call and part in the journal", || async {
         let journal = stack.journal()?;
         wait::ensure(journal.len() == 2, || format!("{} lines", journal.len()))?;
@@ -53,7 +54,7 @@ async fn fidelity_a_part_stands_on_a_line_of_its_own() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fidelity_a_kill_takes_no_record_of_an_answer_that_a_client_has_whole() -> Result<()> {
+async fn fidelity_a_kill_takes_no_record_of_a_response_that_a_client_has_whole() -> Result<()> {
     for _ in 0..3 {
         // The access log is some milliseconds late on a busy machine, see DESIGN.md.
         let plugin = |plugin: &mut Value| plugin["journal"]["log"] = json!(true);
@@ -65,7 +66,7 @@ async fn fidelity_a_kill_takes_no_record_of_an_answer_that_a_client_has_whole() 
         let recorded: BTreeSet<String> =
             logged(&stack.envoy.log()).map(|event| event.text("request_id").to_owned()).collect();
         let lost: Vec<_> = whole.difference(&recorded).collect();
-        assert!(lost.is_empty(), "answered and not in Envoy's log: {lost:?}");
+        assert!(lost.is_empty(), "responded to and not in Envoy's log: {lost:?}");
         // Else the test proves nothing: the collector does not have the last of them.
         let taken = stack.collector.report()?.calls();
         assert!(taken < recorded.len() as u64, "the ledger has all {taken} of {}", recorded.len());

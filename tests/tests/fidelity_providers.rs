@@ -4,7 +4,7 @@ use bytes::Bytes;
 use e2e::{Result, aws, client::Call, exchange::Upload, expect, fixture::Classes, script::Script, wire::Wire};
 use serde_json::json;
 
-/// A call, its answer and its record.
+/// A call, its response and its record.
 struct Case {
     name: &'static str,
     /// Host and path.
@@ -184,8 +184,8 @@ async fn check(wire: &Wire, case: &Case, piece: usize) -> Result<()> {
     let call = Call::post(case.to.0, case.to.1, &body)
         .header("authorization", "AWS4-HMAC-SHA256 Credential=AKIA/20261120/eu-central-1/bedrock/aws4_request")
         .header("accept-encoding", "gzip");
-    let (answer, arrived, event) = wire.send(&id, &call, Upload::WHOLE, case.script.clone().split(piece)).await?;
-    assert!(answer.whole && answer.body == case.script.body(), "{id}: the answer's bytes were changed");
+    let (response, arrived, event) = wire.send(&id, &call, Upload::WHOLE, case.script.clone().split(piece)).await?;
+    assert!(response.whole && response.body == case.script.body(), "{id}: the response's bytes were changed");
     assert!(arrived.body == call.body && arrived.header("accept-encoding") == "gzip", "{id}: the request was changed");
     let (provider, api, model) = case.who;
     assert_eq!((event.text("provider"), event.text("api")), (provider, api), "{id}: {}", event.raw);
@@ -221,8 +221,8 @@ async fn fidelity_an_exception_in_an_event_stream_is_told() -> Result<()> {
     .concat()
     .into();
     let script = Script::new(EVENT_STREAM, body.clone());
-    let (answer, _, event) = wire.send("exception", &call, Upload::WHOLE, script).await?;
-    assert!(answer.body == body);
+    let (response, _, event) = wire.send("exception", &call, Upload::WHOLE, script).await?;
+    assert!(response.body == body);
     assert_eq!(event.text("error_type"), "throttlingException", "{}", event.raw);
     assert_eq!(event.text("request_model"), "amazon.nova-lite-v1:0", "{}", event.raw);
     expect::missing(&event, "completed", "absent")?;

@@ -16,7 +16,7 @@ struct Seen {
     call: String,
     /// Every event, as the SDK dumps it.
     events: Vec<String>,
-    /// The same with only those fields that the answer mentioned.
+    /// The same with only those fields that the response mentioned.
     set_events: Vec<String>,
 }
 

@@ -20,10 +20,10 @@ async fn calls(stack: &Stack, turn: &str) -> Result<()> {
         let fixture = &fixtures[number as usize % fixtures.len()];
         let id = format!("{turn}-{number}");
         let call = with_request_id(fixture.call(), &id);
-        let answer = stack.llm().send(&call).await?;
-        assert!(answer.whole && answer.status == 200, "{id}: HTTP {}", answer.status);
+        let response = stack.llm().send(&call).await?;
+        assert!(response.whole && response.status == 200, "{id}: HTTP {}", response.status);
         let seen = include_usage::seen(&call, &stack.provider.served_to(&id)?);
-        assert!(answer.body == seen, "{id}: the answer's bytes were changed");
+        assert!(response.body == seen, "{id}: the response's bytes were changed");
     }
     Ok(())
 }
@@ -72,9 +72,9 @@ async fn race_absent_collector_gets_everything_when_it_comes() -> Result<()> {
 async fn race_failing_collector_loses_nothing_and_counts_nothing_twice() -> Result<()> {
     let stack = Stack::with(Options { plugin: impatient, ..Options::default() }).await?;
     let faults = [
-        ("error-500", Mode::Answer(500)),
-        ("error-503", Mode::Answer(503)),
-        ("wrong-token", Mode::Answer(401)),
+        ("error-500", Mode::Respond(500)),
+        ("error-503", Mode::Respond(503)),
+        ("wrong-token", Mode::Respond(401)),
         ("hangs", Mode::Hang),
         ("reset-before", Mode::ResetBefore),
         ("reset-after", Mode::ResetAfter),
@@ -92,7 +92,7 @@ async fn race_failing_collector_loses_nothing_and_counts_nothing_twice() -> Resu
         stack.gate.set(Mode::Pass);
         exactly_once(&stack, total).await.map_err(|error| format!("{name}: {error}"))?;
     }
-    // The answers that were lost: the collector had those events before, and said so.
+    // The responses that were lost: the collector had those events before, and said so.
     let page = String::from_utf8_lossy(&stack.collector.get("/metrics").await?.body).into_owned();
     let scrape = e2e::prometheus::Scrape::parse(&page);
     let duplicates = scrape.sum("meshmeter_collector_events_total", &[("outcome", "duplicate")]);

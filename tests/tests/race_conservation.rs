@@ -35,18 +35,18 @@ async fn race_many_calls_at_once_give_one_record_each() -> Result<()> {
         }
         let stack = stack.clone();
         running.spawn(async move {
-            let answer = stack.llm().abort_after(&call, limit).await?;
-            e2e::Result::Ok((number, call, answer))
+            let response = stack.llm().abort_after(&call, limit).await?;
+            e2e::Result::Ok((number, call, response))
         });
     }
     while let Some(ended) = running.join_next().await {
-        let (number, call, answer) = ended??;
+        let (number, call, response) = ended??;
         let undisturbed = !matches!(number % 10, 3 | 5 | 7);
         if undisturbed {
-            assert!(answer.whole, "call-{number} was cut");
+            assert!(response.whole, "call-{number} was cut");
             let served = stack.provider.served_to(&format!("call-{number}"))?;
             let seen = include_usage::seen(&call, &served);
-            assert!(answer.body == seen, "call-{number}: the answer's bytes were changed");
+            assert!(response.body == seen, "call-{number}: the response's bytes were changed");
         }
     }
     let report = stack.settled(CALLS as u64).await?;
@@ -69,8 +69,8 @@ async fn calls(stack: &Arc<Stack>, name: &'static str, count: usize) -> Result<(
         running.spawn(async move {
             for number in (lane..count).step_by(8) {
                 let call = with_request_id(fixture.call(), &format!("{name}-{number}"));
-                let answer = stack.llm().send(&call).await?;
-                wait::ensure(answer.whole && answer.status == 200, || format!("{name}-{number} was disturbed"))?;
+                let response = stack.llm().send(&call).await?;
+                wait::ensure(response.whole && response.status == 200, || format!("{name}-{number} was disturbed"))?;
             }
             e2e::Result::Ok(())
         });
@@ -147,7 +147,7 @@ async fn race_the_last_events_arrive_when_envoy_is_told_to_stop() -> Result<()> 
     let mut stack = Arc::new(Stack::with(Options { direct: true, ..Options::default() }).await?);
     calls(&stack, "early", 40).await?;
     stack.settled(40).await?;
-    // A worker whose connection to the collector is warm gets its last word through.
+    // A worker whose connection to the collector is warm gets its final flush through.
     let emitter = |event: &Event| event.text("emitter").to_owned();
     let warm: BTreeSet<String> = stack.journal()?.iter().map(emitter).collect();
     calls(&stack, "late", 20).await?;

@@ -1,4 +1,4 @@
-//! Updates and ends of the plugin while calls go on: nothing is lost or charged twice, and the last word of a VM arrives.
+//! Updates and ends of the plugin while calls go on: nothing is lost or charged twice, and the final flush of a VM arrives.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,7 +77,7 @@ fn ends(stack: &Stack) -> Result<BTreeMap<String, Statement>> {
 
 /// Waits until each of these emitters has said that its highest number was the last.
 async fn all_ended(stack: &Stack, of: impl Fn(&str) -> bool) -> Result<()> {
-    wait::until("the last words", || async {
+    wait::until("the final flush", || async {
         let ends = ends(stack)?;
         for (emitter, head) in heads(stack)?.into_iter().filter(|(emitter, _)| of(emitter)) {
             let end = ends.get(&emitter).ok_or_else(|| format!("{emitter} has not said it"))?;
@@ -94,7 +94,7 @@ async fn conserved(stack: &Stack, whole: &BTreeSet<String>) -> Result<()> {
         let journal = stack.journal()?;
         let recorded: BTreeSet<String> = journal.iter().map(|event| event.text("request_id").to_owned()).collect();
         let unmetered: Vec<_> = whole.difference(&recorded).collect();
-        wait::ensure(unmetered.is_empty(), || format!("answered and not recorded: {unmetered:?}"))?;
+        wait::ensure(unmetered.is_empty(), || format!("responded to and not recorded: {unmetered:?}"))?;
         let acknowledged: BTreeSet<String> = stack.gate.acknowledged()?.into_iter().map(|event| event.raw).collect();
         let written: BTreeSet<String> = journal.into_iter().map(|event| event.raw).collect();
         let lost: Vec<_> = written.symmetric_difference(&acknowledged).collect();
@@ -110,7 +110,7 @@ async fn race_what_an_old_vm_still_has_is_handed_to_the_vm_with_the_new_code() -
     let mut stack = live().await?;
     let traffic = traffic(&stack, "call")?;
     let before = warm(&stack, &traffic).await?;
-    stack.gate.set(Mode::Answer(503));
+    stack.gate.set(Mode::Respond(503));
     traffic.goes_on(100).await?;
     stack.live.as_mut().ok_or("the stack is not live")?.change_code()?;
     new_vms(&stack, &before, before.len()).await?;
@@ -155,7 +155,7 @@ async fn race_updates_of_configuration_and_code_lose_nothing_and_double_nothing(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn race_a_listener_that_is_removed_says_its_last_word() -> Result<()> {
+async fn race_a_listener_that_is_removed_flushes_its_queue() -> Result<()> {
     let mut stack = live().await?;
     let traffic = traffic(&stack, "call")?;
     warm(&stack, &traffic).await?;
@@ -167,7 +167,7 @@ async fn race_a_listener_that_is_removed_says_its_last_word() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn race_an_envoy_that_is_told_to_stop_under_traffic_says_its_last_word() -> Result<()> {
+async fn race_an_envoy_that_is_told_to_stop_under_traffic_flushes_its_queue() -> Result<()> {
     let mut stack = live().await?;
     let traffic = traffic(&stack, "call")?;
     warm(&stack, &traffic).await?;

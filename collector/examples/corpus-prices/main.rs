@@ -1,4 +1,4 @@
-//! `just corpus DIR --prices`: recordings of real answers through the meter and the collector's rating, and how what they are
+//! `just corpus DIR --prices`: recordings of real responses through the meter and the collector's rating, and how what they are
 //! charged compares with what is owed.
 
 // The event of a call alone is what others want who include it.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use collector::money::Charge;
-use collector::prices::{Call, PriceBook, Rated};
+use collector::prices::{PriceBook, Rated, RatingInput};
 use corpus::{Bill, Result};
 use jiff::Timestamp;
 use meter::event::{decode, encode};
@@ -46,7 +46,7 @@ pub fn call(books: &Books, records: &[Record]) -> Result<(Vec<Charged>, Bill)> {
     for record in records {
         let bytes = encode(&Record { started_ns: books.now_ns, ..record.clone() }, EMITTER, 1);
         let record = decode(&bytes).map_err(|invalid| invalid.to_string())?.record;
-        let rating = books.book.rate(&Call::of(&record, "").ok_or("it began too late")?);
+        let rating = books.book.rate(&RatingInput::of(&record, "").ok_or("it began too late")?);
         sum = sum.checked_add(rating.charge()).ok_or("the sum does not fit")?;
         let mut bill = Bill { usd: rating.charge().to_string(), ..Bill::default() };
         for line in &rating.lines {

@@ -10,7 +10,7 @@ const TENANTS: u64 = 1000;
 /// Models that one tenant uses, and how often of 100 calls.
 const FAVOURITES: [u64; 5] = [60, 20, 12, 5, 3];
 
-/// Provider, API, model as it is asked for, what the answer's name has more.
+/// Provider, API, model as it is asked for, what the response's name has more.
 const MODELS: [(&str, &str, &str, &str); 20] = [
     ("openai", "openai_chat", "gpt-4.1", "-2025-04-14"),
     ("openai", "openai_chat", "gpt-4.1-mini", "-2025-04-14"),
@@ -67,7 +67,7 @@ pub fn call(dice: &mut Dice, started_ns: u64, node: &str) -> Record {
         }
     }
     let model = (tenant * 7 + favourite * 3) % MODELS.len() as u64;
-    let (provider, api, asked, answers) = MODELS[model as usize];
+    let (provider, api, asked, responses) = MODELS[model as usize];
     let stream = !api.ends_with("embeddings") && dice.below(2) == 0;
     let duration_us = 200_000 + dice.below(8_000_000);
     let mut record = Record {
@@ -99,7 +99,7 @@ pub fn call(dice: &mut Dice, started_ns: u64, node: &str) -> Record {
     }
     record.status = Some(200);
     record.time_to_first_token_us = Some(duration_us / 8);
-    record.response_model = Some(format!("{asked}{answers}"));
+    record.response_model = Some(format!("{asked}{responses}"));
     record.response_id = Some(format!("chatcmpl-{:016x}{:08x}", dice.next(), dice.below(1 << 32)));
     let usage = &mut record.usage;
     usage.set(Class::InputText, Some(200 + dice.below(4000)));

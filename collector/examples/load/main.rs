@@ -21,8 +21,8 @@ const CONNECTIONS: [usize; 4] = [1, 2, 4, 8];
 /// How often the report is asked for; the median counts.
 const REPORTS: usize = 5;
 
-/// Measures how many events a second a collector acknowledges, each on the disk before it is answered: over 1, 2, 4 and 8
-/// connections, first on an empty ledger, then (with --fill) on a large one, which must also answer a month's report.
+/// Measures how many events a second a collector acknowledges, each on the disk before it is acknowledged: over 1, 2, 4 and 8
+/// connections, first on an empty ledger, then (with --fill) on a large one, which must also response a month's report.
 #[derive(Parser)]
 #[command(name = "bench-ingest")]
 struct Args {
@@ -138,7 +138,7 @@ fn report(server: &Server, events: u64, days: u64) -> Outcome<Value> {
     Ok(json!({"lines": lines, "median_ms": median.round(), "worst_ms": times.last().map(|worst| worst.round())}))
 }
 
-/// Noon of yesterday: around midnight an answer is looked for on two days, and figures would depend on the hour.
+/// Noon of yesterday: around midnight a response is looked for on two days, and figures would depend on the hour.
 fn noon_ns() -> Outcome<u64> {
     let now = now_ns()?;
     Ok(now - now % NS_PER_DAY - NS_PER_DAY / 2)

@@ -1,4 +1,4 @@
-//! Connections that send: each the next batch when the last one is answered, as a plugin's worker does.
+//! Connections that send: each the next batch when the last one is acknowledged, as a plugin's worker does.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -92,7 +92,7 @@ struct Counting {
 struct Sender {
     address: String,
     stream: TcpStream,
-    answers: BufReader<TcpStream>,
+    responses: BufReader<TcpStream>,
     dice: Dice,
     /// Each emitter's key and name, its node, and its next number.
     emitters: Vec<Counting>,
@@ -112,7 +112,7 @@ impl Sender {
         };
         Ok(Sender {
             address: address.to_owned(),
-            answers: BufReader::new(stream.try_clone()?),
+            responses: BufReader::new(stream.try_clone()?),
             stream,
             dice: Dice(number << 32),
             emitters: (0..EMITTERS).map(emitter).collect(),
@@ -160,7 +160,7 @@ impl Sender {
         );
         self.stream.write_all(&[head.as_bytes(), body].concat())?;
         let (mut line, mut length, mut status) = (String::new(), 0, String::new());
-        while self.answers.read_line(&mut line)? > 2 {
+        while self.responses.read_line(&mut line)? > 2 {
             if status.is_empty() {
                 status = line.clone();
             } else if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length:") {
@@ -168,16 +168,16 @@ impl Sender {
             }
             line.clear();
         }
-        let mut answer = vec![0; length];
-        self.answers.read_exact(&mut answer)?;
+        let mut response = vec![0; length];
+        self.responses.read_exact(&mut response)?;
         if status.starts_with("HTTP/1.1 503 ") {
             return Ok(false);
         }
-        let taken: serde_json::Value = serde_json::from_slice(&answer).unwrap_or_default();
+        let taken: serde_json::Value = serde_json::from_slice(&response).unwrap_or_default();
         let accepted = taken["accepted"].as_u64().unwrap_or(0) + taken["duplicates"].as_u64().unwrap_or(0);
         if taken["dead_letters"] == 0 && taken["alarms"] == 0 && accepted > 0 {
             return Ok(true);
         }
-        Err(format!("the collector answers {}: {}", status.trim(), String::from_utf8_lossy(&answer)).into())
+        Err(format!("the collector responds with {}: {}", status.trim(), String::from_utf8_lossy(&response)).into())
     }
 }

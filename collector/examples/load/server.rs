@@ -127,6 +127,6 @@ fn ask(url: &str, sql: &str) -> Outcome<i64> {
             tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
             _ => None,
         });
-        Ok(row.ok_or("no answer")?.parse()?)
+        Ok(row.ok_or("no response")?.parse()?)
     })
 }

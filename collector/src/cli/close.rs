@@ -15,7 +15,7 @@ use super::{Failure, print};
 /// Closes a month, for ever: its report never changes again.
 ///
 /// What comes later about its calls, a late call, a correction, a new price, counts on the day on which it comes, as a credit or
-/// a debit that names the month. Only a month that is over can be closed. While something of it is missing, kept apart or
+/// a debit that names the month. Only a month that is over can be closed. While something of it is missing, quarantined or
 /// unpriced, or may be, it names that and closes only with --anyway. Calls whose counts are not known (deferred, missing,
 /// unknown_usage) are said in a note and do not keep it open.
 #[derive(Args)]
@@ -34,7 +34,7 @@ pub struct Close {
     /// Close it although something is open.
     #[arg(long)]
     anyway: bool,
-    /// An emitter that was not heard of for so long, and had no last word, has fallen silent.
+    /// An emitter that was not heard of for so long, and had no final flush, has fallen silent.
     #[arg(long, value_name = "DURATION", default_value = "5m")]
     silent_after: SignedDuration,
 }

@@ -10,7 +10,7 @@ use super::{Failure, print};
 
 /// Shows what is missing: which numbers of which emitter, since when, why, and what closed it.
 ///
-/// Also emitters that fell silent without a last word (open ends), events that contradict the ledger (alarms), and events
+/// Also emitters that fell silent without a final flush (open ends), events that contradict the ledger (alarms), and events
 /// that could not be read (dead letters).
 #[derive(Args)]
 #[command(
@@ -24,7 +24,7 @@ pub struct Gaps {
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// An emitter that was not heard of for so long, and had no last word, has fallen silent.
+    /// An emitter that was not heard of for so long, and had no final flush, has fallen silent.
     #[arg(long, value_name = "DURATION", default_value = "5m")]
     silent_after: SignedDuration,
     /// Also the emitters of which nothing is missing.

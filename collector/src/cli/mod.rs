@@ -12,9 +12,9 @@ mod check;
 mod close;
 mod correct;
 mod gaps;
-mod kept;
 mod ledger;
 mod prices;
+mod quarantine;
 mod reconcile;
 mod report;
 mod serve;
@@ -45,9 +45,9 @@ enum Command {
     Rerate(ledger::Rerate),
     Correct(correct::Correct),
     Close(close::Close),
-    Copies(kept::Copies),
-    Alarms(kept::Alarms),
-    Release(kept::Release),
+    Copies(quarantine::Copies),
+    Alarms(quarantine::Alarms),
+    Release(quarantine::Release),
     Check(check::Check),
 }
 
@@ -84,10 +84,10 @@ pub fn run() -> ExitCode {
         Command::Rerate(args) => return looked(ledger::rerate(args)),
         Command::Correct(args) => return looked(correct::correct(args)),
         Command::Close(args) => return looked(close::close(args)),
-        Command::Copies(args) => return looked(kept::copies(args)),
-        Command::Alarms(args) => return looked(kept::alarms(args)),
+        Command::Copies(args) => return looked(quarantine::copies(args)),
+        Command::Alarms(args) => return looked(quarantine::alarms(args)),
         Command::Verify(args) => ledger::verify(args),
-        Command::Release(args) => kept::release(args),
+        Command::Release(args) => quarantine::release(args),
         Command::Check(args) => check::run(args),
     };
     ended(result)

@@ -52,7 +52,7 @@ pub struct Reconcile {
     /// The plugin's configuration (JSON), if it names hosts of your own: which calls without a record were calls to models.
     #[arg(long, value_name = "FILE")]
     plugin_config: Option<PathBuf>,
-    /// How long to try again when the collector does not answer.
+    /// How long to try again when the collector does not respond.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     patience: u64,
     /// How to print it; json: a line for each finding, the last line is the summary.

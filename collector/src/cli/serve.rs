@@ -10,11 +10,11 @@ use collector::store::Location;
 use super::Failure;
 use super::prices::Books;
 
-/// Takes usage events over HTTP, keeps them in the ledger and answers reports.
+/// Takes usage events over HTTP, keeps them in the ledger and serves reports.
 ///
-/// POST /v1/events takes CloudEvents and answers after the commit. GET /v1/report and /metrics need the read token;
+/// POST /v1/events takes CloudEvents and responds after the commit. GET /v1/report and /metrics need the read token;
 /// /livez (the process works) and /readyz (what is sent will be stored) are open. SIGTERM and SIGINT end it in order: what
-/// was taken is committed and answered.
+/// was taken is committed and acknowledged.
 ///
 /// A variable or file of tokens has a credential a line: [NAME] TOKEN, or NAME spiffe://TRUST-DOMAIN/PATH for a client
 /// certificate (in PATH * stands for any text within a segment). Behind it may stand tenants=acme,acme/*,beta (only calls
@@ -75,10 +75,10 @@ pub struct Serve {
     /// Ask nobody for a token. Only on a loopback address.
     #[arg(long)]
     insecure_no_auth: bool,
-    /// Batches that may wait for the disk; more are answered with 503 and come again.
+    /// Batches that may wait for the disk; more are refused with 503 and come again.
     #[arg(long, value_name = "BATCHES", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
     queue: u16,
-    /// Bytes of the ledger's disk that must be free: with fewer, events are answered with 503 and come again. A number, or
+    /// Bytes of the ledger's disk that must be free: with fewer, events are refused with 503 and come again. A number, or
     /// one with KiB, MiB or GiB. Not for PostgreSQL.
     #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = bytes)]
     min_free: u64,

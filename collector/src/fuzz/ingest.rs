@@ -22,7 +22,7 @@ thread_local! {
     static PRICES: Arc<PriceBook> = Arc::new(PriceBook::parse(BOOK).expect("the example"));
 }
 
-/// Takes the bytes as a sequence of requests, and as a body, a statement, a token line and a question about what is lacking.
+/// Takes the bytes as a sequence of requests, and as a body, a statement, a token line and a question about what is missing.
 pub fn ingest(bytes: &[u8]) {
     request::sender(bytes);
     request::statement(bytes);
@@ -53,14 +53,14 @@ pub fn ingest(bytes: &[u8]) {
         laws::unchanged(&before, ledger.store());
     }
     laws::hold(ledger.store());
-    laws::lacking(ledger.store(), request::last(bytes));
+    laws::missing(ledger.store(), request::last(bytes));
     rate_anew(&mut ledger);
     release_all(&mut ledger);
 }
 
-/// Everything that is kept apart is released, at most once each; the ledger is a ledger still.
+/// Everything that is quarantined is released, at most once each; the ledger is a ledger still.
 fn release_all(ledger: &mut Ledger<Memory>) {
-    for kept in ledger.store().set_aside.clone() {
+    for kept in ledger.store().quarantined.clone() {
         let before = ledger.store().entries.len();
         let released = ledger.release(&kept, "looked at", NOW_NS).unwrap();
         assert!(released.is_ok() || ledger.store().entries.len() == before, "{released:?}");
@@ -98,7 +98,7 @@ fn take(ledger: &mut Ledger<Memory>, group: &[&Delivery]) -> Vec<Taken> {
     let before = Kept::of(ledger.store());
     let all = ledger.append(group, NOW_NS).unwrap();
     let mut came: HashMap<&[u8], i64> = HashMap::new();
-    let (mut accepted, mut duplicates, mut set_aside) = (0, 0, 0);
+    let (mut accepted, mut duplicates, mut quarantined) = (0, 0, 0);
     for (delivery, taken) in group.iter().zip(&all) {
         let arrivals = delivery.arrivals.len() as u64;
         let sum = taken.accepted + taken.duplicates + taken.dead_letters + taken.alarms;
@@ -107,13 +107,17 @@ fn take(ledger: &mut Ledger<Memory>, group: &[&Delivery]) -> Vec<Taken> {
         assert!(spoke == 0 || (spoke == 1 && delivery.statement.is_some() && taken.alarms > 0), "{taken:?}");
         accepted += taken.accepted;
         duplicates += taken.duplicates as i64;
-        set_aside += taken.dead_letters + taken.alarms - spoke;
+        quarantined += taken.dead_letters + taken.alarms - spoke;
         delivery.arrivals.iter().for_each(|arrival| *came.entry(&arrival.bytes).or_default() += 1);
     }
     let store = ledger.store();
     let entries = &store.entries[before.entries..];
-    let aside = &store.set_aside[before.set_aside..];
-    assert_eq!((entries.len() as u64, aside.len() as u64), (accepted, set_aside), "what is kept is what is answered");
+    let aside = &store.quarantined[before.quarantined..];
+    assert_eq!(
+        (entries.len() as u64, aside.len() as u64),
+        (accepted, quarantined),
+        "what is kept is what the response says"
+    );
     let entered = entries.iter().map(|entry| entry.event.as_deref().expect("a call has its event").as_bytes());
     for bytes in entered.chain(aside.iter().map(|event| event.bytes.as_slice())) {
         let left = came.get_mut(bytes).expect("bytes that nobody sent");

@@ -8,9 +8,9 @@ use super::{NOW_NS, laws};
 use crate::ledger::memory::Memory;
 use crate::ledger::ranges::Range;
 use crate::ledger::{Delivery, Ledger, Sender, Taken};
-use crate::reconcile::{Answer, Collector, Failure, Finding, How, Progress, Ranges, Source, Summary, Watch, bring};
+use crate::reconcile::{Collector, Failure, Finding, How, Progress, Ranges, Response, Source, Summary, Watch, bring};
 use crate::serve::Form;
-use crate::serve::lacking;
+use crate::serve::missing;
 
 /// Takes the bytes as a journal or an access log, plain or gzip.
 pub fn journals(bytes: &[u8]) {
@@ -50,12 +50,12 @@ impl Here {
 }
 
 impl Collector for Here {
-    fn lacking(&mut self, numbers: &Ranges, _: &mut dyn Watch) -> Result<Ranges, Failure> {
+    fn missing(&mut self, numbers: &Ranges, _: &mut dyn Watch) -> Result<Ranges, Failure> {
         let mut all = Ranges::new();
         for (emitter, ranges) in numbers {
             for (first, last) in ranges {
                 let within = Range { first: *first as i64, last: *last as i64 };
-                let missing = lacking::missing(self.0.store(), emitter, within).map_err(Failure::Failed)?;
+                let missing = missing::missing(self.0.store(), emitter, within).map_err(Failure::Failed)?;
                 let missing = missing.iter().map(|range| (range.first as u64, range.last as u64));
                 all.entry(emitter.clone()).or_default().extend(missing);
             }
@@ -63,9 +63,9 @@ impl Collector for Here {
         Ok(all)
     }
 
-    fn send(&mut self, batch: &[u8], _: &mut dyn Watch) -> Result<Answer, Failure> {
+    fn send(&mut self, batch: &[u8], _: &mut dyn Watch) -> Result<Response, Failure> {
         let Taken { accepted, duplicates, dead_letters, alarms, .. } = self.deliver(None, batch)?;
-        Ok(Answer { accepted, duplicates, dead_letters, alarms })
+        Ok(Response { accepted, duplicates, dead_letters, alarms })
     }
 
     fn state(&mut self, statement: &Statement, _: &mut dyn Watch) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use crate::ledger::entry::{Entry, Kind};
 use crate::ledger::memory::Memory;
 use crate::ledger::ranges::Range;
 use crate::report::{self, Report};
-use crate::serve::lacking;
+use crate::serve::missing;
 use crate::store::Selection;
 use crate::verify::verify;
 
@@ -15,12 +15,12 @@ use super::NOW_NS;
 /// How much is kept.
 pub struct Kept {
     pub entries: usize,
-    pub set_aside: usize,
+    pub quarantined: usize,
 }
 
 impl Kept {
     pub fn of(store: &Memory) -> Kept {
-        Kept { entries: store.entries.len(), set_aside: store.set_aside.len() }
+        Kept { entries: store.entries.len(), quarantined: store.quarantined.len() }
     }
 }
 
@@ -39,7 +39,7 @@ pub fn unchanged(before: &Memory, after: &Memory) {
     assert_eq!(before.sums, after.sums);
 }
 
-/// The chain and the sums are right, and every question has an answer.
+/// The chain and the sums are right, and every question has a response.
 pub fn hold(store: &Memory) {
     let heads = verify(store, &[store.head], || ()).unwrap_or_else(|failure| panic!("{failure}"));
     assert_eq!(heads, [store.head]);
@@ -56,7 +56,7 @@ pub fn hold(store: &Memory) {
             assert_eq!(gaps.missing() + gaps.taken, end, "every number is there or missing");
             let apart = gaps.holes.windows(2).all(|pair| pair[0].range.last < pair[1].range.first);
             assert!(apart, "holes in their order, none twice");
-            lacking::missing(store, &gaps.emitter, Range { first: 1, last: i64::MAX }).unwrap();
+            missing::missing(store, &gaps.emitter, Range { first: 1, last: i64::MAX }).unwrap();
         }
         let nameless = gaps::nameless(store).unwrap();
         gaps::table(&all, &nameless, all.len());
@@ -65,16 +65,16 @@ pub fn hold(store: &Memory) {
     for format in [report::Format::Table, report::Format::Json, report::Format::Csv] {
         let by = report::Dimension::ALL.to_vec();
         let question = report::Question { selection: Selection::default(), by, round: Some(2) };
-        let answered = Report::answer(store, question).unwrap_or_else(|error| panic!("{error}"));
-        answered.render(format).unwrap_or_else(|error| panic!("{error}"));
+        let responded = Report::response(store, question).unwrap_or_else(|error| panic!("{error}"));
+        responded.render(format).unwrap_or_else(|error| panic!("{error}"));
     }
 }
 
-/// Any bytes as a question about what is lacking: the answer is about what was asked, and names nothing that is there.
-pub fn lacking(store: &Memory, body: &[u8]) {
-    let Ok(wanted) = lacking::question(body) else { return };
-    let answer = lacking::answer(store, wanted.clone()).unwrap();
-    for (emitter, holes) in lacking::question(answer.as_bytes()).expect("an answer is a question") {
+/// Any bytes as a question about what is missing: the response is about what was asked, and names nothing that is there.
+pub fn missing(store: &Memory, body: &[u8]) {
+    let Ok(wanted) = missing::question(body) else { return };
+    let response = missing::response(store, wanted.clone()).unwrap();
+    for (emitter, holes) in missing::question(response.as_bytes()).expect("a response is a question") {
         assert!(holes.windows(2).all(|pair| pair[0][1] < pair[1][0]), "in their order, none twice");
         for [first, last] in holes {
             let is_asked = |number: i64| wanted[&emitter].iter().any(|range| (range[0]..=range[1]).contains(&number));

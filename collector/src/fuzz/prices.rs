@@ -5,7 +5,7 @@ use meter::usage::{Class, Usage};
 use super::NOW_NS;
 use crate::ledger::sums::day_of;
 use crate::prices::import::{List, Options, import};
-use crate::prices::{Call, PriceBook, Rating};
+use crate::prices::{PriceBook, Rating, RatingInput};
 
 /// Takes the bytes as a price book, and as every kind of price list.
 pub fn prices(bytes: &[u8]) {
@@ -40,14 +40,14 @@ fn rate(book: &PriceBook) {
         Class::ALL.iter().for_each(|class| usage.set(*class, Some(count)));
         for (provider, model) in [("openai", "gpt-4.1"), ("anthropic", "claude-sonnet-4-5"), ("a", "m")] {
             for service_tier in [None, Some("flex"), Some("priority")] {
-                let call = Call {
+                let call = RatingInput {
                     service_tier,
                     speed: service_tier,
                     region: Some("eu"),
                     tenant: "acme",
-                    is_answered: true,
+                    has_response: true,
                     provider_cost_nano_usd: Some(count),
-                    ..Call::new(provider, model, day.at(12, 0, 0, 0), &usage)
+                    ..RatingInput::new(provider, model, day.at(12, 0, 0, 0), &usage)
                 };
                 let rating = book.rate(&call);
                 assert_eq!(Rating::from_json(&rating.to_json()).as_ref(), Ok(&rating));

@@ -9,7 +9,7 @@ use crate::store::{Reader, StoreError, Tally};
 pub struct Counts {
     /// Numbers of emitters that the ledger lacks.
     pub missing: i64,
-    /// Emitters that fell silent without a last word.
+    /// Emitters that fell silent without a final flush.
     pub open_ends: i64,
     /// What the store itself can count.
     pub tally: Tally,

@@ -3,14 +3,14 @@
 use serde::Serialize;
 
 use super::{Cause, Gaps, State, table};
-use crate::store::KeptApart;
+use crate::store::Quarantined;
 use crate::terminal;
 use table::time;
 
 #[derive(Serialize)]
 struct Document<'a> {
     emitters: Vec<Emitter<'a>>,
-    /// Events that are kept apart and name no emitter that is known.
+    /// Events that are quarantined and name no emitter that is known.
     nameless: Vec<Apart>,
     totals: Totals,
 }
@@ -77,7 +77,7 @@ struct Apart {
 }
 
 /// All of it, one line of JSON.
-pub fn render(gaps: &[Gaps], nameless: &[KeptApart]) -> Result<String, String> {
+pub fn render(gaps: &[Gaps], nameless: &[Quarantined]) -> Result<String, String> {
     let alarms = table::alarms(gaps, nameless);
     let mut totals = Totals {
         emitters: gaps.len(),
@@ -139,7 +139,7 @@ fn emitter(gaps: &Gaps) -> Emitter<'_> {
     }
 }
 
-fn apart(kept: &KeptApart) -> Apart {
+fn apart(kept: &Quarantined) -> Apart {
     Apart {
         emitter: kept.last.number.as_ref().map(|(emitter, _)| emitter.clone()),
         sequence: kept.last.number.as_ref().map(|(_, number)| *number),

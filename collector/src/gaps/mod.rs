@@ -1,5 +1,5 @@
 //! What is missing in the ledger, by emitter: which numbers, since when, why, what closed it, and which emitters fell
-//! silent without a last word.
+//! silent without a final flush.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -7,7 +7,7 @@ use std::iter::Peekable;
 
 use crate::ledger::emitters::{Emitter, Ended, Note, What};
 use crate::ledger::ranges::{Range, Ranges};
-use crate::store::{KeptApart, Reader, StoreError, Whose};
+use crate::store::{Quarantined, Reader, StoreError, Whose};
 
 mod count;
 mod json;
@@ -22,7 +22,7 @@ pub use table::{render as table, time};
 pub struct Question {
     /// Now.
     pub now_ns: i64,
-    /// Who has not been heard of for longer, and had no last word, has fallen silent.
+    /// Who has not been heard of for longer, and had no final flush, has fallen silent.
     pub silent_after_ns: i64,
 }
 
@@ -31,9 +31,9 @@ pub struct Question {
 pub enum State {
     /// It was heard of lately.
     Counting,
-    /// Nothing comes behind its last number, says whoever had the last word.
+    /// Nothing comes behind its last number, says whoever had the final flush.
     Ended(Ended),
-    /// It fell silent without a last word: nobody knows how far it counted. Its journal does.
+    /// It fell silent without a final flush: nobody knows how far it counted. Its journal does.
     OpenEnd,
 }
 
@@ -129,7 +129,7 @@ pub struct Gaps {
     /// Drops that it counted and did not name.
     pub unnamed_drops: i64,
     /// What of it contradicts the ledger.
-    pub alarms: Vec<KeptApart>,
+    pub alarms: Vec<Quarantined>,
 }
 
 impl Gaps {
@@ -164,7 +164,7 @@ pub fn find(reader: &dyn Reader, question: Question) -> Result<Vec<Gaps>, StoreE
     let of = |(name, emitter): (String, Emitter)| {
         let notes = reader.notes(&name)?;
         let mut kept = Vec::new();
-        reader.set_aside(Whose::Emitter(&name), &mut |row| {
+        reader.quarantined(Whose::Emitter(&name), &mut |row| {
             kept.push(row);
             Ok(())
         })?;
@@ -173,15 +173,15 @@ pub fn find(reader: &dyn Reader, question: Question) -> Result<Vec<Gaps>, StoreE
     emitters.into_iter().map(of).collect()
 }
 
-/// Events that are kept apart, were not released, and name no emitter that is known.
-pub fn nameless(reader: &dyn Reader) -> Result<Vec<KeptApart>, StoreError> {
+/// Events that are quarantined, were not released, and name no emitter that is known.
+pub fn nameless(reader: &dyn Reader) -> Result<Vec<Quarantined>, StoreError> {
     let mut known = BTreeSet::new();
     reader.emitters(&mut |(name, _)| {
         known.insert(name);
         Ok(())
     })?;
     let mut kept = Vec::new();
-    reader.set_aside(Whose::All, &mut |row| {
+    reader.quarantined(Whose::All, &mut |row| {
         let is_known = row.last.number.as_ref().is_some_and(|(emitter, _)| known.contains(emitter));
         if !is_known && row.released.is_none() {
             kept.push(row);
@@ -192,10 +192,10 @@ pub fn nameless(reader: &dyn Reader) -> Result<Vec<KeptApart>, StoreError> {
 }
 
 /// What is to be said of one emitter, from all that is known of it.
-pub fn gaps(name: String, emitter: &Emitter, notes: &[Note], kept: Vec<KeptApart>, question: Question) -> Gaps {
+pub fn gaps(name: String, emitter: &Emitter, notes: &[Note], kept: Vec<Quarantined>, question: Question) -> Gaps {
     let state = State::of(emitter, question);
     let head = emitter.head.max(emitter.last);
-    let kept: Vec<KeptApart> = kept.into_iter().filter(|kept| kept.released.is_none()).collect();
+    let kept: Vec<Quarantined> = kept.into_iter().filter(|kept| kept.released.is_none()).collect();
     let causes = causes(notes, &kept);
     let alarms = kept.into_iter().filter(|kept| kept.last.alarm).collect();
     let mut holes = Vec::new();
@@ -261,8 +261,8 @@ fn named_drops(notes: &[Note], taken: &Ranges) -> i64 {
 }
 
 /// Where each cause begins and ends; no two overlap. What the emitter says counts more than what came of it here. What is
-/// kept apart as an alarm is a cause only if it came from who may spend the emitter's numbers.
-fn causes(notes: &[Note], kept: &[KeptApart]) -> BTreeMap<i64, (i64, Cause)> {
+/// quarantined as an alarm is a cause only if it came from who may spend the emitter's numbers.
+fn causes(notes: &[Note], kept: &[Quarantined]) -> BTreeMap<i64, (i64, Cause)> {
     let mut causes = BTreeMap::new();
     let mut said = Ranges::default();
     for note in notes {
@@ -277,7 +277,7 @@ fn causes(notes: &[Note], kept: &[KeptApart]) -> BTreeMap<i64, (i64, Cause)> {
         }
         said.add(note.range);
     }
-    for KeptApart { last, .. } in kept.iter().filter(|kept| !kept.last.is_foreign()) {
+    for Quarantined { last, .. } in kept.iter().filter(|kept| !kept.last.is_foreign()) {
         if let Some((_, number)) = last.number.as_ref().filter(|(_, number)| !said.contains(*number)) {
             let reason = last.reason.clone();
             let cause = if last.alarm { Cause::Alarm(reason) } else { Cause::DeadLetter(reason) };

@@ -4,7 +4,7 @@ use comfy_table::{Table, presets};
 use jiff::{Timestamp, Unit};
 
 use super::{Cause, Gaps, State};
-use crate::store::KeptApart;
+use crate::store::Quarantined;
 use crate::terminal::printable;
 
 /// A time, to the millisecond.
@@ -14,13 +14,13 @@ pub fn time(ns: i64) -> String {
 }
 
 /// All alarms.
-pub fn alarms(gaps: &[Gaps], nameless: &[KeptApart]) -> usize {
+pub fn alarms(gaps: &[Gaps], nameless: &[Quarantined]) -> usize {
     let nameless = nameless.iter().filter(|kept| kept.last.alarm).count();
     gaps.iter().fold(nameless, |sum, gaps| sum.saturating_add(gaps.alarms.len()))
 }
 
 /// What is to be looked at, then one line that sums it up; `known` is how many emitters there are, shown or not.
-pub fn render(gaps: &[Gaps], nameless: &[KeptApart], known: usize) -> String {
+pub fn render(gaps: &[Gaps], nameless: &[Quarantined], known: usize) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["emitter", "node", "numbers", "count", "what", "since", "why"]);
     let numbers = |first: i64, last: i64| if first == last { first.to_string() } else { format!("{first}-{last}") };
@@ -41,7 +41,7 @@ pub fn render(gaps: &[Gaps], nameless: &[KeptApart], known: usize) -> String {
                 Cause::Full => "dropped: the outbox was full".to_owned(),
                 Cause::Refused => "dropped: a collector refused it as unreadable".to_owned(),
                 Cause::DeadLetter(reason) => format!("dead letter: {}", printable(reason)),
-                Cause::Alarm(reason) => format!("kept apart: {}", printable(reason)),
+                Cause::Alarm(reason) => format!("quarantined: {}", printable(reason)),
                 Cause::Unknown => "unknown".to_owned(),
             };
             let count = hole.range.count().to_string();
@@ -61,7 +61,7 @@ pub fn render(gaps: &[Gaps], nameless: &[KeptApart], known: usize) -> String {
         if gaps.state == State::OpenEnd {
             open_ends = open_ends.saturating_add(1);
             let behind = format!("{}-?", gaps.head.saturating_add(1));
-            let why = "silent without a last word: reconcile its journal";
+            let why = "silent without a final flush: reconcile its journal";
             row(of([behind, "?".into(), "open end".into(), time(gaps.heard_ns), why.into()]));
         }
         for closed in &gaps.closed {

@@ -1,4 +1,4 @@
-use meter::event::statement::{Drop, Reason, Statement};
+use meter::event::statement::{DroppedRange, Reason, Statement};
 use meter::record::Record;
 
 use super::*;
@@ -79,9 +79,11 @@ impl World {
 }
 
 fn says(emitter: char, head: u64, drops: &[(u64, u64, Reason)], ended: bool) -> Option<Statement> {
-    let drops: Vec<Drop> =
-        drops.iter().map(|(first, last, reason)| Drop { first: *first, last: *last, reason: *reason }).collect();
-    let dropped = drops.iter().map(Drop::count).sum();
+    let drops: Vec<DroppedRange> = drops
+        .iter()
+        .map(|(first, last, reason)| DroppedRange { first: *first, last: *last, reason: *reason })
+        .collect();
+    let dropped = drops.iter().map(DroppedRange::count).sum();
     Some(Statement { emitter: emitter.to_string().repeat(32), head, dropped, drops, ended })
 }
 
@@ -108,7 +110,7 @@ fn contract_drops_are_told_by_the_emitter_even_before_anything_came_behind_them(
     assert_eq!(
         world.seen(4),
         ["ended 3 of 9: 3-4 full since 1, 6-6 refused since 1, 7-9 unknown since 3; "],
-        "after its last word, everything up to its head is missing"
+        "after its final flush, everything up to its head is missing"
     );
 }
 
@@ -147,12 +149,12 @@ fn contract_whoever_may_not_spend_a_number_says_nothing_of_it() {
     assert_eq!(world.seen(3), ["counting 2 of 4: 2-2 unknown since 1, 3-3 dead_letter since 1; "]);
     assert_eq!(nameless(world.0.store()).unwrap().len(), 2, "it is kept all the same");
     let within = Range { first: 1, last: 4 };
-    let missing = crate::serve::lacking::missing(world.0.store(), &"a".repeat(32), within).unwrap();
+    let missing = crate::serve::missing::missing(world.0.store(), &"a".repeat(32), within).unwrap();
     assert_eq!(missing, [Range { first: 2, last: 3 }], "a journal is asked for both: a later version may read them");
 }
 
 #[test]
-fn contract_who_falls_silent_without_a_last_word_is_an_open_end_until_its_journal_closes_it() {
+fn contract_who_falls_silent_without_a_final_flush_is_an_open_end_until_its_journal_closes_it() {
     let mut world = World::new();
     world.deliver(1, false, vec![World::arrival('a', 1)], says('a', 3, &[], false));
     world.deliver(1, false, vec![World::arrival('b', 1)], says('b', 1, &[], true));
@@ -216,7 +218,7 @@ proptest::proptest! {
 fn contract_a_false_statement_closes_no_hole_and_hides_none() {
     let mut world = World::new();
     world.send(1, 'a', &[1, 2, 3, 7]);
-    // Drops over what was delivered and over what is missing; a head beyond reality; a last word.
+    // Drops over what was delivered and over what is missing; a head beyond reality; a final flush.
     let drops = [(1, 5, Reason::Full)];
     world.deliver(2, false, Vec::new(), says('a', 9, &drops, true));
     assert_eq!(world.seen(3), ["ended 4 of 9: 4-5 full since 1, 6-6 unknown since 1, 8-9 unknown since 2; "]);
@@ -227,7 +229,7 @@ fn contract_a_false_statement_closes_no_hole_and_hides_none() {
     let far = 1_000_009;
     world.deliver(4, false, Vec::new(), says('a', far, &[], true));
     assert_eq!(gaps(&world).missing(), (far as i64) - 4, "what it says it counted is missing until it comes");
-    // It is there all the same: events beyond a last word take it back.
+    // It is there all the same: events beyond a final flush take it back.
     let mut world = World::new();
     world.deliver(1, false, vec![World::arrival('b', 1)], says('b', 1, &[], true));
     world.send(2, 'b', &[2]);

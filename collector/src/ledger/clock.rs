@@ -16,7 +16,7 @@ pub fn is_future(started_ns: i64, now_ns: i64) -> bool {
 }
 
 /// Why nothing can be taken now: an event is of the future, and the collector's own clock is known to be behind. It would be
-/// kept apart although nothing is wrong with it. Without such an event a clock that is behind does no harm, and whoever once
+/// quarantined although nothing is wrong with it. Without such an event a clock that is behind does no harm, and whoever once
 /// wrote under a clock that was ahead goes on.
 pub fn behind(deliveries: &[&Delivery], written_ns: i64, now_ns: i64) -> Option<StoreError> {
     let cause = match () {

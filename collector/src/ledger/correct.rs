@@ -7,7 +7,7 @@ use super::entry::{Entry, Kind};
 use super::sums::{Group, Share, day_of};
 use super::{Keys, Ledger, Store};
 use crate::money::Charge;
-use crate::prices::{Call, PriceBook, Rating};
+use crate::prices::{PriceBook, Rating, RatingInput};
 use crate::store::StoreError;
 
 /// An entry that is to be corrected.
@@ -45,7 +45,7 @@ impl Correction {
     /// What a price book makes of an entry with the event of its call, if a tenant is charged for it.
     pub fn rated(book: &PriceBook, entry: &Entry, tenant: &str) -> Result<Rating, String> {
         let event = event_of(entry)?;
-        Ok(book.rate(&Call::of(&event.record, tenant).ok_or("it began after the year 2262")?))
+        Ok(book.rate(&RatingInput::of(&event.record, tenant).ok_or("it began after the year 2262")?))
     }
 
     /// The new charge less the old one.

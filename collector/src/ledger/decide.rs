@@ -1,4 +1,4 @@
-//! One transaction's decisions: each event is new, a duplicate, kept apart, or an alarm.
+//! One transaction's decisions: each event is new, a duplicate, quarantined, or an alarm.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,20 +10,20 @@ use super::entering::{Entering, Terms, entering, number};
 use super::entry::{Entry, EntryId, Kind};
 use super::responses::{self, Holder, Place, PossibleCopy, PossibleKey, ResponseKey};
 use super::sums::{Group, Share, storable};
-use super::{Arrival, Changes, Delivery, Head, Known, MAX_EVENT, Sender, SetAside, Sums, Taken, again, clock};
+use super::{Arrival, Changes, Delivery, Head, Known, MAX_EVENT, QuarantinedEvent, Sender, Sums, Taken, again, clock};
 use crate::money::Charge;
-use crate::prices::{Call, PriceBook, Rating};
+use crate::prices::{PriceBook, Rating, RatingInput};
 
 /// Whether an event is recognised that came before. Only a control run of the tests does without.
 const RECOGNISES: bool = !cfg!(feature = "forgetful");
 
-/// Why a stranger's event is kept apart.
+/// Why a stranger's event is quarantined.
 pub const FOREIGN: &str = "data.emitter: its numbers belong to another sender";
 
 /// How far behind the last known number of an emitter its next may be: further, it is more likely invented than that so many
 /// were lost, and each of them would be missing.
 const MAX_LEAP: i64 = 1_000_000;
-/// Why an event is kept apart that is further.
+/// Why an event is quarantined that is further.
 pub const LEAP: &str = "data.sequence: must be at most 1000000 beyond the last number that is known of its emitter";
 
 /// What is known so far, and what has changed.
@@ -38,7 +38,7 @@ pub struct Decision<'a> {
     pub(super) notes: Notes,
     pub(super) responses: BTreeMap<ResponseKey, Place>,
     pub(super) possible: BTreeMap<PossibleKey, PossibleCopy>,
-    set_aside: Vec<SetAside>,
+    quarantined: Vec<QuarantinedEvent>,
     pub(super) released: BTreeMap<[u8; 32], EntryId>,
     /// What the delivery that is taken costs, charge and cost.
     charged: Charge,
@@ -68,7 +68,7 @@ impl<'a> Decision<'a> {
             notes: Notes::default(),
             responses: BTreeMap::new(),
             possible: BTreeMap::new(),
-            set_aside: Vec::new(),
+            quarantined: Vec::new(),
             released: BTreeMap::new(),
             charged: Charge::default(),
             costs: Charge::default(),
@@ -86,7 +86,7 @@ impl<'a> Decision<'a> {
             responses: self.responses,
             possible: self.possible,
             sums: self.sums.changed().map(|(group, counted, sum)| (group.clone(), counted, sum)).collect(),
-            set_aside: self.set_aside,
+            quarantined: self.quarantined,
             released: self.released,
         }
     }
@@ -104,11 +104,11 @@ impl<'a> Decision<'a> {
                 Outcome::New => &mut taken.accepted,
                 Outcome::Duplicate => &mut taken.duplicates,
                 Outcome::DeadLetter(reason) => {
-                    self.set_aside(arrival, &delivery.sender, false, reason);
+                    self.quarantine(arrival, &delivery.sender, false, reason);
                     &mut taken.dead_letters
                 }
                 Outcome::Alarm(reason) => {
-                    let number = self.set_aside(arrival, &delivery.sender, true, reason);
+                    let number = self.quarantine(arrival, &delivery.sender, true, reason);
                     taken.not_charged.extend(number);
                     &mut taken.alarms
                 }
@@ -156,7 +156,7 @@ impl<'a> Decision<'a> {
             return Outcome::Alarm(reason);
         }
         if sender.journal
-            && let Some(reason) = self.kept_apart(event, arrival)
+            && let Some(reason) = self.quarantine_reason(event, arrival)
         {
             return Outcome::Alarm(reason);
         }
@@ -169,8 +169,8 @@ impl<'a> Decision<'a> {
         if let Err(reason) = self.charge(&entering, rating, &terms) {
             return Outcome::DeadLetter(reason);
         }
-        // What was kept apart for its number alone waits for nobody any more.
-        let digest = SetAside::digest_of_alarm(&event.emitter, &arrival.bytes);
+        // What was quarantined for its number alone waits for nobody any more.
+        let digest = QuarantinedEvent::digest_of_alarm(&event.emitter, &arrival.bytes);
         if sender.journal && self.known.kept.contains_key(&digest) {
             self.released.insert(digest, entry);
         }
@@ -183,9 +183,9 @@ impl<'a> Decision<'a> {
         Outcome::New
     }
 
-    /// Why this very event is kept apart, if it is: what its own sender may not charge no journal brings in, only a person.
-    fn kept_apart(&self, event: &Event, arrival: &Arrival) -> Option<String> {
-        let kept = self.known.kept.get(&SetAside::digest_of_alarm(&event.emitter, &arrival.bytes))?;
+    /// Why this very event is quarantined, if it is: what its own sender may not charge no journal brings in, only a person.
+    fn quarantine_reason(&self, event: &Event, arrival: &Arrival) -> Option<String> {
+        let kept = self.known.kept.get(&QuarantinedEvent::digest_of_alarm(&event.emitter, &arrival.bytes))?;
         (!kept.is_leap()).then(|| kept.reason.clone())
     }
 
@@ -237,7 +237,7 @@ impl<'a> Decision<'a> {
 
     pub(super) fn rate(&self, event: &Event, group: &Group) -> Rating {
         let nothing = PriceBook::default();
-        let call = Call::of(&event.record, &group.tenant);
+        let call = RatingInput::of(&event.record, &group.tenant);
         call.map(|call| self.prices.unwrap_or(&nothing).rate(&call)).unwrap_or_default()
     }
 
@@ -336,15 +336,15 @@ impl<'a> Decision<'a> {
         }
     }
 
-    /// Keeps an event apart; returns the number that it names.
-    fn set_aside(&mut self, arrival: &Arrival, sender: &Sender, alarm: bool, reason: String) -> Option<(String, i64)> {
+    /// Quarantines an event; returns the number that it names.
+    fn quarantine(&mut self, arrival: &Arrival, sender: &Sender, alarm: bool, reason: String) -> Option<(String, i64)> {
         let number = match &arrival.decoded {
             Ok(event) => i64::try_from(event.sequence).ok().map(|sequence| (event.emitter.clone(), sequence)),
             Err(_) => number(&arrival.bytes),
         };
         // Whoever may not spend these numbers does not say what became of them.
         let number = number.filter(|(emitter, _)| alarm || self.may_speak(emitter, sender));
-        self.set_aside.push(SetAside {
+        self.quarantined.push(QuarantinedEvent {
             alarm,
             reason,
             number: number.clone(),

@@ -32,7 +32,7 @@ pub struct Emitter {
     pub closed: Ranges,
 }
 
-/// Who had the last word.
+/// Who had the final flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// The emitter itself.
@@ -84,7 +84,7 @@ pub enum What {
     Delivered,
     /// They came from a journal.
     Recovered,
-    /// They had been kept apart, and a person released them.
+    /// They had been quarantined, and a person released them.
     Released,
     /// The emitter says: the outbox was full.
     Full,
@@ -189,7 +189,7 @@ impl Emitter {
             notes.add(Range { first: number(drop.first), last: number(drop.last) }, what);
         }
         let head = number(statement.head);
-        // Whoever has counted on since is not at that end: such a last word was only late.
+        // Whoever has counted on since is not at that end: such a final flush was only late.
         let is_late = by == Ended::Emitter && head < self.head;
         if statement.ended && !is_late {
             self.ended = Some(by);

@@ -57,19 +57,19 @@ impl fmt::Display for EntryId {
 pub enum Kind {
     /// A record was taken, and is charged.
     Call,
-    /// A record was taken whose answer another meter had reported already: `refers` is charged, this is not.
+    /// A record was taken whose response another meter had reported already: `refers` is charged, this is not.
     Copy,
     /// `refers` is taken back.
     Reversal,
     /// What stands instead of `refers`, which a reversal has taken back.
     Correction,
-    /// A record that was kept apart was released by a person, and is charged.
+    /// A record that was quarantined was released by a person, and is charged.
     Release,
     /// A month was closed: what comes later about its calls counts in one that is open. `started_ns` is its begin.
     MonthClosed,
     /// A person says of an emitter that what is missing of it up to `sequence` will not come, and that it has ended.
     EmitterClosed,
-    /// An event that was kept apart and cannot be read was dismissed by a person.
+    /// An event that was quarantined and cannot be read was dismissed by a person.
     Dismissal,
 }
 
@@ -135,7 +135,7 @@ pub struct Entry {
     pub received_ns: i64,
     /// Who is charged.
     pub tenant: String,
-    /// Who answered.
+    /// The provider.
     pub provider: String,
     /// The model that is charged for.
     pub model: String,

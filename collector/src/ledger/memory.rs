@@ -8,8 +8,8 @@ use super::months::Closed;
 use super::ranges::{Range, Ranges};
 use super::responses::{Place, PossibleCopy, PossibleKey, ResponseKey, without_counts};
 use super::sums::{Counted, Group, GroupSums, Sum, day_of};
-use super::{Changes, Head, Keys, Known, SetAside, Store};
-use crate::store::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose};
+use super::{Changes, Head, Keys, Known, QuarantinedEvent, Store};
+use crate::store::{Dimension, Each, Quarantined, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose};
 
 /// Everything that is kept.
 #[derive(Clone, Debug, Default)]
@@ -30,8 +30,8 @@ pub struct Memory {
     pub possible: BTreeMap<PossibleKey, PossibleCopy>,
     /// The sums.
     pub sums: BTreeMap<Group, GroupSums>,
-    /// What is kept apart, in the order in which it came; every delivery.
-    pub set_aside: Vec<SetAside>,
+    /// What is quarantined, in the order in which it came; every delivery.
+    pub quarantined: Vec<QuarantinedEvent>,
     /// What of it was released, by digest, and its entry.
     pub released: BTreeMap<[u8; 32], EntryId>,
     numbers: HashMap<(String, i64), usize>,
@@ -83,7 +83,7 @@ impl Memory {
         known.corrected = referred(Kind::Correction, &keys.corrected);
         if !keys.released.is_empty() {
             let waits = |digest: &[u8; 32]| keys.released.contains(digest) && !self.released.contains_key(digest);
-            let kept = self.set_aside.iter().map(|event| (event.digest(), event.clone()));
+            let kept = self.quarantined.iter().map(|event| (event.digest(), event.clone()));
             known.kept = kept.filter(|(digest, _)| waits(digest)).collect();
         }
         known
@@ -158,7 +158,7 @@ impl Memory {
         for (group, counted, sum) in changes.sums {
             self.sums.entry(group).or_default().insert(counted, sum);
         }
-        self.set_aside.extend(changes.set_aside);
+        self.quarantined.extend(changes.quarantined);
     }
 
     /// A sum over all groups.
@@ -300,12 +300,13 @@ impl Reader for Memory {
         Ok(notes)
     }
 
-    fn set_aside(&self, whose: Whose<'_>, each: Each<'_, KeptApart>) -> Result<(), StoreError> {
-        let mut kept: BTreeMap<[u8; 32], KeptApart> = BTreeMap::new();
-        let named = |event: &&SetAside| whose.includes(event.number.as_ref().map(|(emitter, _)| emitter.as_str()));
-        for event in self.set_aside.iter().filter(named) {
+    fn quarantined(&self, whose: Whose<'_>, each: Each<'_, Quarantined>) -> Result<(), StoreError> {
+        let mut kept: BTreeMap<[u8; 32], Quarantined> = BTreeMap::new();
+        let named =
+            |event: &&QuarantinedEvent| whose.includes(event.number.as_ref().map(|(emitter, _)| emitter.as_str()));
+        for event in self.quarantined.iter().filter(named) {
             let digest = event.digest();
-            let kept = kept.entry(digest).or_insert_with(|| KeptApart {
+            let kept = kept.entry(digest).or_insert_with(|| Quarantined {
                 last: event.clone(),
                 first_received_ns: event.received_ns,
                 deliveries: 0,
@@ -314,15 +315,15 @@ impl Reader for Memory {
             kept.deliveries = kept.deliveries.saturating_add(1);
             kept.last = event.clone();
         }
-        let mut kept: Vec<KeptApart> = kept.into_values().collect();
+        let mut kept: Vec<Quarantined> = kept.into_values().collect();
         kept.sort_by_key(|kept| kept.order());
         kept.into_iter().try_for_each(each)
     }
 
     fn tally(&self) -> Result<Tally, StoreError> {
         let apart = |alarm: bool| {
-            let kept = self.set_aside.iter().filter(|event| event.alarm == alarm);
-            i64::try_from(kept.map(SetAside::digest).collect::<BTreeSet<_>>().len()).unwrap_or(i64::MAX)
+            let kept = self.quarantined.iter().filter(|event| event.alarm == alarm);
+            i64::try_from(kept.map(QuarantinedEvent::digest).collect::<BTreeSet<_>>().len()).unwrap_or(i64::MAX)
         };
         let unpriced = self.sums.values().filter(|sums| sums.values().any(|sum| sum.unpriced > 0));
         let unpriced_calls = unpriced.filter_map(|sums| sums.get(&Counted::Calls)).map(|sum| sum.quantity).sum();

@@ -98,9 +98,9 @@ pub struct Taken {
     pub accepted: u64,
     /// Events that the ledger had before: not charged again.
     pub duplicates: u64,
-    /// Events that are kept apart, with a reason.
+    /// Events that are quarantined, with a reason.
     pub dead_letters: u64,
-    /// Events that contradict the ledger or are beyond what their sender may charge: kept apart, counted, not charged.
+    /// Events that contradict the ledger or are beyond what their sender may charge: quarantined, counted, not charged.
     pub alarms: u64,
     /// Which those are, emitter and number. Their sender must not take them for charged.
     #[serde(skip)]
@@ -118,13 +118,13 @@ pub struct Taken {
 pub struct Keys {
     /// The numbers that came, by emitter; none for one that only spoke.
     pub emitters: BTreeMap<String, BTreeSet<i64>>,
-    /// Answers of providers.
+    /// Responses of providers.
     pub responses: BTreeSet<ResponseKey>,
     /// Whose sums will change.
     pub groups: BTreeSet<Group>,
     /// Entries that will be taken back.
     pub reversals: BTreeSet<EntryId>,
-    /// Events kept apart, by their digests, that a person releases, or that a journal would bring in.
+    /// Events quarantined, by their digests, that a person releases, or that a journal would bring in.
     pub released: BTreeSet<[u8; 32]>,
     /// Entries that a correction may refer to already.
     pub corrected: BTreeSet<EntryId>,
@@ -168,8 +168,8 @@ pub struct Known {
     pub closed: Closed,
     /// Where every chain ends, if a month is to be closed.
     pub heads: Vec<EntryId>,
-    /// Events kept apart that were not released yet.
-    pub kept: BTreeMap<[u8; 32], SetAside>,
+    /// Events quarantined that were not released yet.
+    pub kept: BTreeMap<[u8; 32], QuarantinedEvent>,
 }
 
 /// What a store must keep, all or nothing.
@@ -191,15 +191,15 @@ pub struct Changes {
     pub possible: BTreeMap<PossibleKey, PossibleCopy>,
     /// Sums that changed.
     pub sums: Vec<(Group, Counted, Sum)>,
-    /// Events kept apart. The same again only counts up.
-    pub set_aside: Vec<SetAside>,
-    /// Events kept apart that were released, and the entries that they became.
+    /// Events quarantined. The same again only counts up.
+    pub quarantined: Vec<QuarantinedEvent>,
+    /// Events quarantined that were released, and the entries that they became.
     pub released: BTreeMap<[u8; 32], EntryId>,
 }
 
-/// An event that is kept apart.
+/// An event that is quarantined.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SetAside {
+pub struct QuarantinedEvent {
     /// Whether it contradicts the ledger or is beyond its sender's limits; otherwise it cannot be taken.
     pub alarm: bool,
     /// Why, naming the field.
@@ -214,7 +214,7 @@ pub struct SetAside {
     pub bytes: Vec<u8>,
 }
 
-impl SetAside {
+impl QuarantinedEvent {
     /// Its word in the database.
     pub fn kind(&self) -> &'static str {
         if self.alarm { "alarm" } else { "dead_letter" }
@@ -225,7 +225,7 @@ impl SetAside {
         self.alarm && self.reason == decide::FOREIGN
     }
 
-    /// Whether it is kept apart only for its number, which is far beyond all that was known of its emitter.
+    /// Whether it is quarantined only for its number, which is far beyond all that was known of its emitter.
     pub fn is_leap(&self) -> bool {
         self.alarm && self.reason == decide::LEAP
     }
@@ -344,7 +344,7 @@ pub(crate) fn keys(deliveries: &[&Delivery]) -> Keys {
             };
             keys.of(event);
             if delivery.sender.journal {
-                keys.released.insert(SetAside::digest_of_alarm(&event.emitter, &arrival.bytes));
+                keys.released.insert(QuarantinedEvent::digest_of_alarm(&event.emitter, &arrival.bytes));
             }
         }
     }

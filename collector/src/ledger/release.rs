@@ -1,4 +1,4 @@
-//! Releases: a person lets an event be charged that was kept apart.
+//! Releases: a person lets an event be charged that was quarantined.
 
 use meter::event::Event;
 
@@ -9,7 +9,7 @@ use super::entering::{self, Entering, Terms};
 use super::entry::{Entry, EntryId, Kind};
 use super::ranges::Range;
 use super::sums::Share;
-use super::{Arrival, Keys, Ledger, SetAside, Store};
+use super::{Arrival, Keys, Ledger, QuarantinedEvent, Store};
 use crate::money::Charge;
 use crate::store::StoreError;
 
@@ -32,21 +32,21 @@ pub struct Released {
 }
 
 impl<S: Store> Ledger<S> {
-    /// Charges an event that was kept apart; exactly once, whoever asks how often. The error says why not, and nothing has
+    /// Charges an event that was quarantined; exactly once, whoever asks how often. The error says why not, and nothing has
     /// changed then.
     pub fn release(
         &mut self,
-        kept: &SetAside,
+        kept: &QuarantinedEvent,
         reason: &str,
         now_ns: i64,
     ) -> Result<Result<Released, String>, StoreError> {
         self.settle(kept, reason, now_ns, |decision, kept, reason| decision.release(kept, reason))
     }
 
-    /// Closes an event that was kept apart without a charge: a release and its reversal in one transaction.
+    /// Closes an event that was quarantined without a charge: a release and its reversal in one transaction.
     pub fn dismiss(
         &mut self,
-        kept: &SetAside,
+        kept: &QuarantinedEvent,
         reason: &str,
         now_ns: i64,
     ) -> Result<Result<Released, String>, StoreError> {
@@ -59,7 +59,7 @@ impl<S: Store> Ledger<S> {
     /// The same, of what cannot be read: there is no call, so an entry of its own says that a person has seen it.
     fn dismiss_unread(
         &mut self,
-        kept: &SetAside,
+        kept: &QuarantinedEvent,
         reason: &str,
         now_ns: i64,
     ) -> Result<Result<Released, String>, StoreError> {
@@ -78,7 +78,7 @@ impl<S: Store> Ledger<S> {
 
     fn settle(
         &mut self,
-        kept: &SetAside,
+        kept: &QuarantinedEvent,
         reason: &str,
         now_ns: i64,
         by: fn(&mut Decision<'_>, &Kept<'_>, &str) -> Result<Released, String>,
@@ -112,7 +112,7 @@ fn own_number(digest: &[u8; 32]) -> (String, i64) {
     (format!("release:{digits}"), 1)
 }
 
-/// An event that is kept apart.
+/// An event that is quarantined.
 struct Kept<'k> {
     digest: [u8; 32],
     event: &'k Event,
@@ -163,7 +163,7 @@ impl Decision<'_> {
         Ok(Released { entry: id, number, charge: Charge::default(), unpriced: false, copy_of: None })
     }
 
-    fn dismiss_unread(&mut self, kept: &SetAside, reason: &str) -> Result<Released, String> {
+    fn dismiss_unread(&mut self, kept: &QuarantinedEvent, reason: &str) -> Result<Released, String> {
         let digest = kept.digest();
         if !self.known.kept.contains_key(&digest) {
             return Err(RELEASED.to_owned());

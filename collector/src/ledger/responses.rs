@@ -4,7 +4,7 @@
 //! this holds: provider, response id and part are the same; the mesh gave both the same request id, or the same trace and
 //! span; both name the Envoy process they were made in, these differ, and no other record of the call was made in it; the
 //! same model was asked for; they were under way at the same time; the same tenant is to be charged, or one of them knows none;
-//! and where both were reported the same model answered, and every count agrees; where one was estimated, not far above what the
+//! and where both were reported the same model responded, and every count agrees; where one was estimated, not far above what the
 //! other reports. So a forged record frees nobody: what it is
 //! taken for is charged to the same tenant, at the same price.
 
@@ -76,7 +76,7 @@ pub struct Holder {
     pub counts: [i64; 2],
     /// Who is to be charged; none if no source of identity told.
     pub tenant: Option<i64>,
-    /// The model that answered, and every count.
+    /// The model that responded, and every count.
     pub usage: i64,
 }
 
@@ -283,7 +283,7 @@ fn is_known(record: &Record) -> bool {
     !matches!(record.identity.source, Source::Unknown | Source::Invalid)
 }
 
-/// The model that answered, and every count.
+/// The model that responded, and every count.
 fn usage(record: &Record) -> i64 {
     let counts: String = record.usage.iter().map(|(class, count)| format!("{}={count};", class.name())).collect();
     hash(&[record.response_model.as_deref(), Some(&counts)])

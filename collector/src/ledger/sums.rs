@@ -68,7 +68,7 @@ pub struct Group {
     pub adjusts: String,
     /// Who is charged.
     pub tenant: String,
-    /// Who answered.
+    /// The provider.
     pub provider: String,
     /// The model that is charged for.
     pub model: String,

@@ -46,7 +46,7 @@ impl Fact {
     /// The names that providers have for what a call gets that asked for nothing.
     pub const fn standard(self) -> &'static [&'static str] {
         match self {
-            // What answers `auto` served what the account has, which is the standard tier unless it says another one.
+            // A response of `auto` is served what the account has, which is the standard tier unless it says another one.
             Fact::ServiceTier => &["auto", "default", "on_demand", "standard"],
             Fact::Speed => &["default", "normal", "standard"],
             _ => &[],

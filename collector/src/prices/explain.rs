@@ -10,7 +10,7 @@ use super::rate::Priced;
 use super::rating::{By, Rated, Rating};
 use super::read::charged;
 use super::surcharge::Surcharge;
-use super::{Call, Layer, PriceBook};
+use super::{Layer, PriceBook, RatingInput};
 use crate::money::Charge;
 use crate::terminal::printable;
 
@@ -25,7 +25,7 @@ pub struct Explained {
 
 impl PriceBook {
     /// Why a call costs what it costs.
-    pub fn explain(&self, call: &Call<'_>) -> Explained {
+    pub fn explain(&self, call: &RatingInput<'_>) -> Explained {
         let (facts, candidates) = (call.facts(), self.candidates(call));
         let resolved = self.resolve(call);
         let found = self.find(call, &facts, &resolved);
@@ -67,7 +67,7 @@ impl PriceBook {
         Explained { text, is_priced }
     }
 
-    fn adjusted(&self, call: &Call<'_>, resolved: &Resolved, found: Option<&Found<'_>>) -> String {
+    fn adjusted(&self, call: &RatingInput<'_>, resolved: &Resolved, found: Option<&Found<'_>>) -> String {
         let mut text = String::new();
         for adjust in self.adjusts_of(call, resolved, found) {
             let book = if adjust.book.is_empty() { String::new() } else { format!(" of {}", adjust.book) };
@@ -80,7 +80,7 @@ impl PriceBook {
 
 impl Layer {
     /// Why no entry holds although the book has some of the provider: one that would hold for another day or another call.
-    fn nearest(&self, call: &Call<'_>, facts: &Facts, candidates: &[Candidate<'_>]) -> String {
+    fn nearest(&self, call: &RatingInput<'_>, facts: &Facts, candidates: &[Candidate<'_>]) -> String {
         let day = call.began.date();
         let names = candidates.iter().flat_map(|candidate| std::iter::once(&candidate.name).chain(candidate.forms()));
         for name in names {
@@ -108,7 +108,7 @@ fn headed(heading: &str, text: String) -> String {
     if text.is_empty() { text } else { format!("{heading}{text}") }
 }
 
-fn called(call: &Call<'_>, facts: &Facts) -> String {
+fn called(call: &RatingInput<'_>, facts: &Facts) -> String {
     let mut text = format!("call of {}, {} UTC", printable(call.provider), call.began.strftime("%Y-%m-%d %H:%M"));
     for fact in Fact::ALL {
         if let Some(value) = facts.get(fact) {
@@ -138,7 +138,7 @@ fn unmet(conditions: &Conditions, facts: &Facts) -> String {
     format!(",{} {holds}", conditions.text())
 }
 
-fn reasons(found: &Found<'_>, call: &Call<'_>, facts: &Facts) -> String {
+fn reasons(found: &Found<'_>, call: &RatingInput<'_>, facts: &Facts) -> String {
     let mut text = String::new();
     // An entry of the lists has dozens of names.
     let models = |entry: &Entry| match entry.models.len().saturating_sub(1) {
@@ -190,7 +190,7 @@ fn prices(priced: &Priced<'_>, found: &Found<'_>) -> String {
     headed("prices, USD per million tokens or per thousand units:\n", text)
 }
 
-fn charges(rating: &Rating, call: &Call<'_>, policy: Policy) -> String {
+fn charges(rating: &Rating, call: &RatingInput<'_>, policy: Policy) -> String {
     let mut text = String::new();
     for item in &rating.lines {
         let says = match item.rated {

@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex};
 use jiff::civil::Date;
 use meter::usage::Usage;
 
-use super::call::Service;
 use super::conditions::{Fact, Facts};
 use super::entry::{Context, Entry};
 use super::index::Slot;
+use super::input::Service;
 use super::names;
 use super::pattern::Pattern;
-use super::{Call, Layer, PriceBook};
+use super::{Layer, PriceBook, RatingInput};
 use crate::terminal::printable;
 
 /// Names that are looked for once only; when there are more, all of them are looked for anew.
@@ -94,7 +94,7 @@ impl<'a> Candidate<'a> {
 
 impl PriceBook {
     /// The names of a call, each once.
-    pub(super) fn candidates(&self, call: &Call<'_>) -> Vec<Candidate<'_>> {
+    pub(super) fn candidates(&self, call: &RatingInput<'_>) -> Vec<Candidate<'_>> {
         let mut candidates: Vec<Candidate<'_>> = Vec::with_capacity(3);
         let of_service = |service: &Service| {
             let models =
@@ -122,7 +122,7 @@ impl PriceBook {
     }
 
     /// What the names of a call lead to.
-    pub(super) fn resolve(&self, call: &Call<'_>) -> Arc<Resolved> {
+    pub(super) fn resolve(&self, call: &RatingInput<'_>) -> Arc<Resolved> {
         let [first, second, third] =
             [call.response_model, call.request_model, call.path_model].map(Option::unwrap_or_default);
         let key = [call.provider, first, second, third].join("\0");
@@ -148,7 +148,7 @@ impl PriceBook {
         resolved
     }
 
-    pub(super) fn find(&self, call: &Call<'_>, facts: &Facts, resolved: &Resolved) -> Option<Found<'_>> {
+    pub(super) fn find(&self, call: &RatingInput<'_>, facts: &Facts, resolved: &Resolved) -> Option<Found<'_>> {
         self.first(call, facts, resolved, |_| true)
     }
 
@@ -156,7 +156,7 @@ impl PriceBook {
     pub(super) fn find_in(
         &self,
         layer: usize,
-        call: &Call<'_>,
+        call: &RatingInput<'_>,
         facts: &Facts,
         resolved: &Resolved,
     ) -> Option<Found<'_>> {
@@ -166,7 +166,7 @@ impl PriceBook {
     /// The first entries that hold, of the books with such numbers.
     fn first(
         &self,
-        call: &Call<'_>,
+        call: &RatingInput<'_>,
         facts: &Facts,
         resolved: &Resolved,
         is_asked: impl Fn(usize) -> bool,
@@ -184,7 +184,7 @@ impl PriceBook {
 impl Layer {
     /// What names of a call the entries have. A router's list may lack what its service sells: then the service's own list price holds,
     /// by the built-in book only. What a book of one's own says of the service is for one's own calls of it.
-    fn hits_of(&self, call: &Call<'_>, candidates: &[Candidate<'_>]) -> Vec<Hit> {
+    fn hits_of(&self, call: &RatingInput<'_>, candidates: &[Candidate<'_>]) -> Vec<Hit> {
         let Some(service) = call.service().filter(|_| self.built_in.is_some()) else {
             return self.hits(call.provider, candidates);
         };

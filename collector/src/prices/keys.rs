@@ -95,7 +95,7 @@ pub const SECTIONS: &[Section] = &[
         heading: "[[price]]",
         help: "what calls of a model cost while the entry is valid",
         keys: &[
-            key(PROVIDER, "a text", "who answered, one of the [providers](#providers) or as it stands in the report"),
+            key(PROVIDER, "a text", "the provider, one of the [providers](#providers) or as it stands in the report"),
             key(MODEL, NAMES, "the model; a full name wins, then the pattern that spells out most"),
             key(VALID_FROM, DAY, "the first day (UTC)"),
             key(VALID_TO, DAY, "the last day; without it: for good"),
@@ -129,8 +129,12 @@ pub const SECTIONS: &[Section] = &[
                model with a price of its own. All that match add up, of the first book that has one; what has no price gets none by it. \
                `input_text` is added to all input and `output_text` to all output that the table does not name",
         keys: &[
-            key(PROVIDER, "a text", "who answered"),
-            key(MODEL, NAMES, "a name of the call: the model that answered, the one asked for, or the one of the path"),
+            key(PROVIDER, "a text", "the provider"),
+            key(
+                MODEL,
+                NAMES,
+                "a name of the call: the model that responded, the one asked for, or the one of the path",
+            ),
             key(VALID_FROM, DAY, "the first day (UTC)"),
             key(VALID_TO, DAY, "the last day; without it: for good"),
         ],
@@ -151,10 +155,10 @@ pub const SECTIONS: &[Section] = &[
     Section {
         heading: "[[alias]]",
         help: "another name of a model of this provider: a deployment, a profile; the alias of an alias is followed, in all books together. It is \
-               asked where the name stands in the call: what the response says answered is looked for first, so of a deployment whose \
+               asked where the name stands in the call: the model that the response names is looked for first, so of a deployment whose \
                responses name the real model the real model's entry holds, not the alias",
         keys: &[
-            key(PROVIDER, "a text", "who answered"),
+            key(PROVIDER, "a text", "the provider"),
             key(MODEL, "a name or a list of names", "the name that calls have"),
             key(IS, "a name", "the name that has the price"),
         ],

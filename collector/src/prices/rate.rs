@@ -9,7 +9,7 @@ use super::find::{Found, Resolved};
 use super::policy::Policy;
 use super::rating::{By, Line, Rated, Rating};
 use super::surcharge::Surcharge;
-use super::{Call, PriceBook};
+use super::{PriceBook, RatingInput};
 use crate::money::{Charge, Factor, Per, Price};
 
 /// The service tiers that are paid for by time, whatever is used of them.
@@ -24,7 +24,7 @@ struct Factors {
 
 impl PriceBook {
     /// Rates a call. Counts without a price are unpriced, not free.
-    pub fn rate(&self, call: &Call<'_>) -> Rating {
+    pub fn rate(&self, call: &RatingInput<'_>) -> Rating {
         let (facts, resolved) = (call.facts(), self.resolve(call));
         let found = self.find(call, &facts, &resolved);
         let factors = self.factors(call, &resolved, found.as_ref());
@@ -49,7 +49,7 @@ impl PriceBook {
     }
 
     /// The provider's own price: charged by the policy, or put beside the book's.
-    fn settle(&self, call: &Call<'_>, mut rating: Rating, factors: &Factors) -> Rating {
+    fn settle(&self, call: &RatingInput<'_>, mut rating: Rating, factors: &Factors) -> Rating {
         let policy = self.policies.of(call.provider);
         let Some(own) = call.provider_cost_nano_usd.and_then(price_of_call) else { return rating };
         if policy == Policy::Ignore || rating.by == Some(By::NotBilled) {
@@ -78,7 +78,7 @@ impl PriceBook {
     }
 
     /// What is added to the prices of a call: the first book that has something decides.
-    pub(super) fn surcharges(&self, call: &Call<'_>, resolved: &Resolved) -> Vec<&Surcharge> {
+    pub(super) fn surcharges(&self, call: &RatingInput<'_>, resolved: &Resolved) -> Vec<&Surcharge> {
         let day = call.began.date();
         let of = |surcharges: &&Vec<Surcharge>| {
             surcharges.iter().any(|surcharge| surcharge.is_for(call.provider, &resolved.names, day))
@@ -89,17 +89,22 @@ impl PriceBook {
     }
 
     /// The discounts and mark-ups of a call.
-    pub(super) fn adjusts_of(&self, call: &Call<'_>, resolved: &Resolved, found: Option<&Found<'_>>) -> Vec<&Adjust> {
+    pub(super) fn adjusts_of(
+        &self,
+        call: &RatingInput<'_>,
+        resolved: &Resolved,
+        found: Option<&Found<'_>>,
+    ) -> Vec<&Adjust> {
         if self.adjusts.is_empty() {
             return Vec::new();
         }
         let models = Found::discounted(found, resolved);
-        let Call { tenant, provider, .. } = *call;
+        let RatingInput { tenant, provider, .. } = *call;
         let whose = Whose { tenant, provider, models: &models, day: call.began.date() };
         self.adjusts.iter().filter(|adjust| adjust.matches(&whose)).collect()
     }
 
-    fn factors(&self, call: &Call<'_>, resolved: &Resolved, found: Option<&Found<'_>>) -> Factors {
+    fn factors(&self, call: &RatingInput<'_>, resolved: &Resolved, found: Option<&Found<'_>>) -> Factors {
         let mut factors = Factors::default();
         for adjust in self.adjusts_of(call, resolved, found) {
             match adjust.on {
@@ -138,7 +143,7 @@ fn refuse_what_does_not_fit(mut rating: Rating) -> Rating {
 
 /// A call with the entries that hold for it.
 pub(super) struct Priced<'p> {
-    pub call: &'p Call<'p>,
+    pub call: &'p RatingInput<'p>,
     pub facts: &'p Facts,
     pub found: Option<&'p Found<'p>>,
     pub surcharges: &'p [&'p Surcharge],
@@ -158,7 +163,7 @@ impl<'p> Priced<'p> {
 
     /// What is counted and paid for. The fee of the request is the call's, not a count of the event.
     fn counted(&self) -> impl Iterator<Item = (Class, u64)> + use<'p> {
-        let has_fee = self.call.is_answered && self.own(Class::Requests).is_some();
+        let has_fee = self.call.has_response && self.own(Class::Requests).is_some();
         let is_charged = |(class, count): &(Class, u64)| {
             class.kind() != Kind::Information && *class != Class::Requests && *count > 0
         };

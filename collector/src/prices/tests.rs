@@ -31,7 +31,10 @@ fn rated(
     counts: &[(Class, u64)],
 ) -> Rating {
     let usage = usage(counts);
-    book.rate(&Call { service_tier: tier, ..Call::new(provider, model, date(on).at(12, 0, 0, 0), &usage) })
+    book.rate(&RatingInput {
+        service_tier: tier,
+        ..RatingInput::new(provider, model, date(on).at(12, 0, 0, 0), &usage)
+    })
 }
 
 /// An entry of a model `m` of a provider `p`.
@@ -39,10 +42,10 @@ fn entry_of_m(more: &str) -> String {
     format!("[[price]]\nprovider = \"p\"\nmodel = \"m\"\nvalid_from = 2026-01-01\n{more}\n")
 }
 
-fn rate<'a>(book: &PriceBook, at: &str, counts: &[(Class, u64)], change: impl FnOnce(&mut Call<'a>)) -> Rating {
+fn rate<'a>(book: &PriceBook, at: &str, counts: &[(Class, u64)], change: impl FnOnce(&mut RatingInput<'a>)) -> Rating {
     // What the change borrows outlives the counts otherwise.
     let usage = Box::leak(Box::new(usage(counts)));
-    let mut call: Call<'a> = Call::new("p", "m", at.parse().unwrap(), usage);
+    let mut call: RatingInput<'a> = RatingInput::new("p", "m", at.parse().unwrap(), usage);
     change(&mut call);
     book.rate(&call)
 }

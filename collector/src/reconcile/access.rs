@@ -53,7 +53,7 @@ pub struct Unmetered {
     pub path: String,
     /// What the client got; 0: nothing.
     pub status: u16,
-    /// Envoy's word for how the answer came about.
+    /// Envoy's word for how the response came about.
     pub details: String,
     /// Whether the provider got anything of it.
     pub reached: Reached,
@@ -65,9 +65,9 @@ pub struct Unmetered {
 pub enum Reached {
     /// It did.
     Yes,
-    /// Envoy's answer does not tell: it may have been charged.
+    /// Envoy's response does not tell: it may have been charged.
     Perhaps,
-    /// Envoy itself answered: nothing was used.
+    /// Envoy itself responded: nothing was used.
     No,
 }
 
@@ -87,7 +87,7 @@ pub fn judge(call: Call, at: impl FnOnce() -> String, rules: &Detect) -> Verdict
     let target = detect(call.method.as_bytes(), call.authority.as_bytes(), call.path.as_bytes(), rules, &call);
     let is_call = match target.map(|target| target.certainty) {
         Some(Certainty::Known) => true,
-        // The meter would have looked into the bodies; an answer that worked is the next best sign.
+        // The meter would have looked into the bodies; a response that worked is the next best sign.
         Some(Certainty::Path) => (200..300).contains(&call.status),
         Some(Certainty::Shape) | None => false,
     };
@@ -103,9 +103,9 @@ pub fn judge(call: Call, at: impl FnOnce() -> String, rules: &Detect) -> Verdict
     }
 }
 
-/// Flags of answers that Envoy gives in the middle of a call, when the provider has at least the request's head.
+/// Flags of responses that Envoy gives in the middle of a call, when the provider has at least the request's head.
 const UNDERWAY: &[&str] = &["UT", "UC", "UR", "UPE", "UMSDR", "DC", "DT", "SI", "DR"];
-/// Details of answers that Envoy gives at any time: `wasm_fail_stream` is the fault of a VM, which ends its calls
+/// Details of responses that Envoy gives at any time: `wasm_fail_stream` is the fault of a VM, which ends its calls
 /// whether they have begun or are at their end.
 const ANY_TIME: &[&str] = &["wasm_fail_stream", "duration_timeout", "max_duration_timeout"];
 

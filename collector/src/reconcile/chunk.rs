@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::line::Id;
 
-/// The numbers of each emitter, as ranges from first to last: what the ledger is asked, and what it answers.
+/// The numbers of each emitter, as ranges from first to last: what the ledger is asked, and what it returns.
 pub type Ranges = BTreeMap<String, Vec<(u64, u64)>>;
 
 /// Enough to make a question worth its way, few enough to keep: bytes, and events, whose numbers the collector takes in
@@ -13,7 +13,7 @@ const MAX_BYTES: usize = 16 << 20;
 const MAX_EVENTS: usize = 10_000;
 
 /// Numbers so close are asked for as one range: a ledger that has every other one is asked once, not a thousand times,
-/// and its answer stays small.
+/// and its response stays small.
 const BRIDGED: u64 = 64;
 
 /// Events in the order of emitter and number.
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn contract_numbers_become_ranges_and_only_the_lacking_are_sent() {
+    fn contract_numbers_become_ranges_and_only_the_missing_are_sent() {
         let mut chunk = Chunk::default();
         let id = |emitter, sequence| Id { emitter, sequence };
         for (emitter, sequence) in [(2, 5), (1, 3), (1, 1), (2, 6), (1, 2), (1, 9), (1, 74)] {
@@ -109,8 +109,8 @@ mod tests {
         let (one, two) = (Id::emitter(1), Id::emitter(2));
         let expected = [(one.clone(), vec![(1, 9), (74, 74)]), (two.clone(), vec![(5, 6)])];
         assert_eq!(chunk.ranges(), Ranges::from(expected));
-        let lacking = Ranges::from([(one, vec![(9, 12), (3, 3), (2, 4), (2, 2)]), (two, vec![(6, 6)])]);
-        let events: Vec<String> = chunk.into_events(Some(lacking)).into_iter().map(String::from).collect();
+        let missing = Ranges::from([(one, vec![(9, 12), (3, 3), (2, 4), (2, 2)]), (two, vec![(6, 6)])]);
+        let events: Vec<String> = chunk.into_events(Some(missing)).into_iter().map(String::from).collect();
         assert_eq!(events, ["1-2", "1-3", "1-9", "2-6", "another"]);
     }
 

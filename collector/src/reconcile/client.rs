@@ -1,4 +1,4 @@
-//! The collector over HTTP: asks and sends until it is answered, for a while.
+//! The collector over HTTP: asks and sends until it gets a response, for a while.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -20,8 +20,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const BACKOFF: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(10)];
 /// The longest `Retry-After` that is obeyed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
-/// The largest answer that is read, bytes.
-const MAX_ANSWER: u64 = 16 << 20;
+/// The largest response that is read, bytes.
+const MAX_RESPONSE: u64 = 16 << 20;
 
 /// Where the collector is, and who asks.
 pub struct Address {
@@ -33,7 +33,7 @@ pub struct Address {
     pub authorities: Option<Vec<u8>>,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The collector cannot read these bytes; sending them again would not help.
@@ -46,7 +46,7 @@ pub enum Failure {
 
 /// What the collector did with a batch.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub struct Answer {
+pub struct Response {
     /// Events that are new in the ledger.
     pub accepted: u64,
     /// Events that it had before.
@@ -91,12 +91,13 @@ impl Client {
         Ok(Client { agent: config.build().new_agent(), base: base.to_owned(), authorization, patience, interrupted })
     }
 
-    fn parsed<T: for<'a> Deserialize<'a>>(&self, path: &str, answer: &[u8]) -> Result<T, Failure> {
-        let problem = |error| Failure::Failed(format!("{}{path} does not answer like a collector: {error}", self.base));
-        serde_json::from_slice(answer).map_err(problem)
+    fn parsed<T: for<'a> Deserialize<'a>>(&self, path: &str, response: &[u8]) -> Result<T, Failure> {
+        let problem =
+            |error| Failure::Failed(format!("{}{path} does not respond like a collector: {error}", self.base));
+        serde_json::from_slice(response).map_err(problem)
     }
 
-    /// Asks until there is an answer; what can pass is tried again.
+    /// Asks until there is a response; what can pass is tried again.
     fn post(
         &self,
         path: &str,
@@ -110,7 +111,7 @@ impl Client {
         let mut told = false;
         loop {
             let (problem, retry_after) = match self.once(path, kind, body, statement) {
-                Ok(Outcome::Done(answer)) => return Ok(answer),
+                Ok(Outcome::Done(response)) => return Ok(response),
                 Ok(Outcome::Refused(problem)) => return Err(Failure::Refused(problem)),
                 Ok(Outcome::Final(problem)) => return Err(Failure::Failed(format!("{}{path}: {problem}", self.base))),
                 Ok(Outcome::Later(problem, after)) => (problem, after),
@@ -145,12 +146,12 @@ impl Client {
         let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
         let retry_after = retry_after.map(Duration::from_secs);
         let status = response.status().as_u16();
-        let answer = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec()?;
+        let response = response.body_mut().with_config().limit(MAX_RESPONSE).read_to_vec()?;
         Ok(match status {
-            200..=299 => Outcome::Done(answer),
-            400 | 413 | 422 => Outcome::Refused(reason(status, &answer)),
-            408 | 425 | 429 | 500..=599 => Outcome::Later(reason(status, &answer), retry_after),
-            _ => Outcome::Final(reason(status, &answer)),
+            200..=299 => Outcome::Done(response),
+            400 | 413 | 422 => Outcome::Refused(reason(status, &response)),
+            408 | 425 | 429 | 500..=599 => Outcome::Later(reason(status, &response), retry_after),
+            _ => Outcome::Final(reason(status, &response)),
         })
     }
 
@@ -182,15 +183,15 @@ impl Client {
 }
 
 impl Collector for Client {
-    fn lacking(&mut self, numbers: &Ranges, watch: &mut dyn Watch) -> Result<Ranges, Failure> {
+    fn missing(&mut self, numbers: &Ranges, watch: &mut dyn Watch) -> Result<Ranges, Failure> {
         let body = serde_json::to_vec(numbers).map_err(|error| Failure::Failed(error.to_string()))?;
-        let answer = self.post("/v1/lacking", "application/json", &body, None, watch)?;
-        self.parsed("/v1/lacking", &answer)
+        let response = self.post("/v1/missing", "application/json", &body, None, watch)?;
+        self.parsed("/v1/missing", &response)
     }
 
-    fn send(&mut self, batch: &[u8], watch: &mut dyn Watch) -> Result<Answer, Failure> {
-        let answer = self.post("/v1/events", BATCH_CONTENT_TYPE, batch, None, watch)?;
-        self.parsed("/v1/events", &answer)
+    fn send(&mut self, batch: &[u8], watch: &mut dyn Watch) -> Result<Response, Failure> {
+        let response = self.post("/v1/events", BATCH_CONTENT_TYPE, batch, None, watch)?;
+        self.parsed("/v1/events", &response)
     }
 
     fn state(&mut self, statement: &Statement, watch: &mut dyn Watch) -> Result<(), Failure> {
@@ -216,7 +217,7 @@ fn is_final(error: &ureq::Error) -> bool {
 }
 
 /// What a collector says of why, in one line.
-fn reason(status: u16, answer: &[u8]) -> String {
+fn reason(status: u16, response: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Said {
         error: String,
@@ -227,10 +228,10 @@ fn reason(status: u16, answer: &[u8]) -> String {
         404 | 405 => " (is this a collector of this version?)",
         _ => "",
     };
-    let said = serde_json::from_slice::<Said>(answer).ok().map(|said| said.error);
+    let said = serde_json::from_slice::<Said>(response).ok().map(|said| said.error);
     let said: String = printable(said.unwrap_or_default().chars().take(300).collect::<String>());
     let colon = if said.is_empty() { "" } else { ": " };
-    format!("answered {status}{hint}{colon}{said}")
+    format!("returned {status}{hint}{colon}{said}")
 }
 
 /// A delay from the whole range up to its bound, so that many do not come back at once.

@@ -25,7 +25,7 @@ use access::{Verdict, judge};
 use chunk::Chunk;
 pub use chunk::Ranges;
 use client::Client;
-pub use client::{Address, Answer, Failure};
+pub use client::{Address, Failure, Response};
 use input::Line;
 pub use input::Source;
 use line::Id;
@@ -51,11 +51,11 @@ pub struct Options {
     pub all: bool,
     /// Envoy still writes: close no ends.
     pub live: bool,
-    /// Only ask what is lacking.
+    /// Only ask what is missing.
     pub dry_run: bool,
     /// Which requests are calls to models.
     pub rules: Detect,
-    /// How long to try again what the collector does not answer.
+    /// How long to try again when the collector does not respond.
     pub patience: Duration,
 }
 
@@ -87,7 +87,7 @@ pub struct How {
     pub all: bool,
     /// Envoy still writes: close no ends.
     pub live: bool,
-    /// Only ask what is lacking.
+    /// Only ask what is missing.
     pub dry_run: bool,
     /// How many bytes there are to read, if that is known.
     pub total: Option<u64>,
@@ -129,12 +129,12 @@ pub fn bring(
     (run.summary, result)
 }
 
-/// Who has the ledger. It is asked until it answers; whoever watches is told of the waiting.
+/// Who has the ledger. It is asked until it responds; whoever watches is told of the waiting.
 pub trait Collector {
     /// The numbers that the ledger does not have.
-    fn lacking(&mut self, numbers: &Ranges, watch: &mut dyn Watch) -> Result<Ranges, Failure>;
+    fn missing(&mut self, numbers: &Ranges, watch: &mut dyn Watch) -> Result<Ranges, Failure>;
     /// Takes a batch of events, a JSON array.
-    fn send(&mut self, batch: &[u8], watch: &mut dyn Watch) -> Result<Answer, Failure>;
+    fn send(&mut self, batch: &[u8], watch: &mut dyn Watch) -> Result<Response, Failure>;
     /// Hears how far an emitter counted.
     fn state(&mut self, statement: &Statement, watch: &mut dyn Watch) -> Result<(), Failure>;
 }
@@ -299,9 +299,9 @@ impl Run<'_> {
         let events = if self.all && !self.dry_run {
             chunk.into_events(None)
         } else {
-            let lacking = self.collector.lacking(&chunk.ranges(), self.watch)?;
-            let events = chunk.into_events(Some(lacking));
-            self.summary.lacking = self.summary.lacking.saturating_add(events.len() as u64);
+            let missing = self.collector.missing(&chunk.ranges(), self.watch)?;
+            let events = chunk.into_events(Some(missing));
+            self.summary.missing = self.summary.missing.saturating_add(events.len() as u64);
             events
         };
         let there = count.saturating_sub(events.len() as u64);
@@ -325,14 +325,14 @@ impl Run<'_> {
     /// Sends a batch; what the collector cannot read is halved until the event stands alone.
     fn send(&mut self, events: &[Box<str>]) -> Result<(), Failure> {
         match self.collector.send(format!("[{}]", events.join(",")).as_bytes(), self.watch) {
-            Ok(answer) => {
+            Ok(response) => {
                 let summary = &mut self.summary;
                 for (sum, count) in [
                     (&mut summary.sent, events.len() as u64),
-                    (&mut summary.accepted, answer.accepted),
-                    (&mut summary.duplicates, answer.duplicates),
-                    (&mut summary.dead_letters, answer.dead_letters),
-                    (&mut summary.alarms, answer.alarms),
+                    (&mut summary.accepted, response.accepted),
+                    (&mut summary.duplicates, response.duplicates),
+                    (&mut summary.dead_letters, response.dead_letters),
+                    (&mut summary.alarms, response.alarms),
                 ] {
                     *sum = sum.saturating_add(count);
                 }

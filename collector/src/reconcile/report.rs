@@ -204,11 +204,11 @@ fn rows(summary: &Summary) -> Vec<(&'static str, u64, &'static str)> {
         ("unmetered calls", summary.unmetered, "to models, without a record"),
     ];
     let sometimes = [
-        ("lacking", summary.lacking.saturating_sub(summary.sent), "in the ledger, not sent"),
+        ("missing", summary.missing.saturating_sub(summary.sent), "in the ledger, not sent"),
         ("dead letters", summary.dead_letters, "unreadable to the collector, which keeps them aside"),
         ("alarms", summary.alarms, "contradict the ledger, never charged"),
         ("refused", summary.refused, "the collector does not even keep them aside"),
-        ("not reached", summary.not_reached, "calls without a record that Envoy answered itself"),
+        ("not reached", summary.not_reached, "calls without a record to which Envoy itself responded"),
         ("unknown", summary.unknown, "calls to models in lines without a field for a record: metered or not"),
         ("torn lines", summary.torn, "a part is missing"),
         ("foreign lines", summary.foreign, "neither of a journal nor of an access log in JSON"),

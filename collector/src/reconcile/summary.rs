@@ -17,8 +17,8 @@ pub struct Summary {
     /// Events in the lines, the same event as often as it stands there.
     pub events: u64,
     /// Events that the ledger did not have when it was asked.
-    pub lacking: u64,
-    /// Events that were sent and answered.
+    pub missing: u64,
+    /// Events that were sent and acknowledged.
     pub sent: u64,
     /// Events that are new in the ledger.
     pub accepted: u64,
@@ -38,7 +38,7 @@ pub struct Summary {
     pub too_long: u64,
     /// Calls to models without a record, which the provider may have charged.
     pub unmetered: u64,
-    /// Calls to models without a record that Envoy answered itself.
+    /// Calls to models without a record, to which Envoy itself responded.
     pub not_reached: u64,
     /// Calls to models in lines that have no field for a record.
     pub unknown: u64,

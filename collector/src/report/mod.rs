@@ -1,4 +1,4 @@
-//! Reports: usage and cost, answered from the rollup alone, as it was rated when the calls came in or were rated anew.
+//! Reports: usage and cost, read from the rollup alone, as it was rated when the calls came in or were rated anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -106,7 +106,7 @@ impl PartialOrd for Grade {
 /// Why there is no report.
 #[derive(Debug)]
 pub enum ReportError {
-    /// The store could not answer.
+    /// The store could not respond.
     Store(StoreError),
     /// A sum or an amount is more than 128 bits hold.
     TooLarge(&'static str),
@@ -132,8 +132,8 @@ impl From<StoreError> for ReportError {
 const TOO_LARGE: ReportError = ReportError::TooLarge("a sum does not fit in 128 bits");
 
 impl Report {
-    /// Answers a question from the rollup.
-    pub fn answer(reader: &dyn Reader, question: Question) -> Result<Report, ReportError> {
+    /// Responses a question from the rollup.
+    pub fn response(reader: &dyn Reader, question: Question) -> Result<Report, ReportError> {
         let mut lines: BTreeMap<(Key, Grade), Sum> = BTreeMap::new();
         let mut invoices = round::Invoices::default();
         let mut by = question.by.clone();

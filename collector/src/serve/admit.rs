@@ -13,7 +13,7 @@ use super::auth::{Admitted, Scope};
 use super::connections::Connection;
 use super::refusal::Refusal;
 
-/// Wrong tokens of a place that are answered at once.
+/// Wrong tokens of a place that get their response at once.
 const FREE: Duration = Duration::from_secs(5);
 /// What each of them costs.
 const COST: Duration = Duration::from_secs(1);

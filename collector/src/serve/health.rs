@@ -10,11 +10,11 @@ use tokio::sync::oneshot;
 
 use super::refusal::{Busy, Refusal};
 use super::writer::Work;
-use super::{App, answers, log};
+use super::{App, log, responses};
 
 /// A transaction that succeeded so lately proves that the next one can.
 const FRESH: Duration = Duration::from_secs(5);
-/// How long an answer to the question holds, so that nobody keeps the database busy with asking.
+/// How long a response to the question holds, so that nobody keeps the database busy with asking.
 const HOLDS: Duration = Duration::from_secs(1);
 /// How long the writer may take to try.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -91,7 +91,7 @@ pub async fn live(State(app): State<Arc<App>>) -> Result<&'static str, Refusal> 
     if app.jobs.is_closed() { Err(Refusal::Busy(Busy::Writer)) } else { Ok("ok\n") }
 }
 
-/// Ready is: the database answers, and a transaction succeeds.
+/// Ready is: the database responds, and a transaction succeeds.
 pub async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Refusal> {
     let mut said = app.ready.lock().await;
     let result = match &*said {
@@ -108,10 +108,10 @@ pub async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Refusal>
 async fn examine(app: &App) -> Result<(), Refusal> {
     app.condition.disk()?;
     let reader = app.reader.clone();
-    let answer = answers::blocking(move || reader.ping().map_err(|error| error.to_string())).await;
-    answer.map_err(|problem| {
+    let response = responses::blocking(move || reader.ping().map_err(|error| error.to_string())).await;
+    response.map_err(|problem| {
         // Whoever asks is not known: the reason is for the operator.
-        log::often("not ready", || format!("the database does not answer: {problem}"));
+        log::often("not ready", || format!("the database does not respond: {problem}"));
         Refusal::Busy(Busy::Database)
     })?;
     let (at, well) = app.condition.last();

@@ -1,4 +1,4 @@
-//! `POST /v1/events`: reads a batch, decodes its events, and answers after the commit.
+//! `POST /v1/events`: reads a batch, decodes its events, and responds after the commit.
 
 use std::sync::Arc;
 

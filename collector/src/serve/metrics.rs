@@ -87,7 +87,7 @@ impl Metrics {
         let queue = Gauge::default();
         let connections = Family::default();
         let connections_ended = Family::default();
-        registry.register("events", "Events answered, by what became of them (`outcome`)", events.clone());
+        registry.register("events", "Events received, by what became of them (`outcome`)", events.clone());
         registry.register("batches", "Batches taken", batches.clone());
         registry.register(
             "charged_nano_usd",
@@ -101,7 +101,7 @@ impl Metrics {
         );
         registry.register(
             "requests_refused",
-            "Requests answered with a `status` of 400 or above, by `reason`",
+            "Responses with a `status` of 400 or above, by `reason`",
             refused.clone(),
         );
         registry.register(

@@ -30,18 +30,18 @@ use watch::Watch;
 use writer::{Work, Writer};
 
 mod admit;
-mod answers;
 mod auth;
 mod bodies;
 mod connections;
 mod files;
 mod health;
 mod ingest;
-pub mod lacking;
 pub mod log;
 mod metrics;
+pub mod missing;
 mod pricing;
 mod refusal;
+mod responses;
 mod room;
 pub mod split;
 mod taken;
@@ -182,7 +182,7 @@ async fn serve(
     let listener = TcpListener::bind(listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
     if !app.tokens.allow(Scope::Read) {
-        log::warn("no read token is set: /v1/report and /metrics answer 401");
+        log::warn("no read token is set: /v1/report and /metrics response 401");
     }
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (registry, metrics) = (app.registry.clone(), app.metrics.clone());
@@ -206,9 +206,9 @@ async fn serve(
 fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/v1/events", post(ingest::events))
-        .route("/v1/lacking", post(lacking::lacking))
-        .route("/v1/report", get(answers::report))
-        .route("/metrics", get(answers::metrics))
+        .route("/v1/missing", post(missing::handle))
+        .route("/v1/report", get(responses::report))
+        .route("/metrics", get(responses::metrics))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .fallback(refusal::not_found)
@@ -231,7 +231,7 @@ async fn count_refusals(State(app): State<Arc<App>>, request: Request, next: Nex
         log::often(reason.0, || {
             let path: String = uri.path().chars().take(MAX_SHOWN).collect();
             let peer = connection.map_or_else(|| "nobody".to_owned(), |connection| connection.peer.to_string());
-            format!("{method} {path} from {peer} was answered {}", status.as_u16())
+            format!("{method} {path} from {peer} got {}", status.as_u16())
         });
     }
     response

@@ -1,4 +1,4 @@
-//! What is answered when a request is not done: a status, a JSON body that says why, and when to come again.
+//! The response when a request is not done: a status, a JSON body that says why, and when to come again.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub enum Busy {
     NotStored,
     /// The disk is nearly full.
     Disk,
-    /// The database does not answer those who read.
+    /// The database does not respond to readers.
     Database,
     /// The database cannot be written.
     NotWritable,
@@ -80,7 +80,7 @@ impl Busy {
             Busy::Queue => "too many batches are waiting",
             Busy::NotStored => "the batch could not be stored",
             Busy::Disk => "the disk is nearly full",
-            Busy::Database => "the database does not answer",
+            Busy::Database => "the database does not respond",
             Busy::NotWritable => "the database cannot be written",
             Busy::Writer => "the writer has ended",
             Busy::Connections => "too many connections are in use",
@@ -146,7 +146,7 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut response = answer(self.status(), &self.text(), self.reason());
+        let mut response = response(self.status(), &self.text(), self.reason());
         let mut header = |name: HeaderName, value: HeaderValue| drop(response.headers_mut().insert(name, value));
         match &self {
             Refusal::Unauthorized(_) => {
@@ -168,16 +168,16 @@ impl IntoResponse for Refusal {
 }
 
 pub async fn not_found() -> Response {
-    let paths = "there are /v1/events, /v1/lacking, /v1/report, /metrics, /livez and /readyz";
-    answer(StatusCode::NOT_FOUND, paths, "path")
+    let paths = "there are /v1/events, /v1/missing, /v1/report, /metrics, /livez and /readyz";
+    response(StatusCode::NOT_FOUND, paths, "path")
 }
 
 pub async fn method_not_allowed() -> Response {
     // axum adds the Allow header of the route.
-    answer(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method", "method")
+    response(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method", "method")
 }
 
-fn answer(status: StatusCode, text: &str, reason: &'static str) -> Response {
+fn response(status: StatusCode, text: &str, reason: &'static str) -> Response {
     let body = terminal::json(&serde_json::json!({ "error": text }).to_string());
     let mut response = (status, [(CONTENT_TYPE, "application/json")], body).into_response();
     response.extensions_mut().insert(Reason(reason));

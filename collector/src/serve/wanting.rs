@@ -9,8 +9,8 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::answers::blocking;
 use super::log;
+use super::responses::blocking;
 use crate::gaps::{self, Counts, Question};
 use crate::store::{Reader, StoreError, Tally};
 
@@ -18,7 +18,7 @@ use crate::store::{Reader, StoreError, Tally};
 const INTERVAL: Duration = Duration::from_secs(15);
 /// It is counted so rarely that it takes one part in so many of the time, however large the ledger is.
 const SHARE: u32 = 50;
-/// Who has not been heard of for so long, and had no last word, has fallen silent: as in `meshmeter gaps`.
+/// Who has not been heard of for so long, and had no final flush, has fallen silent: as in `meshmeter gaps`.
 const SILENT_AFTER_NS: i64 = 300_000_000_000;
 
 /// What the ledger lacks, as it was counted last. Clones share it.
@@ -37,7 +37,7 @@ impl Wanting {
         wanting
     }
 
-    /// Counts again, if it is time to. Who asks meanwhile waits for the same answer.
+    /// Counts again, if it is time to. Who asks meanwhile waits for the same response.
     pub async fn refresh(&self, reader: Arc<dyn Reader>) {
         let mut next = self.next.lock().await;
         let begun = Instant::now();
@@ -67,7 +67,7 @@ impl Collector for Wanting {
         let Counts { missing, open_ends, tally: Tally { alarms, dead_letters, unpriced_calls } } = counts;
         let gauges = [
             ("missing_numbers", missing, "Numbers of emitters that the ledger lacks: `meshmeter gaps` names them."),
-            ("open_ends", open_ends, "Emitters that fell silent 5 minutes ago or earlier, without a last word."),
+            ("open_ends", open_ends, "Emitters that fell silent 5 minutes ago or earlier, without a final flush."),
             ("alarms", alarms, "Events that contradict the ledger, kept aside and never charged."),
             ("dead_letters", dead_letters, "Events that could not be taken, kept aside."),
             ("unpriced_calls", unpriced_calls, "Calls of a day, tenant and model of which something has no price."),

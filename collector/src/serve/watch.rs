@@ -24,7 +24,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Looks until the process ends: a thread of its own, for a disk can be slow to answer.
+    /// Looks until the process ends: a thread of its own, for a disk can be slow to respond.
     pub fn start(mut self) -> Result<(), String> {
         let thread = std::thread::Builder::new().name("watch".to_owned());
         let started = thread.spawn(move || {

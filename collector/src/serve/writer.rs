@@ -1,4 +1,4 @@
-//! The one writer: takes every delivery that waits, commits them together, then answers each.
+//! The one writer: takes every delivery that waits, commits them together, then responds to each.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -101,13 +101,13 @@ impl<S: Store> Writer<'_, S> {
                 for (job, taken) in group.drain(..).zip(all) {
                     self.metrics.taken(&taken);
                     say_alarms(&job.delivery.sender.credential, &taken);
-                    job.answer(Some(taken));
+                    job.response(Some(taken));
                 }
             }
             Err(error) => {
                 log::often("cannot store, the senders will come again", || error.to_string());
                 for job in group.drain(..) {
-                    job.answer(None);
+                    job.response(None);
                 }
             }
         }
@@ -144,13 +144,13 @@ impl<S: Store> Writer<'_, S> {
     }
 }
 
-/// Says that events of a delivery are kept apart: nobody is charged for them until a person decides.
+/// Says that events of a delivery are quarantined: nobody is charged for them until a person decides.
 fn say_alarms(credential: &str, taken: &Taken) {
     let kept = taken.not_charged.len();
     if let Some((emitter, number)) = taken.not_charged.first() {
         log::often("alarm", || {
             format!(
-                "{kept} events of the credential {credential} are kept apart and not charged, the first is \
+                "{kept} events of the credential {credential} are quarantined and not charged, the first is \
                  {emitter}-{number}; `meshmeter alarms` says why"
             )
         });
@@ -162,7 +162,7 @@ fn say_alarms(credential: &str, taken: &Taken) {
 }
 
 impl Job {
-    fn answer(self, taken: Option<Taken>) {
+    fn response(self, taken: Option<Taken>) {
         drop(self.place);
         // Who has gone away meanwhile will send again, and be told that it is a duplicate.
         let _ = self.done.send(taken);
@@ -193,14 +193,14 @@ mod tests {
     }
 
     #[test]
-    fn contract_deliveries_that_wait_share_one_commit_and_each_gets_its_own_answer() {
+    fn contract_deliveries_that_wait_share_one_commit_and_each_gets_its_own_response() {
         let metrics = Metrics::new();
         let room = Room::new(Bounds { bytes: 40, events: 40, batches: 40 });
         let (jobs, waiting) = mpsc::channel(40);
-        let mut answers = Vec::new();
+        let mut responses = Vec::new();
         for number in 0..20 {
-            let (done, answer) = oneshot::channel();
-            answers.push(answer);
+            let (done, response) = oneshot::channel();
+            responses.push(response);
             let place = room.place("one");
             place.bytes(1).unwrap();
             place.events(1).unwrap();
@@ -216,8 +216,8 @@ mod tests {
         let (ledger, prices) = (Ledger::new(Memory::new()), Pricing::none());
         let writer = Writer { ledger, prices, condition: &condition, metrics: &metrics, gone: None };
         writer.run(waiting).unwrap();
-        for (number, mut answer) in answers.into_iter().enumerate() {
-            let taken = answer.try_recv().unwrap().unwrap();
+        for (number, mut response) in responses.into_iter().enumerate() {
+            let taken = response.try_recv().unwrap().unwrap();
             assert_eq!((taken.accepted, taken.duplicates), if number % 2 == 0 { (1, 0) } else { (0, 1) });
         }
         assert!(probed.try_recv().unwrap());

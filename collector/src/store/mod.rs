@@ -13,7 +13,7 @@ use crate::ledger::entry::{Entry, EntryId};
 use crate::ledger::ranges::{Range, Ranges};
 use crate::ledger::responses::{PossibleCopy, PossibleKey};
 use crate::ledger::sums::{Counted, Sum};
-use crate::ledger::{Head, SetAside, Store};
+use crate::ledger::{Head, QuarantinedEvent, Store};
 use crate::secret;
 use crate::terminal::printable;
 
@@ -80,9 +80,9 @@ pub struct RollupRow {
     pub adjusts: String,
     /// Who is charged.
     pub tenant: String,
-    /// Who answered.
+    /// The provider.
     pub provider: String,
-    /// The model that answered, else the one asked for, else empty.
+    /// The model that responded, else the one asked for, else empty.
     pub model: String,
     /// How good the counts are.
     pub evidence: Evidence,
@@ -116,11 +116,11 @@ impl Selection {
     }
 }
 
-/// An event that is kept apart, as often as it came.
+/// An event that is quarantined, as often as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptApart {
+pub struct Quarantined {
     /// Its last delivery.
-    pub last: SetAside,
+    pub last: QuarantinedEvent,
     /// When it first came.
     pub first_received_ns: i64,
     /// How often it came.
@@ -129,14 +129,14 @@ pub struct KeptApart {
     pub released: Option<EntryId>,
 }
 
-impl KeptApart {
+impl Quarantined {
     /// By emitter and number, then by time, then by content: the same everywhere.
     pub fn order(&self) -> (Option<(String, i64)>, i64, Vec<u8>) {
         (self.last.number.clone(), self.first_received_ns, self.last.bytes.clone())
     }
 }
 
-/// Whose events that are kept apart.
+/// Whose events that are quarantined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose<'a> {
     /// Everybody's.
@@ -161,9 +161,9 @@ impl Whose<'_> {
 /// What a database has counted in its small tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Events kept apart that contradict the ledger.
+    /// Events quarantined that contradict the ledger.
     pub alarms: i64,
-    /// Events kept apart that could not be taken.
+    /// Events quarantined that could not be taken.
     pub dead_letters: i64,
     /// Calls in sums of which something has no price: a sum is of a day, tenant, provider, model and evidence.
     pub unpriced_calls: i64,
@@ -174,7 +174,7 @@ pub type Each<'a, T> = &'a mut dyn FnMut(T) -> Result<(), StoreError>;
 
 /// Reads what is kept, as of one moment, without waiting for the one who writes.
 pub trait Reader: Send + Sync {
-    /// Whether the database answers.
+    /// Whether the database responds.
     fn ping(&self) -> Result<(), StoreError>;
     /// The sums, in the order of their columns.
     fn rollup(&self, selection: &Selection, each: Each<'_, RollupRow>) -> Result<(), StoreError>;
@@ -206,9 +206,9 @@ pub trait Reader: Send + Sync {
     fn ranges(&self, emitter: &str, within: Range) -> Result<Ranges, StoreError>;
     /// What happened to an emitter's numbers, by number.
     fn notes(&self, emitter: &str) -> Result<Vec<Note>, StoreError>;
-    /// What is kept apart, in its order.
-    fn set_aside(&self, whose: Whose<'_>, each: Each<'_, KeptApart>) -> Result<(), StoreError>;
-    /// How many events are kept apart, and how many calls may have no price.
+    /// What is quarantined, in its order.
+    fn quarantined(&self, whose: Whose<'_>, each: Each<'_, Quarantined>) -> Result<(), StoreError>;
+    /// How many events are quarantined, and how many calls may have no price.
     fn tally(&self) -> Result<Tally, StoreError>;
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Barrier;
 
-use meter::event::statement::{Drop, Reason, Statement};
+use meter::event::statement::{DroppedRange, Reason, Statement};
 use meter::identity::Source;
 use meter::record::{Evidence, Record};
 use meter::usage::{Class, Usage};
@@ -23,7 +23,7 @@ use crate::prices::PriceBook;
 mod again;
 mod closing;
 mod copies;
-mod kept;
+mod quarantine;
 mod senders;
 mod totals;
 
@@ -32,7 +32,7 @@ pub type Fresh<'a> = &'a dyn Fn() -> (Box<dyn Store>, Box<dyn Reader>);
 
 const NOW_NS: i64 = 10 * 86_400_000_000_000;
 const BOOK: &str =
-    "[[price]]\nprovider = \"openai\"\nmodel = \"answered\"\nvalid_from = 1970-01-01\ninput_text = \"2.50\"\n";
+    "[[price]]\nprovider = \"openai\"\nmodel = \"responded\"\nvalid_from = 1970-01-01\ninput_text = \"2.50\"\n";
 
 /// What of an event matters.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl Sent {
             Record { provider: "openai".to_owned(), evidence: Evidence::Reported, duration_us: 1, ..Record::default() };
         record.started_ns = if self.kind & 1 == 0 { 0 } else { 86_400_000_000_000 };
         record.request_model = Some("asked".to_owned());
-        record.response_model = (self.kind & 2 == 0).then(|| "answered".to_owned());
+        record.response_model = (self.kind & 2 == 0).then(|| "responded".to_owned());
         record.response_id = (self.kind & 4 == 0).then(|| format!("chatcmpl-{}", self.tokens % 3));
         record.request_id = Some(format!("request-{}", self.tokens % 2));
         record.proxy = (!self.tokens.is_multiple_of(5)).then(|| emitter(self.emitter));
@@ -107,9 +107,9 @@ fn seen(reader: &dyn Reader) -> BTreeMap<String, Vec<String>> {
         see("ranges", shown(&[(&name, emitter.ranges.as_slice())]));
         see("emitters", shown(&[(&name, Emitter { ranges: Default::default(), ..emitter })]));
         see("notes", shown(&reader.notes(&name).unwrap()));
-        see("set aside", shown(&all(|each| reader.set_aside(Whose::Emitter(&name), each))));
+        see("quarantined", shown(&all(|each| reader.quarantined(Whose::Emitter(&name), each))));
     }
-    see("set aside", shown(&all(|each| reader.set_aside(Whose::All, each))));
+    see("quarantined", shown(&all(|each| reader.quarantined(Whose::All, each))));
     see("closings", shown(&reader.closings().unwrap()));
     see("adjusted", shown(&all(|each| reader.adjusted(each))));
     see("possible copies", shown(&all(|each| reader.possible_copies(each))));
@@ -215,7 +215,7 @@ pub fn run(fresh: Fresh<'_>) {
     corrections_reverse_and_stand_anew(fresh);
     nothing_is_kept_of_a_transaction_that_fails(fresh);
     copies::run(fresh);
-    kept::run(fresh);
+    quarantine::run(fresh);
 }
 
 fn any_deliveries_leave_what_memory_has(fresh: Fresh<'_>) {
@@ -296,7 +296,7 @@ fn a_statement_is_kept(fresh: Fresh<'_>) {
         emitter: emitter(1),
         head,
         dropped: 2,
-        drops: vec![Drop { first: 5, last: 6, reason: Reason::Full }],
+        drops: vec![DroppedRange { first: 5, last: 6, reason: Reason::Full }],
         ended,
     };
     let say = |statement| Delivery { sender: sender(false), statement: Some(statement), arrivals: Vec::new() };
@@ -305,7 +305,7 @@ fn a_statement_is_kept(fresh: Fresh<'_>) {
     let found = all(|each| reader.emitters(each));
     let [(name, of)] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!((name, of.head, of.dropped, of.last), (&emitter(1), 9, 2, 0));
-    assert!(of.ended.is_some(), "a statement that was only late takes no last word back");
+    assert!(of.ended.is_some(), "a statement that was only late takes no final flush back");
     assert_eq!((of.first_ns, of.heard_ns), (1, 2));
     let notes = reader.notes(name).unwrap();
     assert_eq!(
@@ -315,7 +315,7 @@ fn a_statement_is_kept(fresh: Fresh<'_>) {
     ledger.append(&[&say(statement(10, false))], 3).unwrap();
     assert_eq!(all(|each| reader.emitters(each))[0].1.ended, None, "whoever counts on has not ended");
     ledger.append(&[&say(statement(9, true))], 4).unwrap();
-    assert_eq!(all(|each| reader.emitters(each))[0].1.ended, None, "a last word that was only late is not the last");
+    assert_eq!(all(|each| reader.emitters(each))[0].1.ended, None, "a final flush that was only late is not the last");
 }
 
 fn texts_that_databases_stumble_over_are_kept(fresh: Fresh<'_>) {
@@ -336,7 +336,7 @@ fn texts_that_databases_stumble_over_are_kept(fresh: Fresh<'_>) {
     let entries = entries(&*reader);
     assert_eq!(entries[0].event.as_deref().map(str::as_bytes), Some(good.bytes.as_slice()), "as it was sent");
     assert_eq!(entries[0].provider, text.replace('\0', "\u{fffd}"));
-    let kept = all(|each| reader.set_aside(Whose::Nobody, each));
+    let kept = all(|each| reader.quarantined(Whose::Nobody, each));
     assert_eq!((kept.len(), kept[0].deliveries, kept[0].last.bytes.as_slice()), (1, 2, &b"\xff\0\""[..]));
     let models: Vec<String> =
         all(|each| reader.rollup(&Selection::default(), each)).into_iter().map(|row| row.model).collect();
@@ -361,14 +361,14 @@ fn standing_entries_are_selected(fresh: Fresh<'_>) {
     assert_eq!(count(Selection { call: Some((emitter(2), 2)), ..Selection::default() }), [] as [i64; 0]);
 }
 
-/// Two meters saw one answer, and only one of them its counts: that one is charged, whichever came first.
+/// Two meters saw one response, and only one of them its counts: that one is charged, whichever came first.
 fn counts_are_charged_whichever_meter_saw_them(fresh: Fresh<'_>) {
     let seen_by = |emitter: u8, tokens: Option<u64>| {
         let mut record = Record { provider: "openai".to_owned(), duration_us: 1, ..Record::default() };
         record.response_id = Some("chatcmpl-1".to_owned());
         record.request_id = Some("request-1".to_owned());
         record.proxy = Some(self::emitter(emitter));
-        record.response_model = Some("answered".to_owned());
+        record.response_model = Some("responded".to_owned());
         record.evidence = if tokens.is_some() { Evidence::Reported } else { Evidence::Estimated };
         record.usage.set(Class::InputText, Some(tokens.unwrap_or(99)));
         Arrival::new(meter::event::encode(&record, &self::emitter(emitter), 1))
@@ -439,7 +439,7 @@ fn corrections_reverse_and_stand_anew(fresh: Fresh<'_>) {
         .filter(|row| row.counted.name() == "input_text_tokens")
         .map(|row| format!("{} {} {} {}", row.tenant, row.model, row.sum.quantity, row.sum.charge))
         .collect();
-    assert_eq!(charged, ["acme answered 5 0.0000125", "unknown answered 5 0.0000125", "unknown asked 0 0.00"]);
+    assert_eq!(charged, ["acme responded 5 0.0000125", "unknown responded 5 0.0000125", "unknown asked 0 0.00"]);
 }
 
 /// A number that the ledger has already, behind the rules' back: the database itself refuses it.

@@ -17,9 +17,9 @@ pub enum Dimension {
     Adjusts,
     /// Who is charged.
     Tenant,
-    /// Who answered.
+    /// The provider.
     Provider,
-    /// The model that answered, with its provider.
+    /// The model that responded, with its provider.
     Model,
 }
 

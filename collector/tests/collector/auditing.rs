@@ -165,8 +165,8 @@ fn contract_gaps_are_named_and_alarms_are_shown() {
     let bearer = format!("Bearer {INGEST}");
     let says = format!("{}; head=12; dropped=2; drops=8-9:full; end", emitter(1));
     let headers = [("authorization", bearer.as_str()), ("content-type", BATCH), ("meshmeter-emitter", &says)];
-    let answer = server.post(&headers, &array(&events(&emitter(1), [7, 10])));
-    assert!(answer.taken() == (2, 0, 0) && answer.header("meshmeter-collector").is_some(), "{answer:?}");
+    let response = server.post(&headers, &array(&events(&emitter(1), [7, 10])));
+    assert!(response.taken() == (2, 0, 0) && response.header("meshmeter-collector").is_some(), "{response:?}");
     let other = meter::event::encode(&record("other", &[]), &emitter(1), 1);
     assert_eq!(server.send(&[other]).json()["alarms"], 1);
     assert_eq!(server.metric("meshmeter_collector_events_total{outcome=\"alarm\"}"), 1);
@@ -250,14 +250,14 @@ fn contract_an_emitters_numbers_are_of_the_credential_that_first_used_them() {
     let send = |token: &str, sequences: &[u64]| {
         let bearer = format!("Bearer {token}");
         let headers = [("authorization", bearer.as_str()), ("content-type", BATCH)];
-        let answer = server.post(&headers, &array(&events(&emitter(1), sequences.iter().copied()))).json();
-        (answer["accepted"].as_u64().unwrap(), answer["alarms"].as_u64().unwrap())
+        let response = server.post(&headers, &array(&events(&emitter(1), sequences.iter().copied()))).json();
+        (response["accepted"].as_u64().unwrap(), response["alarms"].as_u64().unwrap())
     };
     assert_eq!(send("token-of-the-west", &[1]), (1, 0));
     assert_eq!(send("token-of-the-east", &[1, 2]), (0, 2));
     assert_eq!(send("second-of-the-west", &[2]), (1, 0), "a token may change, its name stays");
     assert_eq!(dir.number("SELECT quantity FROM rollup WHERE class = 'calls'"), 2);
-    assert_eq!(dir.number("SELECT count(*) FROM set_aside WHERE kind = 'alarm' AND credential = 'east'"), 2);
+    assert_eq!(dir.number("SELECT count(*) FROM quarantined WHERE kind = 'alarm' AND credential = 'east'"), 2);
 }
 
 #[test]
@@ -271,8 +271,8 @@ fn contract_an_emitter_with_a_key_is_of_whoever_has_it_whatever_his_token_is_cal
         let mut headers = vec![("authorization", bearer.as_str()), ("content-type", BATCH)];
         headers.extend(key.map(|key| ("meshmeter-emitter-key", key)));
         let events = events(&EmitterKey::new(1, 2).emitter(), sequences.iter().copied());
-        let answer = server.post(&headers, &array(&events)).json();
-        (answer["accepted"].as_u64().unwrap(), answer["alarms"].as_u64().unwrap())
+        let response = server.post(&headers, &array(&events)).json();
+        (response["accepted"].as_u64().unwrap(), response["alarms"].as_u64().unwrap())
     };
     assert_eq!(send("the-token-of-west", Some(key.secret()), &[1]), (1, 0));
     for without in [None, Some(""), Some("not a key"), Some(EmitterKey::new(1, 3).secret())] {
@@ -284,7 +284,7 @@ fn contract_an_emitter_with_a_key_is_of_whoever_has_it_whatever_his_token_is_cal
 }
 
 #[test]
-fn contract_the_same_answer_seen_by_two_meters_is_charged_once_and_both_are_kept() {
+fn contract_the_same_response_seen_by_two_meters_is_charged_once_and_both_are_kept() {
     let dir = Dir::new();
     let server = Server::start(&dir, &[]);
     let mut seen = record("gpt-4.1", &[(Class::InputText, 3), (Class::OutputText, 2)]);

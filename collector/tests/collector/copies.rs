@@ -79,7 +79,7 @@ fn contract_a_ledger_is_read_where_nothing_can_be_written() {
     let questions: [(i32, &[&str]); 4] =
         [(0, &["report"]), (3, &["gaps"]), (0, &["verify"]), (0, &["rerate", "--dry-run", "--prices", "prices.toml"])];
     fs::copy(price_book(), dir.file("prices.toml")).unwrap();
-    let answers: Vec<Output> = questions[..3].iter().map(|(_, args)| there(args)).collect();
+    let responses: Vec<Output> = questions[..3].iter().map(|(_, args)| there(args)).collect();
     for (_, args) in &questions[..3] {
         let output = in_use.ask(args);
         let error = text(output.stderr);
@@ -88,7 +88,7 @@ fn contract_a_ledger_is_read_where_nothing_can_be_written() {
     }
     assert!(server.terminate().success());
     let copy = ReadOnly::new(&dir, "copy #1?%", &["ledger.db"]);
-    for ((code, args), there) in questions.iter().zip(&answers) {
+    for ((code, args), there) in questions.iter().zip(&responses) {
         let output = copy.ask(args);
         assert_eq!(output.status.code(), Some(*code), "{args:?}: {}", text(output.stderr));
         assert_eq!(text(output.stdout), text(there.stdout.clone()), "{args:?}");

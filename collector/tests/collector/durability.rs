@@ -23,7 +23,7 @@ pub struct Told {
 }
 
 impl Told {
-    /// Sends batch after batch until no address is left where anybody answers, or it is enough.
+    /// Sends batch after batch until no address is left where anybody responds, or it is enough.
     fn client(&self, mut addresses: Vec<SocketAddr>, emitter: &str, mut next: u64) {
         while !self.enough.load(Ordering::Relaxed) {
             let Some(address) = addresses.first() else { return };
@@ -31,13 +31,13 @@ impl Told {
             let keys: Vec<Key> = sequences.clone().map(|sequence| (emitter.to_owned(), sequence)).collect();
             self.sent.lock().unwrap().extend(keys.iter().cloned());
             match send(*address, &events(emitter, sequences)) {
-                Some(answer) if answer.status == 200 => {
+                Some(response) if response.status == 200 => {
                     self.acknowledged.lock().unwrap().extend(keys);
                     self.batches.fetch_add(1, Ordering::Relaxed);
                     next += BATCH_EVENTS;
                 }
-                Some(answer) if answer.status == 503 => {}
-                Some(answer) => panic!("{answer:?}"),
+                Some(response) if response.status == 503 => {}
+                Some(response) => panic!("{response:?}"),
                 None => drop(addresses.remove(0)),
             }
         }
@@ -159,7 +159,7 @@ fn race_sigterm_under_load_ends_in_order_with_all_that_was_acknowledged() {
 }
 
 #[test]
-fn race_a_client_that_does_not_wait_for_the_answer_is_stored_whole_or_not_at_all() {
+fn race_a_client_that_does_not_wait_for_the_response_is_stored_whole_or_not_at_all() {
     use std::io::Write;
     let dir = Dir::new();
     let server = Server::start(&dir, &[]);

@@ -20,7 +20,7 @@ fn head(length: usize) -> String {
     )
 }
 
-fn post(server: &Server, body: &[u8]) -> Option<Answer> {
+fn post(server: &Server, body: &[u8]) -> Option<Response> {
     let bearer = format!("Bearer {INGEST}");
     request(server.address, "POST", "/v1/events", &[("authorization", &bearer), ("content-type", BATCH)], body)
 }
@@ -28,7 +28,7 @@ fn post(server: &Server, body: &[u8]) -> Option<Answer> {
 /// Good events are taken, and everything that was taken is as it was written.
 fn is_well(dir: &Dir, server: &Server) {
     let good = events(&emitter(0xffff), 1..=100);
-    until("it takes events again", || send(server.address, &good).is_some_and(|answer| answer.status == 200));
+    until("it takes events again", || send(server.address, &good).is_some_and(|response| response.status == 200));
     assert_eq!(server.send(&good).taken(), (0, 100, 0));
     let verified = meshmeter(&["verify", "--database", &dir.database()]).output().unwrap();
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
@@ -58,15 +58,15 @@ fn contract_memory_does_not_grow_with_what_cannot_be_taken() {
     let mut before = 0;
     // Some 180 MB, of which nothing stays in memory.
     for number in 0..600 {
-        let answer = server.send(&bad(number));
-        assert_eq!((answer.taken(), answer.json()["alarms"].as_u64()), ((0, 0, 7), Some(1)));
+        let response = server.send(&bad(number));
+        assert_eq!((response.taken(), response.json()["alarms"].as_u64()), ((0, 0, 7), Some(1)));
         if number == 50 {
             (before, _) = server.memory();
         }
     }
     let (after, _) = server.memory();
     assert!(after <= before + SLACK, "{before} MiB, then {after} MiB");
-    assert_eq!(dir.number("SELECT count(*) FROM set_aside"), 4800);
+    assert_eq!(dir.number("SELECT count(*) FROM quarantined"), 4800);
     is_well(&dir, &server);
 }
 
@@ -76,16 +76,16 @@ fn contract_a_body_of_nothing_but_short_elements_takes_no_more_memory_than_other
     let server = Server::start(&dir, &[]);
     let short = format!("[{}7]", "7,".repeat((8 << 20) / 2 - 2));
     for body in [&short, &short.replace("7,", "{,").replace('7', "{"), &"[".repeat(8 << 20)] {
-        let answer = post(&server, body.as_bytes()).expect("an answer");
-        assert_eq!(answer.status, 400, "{answer:?}");
+        let response = post(&server, body.as_bytes()).expect("a response");
+        assert_eq!(response.status, 400, "{response:?}");
     }
     // Many at once, each of as many as are taken.
     let many = format!("[{}7]", "7,".repeat(16_000));
     thread::scope(|scope| {
         for _ in 0..32 {
             scope.spawn(|| {
-                let answer = post(&server, many.as_bytes()).expect("an answer");
-                assert!(answer.status == 200 || answer.header("retry-after").is_some(), "{answer:?}");
+                let response = post(&server, many.as_bytes()).expect("a response");
+                assert!(response.status == 200 || response.header("retry-after").is_some(), "{response:?}");
             });
         }
     });
@@ -104,17 +104,17 @@ fn race_senders_that_announce_much_and_send_little_hold_up_nobody() {
         stream.write_all(b"[{\"specversion\":").unwrap();
         stream
     };
-    let answered = |mut stream: TcpStream| {
-        let mut answer = String::new();
-        let _ = stream.read_to_string(&mut answer);
-        answer
+    let responded = |mut stream: TcpStream| {
+        let mut response = String::new();
+        let _ = stream.read_to_string(&mut response);
+        response
     };
     let slow: Vec<TcpStream> = (0..64).map(|_| connect(8 << 20)).collect();
     assert_eq!(server.send(&events(&emitter(1), [1])).taken(), (1, 0, 0), "they have what they have sent");
     let (_, most) = server.memory();
     assert!(most <= MOST / 4, "{most} MiB");
-    for answer in slow.into_iter().map(answered) {
-        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    for response in slow.into_iter().map(responded) {
+        assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
     }
     // Nearly whole, then silence: they take all the room of a credential, until others need it.
     let nearly = vec![b' '; (8 << 20) - 64];
@@ -126,14 +126,14 @@ fn race_senders_that_announce_much_and_send_little_hold_up_nobody() {
         })
         .collect();
     is_well(&dir, &server);
-    for answer in full.into_iter().map(answered) {
-        assert!(answer.starts_with("HTTP/1.1 408 ") || answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    for response in full.into_iter().map(responded) {
+        assert!(response.starts_with("HTTP/1.1 408 ") || response.starts_with("HTTP/1.1 503 "), "{response}");
     }
     // What is over the bound is refused for good, whatever comes of it.
     let over = connect(1 << 40);
     over.shutdown(std::net::Shutdown::Write).unwrap();
-    let answer = answered(over);
-    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    let response = responded(over);
+    assert!(response.starts_with("HTTP/1.1 413 "), "{response}");
     let (_, most) = server.memory();
     assert!(most <= MOST / 4, "{most} MiB");
 }
@@ -146,7 +146,7 @@ fn race_senders_of_the_largest_bodies_at_once_do_not_take_more_than_there_is() {
     assert!(body.len() > 6 << 20 && body.len() <= 8 << 20, "{}", body.len());
     let mut over = body.clone();
     over.resize((8 << 20) + 1, b' ');
-    let answers: Vec<Option<Answer>> = thread::scope(|scope| {
+    let responses: Vec<Option<Response>> = thread::scope(|scope| {
         let clients: Vec<_> = (0..64)
             .map(|number| {
                 let body = if number % 8 == 7 { &over } else { &body };
@@ -157,15 +157,15 @@ fn race_senders_of_the_largest_bodies_at_once_do_not_take_more_than_there_is() {
         clients.into_iter().map(|client| client.join().unwrap()).collect()
     });
     let mut taken = 0;
-    for answer in answers.iter().flatten() {
-        match answer.status {
+    for response in responses.iter().flatten() {
+        match response.status {
             200 => taken += 1,
             413 => {}
-            503 => assert_eq!(answer.header("retry-after"), Some("1")),
-            _ => panic!("{answer:?}"),
+            503 => assert_eq!(response.header("retry-after"), Some("1")),
+            _ => panic!("{response:?}"),
         }
     }
-    assert!(taken > 0, "{answers:?}");
+    assert!(taken > 0, "{responses:?}");
     let (_, most) = server.memory();
     assert!(most <= 2 * MOST, "{most} MiB");
     assert_eq!(dir.number("SELECT count(*) FROM ledger"), 12_000);
@@ -206,9 +206,9 @@ fn contract_an_emitter_that_leaves_a_hole_behind_every_number_costs_no_more_for_
     // As large a question as is taken, about the same numbers again and again.
     let question = format!("{{\"{one}\":[{}[1,9]]}}", "[1,9000000000000000],".repeat(40_000));
     let headers: &[(&str, &str)] = &[("authorization", &format!("Bearer {JOURNAL}"))];
-    let answer = request(server.address, "POST", "/v1/lacking", headers, question.as_bytes()).expect("an answer");
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(answer.json()[&one].as_array().unwrap().len(), holes as usize);
+    let response = request(server.address, "POST", "/v1/missing", headers, question.as_bytes()).expect("a response");
+    assert_eq!(response.status, 200, "{response:?}");
+    assert_eq!(response.json()[&one].as_array().unwrap().len(), holes as usize);
     let (_, most) = server.memory();
     assert!(most <= MOST / 4, "{most} MiB");
     let gaps = meshmeter(&["gaps", "--database", &dir.database(), "--format", "json"]).output().unwrap();

@@ -1,4 +1,4 @@
-//! What `POST /v1/events` takes, and what it answers.
+//! What `POST /v1/events` takes, and what it returns.
 
 use std::thread;
 
@@ -41,15 +41,15 @@ fn contract_every_refusal_has_its_status_and_stores_nothing() {
         ("over 8 MiB", 413, &[("authorization", &ingest), ("content-type", BATCH)], &[b' '; (8 << 20) + 1]),
     ];
     for (what, status, headers, body) in cases {
-        let answer = server.post(headers, body);
-        assert_eq!(answer.status, status, "{what}: {answer:?}");
-        assert!(answer.json()["error"].is_string(), "{what}: {answer:?}");
-        assert_eq!(answer.header("www-authenticate"), (status == 401).then_some("Bearer"), "{what}");
-        assert!(!answer.body.contains(INGEST), "{what}: the answer shows a token");
+        let response = server.post(headers, body);
+        assert_eq!(response.status, status, "{what}: {response:?}");
+        assert!(response.json()["error"].is_string(), "{what}: {response:?}");
+        assert_eq!(response.header("www-authenticate"), (status == 401).then_some("Bearer"), "{what}");
+        assert!(!response.body.contains(INGEST), "{what}: the response shows a token");
     }
     assert_eq!(request(server.address, "GET", "/v1/events", &[], b"").unwrap().status, 405);
     assert_eq!(server.get("/v2/events", Some(INGEST)).status, 404);
-    assert_eq!(dir.number("SELECT (SELECT count(*) FROM ledger) + (SELECT count(*) FROM set_aside)"), 0);
+    assert_eq!(dir.number("SELECT (SELECT count(*) FROM ledger) + (SELECT count(*) FROM quarantined)"), 0);
     assert_eq!(server.metric("meshmeter_collector_requests_refused_total{status=\"415\",reason=\"content_type\"}"), 3);
     assert_eq!(server.send(&events(&emitter(1), [1])).taken(), (1, 0, 0), "it still works");
     assert!(!server.log().contains(INGEST), "a token is in the log");
@@ -121,8 +121,8 @@ fn contract_an_invalid_event_is_kept_with_its_reason_and_its_neighbours_are_stor
         event(&emitter(1), 3),
     ];
     assert_eq!(server.send(&batch).taken(), (2, 0, 11));
-    assert_eq!(server.send(&batch).taken(), (0, 2, 11), "sent again, it is answered again");
-    let reasons = dir.texts("SELECT reason FROM set_aside WHERE deliveries = 2 ORDER BY reason");
+    assert_eq!(server.send(&batch).taken(), (0, 2, 11), "sent again, it is acknowledged again");
+    let reasons = dir.texts("SELECT reason FROM quarantined WHERE deliveries = 2 ORDER BY reason");
     let expected = [
         "data.input_text_tokens: must be a whole number",
         "data.input_text_tokens: must be a whole number",
@@ -187,7 +187,7 @@ fn contract_a_sum_that_would_overflow_is_a_dead_letter_and_blocks_nobody() {
     assert_eq!(server.send(&events(&emitter(1), [2, 3])).taken(), (1, 0, 1));
     assert_eq!(dir.number("SELECT quantity FROM rollup WHERE class = 'input_text_tokens'"), i64::MAX - 1);
     assert_eq!(dir.number("SELECT quantity FROM rollup WHERE class = 'calls'"), 2, "not a part of an event");
-    let reasons = dir.texts("SELECT reason FROM set_aside");
+    let reasons = dir.texts("SELECT reason FROM quarantined");
     assert_eq!(reasons, ["data.input_text_tokens: the day's sum would not fit in 64 bits"]);
 }
 
@@ -210,15 +210,15 @@ fn race_a_database_that_is_locked_is_503_and_nothing_is_lost_or_doubled() {
     let locked = dir.lock();
     // The writer holds one batch or two, the queue one: of six at once some find it full, the others the lock.
     let clients: Vec<_> = (1..=6)
-        .map(|sequence| thread::spawn(move || send(address, &events(&emitter(1), [sequence])).expect("an answer")))
+        .map(|sequence| thread::spawn(move || send(address, &events(&emitter(1), [sequence])).expect("a response")))
         .collect();
-    let answers: Vec<Answer> = clients.into_iter().map(|client| client.join().unwrap()).collect();
-    for answer in &answers {
-        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{answer:?}");
+    let responses: Vec<Response> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+    for response in &responses {
+        assert_eq!((response.status, response.header("retry-after")), (503, Some("1")), "{response:?}");
     }
-    let told = |what: &str| answers.iter().filter(|answer| answer.body.contains(what)).count();
-    assert!(told("too many batches are waiting") > 0, "{answers:?}");
-    assert!(told("the batch could not be stored") > 0, "{answers:?}");
+    let told = |what: &str| responses.iter().filter(|response| response.body.contains(what)).count();
+    assert!(told("too many batches are waiting") > 0, "{responses:?}");
+    assert!(told("the batch could not be stored") > 0, "{responses:?}");
     drop(locked);
     assert_eq!(server.send(&events(&emitter(1), 1..=6)).taken(), (6, 0, 0));
     assert_eq!(dir.number("SELECT count(*) FROM ledger"), 6);

@@ -9,9 +9,9 @@ mod durability;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod ingest;
-mod kept;
 mod output;
 mod prices;
+mod quarantine;
 mod reading;
 mod reconcile;
 mod serving;

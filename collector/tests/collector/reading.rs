@@ -1,4 +1,4 @@
-//! Reports, metrics and health over HTTP: who may read, what is answered, which questions are refused.
+//! Reports, metrics and health over HTTP: who may read, what is returned, which questions are refused.
 
 use std::collections::BTreeMap;
 
@@ -129,9 +129,9 @@ fn contract_questions_select_and_group() {
         ("by=month&until=2026-01-31", vec![line(("month", "2026-01"), &two)]),
     ];
     for (question, expected) in cases {
-        let answer = csv(question);
-        assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/csv; charset=utf-8")));
-        let mut lines = answer.body.split_terminator("\r\n").map(|line| line.split(',').collect::<Vec<_>>());
+        let response = csv(question);
+        assert_eq!((response.status, response.header("content-type")), (200, Some("text/csv; charset=utf-8")));
+        let mut lines = response.body.split_terminator("\r\n").map(|line| line.split(',').collect::<Vec<_>>());
         let heads = lines.next().unwrap();
         let classes = Class::ALL.iter().map(|class| class.name());
         let by = question.strip_prefix("by=").unwrap().split('&').next().unwrap();
@@ -161,9 +161,9 @@ fn contract_a_wrong_question_is_400_and_says_what_is_allowed() {
         ("colour=red", "colour"),
     ];
     for (question, expected) in cases {
-        let answer = server.get(&format!("/v1/report?{question}"), Some(READ));
-        assert_eq!(answer.status, 400, "{question}");
-        let error = answer.json()["error"].as_str().unwrap().to_owned();
+        let response = server.get(&format!("/v1/report?{question}"), Some(READ));
+        assert_eq!(response.status, 400, "{question}");
+        let error = response.json()["error"].as_str().unwrap().to_owned();
         assert!(error.contains(expected), "{question}: {error}");
     }
 }
@@ -198,8 +198,8 @@ fn contract_a_new_price_counts_for_calls_that_come_after_it_and_a_bad_book_chang
 fn contract_metrics_are_of_the_kinds_they_say() {
     let dir = Dir::new();
     let server = filled(&dir, &[]);
-    let answer = server.get("/metrics", Some(READ));
-    assert!(answer.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    let response = server.get("/metrics", Some(READ));
+    assert!(response.header("content-type").unwrap().starts_with("application/openmetrics-text"));
     for line in [
         "# TYPE meshmeter_collector_events counter",
         "meshmeter_collector_events_total{outcome=\"accepted\"} 3",
@@ -211,6 +211,6 @@ fn contract_metrics_are_of_the_kinds_they_say() {
         "meshmeter_collector_queue_batches 0",
         "# EOF",
     ] {
-        assert!(answer.body.lines().any(|found| found == line), "{line} is not in\n{}", answer.body);
+        assert!(response.body.lines().any(|found| found == line), "{line} is not in\n{}", response.body);
     }
 }

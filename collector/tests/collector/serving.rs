@@ -2,7 +2,7 @@
 
 use crate::support::*;
 
-fn post(server: &Server, token: &str, batch: &[Vec<u8>]) -> Answer {
+fn post(server: &Server, token: &str, batch: &[Vec<u8>]) -> Response {
     let bearer = format!("Bearer {token}");
     server.post(&[("authorization", &bearer), ("content-type", BATCH)], &array(batch))
 }
@@ -57,9 +57,9 @@ fn contract_the_log_has_time_and_level_and_says_a_wrong_token_now_and_then_witho
 fn contract_with_too_little_disk_left_nothing_is_taken_and_it_is_not_ready() {
     let dir = Dir::new();
     let server = Server::start(&dir, &["--min-free", "1000000000GiB"]);
-    let answer = server.send(&events(&emitter(1), [1]));
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("10")), "{answer:?}");
-    assert!(answer.body.contains("the disk is nearly full"), "{answer:?}");
+    let response = server.send(&events(&emitter(1), [1]));
+    assert_eq!((response.status, response.header("retry-after")), (503, Some("10")), "{response:?}");
+    assert!(response.body.contains("the disk is nearly full"), "{response:?}");
     let health = |path| server.get(path, None).status;
     assert_eq!((health("/readyz"), health("/livez")), (503, 200));
     assert_eq!(dir.number("SELECT count(*) FROM ledger"), 0);

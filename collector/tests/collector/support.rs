@@ -235,18 +235,18 @@ impl Server {
         (mib("VmRSS:"), mib("VmHWM:"))
     }
 
-    pub fn send(&self, events: &[Vec<u8>]) -> Answer {
-        send(self.address, events).expect("an answer")
+    pub fn send(&self, events: &[Vec<u8>]) -> Response {
+        send(self.address, events).expect("a response")
     }
 
-    pub fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        request(self.address, "POST", "/v1/events", headers, body).expect("an answer")
+    pub fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        request(self.address, "POST", "/v1/events", headers, body).expect("a response")
     }
 
-    pub fn get(&self, path: &str, token: Option<&str>) -> Answer {
+    pub fn get(&self, path: &str, token: Option<&str>) -> Response {
         let bearer = format!("Bearer {}", token.unwrap_or(""));
         let headers: &[(&str, &str)] = if token.is_some() { &[("authorization", &bearer)] } else { &[] };
-        request(self.address, "GET", path, headers, b"").expect("an answer")
+        request(self.address, "GET", path, headers, b"").expect("a response")
     }
 
     /// The value of a metric, 0 if it is not there.
@@ -268,13 +268,13 @@ impl Drop for Server {
 }
 
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     head: String,
     pub body: String,
 }
 
-impl Answer {
+impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;
@@ -296,7 +296,13 @@ impl Answer {
 }
 
 /// One request on a connection of its own; `None` if the connection breaks.
-pub fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Answer> {
+pub fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Option<Response> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: collector\r\nconnection: close\r\n");
@@ -305,16 +311,16 @@ pub fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, 
     }
     head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
     stream.write_all(&[head.as_bytes(), body].concat()).ok()?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).ok()?;
-    let answer = String::from_utf8(answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).ok()?;
+    let response = String::from_utf8(response).ok()?;
+    let (head, body) = response.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-    (length == Some(body.len())).then(|| Answer { status, head: head.to_owned(), body: body.to_owned() })
+    (length == Some(body.len())).then(|| Response { status, head: head.to_owned(), body: body.to_owned() })
 }
 
-pub fn send(address: SocketAddr, events: &[Vec<u8>]) -> Option<Answer> {
+pub fn send(address: SocketAddr, events: &[Vec<u8>]) -> Option<Response> {
     let bearer = format!("Bearer {INGEST}");
     request(address, "POST", "/v1/events", &[("authorization", &bearer), ("content-type", BATCH)], &array(events))
 }

@@ -46,11 +46,11 @@ fn race_three_collectors_that_are_sent_the_same_charge_it_once() {
                         let mut batch = events(&emitter(1), first..first + 15);
                         batch.extend(events(&emitter(2), first..first + 15));
                         loop {
-                            let answer = send(address, &batch).unwrap();
-                            if answer.status == 200 {
-                                return answer.taken().0;
+                            let response = send(address, &batch).unwrap();
+                            if response.status == 200 {
+                                return response.taken().0;
                             }
-                            assert_eq!(answer.status, 503, "{answer:?}");
+                            assert_eq!(response.status, 503, "{response:?}");
                         }
                     };
                     (0..20).map(one).sum::<u64>()

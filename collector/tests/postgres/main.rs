@@ -11,8 +11,8 @@ mod correcting;
 mod durability;
 #[path = "../collector/ingest.rs"]
 mod ingest;
-#[path = "../collector/kept.rs"]
-mod kept;
+#[path = "../collector/quarantine.rs"]
+mod quarantine;
 #[path = "../collector/reading.rs"]
 mod reading;
 #[path = "../collector/reconcile/mod.rs"]

@@ -1,5 +1,5 @@
 //! What is measured, natively (criterion) and in a WebAssembly VM (`meter/examples/speed.rs`): whole calls, from the first
-//! byte of an answer to its record, in the pieces that Envoy hands over.
+//! byte of a response to its record, in the pieces that Envoy hands over.
 
 // Each bench takes its part.
 #![allow(dead_code)]
@@ -14,7 +14,7 @@ use meter::record::Evidence;
 /// What Envoy hands over at once, bytes: a read of the socket.
 const READ: usize = 16 * 1024;
 
-/// An answer, and how it arrives.
+/// A response, and how it arrives.
 pub struct Case {
     /// Its name in reports.
     pub name: &'static str,
@@ -57,9 +57,9 @@ impl Case {
 
 const CHAT: &str = "/v1/chat/completions";
 
-/// Bodies of some megabytes: what is long in answers.
+/// Bodies of some megabytes: what is long in responses.
 pub fn bodies() -> Vec<Case> {
-    let answer = |content: &str| {
+    let response = |content: &str| {
         format!(
             "{{{HEAD}\"choices\":[{{\"index\":0,\"message\":{{\"role\":\"assistant\",\"content\":\"{content}\"}}}}],{USAGE}}}"
         )
@@ -75,8 +75,8 @@ pub fn bodies() -> Vec<Case> {
     }
     mixed.push_str("],\"usage\":{\"input_tokens\":9,\"output_tokens\":7,\"total_tokens\":16}}");
     vec![
-        body("prose", CHAT, &answer(&PROSE.repeat(10_000))),
-        body("code", CHAT, &answer(&CODE.repeat(10_000))),
+        body("prose", CHAT, &response(&PROSE.repeat(10_000))),
+        body("code", CHAT, &response(&CODE.repeat(10_000))),
         body(
             "base64",
             "/v1/images/generations",

@@ -1,4 +1,4 @@
-//! `just corpus DIR`: recordings of real answers through the meter, and how its counts compare with the truth.
+//! `just corpus DIR`: recordings of real responses through the meter, and how its counts compare with the truth.
 
 mod native;
 

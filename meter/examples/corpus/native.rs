@@ -98,7 +98,7 @@ fn asked(call: &mut Call, sent: &[u8], piece: usize) -> (Vec<u8>, bool) {
     (arrived, ask.is_added())
 }
 
-/// The answer without what the question brought.
+/// The response without what the question brought.
 fn taken_out(body: &[u8], piece: usize, nulls: bool) -> Vec<u8> {
     let (mut withhold, mut seen) = (Withhold::new(nulls), Vec::new());
     body.chunks(piece).for_each(|piece| withhold.feed(piece, &mut seen));

@@ -59,7 +59,7 @@ pub(super) fn settle(record: &mut Record, seen: &Seen<'_>, ratios: &mut Ratios) 
 }
 
 /// No response has begun to a request that was sent: the provider charges what it has read all the same.
-pub(super) fn unanswered(record: &mut Record, request: &Asked, ratios: &Ratios) {
+pub(super) fn no_response(record: &mut Record, request: &Asked, ratios: &Ratios) {
     let broke_off = matches!(record.outcome, Outcome::ClientAborted | Outcome::Timeout | Outcome::UpstreamReset);
     let input = input(record, request, ratios).filter(|_| broke_off);
     if input.is_some() {

@@ -25,7 +25,7 @@ const OVERLOAD: u64 = 1 << 25; // OM
 const DNS_FAILURE: u64 = 1 << 26; // DF
 const DOWNSTREAM_REMOTE_RESET: u64 = 1 << 28; // DR
 
-/// Envoy answered itself; nothing reached the provider.
+/// Envoy itself responded; nothing reached the provider.
 const NOT_SENT: u64 = NO_HEALTHY_UPSTREAM
     | UPSTREAM_CONNECTION_FAILURE
     | UPSTREAM_OVERFLOW
@@ -56,7 +56,7 @@ pub fn outcome(response_flags: u64, status: Option<u64>) -> Outcome {
         match status {
             Some(400..) => Outcome::ErrorStatus,
             Some(_) => Outcome::Completed,
-            // No answer and no word why: the client was gone before anything came.
+            // No response and no word why: the client was gone before anything came.
             None => Outcome::ClientAborted,
         }
     }

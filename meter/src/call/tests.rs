@@ -8,7 +8,7 @@ use crate::usage::Class;
 const DETECT: Detect = Detect { by_shape: true, trust_host: false, rules: Vec::new() };
 const MS: u64 = 1_000_000;
 
-/// A stream to play: host, path, request, status, content type, chunks of the answer, and how it ended.
+/// A stream to play: host, path, request, status, content type, chunks of the response, and how it ended.
 #[derive(Clone, Copy, Debug)]
 struct Play<'a> {
     host: &'a str,
@@ -84,7 +84,7 @@ const CHUNKS: &str = "data: {\"id\":\"chatcmpl-2\",\"object\":\"chat.completion.
 const USAGE_CHUNK: &str = "data: {\"id\":\"chatcmpl-2\",\"object\":\"chat.completion.chunk\",\"model\":\"gpt-4.1\",\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":11,\"total_tokens\":16}}\n\n";
 
 cases! {
-    fn deterministic_a_whole_answer_gives_a_full_record() {
+    fn deterministic_a_whole_response_gives_a_full_record() {
         let record = Play::default().run().unwrap();
         assert_eq!((record.provider.as_str(), record.api.as_str(), record.operation.as_str()), ("openai", "openai_chat", "chat"));
         assert_eq!(record.request_model.as_deref(), Some("gpt-4.1"));
@@ -138,7 +138,7 @@ cases! {
         assert_eq!(record.error_type.as_deref(), Some("invalid_request_error"));
     }
 
-    fn contract_an_answer_of_the_proxys_own_is_none_of_the_providers() {
+    fn contract_a_response_of_the_proxys_own_is_none_of_the_providers() {
         let cases = [
             // Timeout, reset, no connection, a limit, and a refusal without a flag.
             (1 << 2, 504, Outcome::Timeout, true), (1 << 6, 503, Outcome::UpstreamReset, true), (1 << 5, 503, Outcome::NotSent, false),
@@ -149,8 +149,8 @@ cases! {
             let mut call = Call::begin(&head, &DETECT, 0).unwrap();
             call.request_body(Play::default().request.as_bytes());
             call.response_head(&ResponseHead { status: Some(status), content_type: Some(b"application/json"), content_encoding: None });
-            call.answered_by_proxy();
-            assert!(call.is_answered() && !call.is_answered_upstream());
+            call.local_reply();
+            assert!(call.has_response() && !call.has_upstream_response());
             call.response_body(CHAT.as_bytes());
             call.response_end();
             let ended = Ended { response_flags, sent: true, ..Ended::default() };
@@ -322,7 +322,7 @@ cases! {
         assert_eq!(made(r#"{"stream":true,"stream_options":{"include_usage":true}}"#, path, &chunks, signed, false).0, None);
         assert_eq!(made(stream, "/v1/chat/complet", &chunks, None, false), (Some(NotAsked::UnknownPath), Outcome::Completed, Evidence::Estimated));
         assert_eq!(made(stream, "/v1/responses", &chunks, None, false).0, None);
-        // The answer is the meter's own.
+        // The response is the meter's own.
         assert_eq!(made(stream, path, &counted, signed, true), (signed, Outcome::Refused, Evidence::Missing));
         assert_eq!(made(stream, path, "", signed, true), (signed, Outcome::Refused, Evidence::Missing));
     }
@@ -365,7 +365,7 @@ cases! {
         }
     }
 
-    fn deterministic_unknown_hosts_are_confirmed_by_request_or_answer() {
+    fn deterministic_unknown_hosts_are_confirmed_by_request_or_response() {
         let unknown = Play { host: "llm.internal", path: "/v1/chat/completions", ..Play::default() };
         assert_eq!(unknown.run().unwrap().provider, "openai_compatible");
         let failed = Play { status: Some(500), body: "oops", ..unknown };
@@ -384,7 +384,7 @@ cases! {
         assert_eq!((record.api.as_str(), record.usage.input_total()), ("openai_responses", Some(7)));
     }
 
-    fn contract_envoys_own_answer_replaces_the_providers() {
+    fn contract_envoys_own_response_replaces_the_providers() {
         let head = RequestHead { method: b"POST", host: b"api.openai.com", path: b"/v1/chat/completions", content_encoding: None };
         let mut call = Call::begin(&head, &DETECT, 0).unwrap();
         for status in [200, 504] {

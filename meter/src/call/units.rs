@@ -76,14 +76,14 @@ impl Sides<'_> {
         }
     }
 
-    /// Token-hours, a fraction counts as a whole one. The answer's own times hold, then what was asked for.
+    /// Token-hours, a fraction counts as a whole one. The response's own times hold, then what was asked for.
     fn kept(&self, tokens: u64, started_ns: u64) -> u64 {
         let expires = self.made.expires.as_deref().and_then(time);
-        let answered = self.made.created.as_deref().and_then(time).zip(expires);
+        let responded = self.made.created.as_deref().and_then(time).zip(expires);
         let asked = self.wishes.expiry.as_deref().and_then(time).map(|expires| (u128::from(started_ns), expires));
         // A content is kept for whole seconds; what the clocks of two machines differ by is none of it.
         let between = |(from, to): (u128, u128)| u64::try_from(to.saturating_sub(from).div_ceil(1_000_000_000)).ok();
-        let seconds = answered.and_then(between).or(self.wishes.lifetime_s).or_else(|| asked.and_then(between));
+        let seconds = responded.and_then(between).or(self.wishes.lifetime_s).or_else(|| asked.and_then(between));
         let hours = u128::from(tokens).saturating_mul(u128::from(seconds.unwrap_or(LIFETIME_S))).div_ceil(3600);
         u64::try_from(hours).unwrap_or(MAX_COUNT).min(MAX_COUNT)
     }
@@ -122,7 +122,7 @@ impl Sides<'_> {
         }
     }
 
-    /// Fills what else prices depend on: what the answer says was made, else what was asked for.
+    /// Fills what else prices depend on: what the response says was made, else what was asked for.
     pub(super) fn describe(self, record: &mut Record) {
         let Sides { target, mut wishes, mut made, .. } = self;
         record.size = made.size.take().or_else(|| wishes.size());

@@ -1,14 +1,14 @@
 use super::*;
 
-/// A small answer, and the same in every coding (zstd with a checksum, its blocks with sequences).
-const PLAIN: &[u8] = include_bytes!("samples/answer.sse");
+/// A small response, and the same in every coding (zstd with a checksum, its blocks with sequences).
+const PLAIN: &[u8] = include_bytes!("samples/response.sse");
 const SAMPLES: [(&[u8], &[u8]); 6] = [
-    (b"gzip", include_bytes!("samples/answer.sse.gz")),
+    (b"gzip", include_bytes!("samples/response.sse.gz")),
     (b"X-GZIP", include_bytes!("samples/members.gz")),
-    (b"deflate", include_bytes!("samples/answer.sse.zlib")),
-    (b"DEFLATE", include_bytes!("samples/answer.sse.deflate")),
-    (b"br", include_bytes!("samples/answer.sse.br")),
-    (b"zstd", include_bytes!("samples/answer.sse.zst")),
+    (b"deflate", include_bytes!("samples/response.sse.zlib")),
+    (b"DEFLATE", include_bytes!("samples/response.sse.deflate")),
+    (b"br", include_bytes!("samples/response.sse.br")),
+    (b"zstd", include_bytes!("samples/response.sse.zst")),
 ];
 
 fn decode<'a>(coding: &[u8], chunks: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Ending) {
@@ -69,7 +69,7 @@ cases! {
     }
 
     fn contract_lists_are_undone_from_their_end() {
-        let twice: &[u8] = include_bytes!("samples/answer.sse.gz.br");
+        let twice: &[u8] = include_bytes!("samples/response.sse.gz.br");
         for list in ["gzip, br", "GZIP,identity,Br", "identity , x-gzip , br,"] {
             assert_eq!(decode(list.as_bytes(), twice.chunks(5)), (PLAIN.to_vec(), Ending::Whole), "{list}");
         }
@@ -85,7 +85,7 @@ cases! {
         }
     }
 
-    fn contract_an_answer_without_a_body_is_whole() {
+    fn contract_a_response_without_a_body_is_whole() {
         for (coding, _) in SAMPLES {
             assert_eq!(decode(coding, []), (Vec::new(), Ending::Whole));
         }

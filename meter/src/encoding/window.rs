@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A page, bytes: a short answer takes little, whatever window its encoder declares.
+/// A page, bytes: a short response takes little, whatever window its encoder declares.
 const PAGE: usize = 16 * 1024;
 
 /// Pages of all windows together, 256 MiB: many compressed streams at once must not use up the memory of the VM, where a

@@ -22,7 +22,7 @@ const OVER_LIMIT: u64 = 2;
 pub struct Key<'a> {
     /// Who is charged.
     pub tenant: &'a str,
-    /// Who answered.
+    /// The provider.
     pub provider: &'a str,
     /// Envoy's cluster, which the client does not choose as it does the model's name.
     pub upstream: Option<&'a str>,

@@ -1,5 +1,5 @@
 //! Writes JSON in one pass over what is known: an event is written for every call, and a general serializer took more
-//! time for it than reading the answer did.
+//! time for it than reading the response did.
 
 use crate::scan::unescaped;
 

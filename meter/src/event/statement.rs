@@ -26,15 +26,15 @@ pub struct Statement {
     pub head: u64,
     /// Events dropped so far, whether `drops` still names them or not.
     pub dropped: u64,
-    /// What was dropped, in ascending order; told until a call that told it is answered 2xx.
-    pub drops: Vec<Drop>,
-    /// The last word: no number will be given out any more, and nothing waits.
+    /// What was dropped, in ascending order; told until a dispatch that told it gets a 2xx.
+    pub drops: Vec<DroppedRange>,
+    /// The final flush: no number will be given out any more, and nothing waits.
     pub ended: bool,
 }
 
 /// Numbers whose events were dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drop {
+pub struct DroppedRange {
     /// The first number, from 1.
     pub first: u64,
     /// The last number, not before the first.
@@ -69,14 +69,14 @@ impl Reason {
     }
 }
 
-impl Drop {
+impl DroppedRange {
     /// How many numbers.
     pub fn count(&self) -> u64 {
         self.last.saturating_sub(self.first).saturating_add(1)
     }
 }
 
-impl fmt::Display for Drop {
+impl fmt::Display for DroppedRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}:{}", self.first, self.last, self.reason.as_str())
     }
@@ -140,8 +140,8 @@ fn digits(text: &str) -> Option<u64> {
     if written { text.parse().ok() } else { None }
 }
 
-fn ranges(text: &str, head: u64, dropped: u64) -> Result<Vec<Drop>, Invalid> {
-    let mut drops: Vec<Drop> = Vec::new();
+fn ranges(text: &str, head: u64, dropped: u64) -> Result<Vec<DroppedRange>, Invalid> {
+    let mut drops: Vec<DroppedRange> = Vec::new();
     let (mut free, mut count) = (1u64, 0u64);
     for text in text.split(',') {
         if drops.len() >= MAX_DROPS {
@@ -164,10 +164,10 @@ fn ranges(text: &str, head: u64, dropped: u64) -> Result<Vec<Drop>, Invalid> {
     Ok(drops)
 }
 
-fn range(text: &str) -> Option<Drop> {
+fn range(text: &str) -> Option<DroppedRange> {
     let (numbers, reason) = text.split_once(':')?;
     let (first, last) = numbers.split_once('-')?;
-    Some(Drop { first: digits(first)?, last: digits(last)?, reason: Reason::from_word(reason)? })
+    Some(DroppedRange { first: digits(first)?, last: digits(last)?, reason: Reason::from_word(reason)? })
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ fn read(content_type: &str, chunks: &[&[u8]]) -> (Vec<String>, Format, Ending) {
     (found.values, body.format(), ending)
 }
 
-/// One answer, whatever the split.
+/// One response, whatever the split.
 fn every_split(content_type: &str, body: impl AsRef<[u8]>) -> (Vec<String>, Format, Ending) {
     let body = body.as_ref();
     let text = String::from_utf8_lossy(body);

@@ -1,4 +1,4 @@
-//! A whole call: any answer leaves records that a collector takes, the same for any split.
+//! A whole call: any response leaves records that a collector takes, the same for any split.
 
 use super::{seed, splits};
 use crate::call::{Call, Ended, RequestHead, ResponseHead, counting_headers};
@@ -8,7 +8,7 @@ use crate::event::{decode, encode};
 use crate::record::{Evidence, Record};
 use crate::usage::{Kind, MAX_COUNT};
 
-/// Calls whose answers mean different things; an input's bytes choose one.
+/// Calls whose responses mean different things; an input's bytes choose one.
 const CALLS: &[(&str, &str)] = &[
     ("api.openai.com", "/v1/chat/completions"),
     ("api.openai.com", "/v1/responses"),
@@ -31,7 +31,7 @@ const CALLS: &[(&str, &str)] = &[
     ("openrouter.ai", "/api/v1/chat/completions"),
 ];
 
-/// Meters an answer of these bytes in every split, and looks at the records.
+/// Meters a response of these bytes in every split, and looks at the records.
 pub fn provider(bytes: &[u8]) {
     let seed = seed(bytes);
     let (host, path) = CALLS[seed as usize % CALLS.len()];

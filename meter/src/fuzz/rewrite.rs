@@ -6,7 +6,7 @@ use super::oracle::{Inside, inside, text, value};
 use super::splits;
 use crate::rewrite::{Ask, Asking, Change, ROOM, Withhold};
 
-/// Rewrites the bytes as a request and as an answer in every split.
+/// Rewrites the bytes as a request and as a response in every split.
 pub fn rewrite(bytes: &[u8]) {
     ask(bytes);
     withhold(bytes, false);

@@ -1,6 +1,6 @@
 //! What was dropped, and why: ranges of numbers that are told until the collector has heard them, and a count.
 
-use crate::event::statement::{Drop, MAX_DROPS, Reason};
+use crate::event::statement::{DroppedRange, MAX_DROPS, Reason};
 
 /// Ranges that are remembered; what does not fit is in the count alone. Some 24 KiB at most.
 const MAX_RANGES: usize = 1024;
@@ -9,13 +9,13 @@ const MAX_RANGES: usize = 1024;
 #[derive(Debug, Default)]
 pub struct Drops {
     /// In ascending order, apart; neighbours of one reason are one range.
-    ranges: Vec<Drop>,
+    ranges: Vec<DroppedRange>,
     count: u64,
 }
 
 impl Drops {
     /// These ranges, in ascending order, of so many drops.
-    pub fn of(ranges: Vec<Drop>, count: u64) -> Self {
+    pub fn of(ranges: Vec<DroppedRange>, count: u64) -> Self {
         Drops { ranges, count }
     }
 
@@ -51,12 +51,12 @@ impl Drops {
                 behind.first = number;
             }
         } else if self.ranges.len() < MAX_RANGES {
-            self.ranges.insert(at, Drop { first: number, last: number, reason });
+            self.ranges.insert(at, DroppedRange { first: number, last: number, reason });
         }
     }
 
     /// What the next call tells: the lowest ranges, as many as a statement takes.
-    pub fn told(&self) -> Vec<Drop> {
+    pub fn told(&self) -> Vec<DroppedRange> {
         self.ranges.iter().take(MAX_DROPS).copied().collect()
     }
 
@@ -80,7 +80,7 @@ mod tests {
     }
 
     fn told(drops: &Drops) -> String {
-        drops.told().iter().map(Drop::to_string).collect::<Vec<_>>().join(",")
+        drops.told().iter().map(DroppedRange::to_string).collect::<Vec<_>>().join(",")
     }
 
     cases! {

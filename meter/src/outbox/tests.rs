@@ -1,5 +1,5 @@
 use super::*;
-use crate::event::statement::Drop;
+use crate::event::statement::DroppedRange;
 
 /// The name that the key of the tests proves.
 const EMITTER: &str = "a23bee2b24db041e1c3d9748ab7ffa99";
@@ -26,14 +26,14 @@ fn more(outbox: &mut Outbox, events: usize) {
     }
 }
 
-/// Answers of an ingest that knows nothing of statements.
-fn status(status: u64) -> Answer {
-    Answer { status: Some(status), ..Answer::default() }
+/// Responses of an ingest that knows nothing of statements.
+fn status(status: u64) -> Response {
+    Response { status: Some(status), ..Response::default() }
 }
 
-/// Answers of our own collector.
-fn ours(status: u64) -> Answer {
-    Answer { status: Some(status), reads_statements: true, ..Answer::default() }
+/// Responses of our own collector.
+fn ours(status: u64) -> Response {
+    Response { status: Some(status), reads_statements: true, ..Response::default() }
 }
 
 fn said(batch: Option<Batch>) -> String {
@@ -41,17 +41,17 @@ fn said(batch: Option<Batch>) -> String {
 }
 
 /// An outbox whose events the collector has taken, at 100 ms.
-fn idle(events: usize, answer: Answer) -> Outbox {
+fn idle(events: usize, response: Response) -> Outbox {
     let mut outbox = outbox(events);
     while !outbox.is_empty() {
         outbox.poll(100, 10).unwrap();
-        outbox.settle(100, answer, 0);
+        outbox.settle(100, response, 0);
     }
     outbox
 }
 
 fn outbox_of_a_foreign_ingest() -> Outbox {
-    Outbox::inherit(&outbox(6).estate().unwrap(), LIMITS).unwrap()
+    Outbox::from_handoff(&outbox(6).handoff().unwrap(), LIMITS).unwrap()
 }
 
 cases! {
@@ -84,32 +84,32 @@ cases! {
             for try_number in 0..50 {
                 let now = try_number * BACKOFF_MAX_MS + 100;
                 assert_eq!(outbox.poll(now, 10).unwrap().events, 1, "{failure:?}");
-                assert_eq!(outbox.settle(now, Answer { status: failure, ..Answer::default() }, u64::MAX).retried, 1);
+                assert_eq!(outbox.settle(now, Response { status: failure, ..Response::default() }, u64::MAX).retried, 1);
             }
         }
     }
 
     fn contract_what_did_not_succeed_has_its_reason() {
-        let page = Answer { is_page: true, ..status(200) };
+        let page = Response { is_page: true, ..status(200) };
         let cases = [
             (status(200), None),
             (status(204), None),
             (page, Some(CollectorFailure::NotACollector)),
-            (Answer { is_page: true, ..status(401) }, Some(CollectorFailure::Unauthorized)),
+            (Response { is_page: true, ..status(401) }, Some(CollectorFailure::Unauthorized)),
             (status(404), Some(CollectorFailure::NotFound)),
             (status(400), Some(CollectorFailure::RefusedEvents)),
             (status(503), Some(CollectorFailure::Unavailable)),
             (status(302), Some(CollectorFailure::UnexpectedStatus)),
-            (Answer::default(), Some(CollectorFailure::Timeout)),
-            (Answer::lost(CollectorFailure::NoCluster), Some(CollectorFailure::NoCluster)),
+            (Response::default(), Some(CollectorFailure::Timeout)),
+            (Response::lost(CollectorFailure::NoCluster), Some(CollectorFailure::NoCluster)),
         ];
-        for (answer, expected) in cases {
+        for (response, expected) in cases {
             for events in [1, 2] {
                 let mut outbox = outbox(events);
                 outbox.poll(100, 10).unwrap();
-                let settled = outbox.settle(100, answer, 0);
-                assert_eq!(settled.failure, expected, "{answer:?}");
-                assert_eq!(settled.acknowledged > 0, expected.is_none(), "{answer:?}");
+                let settled = outbox.settle(100, response, 0);
+                assert_eq!(settled.failure, expected, "{response:?}");
+                assert_eq!(settled.acknowledged > 0, expected.is_none(), "{response:?}");
             }
         }
         let mut silent = idle(1, ours(200));
@@ -133,10 +133,10 @@ cases! {
         outbox.settle(now, status(500), 0);
         assert_eq!(outbox.not_before_ms, now, "full jitter begins at zero");
         outbox.poll(now, 10).unwrap();
-        outbox.settle(now, Answer { status: Some(429), retry_after_ms: Some(45_000), ..Answer::default() }, 0);
+        outbox.settle(now, Response { status: Some(429), retry_after_ms: Some(45_000), ..Response::default() }, 0);
         assert_eq!(outbox.poll(now + 44_999, 10), None);
         outbox.poll(now + 45_000, 10).unwrap();
-        outbox.settle(now, Answer { status: Some(429), retry_after_ms: Some(u64::MAX), ..Answer::default() }, 0);
+        outbox.settle(now, Response { status: Some(429), retry_after_ms: Some(u64::MAX), ..Response::default() }, 0);
         assert_eq!(outbox.not_before_ms, now + RETRY_AFTER_MAX_MS);
     }
 
@@ -157,7 +157,7 @@ cases! {
             assert_eq!((taken, rejected), (3, vec![format!("{EMITTER}-{poison}")]));
             more(&mut outbox, 1);
             told.extend(outbox.poll(200, 10).unwrap().statement.drops);
-            assert_eq!(told, [Drop { first: poison, last: poison, reason: Reason::Refused }], "with the next call, once");
+            assert_eq!(told, [DroppedRange { first: poison, last: poison, reason: Reason::Refused }], "with the next call, once");
         }
     }
 
@@ -188,8 +188,8 @@ cases! {
         outbox.settle(5100, ours(200), 0);
         assert_eq!((outbox.poll(10_099, 10), said(outbox.poll(10_100, 10))), (None, "E; head=3; dropped=0".into()));
         assert!(outbox.poll(99_999, 10).is_none(), "one call at a time");
-        outbox.settle(10_100, Answer::default(), 0);
-        assert!(outbox.poll(15_100, 10).is_some(), "no answer changes nothing");
+        outbox.settle(10_100, Response::default(), 0);
+        assert!(outbox.poll(15_100, 10).is_some(), "no response changes nothing");
         outbox.settle(15_100, ours(400), 0);
         assert!(outbox.poll(99_999, 10).is_none(), "it does not want them");
     }
@@ -203,8 +203,8 @@ cases! {
         outbox.settle(15_000, ours(200), 0);
         outbox.poll(30_000, 10).unwrap();
         assert!(!outbox.goes_beside(30_000), "a heartbeat has the connection for itself");
-        for (answer, heartbeat_ms) in [(status(200), 5000), (ours(200), 0)] {
-            let mut outbox = idle(1, answer);
+        for (response, heartbeat_ms) in [(status(200), 5000), (ours(200), 0)] {
+            let mut outbox = idle(1, response);
             outbox.limits.heartbeat_ms = heartbeat_ms;
             more(&mut outbox, 4);
             outbox.poll(10_000, 10).unwrap();
@@ -216,34 +216,34 @@ cases! {
         assert_eq!(idle(3, status(200)).poll(99_999, 10), None, "an ingest of another make");
         assert_eq!(idle(0, ours(200)).poll(99_999, 10), None, "nothing was counted");
         let mut never = idle(1, ours(200));
-        never.go_on(Limits { heartbeat_ms: 0, ..LIMITS }, true);
+        never.reconfigure(Limits { heartbeat_ms: 0, ..LIMITS }, true);
         assert_eq!(never.poll(99_999, 10), None);
         let mut moved = idle(1, ours(200));
-        moved.go_on(LIMITS, false);
+        moved.reconfigure(LIMITS, false);
         assert_eq!(moved.poll(99_999, 10), None, "another collector");
         let mut replaced = idle(1, ours(200));
         replaced.poll(5100, 10).unwrap();
         replaced.settle(5100, status(200), 0);
-        assert_eq!(replaced.poll(99_999, 10), None, "its answers show no more that it reads statements");
+        assert_eq!(replaced.poll(99_999, 10), None, "its responses show no more that it reads statements");
     }
 
-    fn race_an_answer_to_a_heartbeat_never_touches_the_queue() {
-        for answer in [ours(200), ours(400), ours(413), ours(503), status(200), status(422), Answer::default()] {
+    fn race_a_response_to_a_heartbeat_never_touches_the_queue() {
+        for response in [ours(200), ours(400), ours(413), ours(503), status(200), status(422), Response::default()] {
             let mut outbox = idle(1, ours(200));
             outbox.poll(5100, 10).unwrap();
             more(&mut outbox, 6);
-            let settled = outbox.settle(5100, answer, 0);
-            assert_eq!(Settled { failure: None, ..settled }, Settled::default(), "{answer:?}");
+            let settled = outbox.settle(5100, response, 0);
+            assert_eq!(Settled { failure: None, ..settled }, Settled::default(), "{response:?}");
             let batch = outbox.poll(5200, 10).unwrap();
-            assert_eq!(batch.body, br#"[{"n":2},{"n":3},{"n":4},{"n":5}]"#, "{answer:?}: neither taken nor halved");
+            assert_eq!(batch.body, br#"[{"n":2},{"n":3},{"n":4},{"n":5}]"#, "{response:?}: neither taken nor halved");
         }
     }
 
-    fn contract_the_last_word_takes_everything_along_and_says_that_it_is_the_last() {
+    fn contract_the_final_flush_takes_everything_along_and_says_that_it_is_the_last() {
         let mut outbox = idle(1, ours(200));
         more(&mut outbox, 9);
         let in_flight = outbox.poll(200, 10).unwrap();
-        let batch = outbox.last_word(200, 10).unwrap();
+        let batch = outbox.final_flush(200, 10).unwrap();
         assert_eq!((in_flight.events, batch.events), (4, 9), "more than a batch, and what is in flight once more");
         assert_eq!(said(Some(batch.clone())), "E; head=10; dropped=0; end");
         assert!(!outbox.is_done());
@@ -255,15 +255,15 @@ cases! {
         assert_eq!(said(outbox.poll(300, 10)), "E; head=11; dropped=0; end", "it was not the last");
     }
 
-    fn contract_the_last_word_is_bounded_and_says_end_only_when_nothing_stays_behind() {
+    fn contract_the_final_flush_is_bounded_and_says_end_only_when_nothing_stays_behind() {
         let mut outbox = idle(1, ours(200));
         outbox.limits.max_bytes = 8 << 20;
         for sequence in 2..=14 {
             outbox.next_sequence();
             assert!(outbox.push(100, sequence, vec![b'x'; 100_000]));
         }
-        let batch = outbox.last_word(100, 10).unwrap();
-        assert!(batch.events == 5 && batch.body.len() <= LAST_WORD_MAX_BYTES, "{}", batch.events);
+        let batch = outbox.final_flush(100, 10).unwrap();
+        assert!(batch.events == 5 && batch.body.len() <= FINAL_FLUSH_MAX_BYTES, "{}", batch.events);
         assert_eq!(said(Some(batch)), "E; head=14; dropped=0");
         outbox.settle(100, ours(200), 0);
         assert_eq!(said(outbox.poll(100, 10)), "E; head=14; dropped=0");
@@ -273,25 +273,25 @@ cases! {
         assert!(outbox.is_done());
     }
 
-    fn contract_the_last_word_to_another_ingest_is_an_ordinary_batch() {
+    fn contract_the_final_flush_to_another_ingest_is_an_ordinary_batch() {
         let mut outbox = outbox(6);
-        assert_eq!(outbox.last_word(0, 10).unwrap().events, 4);
+        assert_eq!(outbox.final_flush(0, 10).unwrap().events, 4);
         outbox.settle(0, status(204), 0);
         assert_eq!(outbox.poll(0, 10).unwrap().events, 2, "the rest follows without waiting for its age");
         outbox.settle(0, status(204), 0);
-        assert!(outbox.is_done() && outbox.last_word(0, 10).is_none(), "no call without events");
+        assert!(outbox.is_done() && outbox.final_flush(0, 10).is_none(), "no call without events");
     }
 
     fn contract_an_emitter_with_nothing_left_says_goodbye_once() {
         let mut outbox = idle(2, ours(200));
-        let batch = outbox.last_word(200, 10).unwrap();
+        let batch = outbox.final_flush(200, 10).unwrap();
         assert_eq!((batch.events, said(Some(batch))), (0, "E; head=2; dropped=0; end".into()));
         outbox.settle(200, ours(200), 0);
         assert!(outbox.is_done() && outbox.poll(99_999, 10).is_none());
-        assert_eq!(idle(0, ours(200)).last_word(0, 10), None, "nothing was counted");
+        assert_eq!(idle(0, ours(200)).final_flush(0, 10), None, "nothing was counted");
     }
 
-    fn contract_the_last_word_is_repeated_until_every_drop_is_told() {
+    fn contract_the_final_flush_is_repeated_until_every_drop_is_told() {
         let mut outbox = idle(1, ours(200));
         outbox.limits.max_bytes = 0;
         for _ in 0..100 {
@@ -299,7 +299,7 @@ cases! {
             let sequence = outbox.next_sequence();
             assert!(!outbox.push(100, sequence, vec![b'x'; 9]));
         }
-        assert_eq!(outbox.last_word(100, 10).unwrap().statement.drops.len(), 64);
+        assert_eq!(outbox.final_flush(100, 10).unwrap().statement.drops.len(), 64);
         outbox.settle(100, ours(200), 0);
         let rest = outbox.poll(100, 10).unwrap().statement;
         assert_eq!((rest.drops.len(), rest.dropped, rest.ended), (36, 100, true));
@@ -307,23 +307,23 @@ cases! {
         assert!(outbox.is_done());
     }
 
-    fn contract_what_is_left_is_inherited_with_its_emitter_and_its_numbers() {
+    fn contract_a_handoff_is_taken_over_with_its_emitter_and_its_numbers() {
         let mut outbox = idle(1, ours(200));
         more(&mut outbox, 3);
         outbox.limits.max_bytes = 0;
         let sequence = outbox.next_sequence();
         assert!(!outbox.push(100, sequence, vec![b'x']));
-        let last_word = outbox.last_word(100, 10).unwrap();
-        let mut heir = Outbox::inherit(&outbox.estate().unwrap(), LIMITS).unwrap();
-        assert_eq!(heir.bytes(), outbox.bytes());
-        assert_eq!(heir.poll(100, 10).unwrap(), last_word, "it may have been cut off, so it is said again");
-        let again = Outbox::inherit(&heir.estate().unwrap(), LIMITS).unwrap().poll(100, 10);
-        assert_eq!(again.as_ref(), Some(&last_word), "an heir may end, too");
-        assert_eq!(heir.settle(100, ours(400), 0).retried, 3);
-        while let Some(batch) = heir.poll(100, 10) {
-            heir.settle(100, ours(if batch.body == br#"[{"n":3}]"# || batch.events > 1 { 422 } else { 200 }), 0);
+        let final_flush = outbox.final_flush(100, 10).unwrap();
+        let mut successor = Outbox::from_handoff(&outbox.handoff().unwrap(), LIMITS).unwrap();
+        assert_eq!(successor.bytes(), outbox.bytes());
+        assert_eq!(successor.poll(100, 10).unwrap(), final_flush, "it may have been cut off, so it is said again");
+        let again = Outbox::from_handoff(&successor.handoff().unwrap(), LIMITS).unwrap().poll(100, 10);
+        assert_eq!(again.as_ref(), Some(&final_flush), "an successor may end, too");
+        assert_eq!(successor.settle(100, ours(400), 0).retried, 3);
+        while let Some(batch) = successor.poll(100, 10) {
+            successor.settle(100, ours(if batch.body == br#"[{"n":3}]"# || batch.events > 1 { 422 } else { 200 }), 0);
         }
-        assert_eq!((heir.is_done(), heir.estate(), heir.drops.count()), (true, None, 2));
+        assert_eq!((successor.is_done(), successor.handoff(), successor.drops.count()), (true, None, 2));
         let mut foreign = outbox_of_a_foreign_ingest();
         assert_eq!(foreign.poll(0, 10).unwrap().events, 4);
         foreign.settle(0, status(204), 0);
@@ -332,20 +332,20 @@ cases! {
         assert!(foreign.is_done());
     }
 
-    fn contract_nothing_is_left_when_everything_was_heard_and_nonsense_is_not_inherited() {
-        assert_eq!(idle(0, ours(200)).estate(), None);
-        assert_eq!(idle(3, status(200)).estate(), None);
-        let whole = outbox(2).estate().unwrap();
-        assert!(Outbox::inherit(&whole, LIMITS).is_some());
+    fn contract_nothing_is_left_when_everything_was_heard_and_nonsense_is_not_taken_over() {
+        assert_eq!(idle(0, ours(200)).handoff(), None);
+        assert_eq!(idle(3, status(200)).handoff(), None);
+        let whole = outbox(2).handoff().unwrap();
+        assert!(Outbox::from_handoff(&whole, LIMITS).is_some());
         for wrong in [&b""[..], b"\n", b"listens\n", b"deaf x; head=1; dropped=0\n", &whole[..whole.len() - 1], &[&whole[..], b"x {}\n"].concat(), &[&whole[..], b"3\n"].concat()] {
-            assert!(Outbox::inherit(wrong, LIMITS).is_none(), "{:?}", String::from_utf8_lossy(wrong));
+            assert!(Outbox::from_handoff(wrong, LIMITS).is_none(), "{:?}", String::from_utf8_lossy(wrong));
         }
     }
 
-    fn race_poison_in_a_last_word_is_isolated_all_the_same() {
+    fn race_poison_in_a_final_flush_is_isolated_all_the_same() {
         let mut outbox = idle(1, ours(200));
         more(&mut outbox, 9);
-        let (mut batch, mut taken, mut rounds) = (outbox.last_word(100, 10), 0, 0);
+        let (mut batch, mut taken, mut rounds) = (outbox.final_flush(100, 10), 0, 0);
         while let Some(call) = batch {
             rounds += 1;
             assert!(rounds < 20);
@@ -356,12 +356,12 @@ cases! {
         assert_eq!((taken, outbox.drops.count(), outbox.is_done()), (8, 1, true));
     }
 
-    fn race_an_answer_that_never_comes_does_not_block_the_queue() {
+    fn race_a_response_that_never_comes_does_not_block_the_queue() {
         let mut outbox = outbox(1);
         outbox.poll(100, 50).unwrap();
         assert!(!outbox.is_overdue(149) && outbox.is_overdue(150));
-        assert_eq!(outbox.settle(150, Answer::default(), 0).retried, 1);
-        assert_eq!(outbox.settle(151, status(200), 0), Settled::default(), "a late answer settles nothing");
+        assert_eq!(outbox.settle(150, Response::default(), 0).retried, 1);
+        assert_eq!(outbox.settle(151, status(200), 0), Settled::default(), "a late response settles nothing");
         assert!(!outbox.is_empty());
     }
 }

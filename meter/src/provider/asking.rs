@@ -1,5 +1,5 @@
 //! Who takes `stream_options.include_usage`: data, one row each. Asked is only where it is known to be taken: a provider that
-//! does not know it answers 400, and the client would have had an answer.
+//! does not know it responds with 400, and the client would have had a response.
 //!
 //! A row is for providers that give no counts in a stream of chat completions unless asked. Others give them anyway
 //! (Mistral, Perplexity, Together, Cerebras, OpenRouter, Z.ai, MiniMax, watsonx) or may refuse the option: Mistral's API does
@@ -49,7 +49,7 @@ const ANY: Row = Row {
 const ROWS: &[Row] = &[
     Row { provider: "openai", completions: true, says_null: true, ..ANY },
     // The option came with 2024-09-01-preview and stayed in 2024-10-21 (azure-rest-api-specs#29157, #30810, griptape#1640);
-    // 2023-05-15 answers 400 (openai-python#1469). "On your data" does not take it in any version (openai-python#2296), and
+    // 2023-05-15 responds with 400 (openai-python#1469). "On your data" does not take it in any version (openai-python#2296), and
     // its requests had other names once (`dataSources`). Foundry serves other makers' models under the same path.
     Row {
         provider: "azure.ai.openai",
@@ -66,7 +66,7 @@ const ROWS: &[Row] = &[
     // This one, Volcengine, Moonshot and xAI take it by new-api's list of those that do (`relay/common/relay_info.go`).
     Row { provider: "baidu", hosts: &["qianfan.baidubce.com"], ..ANY },
     Row { provider: "crusoe", ..ANY },
-    // In front of Claude it answers 400 (opencode#4698, obsidian-copilot#2148), and a name that is not its own may stand for
+    // In front of Claude it responds with 400 (opencode#4698, obsidian-copilot#2148), and a name that is not its own may stand for
     // any model of any maker. Of Gemini behind it nothing is known.
     Row { provider: "databricks", models: &["databricks-"], not_models: &["claude", "anthropic", "gemini"], ..ANY },
     Row { provider: "deepseek", completions: true, ..ANY },

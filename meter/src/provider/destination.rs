@@ -1,4 +1,4 @@
-//! Who answered, by where the call went: what a client says of that is believed only where something bears it out.
+//! The provider, by where the call went: what a client says of that is believed only where something bears it out.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -8,7 +8,7 @@ use super::{hosts, paths};
 use crate::config::{Detect, Rule};
 use crate::record::ProviderSource;
 
-/// Where a call goes, as the proxy knows it. A question may cost a host call, so each is asked only where its answer decides.
+/// Where a call goes, as the proxy knows it. A question may cost a hostcall, so each is asked only where its response decides.
 pub trait Destination {
     /// Envoy's cluster; known as soon as the route is.
     fn cluster(&self) -> Option<&str>;
@@ -57,7 +57,7 @@ impl Rule {
     }
 }
 
-/// Who answered without a rule that says so.
+/// The provider without a rule that says so.
 struct Shown {
     provider: Option<&'static str>,
     source: ProviderSource,
@@ -76,7 +76,7 @@ impl Shown {
 }
 
 impl Target {
-    /// Decides who answered, when the call has gone where it goes. Whether it was a call, and what was asked of it, had to be
+    /// Decides which provider it was, when the call has gone where it goes. Whether it was a call, and what was asked of it, had to be
     /// decided before.
     pub fn settle(&mut self, to: &dyn Destination, detect: &Detect) {
         let upstream = OnceCell::new();
@@ -109,7 +109,7 @@ impl Target {
         self.upstream_host = upstream.into_inner().flatten();
     }
 
-    /// Who answered without a rule that says so.
+    /// The provider without a rule that says so.
     fn shown<'h>(&self, to: &dyn Destination, detect: &Detect, upstream: impl FnOnce() -> Option<&'h [u8]>) -> Shown {
         let (claimed, cluster) = (self.claimed, to.cluster());
         if let Some(provider) = cluster.and_then(hosts::provider_of_cluster) {

@@ -16,16 +16,16 @@ const MAX_HOST_AND_PORT: usize = hosts::MAX_HOST + ":65535".len();
 pub enum Certainty {
     /// Host and path say so.
     Known,
-    /// The path says so; the request's body must name a model or the answer must have an API's counts.
+    /// The path says so; the request's body must name a model or the response must have an API's counts.
     Path,
-    /// Nothing says so yet; the answer must have an API's counts or bear its mark.
+    /// Nothing says so yet; the response must have an API's counts or bear its mark.
     Shape,
 }
 
 /// What a request is thought to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Who is thought to answer; after [`Target::settle`], who has.
+    /// Who is thought to respond; after [`Target::settle`], who has.
     pub provider: Option<Cow<'static, str>>,
     /// What shows that, when it is settled.
     pub source: Option<ProviderSource>,
@@ -47,7 +47,7 @@ pub struct Target {
     pub may_take_include_usage: bool,
     /// How sure that is.
     pub certainty: Certainty,
-    /// The path is known for answers without usage of their own.
+    /// The path is known for responses without usage of their own.
     pub is_not_own: bool,
     /// What the path does.
     pub endpoint: Endpoint,
@@ -165,7 +165,7 @@ impl Target {
     }
 }
 
-/// What a request is thought to be; `None`: no LLM call. Only the call that creates an answer counts: retrieving it
+/// What a request is thought to be; `None`: no LLM call. Only the call that creates a response counts: retrieving it
 /// again repeats its usage.
 ///
 /// The host is the client's word: it says what to look for and whom to ask for usage, not who is charged
@@ -261,7 +261,7 @@ impl<'a> Spelled<'a> {
         begins && rule.path.as_deref().is_none_or(|pattern| paths::ends_with(&self.normal, pattern))
     }
 
-    /// Whether its answer is known to have no usage of its own.
+    /// Whether its response is known to have no usage of its own.
     pub(super) fn is_not_own(&self) -> bool {
         self.all().any(paths::is_not_own)
     }

@@ -1,4 +1,4 @@
-//! What an answer says, before anybody knows what it means: counts and texts by their path.
+//! What a response says, before anybody knows what it means: counts and texts by their path.
 
 mod counts;
 mod made;
@@ -28,14 +28,14 @@ use crate::usage::Class;
 /// The cap of the usage objects that are held for their lists, bytes in all.
 const MAX_RAW: usize = 16 * 1024;
 
-/// What an answer has said so far. Counts are cumulative: of each the last that says something holds. Only the few
+/// What a response has said so far. Counts are cumulative: of each the last that says something holds. Only the few
 /// that are given per element of a list are added up.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     counts: Counts,
     /// The first id: some gateways change it in every event.
     pub id: Option<String>,
-    /// The model that answered.
+    /// The model that responded.
     pub model: Option<String>,
     /// The service tier that was used.
     pub service_tier: Option<String>,
@@ -65,7 +65,7 @@ pub struct Facts {
     pub mark: Option<Api>,
     /// The usage in the body is not this call's own.
     pub not_own: bool,
-    /// The answer itself says that it is over.
+    /// The response itself says that it is over.
     pub terminal: bool,
     /// Text that the model wrote.
     pub visible: crate::estimate::Text,
@@ -79,24 +79,24 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// A count, if the answer gave it.
+    /// A count, if the response gave it.
     pub fn get(&self, number: Number) -> Option<u64> {
         self.counts.get(number)
     }
 
-    /// Whether the answer gave a count.
+    /// Whether the response gave a count.
     pub fn has(&self, number: Number) -> bool {
         self.get(number).is_some()
     }
 
-    /// The first of several names of the same count that the answer gave; a zero under one name hides no count under
+    /// The first of several names of the same count that the response gave; a zero under one name hides no count under
     /// another.
     pub fn first(&self, numbers: &[Number]) -> Option<u64> {
         let given = || numbers.iter().filter_map(|&number| self.get(number));
         given().find(|&count| count > 0).or_else(|| given().next())
     }
 
-    /// Whether the last word on a count was zero.
+    /// Whether the last value of a count was zero.
     pub fn is_zero_last(&self, number: Number) -> bool {
         self.counts.is_zero_last(number)
     }
@@ -106,7 +106,7 @@ impl Facts {
         self.counts.forget_reads();
     }
 
-    /// Counts that the answer gave and nobody has asked for, unless something that was read says the same.
+    /// Counts that the response gave and nobody has asked for, unless something that was read says the same.
     pub fn unread(&self) -> impl Iterator<Item = Number> {
         self.counts.unread()
     }
@@ -124,7 +124,7 @@ impl Facts {
         }
     }
 
-    /// Whether the answer comes in events.
+    /// Whether the response comes in events.
     pub fn is_stream(&self) -> bool {
         self.is_stream
     }
@@ -138,7 +138,7 @@ impl Facts {
         }
     }
 
-    /// Calls of a tool, by the items of the answer.
+    /// Calls of a tool, by the items of the response.
     pub fn tool_calls(&self, class: Class) -> Option<u64> {
         self.tools.count(class)
     }
@@ -148,7 +148,7 @@ impl Facts {
         self.tools.makes_images()
     }
 
-    /// The distinct searches that grounded the answer.
+    /// The distinct searches that grounded the response.
     pub fn queries(&self) -> u64 {
         self.tools.queries()
     }
@@ -168,7 +168,7 @@ impl Facts {
         self.tools.overflowed()
     }
 
-    /// What the answer says it made.
+    /// What the response says it made.
     pub fn made(&mut self) -> Option<&mut Made> {
         self.made.as_deref_mut()
     }

@@ -1,5 +1,5 @@
 //! What is paid for beside the tokens: calls of the provider's own tools. The usage's word comes first, then what the items
-//! of the answer show.
+//! of the response show.
 
 use super::facts::{Facts, Number, Number::*};
 use super::{Reading, Target};
@@ -16,7 +16,7 @@ const COUNTED: &[(Class, &[Number])] = &[
     (Class::ImagesOut, &[XaiImages, ConnectorImages]),
 ];
 
-/// What the items of an answer can show.
+/// What the items of a response can show.
 const SHOWN: [Class; 5] =
     [Class::WebSearches, Class::XSearches, Class::FileSearches, Class::CodeExecutions, Class::ContainerSessions];
 
@@ -48,8 +48,8 @@ pub(super) fn add(facts: &Facts, target: &Target, reading: &mut Reading) {
     }
     grounding(facts, target, reading);
     if is_search_model(facts, target) && reading.usage.get(Class::WebSearches).unwrap_or(0) == 0 {
-        let has_answered = reading.is_reported || facts.visible.bytes() > 0;
-        reading.set(Class::WebSearches, has_answered.then_some(1));
+        let has_output = reading.is_reported || facts.visible.bytes() > 0;
+        reading.set(Class::WebSearches, has_output.then_some(1));
     }
     if facts.has_too_many_items() {
         reading.flag(Flag::BadValue);
@@ -85,7 +85,7 @@ fn pays_by_prompt(facts: &Facts, target: &Target) -> bool {
     version.is_some_and(|version| version.starts_with("1.") || version.starts_with("2."))
 }
 
-/// OpenAI's search models search once in each call of Chat Completions; nothing in the answer counts it.
+/// OpenAI's search models search once in each call of Chat Completions; nothing in the response counts it.
 fn is_search_model(facts: &Facts, target: &Target) -> bool {
     model(facts, target).is_some_and(|model| model.contains("-search-preview") || model.contains("-search-api"))
 }

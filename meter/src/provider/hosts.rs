@@ -135,7 +135,7 @@ pub(super) fn by_path(provider: &'static str, path: &[u8]) -> &'static str {
     if depends_on_path(provider) && super::paths::has(path, &[b"openai"]) { "azure.ai.openai" } else { provider }
 }
 
-/// Whether a host is Hugging Face's router, whose paths name the service that answers.
+/// Whether a host is Hugging Face's router, whose paths name the service that responds.
 pub(super) fn is_router(host: &[u8]) -> bool {
     is_same(host, b"router.huggingface.co")
 }

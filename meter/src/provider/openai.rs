@@ -47,7 +47,7 @@ pub(super) fn chat(facts: &Facts, target: &Target) -> Reading {
         (None, None, None) => timings(facts, &mut counts),
         // Embeddings and reranks may say a total only: it is the input.
         (None, None, total) => counts.input = total,
-        // Gemini's compatible endpoints count thoughts in the total only; without an answer there is nothing but thoughts.
+        // Gemini's compatible endpoints count thoughts in the total only; without a response there is nothing but thoughts.
         (Some(input), output, Some(total)) if is_gemini(facts, target) && counts.reasoning.unwrap_or(0) == 0 => {
             let sum = input.saturating_add(output.unwrap_or(0));
             counts.reasoning = total.checked_sub(sum).filter(|&thoughts| thoughts > 0).or(counts.reasoning);
@@ -107,7 +107,7 @@ fn timings(facts: &Facts, counts: &mut Counts) {
     counts.output = facts.get(TimingsPredicted);
 }
 
-/// Whether Gemini answers, whoever serves it.
+/// Whether Gemini responds, whoever serves it.
 fn is_gemini(facts: &Facts, target: &Target) -> bool {
     let model = facts.model.as_deref().or(target.model.as_deref());
     target.is("gcp.gemini") || model.is_some_and(|model| model.contains("gemini"))
@@ -160,7 +160,7 @@ fn image_gen(facts: &Facts) -> Option<Part> {
     let used = |usage: &Usage| usage.iter().any(|(_, count)| count > 0);
     used(&reading.usage).then(|| Part {
         name: "image_gen".to_owned(),
-        // Where the answer does not repeat its tools, nothing says which model it was: never the one that answered.
+        // Where the response does not repeat its tools, nothing says which model it was: never the one that responded.
         model: Some(facts.tool_model.clone().unwrap_or_else(|| "image_generation".to_owned())),
         usage: reading.usage,
         flags: reading.flags.into_iter().fold(Flags::default(), Flags::with),

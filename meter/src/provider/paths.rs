@@ -8,7 +8,7 @@ use crate::usage::Class;
 /// What a path does, where its API alone does not say what is paid for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Endpoint {
-    /// A model answers, and its API counts.
+    /// A model responds, and its API counts.
     #[default]
     Model,
     /// Keeps content in a cache: its tokens are paid for, and the time they are kept.
@@ -25,14 +25,14 @@ pub enum Endpoint {
     Video,
     /// Reads pages.
     Ocr,
-    /// Takes calls whose answers, and counts, come much later.
+    /// Takes calls whose responses, and counts, come much later.
     Batch,
     /// Begins a call that is polled.
     Job,
 }
 
 impl Endpoint {
-    /// Whether it begins what answers of other paths tell of again.
+    /// Whether it begins what responses of other paths tell of again.
     pub fn begins(self) -> bool {
         matches!(self, Endpoint::CachedContent | Endpoint::Batch)
     }
@@ -192,7 +192,7 @@ pub(super) fn row_of(path: &[u8]) -> Option<&'static Row> {
     ROWS.iter().find(|row| ends_with(path, row.pattern))
 }
 
-/// Whether a path's answer is known to have no usage of its own.
+/// Whether a path's response is known to have no usage of its own.
 pub(super) fn is_not_own(path: &[u8]) -> bool {
     NOT_OWN.iter().any(|pattern| ends_with(path, pattern))
 }

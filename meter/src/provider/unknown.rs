@@ -1,6 +1,6 @@
-//! Nothing that may be paid for is silent: names what an answer counts and nobody here reads.
+//! Nothing that may be paid for is silent: names what a response counts and nobody here reads.
 //!
-//! Each usage object that was held is walked once, when the answer is over, without a tree and without a text of its paths, which
+//! Each usage object that was held is walked once, when the response is over, without a tree and without a text of its paths, which
 //! are told apart by hashes: it costs as much as its bytes. Only one that has an unknown name is walked again, for the name.
 //! A member is known if it is read somewhere ([`PLACED`]) or stands in [`HARMLESS`]; zeros, nulls and empty texts say
 //! nothing. Names are the provider's, so they are bounded and cleaned.
@@ -103,7 +103,7 @@ impl Names {
     }
 }
 
-/// What an answer counts that nobody reads, names separated by commas.
+/// What a response counts that nobody reads, names separated by commas.
 pub fn unknown_usage(api: Api, facts: &Facts, reading: &Reading) -> Option<String> {
     let mut names = Names::default();
     // Another API's counts, which this one's reading leaves out.

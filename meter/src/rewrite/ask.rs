@@ -134,7 +134,7 @@ impl Ask {
         self.asking
     }
 
-    /// Whether the answer may have something that the client did not ask for.
+    /// Whether the response may have something that the client did not ask for.
     pub fn is_added(&self) -> bool {
         self.who == Who::Us
     }

@@ -70,7 +70,8 @@ fn every_withhold_of(stream: &str, nulls: bool) -> String {
 }
 
 const CHOICE: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"}\\\"usage\\\"\"}}],\"usage\":null}\n\n";
-const ANSWER: &str = "data: {\"id\":\"x\",\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"details\":{\"a\":[1]}}}\n\n";
+const RESPONSE: &str =
+    "data: {\"id\":\"x\",\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"details\":{\"a\":[1]}}}\n\n";
 
 cases! {
     fn contract_a_request_that_is_barred_keeps_what_it_has() {
@@ -247,14 +248,14 @@ cases! {
         }
     }
 
-    fn deterministic_the_answer_is_taken_out_and_nothing_else() {
+    fn deterministic_the_response_is_taken_out_and_nothing_else() {
         let done = "data: [DONE]\n\n";
         for (stream, expected) in [
-            (format!("{CHOICE}{CHOICE}{ANSWER}{done}"), format!("{CHOICE}{CHOICE}{done}")),
-            (format!(": comment\n\n{CHOICE}{ANSWER}"), format!(": comment\n\n{CHOICE}")),
-            (format!("{CHOICE}{}", ANSWER.trim_end()), CHOICE.to_owned()),
-            (format!("{CHOICE}{ANSWER}{done}").replace('\n', "\r\n"), format!("{CHOICE}{done}").replace('\n', "\r\n")),
-            (format!("{CHOICE}{ANSWER}{done}").replace('\n', "\r"), format!("{CHOICE}{done}").replace('\n', "\r")),
+            (format!("{CHOICE}{CHOICE}{RESPONSE}{done}"), format!("{CHOICE}{CHOICE}{done}")),
+            (format!(": comment\n\n{CHOICE}{RESPONSE}"), format!(": comment\n\n{CHOICE}")),
+            (format!("{CHOICE}{}", RESPONSE.trim_end()), CHOICE.to_owned()),
+            (format!("{CHOICE}{RESPONSE}{done}").replace('\n', "\r\n"), format!("{CHOICE}{done}").replace('\n', "\r\n")),
+            (format!("{CHOICE}{RESPONSE}{done}").replace('\n', "\r"), format!("{CHOICE}{done}").replace('\n', "\r")),
             ("data: {\"choices\":[]}\n\n".into(), "data: {\"choices\":[]}\n\n".into()),
             ("data: {\"choices\":[],\"usage\":null}\n\n".into(), "data: {\"choices\":[],\"usage\":null}\n\n".into()),
             ("data: {\"usage\":{},\"choices\":[{}]}\n\n".into(), "data: {\"usage\":{},\"choices\":[{}]}\n\n".into()),
@@ -266,7 +267,7 @@ cases! {
         }
     }
 
-    fn deterministic_nulls_are_taken_out_where_they_answer_too() {
+    fn deterministic_nulls_are_taken_out_where_they_response_too() {
         let event = |members: &str| format!("data: {{\"id\":\"x\",\"choices\":[{{\"usage\":null,\"t\":\",\\\"usage\\\":null\"}}]{members}}}\n\n");
         for (members, expected) in [
             (",\"usage\":null", ""),
@@ -277,7 +278,7 @@ cases! {
             (",\"usage\":7,\"us\\u0061ge\":null,\"z\":null", ",\"usage\":7,\"us\\u0061ge\":null,\"z\":null"),
             (",\"usage_of_a_very_long_name\":null", ",\"usage_of_a_very_long_name\":null"),
         ] {
-            let stream = format!("{}{ANSWER}data: [DONE]\n\n", event(members));
+            let stream = format!("{}{RESPONSE}data: [DONE]\n\n", event(members));
             assert_eq!(every_withhold_of(&stream, true), format!("{}data: [DONE]\n\n", event(expected)));
             assert_eq!(every_withhold_of(&stream, false), format!("{}data: [DONE]\n\n", event(members)));
         }

@@ -1,4 +1,4 @@
-//! Takes out of a stream what answers `include_usage`, for a client that did not ask.
+//! Takes out of a stream the response to `include_usage`, for a client that did not ask.
 //!
 //! That is one chunk, with usage and no choices, and on some hosts a `"usage":null` in every other chunk. Bytes of an event
 //! wait only until it is clear that it is another one: at its first choice, or at the end of its JSON, before which no
@@ -78,7 +78,7 @@ enum AfterCr {
     TakenOut,
 }
 
-/// Filters one answer.
+/// Filters one response.
 #[derive(Debug, Default)]
 pub struct Withhold {
     /// The nulls are taken out too.
@@ -118,10 +118,10 @@ impl Withhold {
         }
     }
 
-    /// The answer is over: what is held passes.
+    /// The response is over: what is held passes.
     pub fn end(&mut self, out: &mut Vec<u8>) {
         self.release(out);
-        if !self.event.is_answer() {
+        if !self.event.is_usage_event() {
             out.append(&mut self.held);
         }
         self.held.clear();
@@ -170,7 +170,7 @@ impl Withhold {
             }
             self.passes |= match after {
                 State::Lost => true,
-                State::Done => !self.event.is_answer(),
+                State::Done => !self.event.is_usage_event(),
                 _ => self.event.choice,
             };
         }
@@ -211,7 +211,7 @@ impl Withhold {
             self.after_cr = if byte == b'\r' { AfterCr::Kept } else { AfterCr::No };
             return self.keep(&[byte], out);
         }
-        let taken_out = !self.passes && self.event.is_answer();
+        let taken_out = !self.passes && self.event.is_usage_event();
         if taken_out {
             self.held.clear();
         } else {
@@ -232,8 +232,8 @@ impl Withhold {
 }
 
 impl Event {
-    /// Whether the event is the answer to `include_usage`.
-    fn is_answer(&self) -> bool {
+    /// Whether the event is the response to `include_usage`.
+    fn is_usage_event(&self) -> bool {
         self.usage && !self.choice && self.state == State::Done
     }
 

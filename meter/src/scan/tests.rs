@@ -182,7 +182,7 @@ mod properties {
     use proptest::prelude::*;
     use serde_json::Value;
 
-    /// The same answer from a whole tree: wanted scalars in document order.
+    /// The same response from a whole tree: wanted scalars in document order.
     fn oracle(value: &Value, path: &str, out: &mut Vec<String>) {
         match value {
             Value::Object(members) => {

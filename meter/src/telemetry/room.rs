@@ -15,10 +15,10 @@ const TURNS: usize = 4;
 /// What a set is for; each owner has room for one of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A model that answered.
+    /// A model that responded.
     Model,
-    /// All calls that no model answered.
-    Unanswered,
+    /// All calls without a response of a model.
+    NoResponse,
     /// All models that found no room.
     Overflow,
 }

@@ -6,8 +6,8 @@ use crate::identity::{OVERFLOW, UNKNOWN};
 use crate::record::{Evidence, Flag, Outcome, Record};
 use crate::usage::Class;
 
-/// The model of calls that failed before a model answered: the name in the request is whatever the client made up.
-const UNANSWERED: &str = "unanswered";
+/// The model of calls that failed before a model responded: the name in the request is whatever the client made up.
+const NO_RESPONSE: &str = "no_response";
 /// Histograms are dear (6 KB each in Envoy, five of them in a set): there are so many times fewer sets of them.
 const FEWER_DISTRIBUTIONS: usize = 4;
 
@@ -249,7 +249,7 @@ fn model(record: &Record) -> (&str, room::Kind) {
         (Some(model), _) => (model, room::Kind::Model),
         (None, Some(model)) if worked => (model, room::Kind::Model),
         (None, None) if worked => (UNKNOWN, room::Kind::Model),
-        _ => (UNANSWERED, room::Kind::Unanswered),
+        _ => (NO_RESPONSE, room::Kind::NoResponse),
     }
 }
 

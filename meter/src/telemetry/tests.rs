@@ -136,7 +136,7 @@ cases! {
         assert!(!book.ids.contains_key(&stat_name(Metric::Duration, &["openai", "other", "chat"])));
     }
 
-    fn contract_calls_that_no_model_answered_share_one_series() {
+    fn contract_calls_without_a_response_share_one_series() {
         let mut book = Book::default();
         let mut telemetry = Telemetry::new(100);
         let refused = |model: &str| Record {
@@ -153,7 +153,7 @@ cases! {
         let calls = |model: &str, outcome: &str, evidence: &str| {
             book.count(&stat_name(Metric::Calls, &["acme", "openai", model, "chat", outcome, evidence]))
         };
-        assert_eq!(calls("unanswered", "error_status", "missing"), 4200);
+        assert_eq!(calls("no_response", "error_status", "missing"), 4200);
         assert!(!book.ids.keys().any(|name| name.contains("invented") || name.contains("overflow")));
         // What worked counts under the name in the request, where the response has none.
         let worked = Record { request_model: Some("titan".into()), response_model: None, ..record("acme", "") };
@@ -234,7 +234,7 @@ mod properties {
 
     use super::*;
 
-    /// A call of one of many tenants with one of many models, or of none that answered, some time after the one before.
+    /// A call of one of many tenants with one of many models, or of none that responded, some time after the one before.
     fn calls() -> impl Strategy<Value = Vec<(u8, u8, bool, u64)>> {
         prop::collection::vec((0..40u8, 0..40u8, any::<bool>(), 0..90u64), 1..300)
     }
@@ -251,13 +251,13 @@ mod properties {
             let mut book = Book::default();
             let mut telemetry = Telemetry::new(max_series);
             let mut minutes = 0;
-            for &(tenant, model, answered, later) in &calls {
+            for &(tenant, model, responded, later) in &calls {
                 minutes += later;
                 // One tenant always asks for the same model.
                 let model = if tenant == modest { 0 } else { model };
                 let mut call = record(&format!("t{tenant}"), &format!("m{model}"));
                 call.started_ns = minutes * 60_000_000_000;
-                if !answered {
+                if !responded {
                     (call.response_model, call.request_model) = (None, call.response_model);
                     (call.outcome, call.evidence, call.usage) = (Outcome::ErrorStatus, Evidence::Missing, Default::default());
                 }
@@ -267,9 +267,9 @@ mod properties {
                 let of = |name: &&String| name.starts_with(metric.spec().name);
                 book.ids.iter().filter(|(name, _)| of(name)).filter_map(|(_, id)| book.counts.get(id)).sum()
             };
-            let answered = calls.iter().filter(|(_, _, answered, _)| *answered).count() as i64;
+            let responded = calls.iter().filter(|(_, _, responded, _)| *responded).count() as i64;
             prop_assert_eq!(total(Metric::Calls), calls.len() as i64);
-            prop_assert_eq!(total(Metric::Tokens), answered * 10);
+            prop_assert_eq!(total(Metric::Tokens), responded * 10);
             let own: Vec<_> = book.sets().into_iter().filter(|(tenant, _)| tenant != "overflow").collect();
             prop_assert!(own.len() <= 4 * max_series, "{} sets of {max_series}", own.len());
             let most = 4 * ((max_series / 8).max(1) + 3);
@@ -278,7 +278,7 @@ mod properties {
             }
             // Each tenant has room for a model, for calls without one, and for its overflow.
             let all_fit = 3 * 40 <= max_series / 2;
-            let has_own = calls.iter().any(|&(tenant, _, answered, _)| tenant == modest && answered);
+            let has_own = calls.iter().any(|&(tenant, _, responded, _)| tenant == modest && responded);
             if all_fit && has_own {
                 let models = book.models(&format!("t{modest}"));
                 prop_assert!(models.contains("m0") && !models.contains("overflow"), "{:?}", models);

@@ -18,7 +18,7 @@ use crate::{
 pub async fn run(args: &Args, world: &World) -> Result<()> {
     let shapes = args.choose_shapes(shape::all()?)?;
     for shape in &shapes {
-        world.provider.add(&shape.name, shape.answer());
+        world.provider.add(&shape.name, shape.response());
     }
     let rows = measured(args, world, &shapes).await?;
     table::print(&shapes, &rows, args.verbose);

@@ -13,7 +13,7 @@ use crate::{
     measure::{Figures, Meter, calmest, mean, rest},
     plot::{self, Panel},
     proxy::Proxy,
-    server::Answer,
+    server::Response,
     shape::{self, Shape},
 };
 
@@ -104,8 +104,8 @@ async fn calls(
     times: usize,
 ) -> Result<()> {
     // In one write: otherwise who is slower reads more events at once, and has less to do.
-    let answer = shape.answer();
-    world.provider.add(&shape.name, Answer { pieces: vec![answer.pieces.concat()], ..answer });
+    let response = shape.response();
+    world.provider.add(&shape.name, Response { pieces: vec![response.pieces.concat()], ..response });
     for proxy in &mut *proxies {
         proxy.prove(shape).await?;
     }
@@ -117,7 +117,7 @@ async fn calls(
 async fn tenants(args: &Args, world: &World, proxies: &mut [Proxy]) -> Result<Panel> {
     let mut panel = Panel::new("tenants", "tenants", "µs a call", false);
     let shape = shape::chat("tenants", "", 1_000);
-    world.provider.add(&shape.name, shape.answer());
+    world.provider.add(&shape.name, shape.response());
     for tenants in steps(args, &[1, 10, 100, 1_000, 10_000, 100_000]) {
         for proxy in &mut *proxies {
             // Each was there before it is measured.
@@ -160,7 +160,7 @@ async fn streams(args: &Args, world: &World, proxies: &mut [Proxy]) -> Result<Pa
 async fn queue(args: &Args, world: &World, shipped: &Bootstrap) -> Result<Panel> {
     let mut panel = Panel::new("queued_events", "events that wait, collector down", "µs a call", false);
     let shape = shape::chat("queue", "", 1_000);
-    world.provider.add(&shape.name, shape.answer());
+    world.provider.add(&shape.name, shape.response());
     let kinds = [world.kind("none")?, kind::meter(shipped)?];
     let mut proxies = Vec::new();
     for kind in kinds {

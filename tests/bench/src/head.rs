@@ -14,7 +14,7 @@ impl<'a> Head<'a> {
         Self(std::str::from_utf8(bytes).unwrap_or_default())
     }
 
-    /// The status of an answer.
+    /// The status of a response.
     pub fn status(&self) -> u16 {
         self.0.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
     }

@@ -24,7 +24,7 @@ const EACH: usize = 100;
 pub struct Held(JoinSet<Result<()>>);
 
 impl Held {
-    /// Opens so many; each has begun to answer.
+    /// Opens so many; each has begun to respond.
     pub async fn open(address: SocketAddr, shape: &Shape, streams: usize) -> Result<Self> {
         let mut sender = None;
         let begun = Arc::new(AtomicUsize::new(0));
@@ -44,14 +44,14 @@ impl Held {
             let (request, begun) = (request(shape, number)?, begun.clone());
             held.0.spawn(async move {
                 sender.ready().await?;
-                let mut answer = sender.send_request(request).await?;
-                if answer.status() != hyper::StatusCode::OK {
-                    let text = answer.body_mut().collect().await?.to_bytes();
+                let mut response = sender.send_request(request).await?;
+                if response.status() != hyper::StatusCode::OK {
+                    let text = response.body_mut().collect().await?.to_bytes();
                     let text = String::from_utf8_lossy(&text);
-                    return Err(format!("stream {number} of {streams} got HTTP {}: {text}", answer.status()).into());
+                    return Err(format!("stream {number} of {streams} got HTTP {}: {text}", response.status()).into());
                 }
                 begun.fetch_add(1, Relaxed);
-                while let Some(frame) = answer.frame().await {
+                while let Some(frame) = response.frame().await {
                     frame?;
                 }
                 Err("a stream ended".into())

@@ -47,7 +47,7 @@ impl Kind {
         Self { name: name.to_owned(), filters, found, blind: &[], only: None }
     }
 
-    /// Whether it can read such an answer at all.
+    /// Whether it can read such a response at all.
     pub fn takes(&self, shape: &Shape) -> bool {
         self.only.is_none_or(|stream| stream == shape.stream)
     }

@@ -23,7 +23,7 @@ use crate::{
 const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One answer, as the client saw it.
+/// One response, as the client saw it.
 #[derive(Clone, Default)]
 pub struct Seen {
     /// From the request to the first byte of the body.
@@ -48,7 +48,7 @@ impl Line {
         Ok(Self { stream, bytes: Vec::with_capacity(256 * 1024) })
     }
 
-    /// Sends a request and reads its answer to the end.
+    /// Sends a request and reads its response to the end.
     pub async fn call(&mut self, request: &[u8], time_events: bool) -> Result<Seen> {
         timeout(PATIENCE, self.attempt(request, time_events)).await.map_err(|_| "a call hangs")?
     }
@@ -95,7 +95,7 @@ impl Line {
 
     async fn read(&mut self) -> Result<()> {
         if self.stream.read_buf(&mut self.bytes).await? == 0 {
-            return Err("the connection was closed in the middle of an answer".into());
+            return Err("the connection was closed in the middle of a response".into());
         }
         Ok(())
     }

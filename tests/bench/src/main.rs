@@ -35,7 +35,7 @@ use crate::{
 
 /// What all measurements stand on.
 pub struct World {
-    /// Who answers.
+    /// Who responses.
     provider: Server,
     /// The bootstrap that users take, pointed at the provider.
     shipped: Bootstrap,

@@ -11,7 +11,7 @@ use crate::{kind::Found, proxy::Proxy, server::Server, shape::Shape};
 pub struct Figures {
     /// CPU time of Envoy per call.
     pub cpu: f64,
-    /// What the client waits: for the answer, or in a paced stream for each event since it was written.
+    /// What the client waits: for the response, or in a paced stream for each event since it was written.
     pub p50: f64,
     /// The same of the slowest hundredth.
     pub p99: f64,

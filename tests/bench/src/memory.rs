@@ -60,7 +60,7 @@ fn row(what: &str, figures: &[f64]) {
     println!("| {what} | {} |", cells.join(" | "));
 }
 
-/// What another thousand open streams take, each of which is in the middle of its answer.
+/// What another thousand open streams take, each of which is in the middle of its response.
 async fn open_streams(args: &Args, world: &World, kind: &str) -> Result<f64> {
     let shape = shape::stream("held", "", 200);
     world.provider.add(&shape.name, shape.endless(Duration::from_millis(500)));
@@ -80,7 +80,7 @@ async fn open_streams(args: &Args, world: &World, kind: &str) -> Result<f64> {
 /// What another worker takes, each of which has had calls.
 async fn each_worker(world: &World, kind: &str) -> Result<f64> {
     let shape = shape::chat("workers", "", 1_000);
-    world.provider.add(&shape.name, shape.answer());
+    world.provider.add(&shape.name, shape.response());
     let mut taken = Vec::new();
     for workers in [WORKERS.0, WORKERS.1] {
         let mut proxy = Proxy::with(world.kind(kind)?, &world.shipped, workers, 64).await?;
@@ -94,7 +94,7 @@ async fn each_worker(world: &World, kind: &str) -> Result<f64> {
 /// After a tenth of the calls, and after all.
 async fn many_calls(world: &World, kind: &str, count: usize) -> Result<(f64, f64)> {
     let shape = shape::chat("calls", "", 1_000);
-    world.provider.add(&shape.name, shape.answer());
+    world.provider.add(&shape.name, shape.response());
     let mut proxy = Proxy::start(world.kind(kind)?, &world.shipped).await?;
     let mut early = 0.0;
     for tenth in 1..=10 {

@@ -19,7 +19,7 @@ use std::{
 use e2e::Result;
 use tokio::sync::oneshot;
 
-use crate::server::Answer;
+use crate::server::Response;
 
 /// Streams that begin together are spread over the gap between two pieces: whatever their number, evenly.
 const GOLDEN: f64 = 0.618_033_988_749_895;
@@ -43,7 +43,7 @@ pub struct Pacer {
 struct Stream {
     number: usize,
     wire: TcpStream,
-    answer: Arc<Answer>,
+    response: Arc<Response>,
     gap: Duration,
     next: usize,
     written: Vec<Instant>,
@@ -64,10 +64,16 @@ impl Pacer {
         pacer
     }
 
-    /// Writes an answer, and gives the connection back: a copy of it would take a file for each of very many streams.
-    pub async fn write(&self, number: usize, wire: TcpStream, answer: Arc<Answer>, gap: Duration) -> Result<TcpStream> {
+    /// Writes a response, and gives the connection back: a copy of it would take a file for each of very many streams.
+    pub async fn write(
+        &self,
+        number: usize,
+        wire: TcpStream,
+        response: Arc<Response>,
+        gap: Duration,
+    ) -> Result<TcpStream> {
         let (done, ended) = oneshot::channel();
-        let stream = Stream { number, wire, answer, gap, next: 0, written: Vec::new(), done };
+        let stream = Stream { number, wire, response, gap, next: 0, written: Vec::new(), done };
         self.written.open.fetch_add(1, Relaxed);
         self.streams.send(stream)?;
         let ended = ended.await;
@@ -104,8 +110,8 @@ fn work(streams: &Receiver<Stream>, written: &Written) {
         let wait = next.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
         match if wait.is_zero() { Err(RecvTimeoutError::Timeout) } else { streams.recv_timeout(wait) } {
             Ok(mut stream) => {
-                // One that never ends answers at once: very many are opened one after the other.
-                if stream.answer.endless && stream.write(written).is_none() {
+                // One that never ends responses at once: very many are opened one after the other.
+                if stream.response.endless && stream.write(written).is_none() {
                     continue;
                 }
                 let phase = stream.gap.mul_f64((stream.number as f64 * GOLDEN).fract());
@@ -139,12 +145,12 @@ fn work(streams: &Receiver<Stream>, written: &Written) {
 impl Stream {
     /// Writes the next piece; returns whether there is another. `None`: the client has left.
     fn write(&mut self, written: &Written) -> Option<bool> {
-        let pieces = &self.answer.pieces;
+        let pieces = &self.response.pieces;
         // The first has the head.
         let piece = if self.next < pieces.len() { self.next } else { 1 };
         self.next = piece + 1;
-        let last = self.next == pieces.len() && !self.answer.endless;
-        if !self.answer.endless {
+        let last = self.next == pieces.len() && !self.response.endless;
+        if !self.response.endless {
             self.written.push(Instant::now());
         }
         if last {

@@ -69,9 +69,9 @@ impl Proxy {
         let name = format!("{}, {}", self.kind.name, shape.name);
         let before = fs::read_to_string(&self.log).unwrap_or_default().lines().count();
         self.calls += 1;
-        let answer = Route::plain(self.address).send(&shape.call().header(PROOF, "1")).await?;
-        if !answer.whole || answer.body != shape.body {
-            return Err(format!("{name}: the client got {} bytes of {}", answer.body.len(), shape.body.len()).into());
+        let response = Route::plain(self.address).send(&shape.call().header(PROOF, "1")).await?;
+        if !response.whole || response.body != shape.body {
+            return Err(format!("{name}: the client got {} bytes of {}", response.body.len(), shape.body.len()).into());
         }
         let line = wait::until(&format!("the log line of {name}"), || async {
             let log = fs::read_to_string(&self.log)?;
@@ -88,7 +88,7 @@ impl Proxy {
     }
 
     /// Calls over so many connections at once, `times` each, of so many tenants in turns; the next call of a connection
-    /// follows the answer.
+    /// follows the response.
     pub async fn load(
         &mut self,
         shape: &Shape,

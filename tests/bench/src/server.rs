@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 server that costs next to nothing: the provider, whose answers are made before and named by a
+//! A small HTTP/1.1 server that costs next to nothing: the provider, whose responses are made before and named by a
 //! request header, and the collector, which takes every batch at once.
 
 use std::{
@@ -23,15 +23,15 @@ use crate::{
     pacer::Pacer,
 };
 
-/// The request header that names the answer.
-pub const ANSWER: &str = "x-bench-answer";
+/// The request header that names the response.
+pub const RESPONSE: &str = "x-bench-response";
 /// The request header that numbers a stream whose events are timed.
 pub const STREAM: &str = "x-bench-stream";
 /// What every event of a batch has once.
 const EVENT: &str = r#""type":"meshmeter.call.v1""#;
 
-/// An answer, ready to be written.
-pub struct Answer {
+/// A response, ready to be written.
+pub struct Response {
     /// Head and body in the pieces that are written one by one.
     pub pieces: Vec<Vec<u8>>,
     /// Between two pieces.
@@ -42,11 +42,11 @@ pub struct Answer {
 
 /// What connections share.
 pub struct Shared {
-    answers: Mutex<HashMap<String, Arc<Answer>>>,
+    responses: Mutex<HashMap<String, Arc<Response>>>,
     pacer: Pacer,
     /// Events that came in batches.
     events: AtomicU64,
-    /// Whether batches are left without an answer.
+    /// Whether batches are left without a response.
     down: AtomicBool,
 }
 
@@ -64,7 +64,7 @@ impl Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
-            answers: Mutex::default(),
+            responses: Mutex::default(),
             pacer: Pacer::start(),
             events: AtomicU64::new(0),
             down: AtomicBool::new(false),
@@ -80,9 +80,9 @@ impl Server {
         Ok(Self { address, shared, task })
     }
 
-    /// Adds an answer under a name.
-    pub fn add(&self, name: &str, answer: Answer) {
-        lock(&self.shared.answers).insert(name.to_owned(), Arc::new(answer));
+    /// Adds a response under a name.
+    pub fn add(&self, name: &str, response: Response) {
+        lock(&self.shared.responses).insert(name.to_owned(), Arc::new(response));
     }
 
     /// When the pieces of a numbered stream were written; forgotten here.
@@ -90,17 +90,17 @@ impl Server {
         self.shared.pacer.written(stream)
     }
 
-    /// How many pieces of paced answers were written so far.
+    /// How many pieces of paced responses were written so far.
     pub fn pieces(&self) -> u64 {
         self.shared.pacer.pieces()
     }
 
-    /// How many paced answers have not ended, nor been left by their client.
+    /// How many paced responses have not ended, nor been left by their client.
     pub fn open(&self) -> u64 {
         self.shared.pacer.open()
     }
 
-    /// From here on a collector that is away: it closes the connection instead of an answer.
+    /// From here on a collector that is away: it closes the connection instead of a response.
     pub fn go_down(&self) {
         self.shared.down.store(true, Relaxed);
     }
@@ -135,27 +135,27 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> Result<()> {
         };
         let head = Head::of(&bytes[..body]);
         let length = head.number("content-length").unwrap_or(0);
-        let answer = head.get(ANSWER).and_then(|name| lock(&shared.answers).get(name).cloned());
+        let response = head.get(RESPONSE).and_then(|name| lock(&shared.responses).get(name).cloned());
         let number = head.number(STREAM);
         while bytes.len() < body + length {
             if stream.read_buf(&mut bytes).await? == 0 {
                 return Ok(());
             }
         }
-        match answer {
-            Some(answer) => stream = write(stream, shared, &answer, number.unwrap_or(0)).await?,
+        match response {
+            Some(response) => stream = write(stream, shared, &response, number.unwrap_or(0)).await?,
             None => take(&mut stream, shared, &bytes[body..body + length]).await?,
         }
         bytes.drain(..body + length);
     }
 }
 
-async fn write(mut stream: TcpStream, shared: &Shared, answer: &Arc<Answer>, number: usize) -> Result<TcpStream> {
-    if let Some(gap) = answer.gap {
-        let written = shared.pacer.write(number, stream.into_std()?, answer.clone(), gap).await?;
+async fn write(mut stream: TcpStream, shared: &Shared, response: &Arc<Response>, number: usize) -> Result<TcpStream> {
+    if let Some(gap) = response.gap {
+        let written = shared.pacer.write(number, stream.into_std()?, response.clone(), gap).await?;
         return Ok(TcpStream::from_std(written)?);
     }
-    for piece in &answer.pieces {
+    for piece in &response.pieces {
         stream.write_all(piece).await?;
     }
     Ok(stream)

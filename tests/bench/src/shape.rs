@@ -1,4 +1,4 @@
-//! The shapes of calls: what OpenAI answers, made as large as it takes, with the usage that must be found in it.
+//! The shapes of calls: what OpenAI responses, made as large as it takes, with the usage that must be found in it.
 
 use std::{io::Write, time::Duration};
 
@@ -7,11 +7,11 @@ use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 
 use crate::{
-    server::{ANSWER, Answer, STREAM},
+    server::{RESPONSE, Response, STREAM},
     text::{Words, floats},
 };
 
-/// The model of every answer.
+/// The model of every response.
 const MODEL: &str = "gpt-4.1-mini-2025-04-14";
 
 /// Who calls; where there are several, the digits are theirs.
@@ -25,7 +25,7 @@ pub struct Shape {
     pub about: &'static str,
     /// Input and output tokens.
     pub usage: (u64, u64),
-    /// Whether the answer is a stream of events.
+    /// Whether the response is a stream of events.
     pub stream: bool,
     /// Connections at once, while CPU is measured.
     pub connections: usize,
@@ -60,7 +60,7 @@ pub fn all() -> Result<Vec<Shape>> {
 /// A chat completion with a body of about so many bytes.
 pub fn chat(name: &str, about: &'static str, bytes: usize) -> Shape {
     let usage = (1_117, (bytes as u64 / 5).max(46));
-    let answer = |text: &str| {
+    let response = |text: &str| {
         json!({
             "id": "chatcmpl-C9qPpqTmGuA8yVd3hS0kXw1bZtR7e", "object": "chat.completion", "created": 1_789_201_537_u64,
             "model": MODEL,
@@ -73,8 +73,8 @@ pub fn chat(name: &str, about: &'static str, bytes: usize) -> Shape {
             "service_tier": "default", "system_fingerprint": "fp_8fda4d3a21",
         })
     };
-    let frame = answer("").to_string().len();
-    let body = ordered(&answer(&Words::new(7).prose(bytes.saturating_sub(frame))));
+    let frame = response("").to_string().len();
+    let body = ordered(&response(&Words::new(7).prose(bytes.saturating_sub(frame))));
     Shape {
         name: name.to_owned(),
         about,
@@ -166,15 +166,15 @@ impl Shape {
     }
 
     /// The same stream without an end, its events so far apart.
-    pub fn endless(&self, gap: Duration) -> Answer {
-        let mut answer = self.answer();
-        // Neither the end of the body nor the last words before it.
-        answer.pieces.truncate(answer.pieces.len().saturating_sub(3));
-        Answer { gap: Some(gap), endless: true, ..answer }
+    pub fn endless(&self, gap: Duration) -> Response {
+        let mut response = self.response();
+        // Neither the end of the body nor the final flush before it.
+        response.pieces.truncate(response.pieces.len().saturating_sub(3));
+        Response { gap: Some(gap), endless: true, ..response }
     }
 
-    /// The answer as it is written.
-    pub fn answer(&self) -> Answer {
+    /// The response as it is written.
+    pub fn response(&self) -> Response {
         let kind = if self.stream { "text/event-stream; charset=utf-8" } else { "application/json" };
         let mut head = format!(
             "HTTP/1.1 200 OK\r\ndate: Fri, 20 Nov 2026 12:00:00 GMT\r\ncontent-type: {kind}\r\n\
@@ -186,7 +186,7 @@ impl Shape {
         }
         if !self.stream {
             head += &format!("content-length: {}\r\n\r\n", self.body.len());
-            return Answer { pieces: vec![[head.as_bytes(), &self.body].concat()], gap: None, endless: false };
+            return Response { pieces: vec![[head.as_bytes(), &self.body].concat()], gap: None, endless: false };
         }
         head += "transfer-encoding: chunked\r\n\r\n";
         let text = String::from_utf8_lossy(&self.body);
@@ -200,7 +200,7 @@ impl Shape {
         if let Some(first) = pieces.first_mut() {
             first.splice(0..0, head.into_bytes());
         }
-        Answer { pieces, gap: self.gap, endless: false }
+        Response { pieces, gap: self.gap, endless: false }
     }
 
     /// The request; `stream` numbers it for the provider.
@@ -231,7 +231,7 @@ impl Shape {
             ("user-agent", "OpenAI/Python 3.52.0".to_owned()),
             ("authorization", "Bearer sk-proj-0000000000000000000000000000000000000000".to_owned()),
             ("x-tenant-id", TENANT.to_owned()),
-            (ANSWER, self.name.clone()),
+            (RESPONSE, self.name.clone()),
         ]
     }
 }

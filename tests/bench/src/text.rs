@@ -1,10 +1,10 @@
-//! Text and numbers for bodies: the same in every run, and as an answer has them.
+//! Text and numbers for bodies: the same in every run, and as a response has them.
 
 const WORDS: [&str; 48] = [
     "the",
     "a",
     "model",
-    "answer",
+    "response",
     "of",
     "request",
     "is",
@@ -65,7 +65,7 @@ impl Words {
         WORDS[(self.next() % WORDS.len() as u64) as usize]
     }
 
-    /// An answer as models write them, of at least so many bytes as JSON: paragraphs, quotations, now and then code.
+    /// A response as models write them, of at least so many bytes as JSON: paragraphs, quotations, now and then code.
     pub fn prose(&mut self, bytes: usize) -> String {
         let mut text = String::with_capacity(bytes + 128);
         let mut escapes = 0;
@@ -77,7 +77,7 @@ impl Words {
             }
             escapes += text[before..].bytes().filter(|byte| matches!(byte, b'"' | b'\n')).count();
         }
-        // Cut to size, as an answer that reached its limit is: escapes count twice.
+        // Cut to size, as a response that reached its limit is: escapes count twice.
         while text.len() + escapes > bytes.max(16) {
             escapes -= usize::from(matches!(text.pop(), Some('"' | '\n')));
         }

@@ -25,7 +25,7 @@ Usage: just corpus DIR [--envoy | --prices [BOOK]...] [--encoded] [--out FILE]
 Runs the recordings of DIR (index.jsonl, truth.jsonl, bodies/) through the meter, and compares the counts with the truth:
 the totals of input and output, cache read, cache write and reasoning; absent equals 0 for the last three.
 
-  --envoy     through a real Envoy with the plugin, from a server that answers as recorded
+  --envoy     through a real Envoy with the plugin, from a server that responds as recorded
   --prices    rated too, by the collector's own code with these price books, the first that has an entry for a call; without
               BOOK with the built-in one. Prices are those of today. Compared is what is owed in USD, classes and units, and
               what the truth expects of provider, model and price

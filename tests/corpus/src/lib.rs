@@ -1,6 +1,6 @@
-//! A corpus: recordings of real answers, and beside them what a full parse says each call used.
+//! A corpus: recordings of real responses, and beside them what a full parse says each call used.
 //!
-//! A directory with `index.jsonl` (where an answer came from, how it was asked for), `truth.jsonl` (the counts) and
+//! A directory with `index.jsonl` (where a response came from, how it was asked for), `truth.jsonl` (the counts) and
 //! `bodies/`. Nothing here knows the meter: what it made of a recording comes as its event, in JSON, so that the meter
 //! alone and the whole of it inside Envoy are measured by the same rule.
 

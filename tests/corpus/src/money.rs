@@ -50,7 +50,7 @@ const WITHOUT_LIST: [&str; 2] = ["ollama", "self_hosted"];
 const SERVICES_WITHOUT_LIST: [&str; 3] =
     [".endpoints.huggingface.cloud/", "api-inference.huggingface.co/", "router.huggingface.co/hf-inference/"];
 
-/// Whether a call was sold by a list price, by who answered (`data.provider`). Where only the API's shape is known, the host is not.
+/// Whether a call was sold by a list price, by the provider (`data.provider`). Where only the API's shape is known, the host is not.
 pub fn is_commercial(recording: &Recording, event: &Value) -> bool {
     let provider = event["data"]["provider"].as_str().unwrap_or_default();
     let is_known = !provider.is_empty() && !provider.ends_with("_compatible") && !WITHOUT_LIST.contains(&provider);
@@ -86,7 +86,7 @@ pub fn differences(truth: &Truth, events: &[Value], bill: &Bill) -> Vec<String> 
     all
 }
 
-/// What must hold beside the counts: who answered, which model, whether it can have a price.
+/// What must hold beside the counts: the provider, which model, whether it can have a price.
 fn expected(truth: &Truth, events: &[Value], bill: &Bill) -> Vec<String> {
     let Some(expect) = &truth.expect else { return Vec::new() };
     let said = events.first().map(|event| &event["data"]).unwrap_or(&Value::Null);

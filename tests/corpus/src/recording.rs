@@ -15,7 +15,7 @@ use crate::money::Number;
 pub struct Recording {
     /// Names it, and its files.
     pub id: String,
-    /// Who answered, in the corpus' own words.
+    /// The provider, in the corpus' own words.
     pub provider: String,
     /// The format, in the corpus' own words.
     #[serde(default)]
@@ -33,13 +33,13 @@ pub struct Recording {
     pub stream_requested: Option<bool>,
     /// The request's `stream_options`.
     pub stream_options: Option<Value>,
-    /// The answer's status.
+    /// The response's status.
     pub status: u16,
-    /// The answer's content type.
+    /// The response's content type.
     pub content_type: Option<String>,
-    /// The headers of the answer that carry counts.
+    /// The headers of the response that carry counts.
     pub usage_headers: Option<BTreeMap<String, String>>,
-    /// Other headers of the answer that say something.
+    /// Other headers of the response that say something.
     pub response_headers: Option<BTreeMap<String, String>>,
     /// The encoding of what `raw_file` holds.
     pub stored_compressed: Option<String>,
@@ -129,19 +129,19 @@ impl Corpus {
         }
     }
 
-    /// The answer's body, decoded.
+    /// The response's body, decoded.
     pub fn response(&self, recording: &Recording) -> Result<Vec<u8>> {
         self.file(&recording.body_file)
     }
 
-    /// The answer's body as it was on the wire and its content encoding, where that was kept.
+    /// The response's body as it was on the wire and its content encoding, where that was kept.
     pub fn encoded(&self, recording: &Recording) -> Result<Option<(Vec<u8>, String)>> {
         let Some(file) = &recording.raw_file else { return Ok(None) };
         let encoding = recording.stored_compressed.clone().unwrap_or_else(|| "gzip".to_owned());
         Ok(Some((self.file(file)?, encoding)))
     }
 
-    /// What the upstream answers to what it refuses.
+    /// What the upstream responses to what it refuses.
     pub(crate) fn rejected(&self, recording: &Recording) -> Result<Vec<u8>> {
         self.file(&format!("bodies/{}.rejected", recording.id))
     }
@@ -226,7 +226,7 @@ mod tests {
     const INDEX: &str = r#"{"id":"a","provider":"p","host":"h","path":"/","request_model":"m","status":200,"body_file":"bodies/a.resp"}"#;
 
     #[test]
-    fn contract_an_upstream_answers_to_what_arrives() {
+    fn contract_an_upstream_responses_to_what_arrives() {
         let line = |id: &str, more: &str| {
             INDEX.replace("\"id\":\"a\"", &format!("\"id\":\"{id}\"{more}")).replace("a.resp", &format!("{id}.resp"))
         };

@@ -1,10 +1,10 @@
-//! What an upstream answers to a request as it arrives: some refuse what a meter may add, some give counts only for it.
+//! What an upstream returns for a request as it arrives: some refuse what a meter may add, some give counts only for it.
 
 use serde_json::Value;
 
 use crate::{Corpus, Recording, Result};
 
-/// An answer on the wire.
+/// A response on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Served {
     /// The status.
@@ -20,7 +20,7 @@ pub struct Served {
 }
 
 impl Corpus {
-    /// What the upstream of a recording answers to this request; `encoded`: bodies that are kept compressed are sent so.
+    /// What the upstream of a recording responses to this request; `encoded`: bodies that are kept compressed are sent so.
     pub fn serve(&self, recording: &Recording, arrived: &[u8], encoded: bool) -> Result<Served> {
         if let Some(text) = recording.rejects.as_deref().filter(|text| contains(arrived, text.as_bytes())) {
             let body = self.rejected(recording).map_err(|error| format!("{text} is refused: {error}"))?;
@@ -54,7 +54,7 @@ impl Corpus {
 /// What the client of a call must see, whatever a meter does.
 #[derive(Clone, Copy, Debug)]
 pub struct Client<'a> {
-    /// What the upstream answers to the request as it was sent.
+    /// What the upstream returns for the request as it was sent.
     pub without: &'a Served,
     /// The request as it arrived.
     pub arrived: &'a [u8],
@@ -71,11 +71,11 @@ impl Client<'_> {
         }
         let is_same = body == without.body
             || (self.may_lack_usage && asks(self.arrived) && not_asked(body) == not_asked(&without.body));
-        (!is_same).then(|| format!("the answer was changed: {} bytes, not {}", body.len(), without.body.len()))
+        (!is_same).then(|| format!("the response was changed: {} bytes, not {}", body.len(), without.body.len()))
     }
 }
 
-/// The events of a stream without what answers the question for usage.
+/// The events of a stream without the response to the question for usage.
 fn not_asked(stream: &[u8]) -> Vec<Value> {
     let text = String::from_utf8_lossy(stream);
     let payloads = text.lines().filter_map(|line| line.strip_prefix("data:"));

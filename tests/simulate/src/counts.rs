@@ -35,7 +35,7 @@ counts! {
     alarms "Events that contradict the ledger.";
     copies "Records of calls that another meter's record is charged for.";
     possible "Records that are charged and may be copies.";
-    released "Events that had been kept apart, and were released.";
+    released "Events that had been quarantined, and were released.";
     closed "Months that were closed.";
     adjusted "Sums in which calls of a closed month count.";
     dropped "Records that an outbox had no room for.";

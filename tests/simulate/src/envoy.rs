@@ -261,8 +261,8 @@ impl World {
 
     fn down(&mut self, host: usize) {
         // The memory that its VMs shared goes with the process.
-        for estate in std::mem::take(&mut self.nature.shared[host]) {
-            self.truth.emitters[estate.mirror.emitter].life = Life::Killed;
+        for handoff in std::mem::take(&mut self.nature.shared[host]) {
+            self.truth.emitters[handoff.mirror.emitter].life = Life::Killed;
         }
         let entry = &mut self.hosts[host];
         entry.up = false;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use meter::event::EmitterKey;
 use meter::event::statement::Statement;
-use meter::outbox::{Answer, Batch, Limits, Outbox};
+use meter::outbox::{Batch, Limits, Outbox, Response};
 
 use crate::calls::Kind;
 use crate::mutation::Mutation;
@@ -12,8 +12,8 @@ use crate::nature::Nature;
 use crate::trace::Step;
 use crate::truth::{Fate, Truth};
 
-/// The longest last word, bytes: the outbox's own constant.
-const LAST_WORD_MAX_BYTES: usize = 1 << 19;
+/// The longest final flush, bytes: the outbox's own constant.
+const FINAL_FLUSH_MAX_BYTES: usize = 1 << 19;
 
 /// What an outbox must hold.
 #[derive(Clone, Debug, Default)]
@@ -83,17 +83,17 @@ impl Held {
         queued
     }
 
-    /// Takes an answer.
-    pub fn settle(&mut self, nature: &mut Nature, truth: &mut Truth, vm: usize, now_ms: u64, answer: Answer) {
+    /// Takes a response.
+    pub fn settle(&mut self, nature: &mut Nature, truth: &mut Truth, vm: usize, now_ms: u64, response: Response) {
         let random = nature.random.next();
         let in_flight = std::mem::take(&mut self.mirror.in_flight);
         let emitter = &mut truth.emitters[self.mirror.emitter];
-        match answer.status {
-            Some(200..=299) => (emitter.deaf, emitter.listens) = (false, answer.reads_statements),
+        match response.status {
+            Some(200..=299) => (emitter.deaf, emitter.listens) = (false, response.reads_statements),
             Some(400 | 413 | 422) if in_flight == 0 => emitter.deaf = true,
-            _ => emitter.listens |= answer.reads_statements,
+            _ => emitter.listens |= response.reads_statements,
         }
-        let settled = self.outbox.settle(now_ms, answer, random);
+        let settled = self.outbox.settle(now_ms, response, random);
         let rejected = settled.rejected.is_some();
         let (acknowledged, retried) = (settled.acknowledged, settled.retried);
         nature.step(Step::Settled { vm, acknowledged, retried, rejected });
@@ -127,7 +127,7 @@ impl Held {
             rest = comma.and_then(|rest| rest.strip_prefix(told.event.as_ref())).unwrap_or(b"!");
         }
         let batch_limits = limits.batch;
-        let large = self.ending && batch.body.len() <= batch_limits.max_bytes.max(LAST_WORD_MAX_BYTES);
+        let large = self.ending && batch.body.len() <= batch_limits.max_bytes.max(FINAL_FLUSH_MAX_BYTES);
         let small = batch.body.len() <= batch_limits.max_bytes && events <= batch_limits.max_events;
         if rest != b"]" || !(events <= 1 || small || large) {
             nature.violate("a batch is the head of the queue", || {

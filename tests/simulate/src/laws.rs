@@ -39,7 +39,7 @@ pub fn check(truth: &Truth, disk: &Disk, oracle: &Oracle, when: When) -> Held {
     entries(truth, disk, oracle, when)?;
     sums(disk, oracle, when)?;
     emitters(truth, disk, oracle)?;
-    kept_apart(disk, oracle)?;
+    quarantined(disk, oracle)?;
     named_gaps(truth, disk, oracle, when)?;
     truth.records.iter().try_for_each(|told| conserved(truth, oracle, told))?;
     truth.emitters.iter().enumerate().try_for_each(|(index, _)| ends(truth, oracle, index, when))
@@ -201,14 +201,14 @@ fn notes(name: &str, disk: &Disk, seen: &Seen) -> Held {
     Ok(())
 }
 
-/// What contradicts the ledger, and what cannot be read, is kept apart.
-fn kept_apart(disk: &Disk, oracle: &Oracle) -> Held {
-    let events = disk.memory.set_aside.iter();
+/// What contradicts the ledger, and what cannot be read, is quarantined.
+fn quarantined(disk: &Disk, oracle: &Oracle) -> Held {
+    let events = disk.memory.quarantined.iter();
     let alarms = events.clone().filter(|event| event.alarm).count() as u64;
     let dead = events.filter(|event| !event.alarm).count() as u64;
     if alarms != oracle.alarms || dead != oracle.dead {
         let found = format!("{alarms} alarms of {}, {dead} dead letters of {}", oracle.alarms, oracle.dead);
-        return broken("what is not taken is kept apart", found);
+        return broken("what is not taken is quarantined", found);
     }
     let possible: i64 = disk.memory.possible.values().map(|noted| noted.records).sum();
     if possible as u64 != oracle.twins.possible {

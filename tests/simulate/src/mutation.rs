@@ -26,14 +26,14 @@ macro_rules! mutations {
 }
 
 mutations! {
-    AcknowledgeBeforeCommit "acknowledge-before-commit" "the collector answers as soon as it has read the batch";
+    AcknowledgeBeforeCommit "acknowledge-before-commit" "the collector responds as soon as it has read the batch";
     ForgetTheRanges "forget-the-ranges" "the store loses an emitter's ranges when the collector restarts";
     ReuseASequenceNumber "reuse-a-sequence-number" "now and then two records get the same number";
     DropWithoutSpending "drop-without-spending" "a record that does not fit gets no number";
     CommitByHalves "commit-by-halves" "a crash in the commit leaves the entries without what is known of the emitters";
     BreakTheChain "break-the-chain" "a collector that restarts does not read where its chain ended";
     LoseASum "lose-a-sum" "now and then a sum is not written";
-    ForgetTheResponses "forget-the-responses" "the store loses which answers were seen";
+    ForgetTheResponses "forget-the-responses" "the store loses which responses were seen";
     AskForNoProof "ask-for-no-proof" "a response id and overlapping times prove that two records are of one call";
     AllowTheSameProxy "allow-the-same-proxy" "two workers of one process can see the same call";
     CompareNoModels "compare-no-models" "calls that asked for different models can be the same";
@@ -41,13 +41,13 @@ mutations! {
     ForgetReleases "forget-releases" "the store loses what was released";
     ForgetClosings "forget-closings" "the store loses which months are closed";
     BelieveAnyone "believe-anyone" "nobody is asked for the key of the emitter whose numbers he spends";
-    AcknowledgeOn5xx "acknowledge-on-5xx" "the plugin takes a 5xx for an answer like 200";
-    TakeALateAnswer "take-a-late-answer" "the plugin takes the answer to an older call for that to the one in flight";
+    AcknowledgeOn5xx "acknowledge-on-5xx" "the plugin takes a 5xx for a response like 200";
+    TakeALateResponse "take-a-late-response" "the plugin takes the response to an older call for that to the one in flight";
     ForgetTheOutbox "forget-the-outbox" "an update of the configuration begins with an empty outbox";
     LeaveNothing "leave-nothing" "a VM that ends leaves nothing to the next one";
-    TellDropsOnce "tell-drops-once" "a drop is told once, whether that call was answered or not";
-    EndTooEarly "end-too-early" "the last word says that nothing waits while something does";
-    NeverEnd "never-end" "no last word";
+    TellDropsOnce "tell-drops-once" "a drop is told once, whether that dispatch got a response or not";
+    EndTooEarly "end-too-early" "the final flush says that nothing waits while something does";
+    NeverEnd "never-end" "no final flush";
     LoseAJournalLine "lose-a-journal-line" "now and then a record is not written to the journal";
     SkipTheRest "skip-the-rest" "reading the journal back ends with the first interruption";
 }

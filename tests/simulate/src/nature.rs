@@ -9,7 +9,7 @@ use crate::mutation::Mutation;
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::trace::{Step, Trace};
-use crate::vm::Estate;
+use crate::vm::Handoff;
 
 /// A law that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Violation {
 /// A request to a collector.
 #[derive(Debug)]
 pub struct Request {
-    /// Which VM waits for the answer.
+    /// Which VM waits for the response.
     pub vm: usize,
     /// Its name there.
     pub token: u32,
@@ -59,7 +59,7 @@ pub enum Happening {
     Call { host: usize },
     Tick { vm: usize, root: u32, period_us: u64 },
     Arrive { request: Rc<Request>, collector: usize },
-    Answer { vm: usize, token: u32, reply: Reply },
+    Response { vm: usize, token: u32, reply: Reply },
     Commit { collector: usize, epoch: u32 },
     CollectorStops,
     CollectorStarts { collector: usize },
@@ -105,7 +105,7 @@ pub struct Nature {
     /// Requests that are on their way to a collector.
     pub on_their_way: usize,
     /// What VMs have left to the next ones, by host.
-    pub shared: Vec<Vec<Estate>>,
+    pub shared: Vec<Vec<Handoff>>,
     /// The last token that was given to a call.
     pub token: u32,
     agenda: BTreeMap<(u64, u64), Happening>,

@@ -1,4 +1,4 @@
-//! Between the plugin and the collector: delays, losses, copies, proxies that answer themselves, answers that come late.
+//! Between the plugin and the collector: delays, losses, copies, proxies that respond themselves, responses that come late.
 
 use meter::event::EmitterKey;
 use std::rc::Rc;
@@ -20,7 +20,7 @@ pub struct Outgoing {
     pub header: String,
     /// A JSON array.
     pub body: Vec<u8>,
-    /// How long Envoy waits for the answer.
+    /// How long Envoy waits for the response.
     pub timeout_us: u64,
     /// A proxy on the way will not like it.
     pub offensive: bool,
@@ -37,12 +37,12 @@ impl Nature {
         self.token += 1;
         let token = self.token;
         self.counts.requests += 1;
-        self.after(timeout_us, Happening::Answer { vm, token, reply: Reply::Status(504, None, false) });
+        self.after(timeout_us, Happening::Response { vm, token, reply: Reply::Status(504, None, false) });
         if let Some(status) = self.proxy(&body, offensive) {
             self.step(Step::Proxy { vm, token, status });
             let retry_after = matches!(status, 429 | 503).then(|| self.random.within(0, 3));
             let delay = self.delay_us();
-            self.after(delay, Happening::Answer { vm, token, reply: Reply::Status(status, retry_after, false) });
+            self.after(delay, Happening::Response { vm, token, reply: Reply::Status(status, retry_after, false) });
             // A gateway may fail after it has passed the call on.
             if !matches!(status, 502 | 504) || self.now_us < self.outage_until_us || self.random.chance(500) {
                 return Some(token);
@@ -52,7 +52,7 @@ impl Nature {
             self.step(Step::RequestLost { vm, token });
             if self.random.chance(500) {
                 let delay = self.delay_us();
-                self.after(delay, Happening::Answer { vm, token, reply: Reply::Reset });
+                self.after(delay, Happening::Response { vm, token, reply: Reply::Reset });
             }
             return Some(token);
         }
@@ -78,19 +78,19 @@ impl Nature {
         self.after(delay_us, Happening::Arrive { request, collector });
     }
 
-    /// Brings an answer back, if it comes through.
+    /// Brings a response back, if it comes through.
     pub fn reply(&mut self, request: &Request, reply: Reply) {
         let (vm, token) = (request.vm, request.token);
-        if self.fault(self.plan.faults.lose_answer) || self.now_us < self.outage_until_us {
-            self.step(Step::AnswerLost { vm, token });
+        if self.fault(self.plan.faults.lose_response) || self.now_us < self.outage_until_us {
+            self.step(Step::ResponseLost { vm, token });
             return;
         }
-        let reply = if self.fault(self.plan.faults.reset_answer) { Reply::Reset } else { reply };
+        let reply = if self.fault(self.plan.faults.reset_response) { Reply::Reset } else { reply };
         let delay = self.delay_us();
-        self.after(delay, Happening::Answer { vm, token, reply });
+        self.after(delay, Happening::Response { vm, token, reply });
     }
 
-    /// What a proxy on the way answers itself.
+    /// What a proxy on the way responds with itself.
     fn proxy(&mut self, body: &[u8], offensive: bool) -> Option<u64> {
         match () {
             () if offensive => Some(400),

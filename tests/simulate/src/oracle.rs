@@ -48,7 +48,7 @@ pub struct Mark {
     /// As a copy: another meter's record of the same call is charged.
     pub copy: bool,
     pub dead: bool,
-    /// It is kept apart, for it is beyond what its sender may charge.
+    /// It is quarantined, for it is beyond what its sender may charge.
     pub beyond: bool,
     pub released: bool,
     pub opened: bool,
@@ -73,7 +73,7 @@ pub struct Seen {
     pub head: u64,
     /// The highest count of drops that was said.
     pub dropped: u64,
-    /// Whether it had a last word, and whether the journal's bearer said it.
+    /// Whether it had a final flush, and whether the journal's bearer said it.
     pub ended: Option<bool>,
     /// When it last spoke itself, ns.
     pub heard_ns: i64,
@@ -105,7 +105,7 @@ pub struct Oracle {
     pub seen: Vec<Seen>,
     /// What must be charged.
     pub sums: Sums,
-    /// What must be kept apart: alarms, and events that cannot be read.
+    /// What must be quarantined: alarms, and events that cannot be read.
     pub alarms: u64,
     /// Deliveries of events that cannot be read.
     pub dead: u64,
@@ -115,7 +115,7 @@ pub struct Oracle {
     pub duplicates: u64,
     /// Which records are of one call.
     pub twins: Twins,
-    /// What was kept apart and is released, by what it says, and whether it stands under a name of its own, as no copy.
+    /// What was quarantined and is released, by what it says, and whether it stands under a name of its own, as no copy.
     pub released: BTreeMap<Vec<u8>, Option<Counts>>,
     /// What every record counts that came in.
     charged: Vec<Counts>,
@@ -199,7 +199,7 @@ impl Oracle {
         told.event.as_ref() == bytes || self.seen.get(emitter).is_some_and(|seen| seen.get(number).entered)
     }
 
-    /// Somebody wants an event charged that is kept apart: whether it is.
+    /// Somebody wants an event charged that is quarantined: whether it is.
     pub fn release(&mut self, truth: &Truth, bytes: &[u8], credential: &'static str, at_ns: i64) -> bool {
         let Some((emitter, number, told)) = named(truth, bytes) else { return false };
         let is_told = told.event.as_ref() == bytes;

@@ -63,8 +63,8 @@ pub struct Plan {
 pub struct Faults {
     pub dispatch_error: u32,
     pub lose_request: u32,
-    pub lose_answer: u32,
-    pub reset_answer: u32,
+    pub lose_response: u32,
+    pub reset_response: u32,
     pub proxy_error: u32,
     pub proxy_refuses: u32,
     pub duplicate: u32,
@@ -148,8 +148,8 @@ impl Faults {
         let mut faults = Faults {
             dispatch_error: often(100),
             lose_request: often(300),
-            lose_answer: often(300),
-            reset_answer: often(200),
+            lose_response: often(300),
+            reset_response: often(200),
             proxy_error: often(300),
             proxy_refuses: often(30),
             duplicate: often(300),

@@ -9,8 +9,10 @@ use std::sync::atomic::AtomicBool;
 use collector::ledger::ranges::Range;
 use collector::ledger::{Arrival, Delivery, Ledger, Taken};
 use collector::prices::PriceBook;
-use collector::reconcile::{Answer, Collector, Failure, Finding, How, Progress, Ranges, Source, Summary, Watch, bring};
-use collector::serve::{lacking, split};
+use collector::reconcile::{
+    Collector, Failure, Finding, How, Progress, Ranges, Response, Source, Summary, Watch, bring,
+};
+use collector::serve::{missing, split};
 use meter::event::statement::Statement;
 
 use crate::disk::{Connection, Disk, Fault};
@@ -79,7 +81,7 @@ impl Client<'_> {
         Ok(())
     }
 
-    /// Until there is an answer: one that was lost may have been the answer to something that is kept.
+    /// Until there is a response: one that was lost may have been the response to something that is kept.
     fn deliver(&mut self, delivery: &Delivery, header: Option<String>, body: &[u8]) -> Result<Taken, Failure> {
         self.ask()?;
         loop {
@@ -106,7 +108,7 @@ impl Client<'_> {
 }
 
 impl Collector for Client<'_> {
-    fn lacking(&mut self, numbers: &Ranges, _: &mut dyn Watch) -> Result<Ranges, Failure> {
+    fn missing(&mut self, numbers: &Ranges, _: &mut dyn Watch) -> Result<Ranges, Failure> {
         self.ask()?;
         let disk = self.disk.borrow();
         let mut all = Ranges::new();
@@ -114,7 +116,7 @@ impl Collector for Client<'_> {
             let mut missing = Vec::new();
             for (first, last) in ranges {
                 let within = Range { first: *first as i64, last: *last as i64 };
-                let found = lacking::missing(&disk.memory, emitter, within).map_err(Failure::Failed)?;
+                let found = missing::missing(&disk.memory, emitter, within).map_err(Failure::Failed)?;
                 missing.extend(found.iter().map(|range| (range.first as u64, range.last as u64)));
             }
             if !missing.is_empty() {
@@ -124,12 +126,12 @@ impl Collector for Client<'_> {
         Ok(all)
     }
 
-    fn send(&mut self, batch: &[u8], _: &mut dyn Watch) -> Result<Answer, Failure> {
+    fn send(&mut self, batch: &[u8], _: &mut dyn Watch) -> Result<Response, Failure> {
         let events = split::elements(batch).map_err(Failure::Refused)?;
         let arrivals = events.into_iter().map(|event| Arrival::new(event.to_vec())).collect();
         let delivery = Delivery { sender: sender(CREDENTIAL, true, self.nature.mutation), statement: None, arrivals };
         let Taken { accepted, duplicates, dead_letters, alarms, .. } = self.deliver(&delivery, None, batch)?;
-        Ok(Answer { accepted, duplicates, dead_letters, alarms })
+        Ok(Response { accepted, duplicates, dead_letters, alarms })
     }
 
     fn state(&mut self, statement: &Statement, _: &mut dyn Watch) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
-//! A person who looks at what is kept apart, and lets some of it be charged.
+//! A person who looks at what is quarantined, and lets some of it be charged.
 
-use collector::ledger::{Ledger, SetAside};
+use collector::ledger::{Ledger, QuarantinedEvent};
 
 use crate::disk::{Connection, Fault};
 use crate::reading::CREDENTIAL;
@@ -11,10 +11,10 @@ use crate::world::World;
 const CREDENTIALS: [&str; 3] = ["default", "impostor", CREDENTIAL];
 
 impl World {
-    /// A person looks at what is kept apart, and lets some of it be charged, perhaps twice.
+    /// A person looks at what is quarantined, and lets some of it be charged, perhaps twice.
     pub fn release(&mut self) {
-        let may = |event: &&SetAside| !event.is_foreign() && self.oracle.may_release(&self.truth, &event.bytes);
-        let kept: Vec<SetAside> = self.disk.borrow().memory.set_aside.iter().filter(may).cloned().collect();
+        let may = |event: &&QuarantinedEvent| !event.is_foreign() && self.oracle.may_release(&self.truth, &event.bytes);
+        let kept: Vec<QuarantinedEvent> = self.disk.borrow().memory.quarantined.iter().filter(may).cloned().collect();
         // What contradicts the ledger, and what is not in it.
         let (taken, free): (Vec<_>, Vec<_>) =
             kept.into_iter().partition(|event| event.reason.starts_with("data.sequence"));
@@ -28,7 +28,7 @@ impl World {
         }
     }
 
-    fn release_one(&mut self, event: &SetAside) {
+    fn release_one(&mut self, event: &QuarantinedEvent) {
         let writer = self.nature.random.below(self.nature.plan.collectors as u64) as i64 + 1;
         let mut ledger = Ledger::new(Connection { disk: self.disk.clone(), writer });
         ledger.set_prices(Some(self.book.clone()));
@@ -45,7 +45,7 @@ impl World {
                 Ok(released) => {
                     self.nature.step(Step::Release { released: released.is_ok() });
                     if released.is_ok() != is_done {
-                        self.nature.violate("what is kept apart is released once", || format!("{released:?}"));
+                        self.nature.violate("what is quarantined is released once", || format!("{released:?}"));
                     }
                     break;
                 }

@@ -1,5 +1,5 @@
 //! A collector: reads batches as `serve::ingest` does, commits those that wait together as `serve::writer` does, and
-//! answers after the commit. It can die at every step.
+//! responds after the commit. It can die at every step.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -147,9 +147,9 @@ impl Service {
         let at_ns = nature.now_ns() as i64;
         let log = jobs.iter().map(|job| Committed::of(&job.request, at_ns));
         let committed: Vec<Committed> = if kept { log.collect() } else { Vec::new() };
-        // Dying between two answers, or before the first.
-        let answered = if dies { nature.random.place(jobs.len() + 1) } else { jobs.len() };
-        for (at, job) in jobs.iter().take(answered).enumerate() {
+        // Dying between two responses, or before the first.
+        let responded = if dies { nature.random.place(jobs.len() + 1) } else { jobs.len() };
+        for (at, job) in jobs.iter().take(responded).enumerate() {
             let reply = match &result {
                 Some(all) => {
                     let taken = all.get(at).cloned().unwrap_or_default();
@@ -195,7 +195,7 @@ impl Service {
         self.down(nature, true);
     }
 
-    /// It is told to end: what waits is committed and answered.
+    /// It is told to end: what waits is committed and acknowledged.
     pub fn stop(&mut self, nature: &mut Nature) {
         if self.ledger.is_some() {
             self.stopping = true;

@@ -23,7 +23,7 @@ pub enum Life {
 pub enum Fate {
     /// It waits, or waited when the emitter went.
     Queued,
-    /// An answer said that it is taken.
+    /// A response said that it is taken.
     Acknowledged,
     /// The outbox was full.
     Full,
@@ -36,7 +36,7 @@ pub enum Fate {
 pub enum Kept {
     /// Its line is whole, on the disk.
     Durable,
-    /// And somebody has read it there and sent what was lacking.
+    /// And somebody has read it there and sent what was missing.
     Read,
     /// It is not there, or not yet.
     Lost,
@@ -72,11 +72,11 @@ pub struct Emitter {
     pub records: Vec<usize>,
     /// The highest number given out.
     pub spent: u64,
-    /// Its collector, or somebody on the way, did not take a call without events, and it has not been answered since.
+    /// Its collector, or somebody on the way, did not take a call without events, and it has had no response since.
     pub deaf: bool,
     /// It sends no heartbeats.
     pub mute: bool,
-    /// An answer showed that its statements are read.
+    /// A response showed that its statements are read.
     pub listens: bool,
 }
 

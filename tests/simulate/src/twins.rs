@@ -27,7 +27,7 @@ struct Charged {
     trace: Option<Proof>,
     started_ns: i64,
     ended_ns: i64,
-    /// The model that answered, and every count, if the provider reported them.
+    /// The model that responded, and every count, if the provider reported them.
     reported: Option<(Option<String>, BTreeMap<String, u64>)>,
     /// Who is charged, if that is known.
     tenant: Option<String>,

@@ -1,4 +1,4 @@
-//! A plugin VM, driven as `filter/src/{vm,plugin,estate}.rs` drive it: the same callbacks, the same order of the same calls
+//! A plugin VM, driven as `filter/src/{vm,plugin,handoff}.rs` drive it: the same callbacks, the same order of the same calls
 //! of the outbox.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::rc::Rc;
 use meter::config::{Collector, Config};
 use meter::event::EmitterKey;
 use meter::event::statement::Statement;
-use meter::outbox::{Answer, Batch, Limits, Outbox};
+use meter::outbox::{Batch, Limits, Outbox, Response};
 
 use crate::held::{Held, Mirror};
 use crate::mutation::Mutation;
@@ -29,7 +29,7 @@ pub struct Vm {
     /// How far its host's clock is off, ms.
     pub skew_ms: i64,
     own: Held,
-    inherited: Option<Held>,
+    predecessor: Option<Held>,
     roots: Vec<u32>,
     /// Whom it means by its collector.
     pub address: String,
@@ -37,7 +37,7 @@ pub struct Vm {
     call: Option<(u32, u32)>,
     /// The root contexts that Envoy has.
     plugins: BTreeMap<u32, Plugin>,
-    /// The calls whose answers Envoy brings, and to which root context.
+    /// The calls whose responses Envoy brings, and to which root context.
     waiting: BTreeMap<u32, u32>,
     last_root: u32,
     /// Envoy has destroyed it.
@@ -52,7 +52,7 @@ struct Plugin {
 
 /// What a VM has left in the memory that all VMs of an Envoy share.
 #[derive(Debug)]
-pub struct Estate {
+pub struct Handoff {
     /// Whom it means by its collector.
     pub address: String,
     bytes: Vec<u8>,
@@ -70,7 +70,7 @@ impl Vm {
             host,
             skew_ms: 0,
             own: Held::new(truth.emitter(key.emitter()), key, limits),
-            inherited: None,
+            predecessor: None,
             roots: Vec::new(),
             address: address(&config),
             limits,
@@ -96,7 +96,7 @@ impl Vm {
 
     /// What it still has to do.
     pub fn waits(&self) -> Option<String> {
-        let outboxes = [("its own", Some(&self.own)), ("an inherited", self.inherited.as_ref())];
+        let outboxes = [("its own", Some(&self.own)), ("a taken-over", self.predecessor.as_ref())];
         let waiting = |(whose, held): &(&str, Option<&Held>)| {
             let outbox = &held.as_ref()?.outbox;
             let idle = if *whose == "its own" { outbox.is_empty() } else { outbox.is_done() };
@@ -126,8 +126,8 @@ impl Vm {
             self.own.forget(truth, self.limits);
             self.call = None;
         }
-        for held in std::iter::once(&mut self.own).chain(&mut self.inherited) {
-            held.outbox.go_on(self.limits, same);
+        for held in std::iter::once(&mut self.own).chain(&mut self.predecessor) {
+            held.outbox.reconfigure(self.limits, same);
             let emitter = &mut truth.emitters[held.mirror.emitter];
             emitter.listens &= same;
             // Another collector is not told of the end of somebody that it never heard of.
@@ -154,28 +154,28 @@ impl Vm {
         self.leave(nature, root);
     }
 
-    /// Envoy brings an answer, or says that there will be none.
+    /// Envoy brings a response, or says that there will be none.
     pub fn on_http_call_response(&mut self, nature: &mut Nature, truth: &mut Truth, token: u32, reply: Reply) {
         let Some(root) = self.waiting.remove(&token) else { return };
         let status = if let Reply::Status(status, ..) = reply { status } else { 0 };
-        nature.step(Step::Answer { vm: self.index, token, status });
+        nature.step(Step::Response { vm: self.index, token, status });
         let awaits = self.call.is_some_and(|(awaited, _)| awaited == token);
-        if !awaits && !nature.lacks(Mutation::TakeALateAnswer) {
+        if !awaits && !nature.lacks(Mutation::TakeALateResponse) {
             return;
         }
-        let mut answer = match reply {
-            Reply::Reset => Answer::default(),
-            Reply::Status(status, retry_after, ours) => Answer {
+        let mut response = match reply {
+            Reply::Reset => Response::default(),
+            Reply::Status(status, retry_after, ours) => Response {
                 status: Some(status),
                 retry_after_ms: retry_after.map(|s| s.saturating_mul(1000)),
                 reads_statements: ours,
-                ..Answer::default()
+                ..Response::default()
             },
         };
-        if nature.lacks(Mutation::AcknowledgeOn5xx) && answer.status.is_some_and(|status| status >= 500) {
-            answer.status = Some(200);
+        if nature.lacks(Mutation::AcknowledgeOn5xx) && response.status.is_some_and(|status| status >= 500) {
+            response.status = Some(200);
         }
-        self.settle(nature, truth, answer);
+        self.settle(nature, truth, response);
         if self.roots.last() == Some(&root) {
             self.send_due(nature, truth, root);
         }
@@ -189,7 +189,7 @@ impl Vm {
             let collector = plugin.config.collector.clone();
             nature.step(Step::Done { vm: self.index, root, may_go: true });
             if let Some(collector) = collector {
-                self.say_last_word(nature, truth, root, &collector);
+                self.send_final_flush(nature, truth, root, &collector);
             }
             self.destroy();
         } else {
@@ -205,7 +205,7 @@ impl Vm {
 
     /// The process, or the VM, is gone.
     pub fn die(&mut self, truth: &mut Truth) {
-        for held in std::iter::once(&self.own).chain(&self.inherited) {
+        for held in std::iter::once(&self.own).chain(&self.predecessor) {
             let life = &mut truth.emitters[held.mirror.emitter].life;
             if *life != Life::Ended {
                 *life = Life::Killed;
@@ -223,31 +223,31 @@ impl Vm {
     fn send_due(&mut self, nature: &mut Nature, truth: &mut Truth, root: u32) {
         let Some(collector) = self.plugins[&root].config.collector.clone() else { return };
         let now_ms = self.now_ms(nature);
-        if let Some((inherited, batch)) = self.poll(nature, truth, now_ms, patience_ms(&collector)) {
-            self.send(nature, truth, root, &collector, batch, inherited);
+        if let Some((predecessor, batch)) = self.poll(nature, truth, now_ms, patience_ms(&collector)) {
+            self.send(nature, truth, root, &collector, batch, predecessor);
         }
     }
 
-    /// What `vm::poll` does; says also whether the batch is of what was inherited.
+    /// What `vm::poll` does; says also whether the batch is of what was taken over.
     fn poll(&mut self, nature: &mut Nature, truth: &mut Truth, now_ms: u64, patience_ms: u64) -> Option<(bool, Batch)> {
         match self.in_flight().map(|held| held.outbox.is_overdue(now_ms)) {
             Some(false) => return None,
-            Some(true) => self.settle(nature, truth, Answer::default()),
+            Some(true) => self.settle(nature, truth, Response::default()),
             None => {}
         }
-        if self.inherited.as_ref().is_none_or(|held| held.outbox.is_done()) {
-            self.inherited = self.pick_up(nature, truth);
+        if self.predecessor.as_ref().is_none_or(|held| held.outbox.is_done()) {
+            self.predecessor = self.pick_up(nature, truth);
         }
-        let inherited = self.inherited.as_mut().and_then(|held| held.outbox.poll(now_ms, patience_ms));
-        let inherited = inherited.map(|batch| (true, batch));
-        inherited.or_else(|| self.own.outbox.poll(now_ms, patience_ms).map(|batch| (false, batch)))
+        let predecessor = self.predecessor.as_mut().and_then(|held| held.outbox.poll(now_ms, patience_ms));
+        let predecessor = predecessor.map(|batch| (true, batch));
+        predecessor.or_else(|| self.own.outbox.poll(now_ms, patience_ms).map(|batch| (false, batch)))
     }
 
     fn pick_up(&mut self, nature: &mut Nature, truth: &mut Truth) -> Option<Held> {
         let shared = nature.shared.get_mut(self.host)?;
-        let place = shared.iter().position(|estate| estate.address == self.address)?;
-        let Estate { bytes, mirror, .. } = shared.remove(place);
-        let Some(outbox) = Outbox::inherit(&bytes, self.limits) else {
+        let place = shared.iter().position(|handoff| handoff.address == self.address)?;
+        let Handoff { bytes, mirror, .. } = shared.remove(place);
+        let Some(outbox) = Outbox::from_handoff(&bytes, self.limits) else {
             nature.violate("what is left can be picked up", || String::from_utf8_lossy(&bytes).into_owned());
             return None;
         };
@@ -266,14 +266,14 @@ impl Vm {
         root: u32,
         collector: &Collector,
         batch: Batch,
-        inherited: bool,
+        predecessor: bool,
     ) {
         let now_ms = self.now_ms(nature);
         let (index, limits) = (self.index, self.limits);
         if self.call.is_some() {
             nature.violate("one call in flight", || format!("vm {index} sends while {:?} waits", self.call));
         }
-        let held = if inherited { self.inherited.as_mut().unwrap_or(&mut self.own) } else { &mut self.own };
+        let held = if predecessor { self.predecessor.as_mut().unwrap_or(&mut self.own) } else { &mut self.own };
         let offensive = held.sends(nature, truth, index, limits, &batch);
         let Batch { body, events, mut statement, key } = batch;
         held.mutate(nature, &mut statement);
@@ -297,49 +297,49 @@ impl Vm {
                     }
                 }
             }
-            None => self.settle(nature, truth, Answer::default()),
+            None => self.settle(nature, truth, Response::default()),
         }
     }
 
     /// The outbox whose call is in flight.
     fn in_flight(&mut self) -> Option<&mut Held> {
-        std::iter::once(&mut self.own).chain(&mut self.inherited).find(|held| held.outbox.is_in_flight())
+        std::iter::once(&mut self.own).chain(&mut self.predecessor).find(|held| held.outbox.is_in_flight())
     }
 
-    fn settle(&mut self, nature: &mut Nature, truth: &mut Truth, answer: Answer) {
+    fn settle(&mut self, nature: &mut Nature, truth: &mut Truth, response: Response) {
         self.call = None;
         let (vm, now_ms) = (self.index, self.now_ms(nature));
         if let Some(held) = self.in_flight() {
-            held.settle(nature, truth, vm, now_ms, answer);
+            held.settle(nature, truth, vm, now_ms, response);
             if held.ending && held.outbox.is_done() {
                 truth.emitters[held.mirror.emitter].life = Life::Ended;
             }
         }
     }
 
-    fn say_last_word(&mut self, nature: &mut Nature, truth: &mut Truth, root: u32, collector: &Collector) {
+    fn send_final_flush(&mut self, nature: &mut Nature, truth: &mut Truth, root: u32, collector: &Collector) {
         let now_ms = self.now_ms(nature);
-        self.settle(nature, truth, Answer::default());
-        let last_word = self.own.outbox.last_word(now_ms, patience_ms(collector));
+        self.settle(nature, truth, Response::default());
+        let final_flush = self.own.outbox.final_flush(now_ms, patience_ms(collector));
         self.own.ending = true;
-        for held in std::iter::once(&self.own).chain(&self.inherited) {
+        for held in std::iter::once(&self.own).chain(&self.predecessor) {
             let life = &mut truth.emitters[held.mirror.emitter].life;
             *life = Life::Ended;
-            if let Some(bytes) = held.outbox.estate() {
+            if let Some(bytes) = held.outbox.handoff() {
                 *life = Life::Leaving;
                 nature.step(Step::Left { vm: self.index, bytes: bytes.len() });
                 if !nature.lacks(Mutation::LeaveNothing) {
                     let (address, mirror) = (self.address.clone(), held.mirror.clone());
-                    nature.shared[self.host].push(Estate { address, bytes, mirror });
+                    nature.shared[self.host].push(Handoff { address, bytes, mirror });
                 }
             }
         }
-        if let Some(batch) = last_word {
+        if let Some(batch) = final_flush {
             self.send(nature, truth, root, collector, batch, false);
         }
     }
 
-    /// Lets Envoy delete a root context that stayed for an answer, when it has it.
+    /// Lets Envoy delete a root context that stayed for a response, when it has it.
     fn leave(&mut self, nature: &mut Nature, root: u32) {
         let leaves = self.plugins.get(&root).is_some_and(|plugin| plugin.leaves);
         if leaves && self.call.is_none_or(|(_, caller)| caller != root) {

@@ -178,8 +178,8 @@ impl World {
             }
             Happening::Tick { vm, root, period_us } => vms[vm].on_tick(nature, truth, root, period_us),
             Happening::Arrive { request, collector } => self.services[collector].arrive(nature, request),
-            Happening::Answer { vm, token, reply } => {
-                // An impostor waits for no answer.
+            Happening::Response { vm, token, reply } => {
+                // An impostor waits for no response.
                 if let Some(vm) = vms.get_mut(vm) {
                     vm.on_http_call_response(nature, truth, token, reply);
                 }
@@ -294,12 +294,12 @@ impl World {
         if let Some(host) = self.hosts.iter().position(|host| !host.up) {
             return Some(format!("host {host} is down"));
         }
-        for (host, estate) in
+        for (host, handoff) in
             self.nature.shared.iter().enumerate().flat_map(|(host, all)| all.iter().map(move |one| (host, one)))
         {
             // The update made another collector its own: what was meant for the one before is in the journal.
-            if !self.vms.iter().any(|vm| !vm.gone && vm.host == host && vm.address == estate.address) {
-                self.truth.emitters[estate.mirror.emitter].life = Life::Killed;
+            if !self.vms.iter().any(|vm| !vm.gone && vm.host == host && vm.address == handoff.address) {
+                self.truth.emitters[handoff.mirror.emitter].life = Life::Killed;
             }
         }
         if let Some(emitter) = self.truth.emitters.iter().find(|emitter| emitter.life == Life::Leaving) {

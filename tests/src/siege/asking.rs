@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Attack;
 use crate::{
     Result,
-    client::{Answer, Call, Route},
+    client::{Call, Response, Route},
     exchange::{self, Upload},
     expect,
     fixture::Fixture,
@@ -83,12 +83,12 @@ fn gzip(body: &str) -> Result<Vec<u8>> {
     Ok(gzip.finish()?)
 }
 
-/// Sends a call and reads its answer to the end.
-async fn send(route: &Route, version: Version, call: &Call, upload: Upload) -> Result<Answer> {
+/// Sends a call and reads its response to the end.
+async fn send(route: &Route, version: Version, call: &Call, upload: Upload) -> Result<Response> {
     let mut exchange = exchange::open(route, version, call, upload).await?.ok_or("the client left")?;
     let mut body = Vec::new();
     let whole = exchange.read(&mut body, usize::MAX).await;
-    Ok(Answer { status: exchange.status, headers: exchange.headers.clone(), body: body.into(), whole })
+    Ok(Response { status: exchange.status, headers: exchange.headers.clone(), body: body.into(), whole })
 }
 
 /// Sends a call to a provider that reads requests as servers do, and fails unless the client sees what it would have seen
@@ -102,10 +102,10 @@ async fn unnoticed(stack: &Stack, id: &str, call: Call, upload: Upload, version:
         call = call.header(reading::HEADER, "last");
     }
     let route = if version == Version::HTTP_2 { stack.llm_mtls(SPIFFE)? } else { stack.llm() };
-    let answer = send(&route, version, &call, upload).await.map_err(|error| format!("{id}: {error}"))?;
-    let expected = fixture.answer(serial, false).1;
-    ensure(answer.whole && answer.status == 200 && answer.body == expected, || {
-        format!("{id}: the client saw {} {}", answer.status, String::from_utf8_lossy(&answer.body))
+    let response = send(&route, version, &call, upload).await.map_err(|error| format!("{id}: {error}"))?;
+    let expected = fixture.response(serial, false).1;
+    ensure(response.whole && response.status == 200 && response.body == expected, || {
+        format!("{id}: the client saw {} {}", response.status, String::from_utf8_lossy(&response.body))
     })?;
     Ok(fixture)
 }
@@ -197,8 +197,10 @@ async fn unaskable() -> Result<()> {
     ensure(event.text("request_model") == "m" && event.count("input_tokens") > Some(0), || event.raw.clone())?;
     let asks = r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#;
     let own = with_request_id(compressed(asks)?, "own").header(provider::FIXTURE, FIXTURE);
-    let answer = stack.llm().send(&own).await?;
-    ensure(String::from_utf8_lossy(&answer.body).contains("\"completion_tokens\""), || "its usage is gone".to_owned())?;
+    let response = stack.llm().send(&own).await?;
+    ensure(String::from_utf8_lossy(&response.body).contains("\"completion_tokens\""), || {
+        "its usage is gone".to_owned()
+    })?;
     let event = stack.event_of("own").await?;
     ensure(event.text("evidence") == "reported" && event.get("usage_not_asked").is_null(), || event.raw.clone())?;
     // At the gateway only the end of the call shows who could have been asked.
@@ -232,15 +234,15 @@ async fn redirected() -> Result<()> {
     ];
     let mut sent = 0;
     for (id, call, upload, hops) in calls {
-        let answer = fixture.answer(sent + 1, true).1;
-        let mut last = Script::sse(answer.clone());
+        let response = fixture.response(sent + 1, true).1;
+        let mut last = Script::sse(response.clone());
         for _ in 0..hops {
             let to = format!("http://api.openai.com{CHAT}?script={}", wire.server.add(last));
             last = Script::new("text/plain", "elsewhere").status(307).header("location", &to);
         }
         let (got, arrived, event) = wire.send(id, &call, upload, last).await?;
         let own = call.body == asks;
-        let seen = if own { answer } else { crate::include_usage::not_asked(&answer) };
+        let seen = if own { response } else { crate::include_usage::not_asked(&response) };
         ensure(got.whole && got.body == seen, || {
             format!("{id}: the client saw {}", String::from_utf8_lossy(&got.body))
         })?;
@@ -275,10 +277,12 @@ async fn huge() -> Result<()> {
     for (id, body, piece) in bodies {
         for upload in [Upload::pieces(piece), Upload { sized: false, ..Upload::pieces(piece) }] {
             let id = format!("{id}-{}", upload.sized);
-            let answer = fixture.answer(sent + 1, true).1;
+            let response = fixture.response(sent + 1, true).1;
             let (got, arrived, event) =
-                wire.send(&id, &call(body.clone()), upload, Script::sse(answer.clone())).await?;
-            ensure(got.whole && got.body == crate::include_usage::not_asked(&answer), || format!("{id}: other bytes"))?;
+                wire.send(&id, &call(body.clone()), upload, Script::sse(response.clone())).await?;
+            ensure(got.whole && got.body == crate::include_usage::not_asked(&response), || {
+                format!("{id}: other bytes")
+            })?;
             let end = format!("\"stream\":true{OPTION}}}");
             let trimmed = arrived.body.trim_ascii_end();
             ensure(trimmed.ends_with(end.as_bytes()), || format!("{id}: it was not asked"))?;

@@ -70,7 +70,7 @@ const MODEL: &str = "gpt-4.1-mini";
 const OPENAI: &str = "api.openai.com";
 const WORDS: &str = "words and more words ";
 
-/// A chat that is answered by a stream; `extra` is put into the request.
+/// A chat whose response is a stream; `extra` is put into the request.
 fn chat(host: &str, prompt: &str, extra: &Value) -> Call {
     let mut body = json!({"model": MODEL, "stream": true, "messages": [{"role": "user", "content": prompt}]});
     for (name, value) in extra.as_object().into_iter().flatten() {
@@ -254,8 +254,8 @@ async fn empty_members() -> Result<()> {
         call.headers.push(("accept-encoding".to_owned(), "gzip".to_owned()));
         calls.made += 1;
         let id = format!("call-{}", calls.made);
-        let (answer, _, event) = calls.wire.send(&id, &call, Upload::WHOLE, attack).await?;
-        wait::ensure(answer.whole && answer.body == body, || format!("{name}: the response was changed or cut"))?;
+        let (response, _, event) = calls.wire.send(&id, &call, Upload::WHOLE, attack).await?;
+        wait::ensure(response.whole && response.body == body, || format!("{name}: the response was changed or cut"))?;
         let told = (event.text("evidence"), event.text("missing_reason"));
         same(name, ("missing", reason), told)?;
         let event = calls.send("team", chat(OPENAI, "Hi", &json!({})), stream("Hi", Some((9, 1)))).await?;
@@ -290,9 +290,9 @@ async fn aborted_before_the_response() -> Result<()> {
     // Where the provider is not reached, there is nothing to pay.
     let lost = Call { host: ANTHROPIC.to_owned(), path: "/v1/messages".to_owned(), ..prompt.clone() };
     let route = wire.stack.llm();
-    let answer = wire.exchange(&route, Version::HTTP_11, "lost", &lost, Upload::WHOLE, stream("Hi", None)).await?;
+    let response = wire.exchange(&route, Version::HTTP_11, "lost", &lost, Upload::WHOLE, stream("Hi", None)).await?;
     let event = wire.stack.event_of("lost").await?;
-    same(&event.raw, (503, "not_sent", "missing"), (answer.status, event.text("outcome"), event.text("evidence")))?;
+    same(&event.raw, (503, "not_sent", "missing"), (response.status, event.text("outcome"), event.text("evidence")))?;
     same(&event.raw, None, event.count("input_tokens"))?;
     wire.finish(3).await
 }

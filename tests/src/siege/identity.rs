@@ -51,10 +51,10 @@ pub const ATTACKS: &[Attack] = &[
         run: || Box::pin(refused()),
     },
     Attack {
-        name: "invented-models-answered",
+        name: "invented-models-served",
         keeps: "a server that invents a model name per response leaves every tenant its metrics",
         short: false,
-        run: || Box::pin(answered()),
+        run: || Box::pin(responded()),
     },
     Attack {
         name: "wrong-ingest-token",
@@ -74,8 +74,8 @@ fn call(stack: &Stack) -> Result<Call> {
 
 /// Whom a call was charged to must be this, from this source.
 async fn charged(stack: &Stack, route: &Route, call: Call, id: &str, expected: (&str, &str)) -> Result<()> {
-    let (answer, event) = metered(stack, route, call, id).await?;
-    ensure(answer.status == 200, || format!("{id}: HTTP {}", answer.status))?;
+    let (response, event) = metered(stack, route, call, id).await?;
+    ensure(response.status == 200, || format!("{id}: HTTP {}", response.status))?;
     let found = (event.text("tenant"), event.text("tenant_source"));
     ensure(found == expected, || format!("{id}: charged to {found:?}, expected {expected:?}"))
 }
@@ -216,8 +216,8 @@ async fn tags() -> Result<()> {
         ),
     ];
     for (id, call, tags) in &cases {
-        let (answer, event) = metered(&stack, &stack.llm(), call.clone(), id).await?;
-        ensure(answer.status == 200, || format!("{id}: HTTP {}", answer.status))?;
+        let (response, event) = metered(&stack, &stack.llm(), call.clone(), id).await?;
+        ensure(response.status == 200, || format!("{id}: HTTP {}", response.status))?;
         ensure(event.get("tags") == tags, || format!("{id}: {}", event.raw))?;
         ensure(event.text("session_id").len() <= 256, || format!("{id}: the session is long"))?;
     }
@@ -237,7 +237,7 @@ async fn send_all(route: &Route, calls: Vec<Call>, status: u16) -> Result<()> {
         lanes.spawn(async move {
             for call in lane {
                 match line.send(&call, usize::MAX).await? {
-                    Seen::Whole(answer) if answer.status == status => {}
+                    Seen::Whole(response) if response.status == status => {}
                     seen => return Err(format!("a call ended as {seen:?}").into()),
                 }
             }
@@ -250,7 +250,7 @@ async fn send_all(route: &Route, calls: Vec<Call>, status: u16) -> Result<()> {
     Ok(())
 }
 
-/// A call of a chat model at a server of one's own, which answers it by this script.
+/// A call of a chat model at a server of one's own, which returns this script.
 fn ask(model: &str, script: &str, tenant: Option<&str>) -> Call {
     let body = json!({"model": model, "messages": [{"role": "user", "content": "hello"}]});
     let call = Call::post("llm.internal", "/v1/chat/completions", &body).header(script::HEADER, script);
@@ -260,8 +260,8 @@ fn ask(model: &str, script: &str, tenant: Option<&str>) -> Call {
     }
 }
 
-/// A good answer of this model.
-fn answer_of(model: &str) -> Script {
+/// A good response of this model.
+fn response_of(model: &str) -> Script {
     let usage = json!({"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10});
     let message = json!({"role": "assistant", "content": "hello"});
     let choices = json!([{"index": 0, "message": message, "finish_reason": "stop"}]);
@@ -271,10 +271,10 @@ fn answer_of(model: &str) -> Script {
 
 /// A tenant that calls for the first time has metrics of its own: its call, and its tokens.
 async fn has_its_own(stack: &Stack, server: &Server, tenant: &str) -> Result<()> {
-    let script = server.add(answer_of("honest-model"));
+    let script = server.add(response_of("honest-model"));
     let call = with_request_id(ask("honest-model", &script, Some(tenant)), tenant);
-    let answer = stack.llm().send(&call).await?;
-    ensure(answer.status == 200, || format!("{tenant}: HTTP {}", answer.status))?;
+    let response = stack.llm().send(&call).await?;
+    ensure(response.status == 200, || format!("{tenant}: HTTP {}", response.status))?;
     let metrics = stack.envoy.metrics().await?;
     let labels = [("tenant", tenant), ("gen_ai_response_model", "honest-model")];
     for (name, count) in
@@ -302,23 +302,23 @@ async fn refused() -> Result<()> {
         has_its_own(&stack, &server, tenant).await?;
     }
     let metrics = stack.envoy.metrics().await?;
-    let unanswered = |tenant: &str| {
-        let labels = [("tenant", tenant), ("gen_ai_response_model", "unanswered")];
+    let without_response = |tenant: &str| {
+        let labels = [("tenant", tenant), ("gen_ai_response_model", "no_response")];
         metrics.sum("gen_ai_client_inference_calls_total", &labels)
     };
-    let found = (unanswered("unknown"), unanswered("noisy"));
-    ensure(found == (CALLS as u64 / 2, CALLS as u64 / 2), || format!("calls that no model answered: {found:?}"))?;
+    let found = (without_response("unknown"), without_response("noisy"));
+    ensure(found == (CALLS as u64 / 2, CALLS as u64 / 2), || format!("calls that no model responded: {found:?}"))?;
     stack.settled(CALLS as u64 + 2).await?;
     stack.finish()
 }
 
-async fn answered() -> Result<()> {
+async fn responded() -> Result<()> {
     const CALLS: usize = 600;
     let server = Server::start().await?;
     let plugin = |plugin: &mut Value| plugin["metrics"] = json!({"max_series": 160});
     let stack =
         Stack::with(Options { upstream: Some(server.address()), workers: 1, plugin, ..Options::default() }).await?;
-    let scripts = (0..CALLS).map(|number| server.add(answer_of(&format!("invented-{number}"))));
+    let scripts = (0..CALLS).map(|number| server.add(response_of(&format!("invented-{number}"))));
     let calls: Vec<Call> = scripts.map(|script| ask("a-model", &script, Some("noisy"))).collect();
     send_all(&stack.llm(), calls, 200).await?;
     for tenant in ["globex", "initech"] {

@@ -46,7 +46,7 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "eleven-million-dollars",
-        keeps: "a call beyond the bounds of its token is kept apart; a person can release it, once",
+        keeps: "a call beyond the bounds of its token is quarantined; a person can release it, once",
         short: true,
         run: || Box::pin(eleven_million_dollars()),
     },
@@ -71,9 +71,9 @@ async fn at_once(stack: &Stack, calls: usize, id: fn(usize) -> String) -> Result
         let route = stack.llm();
         lanes.spawn(async move { route.send(&call).await });
     }
-    while let Some(answer) = lanes.join_next().await {
-        let answer = answer??;
-        wait::ensure(answer.status == 200 && answer.whole, || format!("HTTP {}", answer.status))?;
+    while let Some(response) = lanes.join_next().await {
+        let response = response??;
+        wait::ensure(response.status == 200 && response.whole, || format!("HTTP {}", response.status))?;
     }
     Ok(())
 }
@@ -282,7 +282,7 @@ async fn sidecar_and_gateway() -> Result<()> {
     Ok(())
 }
 
-/// Releases what is kept apart under an id; the error is what it says if it does not.
+/// Releases what is quarantined under an id; the error is what it says if it does not.
 pub fn release(collector: &Collector, id: &str, more: &[&str]) -> Result<String> {
     let mut command = std::process::Command::new(crate::paths::collector()?);
     command.args(["release", "--database"]).arg(collector.database()).arg("--prices").arg(crate::paths::prices());

@@ -75,8 +75,8 @@ async fn names_that_steer() -> Result<()> {
     let stack = Stack::start().await?;
     let body = json!({"model": HOSTILE, "messages": [{"role": "user", "content": "hi"}]});
     let call = Call::post("api.openai.com", "/v1/chat/completions", &body).fault(Fault::Status(401));
-    let (answer, event) = metered(&stack, &stack.llm(), call, "hostile").await?;
-    ensure(answer.status == 401, || format!("the call got {}", answer.status))?;
+    let (response, event) = metered(&stack, &stack.llm(), call, "hostile").await?;
+    ensure(response.status == 401, || format!("the call got {}", response.status))?;
     ensure(event.text("request_model") == HOSTILE, || "the record has another name than was asked for".to_owned())?;
     stack.collector.holds(1).await?;
     let json = stack.collector.report_text(&["--format", "json"])?;

@@ -1,4 +1,4 @@
-//! Clients that choose who is said to have answered.
+//! Clients that choose which provider is said to have responded.
 
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "spoofed-host-at-the-gateway",
-        keeps: "the path decides where the reverse proxy sends a call, and who is said to have answered",
+        keeps: "the path decides where the reverse proxy sends a call, and which provider is said to have responded",
         short: true,
         run: || Box::pin(spoofed_host_at_the_gateway()),
     },
@@ -55,12 +55,12 @@ async fn send(stack: &Stack, route: &Route, fixture: &str, to: (&str, &str), id:
         path: to.1.to_owned(),
         ..stack.provider.catalogue().get(fixture)?.call().header(FIXTURE, fixture)
     };
-    let (answer, event) = metered(stack, route, call, id).await?;
-    ensure(answer.status == 200, || format!("{id}: HTTP {}", answer.status))?;
+    let (response, event) = metered(stack, route, call, id).await?;
+    ensure(response.status == 200, || format!("{id}: HTTP {}", response.status))?;
     Ok(event)
 }
 
-/// Fails unless an event says who answered and how that is known.
+/// Fails unless an event says the provider and how that is known.
 fn who(event: &Event, provider: &str, source: &str, flags: &Value) -> Result<()> {
     let found = (event.text("provider"), event.text("provider_source"), event.get("flags"));
     ensure(found == (provider, source, flags), || {
@@ -128,7 +128,7 @@ async fn spoofed_host_at_the_gateway() -> Result<()> {
     let stack = Stack::start().await?;
     let gateway = stack.gateway();
     let cases = [
-        // Host, path, fixture, who answered, by what
+        // Host, path, fixture, the provider, by what
         ("127.0.0.1:10000", "/openai/v1/chat/completions", "chat_stream_unasked.sse", "openai", "rewritten"),
         ("api.groq.com", "/openai/v1/chat/completions", "chat_tools.json", "openai", "rewritten"),
         ("api.openai.com", "/openai/v1/chat/completions", "chat_tools.json", "openai", "cluster"),
@@ -167,9 +167,9 @@ async fn spoofed_host_at_the_gateway() -> Result<()> {
     })?;
     // A path that leads nowhere is no provider's call, whatever the Host.
     let nowhere = Call::post("api.openai.com", "/v1/chat/completions", &json!({"model": "gpt-4.1"}));
-    let (answer, event) = metered(&stack, &gateway, nowhere, "nowhere").await?;
-    ensure(answer.status == 404 && event.text("outcome") == "not_sent", || {
-        format!("{}: {}", answer.status, event.raw)
+    let (response, event) = metered(&stack, &gateway, nowhere, "nowhere").await?;
+    ensure(response.status == 404 && event.text("outcome") == "not_sent", || {
+        format!("{}: {}", response.status, event.raw)
     })?;
     who(&event, "openai_compatible", "shape", &json!(["host_unproven"]))?;
     stack.settled(cases.len() as u64 + 1).await?;

@@ -43,7 +43,7 @@ async fn token_of_other_tenants() -> Result<()> {
     let charged: Vec<&str> = report.lines.iter().map(|line| line.tenant.as_str()).collect();
     wait::ensure(charged == ["acme", "acme/ml"], || format!("charged: {charged:?}"))?;
     let told = stack.envoy.metrics().await?.sum("meshmeter_events_quarantined_total", &[]);
-    wait::ensure(told == 2, || format!("the plugin counts {told} events that are kept apart"))?;
+    wait::ensure(told == 2, || format!("the plugin counts {told} events that are quarantined"))?;
     let log = stack.envoy.log();
     wait::ensure(log.contains("of this worker apart and has not charged them"), || {
         "Envoy's log says nothing".to_owned()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use collector::ledger::correct::event_of;
-use collector::prices::Call;
+use collector::prices::RatingInput;
 use collector::store::Selection;
 use collector::terminal;
 use jiff::civil::DateTime;
@@ -36,10 +36,10 @@ pub struct Explain {
     call: Option<(String, i64)>,
     #[command(flatten)]
     database: Database,
-    /// Who answered, in place of an event.
+    /// The provider, in place of an event.
     #[arg(long, value_name = "NAME", required_unless_present_any = ["event", "call"])]
     provider: Option<String>,
-    /// The model that answered.
+    /// The model that responded.
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
     /// The model that was asked for.
@@ -90,7 +90,7 @@ pub fn run(mut args: Explain) -> Result<bool, Failure> {
     };
     let book = args.books.required()?;
     let late = || Failure::Failed("the call began after the year 2262".to_owned());
-    let explained = book.explain(&Call::of(&record, &record.identity.tenant).ok_or_else(late)?);
+    let explained = book.explain(&RatingInput::of(&record, &record.identity.tenant).ok_or_else(late)?);
     print(&explained.text)?;
     Ok(!explained.is_priced)
 }

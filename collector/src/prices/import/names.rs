@@ -73,7 +73,7 @@ pub(super) fn of_litellm(provider: &str) -> Vec<String> {
     of(LITELLM, provider)
 }
 
-/// Providers whose service answers under another one's name too: what that one does not name is sold at these prices.
+/// Providers whose service responds under another one's name too: what that one does not name is sold at these prices.
 const ALSO: &[Known] = &[known("azure", &["azure.ai.inference"]), known("azure_ai", &["azure.ai.openai"])];
 
 /// The meter's names of providers that sell LiteLLM's provider's models, too.

@@ -1,7 +1,7 @@
 //! Small lists in the form of the two real ones, with prices as they were published in them.
 
 use super::*;
-use crate::prices::{Call, PriceBook, Rated, day};
+use crate::prices::{PriceBook, Rated, RatingInput, day};
 use meter::usage::Class;
 use meter::usage::Usage;
 
@@ -14,7 +14,10 @@ fn price(toml: &str, provider: &str, model: &str, on: &str, tier: Option<&str>, 
     let mut usage = Usage::default();
     usage.set(Class::InputText, Some(input));
     usage.set(class, Some(usage.get(class).unwrap_or(1)));
-    let call = Call { service_tier: tier, ..Call::new(provider, model, day(on).unwrap().at(12, 0, 0, 0), &usage) };
+    let call = RatingInput {
+        service_tier: tier,
+        ..RatingInput::new(provider, model, day(on).unwrap().at(12, 0, 0, 0), &usage)
+    };
     let rating = PriceBook::parse(toml).unwrap().rate(&call);
     match rating.lines.iter().find(|line| line.class == class).map(|line| line.rated) {
         Some(Rated::Priced { price, .. }) => price.to_string(),
@@ -209,10 +212,10 @@ fn contract_what_prices_depend_on_becomes_conditions_and_factors() {
     use Class::*;
     let toml = import(List::Litellm, LITELLM, &options()).unwrap().toml;
     let book = PriceBook::parse(&toml).unwrap();
-    let price = |provider, model, class, with: &dyn Fn(&mut Call<'_>)| {
+    let price = |provider, model, class, with: &dyn Fn(&mut RatingInput<'_>)| {
         let mut usage = Usage::default();
         usage.set(class, (class != Requests).then_some(1));
-        let mut call = Call::new(provider, model, day("2026-01-01").unwrap().at(12, 0, 0, 0), &usage);
+        let mut call = RatingInput::new(provider, model, day("2026-01-01").unwrap().at(12, 0, 0, 0), &usage);
         with(&mut call);
         let rating = book.rate(&call);
         let line = rating.lines.iter().find(|line| line.class == class);
@@ -229,12 +232,12 @@ fn contract_what_prices_depend_on_becomes_conditions_and_factors() {
         "8.00"
     );
     assert_eq!(price("aws.bedrock", "anthropic.claude-v2", InputText, &|_| ()), "none");
-    let image = |call: &mut Call<'_>| (call.size, call.quality) = (Some("1024x1024"), Some("low"));
+    let image = |call: &mut RatingInput<'_>| (call.size, call.quality) = (Some("1024x1024"), Some("low"));
     assert_eq!(price("openai", "gpt-image-1", ImagesOut, &image), "11.00");
-    let asked = |call: &mut Call<'_>| (call.is_answered, call.search_context) = (true, Some("high"));
+    let asked = |call: &mut RatingInput<'_>| (call.has_response, call.search_context) = (true, Some("high"));
     assert_eq!(price("perplexity", "sonar", Requests, &asked), "12.00");
-    assert_eq!(price("perplexity", "sonar", Requests, &|call| call.is_answered = true), "5.00");
-    let night = |call: &mut Call<'_>| call.began = day("2026-01-01").unwrap().at(0, 29, 0, 0);
+    assert_eq!(price("perplexity", "sonar", Requests, &|call| call.has_response = true), "5.00");
+    let night = |call: &mut RatingInput<'_>| call.began = day("2026-01-01").unwrap().at(0, 29, 0, 0);
     assert_eq!(price("deepseek", "deepseek-chat", InputText, &night), "0.15");
 }
 

@@ -3,27 +3,27 @@
 use super::*;
 
 #[test]
-fn deterministic_a_request_has_its_fee_once_and_only_if_it_was_answered() {
+fn deterministic_a_request_has_its_fee_once_and_only_if_it_had_a_response() {
     let book = PriceBook::parse(&entry_of_m("input_text = \"1\"\nrequests = \"5\"")).unwrap();
-    let answered = rate(&book, NOON, MILLION, |call| call.is_answered = true);
-    assert_eq!(lines(&answered), "1.00 + 0.005");
-    assert_eq!(answered.lines[1], Line { class: Class::Requests, quantity: 1, rated: answered.lines[1].rated });
+    let responded = rate(&book, NOON, MILLION, |call| call.has_response = true);
+    assert_eq!(lines(&responded), "1.00 + 0.005");
+    assert_eq!(responded.lines[1], Line { class: Class::Requests, quantity: 1, rated: responded.lines[1].rated });
     assert_eq!(lines(&rate(&book, NOON, MILLION, |_| {})), "1.00");
     // A call without counts costs its fee, and no event says how many requests it was.
-    assert_eq!(lines(&rate(&book, NOON, &[], |call| call.is_answered = true)), "0.005");
+    assert_eq!(lines(&rate(&book, NOON, &[], |call| call.has_response = true)), "0.005");
     assert_eq!(lines(&rate(&book, NOON, &[(Class::Requests, 9)], |_| {})), "");
     let mut record = meter::record::Record { status: Some(200), ..Default::default() };
-    let answered = |record: &meter::record::Record| Call::of(record, "").unwrap().is_answered;
+    let responded = |record: &meter::record::Record| RatingInput::of(record, "").unwrap().has_response;
     record.outcome = meter::record::Outcome::Completed;
-    assert!(answered(&record));
+    assert!(responded(&record));
     record.part = Some("advisor".to_owned());
-    assert!(!answered(&record));
+    assert!(!responded(&record));
     (record.part, record.status) = (None, Some(429));
-    assert!(!answered(&record));
+    assert!(!responded(&record));
     (record.status, record.outcome) = (Some(200), meter::record::Outcome::ClientAborted);
-    assert!(answered(&record), "a client that hangs up has been answered");
+    assert!(responded(&record), "a client that hangs up has had a response");
     record.status = None;
-    assert!(!answered(&record));
+    assert!(!responded(&record));
 }
 
 /// What other models were used for is in what the provider says of the whole call, and has no price by what was asked for.
@@ -39,19 +39,19 @@ fn deterministic_a_part_is_covered_by_the_providers_own_price_and_has_no_other_m
         usage: usage(MILLION),
         ..Default::default()
     };
-    assert_eq!(lines(&book.rate(&Call::of(&record, "").unwrap())), "1.00");
+    assert_eq!(lines(&book.rate(&RatingInput::of(&record, "").unwrap())), "1.00");
     record.part = Some("image_gen".into());
-    assert_eq!(lines(&book.rate(&Call::of(&record, "").unwrap())), "unpriced");
+    assert_eq!(lines(&book.rate(&RatingInput::of(&record, "").unwrap())), "unpriced");
     record.response_model = Some("m".into());
-    assert_eq!(lines(&book.rate(&Call::of(&record, "").unwrap())), "1.00");
+    assert_eq!(lines(&book.rate(&RatingInput::of(&record, "").unwrap())), "1.00");
     record.provider_cost_nano_usd = Some(0);
-    let covered = book.rate(&Call::of(&record, "").unwrap());
+    let covered = book.rate(&RatingInput::of(&record, "").unwrap());
     assert_eq!((covered.charge().to_string().as_str(), covered.by), ("0.00", Some(By::Own)));
     // Where the book is charged, its price of the part is too.
     let fallback = PriceBook::parse(&entry_of_m("input_text = \"1\"")).unwrap();
-    assert_eq!(lines(&fallback.rate(&Call::of(&record, "").unwrap())), "1.00");
+    assert_eq!(lines(&fallback.rate(&RatingInput::of(&record, "").unwrap())), "1.00");
     record.response_model = None;
-    assert_eq!(lines(&fallback.rate(&Call::of(&record, "").unwrap())), "unpriced");
+    assert_eq!(lines(&fallback.rate(&RatingInput::of(&record, "").unwrap())), "unpriced");
 }
 
 #[test]
@@ -79,10 +79,10 @@ fn deterministic_the_providers_own_price_is_charged_as_the_policy_says() {
     let own = |text: &str, provider: &str, model: &str, nano: u64| {
         let book = PriceBook::parse(text).unwrap();
         let usage = usage(MILLION);
-        let call = Call {
+        let call = RatingInput {
             provider_cost_nano_usd: Some(nano),
-            is_answered: true,
-            ..Call::new(provider, model, NOON.parse().unwrap(), &usage)
+            has_response: true,
+            ..RatingInput::new(provider, model, NOON.parse().unwrap(), &usage)
         };
         let rating = book.rate(&call);
         assert_eq!(Rating::from_json(&rating.to_json()).as_ref(), Ok(&rating));

@@ -27,7 +27,7 @@ fn contract_the_services_price_is_the_routers_where_its_list_lacks_the_model() {
         let layer = Layer { built_in: built_in.map(str::to_owned), ..Layer::default() };
         PriceBook::of(vec![(layer, super::super::read::parse(&text).unwrap())]).unwrap()
     };
-    // Answered, asked for, in the path; by the built-in book, and by one's own, which means one's own calls of a service.
+    // Of the response, asked for, in the path; by the built-in book, and by one's own, which means one's own calls of a service.
     let cases = [
         (["org/m", "org/m", "together"], "1.00", "1.00"),
         (["Org/M", "Org/M", "Together"], "1.00", "1.00"),
@@ -89,7 +89,7 @@ fn contract_the_first_name_that_has_an_entry_decides() {
     ]
     .concat();
     let book = PriceBook::parse(&text).unwrap();
-    // Answered, asked for, in the path; what it costs, by which name.
+    // Of the response, asked for, in the path; what it costs, by which name.
     type Names = [&'static str; 3];
     let cases: &[(&str, Names, &str, &str)] = &[
         ("p", ["gpt-4.1", "", ""], "1.00", ""),
@@ -98,7 +98,7 @@ fn contract_the_first_name_that_has_an_entry_decides() {
         ("p", ["gpt-4o-2024-08-06", "", ""], "2.00", " name=gpt-4o"),
         ("p", ["claude-sonnet-4-5-20250929", "", ""], "7.00", " name=claude-sonnet-4-5"),
         ("p", ["claude-sonnet-4-1-20250929", "", ""], "6.00", ""),
-        // What answered comes before what was asked for, and both before what is for any model.
+        // What responded comes before what was asked for, and both before what is for any model.
         ("p", ["gpt-4o", "gpt-4.1", ""], "2.00", ""),
         ("p", ["nobody-knows", "gpt-4.1", ""], "1.00", " name=gpt-4.1"),
         ("p", ["nobody-knows", "openai/gpt-4.1", ""], "1.00", " name=gpt-4.1"),
@@ -128,11 +128,11 @@ fn contract_the_first_name_that_has_an_entry_decides() {
     for (provider, names, price, by) in cases {
         let usage = usage(MILLION);
         let [response_model, request_model, path_model] = names.map(|name| Some(name).filter(|name| !name.is_empty()));
-        let call = Call {
+        let call = RatingInput {
             response_model,
             request_model,
             path_model,
-            ..Call::new(provider, "", NOON.parse().unwrap(), &usage)
+            ..RatingInput::new(provider, "", NOON.parse().unwrap(), &usage)
         };
         let rating = book.rate(&call);
         let entry = rating.entry.clone().unwrap_or_default();
@@ -292,8 +292,8 @@ fn deterministic_what_names_lead_to_is_remembered_within_bounds() {
 fn contract_what_the_client_asks_for_stands_below_what_the_provider_says_in_every_book() {
     let mine = [entry_of("cheap", "0.01"), adjust_of("cheap*", "0.01"), adjust_of("dear*", "0.5")].concat();
     let book = layers_of(&[mine, [entry_of("dear-2026-01-31", "2.00"), entry_of("cheap", "0.10")].concat()]);
-    let asked = |answered: Option<&'static str>, asked: &'static str| {
-        lines(&rate(&book, NOON, MILLION, |call| (call.response_model, call.request_model) = (answered, Some(asked))))
+    let asked = |responded: Option<&'static str>, asked: &'static str| {
+        lines(&rate(&book, NOON, MILLION, |call| (call.response_model, call.request_model) = (responded, Some(asked))))
     };
     assert_eq!(asked(Some("dear-2026-01-31"), "cheap"), "1.00");
     assert_eq!(asked(Some("cheap"), "dear-2026-01-31"), "0.0001");
@@ -302,13 +302,13 @@ fn contract_what_the_client_asks_for_stands_below_what_the_provider_says_in_ever
     // Azure serves the deployment, whatever model a body names.
     let names = |provider: &'static str| {
         let usage = Usage::default();
-        let mut call = Call::new(provider, "answered", NOON.parse().unwrap(), &usage);
+        let mut call = RatingInput::new(provider, "responded", NOON.parse().unwrap(), &usage);
         (call.path_model, call.request_model) = (Some("path"), Some("asked"));
         call.names().collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(names("aws.bedrock"), "path answered asked");
-    assert_eq!(names("azure.ai.openai"), "answered path asked");
-    assert_eq!(names("openai"), "answered asked path");
+    assert_eq!(names("aws.bedrock"), "path responded asked");
+    assert_eq!(names("azure.ai.openai"), "responded path asked");
+    assert_eq!(names("openai"), "responded asked path");
 }
 
 fn entry_of(model: &str, price: &str) -> String {

@@ -16,7 +16,7 @@ fn deterministic_the_entry_with_more_conditions_wins_and_all_of_them_must_hold()
     ]
     .concat();
     let book = PriceBook::parse(&text).unwrap();
-    type Change = fn(&mut Call<'_>);
+    type Change = fn(&mut RatingInput<'_>);
     let cases: [(Change, &str); 12] = [
         (|_| {}, "1.00"),
         (|call| call.region = Some("EU-west-1"), "2.00"),
@@ -89,7 +89,7 @@ fn deterministic_factors_that_hold_multiply_and_name_what_is_not_standard() {
     );
     let book = PriceBook::parse(&text).unwrap();
     let counts = &[(Class::InputText, 1_000_000), (Class::OutputText, 1_000_000), (Class::WebSearches, 1000)];
-    let rated = |change: fn(&mut Call<'_>)| lines(&rate(&book, NOON, counts, change));
+    let rated = |change: fn(&mut RatingInput<'_>)| lines(&rate(&book, NOON, counts, change));
     assert_eq!(rated(|_| {}), "2.00 + 0.000000000003 + 10.00");
     assert_eq!(rated(|call| call.inference_geo = Some("us")), "2.20 + 0.000000000003 + 10.00");
     assert_eq!(rated(|call| call.speed = Some("fast")), "4.00 + 0.000000000006 + 10.00");

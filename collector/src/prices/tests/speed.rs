@@ -32,11 +32,11 @@ fn fidelity_reading_a_large_book_and_rating_by_it_takes_so_long() {
     let usage = usage(&counts);
     for (provider, names) in CALLS {
         let [response_model, request_model, path_model] = names.map(|name| Some(name).filter(|name| !name.is_empty()));
-        let call = Call {
+        let call = RatingInput {
             response_model,
             request_model,
             path_model,
-            ..Call::new(provider, "", NOON.parse().unwrap(), &usage)
+            ..RatingInput::new(provider, "", NOON.parse().unwrap(), &usage)
         };
         let (begin, times) = (Instant::now(), 100_000_u32);
         for _ in 0..times {

@@ -90,7 +90,7 @@ fn deterministic_the_first_book_that_has_a_surcharge_decides() {
 fn contract_a_surcharge_is_explained_and_one_that_does_not_fit_makes_the_price_unknown() {
     let book = PriceBook::parse(ROUTER).unwrap();
     let usage = usage(MILLION);
-    let call = Call { path_model: Some("router"), ..Call::new("p", "m", NOON.parse().unwrap(), &usage) };
+    let call = RatingInput { path_model: Some("router"), ..RatingInput::new("p", "m", NOON.parse().unwrap(), &usage) };
     let text = book.explain(&call).text;
     for line in [
         "added to its prices:\n  for *router*,!my-router from 2026-02-01 to 2026-02-28: input_text 0.14\n",
@@ -98,7 +98,7 @@ fn contract_a_surcharge_is_explained_and_one_that_does_not_fit_makes_the_price_u
     ] {
         assert!(text.contains(line), "{text}");
     }
-    assert!(!book.explain(&Call { path_model: None, ..call }).text.contains("added"));
+    assert!(!book.explain(&RatingInput { path_model: None, ..call }).text.contains("added"));
     let book = PriceBook::parse(&ROUTER.replace("0.14", "1000000")).unwrap();
     assert_eq!(lines(&book.rate(&call)), "unpriced");
 }

@@ -141,7 +141,8 @@ fn contract_explain_names_the_book_of_an_adjustment_and_what_is_unpriced() {
     let layer = Layer { name: "mine.toml".to_owned(), ..Layer::default() };
     let book = PriceBook::of(vec![(layer, read::parse(&text).unwrap())]).unwrap();
     let counts = usage(MILLION);
-    let explain = |model: &str, usage: &Usage| book.explain(&Call::new("p", model, NOON.parse().unwrap(), usage));
+    let explain =
+        |model: &str, usage: &Usage| book.explain(&RatingInput::new("p", model, NOON.parse().unwrap(), usage));
     let known = explain("m", &counts);
     assert!(known.is_priced && known.text.contains("  charge x2, by adjust[0] of mine.toml\n"), "{}", known.text);
     let unknown = explain("other", &counts);
@@ -156,7 +157,9 @@ fn contract_explain_names_the_book_of_an_adjustment_and_what_is_unpriced() {
     // A part of it has no price.
     let part = explain("m", &usage(&[(Class::InputText, 1), (Class::WebSearches, 1)]));
     assert!(!part.is_priced && part.text.contains("unpriced: its cost is unknown"), "{}", part.text);
-    let provider_says =
-        Call { provider_cost_nano_usd: Some(5), ..Call::new("p", "other", NOON.parse().unwrap(), &counts) };
+    let provider_says = RatingInput {
+        provider_cost_nano_usd: Some(5),
+        ..RatingInput::new("p", "other", NOON.parse().unwrap(), &counts)
+    };
     assert!(book.explain(&provider_says).is_priced);
 }

@@ -185,7 +185,7 @@ mod tests {
     const SENDING: &[Scope] = &[Scope::Ingest, Scope::Journal];
 
     #[test]
-    fn contract_every_header_gets_the_right_answer() {
+    fn contract_every_header_gets_the_right_response() {
         let known = vec![
             (Scope::Ingest, token("send-old-0123456")),
             (Scope::Ingest, token("east send-new-0123456")),
@@ -209,8 +209,8 @@ mod tests {
         ];
         for (header, ingest, read) in cases {
             for (scopes, expected) in [(SENDING, ingest), (&[Scope::Read], read)] {
-                let answer = tokens.authorize(&headers(header), None, scopes);
-                let status = answer.map_or_else(|refusal| refusal.status().as_u16(), |_| 200);
+                let response = tokens.authorize(&headers(header), None, scopes);
+                let status = response.map_or_else(|refusal| refusal.status().as_u16(), |_| 200);
                 assert_eq!(status, expected, "{header:?} for {scopes:?}");
             }
         }

@@ -130,7 +130,7 @@ impl Connection {
     }
 
     /// Its response is there.
-    pub fn answered(&self) {
+    pub fn responded(&self) {
         self.state().begin(Doing::Idle);
     }
 
@@ -217,7 +217,7 @@ mod tests {
         connection.asked();
         connection.received();
         assert_eq!(left(&connection), None);
-        connection.answered();
+        connection.responded();
         assert_eq!(left(&connection), Some((5, End::Idle)));
         connection.known();
         assert_eq!(left(&connection), Some((900, End::Idle)));

@@ -139,7 +139,7 @@ impl Server {
             let response = router.call(request);
             async {
                 let response = response.await;
-                connection.answered();
+                connection.responded();
                 response
             }
         });

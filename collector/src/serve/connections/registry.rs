@@ -219,11 +219,11 @@ mod tests {
         };
         let mine: Vec<_> = (0..8).map(|_| prove("stolen").unwrap()).collect();
         assert_eq!(prove("stolen").unwrap_err(), Refusal::Busy(Busy::Connections), "all of them are busy");
-        mine[3].answered();
+        mine[3].responded();
         let again = prove("stolen").unwrap();
         assert!(is_evicted(&mine[3]), "the idle one goes");
         let honest: Vec<_> = (0..4).map(|_| prove("honest").unwrap()).collect();
-        again.answered();
+        again.responded();
         let late = prove("honest").unwrap();
         assert!(is_evicted(&again), "when all is full, one that is idle goes, whosever it is");
         for one in mine.iter().chain(&honest).chain([&late, &again]) {
@@ -244,7 +244,7 @@ mod tests {
                 match (step, connections.get(which)) {
                     (0, _) | (_, None) => connections.push(registry.enter(at(host))),
                     (1, Some(one)) => { let _ = registry.prove(one, ["a", "b", "c"][usize::from(host) % 3]); }
-                    (2, Some(one)) => if host % 2 == 0 { one.asked() } else { one.answered() },
+                    (2, Some(one)) => if host % 2 == 0 { one.asked() } else { one.responded() },
                     _ => registry.leave(&connections.swap_remove(which)),
                 }
                 let all = registry.all();

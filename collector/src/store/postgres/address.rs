@@ -12,9 +12,9 @@ use super::tls::{Roots, Tls};
 
 /// The variable that gives the password when the URL does not, as PostgreSQL's own programs have it.
 const PASSWORD: &str = "PGPASSWORD";
-/// How long a host may take to answer at first.
+/// How long a host may take to respond at first.
 const CONNECT: Duration = Duration::from_secs(2);
-/// How long a host may leave data without an answer of its network.
+/// How long a host may leave data without a response of its network.
 const SILENCE: Duration = Duration::from_secs(5);
 /// When an idle connection asks whether the other end is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);

@@ -37,10 +37,10 @@ impl Connection {
         Ok(Connection { client, runtime: Some(runtime) })
     }
 
-    /// Waits for an answer.
-    pub fn wait<T>(&self, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    /// Waits for a response.
+    pub fn wait<T>(&self, response: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         match &self.runtime {
-            Some(runtime) => runtime.block_on(answer),
+            Some(runtime) => runtime.block_on(response),
             None => Err(StoreError::Database("the connection has ended".into())),
         }
     }
@@ -55,13 +55,13 @@ impl Drop for Connection {
     }
 }
 
-/// An answer that comes in time.
+/// A response that comes in time.
 pub async fn within<T, E: From<StoreError>>(
     patience: Duration,
-    answer: impl Future<Output = Result<T, E>>,
+    response: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    tokio::time::timeout(patience, answer).await.unwrap_or_else(|_| {
+    tokio::time::timeout(patience, response).await.unwrap_or_else(|_| {
         let seconds = patience.as_secs();
-        Err(StoreError::Database(format!("the server has not answered within {seconds} seconds").into()).into())
+        Err(StoreError::Database(format!("the server has not responded within {seconds} seconds").into()).into())
     })
 }

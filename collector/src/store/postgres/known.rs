@@ -7,7 +7,7 @@ use tokio_postgres::{Row, Statement};
 
 use super::super::StoreError;
 use super::failure::Failure;
-use super::read::kept_apart;
+use super::read::quarantined;
 use super::session::Session;
 use crate::ledger::emitters::{Emitter, Ended};
 use crate::ledger::entry::{Entry, EntryId, Hash, Kind};
@@ -15,7 +15,7 @@ use crate::ledger::months::Closed;
 use crate::ledger::ranges::{Range, Ranges};
 use crate::ledger::responses::{Place, ResponseKey, without_counts};
 use crate::ledger::sums::{Counted, Group, GroupSums, Sum};
-use crate::ledger::{Head, Keys, Known, SetAside};
+use crate::ledger::{Head, Keys, Known, QuarantinedEvent};
 use crate::money::Charge;
 
 /// Begins a transaction and loads what the keys name. `alone`: no other collector has one meanwhile.
@@ -71,13 +71,13 @@ async fn head(session: &Session) -> Result<(Head, i64), Failure> {
     Ok((Head { entry, hash: hash(&row, 1)? }, row.try_get(2)?))
 }
 
-async fn kept(session: &Session, keys: &Keys) -> Result<BTreeMap<[u8; 32], SetAside>, Failure> {
+async fn kept(session: &Session, keys: &Keys) -> Result<BTreeMap<[u8; 32], QuarantinedEvent>, Failure> {
     if keys.released.is_empty() {
         return Ok(BTreeMap::new());
     }
     let digests: Vec<&[u8]> = keys.released.iter().map(<[u8; 32]>::as_slice).collect();
     let rows = session.connection.client.query(&session.statements.kept, &[&digests]).await?;
-    rows.iter().map(|row| Ok(kept_apart(row)?.last)).map(|kept| kept.map(|kept| (kept.digest(), kept))).collect()
+    rows.iter().map(|row| Ok(quarantined(row)?.last)).map(|kept| kept.map(|kept| (kept.digest(), kept))).collect()
 }
 
 async fn emitters(session: &Session, keys: &Keys) -> Result<HashMap<String, Emitter>, Failure> {

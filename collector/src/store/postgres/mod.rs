@@ -1,6 +1,6 @@
 //! The ledger in PostgreSQL: any number of collectors write to it at once.
 //!
-//! What several of them may change is locked row by row, in one order: the emitters whose events came, then the answers
+//! What several of them may change is locked row by row, in one order: the emitters whose events came, then the responses
 //! that they saw. What a transaction found to be new is inserted, and must not be there by then; otherwise another
 //! collector was faster, and the whole transaction is decided anew on what that one left.
 
@@ -103,7 +103,7 @@ async fn transaction(
     let before = write::Before::of(&known);
     let changes = decide(known);
     write::changes(session, &before, &changes).await?;
-    // Nobody knows what became of a commit without an answer: who sent the events asks again, and is told.
+    // Nobody knows what became of a commit without a response: who sent the events asks again, and is told.
     let committed = session.connection.client.batch_execute("COMMIT").await;
     committed.map_err(|error| Failure::Failed(error.into()))
 }

@@ -11,7 +11,7 @@ use meter::record::Evidence;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, RowStream};
 
-use super::super::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose};
+use super::super::{Dimension, Each, Quarantined, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose};
 use super::address::Address;
 use super::connection::{Connection, within};
 use super::known::{ENTRY, emitter, entry, hash, standing, sum, word};
@@ -21,7 +21,7 @@ use crate::ledger::entry::{Entry, EntryId, Kind};
 use crate::ledger::ranges::{Range, Ranges};
 use crate::ledger::responses::{PossibleCopy, PossibleKey};
 use crate::ledger::sums::{Counted, day_begins_ns};
-use crate::ledger::{Head, SetAside};
+use crate::ledger::{Head, QuarantinedEvent};
 
 /// Connections kept for the next question.
 const IDLE: usize = 4;
@@ -152,18 +152,18 @@ fn parsed<T: FromStr>(row: &Row, column: usize) -> Result<T, StoreError> {
 impl Reader for PostgresReader {
     fn ping(&self) -> Result<(), StoreError> {
         let pooled = self.idle().pop();
-        let answers = |connection: &Connection| {
+        let responses = |connection: &Connection| {
             let asked = connection.client.execute("SELECT EXISTS (SELECT 1 FROM rollup)", &[]);
             connection.wait(within(PING, async { Ok::<_, StoreError>(asked.await?) }))
         };
         if let Some(connection) = pooled
-            && answers(&connection).is_ok()
+            && responses(&connection).is_ok()
         {
             self.keep(connection);
             return Ok(());
         }
         let connection = self.connect()?;
-        answers(&connection)?;
+        responses(&connection)?;
         self.keep(connection);
         Ok(())
     }
@@ -337,20 +337,20 @@ impl Reader for PostgresReader {
         })
     }
 
-    fn set_aside(&self, whose: Whose<'_>, each: Each<'_, KeptApart>) -> Result<(), StoreError> {
+    fn quarantined(&self, whose: Whose<'_>, each: Each<'_, Quarantined>) -> Result<(), StoreError> {
         let (which, emitter) = match whose {
             Whose::All => ("$1::text IS NULL", None),
             Whose::Emitter(name) => ("emitter = $1", Some(name)),
             Whose::Nobody => ("$1::text IS NULL AND emitter IS NULL", None),
         };
         let order = "emitter NULLS FIRST, sequence NULLS FIRST, first_received_ns, event";
-        self.each_row(&format!("{KEPT} WHERE {which} ORDER BY {order}"), &[&emitter], kept_apart, each)
+        self.each_row(&format!("{KEPT} WHERE {which} ORDER BY {order}"), &[&emitter], quarantined, each)
     }
 
     fn tally(&self) -> Result<Tally, StoreError> {
         // A charge that one collector entered may have been taken back by another.
-        let sql = "SELECT (SELECT count(*) FROM set_aside WHERE kind = 'alarm' AND released_entry IS NULL),
-                (SELECT count(*) FROM set_aside WHERE kind = 'dead_letter' AND released_entry IS NULL),
+        let sql = "SELECT (SELECT count(*) FROM quarantined WHERE kind = 'alarm' AND released_entry IS NULL),
+                (SELECT count(*) FROM quarantined WHERE kind = 'dead_letter' AND released_entry IS NULL),
                 (SELECT coalesce(sum(quantity), 0)::bigint FROM rollup WHERE class = 'calls'
                     AND (day, adjusts, tenant, provider, model, evidence) IN
                         (SELECT day, adjusts, tenant, provider, model, evidence FROM rollup WHERE unpriced <> 0
@@ -362,14 +362,14 @@ impl Reader for PostgresReader {
     }
 }
 
-/// What is kept apart, by which `kept_apart` reads.
+/// What is quarantined, by which `quarantined` reads.
 pub const KEPT: &str = "SELECT kind, reason, emitter, sequence, credential, event, deliveries, first_received_ns,
-    last_received_ns, released_writer, released_entry FROM set_aside";
+    last_received_ns, released_writer, released_entry FROM quarantined";
 
-/// An event that is kept apart.
-pub fn kept_apart(row: &Row) -> Result<KeptApart, StoreError> {
-    Ok(KeptApart {
-        last: SetAside {
+/// An event that is quarantined.
+pub fn quarantined(row: &Row) -> Result<Quarantined, StoreError> {
+    Ok(Quarantined {
+        last: QuarantinedEvent {
             alarm: row.try_get::<_, &str>(0)? == "alarm",
             reason: row.try_get(1)?,
             number: row.try_get::<_, Option<String>>(2)?.zip(row.try_get(3)?),

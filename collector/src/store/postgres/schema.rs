@@ -6,7 +6,12 @@ use super::super::StoreError;
 use super::LOCKS;
 
 /// What brings the schema from each version to the next.
-const STEPS: [&str; 3] = [include_str!("schema.sql"), include_str!("version_2.sql"), include_str!("version_3.sql")];
+const STEPS: [&str; 4] = [
+    include_str!("schema.sql"),
+    include_str!("version_2.sql"),
+    include_str!("version_3.sql"),
+    include_str!("version_4.sql"),
+];
 /// Our names only, whatever the user's settings are.
 pub const SEARCH: &str = "SET search_path = meshmeter, pg_temp;";
 

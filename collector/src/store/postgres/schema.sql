@@ -84,7 +84,7 @@ CREATE TABLE emitter_notes (
     PRIMARY KEY (emitter, first, last, what)
 );
 
--- Which entry is charged for a provider's answer, so that a second meter's record of it is not.
+-- Which entry is charged for a provider's response, so that a second meter's record of it is not.
 CREATE TABLE responses (
     day        bigint NOT NULL,
     response   bigint NOT NULL,
@@ -98,9 +98,9 @@ CREATE TABLE responses (
     PRIMARY KEY (day, response)
 );
 
--- What reports are answered from: sums of each writer's entries, kept in the same transaction; add them up over the
+-- What reports are read from: sums of each writer's entries, kept in the same transaction; add them up over the
 -- writers. `class` is a usage class or 'calls'; a class that no call reported has no row. `model` is the one that
--- answered, else the one that was asked for, else empty.
+-- responded, else the one that was asked for, else empty.
 CREATE TABLE rollup (
     writer   bigint NOT NULL,
     day      date NOT NULL,

@@ -111,13 +111,13 @@ statements! {
             AS k (day, adjusts, tenant, provider, model, evidence, class, quantity, charge, cost, unpriced, fallback)
         ON CONFLICT (day, adjusts, tenant, provider, model, evidence, class, writer) DO UPDATE SET
             quantity = excluded.quantity, charge = excluded.charge, cost = excluded.cost, unpriced = excluded.unpriced, fallback = excluded.fallback";
-    set_aside: "INSERT INTO set_aside AS s (digest, kind, reason, emitter, sequence, credential, event, deliveries,
+    quarantined: "INSERT INTO quarantined AS s (digest, kind, reason, emitter, sequence, credential, event, deliveries,
             first_received_ns, last_received_ns)
         SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::bytea[],
             $8::bigint[], $9::bigint[], $10::bigint[])
         ON CONFLICT (digest) DO UPDATE SET deliveries = s.deliveries + excluded.deliveries, reason = excluded.reason,
             credential = excluded.credential, last_received_ns = excluded.last_received_ns";
-    release: "UPDATE set_aside s SET released_writer = k.writer, released_entry = k.entry
+    release: "UPDATE quarantined s SET released_writer = k.writer, released_entry = k.entry
         FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) AS k (digest, writer, entry)
         WHERE s.digest = k.digest AND s.released_entry IS NULL";
 }

@@ -1,4 +1,4 @@
--- Version 2: copies are proven, possible ones are noted, what is kept apart can be released.
+-- Version 2: copies are proven, possible ones are noted, what is quarantined can be released.
 
 DROP INDEX ledger_numbers;
 CREATE UNIQUE INDEX ledger_numbers ON ledger (emitter, sequence) WHERE kind IN ('call', 'copy', 'release');

@@ -9,7 +9,7 @@ use crate::ledger::entry::{Entry, EntryId};
 use crate::ledger::ranges::Range;
 use crate::ledger::responses::{self, Place, PossibleCopy, PossibleKey, ResponseKey};
 use crate::ledger::sums::{Counted, Group, Sum};
-use crate::ledger::{Changes, Head, Known, SetAside};
+use crate::ledger::{Changes, Head, Known, QuarantinedEvent};
 
 /// What there was before: the rest is new, and must not be new to another collector too.
 pub struct Before {
@@ -33,7 +33,7 @@ fn column<'a, T, C>(rows: &'a [T], read: impl Fn(&'a T) -> C) -> Vec<C> {
 
 /// Writes all of it. The order is the same for everybody: who waits for another holds nothing that he waits for.
 pub async fn changes(session: &Session, before: &Before, changes: &Changes) -> Result<(), Failure> {
-    let Changes { head, written_ns, entries, emitters, notes, responses, possible, sums, set_aside, released } =
+    let Changes { head, written_ns, entries, emitters, notes, responses, possible, sums, quarantined, released } =
         changes;
     let (known, new): (Vec<_>, Vec<_>) = emitters.iter().partition(|(name, _)| before.emitters.contains(*name));
     let (held, free) = claims(before, responses);
@@ -49,7 +49,7 @@ pub async fn changes(session: &Session, before: &Before, changes: &Changes) -> R
         put_entries(session, entries),
         put_chain(session, head, *written_ns, !entries.is_empty()),
         put_sums(session, sums),
-        keep_apart(session, set_aside),
+        keep_apart(session, quarantined),
         release(session, released),
     )?;
     Ok(())
@@ -272,12 +272,12 @@ async fn put_sums(session: &Session, rows: &[(Group, Counted, Sum)]) -> Result<(
 
 /// One row a content: a statement cannot count the same row up twice.
 struct Kept<'a> {
-    last: &'a SetAside,
+    last: &'a QuarantinedEvent,
     first_received_ns: i64,
     deliveries: i64,
 }
 
-async fn keep_apart(session: &Session, events: &[SetAside]) -> Result<(), Failure> {
+async fn keep_apart(session: &Session, events: &[QuarantinedEvent]) -> Result<(), Failure> {
     let mut kept: BTreeMap<[u8; 32], Kept<'_>> = BTreeMap::new();
     for event in events {
         let first = Kept { last: event, first_received_ns: event.received_ns, deliveries: 0 };
@@ -293,7 +293,7 @@ async fn keep_apart(session: &Session, events: &[SetAside]) -> Result<(), Failur
         .connection
         .client
         .execute(
-            &session.statements.set_aside,
+            &session.statements.quarantined,
             &[
                 &column(&rows, |(digest, _)| digest.as_slice()),
                 &column(&rows, |(_, kept)| kept.last.kind()),

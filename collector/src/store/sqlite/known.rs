@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::super::StoreError;
-use super::read::{KEPT, closed, emitter, entry, head, kept_apart, known_word, ranges, referring, standing, sum};
+use super::read::{KEPT, closed, emitter, entry, head, known_word, quarantined, ranges, referring, standing, sum};
 use crate::ledger::entry::{EntryId, Kind};
 use crate::ledger::ranges::{Range, Ranges};
 use crate::ledger::responses::{Place, without_counts};
@@ -63,7 +63,7 @@ pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
     known.corrected = referred(tx, &keys.corrected, Kind::Correction)?;
     for digest in &keys.released {
         let mut select = tx.prepare_cached(&format!("{KEPT} WHERE digest = ?1 AND released IS NULL"))?;
-        let kept = select.query_row([digest], kept_apart).optional()?;
+        let kept = select.query_row([digest], quarantined).optional()?;
         known.kept.extend(kept.map(|kept| (*digest, kept.last)));
     }
     Ok(known)

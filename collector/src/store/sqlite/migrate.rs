@@ -80,6 +80,15 @@ pub fn from_3(tx: &Transaction<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// From version 4, which called the quarantine otherwise.
+pub fn from_4(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    tx.execute_batch(
+        "DROP INDEX set_aside_numbers; ALTER TABLE set_aside RENAME TO quarantined;
+         CREATE INDEX quarantined_numbers ON quarantined (emitter, sequence);",
+    )?;
+    Ok(())
+}
+
 /// The statement of the schema that makes a table.
 fn table(name: &str) -> Option<&'static str> {
     let begin = SCHEMA.find(&format!("CREATE TABLE {name} "))?;

@@ -23,7 +23,7 @@ pub use open::SqliteReader;
 /// "mesh" in ASCII: tells our file from another program's.
 const APPLICATION_ID: i32 = 0x6d65_7368;
 /// The schema's version.
-const VERSION: usize = 4;
+const VERSION: usize = 5;
 const SCHEMA: &str = include_str!("schema.sql");
 /// How long to wait for someone else's lock. Shorter than the senders' timeout, so that they hear of it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -61,11 +61,15 @@ impl Sqlite {
             match version {
                 0 => tx.execute_batch(SCHEMA)?,
                 1 => migrate::from_1(&tx)?,
-                2 => {
-                    migrate::from_2(&tx)?;
-                    migrate::from_3(&tx)?;
+                version => {
+                    if version == 2 {
+                        migrate::from_2(&tx)?;
+                    }
+                    if version <= 3 {
+                        migrate::from_3(&tx)?;
+                    }
+                    migrate::from_4(&tx)?;
                 }
-                _ => migrate::from_3(&tx)?,
             }
             #[cfg(feature = "forgetful")]
             tx.execute_batch("DROP INDEX ledger_numbers")?;

@@ -53,12 +53,12 @@ impl SqliteReader {
             0 => return Err(unusable(path, "has no ledger yet, `meshmeter serve` makes one")),
             _ => return Err(unusable(path, "is of an earlier version, `meshmeter serve` brings it up to date")),
         }
-        let answer = question(&connection)?;
+        let response = question(&connection)?;
         match still {
             Some(still) if still != Still::of(&real).map_err(failed)? => {
                 Err(unusable(path, "was written to while it was read; ask again"))
             }
-            _ => Ok(answer),
+            _ => Ok(response),
         }
     }
 }

@@ -4,7 +4,7 @@ use meter::record::Evidence;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::super::{Dimension, Each, KeptApart, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose};
+use super::super::{Dimension, Each, Quarantined, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose};
 use super::{SqliteReader, WRITER, totals};
 use crate::ledger::emitters::{Emitter, Ended, Note, What};
 use crate::ledger::entry::{Entry, EntryId, Hash, Kind};
@@ -12,7 +12,7 @@ use crate::ledger::months::Closed;
 use crate::ledger::ranges::{Range, Ranges};
 use crate::ledger::responses::{PossibleCopy, PossibleKey};
 use crate::ledger::sums::{Counted, Sum, day_begins_ns};
-use crate::ledger::{Head, SetAside};
+use crate::ledger::{Head, QuarantinedEvent};
 use crate::money::Charge;
 
 /// Where the chain ends, and when it was last written to.
@@ -321,19 +321,19 @@ impl Reader for SqliteReader {
         Ok(notes)
     }
 
-    fn set_aside(&self, whose: Whose<'_>, each: Each<'_, KeptApart>) -> Result<(), StoreError> {
+    fn quarantined(&self, whose: Whose<'_>, each: Each<'_, Quarantined>) -> Result<(), StoreError> {
         let (which, emitter) = match whose {
             Whose::All => ("?1 IS NULL", None),
             Whose::Emitter(name) => ("emitter = ?1", Some(name)),
             Whose::Nobody => ("emitter IS ?1", None),
         };
         let sql = format!("{KEPT} WHERE {which} ORDER BY emitter, sequence, first_received_ns, event");
-        self.ask(|connection| each_row(connection, &sql, [emitter], kept_apart, each))
+        self.ask(|connection| each_row(connection, &sql, [emitter], quarantined, each))
     }
 
     fn tally(&self) -> Result<Tally, StoreError> {
-        let sql = "SELECT (SELECT count(*) FROM set_aside WHERE kind = 'alarm' AND released IS NULL),
-                (SELECT count(*) FROM set_aside WHERE kind = 'dead_letter' AND released IS NULL),
+        let sql = "SELECT (SELECT count(*) FROM quarantined WHERE kind = 'alarm' AND released IS NULL),
+                (SELECT count(*) FROM quarantined WHERE kind = 'dead_letter' AND released IS NULL),
                 (SELECT coalesce(sum(quantity), 0) FROM rollup WHERE class = 'calls'
                     AND (day, adjusts, tenant, provider, model, evidence) IN
                         (SELECT day, adjusts, tenant, provider, model, evidence FROM rollup WHERE unpriced > 0))";
@@ -345,11 +345,11 @@ impl Reader for SqliteReader {
 
 pub(super) const KEPT: &str =
     "SELECT kind, reason, emitter, sequence, credential, event, deliveries, first_received_ns,
-    last_received_ns, released FROM set_aside";
+    last_received_ns, released FROM quarantined";
 
-pub(super) fn kept_apart(row: &Row<'_>) -> rusqlite::Result<KeptApart> {
-    Ok(KeptApart {
-        last: SetAside {
+pub(super) fn quarantined(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
+    Ok(Quarantined {
+        last: QuarantinedEvent {
             alarm: row.get::<_, String>(0)? == "alarm",
             reason: row.get(1)?,
             number: row.get::<_, Option<String>>(2)?.zip(row.get(3)?),

@@ -106,8 +106,8 @@ CREATE TABLE possible_copies (
     PRIMARY KEY (day, response, slot)
 ) STRICT, WITHOUT ROWID;
 
--- What reports are answered from: sums of the ledger, kept in the same transaction. `class` is a usage class, 'calls',
--- 'deferred:WHY' or 'unknown:NAME'; a class that no call reported has no row. `model` is the one that answered, else the one
+-- What reports are read from: sums of the ledger, kept in the same transaction. `class` is a usage class, 'calls',
+-- 'deferred:WHY' or 'unknown:NAME'; a class that no call reported has no row. `model` is the one that responded, else the one
 -- that was asked for, else empty. `adjusts` is the month of the calls if it was closed before, else empty. `cost` is absent
 -- where it is the charge.
 CREATE TABLE rollup (
@@ -128,7 +128,7 @@ CREATE TABLE rollup (
 
 -- What could not be taken (dead_letter), and what contradicts the ledger or is beyond its sender's limits (alarm), and
 -- why. The same again only counts up. `released` is the entry that it became, if a person released it.
-CREATE TABLE set_aside (
+CREATE TABLE quarantined (
     digest            BLOB NOT NULL PRIMARY KEY,
     kind              TEXT NOT NULL,
     reason            TEXT NOT NULL,
@@ -141,4 +141,4 @@ CREATE TABLE set_aside (
     last_received_ns  INTEGER NOT NULL,
     released          INTEGER
 ) STRICT;
-CREATE INDEX set_aside_numbers ON set_aside (emitter, sequence);
+CREATE INDEX quarantined_numbers ON quarantined (emitter, sequence);

@@ -73,7 +73,13 @@ fn contract_a_commit_is_on_the_disk_before_it_is_acknowledged() {
     assert_eq!(pragma("journal_mode").unwrap(), rusqlite::types::Value::Text("wal".to_owned()));
 }
 
-/// What version 4 made otherwise, undone.
+/// What version 5 made otherwise, undone.
+const BACK_TO_4: &str = "
+    DROP INDEX quarantined_numbers; ALTER TABLE quarantined RENAME TO set_aside;
+    CREATE INDEX set_aside_numbers ON set_aside (emitter, sequence);
+    PRAGMA user_version = 4;";
+
+/// And what version 4 made otherwise.
 const BACK_TO_3: &str = "
     DROP INDEX ledger_corrections; DROP INDEX ledger_closings; DROP INDEX ledger_adjustments;
     DROP INDEX emitter_notes_closed;
@@ -101,9 +107,10 @@ const BACK_TO_2: &str = "
     PRAGMA user_version = 2;";
 
 #[test]
-fn contract_ledgers_of_versions_2_and_3_go_on_with_their_chains() {
-    goes_on(BACK_TO_3);
-    goes_on(&format!("{BACK_TO_3}{BACK_TO_2}"));
+fn contract_ledgers_of_versions_2_to_4_go_on_with_their_chains() {
+    goes_on(BACK_TO_4);
+    goes_on(&format!("{BACK_TO_4}{BACK_TO_3}"));
+    goes_on(&format!("{BACK_TO_4}{BACK_TO_3}{BACK_TO_2}"));
 }
 
 fn goes_on(back: &str) {
@@ -164,11 +171,11 @@ fn contract_a_ledger_of_version_1_goes_on_with_all_its_events() {
     reader.entries(WRITER, each).unwrap();
     assert_eq!(seen, [(1, 100, event("a", 1)), (7, 101, event("b", 7)), (2, 102, event("a", 2))]);
     let mut kept = Vec::new();
-    let each = &mut |row: super::super::KeptApart| {
+    let each = &mut |row: super::super::Quarantined| {
         kept.push(row.last.bytes);
         Ok(())
     };
-    reader.set_aside(super::super::Whose::Nobody, each).unwrap();
+    reader.quarantined(super::super::Whose::Nobody, each).unwrap();
     assert_eq!(kept, [b"{}"]);
     let mut ledger = crate::ledger::Ledger::new(Sqlite::open(&file.0).unwrap());
     let arrivals =

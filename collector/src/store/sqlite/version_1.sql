@@ -30,8 +30,8 @@ CREATE TABLE emitter_ranges (
     PRIMARY KEY (emitter, first)
 ) STRICT, WITHOUT ROWID;
 
--- What reports are answered from: sums of the ledger, kept in the same transaction. `class` is a usage class or
--- 'calls'; a class that no call reported has no row. `model` is the one that answered, else the one that was asked
+-- What reports are read from: sums of the ledger, kept in the same transaction. `class` is a usage class or
+-- 'calls'; a class that no call reported has no row. `model` is the one that responded, else the one that was asked
 -- for, else empty.
 CREATE TABLE rollup (
     day      TEXT NOT NULL,

@@ -6,10 +6,10 @@ use super::super::StoreError;
 use crate::ledger::emitters::{Emitter, Ended};
 use crate::ledger::entry::{Entry, EntryId};
 use crate::ledger::responses::{PossibleCopy, PossibleKey};
-use crate::ledger::{Changes, SetAside};
+use crate::ledger::{Changes, QuarantinedEvent};
 
 pub fn changes(tx: &Transaction<'_>, changes: &Changes) -> Result<(), StoreError> {
-    let Changes { head, written_ns, entries, emitters, notes, responses, possible, sums, set_aside, released } =
+    let Changes { head, written_ns, entries, emitters, notes, responses, possible, sums, quarantined, released } =
         changes;
     for entry in entries {
         append(tx, entry)?;
@@ -57,7 +57,7 @@ pub fn changes(tx: &Transaction<'_>, changes: &Changes) -> Result<(), StoreError
             sum.fallback
         ])?;
     }
-    set_aside.iter().try_for_each(|event| keep_apart(tx, event))?;
+    quarantined.iter().try_for_each(|event| keep_apart(tx, event))?;
     released.iter().try_for_each(|(digest, entry)| release(tx, digest, *entry))
 }
 
@@ -80,7 +80,7 @@ fn note_copy(tx: &Transaction<'_>, key: &PossibleKey, noted: &PossibleCopy) -> R
 }
 
 fn release(tx: &Transaction<'_>, digest: &[u8; 32], entry: EntryId) -> Result<(), StoreError> {
-    let mut put = tx.prepare_cached("UPDATE set_aside SET released = ?2 WHERE digest = ?1 AND released IS NULL")?;
+    let mut put = tx.prepare_cached("UPDATE quarantined SET released = ?2 WHERE digest = ?1 AND released IS NULL")?;
     match put.execute(params![digest, entry.number])? {
         1 => Ok(()),
         _ => Err(StoreError::Unusable("it was released by somebody else".to_owned())),
@@ -143,10 +143,10 @@ fn put_emitter(tx: &Transaction<'_>, name: &str, emitter: &Emitter) -> Result<()
     Ok(())
 }
 
-fn keep_apart(tx: &Transaction<'_>, event: &SetAside) -> Result<(), StoreError> {
+fn keep_apart(tx: &Transaction<'_>, event: &QuarantinedEvent) -> Result<(), StoreError> {
     let (emitter, sequence) = event.number.as_ref().map(|(emitter, sequence)| (emitter.as_str(), sequence)).unzip();
     tx.prepare_cached(
-        "INSERT INTO set_aside (digest, kind, reason, emitter, sequence, credential, event, deliveries,
+        "INSERT INTO quarantined (digest, kind, reason, emitter, sequence, credential, event, deliveries,
          first_received_ns, last_received_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8)
          ON CONFLICT DO UPDATE SET deliveries = deliveries + 1, reason = excluded.reason,
          credential = excluded.credential, last_received_ns = excluded.last_received_ns",

@@ -14,7 +14,7 @@ pub fn run(fresh: Fresh<'_>) {
     only_a_month_that_is_over_is_closed_and_once(fresh);
     the_report_of_a_closed_month_never_changes(fresh);
     an_emitter_that_a_person_closed_lacks_nothing(fresh);
-    a_number_far_beyond_is_kept_apart(fresh);
+    a_number_far_beyond_is_quarantined(fresh);
     what_cannot_be_read_is_dismissed_once(fresh);
 }
 
@@ -24,7 +24,7 @@ fn month(text: &str) -> Month {
 
 fn record(tokens: u64) -> Record {
     let mut record = Record { provider: "openai".to_owned(), evidence: Evidence::Reported, ..Record::default() };
-    record.response_model = Some("answered".to_owned());
+    record.response_model = Some("responded".to_owned());
     record.started_ns = OCTOBER_NS;
     record.usage.set(Class::InputText, Some(tokens));
     record
@@ -55,7 +55,7 @@ fn report(reader: &dyn Reader, text: &str, by: &[Dimension]) -> String {
     let month = month(text);
     let selection = Selection { since: Some(month.first_day()), until: Some(month.last_day()), ..Selection::default() };
     let question = Question { selection, by: by.to_vec(), round: Some(4) };
-    Report::answer(reader, question).unwrap().render(Format::Json).unwrap()
+    Report::response(reader, question).unwrap().render(Format::Json).unwrap()
 }
 
 fn standing(reader: &dyn Reader) -> Vec<Entry> {
@@ -194,7 +194,7 @@ fn an_emitter_that_a_person_closed_lacks_nothing(fresh: Fresh<'_>) {
 }
 
 /// An invented number does not make a million numbers missing; a journal may bring it.
-fn a_number_far_beyond_is_kept_apart(fresh: Fresh<'_>) {
+fn a_number_far_beyond_is_quarantined(fresh: Fresh<'_>) {
     let (store, reader) = fresh();
     let mut ledger = Ledger::new(store);
     let mut send = |number, journal| {
@@ -205,11 +205,12 @@ fn a_number_far_beyond_is_kept_apart(fresh: Fresh<'_>) {
     assert_eq!((send(1_000_000, false), send(2_000_000, false)), ((1, 0), (1, 0)));
     assert_eq!(send(3_000_001, false), (0, 1));
     let reasons: Vec<String> =
-        all(|each| reader.set_aside(Whose::All, each)).into_iter().map(|kept| kept.last.reason).collect();
+        all(|each| reader.quarantined(Whose::All, each)).into_iter().map(|kept| kept.last.reason).collect();
     let reason = "data.sequence: must be at most 1000000 beyond the last number that is known of its emitter";
     assert_eq!(reasons, [reason, reason]);
     assert_eq!(send(3_000_001, true), (1, 0), "a journal's bearer is believed");
-    let waits = || all(|each| reader.set_aside(Whose::All, each)).iter().filter(|kept| kept.released.is_none()).count();
+    let waits =
+        || all(|each| reader.quarantined(Whose::All, each)).iter().filter(|kept| kept.released.is_none()).count();
     assert_eq!(waits(), 1, "and what it brings waits for nobody");
     assert_eq!(send(3_000_002, false), (1, 0));
     let far = Statement { emitter: emitter(1), head: 9_000_000, dropped: 0, drops: Vec::new(), ended: true };
@@ -231,14 +232,14 @@ fn what_cannot_be_read_is_dismissed_once(fresh: Fresh<'_>) {
     ];
     ledger.append(&[&Delivery { sender: sender(false), statement: None, arrivals }], NOW_NS).unwrap();
     assert_eq!(gaps_of(&*reader).missing(), 1);
-    for kept in all(|each| reader.set_aside(Whose::All, each)) {
+    for kept in all(|each| reader.quarantined(Whose::All, each)) {
         assert!(ledger.release(&kept.last, "read it", NOW_NS).unwrap().is_err(), "it cannot be charged");
         let done = ledger.dismiss(&kept.last, "a broken proxy", NOW_NS).unwrap().unwrap();
         let entry = reader.entry(done.entry).unwrap().unwrap();
         assert_eq!((entry.kind, entry.reason.as_deref()), (Kind::Dismissal, Some("a broken proxy")));
         assert!(ledger.dismiss(&kept.last, "a broken proxy", NOW_NS).unwrap().is_err(), "twice");
     }
-    assert!(all(|each| reader.set_aside(Whose::All, each)).iter().all(|kept| kept.released.is_some()));
+    assert!(all(|each| reader.quarantined(Whose::All, each)).iter().all(|kept| kept.released.is_some()));
     assert_eq!(reader.tally().unwrap().dead_letters, 0);
     assert_eq!(gaps_of(&*reader).missing(), 0, "what it names will not come");
     crate::verify::verify(&*reader, &[], || ()).unwrap();

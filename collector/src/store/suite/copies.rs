@@ -93,7 +93,7 @@ fn only_what_is_proven_is_a_copy(fresh: Fresh<'_>) {
         ("counts that were not reported", |second| second.evidence = Evidence::Estimated, true, none),
         ("no tenant that is known", |second| second.identity = Default::default(), true, none),
         ("another tenant", |second| second.identity.tenant = "globex".to_owned(), false, &["tenant differs"]),
-        ("another model that answered", |second| second.response_model = Some("free".to_owned()), false, none),
+        ("another model that responded", |second| second.response_model = Some("free".to_owned()), false, none),
         ("other classes of the same sum", |second| second.usage = split_otherwise(), false, none),
         (
             "neither",

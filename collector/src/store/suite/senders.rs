@@ -22,7 +22,7 @@ fn what_two_senders_send_is_kept_of_each(fresh: Fresh<'_>) {
     }
     assert_eq!(seen(&*reader), seen(memory.store()));
     let deliveries = |whose: Whose<'_>| {
-        all(|each| reader.set_aside(whose, each)).iter().map(|kept| kept.deliveries).collect::<Vec<_>>()
+        all(|each| reader.quarantined(whose, each)).iter().map(|kept| kept.deliveries).collect::<Vec<_>>()
     };
     assert_eq!((deliveries(Whose::Emitter(&emitter(1))), deliveries(Whose::Nobody)), (vec![2], vec![2]));
 }
@@ -33,7 +33,7 @@ fn numbers_are_of_whoever_has_the_key(fresh: Fresh<'_>) {
     let mut ledger = Ledger::new(store);
     let name = emitter(1);
     let says = |head, ended| {
-        let drops = vec![Drop { first: 1, last: head, reason: Reason::Full }];
+        let drops = vec![DroppedRange { first: 1, last: head, reason: Reason::Full }];
         Some(Statement { emitter: name.clone(), head, dropped: head, drops, ended })
     };
     let with_key = |credential: &str| Sender { emitter: Some(name.clone()), ..Sender::new(credential, false) };

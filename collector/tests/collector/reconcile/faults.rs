@@ -15,19 +15,19 @@ fn race_what_can_pass_is_tried_again_and_counts_once() {
     let Ledger { dir, gate, .. } = &ledger;
     let journal = dir.write("journal", lines(&events(&emitter(1), 1..=700)));
     gate.let_happen([
-        Fate::Answer(503, r#"{"error":"busy"}"#),
+        Fate::Respond(503, r#"{"error":"busy"}"#),
         Fate::Cut,
-        Fate::Answer(429, ""),
-        Fate::CutAnswer,
+        Fate::Respond(429, ""),
+        Fate::CutResponse,
         Fate::Pass,
-        // Committed, and the answer lost: it comes again, as duplicates.
-        Fate::CutAnswer,
+        // Committed, and the response lost: it comes again, as duplicates.
+        Fate::CutResponse,
         Fate::Pass,
-        Fate::Answer(500, "oops"),
+        Fate::Respond(500, "oops"),
     ]);
     let done = run(gate, &[&journal], &[]);
     assert_eq!(done.code, 0, "{}", done.error);
-    assert!(done.error.contains("/v1/lacking: answered 503: busy; trying again for 300 s"), "{}", done.error);
+    assert!(done.error.contains("/v1/missing: returned 503: busy; trying again for 300 s"), "{}", done.error);
     done.counts(&[("sent", 700), ("accepted", 200), ("duplicates", 500), ("emitters_closed", 1)]);
     assert_eq!(ledger.events().len(), 700);
 }
@@ -39,17 +39,17 @@ fn contract_a_collector_that_stays_away_ends_it_with_what_was_wrong() {
     let journal = dir.write("journal", lines(&events(&emitter(1), 1..=3)));
     let cases = [
         (
-            Fate::Answer(503, r#"{"error":"too many batches are waiting"}"#),
-            "answered 503: too many batches are waiting",
+            Fate::Respond(503, r#"{"error":"too many batches are waiting"}"#),
+            "returned 503: too many batches are waiting",
         ),
-        (Fate::Answer(401, "{}"), "answered 401 (is the journal token right?)"),
+        (Fate::Respond(401, "{}"), "returned 401 (is the journal token right?)"),
         (
-            Fate::Answer(403, r#"{"error":"not for this"}"#),
-            "answered 403 (the token must be one of the journal's): not",
+            Fate::Respond(403, r#"{"error":"not for this"}"#),
+            "returned 403 (the token must be one of the journal's): not",
         ),
-        (Fate::Answer(404, "<html>"), "answered 404 (is this a collector of this version?)"),
-        (Fate::Answer(200, "<html>"), "/v1/lacking does not answer like a collector"),
-        (Fate::Answer(302, ""), "answered 302"),
+        (Fate::Respond(404, "<html>"), "returned 404 (is this a collector of this version?)"),
+        (Fate::Respond(200, "<html>"), "/v1/missing does not respond like a collector"),
+        (Fate::Respond(302, ""), "returned 302"),
         (Fate::Cut, "gave up"),
     ];
     for (fate, expected) in cases {
@@ -74,7 +74,7 @@ fn contract_an_event_that_the_collector_refuses_stands_alone() {
     assert_eq!(done.code, 3, "{}", done.error);
     done.counts(&[("accepted", 599), ("refused", 1), ("sent", 599)]);
     let id = format!("{}-77", emitter(0xa1));
-    assert_eq!(done.found("refused"), [&json!({ "id": id, "problem": "answered 400: poison" })]);
+    assert_eq!(done.found("refused"), [&json!({ "id": id, "problem": "returned 400: poison" })]);
     assert!(gate.batches().len() < 25, "{} batches", gate.batches().len());
     assert_eq!(ledger.events().len(), 599);
 }
@@ -131,7 +131,7 @@ fn race_killed_or_interrupted_in_the_middle_it_is_run_again() {
         let journal = dir.write("journal", lines(&events(&emitter(1), 1..=3000)));
         // Asked, one batch taken, and then nothing more goes.
         gate.let_happen([Fate::Pass, Fate::Pass]);
-        gate.let_happen(vec![Fate::Answer(503, ""); 1000]);
+        gate.let_happen(vec![Fate::Respond(503, ""); 1000]);
         let mut command = reconcile(gate, &[journal.to_str().unwrap()]);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         until("it was refused", || gate.calls().len() > 3);

@@ -15,12 +15,12 @@ use crate::support::request;
 pub enum Fate {
     /// It is passed on.
     Pass,
-    /// It is answered by this status and body, with `Retry-After: 0`, and never arrives.
-    Answer(u16, &'static str),
+    /// It gets this status and body, with `Retry-After: 0`, and never arrives.
+    Respond(u16, &'static str),
     /// The connection breaks before it arrives.
     Cut,
-    /// It arrives, and the connection breaks before the answer.
-    CutAnswer,
+    /// It arrives, and the connection breaks before the response.
+    CutResponse,
 }
 
 /// A call as it came.
@@ -47,7 +47,7 @@ pub struct Gate {
 struct State {
     /// What happens to the next calls; then they pass.
     fates: VecDeque<Fate>,
-    /// Bodies with this in them are answered 400.
+    /// Bodies with this in them got 400.
     poison: Option<&'static str>,
     calls: Vec<Call>,
     collector: SocketAddr,
@@ -75,10 +75,10 @@ impl Gate {
             for mut stream in listener.incoming().flatten() {
                 let (server, tls) = (server.clone(), tls.clone());
                 std::thread::spawn(move || match tls {
-                    None => while server.answer(&mut stream).is_some() {},
+                    None => while server.response(&mut stream).is_some() {},
                     Some(tls) => {
                         let mut stream = StreamOwned::new(ServerConnection::new(tls).unwrap(), stream);
-                        while server.answer(&mut stream).is_some() {}
+                        while server.response(&mut stream).is_some() {}
                     }
                 });
             }
@@ -108,7 +108,7 @@ impl Gate {
     }
 
     /// `None` ends the connection.
-    fn answer(&self, stream: &mut (impl Read + Write)) -> Option<()> {
+    fn response(&self, stream: &mut (impl Read + Write)) -> Option<()> {
         let call = call(stream)?;
         let mut state = self.state.lock().unwrap();
         state.calls.push(call.clone());
@@ -116,18 +116,18 @@ impl Gate {
         let poisoned = state.poison.is_some_and(|word| call.path == "/v1/events" && call.body.contains(word));
         let (status, body) = match fate {
             Fate::Cut => return None,
-            Fate::Answer(status, body) => (status, body.to_owned()),
+            Fate::Respond(status, body) => (status, body.to_owned()),
             _ if poisoned => (400, r#"{"error":"poison"}"#.to_owned()),
             Fate::Pass => pass(state.collector, &call)?,
-            Fate::CutAnswer => {
+            Fate::CutResponse => {
                 pass(state.collector, &call)?;
                 return None;
             }
         };
         drop(state);
         let length = body.len();
-        let answer = format!("HTTP/1.1 {status} X\r\nretry-after: 0\r\ncontent-length: {length}\r\n\r\n{body}");
-        stream.write_all(answer.as_bytes()).and_then(|()| stream.flush()).ok()
+        let response = format!("HTTP/1.1 {status} X\r\nretry-after: 0\r\ncontent-length: {length}\r\n\r\n{body}");
+        stream.write_all(response.as_bytes()).and_then(|()| stream.flush()).ok()
     }
 }
 
@@ -135,8 +135,8 @@ fn pass(collector: SocketAddr, call: &Call) -> Option<(u16, String)> {
     let kept = |(name, _): &&(String, String)| ["authorization", "content-type", HEADER].contains(&name.as_str());
     let headers: Vec<(&str, &str)> =
         call.headers.iter().filter(kept).map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let answer = request(collector, "POST", &call.path, &headers, call.body.as_bytes())?;
-    Some((answer.status, answer.body))
+    let response = request(collector, "POST", &call.path, &headers, call.body.as_bytes())?;
+    Some((response.status, response.body))
 }
 
 fn call(stream: &mut impl Read) -> Option<Call> {

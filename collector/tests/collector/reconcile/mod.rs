@@ -118,7 +118,7 @@ fn contract_what_the_ledger_lacks_is_sent_byte_for_byte_and_again_changes_nothin
     let journal = dir.write("journal", lines(&all));
     let rotated = dir.write("journal.1.gz", [gzip(&lines(&other)), gzip(&lines(&all[..7]))].concat());
     let stranger = Done::of(reconcile(gate, &["--patience", "0"]).env_clear().arg(&journal).output().unwrap());
-    assert!(stranger.code == 1 && stranger.error.contains("answered 401"), "{}", stranger.error);
+    assert!(stranger.code == 1 && stranger.error.contains("returned 401"), "{}", stranger.error);
     assert_eq!(ledger.server.send(&all[100..300]).taken(), (200, 0, 0));
     let before = ledger.gaps();
     assert_eq!((&before["totals"]["missing"], &before["emitters"][0]["state"]), (&json!(100), &json!("counting")));
@@ -128,7 +128,7 @@ fn contract_what_the_ledger_lacks_is_sent_byte_for_byte_and_again_changes_nothin
         ("files", 2),
         ("lines", 1209),
         ("events", 1209),
-        ("lacking", 1002),
+        ("missing", 1002),
         ("sent", 1002),
         ("accepted", 1002),
         ("duplicates", 207),
@@ -156,7 +156,7 @@ fn contract_what_the_ledger_lacks_is_sent_byte_for_byte_and_again_changes_nothin
         "what no journal has"
     );
     let again = run(gate, &[&journal, &rotated], &["--live"]);
-    again.counts(&[("lacking", 0), ("sent", 0), ("accepted", 0), ("duplicates", 1209), ("emitters_closed", 0)]);
+    again.counts(&[("missing", 0), ("sent", 0), ("accepted", 0), ("duplicates", 1209), ("emitters_closed", 0)]);
     let compared = run(gate, &[&journal, &rotated], &["--live", "--all"]);
     compared.counts(&[("sent", 1202), ("accepted", 0), ("duplicates", 1209), ("alarms", 0)]);
 }
@@ -169,10 +169,10 @@ fn contract_a_dry_run_only_asks() {
     for args in [&["--dry-run"][..], &["--dry-run", "--all"]] {
         let done = run(gate, &[&journal], args);
         assert_eq!(done.code, 0, "{}", done.error);
-        done.counts(&[("events", 5), ("lacking", 5), ("sent", 0), ("emitters_closed", 0)]);
+        done.counts(&[("events", 5), ("missing", 5), ("sent", 0), ("emitters_closed", 0)]);
     }
     assert!(ledger.events().is_empty());
-    assert!(gate.calls().iter().all(|call| call.path == "/v1/lacking"));
+    assert!(gate.calls().iter().all(|call| call.path == "/v1/missing"));
 }
 
 #[test]
@@ -215,11 +215,11 @@ fn contract_an_emitter_may_come_itself_after_its_journal() {
     run(gate, &[&journal], &["--live"]).counts(&[("accepted", 5), ("emitters_closed", 0)]);
     let bearer = format!("Bearer {INGEST}");
     let without_key = [("authorization", bearer.as_str()), ("content-type", BATCH)];
-    let answer = server.post(&without_key, &array(&events(6..=6)));
-    assert_eq!((answer.taken(), &answer.json()["alarms"]), ((0, 0, 0), &json!(1)), "whoever has read its journal");
+    let response = server.post(&without_key, &array(&events(6..=6)));
+    assert_eq!((response.taken(), &response.json()["alarms"]), ((0, 0, 0), &json!(1)), "whoever has read its journal");
     let with_key = [without_key[0], without_key[1], ("meshmeter-emitter-key", key.secret())];
-    let answer = server.post(&with_key, &array(&events(4..=8)));
-    assert_eq!((answer.taken(), &answer.json()["alarms"]), ((3, 2, 0), &json!(0)));
+    let response = server.post(&with_key, &array(&events(4..=8)));
+    assert_eq!((response.taken(), &response.json()["alarms"]), ((3, 2, 0), &json!(0)));
     run(gate, &[&journal], &[]).counts(&[("duplicates", 5), ("emitters_closed", 1)]);
     let gaps = ledger.gaps();
     assert_eq!((&gaps["emitters"][0]["head"], &gaps["totals"]["missing"]), (&json!(8), &json!(0)), "{gaps}");
@@ -334,8 +334,8 @@ fn contract_what_journals_and_collectors_say_steers_no_terminal() {
     let said = r#"{"error":"\u001b[2J\u009b\u202e\nok\n"}"#;
     for (format, code) in [("table", 3), ("json", 3), ("table", 1)] {
         gate.let_happen(match code {
-            1 => vec![Fate::Answer(401, said)],
-            _ => vec![Fate::Answer(503, said), Fate::Pass, Fate::Answer(400, said)],
+            1 => vec![Fate::Respond(401, said)],
+            _ => vec![Fate::Respond(503, said), Fate::Pass, Fate::Respond(400, said)],
         });
         let mut command = meshmeter(&["reconcile", "--collector", &gate.url(), "--format", format]);
         let output = command.arg(&journal).env("MESHMETER_JOURNAL_TOKEN", JOURNAL).output().unwrap();
@@ -345,7 +345,7 @@ fn contract_what_journals_and_collectors_say_steers_no_terminal() {
             let steers = |c: char| c.is_control() || "\u{202e}\u{200b}".contains(c);
             assert!(!line.contains(steers) && line != "ok", "{format} prints {line:?}");
         }
-        assert!(out.contains("answered 400") || code == 1, "{out}");
+        assert!(out.contains("returned 400") || code == 1, "{out}");
         if format == "json" {
             let first: Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
             assert_eq!(

@@ -112,7 +112,7 @@ fn race_a_line_without_an_end_is_left_when_it_is_told_to() {
 #[test]
 fn race_a_collector_that_hangs_and_a_reader_that_does_not_read_hold_it_up_for_seconds_only() {
     let ledger = Ledger::new();
-    // It takes connections, and never answers.
+    // It takes connections, and never responds.
     let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", deaf.local_addr().unwrap());
     let journal = ledger.dir.write("journal", lines(&events(&emitter(1), 1..=5)));

@@ -152,7 +152,7 @@ cases! {
         assert_eq!(estimate(&mut ratios), (158, 120));
     }
 
-    fn contract_a_call_that_was_sent_and_not_answered_has_its_input_estimated() {
+    fn contract_a_call_that_was_sent_and_not_responded_to_has_its_input_estimated() {
         const UPSTREAM_GONE: u64 = 1 << 6;
         let mut ratios = Ratios::default();
         let whole = asking("", "");

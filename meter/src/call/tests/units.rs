@@ -225,7 +225,7 @@ cases! {
         assert_eq!(Play { host: "shop.internal", path: "/v1/batches", request: "{}", body: r#"{"id":"b","status":"queued"}"#, ..responses }.run(), None);
     }
 
-    fn contract_hostile_answers_make_no_more_than_they_hold() {
+    fn contract_hostile_responses_make_no_more_than_they_hold() {
         let images = format!("{{\"data\":[{}]}}", vec!["{\"url\":\"u\"}"; 10_000].join(","));
         units(&Play { body: &images, ..IMAGES }, &[(Class::ImagesOut, 10_000)]);
         for body in [r#"{"data":{"url":"u"}}"#, r#"{"data":[{"url":1},{"url":""},{"url":null}]}"#, r#"{"data":["url"]}"#] {

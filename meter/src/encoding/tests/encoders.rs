@@ -53,13 +53,13 @@ fn deterministic_samples_are_what_the_encoders_make() {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/encoding/samples");
     let write = |name: &str, bytes: Vec<u8>| std::fs::write(directory.join(name), bytes).unwrap();
     let (head, tail) = PLAIN.split_at(PLAIN.len() / 3);
-    write("answer.sse.gz", gzip(PLAIN, 6));
+    write("response.sse.gz", gzip(PLAIN, 6));
     write("members.gz", [gzip(head, 9), gzip(b"", 0), gzip(tail, 1)].concat());
-    write("answer.sse.zlib", miniz_oxide::deflate::compress_to_vec_zlib(PLAIN, 6));
-    write("answer.sse.deflate", miniz_oxide::deflate::compress_to_vec(PLAIN, 6));
-    write("answer.sse.br", brotli(PLAIN, 9, 22));
-    write("answer.sse.gz.br", brotli(&gzip(PLAIN, 6), 5, 18));
-    write("answer.sse.zst", zstd(PLAIN, 19, None, false, usize::MAX));
+    write("response.sse.zlib", miniz_oxide::deflate::compress_to_vec_zlib(PLAIN, 6));
+    write("response.sse.deflate", miniz_oxide::deflate::compress_to_vec(PLAIN, 6));
+    write("response.sse.br", brotli(PLAIN, 9, 22));
+    write("response.sse.gz.br", brotli(&gzip(PLAIN, 6), 5, 18));
+    write("response.sse.zst", zstd(PLAIN, 19, None, false, usize::MAX));
 }
 
 /// English, and what else stands in a document.

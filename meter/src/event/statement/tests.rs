@@ -2,8 +2,8 @@ use super::*;
 
 const EMITTER: &str = "00112233445566778899aabbccddeeff";
 
-fn drop(first: u64, last: u64, reason: Reason) -> Drop {
-    Drop { first, last, reason }
+fn drop(first: u64, last: u64, reason: Reason) -> DroppedRange {
+    DroppedRange { first, last, reason }
 }
 
 fn statement() -> Statement {
@@ -56,7 +56,7 @@ cases! {
 
     fn contract_a_statement_is_bounded() {
         let most = MAX_SEQUENCE - 2 * MAX_DROPS as u64;
-        let drops: Vec<Drop> = (0..=MAX_DROPS as u64).map(|n| drop(most + 2 * n - 1, most + 2 * n - 1, Reason::Refused)).collect();
+        let drops: Vec<DroppedRange> = (0..=MAX_DROPS as u64).map(|n| drop(most + 2 * n - 1, most + 2 * n - 1, Reason::Refused)).collect();
         let full = Statement { head: MAX_SEQUENCE, dropped: MAX_SEQUENCE, drops, ..statement() };
         let text = full.to_string();
         assert!(text.len() <= MAX_LENGTH, "{}", text.len());
@@ -85,7 +85,7 @@ mod properties {
                     last = first + length;
                     drops.push(drop(first, last, if full { Reason::Full } else { Reason::Refused }));
                 }
-                let (head, named) = (last + more, drops.iter().map(Drop::count).sum::<u64>());
+                let (head, named) = (last + more, drops.iter().map(DroppedRange::count).sum::<u64>());
                 Statement { emitter, head, dropped: named + unnamed % (head - named + 1), drops, ended }
             },
         )

@@ -2,7 +2,7 @@
 //!
 //! Compaction is work of the same model: where there was one, the passes of both kinds are added up and take the place of
 //! the top level, whose early counts in a stream are those of the compaction. The advisor is another model: a part of its own. If a
-//! fallback answered, the top level is that answer's, and the passes of the model that declined are parts. Source:
+//! fallback responded, the top level is that response's, and the passes of the model that declined are parts. Source:
 //! anthropic-sdk's `types/beta/beta_usage.py`.
 
 use serde_json::Value;

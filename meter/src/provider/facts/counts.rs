@@ -1,4 +1,4 @@
-//! The counts of an answer, in little memory: every open stream has them.
+//! The counts of a response, in little memory: every open stream has them.
 
 use std::cell::Cell;
 
@@ -9,7 +9,7 @@ use super::numbers::{NUMBERS, Number};
 pub(super) struct Counts {
     /// Those that are in the list: most questions are for others.
     given: Set,
-    /// Those whose last word was zero, though they had been given.
+    /// Those whose last value was zero, though they had been given.
     taken_back: Set,
     /// Those that somebody asked for.
     read: Cell<Set>,
@@ -82,7 +82,7 @@ impl Counts {
         self.taken_back.put(number, true);
     }
 
-    /// Whether the last word on a count was zero.
+    /// Whether the last value of a count was zero.
     pub(super) fn is_zero_last(&self, number: Number) -> bool {
         self.taken_back.has(number) || self.get(number) == Some(0)
     }

@@ -1,4 +1,4 @@
-//! What an answer says it made, read or keeps, where no tokens count it.
+//! What a response says it made, read or keeps, where no tokens count it.
 
 use crate::scan::{Scalar, scaled};
 use crate::usage::MAX_COUNT;
@@ -6,7 +6,7 @@ use crate::usage::MAX_COUNT;
 /// Something of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thing {
-    /// An image, in one of the ways in which an answer holds it.
+    /// An image, in one of the ways in which a response holds it.
     Image(Held),
     /// How many images were read, where that is what is paid for.
     ImagesRead,
@@ -30,7 +30,7 @@ pub enum Thing {
     Status,
 }
 
-/// How an answer holds an image; an answer that holds the same images in two ways has made them once.
+/// How a response holds an image; a response that holds the same images in two ways has made them once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
     /// `data[].b64_json`, as OpenAI does.
@@ -114,7 +114,7 @@ impl Made {
         }
     }
 
-    /// How many images the answer holds.
+    /// How many images the response holds.
     pub fn images(&self) -> u64 {
         self.images.iter().copied().max().unwrap_or(0)
     }

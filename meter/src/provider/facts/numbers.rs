@@ -199,7 +199,7 @@ numbers! {
         ImageGenOutputText
             "tool_usage.image_gen.output_tokens_details.text_tokens"
             "response.tool_usage.image_gen.output_tokens_details.text_tokens",
-        // Given by headers of the answer; their paths name no place in a body.
+        // Given by headers of the response; their paths name no place in a body.
         HeaderInput "",
         HeaderOutput "",
         HeaderCacheRead "",
@@ -229,7 +229,7 @@ numbers! {
     }
 }
 
-/// What a header of an answer says.
+/// What a header of a response says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Header {
     /// A count.
@@ -238,7 +238,7 @@ pub enum Header {
     Text(Text),
 }
 
-/// The headers of an answer that say something: counts of Bedrock and of Text Generation Inference, and the service tiers
+/// The headers of a response that say something: counts of Bedrock and of Text Generation Inference, and the service tiers
 /// of Google and Bedrock.
 pub const HEADERS: &[(&str, Header)] = &[
     ("x-amzn-bedrock-input-token-count", Header::Count(Number::HeaderInput)),

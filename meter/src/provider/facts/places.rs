@@ -1,4 +1,4 @@
-//! Where an answer says what: the paths of every API.
+//! Where a response says what: the paths of every API.
 
 use std::sync::OnceLock;
 
@@ -9,7 +9,7 @@ use super::tools::{ITEM_TEXTS, ITEMS, ItemText, MAPS, Place, QUERIES};
 use super::visible::{THOUGHTS, VISIBLE, VISIBLE_OBJECTS};
 use crate::scan::Paths;
 
-/// Something an answer can say.
+/// Something a response can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact {
     /// A count.
@@ -28,7 +28,7 @@ pub enum Fact {
     Item(Place),
     /// A text of one.
     ItemText(ItemText),
-    /// A search of the web that grounded the answer.
+    /// A search of the web that grounded the response.
     Query,
     /// A place of a map that did.
     Maps,

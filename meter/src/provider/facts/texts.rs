@@ -11,9 +11,9 @@ pub enum Text {
     Object,
     /// What kind of event it is.
     Type,
-    /// The answer's id.
+    /// The response's id.
     Id,
-    /// The model that answered.
+    /// The model that responded.
     Model,
     /// The service tier that was used.
     ServiceTier,

@@ -1,4 +1,4 @@
-//! What the items of an answer show and its usage leaves out: calls of the provider's own tools that are paid for beside
+//! What the items of a response show and its usage leaves out: calls of the provider's own tools that are paid for beside
 //! the tokens.
 //!
 //! An item can arrive twice, at its end and in the list that closes a stream: the two are counted apart, and the larger
@@ -8,13 +8,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::usage::Class;
 
-/// More items, containers or queries are not told apart: no answer has so many.
+/// More items, containers or queries are not told apart: no response has so many.
 const MAX_DISTINCT: usize = 1024;
 
 /// Where an item stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// In the list of an answer.
+    /// In the list of a response.
     Listed,
     /// Alone in an event of a stream.
     Streamed,
@@ -64,7 +64,7 @@ pub(super) const ITEM_TEXTS: &[(&str, ItemText)] = &[
     ("arguments.queries[]", ItemText::Query),
 ];
 
-/// Where the searches stand that grounded an answer.
+/// Where the searches stand that grounded a response.
 pub(super) const QUERIES: &[&str] = &[
     "candidates[].groundingMetadata.webSearchQueries[]",
     "candidates[].groundingMetadata.imageSearchQueries[]",
@@ -334,7 +334,7 @@ impl Tools {
         found.most.most(listed);
     }
 
-    /// A search of the web that grounded the answer.
+    /// A search of the web that grounded the response.
     pub(super) fn query(&mut self, query: &str) {
         if !query.trim().is_empty() {
             let found = self.found();
@@ -363,7 +363,7 @@ impl Tools {
         self.0.as_ref().is_some_and(|found| found.streamed.images.max(found.listed.images).max(found.most.images) > 0)
     }
 
-    /// The distinct searches that grounded the answer.
+    /// The distinct searches that grounded the response.
     pub(super) fn queries(&self) -> u64 {
         self.0.as_ref().map_or(0, |found| found.queries.count())
     }

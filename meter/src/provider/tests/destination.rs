@@ -1,4 +1,4 @@
-//! Who answered, by where the call went.
+//! The provider, by where the call went.
 
 use std::cell::RefCell;
 
@@ -17,7 +17,7 @@ struct Way {
 }
 
 impl Way {
-    fn answer(&self, question: &'static str, value: Option<&'static str>) -> Option<&'static str> {
+    fn response(&self, question: &'static str, value: Option<&'static str>) -> Option<&'static str> {
         self.asked.borrow_mut().push(question);
         value
     }
@@ -25,19 +25,19 @@ impl Way {
 
 impl Destination for Way {
     fn cluster(&self) -> Option<&str> {
-        self.answer("cluster", self.cluster)
+        self.response("cluster", self.cluster)
     }
     fn route(&self) -> Option<&str> {
-        self.answer("route", self.route)
+        self.response("route", self.route)
     }
     fn host(&self) -> Option<String> {
-        self.answer("host", self.host).map(str::to_owned)
+        self.response("host", self.host).map(str::to_owned)
     }
     fn path(&self) -> Option<String> {
-        self.answer("path", self.path).map(str::to_owned)
+        self.response("path", self.path).map(str::to_owned)
     }
     fn certificate(&self) -> Option<String> {
-        self.answer("certificate", self.certificate).map(str::to_owned)
+        self.response("certificate", self.certificate).map(str::to_owned)
     }
 }
 
@@ -90,7 +90,7 @@ cases! {
             // Rewritten: what the upstream was asked for is meant.
             ("gateway", "/hf/v1/chat/completions", way("x", Some(router), Some("/novita/v1/chat/completions?a")), Some("novita")),
             (router, "/together/v1/chat/completions", way("x", Some("abc.endpoints.huggingface.cloud"), Some("/t/v1/chat/completions")), None),
-            // Another one answered, or nobody knows who.
+            // Another one responded, or nobody knows who.
             (router, "/together/v1/chat/completions", way("openai", Some("api.openai.com"), None), None),
             (router, "/together/v1/chat/completions", way("self_hosted", Some(router), None), None),
         ];
@@ -103,7 +103,7 @@ cases! {
         let way = |cluster, host, certificate| Way { cluster: Some(cluster), host: Some(host), certificate, ..Way::default() };
         let groq = "api.groq.com";
         let cases = [
-            // The client's Host, the way, who answered, by what, unproven.
+            // The client's Host, the way, the provider, by what, unproven.
             (groq, way("self_hosted", groq, None), (None, Shape, true)),
             (groq, way("self_hosted", "API.groq.com:80", None), (None, Shape, true)),
             (groq, way("self_hosted", groq, Some("vllm.internal")), (None, Shape, true)),

@@ -1,10 +1,10 @@
-//! What is paid for beside the tokens, and what changes their price: as answers have it, whole and in streams, split
+//! What is paid for beside the tokens, and what changes their price: as responses have it, whole and in streams, split
 //! anywhere.
 
 use super::*;
 use crate::provider::{Part, Target, unknown_usage};
 
-/// What an answer means, the same for any split.
+/// What a response means, the same for any split.
 #[track_caller]
 fn met(host: &str, path: &str, body: &str) -> (Facts, Reading, Target) {
     let target = detect(b"POST", host.as_bytes(), path.as_bytes(), &DETECT, &()).unwrap();
@@ -26,7 +26,7 @@ fn met(host: &str, path: &str, body: &str) -> (Facts, Reading, Target) {
     (facts, reading, target)
 }
 
-/// The units of an answer, without its tokens.
+/// The units of a response, without its tokens.
 #[track_caller]
 fn units(host: &str, path: &str, body: &str, expected: &[(Class, u64)]) -> Reading {
     let (_, reading, _) = met(host, path, body);
@@ -37,7 +37,7 @@ fn units(host: &str, path: &str, body: &str, expected: &[(Class, u64)]) -> Readi
     reading
 }
 
-/// The tokens of an answer.
+/// The tokens of a response.
 #[track_caller]
 fn tokens(host: &str, path: &str, body: &str, expected: &[(Class, u64)]) -> Reading {
     let (_, reading, _) = met(host, path, body);
@@ -132,7 +132,7 @@ cases! {
             units(CHAT.0, CHAT.1, &whole, &[(WebSearches, 1)]);
             units(CHAT.0, CHAT.1, &format!("data: {whole}\n\ndata: [DONE]\n\n"), &[(WebSearches, 1)]);
         }
-        // Nothing was answered, so nothing was searched.
+        // There was no response, so nothing was searched.
         units(CHAT.0, CHAT.1, r#"{"model":"gpt-5-search-api","error":{"type":"invalid_request_error"}}"#, &[]);
         units(CHAT.0, CHAT.1, r#"{"object":"chat.completion","model":"gpt-5-research","usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}"#, &[]);
     }
@@ -186,7 +186,7 @@ cases! {
             assert!(units(OPENAI.0, OPENAI.1, &body.replace(USAGE, &format!("{USAGE},{zeros}")), &[]).parts.is_empty());
         }
         let bare = responses("{}")[0].replace(USAGE, &format!("{USAGE},{used}"));
-        assert_eq!(units(OPENAI.0, OPENAI.1, &bare, &[]).parts[0].model.as_deref(), Some("image_generation"), "never the model that answered");
+        assert_eq!(units(OPENAI.0, OPENAI.1, &bare, &[]).parts[0].model.as_deref(), Some("image_generation"), "never the model that responded");
     }
 
     fn deterministic_modifiers_of_the_price() {

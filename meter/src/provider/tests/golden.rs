@@ -1,4 +1,4 @@
-//! Golden vectors: counts as providers' answers had them, and what they mean.
+//! Golden vectors: counts as providers' responses had them, and what they mean.
 
 use super::*;
 use crate::provider::{Part, Target};

@@ -1,4 +1,4 @@
-//! The plain way to write the filter: a JSON answer is buffered and parsed by serde_json when it is whole, a stream event
+//! The plain way to write the filter: a JSON response is buffered and parsed by serde_json when it is whole, a stream event
 //! by event; only the usage is kept (no tree). What it found stands in the filter state `wasm.bench_usage`.
 
 #![allow(missing_docs)] // The SDK's macro exports a function without.
@@ -28,7 +28,7 @@ impl RootContext for Root {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct Response {
     usage: Option<Usage>,
 }
 
@@ -94,5 +94,5 @@ impl Stream {
 }
 
 fn parse(json: &[u8]) -> Option<Usage> {
-    serde_json::from_slice::<Answer>(json).ok()?.usage
+    serde_json::from_slice::<Response>(json).ok()?.usage
 }

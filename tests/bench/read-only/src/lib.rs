@@ -1,4 +1,4 @@
-//! The floor of any proxy-wasm filter that sees bodies: it reads each chunk of an answer and does nothing with it.
+//! The floor of any proxy-wasm filter that sees bodies: it reads each chunk of a response and does nothing with it.
 //! A gauge, set once a second, proves that it read.
 
 #![allow(missing_docs)] // The SDK's macro exports a function without.

@@ -34,13 +34,13 @@ pub struct Figure {
     pub records: u64,
     /// Distinct records that the collector has acknowledged to a plugin.
     pub acknowledged: u64,
-    /// Records that the collector has answered as duplicates.
+    /// Records that the collector has acknowledged as duplicates.
     pub duplicates: u64,
     /// Records that plugins dropped, for their outbox was full.
     pub dropped: u64,
     /// Records that came in from the journal.
     pub recovered: u64,
-    /// Calls that the end of a VM or of Envoy ended before their clients had the whole answer.
+    /// Calls that the end of a VM or of Envoy ended before their clients had the whole response.
     pub cut: u64,
     /// Calls that should be in the ledger and are not.
     pub lost: u64,
@@ -159,7 +159,7 @@ impl Account {
         }
         let mut acknowledged = HashSet::new();
         for passage in passages {
-            self.figure.duplicates += serde_json::from_slice::<Taken>(&passage.answer).unwrap_or_default().duplicates;
+            self.figure.duplicates += serde_json::from_slice::<Taken>(&passage.response).unwrap_or_default().duplicates;
             let late = matches!(passage.mode, Mode::Slow(time) if time > TIMEOUT);
             if !late && passage.status.is_some_and(|status| status / 100 == 2) {
                 acknowledged.extend(Event::batch(&passage.body)?.iter().map(|event| event.id().to_owned()));
@@ -170,14 +170,14 @@ impl Account {
     }
 
     fn call(&mut self, attempt: &Attempt, entries: &[&Entry], served: Option<&Served>, world: &World) {
-        // An answer of Envoy itself is none of the provider.
-        let answered = served.is_some_and(|served| attempt.end == End::Whole(served.status));
+        // A response of Envoy itself is none of the provider.
+        let responded = served.is_some_and(|served| attempt.end == End::Whole(served.status));
         // Envoy may learn a little later that a client has left.
         let ended = if attempt.end == End::Left { attempt.ended + UNNOTICED } else { attempt.ended };
         let in_a_cut = world.cuts.iter().any(|(from, to)| attempt.begun <= *to && ended >= *from);
-        let broken = matches!(attempt.end, End::Cut | End::Left | End::Whole(_)) && !answered;
+        let broken = matches!(attempt.end, End::Cut | End::Left | End::Whole(_)) && !responded;
         match entries {
-            [] if answered => self.lost.push(format!("{}: its client has the whole answer", attempt.id)),
+            [] if responded => self.lost.push(format!("{}: its client has the whole response", attempt.id)),
             [] if served.is_none() && matches!(attempt.end, End::Unsent | End::Whole(503)) => {
                 self.refused += 1;
                 return;
@@ -194,7 +194,7 @@ impl Account {
                 if charged > 1 {
                     self.doubled.push(format!("{}: charged {charged} times", attempt.id));
                 }
-                if let Some(served) = served.filter(|_| answered)
+                if let Some(served) = served.filter(|_| responded)
                     && let Err(difference) = same(&first.event, attempt, served)
                 {
                     self.problems.push(format!("{}: {difference}", attempt.id));

@@ -6,7 +6,7 @@ use e2e::gate::Mode;
 
 use crate::seed::Random;
 
-/// How long the plugin waits for the collector's answer, in this experiment.
+/// How long the plugin waits for the collector's response, in this experiment.
 pub const TIMEOUT: Duration = Duration::from_millis(1000);
 
 /// One kind of fault.
@@ -22,7 +22,7 @@ pub enum Fault {
     Configuration,
     /// The plugin's code is updated.
     Code,
-    /// The VM of a worker traps: `request`, or in the middle of an `answer`.
+    /// The VM of a worker traps: `request`, or in the middle of an `response`.
     Trap(&'static str),
     /// Envoy gets SIGTERM and is started again.
     EnvoyTerminated,
@@ -35,8 +35,8 @@ impl Fault {
     pub const ALL: [Fault; 15] = [
         Fault::Collector(Mode::Slow(Duration::from_millis(300))),
         Fault::Collector(Mode::Slow(Duration::from_millis(1500))),
-        Fault::Collector(Mode::Answer(503)),
-        Fault::Collector(Mode::Answer(500)),
+        Fault::Collector(Mode::Respond(503)),
+        Fault::Collector(Mode::Respond(500)),
         Fault::Collector(Mode::Hang),
         Fault::Collector(Mode::ResetBefore),
         Fault::Collector(Mode::ResetWithin),
@@ -59,12 +59,12 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Collector(Mode::Slow(time)) if *time > TIMEOUT => f.write_str("the collector answers too late"),
-            Fault::Collector(Mode::Slow(_)) => f.write_str("the collector answers slowly"),
-            Fault::Collector(Mode::Answer(status)) => write!(f, "the collector answers {status}"),
+            Fault::Collector(Mode::Slow(time)) if *time > TIMEOUT => f.write_str("the collector responds too late"),
+            Fault::Collector(Mode::Slow(_)) => f.write_str("the collector responds slowly"),
+            Fault::Collector(Mode::Respond(status)) => write!(f, "the collector responds with {status}"),
             Fault::Collector(Mode::Hang) => f.write_str("the collector takes calls and says nothing"),
             Fault::Collector(Mode::ResetBefore) => f.write_str("connections are reset before the collector"),
-            Fault::Collector(Mode::ResetWithin) => f.write_str("the collector's answers break in the middle"),
+            Fault::Collector(Mode::ResetWithin) => f.write_str("the collector's responses break in the middle"),
             Fault::Collector(Mode::ResetAfter) => f.write_str("the collector commits, then the connection is cut"),
             Fault::Collector(mode) => write!(f, "the way to the collector: {mode:?}"),
             Fault::CollectorKilled => f.write_str("the collector is killed (SIGKILL)"),
@@ -85,7 +85,7 @@ pub fn schedule(kinds: &[Fault], rounds: u64, seed: u64) -> Vec<Fault> {
         Random::of(seed, u64::MAX - round).shuffle(&mut kinds);
         // The two places of a trap take turns.
         let turn = |fault| match fault {
-            Fault::Trap(_) if round % 2 == 1 => Fault::Trap("answer"),
+            Fault::Trap(_) if round % 2 == 1 => Fault::Trap("response"),
             fault => fault,
         };
         kinds.into_iter().map(turn).collect::<Vec<_>>()

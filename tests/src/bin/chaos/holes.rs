@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{ledger::Entry, world::World};
 
-/// How the collector's answer begins when it has taken what was sent.
+/// How the collector's response begins when it has taken what was sent.
 const TAKEN: &[u8] = b"{\"accepted\"";
 
 /// What emitters said of themselves, as it went through the gate.
@@ -15,7 +15,7 @@ const TAKEN: &[u8] = b"{\"accepted\"";
 pub struct Said {
     /// How much each dropped.
     dropped: HashMap<String, u64>,
-    /// Who had the last word, and the collector took it.
+    /// Who had the final flush, and the collector took it.
     ended: HashSet<String>,
 }
 
@@ -25,7 +25,7 @@ impl Said {
         let mut said = Self::default();
         for passage in passages.iter().filter(|passage| !passage.statement.is_empty()) {
             let statement = passage.said()?;
-            if statement.ended && passage.answer.starts_with(TAKEN) {
+            if statement.ended && passage.response.starts_with(TAKEN) {
                 said.ended.insert(statement.emitter.clone());
             }
             let most = said.dropped.entry(statement.emitter).or_default();
@@ -44,7 +44,7 @@ impl Said {
 pub async fn heard(world: &World) -> Result<()> {
     wait::until("the collector to hear of every emitter", || async {
         let passages = world.gate.passages();
-        let taken = passages.iter().filter(|passage| passage.answer.starts_with(TAKEN));
+        let taken = passages.iter().filter(|passage| passage.response.starts_with(TAKEN));
         let heard: HashSet<String> = taken.map(|passage| Ok(passage.said()?.emitter)).collect::<Result<_>>()?;
         let unheard: Vec<String> = given(world)?.into_keys().filter(|emitter| !heard.contains(emitter)).collect();
         wait::ensure(unheard.is_empty(), || format!("it has not heard of {unheard:?}"))

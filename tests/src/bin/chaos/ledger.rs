@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 
 /// An entry that is a call's record.
 pub struct Entry {
-    /// Whether it is charged. A copy, the same answer seen by a second meter, is kept and not charged.
+    /// Whether it is charged. A copy, the same response seen by a second meter, is kept and not charged.
     pub charged: bool,
     pub event: Event,
 }

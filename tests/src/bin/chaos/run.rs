@@ -132,7 +132,7 @@ impl Experiment<'_> {
                 self.traffic.reaches(half).await?;
                 self.world.kill_collector()?;
                 self.let_go();
-                self.met(passed, |passage| passage.mode == Mode::Pass && passage.answer.is_empty()).await?;
+                self.met(passed, |passage| passage.mode == Mode::Pass && passage.response.is_empty()).await?;
                 self.world.restart_collector().await?;
             }
             Fault::OutboxFull => self.fill().await?,
@@ -173,7 +173,7 @@ impl Experiment<'_> {
     async fn fill(&mut self) -> Result<()> {
         const DROPPED: &str = "meshmeter_events_dropped_total";
         let before = self.world.counter(DROPPED).await?;
-        self.world.gate.set(Mode::Answer(503));
+        self.world.gate.set(Mode::Respond(503));
         let to = self.let_go();
         loop {
             let (done, dropped) = (self.traffic.done(), self.world.counter(DROPPED).await?);

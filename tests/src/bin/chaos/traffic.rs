@@ -28,7 +28,7 @@ use crate::seed::Random;
 /// Clients at work at once. One in eight shows a certificate.
 const CLIENTS: usize = 48;
 const TENANTS: u64 = 40;
-/// What the provider answers: short, so that calls and not bytes are what costs.
+/// What the provider returns: short, so that calls and not bytes are what costs.
 pub const FIXTURES: [&str; 6] =
     ["chat_two.json", "messages.json", "messages_stream.sse", "responses.json", "vllm.json", "vllm_stream.sse"];
 /// Calls in a hundred that get the same response id as all the others of them, whoever makes them.
@@ -41,11 +41,11 @@ const BEFORE_ANOTHER: Duration = Duration::from_millis(10);
 pub enum End {
     /// It never left.
     Unsent,
-    /// The connection broke before the answer was whole.
+    /// The connection broke before the response was whole.
     Cut,
     /// The client hung up itself.
     Left,
-    /// A whole answer with this status.
+    /// A whole response with this status.
     Whole(u16),
 }
 
@@ -197,7 +197,7 @@ async fn work(shared: Arc<Shared>, client: usize, shown: Option<Arc<ClientConfig
                 Seen::Unsent => End::Unsent,
                 Seen::Cut => End::Cut,
                 Seen::Left => End::Left,
-                Seen::Whole(answer) => End::Whole(answer.status),
+                Seen::Whole(response) => End::Whole(response.status),
             };
             attempts.push(Attempt { id, tenant, begun, ended: Instant::now(), end });
             // 503 is Envoy's own word, while it loads the plugin again: no provider here says it.
@@ -211,7 +211,7 @@ async fn work(shared: Arc<Shared>, client: usize, shown: Option<Arc<ClientConfig
 }
 
 impl Shared {
-    /// The call of a slot, and how much of its answer the client wants.
+    /// The call of a slot, and how much of its response the client wants.
     fn call(&self, slot: u64, id: &str, tenant: &str) -> Result<(Call, usize)> {
         let mut random = Random::of(self.seed, slot);
         let fixture = random.pick(&self.fixtures).ok_or("no fixtures")?;

@@ -179,14 +179,14 @@ impl World {
         Ok(stats.lines().filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum())
     }
 
-    /// Makes a VM trap, at this place of a call of its own; returns whether that call got no answer of the provider.
+    /// Makes a VM trap, at this place of a call of its own; returns whether that call got no response of the provider.
     pub async fn trap(&mut self, place: &str) -> Result<()> {
         let fixture = self.provider.catalogue().get("vllm_stream.sse")?.call();
         let call: Call = fixture.header("x-meshmeter-trap", place);
         let before = self.traps();
         let begun = Instant::now();
         let seen = Line::new(Route::plain(self.doors().await?.plain)).send(&call, usize::MAX).await?;
-        wait::ensure(!matches!(&seen, Seen::Whole(answer) if answer.status < 400), || {
+        wait::ensure(!matches!(&seen, Seen::Whole(response) if response.status < 400), || {
             format!("the plugin did not trap: {seen:?}")
         })?;
         wait::until("the trap in Envoy's log", || async {

@@ -1,4 +1,4 @@
-//! `just corpus DIR --envoy`: recordings of real answers through a real Envoy with the plugin, and how the counts in the
+//! `just corpus DIR --envoy`: recordings of real responses through a real Envoy with the plugin, and how the counts in the
 //! journal compare with the truth. What the client gets is compared too, byte by byte.
 
 mod replay;
@@ -158,24 +158,24 @@ async fn send(
     };
     let asked = Bytes::from(corpus.request(recording)?);
     let without = corpus.serve(recording, &asked, encoded)?;
-    replay.answer(id, answer(corpus, recording, encoded));
+    replay.response(id, response(corpus, recording, encoded));
     let mut call = call;
     if !asked.is_empty() {
         call = call.header("content-type", "application/json");
         call.body = asked.clone();
     }
-    let answer = route.send(&with_request_id(call, id)).await.map_err(|error| format!("{id}: {error}"))?;
+    let response = route.send(&with_request_id(call, id)).await.map_err(|error| format!("{id}: {error}"))?;
     let Some(arrived) = replay.arrived(id) else {
-        return Ok(Some(Outcome::Changed(format!("the call did not arrive, status {}", answer.status))));
+        return Ok(Some(Outcome::Changed(format!("the call did not arrive, status {}", response.status))));
     };
     let may_lack_usage = recording.when_asked.is_none();
     let client = Client { without: &without, arrived: &arrived, may_lack_usage };
     let change = if !same_request(&asked, &arrived) {
         Some("the request was changed".to_owned())
-    } else if !answer.whole {
-        Some("the answer broke off".to_owned())
+    } else if !response.whole {
+        Some("the response broke off".to_owned())
     } else {
-        client.difference(answer.status, &answer.body)
+        client.difference(response.status, &response.body)
     };
     Ok(change.map(Outcome::Changed))
 }
@@ -189,8 +189,8 @@ fn call(recording: &Recording) -> std::result::Result<Call, String> {
     Ok(Call::get(host, path).method(method))
 }
 
-/// What the upstream of a recording answers. A file that is not there is an answer that no test expects.
-fn answer(corpus: &Arc<Corpus>, recording: &Recording, encoded: bool) -> replay::Answer {
+/// What the upstream of a recording responses. A file that is not there is a response that no test expects.
+fn response(corpus: &Arc<Corpus>, recording: &Recording, encoded: bool) -> replay::Responder {
     let (corpus, recording) = (corpus.clone(), recording.clone());
     Box::new(move |arrived| {
         corpus.serve(&recording, arrived, encoded).unwrap_or_else(|error| Served {

@@ -1,4 +1,4 @@
-//! A provider that answers every call as it was recorded.
+//! A provider that responds to every call as it was recorded.
 
 use std::{
     collections::HashMap,
@@ -23,14 +23,14 @@ use tokio::{net::TcpListener, task::JoinHandle};
 /// The longest piece of a body that is sent at once, bytes: below what a read of Envoy takes, so that bodies are split.
 const PIECE: usize = 4000;
 
-/// What is answered to the body of a request.
-pub type Answer = Box<dyn Fn(&[u8]) -> Served + Send>;
+/// The response to the body of a request.
+pub type Responder = Box<dyn Fn(&[u8]) -> Served + Send>;
 
 type Shared = Arc<Mutex<State>>;
 
 #[derive(Default)]
 struct State {
-    answers: HashMap<String, Answer>,
+    responses: HashMap<String, Responder>,
     requests: HashMap<String, Bytes>,
 }
 
@@ -55,15 +55,15 @@ impl Replay {
         self.address
     }
 
-    /// From now on the call of that tag is answered so.
-    pub fn answer(&self, tag: &str, answer: Answer) {
-        lock(&self.state).answers.insert(tag.to_owned(), answer);
+    /// From now on the call of that tag gets this response.
+    pub fn response(&self, tag: &str, response: Responder) {
+        lock(&self.state).responses.insert(tag.to_owned(), response);
     }
 
-    /// The body of the request that arrived for a tag; its answer is forgotten.
+    /// The body of the request that arrived for a tag; its response is forgotten.
     pub fn arrived(&self, tag: &str) -> Option<Bytes> {
         let mut state = lock(&self.state);
-        state.answers.remove(tag);
+        state.responses.remove(tag);
         state.requests.remove(tag)
     }
 }
@@ -84,7 +84,7 @@ async fn accept(listener: TcpListener, state: Shared) {
         let _ = stream.set_nodelay(true);
         let state = state.clone();
         tokio::spawn(async move {
-            let service = service_fn(move |request| answer(state.clone(), request));
+            let service = service_fn(move |request| response(state.clone(), request));
             // A client that leaves ends here; the measurement notices on its side.
             let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
@@ -93,12 +93,12 @@ async fn accept(listener: TcpListener, state: Shared) {
 
 type Body = UnsyncBoxBody<Bytes, Error>;
 
-async fn answer(state: Shared, request: Request<Incoming>) -> std::result::Result<Response<Body>, Infallible> {
+async fn response(state: Shared, request: Request<Incoming>) -> std::result::Result<Response<Body>, Infallible> {
     let tag = request.headers().get(TAG).and_then(|tag| tag.to_str().ok()).unwrap_or_default().to_owned();
     let arrived = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
     let served = {
         let mut state = lock(&state);
-        let served = state.answers.get(&tag).map(|answer| answer(&arrived));
+        let served = state.responses.get(&tag).map(|response| response(&arrived));
         state.requests.insert(tag.clone(), arrived);
         served
     };

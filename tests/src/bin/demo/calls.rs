@@ -33,11 +33,11 @@ pub struct Planned {
     pub id: String,
     /// Who must be charged.
     pub tenant: &'static str,
-    /// What is answered.
+    /// The response.
     pub fixture: Fixture,
     /// What goes wrong.
     pub fault: Option<Fault>,
-    /// Bytes of the answer after which the client leaves.
+    /// Bytes of the response after which the client leaves.
     limit: usize,
     call: Call,
 }
@@ -66,7 +66,7 @@ pub fn plan(stack: &Stack, count: usize) -> Result<Vec<Planned>> {
             if let Some(fault) = fault {
                 call = call.fault(fault);
                 if let Fault::StallAfter(whole) = fault {
-                    let text = fixture.answer(0, true).1;
+                    let text = fixture.response(0, true).1;
                     limit = events(&text).iter().take(whole).map(|event| event.len()).sum();
                 }
             }
@@ -122,14 +122,14 @@ pub async fn send(stack: &Stack, plan: &[Planned]) -> Result<()> {
 }
 
 async fn one(route: &Route, planned: &Planned) -> Result<()> {
-    let answer = route.abort_after(&planned.call, planned.limit).await?;
+    let response = route.abort_after(&planned.call, planned.limit).await?;
     let (status, whole) = match planned.fault {
         Some(Fault::Status(status)) => (status, true),
         Some(_) => (200, false),
         None => (200, true),
     };
-    if (answer.status, answer.whole) == (status, whole) {
+    if (response.status, response.whole) == (status, whole) {
         return Ok(());
     }
-    Err(format!("HTTP {}, whole: {}; expected {status}, {whole}", answer.status, answer.whole).into())
+    Err(format!("HTTP {}, whole: {}; expected {status}, {whole}", response.status, response.whole).into())
 }

@@ -14,7 +14,7 @@ use crate::{
     wire::Wire,
 };
 
-const ANSWER: &str =
+const RESPONSE: &str =
     r#"{"object":"chat.completion","usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
 const STREAM: &str = r#"{"model":"m","stream":true,"messages":[]}"#;
 const ASKS: &str = r#"{"stream":true,"stream_options":{"include_usage":true}}"#;
@@ -49,23 +49,23 @@ pub(super) async fn refused() -> Result<()> {
             let id = format!("{id}-{version:?}");
             let mtls = wire.stack.llm_mtls(super::SPIFFE)?;
             let route = if version == Version::HTTP_2 { mtls } else { wire.stack.llm() };
-            let script = wire.server.add(Script::new("application/json", ANSWER));
+            let script = wire.server.add(Script::new("application/json", RESPONSE));
             let call = with_request_id(call.clone(), &id).header(script::HEADER, &script);
-            let answer = send(&route, version, &call, *upload).await.map_err(|error| format!("{id}: {error}"))?;
-            let error = &answer.json()?["error"];
-            let told = answer.status == 400
-                && answer.headers.get("content-type").is_some_and(|kind| kind == "application/json")
+            let response = send(&route, version, &call, *upload).await.map_err(|error| format!("{id}: {error}"))?;
+            let error = &response.json()?["error"];
+            let told = response.status == 400
+                && response.headers.get("content-type").is_some_and(|kind| kind == "application/json")
                 && error["code"] == "usage_not_asked"
                 && error["type"] == "invalid_request_error"
                 && error["message"].as_str().is_some_and(|text| text.contains("include_usage"));
-            ensure(told, || format!("{id}: {} {}", answer.status, String::from_utf8_lossy(&answer.body)))?;
+            ensure(told, || format!("{id}: {} {}", response.status, String::from_utf8_lossy(&response.body)))?;
             let event = wire.stack.event_of(&id).await?;
             let said = ["outcome", "evidence", "usage_not_asked"].map(|name| event.text(name));
             ensure(said == ["refused", "missing", reason], || format!("{id}: {}", event.raw))?;
             ensure(event.classes().is_empty(), || format!("{id}: it has counts: {}", event.raw))?;
         }
     }
-    // Of these the provider has seen the head at most, or a part of the body, but nothing that it could answer.
+    // Of these the provider has seen the head at most, or a part of the body, but nothing that it could respond.
     let unread = wire.server.arrived().into_iter().any(|arrived| arrived.header("content-encoding") == "pigeon");
     ensure(!unread, || "what nobody can read is refused by its head, and yet it arrived".to_owned())?;
     wait::until("the provider to be told that they do not come", || async {
@@ -86,8 +86,8 @@ pub(super) async fn refused() -> Result<()> {
         ("elsewhere", Call { host: "llm.internal".to_owned(), ..signed(STREAM) }),
     ];
     for (id, call) in &others {
-        let (answer, ..) = wire.send(id, call, Upload::WHOLE, Script::new("application/json", ANSWER)).await?;
-        ensure(answer.status == 200 && answer.body == ANSWER, || format!("{id}: {}", answer.status))?;
+        let (response, ..) = wire.send(id, call, Upload::WHOLE, Script::new("application/json", RESPONSE)).await?;
+        ensure(response.status == 200 && response.body == RESPONSE, || format!("{id}: {}", response.status))?;
     }
     let calls = (2 * cases.len() + others.len()) as u64;
     wire.stack.settled(calls).await?;

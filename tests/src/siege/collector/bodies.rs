@@ -40,10 +40,11 @@ pub async fn endless() -> Result<()> {
         bodies.spawn(async move {
             // As soon as one is ended, the next one begins.
             while !stop.load(Ordering::Relaxed) {
-                let answer = body_without_end(address, number % 3).await?;
-                let refused =
-                    answer.is_empty() || answer.starts_with("HTTP/1.1 408 ") || answer.starts_with("HTTP/1.1 503 ");
-                ensure(refused, || format!("a body without an end was answered {answer}"))?;
+                let response = body_without_end(address, number % 3).await?;
+                let refused = response.is_empty()
+                    || response.starts_with("HTTP/1.1 408 ")
+                    || response.starts_with("HTTP/1.1 503 ");
+                ensure(refused, || format!("a body without an end got {response}"))?;
             }
             Ok::<(), crate::Error>(())
         });
@@ -63,7 +64,7 @@ pub async fn endless() -> Result<()> {
     Ok(())
 }
 
-/// What it is answered.
+/// Its response.
 async fn body_without_end(address: SocketAddr, kind: u32) -> Result<String> {
     let mut stream = connect(address).await?;
     stream.write_all(head("POST", "/v1/events", Some(STOLEN), ANNOUNCED).as_bytes()).await?;
@@ -79,7 +80,7 @@ async fn body_without_end(address: SocketAddr, kind: u32) -> Result<String> {
             }
         }
     }
-    let mut answer = Vec::new();
-    let _ = tokio::time::timeout(PATIENCE, read(&mut stream, &mut answer)).await;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    let mut response = Vec::new();
+    let _ = tokio::time::timeout(PATIENCE, read(&mut stream, &mut response)).await;
+    Ok(String::from_utf8_lossy(&response).into_owned())
 }

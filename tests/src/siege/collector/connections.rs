@@ -33,7 +33,7 @@ pub async fn idle() -> Result<()> {
     honest.goes_on().await?;
     for path in ["/livez", "/readyz"] {
         let status = served.health(path).await?;
-        ensure(status == 200, || format!("{path} answers {status}"))?;
+        ensure(status == 200, || format!("{path} responds with {status}"))?;
     }
     let evicted = served.metric("meshmeter_collector_connections_ended_total", "evicted").await?;
     ensure(evicted > 600, || format!("only {evicted} connections had to go"))?;

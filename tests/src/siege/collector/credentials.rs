@@ -30,7 +30,7 @@ pub async fn wrong_tokens() -> Result<()> {
                 let token = format!("guess-{sender}-{guess:016}");
                 let mut stream = connect(address).await?;
                 let status = ask(&mut stream, "POST", "/v1/events", Some(&token), b"[]").await?.status;
-                ensure(status == 401, || format!("a guess was answered {status}"))?;
+                ensure(status == 401, || format!("a guess got {status}"))?;
             }
             Ok::<(), crate::Error>(())
         });

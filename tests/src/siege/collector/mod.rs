@@ -15,7 +15,7 @@ mod tls;
 pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "idle-connections",
-        keeps: "probes are answered and batches taken at a bound of 512 open files, whoever holds 1,200 connections",
+        keeps: "probes get responses and batches taken at a bound of 512 open files, whoever holds 1,200 connections",
         short: true,
         run: || Box::pin(connections::idle()),
     },

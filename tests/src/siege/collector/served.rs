@@ -37,7 +37,7 @@ pub struct Served {
     pub dir: Arc<TempDir>,
 }
 
-/// What was answered.
+/// The response.
 #[derive(Debug)]
 pub struct Response {
     pub status: u16,
@@ -154,20 +154,20 @@ pub async fn ask(
 ) -> Result<Response> {
     let mut request = head(method, path, token, body.len()).into_bytes();
     request.extend_from_slice(body);
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     timeout(PATIENCE, async {
         // Who is refused may be cut off in the middle.
         let _ = stream.write_all(&request).await;
-        read(stream, &mut answer).await
+        read(stream, &mut response).await
     })
     .await??;
-    parse(&answer).ok_or_else(|| format!("no response: {:?}", String::from_utf8_lossy(&answer)).into())
+    parse(&response).ok_or_else(|| format!("no response: {:?}", String::from_utf8_lossy(&response)).into())
 }
 
 /// Until the end; one that comes without a farewell is an end as well, if there is something before it.
-pub async fn read(stream: &mut (impl AsyncRead + Unpin), answer: &mut Vec<u8>) -> Result<()> {
-    match stream.read_to_end(answer).await {
-        Err(error) if answer.is_empty() => Err(error.into()),
+pub async fn read(stream: &mut (impl AsyncRead + Unpin), response: &mut Vec<u8>) -> Result<()> {
+    match stream.read_to_end(response).await {
+        Err(error) if response.is_empty() => Err(error.into()),
         _ => Ok(()),
     }
 }
@@ -182,8 +182,8 @@ pub fn head(method: &str, path: &str, token: Option<&str>, length: usize) -> Str
 }
 
 /// A response that is whole.
-pub fn parse(answer: &[u8]) -> Option<Response> {
-    let text = String::from_utf8_lossy(answer);
+pub fn parse(response: &[u8]) -> Option<Response> {
+    let text = String::from_utf8_lossy(response);
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
     Some(Response { status, head: head.to_owned(), body: body.to_owned() })

@@ -102,7 +102,7 @@ pub async fn mutual() -> Result<()> {
     ensure(send(&served, &stranger, None, 2).await.is_err(), || "a foreign authority was believed".to_owned())?;
     let mut plain = connect(served.address()).await?;
     let plain = ask(&mut plain, "POST", "/v1/events", Some(INGEST_TOKEN), &batch(EMITTER, [3])).await;
-    ensure(plain.is_err(), || "it answers without TLS".to_owned())?;
+    ensure(plain.is_err(), || "it responds without TLS".to_owned())?;
     let entries = served.entries(EMITTER)?;
     ensure(entries == 1, || format!("{entries} events are in the ledger, 1 was acknowledged"))?;
     drop(slow);

@@ -21,7 +21,7 @@ const BY_REGION: [(&str, &[&str]); 4] = [
 /// Google's regions and multi-regions.
 const NOT_GLOBAL: &[&str] = &["!global"];
 const SPECIFIC: &str = "provider_specific_entry";
-/// What multiplies by the speed that the answer names, and by where it says that inference ran.
+/// What multiplies by the speed that the response names, and by where it says that inference ran.
 const SPEEDS: [&str; 1] = ["fast"];
 const PLACES: [&str; 2] = ["eu", "us"];
 

@@ -151,7 +151,7 @@ pub(super) fn sizes(word: &str) -> Vec<String> {
     std::iter::once(word).chain(also.iter().copied()).map(str::to_lowercase).collect()
 }
 
-/// The names that providers give a service tier in their answers.
+/// The names that providers give a service tier in their responses.
 pub(super) fn tier_names(tier: &str, provider: &str) -> Vec<String> {
     let names: &[&str] = match (tier, provider) {
         ("batches", _) => &["batch"],

@@ -12,7 +12,7 @@ impl Outbox {
     ///
     /// A line says whether the collector reads statements, the emitter's key, and the statement; each further line is a number
     /// and its event, which has no line break inside.
-    pub fn estate(&self) -> Option<Vec<u8>> {
+    pub fn handoff(&self) -> Option<Vec<u8>> {
         if self.is_done() {
             return None;
         }
@@ -28,9 +28,9 @@ impl Outbox {
         Some(bytes)
     }
 
-    /// An outbox that sends what another has left, and then that it has ended; none, if this is no estate.
-    pub fn inherit(estate: &[u8], limits: Limits) -> Option<Self> {
-        let mut lines = estate.strip_suffix(b"\n")?.split(|byte| *byte == b'\n');
+    /// An outbox that sends what another has left, and then that it has ended; none, if this is no handoff.
+    pub fn from_handoff(handoff: &[u8], limits: Limits) -> Option<Self> {
+        let mut lines = handoff.strip_suffix(b"\n")?.split(|byte| *byte == b'\n');
         let (listens, rest) = std::str::from_utf8(lines.next()?).ok()?.split_once(' ')?;
         let (key, statement) = rest.split_once(' ')?;
         let key = EmitterKey::parse(key.as_bytes()).ok()?;

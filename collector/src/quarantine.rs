@@ -1,19 +1,19 @@
-//! Events that are kept apart, as a person sees them who decides what becomes of them.
+//! Events that are quarantined, as a person sees them who decides what becomes of them.
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use crate::gaps::time;
-use crate::ledger::{Arrival, SetAside};
-use crate::store::{Each, KeptApart, Reader, StoreError, Whose};
+use crate::ledger::{Arrival, QuarantinedEvent};
+use crate::store::{Each, Quarantined, Reader, StoreError, Whose};
 use crate::terminal::printable;
 
 /// Digits of a digest that are shown.
 const DIGITS: usize = 12;
 
-/// An event that is kept apart.
+/// An event that is quarantined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Kept {
+pub struct Listed {
     /// The id of its event, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub call: Option<String>,
@@ -40,16 +40,16 @@ pub struct Kept {
     pub released: Option<String>,
     /// As it was kept.
     #[serde(skip)]
-    pub event: SetAside,
+    pub event: QuarantinedEvent,
 }
 
-impl Kept {
-    fn of(kept: KeptApart) -> Kept {
-        let KeptApart { last, first_received_ns, deliveries, released } = kept;
+impl Listed {
+    fn of(kept: Quarantined) -> Listed {
+        let Quarantined { last, first_received_ns, deliveries, released } = kept;
         let event = Arrival::new(last.bytes.clone()).decoded.ok();
         let record = event.as_ref().map(|event| &event.record);
         let named = last.number.as_ref().map(|(emitter, number)| format!("{emitter}-{number}"));
-        Kept {
+        Listed {
             call: event.as_ref().map(|event| format!("{}-{}", event.emitter, event.sequence)).or(named),
             digest: last.digest().iter().map(|byte| format!("{byte:02x}")).collect(),
             kind: last.kind(),
@@ -72,14 +72,14 @@ impl Kept {
 }
 
 /// Goes through all of them, by emitter and number.
-pub fn each(reader: &dyn Reader, each: Each<'_, Kept>) -> Result<(), StoreError> {
-    reader.set_aside(Whose::All, &mut |row| each(Kept::of(row)))
+pub fn each(reader: &dyn Reader, each: Each<'_, Listed>) -> Result<(), StoreError> {
+    reader.quarantined(Whose::All, &mut |row| each(Listed::of(row)))
 }
 
 /// For the eye: a line each.
-pub fn table(all: &[Kept]) -> String {
+pub fn table(all: &[Listed]) -> String {
     if all.is_empty() {
-        return "nothing is kept apart\n".to_owned();
+        return "nothing is quarantined\n".to_owned();
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);

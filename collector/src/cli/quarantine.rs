@@ -1,11 +1,11 @@
 //! `meshmeter copies`, `alarms` and `release`: what a person must decide.
 
 use clap::Args;
-use collector::kept::Kept;
 use collector::ledger::Ledger;
 use collector::ledger::release::Released;
 use collector::money::Charge;
-use collector::{copies as possible, kept};
+use collector::quarantine::Listed;
+use collector::{copies as possible, quarantine};
 use serde::Serialize;
 
 use super::ledger::{Database, Format, call, now_ns};
@@ -26,9 +26,9 @@ pub struct Copies {
     all: bool,
 }
 
-/// Shows events that were not charged and are kept apart: alarms and dead letters.
+/// Shows events that were not charged and are quarantined: alarms and dead letters.
 #[derive(Args)]
-#[command(after_help = "Exit codes: 0 nothing is kept apart; 1 failed; 2 wrong use; 3 something waits for a person.")]
+#[command(after_help = "Exit codes: 0 nothing is quarantined; 1 failed; 2 wrong use; 3 something waits for a person.")]
 pub struct Alarms {
     #[command(flatten)]
     database: Database,
@@ -40,7 +40,7 @@ pub struct Alarms {
     all: bool,
 }
 
-/// Charges an event that was kept apart, once, or dismisses it (--void). It becomes an entry of the ledger. What cannot be read
+/// Charges an event that was quarantined, once, or dismisses it (--void). It becomes an entry of the ledger. What cannot be read
 /// can only be dismissed; if it has no id, --digest names it.
 #[derive(Args)]
 pub struct Release {
@@ -93,21 +93,21 @@ pub fn copies(args: Copies) -> Result<bool, Failure> {
 pub fn alarms(args: Alarms) -> Result<bool, Failure> {
     let mut all = Vec::new();
     let reader = args.database.reader()?;
-    let found = kept::each(&*reader, &mut |kept| {
+    let found = quarantine::each(&*reader, &mut |kept| {
         all.extend(Some(kept).filter(|kept| args.all || kept.released.is_none()));
         Ok(())
     });
     found.map_err(Failure::failed)?;
-    show(args.format, &all, kept::table)?;
+    show(args.format, &all, quarantine::table)?;
     Ok(all.iter().any(|kept| kept.released.is_none()))
 }
 
 pub fn release(args: Release) -> Result<(), Failure> {
     let id = args.call.map(|(emitter, sequence)| format!("{emitter}-{sequence}"));
     let digest = args.digest.unwrap_or_default();
-    let mut found: Vec<Kept> = Vec::new();
+    let mut found: Vec<Listed> = Vec::new();
     let reader = args.database.reader()?;
-    let read = kept::each(&*reader, &mut |kept| {
+    let read = quarantine::each(&*reader, &mut |kept| {
         let is_it = id.is_none() || kept.call == id;
         let is_meant = is_it && kept.digest.starts_with(&digest) && kept.released.is_none();
         found.extend(Some(kept).filter(|_| is_meant));
@@ -117,13 +117,16 @@ pub fn release(args: Release) -> Result<(), Failure> {
     let kept = match found.as_slice() {
         [] => {
             let id = id.unwrap_or(digest);
-            return Err(Failure::Failed(format!("nothing is kept apart under {id}, or it was released before")));
+            return Err(Failure::Failed(format!("nothing is quarantined under {id}, or it was released before")));
         }
         [kept] => kept,
         several => {
-            let line = |kept: &Kept| format!("  --digest {}  {}", kept.short(), kept.reason);
+            let line = |kept: &Listed| format!("  --digest {}  {}", kept.short(), kept.reason);
             let lines: Vec<String> = several.iter().map(line).collect();
-            return Err(Failure::Failed(format!("several events are kept apart under this id:\n{}", lines.join("\n"))));
+            return Err(Failure::Failed(format!(
+                "several events are quarantined under this id:\n{}",
+                lines.join("\n")
+            )));
         }
     };
     let prices = args.prices.load()?;

@@ -1,4 +1,4 @@
-//! The answer of a call: its chunks in, what it says into the record.
+//! The response of a call: its chunks in, what it says into the record.
 
 use super::ResponseHead;
 use super::request::Asked;
@@ -8,11 +8,11 @@ use crate::provider::{Api, Fact, Facts, Part, Reading, response_paths};
 use crate::record::{Evidence, Flag, Missing, Record};
 use crate::rewrite::Mention;
 
-/// An answer that has begun.
+/// A response that has begun.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct Response {
     pub status: Option<u64>,
-    /// It is the proxy's own: the provider has not answered.
+    /// It is the proxy's own: the provider has not responded.
     pub own: bool,
     decoder: Decoder,
     body: Body<Fact>,
@@ -24,9 +24,9 @@ pub(super) struct Answer {
     pub ending: Option<(encoding::Ending, Ending)>,
 }
 
-impl Answer {
-    pub fn new(head: &ResponseHead<'_>) -> Answer {
-        Answer {
+impl Response {
+    pub fn new(head: &ResponseHead<'_>) -> Response {
+        Response {
             status: head.status,
             own: false,
             decoder: Decoder::new(head.content_encoding),
@@ -45,7 +45,7 @@ impl Answer {
 
     /// A chunk of its body.
     pub fn feed(&mut self, bytes: &[u8]) {
-        let Answer { decoder, body, facts, mention, bytes: length, .. } = self;
+        let Response { decoder, body, facts, mention, bytes: length, .. } = self;
         decoder.feed(bytes, &mut |plain| {
             *length = length.saturating_add(plain.len() as u64);
             body.feed(response_paths(), plain, facts);
@@ -66,7 +66,7 @@ impl Answer {
 
     /// Ends the body, once: how its coding ended, and how what it says.
     pub fn end(&mut self) -> (encoding::Ending, Ending) {
-        let Answer { decoder, body, facts, ending, .. } = self;
+        let Response { decoder, body, facts, ending, .. } = self;
         *ending.get_or_insert_with(|| (decoder.end(), body.end(response_paths(), facts)))
     }
 

@@ -1,4 +1,4 @@
-//! Taking the answer to `include_usage` out again: the client sees what it would have seen without the meter, at the
+//! Taking the response to `include_usage` out again: the client sees what it would have seen without the meter, at the
 //! same time, and nothing is held back.
 
 use std::sync::Arc;
@@ -29,7 +29,7 @@ fn call() -> Call {
 /// The stream as the provider sends it, and how the client must see it.
 fn streams(wire: &Wire, name: &str) -> Result<(Fixture, String, String)> {
     let fixture = wire.stack.provider.catalogue().get(name)?.clone();
-    let asked = fixture.answer(1, true).1;
+    let asked = fixture.response(1, true).1;
     let seen = not_asked(&asked);
     assert!(seen.len() < asked.len());
     Ok((fixture, asked, seen))
@@ -53,10 +53,10 @@ async fn fidelity_the_chunk_is_taken_out_at_any_pace() -> Result<()> {
             for version in [Version::HTTP_11, Version::HTTP_2] {
                 let id = format!("{pace}-{version:?}-{name}");
                 let route = if version == Version::HTTP_2 { wire.stack.llm_mtls(SPIFFE)? } else { wire.stack.llm() };
-                let answer = wire.exchange(&route, version, &id, &call(), Upload::WHOLE, script.clone()).await?;
-                assert!(answer.whole, "{id}: it was cut");
-                assert!(answer.body == seen, "{id}: the client saw {}", String::from_utf8_lossy(&answer.body));
-                assert!(!answer.headers.contains_key("content-length"), "{id}: a length that is not true");
+                let response = wire.exchange(&route, version, &id, &call(), Upload::WHOLE, script.clone()).await?;
+                assert!(response.whole, "{id}: it was cut");
+                assert!(response.body == seen, "{id}: the client saw {}", String::from_utf8_lossy(&response.body));
+                assert!(!response.headers.contains_key("content-length"), "{id}: a length that is not true");
                 let event = wire.stack.event_of(&id).await?;
                 expect::usage(&event, "completed", "reported", &fixture.expected.usage)?;
                 calls += 1;
@@ -74,8 +74,8 @@ async fn fidelity_a_client_that_asked_keeps_its_chunk() -> Result<()> {
     let call = Call::post("api.openai.com", "/v1/chat/completions", &body);
     for (id, script) in [("sized", Script::sse(asked.clone()).sized()), ("bytes", Script::sse(asked.clone()).split(1))]
     {
-        let (answer, _, event) = wire.send(id, &call, Upload::WHOLE, script).await?;
-        assert!(answer.whole && answer.body == asked, "{id}: the answer's bytes were changed");
+        let (response, _, event) = wire.send(id, &call, Upload::WHOLE, script).await?;
+        assert!(response.whole && response.body == asked, "{id}: the response's bytes were changed");
         expect::usage(&event, "completed", "reported", &fixture.expected.usage)?;
     }
     wire.finish(2).await
@@ -234,9 +234,9 @@ async fn fidelity_nothing_else_is_taken_out() -> Result<()> {
         for pieces in [usize::MAX, 1] {
             let id = format!("{id}-{pieces}");
             let script = Script::new(kind, sent.clone()).status(*status).split(pieces);
-            let (answer, _, event) = wire.send(&id, &call(), Upload::WHOLE, script).await?;
-            assert!(answer.whole && answer.status == *status, "{id}");
-            assert!(answer.body == *seen, "{id}: the client saw {}", String::from_utf8_lossy(&answer.body));
+            let (response, _, event) = wire.send(&id, &call(), Upload::WHOLE, script).await?;
+            assert!(response.whole && response.status == *status, "{id}");
+            assert!(response.body == *seen, "{id}: the client saw {}", String::from_utf8_lossy(&response.body));
             let have = (event.count("input_tokens"), event.count("output_tokens"));
             assert_eq!(have, if *counts { (Some(7), Some(2)) } else { (None, None) }, "{}", event.raw);
         }
@@ -246,7 +246,7 @@ async fn fidelity_nothing_else_is_taken_out() -> Result<()> {
 
 /// Names with escapes behind the options: what was asked for must be taken out again.
 #[tokio::test(flavor = "multi_thread")]
-async fn fidelity_whoever_did_not_ask_sees_no_answer_to_that() -> Result<()> {
+async fn fidelity_whoever_did_not_ask_sees_no_response_to_that() -> Result<()> {
     let wire = Wire::start(|_| {}).await?;
     let (_, asked, seen) = streams(&wire, "chat_stream_two.sse")?;
     let bodies = [
@@ -259,11 +259,11 @@ async fn fidelity_whoever_did_not_ask_sees_no_answer_to_that() -> Result<()> {
         call.body = body.into();
         let unasked = e2e::include_usage::not_asked(&asked);
         // As a provider would: with usage only if it was asked for.
-        for (id, answer) in [("plain", &unasked), ("asked", &asked)] {
+        for (id, response) in [("plain", &unasked), ("asked", &asked)] {
             let id = format!("{id}-{}", body.len());
-            let (got, arrived, _) = wire.send(&id, &call, Upload::WHOLE, Script::sse(answer.clone())).await?;
+            let (got, arrived, _) = wire.send(&id, &call, Upload::WHOLE, Script::sse(response.clone())).await?;
             let is_asked = e2e::include_usage::is_asked(&e2e::strict::parse(&arrived.body)?);
-            let expected = match (is_asked, answer == &asked) {
+            let expected = match (is_asked, response == &asked) {
                 (true, true) => &seen,
                 (false, false) => &unasked,
                 _ => continue,

@@ -1,4 +1,4 @@
-//! `POST /v1/lacking`: which of these numbers the ledger does not have. A journal's bearer asks before it sends.
+//! `POST /v1/missing`: which of these numbers the ledger does not have. A journal's bearer asks before it sends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ const MAX_BODY: usize = 1 << 20;
 /// Ranges of numbers by emitter, each `[first, last]`.
 pub(crate) type Numbers = BTreeMap<String, Vec<[i64; 2]>>;
 
-pub(super) async fn lacking(
+pub(super) async fn handle(
     State(app): State<Arc<App>>,
     Extension(connection): Extension<Arc<Connection>>,
     headers: HeaderMap,
@@ -38,14 +38,14 @@ async fn asked(app: &App, connection: &Connection, headers: &HeaderMap, body: &m
     let place = app.room.place(&admitted.sender.credential);
     let body = bodies::read(MAX_BODY, headers, body, &place).await?;
     let reader = app.reader.clone();
-    let answer = app.reading(move || {
-        let answer = question(&body).map(|wanted| answer(&*reader, wanted));
-        // What it is answered from holds no more than the body, whose room is held until then.
+    let response = app.reading(move || {
+        let response = question(&body).map(|wanted| response(&*reader, wanted));
+        // What the response is made from holds no more than the body, whose room is held until then.
         drop(place);
-        Ok(answer)
+        Ok(response)
     });
-    let answer = answer.await?.map_err(Refusal::BadRequest)?.map_err(Refusal::Internal)?;
-    Ok(([(CONTENT_TYPE, "application/json")], answer).into_response())
+    let response = response.await?.map_err(Refusal::BadRequest)?.map_err(Refusal::Internal)?;
+    Ok(([(CONTENT_TYPE, "application/json")], response).into_response())
 }
 
 /// Reads what is asked for.
@@ -60,17 +60,17 @@ pub(crate) fn question(body: &[u8]) -> Result<Numbers, String> {
     }
 }
 
-/// The answer, as JSON.
-pub(crate) fn answer(reader: &dyn Reader, wanted: Numbers) -> Result<String, String> {
-    let mut lacking = Numbers::new();
+/// The response, as JSON.
+pub(crate) fn response(reader: &dyn Reader, wanted: Numbers) -> Result<String, String> {
+    let mut missing = Numbers::new();
     for (emitter, ranges) in wanted {
         let ranges = ranges.into_iter().map(|[first, last]| Range { first, last }).collect();
         let holes = holes(reader, &emitter, ranges)?;
         if !holes.is_empty() {
-            lacking.insert(emitter, holes.into_iter().map(|hole| [hole.first, hole.last]).collect());
+            missing.insert(emitter, holes.into_iter().map(|hole| [hole.first, hole.last]).collect());
         }
     }
-    serde_json::to_string(&lacking).map_err(|error| error.to_string())
+    serde_json::to_string(&missing).map_err(|error| error.to_string())
 }
 
 /// What is not in the ledger. That includes what came and could not be taken: a later version may read it, and nobody may

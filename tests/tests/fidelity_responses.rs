@@ -1,4 +1,4 @@
-//! Answers that other meters break on: the right record or an honest `missing`, and no byte changed.
+//! Responses that other meters break on: the right record or an honest `missing`, and no byte changed.
 
 use e2e::{Result, client::Call, exchange::Upload, expect, fixture::Classes, script::Script, wire::Wire};
 use serde_json::json;
@@ -20,7 +20,7 @@ enum Says {
 
 use Says::{Counts, Guess, Nothing};
 
-/// Host and path, whether a stream is asked for, the answer, the outcome, the record.
+/// Host and path, whether a stream is asked for, the response, the outcome, the record.
 type Case = (&'static str, (&'static str, &'static str), bool, Script, &'static str, Says);
 
 fn chat(usage: &str) -> String {
@@ -94,7 +94,7 @@ fn framings() -> Vec<Case> {
         whole(unfinished(unfinished_chat))("no-last-line-end-chat", CHAT, Counts(7, 2)),
         whole(unfinished(responses_stream()))("no-last-line-end-responses", RESPONSES, Counts(7, 2)),
         whole(unfinished(messages_stream()))("no-last-line-end-messages", MESSAGES, Counts(7, 2)),
-        // The other kind of answer than was asked for.
+        // The other kind of response than was asked for.
         ("stream-unasked-chat", CHAT, false, Script::sse(chat_stream()), "completed", Counts(7, 2)),
         ("stream-unasked-messages", MESSAGES, false, Script::sse(messages_stream()), "completed", Counts(7, 2)),
         whole(Script::new(JSON, chat(r#"{"prompt_tokens":7,"completion_tokens":2}"#)))("json-chat", CHAT, Counts(7, 2)),
@@ -139,8 +139,8 @@ async fn check(wire: &Wire, case: &Case, piece: usize) -> Result<()> {
         body["stream_options"] = json!({"include_usage": true});
     }
     let script = script.clone().split(piece);
-    let (answer, _, event) = wire.send(&id, &Call::post(host, path, &body), Upload::WHOLE, script.clone()).await?;
-    assert!(answer.whole && answer.body == script.body(), "{id}: the answer's bytes were changed");
+    let (response, _, event) = wire.send(&id, &Call::post(host, path, &body), Upload::WHOLE, script.clone()).await?;
+    assert!(response.whole && response.body == script.body(), "{id}: the response's bytes were changed");
     let classes = |input: u64, output: u64| -> Classes {
         [("input_text_tokens", input), ("output_text_tokens", output)].map(|(name, n)| (name.to_owned(), n)).into()
     };

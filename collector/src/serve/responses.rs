@@ -1,4 +1,4 @@
-//! What the service answers about itself and the ledger: report and metrics.
+//! Responses about the service itself and the ledger: report and metrics.
 
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ pub async fn report(
     let (question, format) = parameters.question()?;
     let reader = app.reader.clone();
     let text = app.reading(move || {
-        let report = Report::answer(&*reader, question).map_err(|error| error.to_string())?;
+        let report = Report::response(&*reader, question).map_err(|error| error.to_string())?;
         report.render(format).map_err(|error| error.to_string())
     });
     let text = text.await?;
@@ -95,7 +95,7 @@ pub async fn metrics(
 }
 
 impl App {
-    /// Asks the ledger; a few at a time, for each has files open and holds its answer in memory.
+    /// Asks the ledger; a few at a time, for each has files open and holds its response in memory.
     pub async fn reading<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, String> + Send + 'static,

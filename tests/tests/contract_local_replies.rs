@@ -1,4 +1,4 @@
-//! Answers that Envoy gives itself are not the provider's: what was sent is estimated, what was not costs nothing.
+//! Responses that Envoy gives itself are not the provider's: what was sent is estimated, what was not costs nothing.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -21,7 +21,7 @@ fn prompt(host: &str) -> Call {
     Call::post(host, "/v1/chat/completions", &body)
 }
 
-/// Fails unless the record of a call that Envoy answered says what became of it.
+/// Fails unless the record of a call that Envoy responded says what became of it.
 fn told(event: &Event, status: u64, outcome: &str, is_estimated: bool) {
     assert_eq!((event.text("outcome"), event.count("status")), (outcome, Some(status)), "{}", event.raw);
     let evidence = if is_estimated { "estimated" } else { "missing" };
@@ -33,22 +33,22 @@ fn told(event: &Event, status: u64, outcome: &str, is_estimated: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn contract_a_call_that_envoy_answers_itself_says_what_became_of_it() -> Result<()> {
+async fn contract_a_call_that_envoy_responses_itself_says_what_became_of_it() -> Result<()> {
     let options = Options { unreachable: Some("openai"), timeout: Some("0.5s"), ..Options::default() };
     let wire = Wire::with(options).await?;
-    let answer = || Script::new("application/json", "{}");
+    let response = || Script::new("application/json", "{}");
     let host = "llm.internal";
     let cases = [
-        ("timeout", prompt(host), answer().withheld(), 504, "timeout", true),
-        ("unreachable", prompt("api.openai.com"), answer(), 503, "not_sent", false),
+        ("timeout", prompt(host), response().withheld(), 504, "timeout", true),
+        ("unreachable", prompt("api.openai.com"), response(), 503, "not_sent", false),
         // An error of the provider's own stays what it is.
-        ("error", prompt(host), answer().status(504), 504, "error_status", false),
-        ("overloaded", prompt(host), answer().status(503), 503, "error_status", false),
+        ("error", prompt(host), response().status(504), 504, "error_status", false),
+        ("overloaded", prompt(host), response().status(503), 503, "error_status", false),
     ];
     for (id, call, script, status, outcome, is_estimated) in &cases {
         let route = wire.stack.llm();
-        let answer = wire.exchange(&route, Version::HTTP_11, id, call, Upload::WHOLE, script.clone()).await?;
-        assert_eq!(answer.status, *status, "{id}");
+        let response = wire.exchange(&route, Version::HTTP_11, id, call, Upload::WHOLE, script.clone()).await?;
+        assert_eq!(response.status, *status, "{id}");
         told(&wire.stack.event_of(id).await?, (*status).into(), outcome, *is_estimated);
     }
     wire.finish(cases.len() as u64).await
@@ -73,8 +73,8 @@ async fn hangs_up() -> Result<SocketAddr> {
 async fn contract_a_connection_that_breaks_before_the_response_is_estimated() -> Result<()> {
     let options = Options { upstream: Some(hangs_up().await?), everywhere: true, ..Options::default() };
     let stack = Stack::with(options).await?;
-    let (answer, event) = metered(&stack, &stack.llm(), prompt("llm.internal"), "hung-up").await?;
-    assert_eq!(answer.status, 503);
+    let (response, event) = metered(&stack, &stack.llm(), prompt("llm.internal"), "hung-up").await?;
+    assert_eq!(response.status, 503);
     told(&event, 503, "upstream_reset", true);
     stack.settled(1).await?;
     stack.finish()
@@ -83,9 +83,9 @@ async fn contract_a_connection_that_breaks_before_the_response_is_estimated() ->
 #[tokio::test(flavor = "multi_thread")]
 async fn contract_calls_that_nobody_is_charged_for_are_said_once_by_cluster() -> Result<()> {
     let wire = Wire::start(|_| {}).await?;
-    let answer = r#"{"object":"chat.completion","usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
+    let response = r#"{"object":"chat.completion","usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
     for number in 0..3 {
-        let script = Script::new("application/json", answer);
+        let script = Script::new("application/json", response);
         let (_, _, event) =
             wire.send(&format!("call-{number}"), &prompt("llm.internal"), Upload::WHOLE, script).await?;
         assert_eq!(event.text("provider"), "openai_compatible");

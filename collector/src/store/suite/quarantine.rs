@@ -1,14 +1,14 @@
-//! What is kept apart: what is beyond a credential's limits, and what a person releases.
+//! What is quarantined: what is beyond a credential's limits, and what a person releases.
 
 use std::sync::Arc;
 
 use super::*;
-use crate::ledger::SetAside;
+use crate::ledger::QuarantinedEvent;
 use crate::ledger::limits::{Limits, TenantPattern};
 use crate::store::Whose;
 
 pub fn run(fresh: Fresh<'_>) {
-    what_is_beyond_the_limits_is_kept_apart_and_can_be_released_once(fresh);
+    what_is_beyond_the_limits_is_quarantined_and_can_be_released_once(fresh);
     no_journal_brings_in_what_its_sender_may_not_charge(fresh);
     an_alarm_about_a_taken_number_is_released_under_a_name_of_its_own(fresh);
     a_released_call_that_is_charged_already_is_a_copy(fresh);
@@ -18,7 +18,7 @@ pub fn run(fresh: Fresh<'_>) {
 fn record(tenant: &str, tokens: u64) -> Record {
     let mut record = Record { provider: "openai".to_owned(), evidence: Evidence::Reported, ..Record::default() };
     (record.identity.tenant, record.identity.source) = (tenant.to_owned(), Source::Header);
-    record.response_model = Some("answered".to_owned());
+    record.response_model = Some("responded".to_owned());
     record.usage.set(Class::InputText, Some(tokens));
     record
 }
@@ -28,8 +28,8 @@ fn deliver(sender: Sender, sequence: u64, record: &Record) -> Delivery {
     Delivery { sender, statement: None, arrivals }
 }
 
-fn aside(reader: &dyn Reader) -> Vec<SetAside> {
-    all(|each| reader.set_aside(Whose::All, each)).into_iter().map(|kept| kept.last).collect()
+fn aside(reader: &dyn Reader) -> Vec<QuarantinedEvent> {
+    all(|each| reader.quarantined(Whose::All, each)).into_iter().map(|kept| kept.last).collect()
 }
 
 fn tokens(reader: &dyn Reader) -> i64 {
@@ -67,7 +67,7 @@ fn no_journal_brings_in_what_its_sender_may_not_charge(fresh: Fresh<'_>) {
     assert_eq!(largest, Some(crate::ledger::MAX_EVENT));
 }
 
-fn what_is_beyond_the_limits_is_kept_apart_and_can_be_released_once(fresh: Fresh<'_>) {
+fn what_is_beyond_the_limits_is_quarantined_and_can_be_released_once(fresh: Fresh<'_>) {
     let tenants = vec![TenantPattern::parse("acme/*").unwrap()];
     // 2.50 USD a million.
     let limits = Limits { tenants, tokens: 1000, charge: "0.001".parse().unwrap() };
@@ -110,7 +110,7 @@ fn what_is_beyond_the_limits_is_kept_apart_and_can_be_released_once(fresh: Fresh
             assert_eq!(ledger.correct(&[void], NOW_NS).unwrap(), 1);
             assert_eq!(tokens(&*reader), 401);
             crate::verify::verify(&*reader, &[], || ()).unwrap();
-            let kept = all(|each| reader.set_aside(Whose::All, each));
+            let kept = all(|each| reader.quarantined(Whose::All, each));
             assert_eq!(kept[0].released, Some(released.entry));
         }
     }
@@ -166,7 +166,7 @@ fn a_released_call_that_is_charged_already_is_a_copy(fresh: Fresh<'_>) {
 }
 
 /// The event is fine, the collector's own clock is not: its sender must come again. Only under a clock that may be right an
-/// event of the future is kept apart, and it can be released.
+/// event of the future is quarantined, and it can be released.
 fn under_a_clock_that_is_behind_nothing_is_taken(fresh: Fresh<'_>) {
     const RIGHT_NS: i64 = 1_790_000_000_000_000_000;
     const HOUR_NS: i64 = 3_600_000_000_000;

@@ -1,4 +1,4 @@
-//! What is kept apart: said in the log, listed, and charged or dismissed by a person.
+//! What is quarantined: said in the log, listed, and charged or dismissed by a person.
 
 use meter::usage::Class;
 
@@ -6,7 +6,7 @@ use crate::auditing::run;
 use crate::support::*;
 
 #[test]
-fn contract_what_is_kept_apart_is_said_in_the_log_and_charged_or_dismissed_once() {
+fn contract_what_is_quarantined_is_said_in_the_log_and_charged_or_dismissed_once() {
     let dir = Dir::new();
     let file = dir.write_secret("tokens", "east token-of-the-east max_tokens=4\nwest token-of-the-west\n");
     let server = Server::start(&dir, &["--ingest-token-file", file.to_str().unwrap()]);
@@ -17,7 +17,7 @@ fn contract_what_is_kept_apart_is_said_in_the_log_and_charged_or_dismissed_once(
     };
     assert_eq!(send("token-of-the-east", &[1, 2, 3])["alarms"], 3, "five tokens each");
     let said = format!(
-        "warn  alarm: 3 events of the credential east are kept apart and not charged, the first is {}-1; \
+        "warn  alarm: 3 events of the credential east are quarantined and not charged, the first is {}-1; \
          `meshmeter alarms` says why",
         emitter(1)
     );
@@ -39,7 +39,7 @@ fn contract_what_is_kept_apart_is_said_in_the_log_and_charged_or_dismissed_once(
     let end = format!(":3, call {}, charged to nobody\n", id(3));
     assert!(code == 0 && out.starts_with("dismissed: entry ") && out.ends_with(&end), "{out}");
     let (code, _, error) = release(3, &["--void"]);
-    let nothing = format!("meshmeter: nothing is kept apart under {}, or it was released before\n", id(3));
+    let nothing = format!("meshmeter: nothing is quarantined under {}, or it was released before\n", id(3));
     assert_eq!((code, error), (1, nothing));
     assert_eq!(dir.texts("SELECT kind FROM ledger ORDER BY entry"), ["release", "release", "release", "reversal"]);
     assert_eq!(dir.number("SELECT count(*) FROM ledger WHERE reason = 'looked at'"), 4);

@@ -2,7 +2,7 @@
 //!
 //! Envoy destroys a VM as soon as its last stream is over, whatever `on_done` returns, and cuts its call in flight: at an
 //! update of the code, too, although the VM with the new code is there by then. So the old one lays down what is not
-//! acknowledged, and a new one picks it up at its next tick. At a shutdown nobody does, and the last word must do.
+//! acknowledged, and a new one picks it up at its next tick. At a shutdown nobody does, and the final flush must do.
 
 use meter::outbox::{Limits, Outbox};
 
@@ -16,22 +16,22 @@ const MAX_BYTES: usize = 64 << 20;
 
 /// Lays down what an outbox still has for the collector at this address; false: it had something, and there was no room.
 pub fn leave(outbox: &Outbox, address: &str) -> bool {
-    let Some(estate) = outbox.estate() else { return true };
-    // First the estate, then the line that names it.
+    let Some(handoff) = outbox.handoff() else { return true };
+    // First the handoff, then the line that names it.
     let emitter = outbox.emitter();
-    host::set_shared(&key(emitter), &estate, 0).is_ok()
+    host::set_shared(&key(emitter), &handoff, 0).is_ok()
         && change(|lines| {
             let bytes = lines.iter().filter_map(|line| line.split(' ').nth(1)?.parse::<usize>().ok());
-            if bytes.fold(estate.len(), usize::saturating_add) > MAX_BYTES {
+            if bytes.fold(handoff.len(), usize::saturating_add) > MAX_BYTES {
                 return None;
             }
-            lines.push(format!("{emitter} {} {address}", estate.len()));
+            lines.push(format!("{emitter} {} {address}", handoff.len()));
             Some(())
         })
         .is_some()
 }
 
-/// Picks up one estate for the collector at this address, if there is one. Another's, which a plugin with the same
+/// Picks up one handoff for the collector at this address, if there is one. Another's, which a plugin with the same
 /// `vm_id` has left, is none of ours.
 pub fn pick_up(address: &str, limits: Limits) -> Option<Outbox> {
     let emitter = change(|lines| {
@@ -40,9 +40,9 @@ pub fn pick_up(address: &str, limits: Limits) -> Option<Outbox> {
         line.split(' ').next().map(str::to_owned)
     })?;
     let key = key(&emitter);
-    let (estate, _) = host::shared(&key).ok()??;
+    let (handoff, _) = host::shared(&key).ok()??;
     let _ = host::set_shared(&key, b"", 0);
-    Outbox::inherit(&estate, limits)
+    Outbox::from_handoff(&handoff, limits)
 }
 
 fn key(emitter: &str) -> String {

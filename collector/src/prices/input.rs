@@ -10,10 +10,10 @@ use super::conditions::{Fact, Facts};
 
 /// One call, or a part of one, with all that its price depends on.
 #[derive(Clone, Copy, Debug)]
-pub struct Call<'a> {
-    /// Who answered.
+pub struct RatingInput<'a> {
+    /// The provider.
     pub provider: &'a str,
-    /// The model that answered.
+    /// The model that responded.
     pub response_model: Option<&'a str>,
     /// The model that was asked for.
     pub request_model: Option<&'a str>,
@@ -39,8 +39,8 @@ pub struct Call<'a> {
     pub search_context: Option<&'a str>,
     /// The counts.
     pub usage: &'a Usage,
-    /// Whether it is a call of its own that the provider answered: it has the fee of a request, if there is one.
-    pub is_answered: bool,
+    /// Whether it is a call of its own to which the provider responded: it has the fee of a request, if there is one.
+    pub has_response: bool,
     /// Whether the provider bills nothing for it, by its own words.
     pub is_not_billed: bool,
     /// What the provider says that it cost.
@@ -98,10 +98,10 @@ const SERVICES: &[Service] = &[
 /// Vertex calls the tiers of calls that are paid one by one so.
 const ON_DEMAND: &str = "on_demand_";
 
-impl<'a> Call<'a> {
+impl<'a> RatingInput<'a> {
     /// A call of a model of which nothing else is known.
-    pub fn new(provider: &'a str, model: &'a str, began: DateTime, usage: &'a Usage) -> Call<'a> {
-        Call {
+    pub fn new(provider: &'a str, model: &'a str, began: DateTime, usage: &'a Usage) -> RatingInput<'a> {
+        RatingInput {
             provider,
             response_model: Some(model),
             request_model: None,
@@ -116,20 +116,20 @@ impl<'a> Call<'a> {
             quality: None,
             search_context: None,
             usage,
-            is_answered: false,
+            has_response: false,
             is_not_billed: false,
             provider_cost_nano_usd: None,
         }
     }
 
     /// The call of a record, paid by a tenant; `None` if it began after the year 2262.
-    pub fn of(record: &'a Record, tenant: &'a str) -> Option<Call<'a>> {
+    pub fn of(record: &'a Record, tenant: &'a str) -> Option<RatingInput<'a>> {
         let began = i64::try_from(record.started_ns).ok()?;
         let began = Timestamp::from_nanosecond(began.into()).ok()?.to_zoned(TimeZone::UTC).datetime();
         let has_status = record.status.is_some_and(|status| status < 400);
         // What another model was used for is not what was asked for: without a name of its own it has no price.
         let asked = |name: &'a Option<String>| name.as_deref().filter(|_| record.part.is_none());
-        Some(Call {
+        Some(RatingInput {
             provider: &record.provider,
             response_model: record.response_model.as_deref(),
             request_model: asked(&record.request_model),
@@ -144,8 +144,8 @@ impl<'a> Call<'a> {
             quality: record.quality.as_deref(),
             search_context: record.search_context.as_deref(),
             usage: &record.usage,
-            // Whoever hangs up in the middle of an answer has been answered.
-            is_answered: record.part.is_none() && has_status,
+            // A client that hangs up in the middle of a response has had one.
+            has_response: record.part.is_none() && has_status,
             is_not_billed: record.flags.contains(Flag::NotBilled),
             provider_cost_nano_usd: record.provider_cost_nano_usd,
         })
@@ -155,7 +155,7 @@ impl<'a> Call<'a> {
     /// path names decides what a call costs; Azure serves the deployment that the path names, whatever model the body asks for;
     /// elsewhere the path's name is the customer's own.
     pub(super) fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let Call { response_model, request_model, path_model, .. } = *self;
+        let RatingInput { response_model, request_model, path_model, .. } = *self;
         let names = match self.provider {
             "aws.bedrock" => [path_model, response_model, request_model],
             "azure.ai.openai" => [response_model, path_model, request_model],
@@ -164,7 +164,7 @@ impl<'a> Call<'a> {
         names.into_iter().flatten().filter(|name| !name.is_empty())
     }
 
-    /// The service behind Hugging Face's router that answered: the path names it, or the model that was asked for, behind a colon.
+    /// The service behind Hugging Face's router that responded: the path names it, or the model that was asked for, behind a colon.
     pub(super) fn service(&self) -> Option<&'static Service> {
         if self.provider != ROUTER {
             return None;
