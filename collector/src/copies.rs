@@ -1,8 +1,8 @@
 //! Records that are charged and may be of one call, for a person to decide: what nobody could prove, and why not.
 
 use comfy_table::{Table, presets};
-use meter::record::Record;
 use serde::Serialize;
+use wire::record::Record;
 
 use crate::gaps::time;
 use crate::ledger::again::{self, Now};

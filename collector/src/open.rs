@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use meter::record::Evidence;
+use wire::record::Evidence;
 
 use crate::gaps::{self, Cause, Gaps, Hole, Question, State, time};
 use crate::ledger::Arrival;

@@ -4,9 +4,9 @@
 //! grows by the same number of bytes in any case. See `meter::rewrite`.
 
 use meter::call::{Call, ResponseHead};
-use meter::record::NotAsked;
 use meter::rewrite::{Ask, Asking, Change, Echo, ROOM, Withhold, changeable};
 use meter::scan::is_same;
+use wire::record::NotAsked;
 
 use crate::host::{self, Buffer, Failure, HeaderMap, Headers};
 

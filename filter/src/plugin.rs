@@ -4,12 +4,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use meter::config::{self, Collector, Config};
-use meter::event::{BATCH_CONTENT_TYPE, EmitterKey, Statement, key as emitter_key, quarantine, statement};
 use meter::failures::CollectorFailure;
 use meter::outbox::{Batch, Response};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, Status};
+use wire::emitter::{self, EmitterKey};
+use wire::event::BATCH_CONTENT_TYPE;
+use wire::quarantine;
+use wire::statement::{self, Statement};
 
 use crate::failures;
 use crate::handoff;
@@ -86,7 +89,7 @@ impl Plugin {
             (":path", collector.path.as_str()),
             (":authority", collector.authority.as_str()),
             ("content-type", BATCH_CONTENT_TYPE),
-            (emitter_key::HEADER, key.secret()),
+            (emitter::KEY_HEADER, key.secret()),
             (statement::HEADER, statement),
         ];
         if let Some(authorization) = &self.authorization {

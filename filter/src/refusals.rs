@@ -2,8 +2,8 @@
 
 use meter::call::Call;
 use meter::provider::Destination;
-use meter::record::NotAsked;
 use meter::rewrite::refusals::{Name, is_refused, learn};
+use wire::record::NotAsked;
 
 use crate::destination::EnvoyDestination;
 use crate::host;

@@ -1,6 +1,6 @@
 //! The response to a stream that cannot be asked for its usage, where the configuration wants it refused.
 
-use meter::record::NotAsked;
+use wire::record::NotAsked;
 
 use crate::host::{self, Failure};
 

@@ -7,12 +7,13 @@ use std::rc::Rc;
 
 use meter::call::{Call, Ended, RequestHead, ResponseHead, Told, TraceParent, counting_headers};
 use meter::config::Config;
-use meter::event::{LOGGED, MAX_TEXT};
-use meter::identity::{self, Identity};
-use meter::record::{Flag, NotAsked, Outcome, ProviderSource};
-use meter::usage::Usage;
+use meter::identity;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
+use wire::event::{LOGGED, MAX_TEXT};
+use wire::identity::Identity;
+use wire::record::{Flag, NotAsked, Outcome, ProviderSource};
+use wire::usage::Usage;
 
 use crate::caller::EnvoyCaller;
 use crate::destination::EnvoyDestination;

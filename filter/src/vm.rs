@@ -8,11 +8,12 @@ use std::hash::BuildHasher;
 
 use meter::config::{Collector, Config};
 use meter::estimate::Ratios;
-use meter::event::{self, EmitterKey};
 use meter::identity::Refusal;
 use meter::outbox::{Batch, Limits, Outbox, Response, Settled};
-use meter::record::Record;
 use meter::telemetry::{Metric, Telemetry};
+use wire::emitter::EmitterKey;
+use wire::event;
+use wire::record::Record;
 
 use crate::failures::Report;
 use crate::handoff;

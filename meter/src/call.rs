@@ -12,15 +12,16 @@ pub use outcome::outcome;
 pub use told::Told;
 pub use trace::TraceParent;
 
+use wire::identity::Identity;
+use wire::record::{Evidence, Flag, Flags, Missing, NotAsked, Outcome, Record};
+use wire::usage::Usage;
+
 use crate::config::Detect;
 use crate::estimate::Ratios;
-use crate::identity::Identity;
 use crate::provider::{
     Api, Asking, Certainty, Destination, HEADERS, Part, Target, detect, has_counts, read, shape, unknown_usage,
 };
-use crate::record::{Evidence, Flag, Flags, Missing, NotAsked, Outcome, Record};
 use crate::rewrite::Mention;
-use crate::usage::Usage;
 use estimate::Seen;
 use request::Asked;
 use response::Response;

@@ -7,9 +7,9 @@ pub use check::Problems;
 pub use keys::{KEYS, Key, Kind};
 
 use serde_json::Value;
+use wire::record::ProviderSource;
 
 use crate::provider::Api;
-use crate::record::ProviderSource;
 
 /// The checked configuration. Every value lies within the limits of its key.
 #[derive(Clone, Debug, PartialEq, Eq)]

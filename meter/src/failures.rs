@@ -1,7 +1,7 @@
 //! Failures of calls to the collector: their kinds, and when one is said in the log: when it begins, and then once in a
 //! while, by one worker for all of them.
 
-use crate::record::words;
+use wire::words;
 
 /// After so long a failure that goes on, or comes again, is said again, ms.
 pub const SAY_AGAIN_MS: u64 = 300_000;

@@ -6,38 +6,10 @@ mod tags;
 
 pub use tags::{printable, tags};
 
+use wire::identity::{INVALID, Identity, Source, is_reserved, tenant};
+use wire::words;
+
 use crate::config::TenantSource;
-use crate::record::words;
-
-/// The longest tenant, bytes: it becomes a metric label and an invoice's key.
-pub const MAX_TENANT: usize = 128;
-/// The longest principal, bytes: SPIFFE ids may have 2048, in practice they are short.
-pub const MAX_PRINCIPAL: usize = 256;
-/// The tenant of a call that no source identifies.
-pub const UNKNOWN: &str = "unknown";
-/// The tenant of a call whose identity does not pass validation.
-pub const INVALID: &str = "invalid";
-/// The tenant, or model, of metrics that found no room under their own name.
-pub const OVERFLOW: &str = "overflow";
-/// What a tenant may be, as a part of a sentence.
-pub const ALLOWED: &str = "must be ASCII letters, digits and ._-@:/, at most 128 bytes, without path segments that are \
-                           empty, `.` or `..`, and not unknown, invalid or overflow";
-
-words! {
-    /// Where the tenant came from.
-    Source {
-        /// The client certificate's SPIFFE id.
-        Spiffe "spiffe",
-        /// A claim of a verified JWT.
-        Jwt "jwt",
-        /// A request header that the configuration trusts.
-        Header "header",
-        /// No source matched.
-        Unknown "unknown",
-        /// A source showed something that names no tenant.
-        Invalid "invalid",
-    }
-}
 
 words! {
     /// Why an identity was not taken.
@@ -62,23 +34,6 @@ words! {
         ReservedName "reserved_name",
         /// A value is empty, too long, has characters that are not allowed, or is no text.
         InvalidValue "invalid_value",
-    }
-}
-
-/// Who called, and who is charged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// Who is charged: a path such as `org/team/user`.
-    pub tenant: String,
-    /// Where the tenant came from.
-    pub source: Source,
-    /// The authenticated workload that called (a SPIFFE id).
-    pub principal: Option<String>,
-}
-
-impl Default for Identity {
-    fn default() -> Self {
-        Identity { tenant: UNKNOWN.to_owned(), source: Source::Unknown, principal: None }
     }
 }
 
@@ -164,33 +119,10 @@ fn value(shown: Shown) -> Result<Option<String>, Refusal> {
     }
 }
 
-/// A tenant is a label and a key of money: [`ALLOWED`] says what it may be.
-pub fn tenant(value: &[u8]) -> Option<&str> {
-    checked(value).ok()
-}
-
+/// What a source shows as its tenant, if it can be one.
 fn checked(value: &[u8]) -> Result<&str, Refusal> {
-    let text = std::str::from_utf8(value).map_err(|_| Refusal::InvalidValue)?;
-    let fits = text.len() <= MAX_TENANT;
-    let clean = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-@:/".contains(&byte));
-    let path = text.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
-    if !(fits && clean && path) {
-        return Err(Refusal::InvalidValue);
-    }
-    match [UNKNOWN, INVALID, OVERFLOW].iter().any(|reserved| text.eq_ignore_ascii_case(reserved)) {
-        true => Err(Refusal::ReservedName),
-        false => Ok(text),
-    }
-}
-
-/// Whether a record may have this tenant from this source: `unknown` and `invalid` are those of calls that nobody is known
-/// to have made, and no source can name them.
-pub fn is_from(name: &str, source: Source) -> bool {
-    match source {
-        Source::Unknown => name == UNKNOWN,
-        Source::Invalid => name == INVALID,
-        Source::Spiffe | Source::Jwt | Source::Header => tenant(name.as_bytes()).is_some(),
-    }
+    let reserved = || std::str::from_utf8(value).is_ok_and(is_reserved);
+    tenant(value).ok_or_else(|| if reserved() { Refusal::ReservedName } else { Refusal::InvalidValue })
 }
 
 #[cfg(test)]

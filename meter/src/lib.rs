@@ -1,4 +1,5 @@
-//! The core of meshmeter: bytes and facts of an LLM call in, one usage record out.
+//! The core of meshmeter: bytes and facts of an LLM call in, one usage record out. The record itself, and all else that the
+//! collector sees, is in the crate [`wire`].
 //!
 //! Sans-IO: no proxy-wasm, no clock, no network. Time comes in as an argument, outputs are polled. It runs inside
 //! other people's proxies, so nothing in here may panic, and every buffer has a cap that is a named constant.
@@ -19,13 +20,12 @@
 
 #[cfg(test)]
 #[macro_use]
-mod testing;
+extern crate cases;
 
 pub mod call;
 pub mod config;
 pub mod encoding;
 pub mod estimate;
-pub mod event;
 pub mod failures;
 pub mod framing;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -33,8 +33,6 @@ pub mod fuzz;
 pub mod identity;
 pub mod outbox;
 pub mod provider;
-pub mod record;
 pub mod rewrite;
 pub mod scan;
 pub mod telemetry;
-pub mod usage;

@@ -9,9 +9,10 @@ mod handoff;
 
 use std::collections::VecDeque;
 
+use wire::emitter::EmitterKey;
+use wire::statement::{Reason, Statement};
+
 use crate::config;
-use crate::event::statement::Reason;
-use crate::event::{EmitterKey, Statement};
 use crate::failures::CollectorFailure;
 use drops::Drops;
 
@@ -90,9 +91,9 @@ pub struct Batch {
     pub body: Vec<u8>,
     /// How many; none where there is only the statement to send.
     pub events: usize,
-    /// What goes into the header [`statement::HEADER`](crate::event::statement::HEADER).
+    /// What goes into the header [`HEADER`](wire::statement::HEADER).
     pub statement: Statement,
-    /// What goes into the header [`key::HEADER`](crate::event::key::HEADER).
+    /// What goes into the header [`KEY_HEADER`](wire::emitter::KEY_HEADER).
     pub key: EmitterKey,
 }
 

@@ -32,8 +32,9 @@ pub use paths::Endpoint;
 pub use shape::{has_counts, shape};
 pub use unknown::unknown_usage;
 
-use crate::record::{Flag, Flags, words};
-use crate::usage::{Class, Usage};
+use wire::record::{Flag, Flags};
+use wire::usage::{Class, Usage};
+use wire::words;
 
 words! {
     /// A wire format with one meaning.

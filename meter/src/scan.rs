@@ -15,7 +15,7 @@ pub use machine::Scanner;
 pub use number::{Count, count, scaled};
 pub use paths::{MAX_DEPTH, Paths};
 pub use skip::is_same;
-pub(crate) use skip::{inside, run, short_escapes, unescaped};
+pub(crate) use skip::{inside, run, short_escapes};
 pub(crate) use text::{Short, Unescape};
 pub(crate) use word::word_length;
 

@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use meter::{config, event, telemetry};
+use meter::{config, telemetry};
+use wire::event;
 
 /// Set to have the tables written instead of compared.
 const WRITE: &str = "MESHMETER_WRITE_DOCS";

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use meter::call::{Call, Ended, RequestHead, ResponseHead};
 use meter::config::Detect;
 use meter::estimate::Ratios;
-use meter::record::{Evidence, Record};
 use serde_json::Value;
+use wire::record::{Evidence, Record};
 
 /// Envoy's flag of a client that went away.
 const CLIENT_GONE: u64 = 1 << 14;

@@ -6,9 +6,9 @@ use collector::money::Charge;
 use collector::prices::{PriceBook, Rated, RatingInput};
 use corpus::{Bill, Result};
 use jiff::Timestamp;
-use meter::event::{decode, encode};
-use meter::record::Record;
 use serde_json::Value;
+use wire::event::{decode, encode};
+use wire::record::Record;
 
 /// An emitter as events name one.
 const EMITTER: &str = "00000000000000000000000000000000";

@@ -1,9 +1,9 @@
 //! Calls as a mesh makes them: few tenants call much and many little, each with a few models of its own, half of them as
 //! streams; some fail, and some break off before their counts.
 
-use meter::identity::{Identity, Source};
-use meter::record::{Evidence, Missing, Outcome, Record};
-use meter::usage::{Class, Usage};
+use wire::identity::{Identity, Source};
+use wire::record::{Evidence, Missing, Outcome, Record};
+use wire::usage::{Class, Usage};
 
 pub const NS_PER_DAY: u64 = 86_400_000_000_000;
 const TENANTS: u64 = 1000;

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use meter::event::EmitterKey;
+use wire::emitter::EmitterKey;
 
 use super::Outcome;
 use super::calls::{self, Dice};
@@ -142,7 +142,7 @@ impl Sender {
             }
             // What a batch brings has begun within the last seconds.
             let started_ns = time_ns - self.dice.below(10_000_000_000);
-            body.extend(meter::event::encode(&calls::call(&mut self.dice, started_ns, node), name, sequence));
+            body.extend(wire::event::encode(&calls::call(&mut self.dice, started_ns, node), name, sequence));
         }
         *number += batch;
         body.push(b']');

@@ -55,8 +55,8 @@ pub struct Correct {
 }
 
 fn tenant(text: &str) -> Result<String, String> {
-    let name = meter::identity::tenant(text.as_bytes());
-    name.map(|_| text.to_owned()).ok_or_else(|| meter::identity::ALLOWED.to_owned())
+    let name = wire::identity::tenant(text.as_bytes());
+    name.map(|_| text.to_owned()).ok_or_else(|| wire::identity::ALLOWED.to_owned())
 }
 
 /// Whether the call was left as it is, for it costs more than is allowed.

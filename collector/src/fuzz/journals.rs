@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use meter::event::Statement;
+use wire::statement::Statement;
 
 use super::{NOW_NS, laws};
 use crate::ledger::memory::Memory;

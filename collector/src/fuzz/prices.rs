@@ -1,6 +1,6 @@
 //! Any text as a price book and as a public price list: what is taken over is a book, and a rating is read as it was written.
 
-use meter::usage::{Class, Usage};
+use wire::usage::{Class, Usage};
 
 use super::NOW_NS;
 use crate::ledger::sums::day_of;
@@ -35,7 +35,7 @@ pub fn prices(bytes: &[u8]) {
 fn rate(book: &PriceBook) {
     let _ = book.summary();
     let day: jiff::civil::Date = day_of(NOW_NS).unwrap().parse().unwrap();
-    for count in [0, 1, 200_001, meter::usage::MAX_COUNT] {
+    for count in [0, 1, 200_001, wire::usage::MAX_COUNT] {
         let mut usage = Usage::default();
         Class::ALL.iter().for_each(|class| usage.set(*class, Some(count)));
         for (provider, model) in [("openai", "gpt-4.1"), ("anthropic", "claude-sonnet-4-5"), ("a", "m")] {

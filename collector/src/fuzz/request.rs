@@ -2,7 +2,7 @@
 
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
-use meter::event::statement::Statement;
+use wire::statement::Statement;
 
 use crate::ledger::{Arrival, Delivery, Sender};
 use crate::serve::{Form, Scope, Token, Tokens, arrivals};

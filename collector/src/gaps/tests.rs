@@ -1,5 +1,5 @@
-use meter::event::statement::{DroppedRange, Reason, Statement};
-use meter::record::Record;
+use wire::record::Record;
+use wire::statement::{DroppedRange, Reason, Statement};
 
 use super::*;
 use crate::ledger::memory::Memory;
@@ -16,7 +16,7 @@ impl World {
 
     fn arrival(emitter: char, sequence: u64) -> Arrival {
         let record = Record { provider: "openai".to_owned(), node: Some("node-1".to_owned()), ..Record::default() };
-        Arrival::new(meter::event::encode(&record, &emitter.to_string().repeat(32), sequence))
+        Arrival::new(wire::event::encode(&record, &emitter.to_string().repeat(32), sequence))
     }
 
     fn deliver(&mut self, at: i64, journal: bool, arrivals: Vec<Arrival>, statement: Option<Statement>) {
@@ -142,7 +142,7 @@ fn contract_whoever_may_not_spend_a_number_says_nothing_of_it() {
     let unreadable = |number| Arrival::new(format!("{{\"id\":\"{}-{number}\"}}", "a".repeat(32)).into());
     let foreign = Sender::new("another", false);
     let record = Record { started_ns: 2_000_000_000_000_000_000, ..Record::default() };
-    let ahead = Arrival::new(meter::event::encode(&record, &"a".repeat(32), 2));
+    let ahead = Arrival::new(wire::event::encode(&record, &"a".repeat(32), 2));
     let delivery = Delivery { sender: foreign, statement: None, arrivals: vec![unreadable(2), ahead] };
     assert_eq!(world.0.append(&[&delivery], 1_900_000_000 * SECOND).unwrap()[0].dead_letters, 2);
     world.deliver(2, true, vec![unreadable(3)], None);

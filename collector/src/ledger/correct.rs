@@ -1,6 +1,6 @@
 //! Corrections: what was wrong is taken back by a reversal, and stands anew behind it. Nothing is changed.
 
-use meter::event::Event;
+use wire::event::Event;
 
 use super::decide::Decision;
 use super::entry::{Entry, Kind};
@@ -58,7 +58,7 @@ impl Correction {
 /// The call of an entry, as it was sent.
 pub fn event_of(entry: &Entry) -> Result<Event, String> {
     let text = entry.event.as_deref().ok_or_else(|| format!("entry {}: its call has no event", entry.id))?;
-    meter::event::decode(text.as_bytes()).map_err(|invalid| format!("entry {}: {invalid}", entry.id))
+    wire::event::decode(text.as_bytes()).map_err(|invalid| format!("entry {}: {invalid}", entry.id))
 }
 
 /// The group that an entry counts in.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use meter::event::Event;
+use wire::event::Event;
 
 use super::correct::Correction;
 use super::emitters::{BY_KEY, Emitter, Ended, Notes, NotesOf, What};

@@ -1,6 +1,6 @@
 //! What is known of an emitter: which numbers it has delivered, how far it has counted, what it says it dropped.
 
-use meter::event::statement::{Reason, Statement};
+use wire::statement::{Reason, Statement};
 
 use super::ranges::{Range, Ranges};
 

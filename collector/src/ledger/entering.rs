@@ -1,6 +1,7 @@
 //! An event on its way into the ledger: what it alone tells.
 
-use meter::event::Event;
+use wire::emitter::is_emitter;
+use wire::event::Event;
 
 use super::entry::{Entry, EntryId, Kind};
 use super::sums::Group;
@@ -78,7 +79,6 @@ pub fn number(bytes: &[u8]) -> Option<(String, i64)> {
     }
     let Id { id } = serde_json::from_slice(bytes).ok()?;
     let (emitter, sequence) = id.split_once('-')?;
-    let is_emitter = emitter.len() == 32 && emitter.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let sequence = sequence.parse().ok().filter(|sequence| (1..1 << 53).contains(sequence))?;
-    is_emitter.then(|| (emitter.to_owned(), sequence))
+    is_emitter(emitter).then(|| (emitter.to_owned(), sequence))
 }

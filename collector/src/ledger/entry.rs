@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use meter::record::Evidence;
 use sha2::{Digest, Sha256};
+use wire::record::Evidence;
 
 use crate::money::Charge;
 

@@ -1,8 +1,8 @@
 //! What a credential may charge: which tenants, and how much for one call.
 
-use meter::identity::{INVALID, UNKNOWN};
-use meter::record::Record;
-use meter::usage::Class;
+use wire::identity::{INVALID, UNKNOWN};
+use wire::record::Record;
+use wire::usage::Class;
 
 use crate::money::Charge;
 
@@ -76,7 +76,7 @@ impl TenantPattern {
         let text = prefix.unwrap_or(pattern);
         // Calls of nobody known have names as well, which no source can give.
         let is_name =
-            |name: &str| matches!(name, UNKNOWN | INVALID) || meter::identity::tenant(name.as_bytes()).is_some();
+            |name: &str| matches!(name, UNKNOWN | INVALID) || wire::identity::tenant(name.as_bytes()).is_some();
         // What stands before the star must be able to begin a name.
         let fits = match prefix {
             Some(begin) => begin.is_empty() || is_name(&format!("{begin}x")),

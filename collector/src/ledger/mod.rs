@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use meter::event::Event;
-use meter::event::statement::Statement;
 use sha2::{Digest, Sha256};
+use wire::event::Event;
+use wire::statement::Statement;
 
 use crate::money::Charge;
 use crate::prices::PriceBook;
@@ -54,7 +54,7 @@ impl Arrival {
         let decoded = if bytes.len() > MAX_EVENT {
             Err(format!("must be at most {MAX_EVENT} bytes"))
         } else {
-            meter::event::decode(&bytes).map_err(|invalid| invalid.to_string())
+            wire::event::decode(&bytes).map_err(|invalid| invalid.to_string())
         };
         Arrival { bytes, decoded }
     }

@@ -1,6 +1,6 @@
 //! Releases: a person lets an event be charged that was quarantined.
 
-use meter::event::Event;
+use wire::event::Event;
 
 use super::correct::Correction;
 use super::decide::Decision;

@@ -10,10 +10,10 @@
 
 use std::collections::BTreeSet;
 
-use meter::event::Event;
-use meter::identity::Source;
-use meter::record::{Evidence, Record};
 use sha2::{Digest, Sha256};
+use wire::event::Event;
+use wire::identity::Source;
+use wire::record::{Evidence, Record};
 
 use super::entry::EntryId;
 

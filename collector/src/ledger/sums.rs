@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use meter::record::{Deferred, Evidence, Record};
-use meter::usage::Class;
+use wire::record::{Deferred, Evidence, Record};
+use wire::usage::Class;
 
 use super::months::Month;
 use crate::money::Charge;

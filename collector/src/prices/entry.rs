@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use meter::usage::{Class, Kind, Usage};
+use wire::usage::{Class, Kind, Usage};
 
 use super::conditions::Conditions;
 use super::pattern::Pattern;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use jiff::civil::Date;
-use meter::usage::Usage;
+use wire::usage::Usage;
 
 use super::conditions::{Fact, Facts};
 use super::entry::{Context, Entry};

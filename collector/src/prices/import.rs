@@ -1,17 +1,18 @@
 //! Price books from public price lists: what they say is taken over exactly, and what cannot be is named.
 
+pub use history::Changes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::civil::Date;
+use wire::usage::Class;
 
 use super::Problems;
 use crate::money::{Per, Price};
 use crate::terminal::printable;
 use decimal::{Decimal, NoPrice, Unit};
 use draft::Draft;
-pub use history::Changes;
-use meter::usage::Class;
 
 mod combine;
 mod decimal;

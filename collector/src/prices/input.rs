@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use meter::record::{Flag, Record};
-use meter::usage::Usage;
+use wire::record::{Flag, Record};
+use wire::usage::Usage;
 
 use super::conditions::{Fact, Facts};
 

@@ -1,6 +1,6 @@
 //! What a call costs: the book's prices, then the provider's own where it is charged, then discounts and mark-ups.
 
-use meter::usage::{Class, Kind};
+use wire::usage::{Class, Kind};
 
 use super::adjust::{self, Adjust, On, Whose};
 use super::conditions::{Fact, Facts};

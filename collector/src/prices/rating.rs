@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use meter::usage::Class;
 use serde_json::Value;
+use wire::usage::Class;
 
 use crate::money::{Charge, Price};
 

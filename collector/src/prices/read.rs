@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 
-use meter::usage::{Class, Kind};
 use toml::{Table, Value};
+use wire::usage::{Class, Kind};
 
 use super::adjust::Adjust;
 use super::alias::Alias;

@@ -1,7 +1,7 @@
 //! What is added to the prices of other entries: the fee of a router that hands a call on to a model with a price of its own.
 
 use jiff::civil::Date;
-use meter::usage::Class;
+use wire::usage::Class;
 
 use super::conditions::Names;
 use super::entry::Prices;

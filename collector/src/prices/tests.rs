@@ -1,4 +1,4 @@
-use meter::usage::{Class, Kind, Usage};
+use wire::usage::{Class, Kind, Usage};
 
 use super::*;
 
@@ -153,7 +153,7 @@ fn deterministic_the_closest_name_wins_in_any_order() {
 #[test]
 fn contract_a_wrong_price_book_names_entry_field_and_what_is_allowed() {
     let entry = "[[price]]\nprovider = \"p\"\nmodel = \"m\"\nvalid_from = 2026-01-01\n";
-    let charged = Class::ALL.iter().filter(|class| class.kind() != meter::usage::Kind::Information);
+    let charged = Class::ALL.iter().filter(|class| class.kind() != wire::usage::Kind::Information);
     let classes = charged.map(|class| class.token_type()).collect::<Vec<_>>().join(", ");
     let cases = [
         ("price = 1".to_owned(), "price: must be a list of tables, [[price]]".to_owned()),

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use meter::provider::{self, Api};
-use meter::usage::Class;
+use wire::usage::Class;
 
 use super::entry::Entry;
 use super::find::Candidate;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use meter::event::{BATCH_CONTENT_TYPE, Statement, statement};
 use serde::Deserialize;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use wire::event::BATCH_CONTENT_TYPE;
+use wire::statement::{self, Statement};
 
 use super::Collector;
 use super::chunk::Ranges;
@@ -82,7 +83,7 @@ impl Client {
             .max_redirects_will_error(false)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_global(Some(TIMEOUT))
-            .user_agent(meter::event::EXTRACTOR);
+            .user_agent(wire::event::EXTRACTOR);
         if let Some(pem) = address.authorities {
             let roots = RootCerts::new_with_certs(&certificates(&pem)?);
             config = config.tls_config(TlsConfig::builder().root_certs(roots).build());

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use meter::event::{LOGGED, MAX_SEQUENCE};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use wire::emitter::{MAX_SEQUENCE, is_emitter};
+use wire::event::LOGGED;
 
 use super::access::Call;
 
@@ -25,9 +26,8 @@ impl Id {
     /// Reads `EMITTER-SEQUENCE`, just as it is written.
     pub fn parse(text: &str) -> Option<Id> {
         let (emitter, sequence) = text.split_once('-')?;
-        let is_hex = emitter.len() == 32 && emitter.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         let is_number = sequence.bytes().all(|byte| byte.is_ascii_digit()) && !sequence.starts_with('0');
-        if !is_hex || !is_number {
+        if !is_emitter(emitter) || !is_number {
             return None;
         }
         let sequence = sequence.parse().ok().filter(|number| (1..=MAX_SEQUENCE).contains(number))?;
@@ -283,8 +283,8 @@ fn record_in<'a>(record: &'a RawValue, found: &mut Found<'a>) {
 /// The bytes that the emitter wrote, of an event that somebody parsed and wrote again; `None` where they cannot be told
 /// (it is of another version): then it stays as it is.
 fn as_written(event: &str) -> Option<String> {
-    let decoded = meter::event::decode(event.as_bytes()).ok()?;
-    let written = meter::event::encode(&decoded.record, &decoded.emitter, decoded.sequence);
+    let decoded = wire::event::decode(event.as_bytes()).ok()?;
+    let written = wire::event::encode(&decoded.record, &decoded.emitter, decoded.sequence);
     let same = value(&written)? == value(event.as_bytes())?;
     if same { String::from_utf8(written).ok() } else { None }
 }

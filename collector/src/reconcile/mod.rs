@@ -14,25 +14,27 @@ mod report;
 mod summary;
 mod wrapping;
 
+pub use access::{Reached, Unmetered};
+pub use chunk::Ranges;
+pub use client::{Address, Failure, Response};
+pub use input::Source;
+pub use report::{Format, Output};
+pub use summary::{Finding, Progress, Summary, Watch};
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-pub use access::{Reached, Unmetered};
+use meter::config::Detect;
+use wire::statement::Statement;
+
 use access::{Verdict, judge};
 use chunk::Chunk;
-pub use chunk::Ranges;
 use client::Client;
-pub use client::{Address, Failure, Response};
 use input::Line;
-pub use input::Source;
 use line::Id;
-use meter::config::Detect;
-use meter::event::Statement;
-pub use report::{Format, Output};
-pub use summary::{Finding, Progress, Summary, Watch};
 use wrapping::{Joiner, Unwrapped};
 
 /// The bounds of a batch: the collector takes 8 MiB.

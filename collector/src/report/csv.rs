@@ -1,7 +1,7 @@
 //! A report as CSV (RFC 4180): one line per group and evidence, one column per usage class, no totals. Names are safe in a
 //! spreadsheet and on a terminal; JSON has them as they are.
 
-use meter::usage::Class;
+use wire::usage::Class;
 
 use super::{Report, ReportError};
 use crate::terminal::printable;

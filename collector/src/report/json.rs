@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use meter::usage::Class;
 use serde::{Serialize, Serializer};
+use wire::usage::Class;
 
 use super::notes::{Notes, Unpriced};
 use super::sum::{Amounts, Sum};

@@ -1,12 +1,13 @@
 //! Reports: usage and cost, read from the rollup alone, as it was rated when the calls came in or were rated anew.
 
+pub use crate::store::Dimension;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::civil::Date;
-use meter::record::Evidence;
+use wire::record::Evidence;
 
-pub use crate::store::Dimension;
 use crate::store::{Reader, Selection, StoreError};
 use notes::Notes;
 use sum::Sum;

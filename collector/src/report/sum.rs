@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use meter::record::Deferred;
-use meter::usage::{Class, Kind};
+use wire::record::Deferred;
+use wire::usage::{Class, Kind};
 
 use super::{ReportError, TOO_LARGE};
 use crate::ledger::sums::Counted;

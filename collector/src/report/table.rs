@@ -1,7 +1,7 @@
 //! A report as a table for the eye.
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Row, Table, TableStyle};
-use meter::usage::{Class, Kind};
+use wire::usage::{Class, Kind};
 
 use super::notes::Notes;
 use super::sum::{Amounts, Sum};

@@ -1,4 +1,4 @@
-use meter::usage::Class;
+use wire::usage::Class;
 
 use super::*;
 use crate::ledger::sums::Counted;

@@ -7,10 +7,11 @@ use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::response::Response;
-use meter::event::statement::{HEADER, Statement};
-use meter::event::{BATCH_CONTENT_TYPE, EmitterKey, key};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
+use wire::emitter::{self, EmitterKey};
+use wire::event::BATCH_CONTENT_TYPE;
+use wire::statement::{HEADER, Statement};
 
 use super::auth::Scope;
 use super::connections::Connection;
@@ -81,7 +82,7 @@ fn cost(events: usize, bytes: usize) -> usize {
 
 /// The emitter whose key the request shows. One that cannot be read proves nothing.
 fn proven_emitter(headers: &HeaderMap) -> Option<String> {
-    let key = headers.get(key::HEADER)?;
+    let key = headers.get(emitter::KEY_HEADER)?;
     EmitterKey::parse(key.as_bytes()).ok().map(|key| key.emitter())
 }
 

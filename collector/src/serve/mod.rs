@@ -10,10 +10,10 @@ use axum::http::HeaderValue;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
-use meter::event::statement::COLLECTOR_HEADER;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch as channel};
+use wire::statement::COLLECTOR_HEADER;
 
 use crate::ledger::Ledger;
 use crate::prices::Books;

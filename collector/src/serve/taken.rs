@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use meter::event::quarantine;
 use serde::Serialize;
+use wire::quarantine;
 
 use super::refusal::Refusal;
 use crate::ledger::Taken;

@@ -181,14 +181,14 @@ mod tests {
     use crate::ledger::{Arrival, Sender};
     use crate::serve::metrics::Now;
     use crate::serve::room::{Bounds, Room};
-    use meter::record::Record;
+    use wire::record::Record;
 
     fn delivery(sequence: u64) -> Delivery {
         let record = Record { provider: "openai".to_owned(), ..Record::default() };
         Delivery {
             sender: Sender::new("default", false),
             statement: None,
-            arrivals: vec![Arrival::new(meter::event::encode(&record, &"a".repeat(32), sequence))],
+            arrivals: vec![Arrival::new(wire::event::encode(&record, &"a".repeat(32), sequence))],
         }
     }
 

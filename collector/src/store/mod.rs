@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use meter::record::Evidence;
+use wire::record::Evidence;
 
 use crate::ledger::emitters::{Emitter, Note};
 use crate::ledger::entry::{Entry, EntryId};

@@ -1,6 +1,6 @@
 //! Sums of many days, tenants and models in one: what a report shows a line of.
 
-use meter::record::Evidence;
+use wire::record::Evidence;
 
 use super::{RollupRow, StoreError};
 use crate::ledger::sums::{Counted, Sum};

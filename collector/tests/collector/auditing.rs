@@ -1,7 +1,7 @@
 //! `meshmeter verify`, `gaps`, `rerate` and `correct` on a ledger that a collector has written.
 
-use meter::event::EmitterKey;
-use meter::usage::Class;
+use wire::emitter::EmitterKey;
+use wire::usage::Class;
 
 use crate::support::*;
 
@@ -75,7 +75,7 @@ fn contract_a_ledger_written_anew_is_found_by_the_head_that_was_noted() {
     let (_, noted, _) = run(&dir, &["verify"]);
     dir.forget();
     let server = Server::start(&dir, &[]);
-    let other = meter::event::encode(&record("other", &[(Class::InputText, 1)]), &emitter(1), 1);
+    let other = wire::event::encode(&record("other", &[(Class::InputText, 1)]), &emitter(1), 1);
     assert_eq!(server.send(&[other]).taken(), (1, 0, 0));
     assert_eq!(server.send(&events(&emitter(1), 2..=9)).taken(), (8, 0, 0));
     assert_eq!(run(&dir, &["verify"]).0, 0, "by itself it is whole");
@@ -167,7 +167,7 @@ fn contract_gaps_are_named_and_alarms_are_shown() {
     let headers = [("authorization", bearer.as_str()), ("content-type", BATCH), ("meshmeter-emitter", &says)];
     let response = server.post(&headers, &array(&events(&emitter(1), [7, 10])));
     assert!(response.taken() == (2, 0, 0) && response.header("meshmeter-collector").is_some(), "{response:?}");
-    let other = meter::event::encode(&record("other", &[]), &emitter(1), 1);
+    let other = wire::event::encode(&record("other", &[]), &emitter(1), 1);
     assert_eq!(server.send(&[other]).json()["alarms"], 1);
     assert_eq!(server.metric("meshmeter_collector_events_total{outcome=\"alarm\"}"), 1);
     for (gauge, count) in
@@ -214,7 +214,7 @@ fn contract_gaps_ends_with_3_for_each_thing_that_is_missing_and_the_gauges_count
     };
     let unnamed = |server: &Server| post(server, "head=5; dropped=3", &[]);
     let alarm = |server: &Server| {
-        let other = meter::event::encode(&record("other", &[]), &emitter(1), 1);
+        let other = wire::event::encode(&record("other", &[]), &emitter(1), 1);
         assert_eq!(server.send(&[other]).json()["alarms"], 1);
     };
     let dead = |server: &Server| assert_eq!(server.send(&[b"{}".to_vec()]).taken(), (0, 0, 1));
@@ -292,15 +292,15 @@ fn contract_the_same_response_seen_by_two_meters_is_charged_once_and_both_are_ke
     seen.request_id = Some("request-1".to_owned());
     seen.proxy = Some("sidecar".to_owned());
     seen.duration_us = 900_000;
-    let sidecar = meter::event::encode(&seen, &emitter(1), 1);
+    let sidecar = wire::event::encode(&seen, &emitter(1), 1);
     seen.started_ns += 50_000_000;
     seen.proxy = Some("gateway".to_owned());
-    let gateway = meter::event::encode(&seen, &emitter(2), 1);
+    let gateway = wire::event::encode(&seen, &emitter(2), 1);
     seen.started_ns += 3_600_000_000_000;
-    let much_later = meter::event::encode(&seen, &emitter(3), 1);
+    let much_later = wire::event::encode(&seen, &emitter(3), 1);
     seen.part = Some("advisor_message".to_owned());
     seen.proxy = Some("sidecar".to_owned());
-    let part = meter::event::encode(&seen, &emitter(1), 2);
+    let part = wire::event::encode(&seen, &emitter(1), 2);
     assert_eq!(server.send(&[sidecar, part]).taken(), (2, 0, 0));
     assert_eq!(server.send(&[gateway, much_later]).taken(), (2, 0, 0));
     assert_eq!(dir.number("SELECT count(*) FROM ledger"), 4);
@@ -322,7 +322,7 @@ fn contract_a_price_that_comes_late_does_not_pass_the_bound_of_a_call() {
     let server = Server::start(&dir, &[]);
     let batch = [1_000_000, 10].map(|tokens| record("gpt-4.1", &[(Class::InputText, tokens)]));
     let batch: Vec<Vec<u8>> =
-        (1..).zip(&batch).map(|(number, record)| meter::event::encode(record, &emitter(1), number)).collect();
+        (1..).zip(&batch).map(|(number, record)| wire::event::encode(record, &emitter(1), number)).collect();
     assert_eq!(server.send(&batch).taken(), (2, 0, 0));
     let book =
         "[[price]]\nprovider = \"openai\"\nmodel = \"gpt-4.1\"\nvalid_from = 2026-01-01\ninput_text = \"1140\"\n";

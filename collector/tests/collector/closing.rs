@@ -1,7 +1,7 @@
 //! What a person closes, and charges again: months, emitters, calls.
 
-use meter::record::{Deferred, Evidence, Record};
-use meter::usage::Class;
+use wire::record::{Deferred, Evidence, Record};
+use wire::usage::Class;
 
 use crate::auditing::run;
 use crate::support::*;
@@ -98,7 +98,7 @@ fn event_of(emitter_number: u32, sequence: u64, day: &str, model: &str, change: 
     let mut record = record(model, &[(Class::InputText, 3)]);
     record.started_ns = began.as_nanosecond().try_into().unwrap();
     change(&mut record);
-    meter::event::encode(&record, &emitter(emitter_number), sequence)
+    wire::event::encode(&record, &emitter(emitter_number), sequence)
 }
 
 #[test]

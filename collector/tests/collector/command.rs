@@ -3,8 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
-use meter::record::Evidence;
-use meter::usage::Class;
+use wire::record::Evidence;
+use wire::usage::Class;
 
 use crate::support::*;
 
@@ -126,7 +126,7 @@ fn contract_the_table_shows_evidence_apart_and_ends_with_totals() {
     let searches = record("o4-mini", &[(Class::OutputReasoning, 3), (Class::WebSearches, 2)]);
     let records = [record("gpt-4.1", &[(Class::InputText, 3)]), estimated, missing, hostile, searches];
     let batch: Vec<Vec<u8>> =
-        (1..).zip(&records).map(|(sequence, record)| meter::event::encode(record, &emitter(1), sequence)).collect();
+        (1..).zip(&records).map(|(sequence, record)| wire::event::encode(record, &emitter(1), sequence)).collect();
     assert_eq!(server.send(&batch).taken(), (5, 0, 0));
     let database = dir.file("ledger.db");
     let done = run(&["report", "--database", database.to_str().unwrap()]);

@@ -2,8 +2,8 @@
 
 use std::thread;
 
-use meter::record::Evidence;
-use meter::usage::Class;
+use wire::record::Evidence;
+use wire::usage::Class;
 
 use crate::support::*;
 
@@ -114,10 +114,10 @@ fn contract_an_invalid_event_is_kept_with_its_reason_and_its_neighbours_are_stor
         b"{\"id\":\"\xff\xfe\"}".to_vec(),
         later_version.into_bytes(),
         wrong_type.into_bytes(),
-        meter::event::encode(&absurd, &emitter(1), 7),
-        meter::event::encode(&future, &emitter(1), 8),
+        wire::event::encode(&absurd, &emitter(1), 7),
+        wire::event::encode(&future, &emitter(1), 8),
         oversized,
-        meter::event::encode(&far, &emitter(1), 4),
+        wire::event::encode(&far, &emitter(1), 4),
         event(&emitter(1), 3),
     ];
     assert_eq!(server.send(&batch).taken(), (2, 0, 11));
@@ -157,7 +157,7 @@ fn contract_sums_are_kept_by_day_model_and_evidence() {
     missing.evidence = Evidence::Missing;
     let records = [record("gpt-4.1", &[(Class::InputText, 1)]), next_day, only_asked, missing];
     let batch: Vec<Vec<u8>> =
-        (1..).zip(&records).map(|(sequence, record)| meter::event::encode(record, &emitter(1), sequence)).collect();
+        (1..).zip(&records).map(|(sequence, record)| wire::event::encode(record, &emitter(1), sequence)).collect();
     assert_eq!(server.send(&batch).taken(), (4, 0, 0));
     let mut rows =
         dir.texts("SELECT concat_ws(' ', day, tenant, provider, model, evidence, class, quantity) FROM rollup");

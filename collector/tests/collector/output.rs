@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use meter::usage::Class;
+use wire::usage::Class;
 
 use crate::command::run;
 use crate::support::*;
@@ -34,7 +34,7 @@ fn filled(dir: &Dir) -> Server {
         record.node = Some(HOSTILE.to_owned());
         record
     };
-    let event = |model: &str, sequence| meter::event::encode(&hostile(model), &emitter(1), sequence);
+    let event = |model: &str, sequence| wire::event::encode(&hostile(model), &emitter(1), sequence);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let unreadable =
         text(event(HOSTILE, 5)).replace("\"outcome\":\"completed\"", "\"outcome\":\"\\u001b[2J\\u202e\\u000a\"");

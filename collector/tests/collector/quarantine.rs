@@ -1,6 +1,6 @@
 //! What is quarantined: said in the log, listed, and charged or dismissed by a person.
 
-use meter::usage::Class;
+use wire::usage::Class;
 
 use crate::auditing::run;
 use crate::support::*;
@@ -49,7 +49,7 @@ fn contract_what_is_quarantined_is_said_in_the_log_and_charged_or_dismissed_once
     // A stranger's event that is dismissed spends no number of whoever has the emitter.
     assert_eq!(send("token-of-the-west", &[4])["alarms"], 1);
     assert_eq!(release(4, &["--void"]).0, 0);
-    let small = meter::event::encode(&record("gpt-4.1", &[(Class::InputText, 1)]), &emitter(1), 4);
+    let small = wire::event::encode(&record("gpt-4.1", &[(Class::InputText, 1)]), &emitter(1), 4);
     let headers = [("authorization", "Bearer token-of-the-east"), ("content-type", BATCH)];
     assert_eq!(server.post(&headers, &array(&[small])).taken(), (1, 0, 0));
     assert_eq!((run(&dir, &["verify"]).0, run(&dir, &["gaps"]).0), (0, 0));
@@ -64,12 +64,12 @@ fn contract_a_dismissed_event_does_not_replace_what_another_meter_saw_of_its_cal
     seen.response_id = Some("chatcmpl-1".to_owned());
     seen.request_id = Some("request-1".to_owned());
     seen.proxy = Some("sidecar".to_owned());
-    seen.evidence = meter::record::Evidence::Estimated;
-    let honest = meter::event::encode(&seen, &emitter(1), 1);
+    seen.evidence = wire::record::Evidence::Estimated;
+    let honest = wire::event::encode(&seen, &emitter(1), 1);
     seen.proxy = Some("gateway".to_owned());
-    seen.evidence = meter::record::Evidence::Reported;
+    seen.evidence = wire::record::Evidence::Reported;
     seen.usage.set(Class::InputText, Some(9));
-    let better = meter::event::encode(&seen, &emitter(2), 1);
+    let better = wire::event::encode(&seen, &emitter(2), 1);
     for (token, event, alarms) in [("token-of-the-east", honest, 0), ("token-of-the-west", better, 1)] {
         let bearer = format!("Bearer {token}");
         let headers = [("authorization", bearer.as_str()), ("content-type", BATCH)];

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use meter::usage::Class;
+use wire::usage::Class;
 
 use crate::support::*;
 
@@ -14,8 +14,8 @@ fn filled(dir: &Dir, more: &[&str]) -> Server {
     let unknown = record("no-such-model", &[(Class::InputText, 5)]);
     let batch = [
         event(&emitter(1), 1),
-        meter::event::encode(&other, &emitter(1), 2),
-        meter::event::encode(&unknown, &emitter(1), 3),
+        wire::event::encode(&other, &emitter(1), 2),
+        wire::event::encode(&unknown, &emitter(1), 3),
     ];
     assert_eq!(server.send(&batch).taken(), (3, 0, 0));
     server
@@ -84,7 +84,7 @@ fn contract_an_invoice_is_rounded_once_a_tenant_and_adds_up() {
     let line = |tenant: &str, sequence| {
         let mut record = record("gpt-4.1", &[(Class::InputText, 2500)]);
         record.identity.tenant = tenant.to_owned();
-        meter::event::encode(&record, &emitter(1), sequence)
+        wire::event::encode(&record, &emitter(1), sequence)
     };
     assert_eq!(server.send(&[line("a", 1), line("b", 2)]).taken(), (2, 0, 0));
     let cost = |question: &str| {

@@ -9,9 +9,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use meter::identity::{Identity, Source};
-use meter::record::{Evidence, Outcome, Record};
-use meter::usage::{Class, Usage};
+use wire::identity::{Identity, Source};
+use wire::record::{Evidence, Outcome, Record};
+use wire::usage::{Class, Usage};
 
 #[path = "../server/mod.rs"]
 pub mod server;
@@ -358,7 +358,7 @@ pub fn record(model: &str, counts: &[(Class, u64)]) -> Record {
 /// An event of 3 input and 2 output tokens.
 pub fn event(emitter: &str, sequence: u64) -> Vec<u8> {
     let counts = [(Class::InputText, 3), (Class::OutputText, 2)];
-    meter::event::encode(&record("gpt-4.1", &counts), emitter, sequence)
+    wire::event::encode(&record("gpt-4.1", &counts), emitter, sequence)
 }
 
 pub fn events(emitter: &str, sequences: impl IntoIterator<Item = u64>) -> Vec<Vec<u8>> {

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use meter::call::{Call, Ended, RequestHead, ResponseHead};
 use meter::config::Detect;
 use meter::estimate::Ratios;
-use meter::record::Evidence;
+use wire::record::Evidence;
 
 /// What Envoy hands over at once, bytes: a read of the socket.
 const READ: usize = 16 * 1024;

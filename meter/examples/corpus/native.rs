@@ -4,10 +4,10 @@ use corpus::{Client, Corpus, Recording, Result};
 use meter::call::{Call, Ended, RequestHead, ResponseHead};
 use meter::config::Detect;
 use meter::estimate::Ratios;
-use meter::event::encode;
-use meter::record::Record;
 use meter::rewrite::{Ask, Asking, Change, Withhold, changeable};
 use serde_json::Value;
+use wire::event::encode;
+use wire::record::Record;
 
 /// About what Envoy hands over at once, bytes.
 #[allow(dead_code)] // Not by tests, which choose pieces of their own.

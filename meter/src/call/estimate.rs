@@ -1,10 +1,11 @@
 //! Where counts are missing, puts estimates in their place; where they are whole, learns from them.
 
+use wire::record::{Evidence, Flag, Flags, Missing, Outcome, Record};
+use wire::usage::{Class, MAX_COUNT, Usage};
+
 use super::request::Asked;
 use crate::estimate::{Key, Output, Ratios, Text};
 use crate::provider::Api;
-use crate::record::{Evidence, Flag, Flags, Missing, Outcome, Record};
-use crate::usage::{Class, MAX_COUNT, Usage};
 
 /// What a response can have cost in output beside its own bytes, tokens, where nothing says that it was anything but text:
 /// the longest output that a model offers, all of it in thoughts that no text shows and no count tells apart.

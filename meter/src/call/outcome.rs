@@ -1,6 +1,6 @@
 //! How a stream ended, read off Envoy's response flags.
 
-use crate::record::Outcome;
+use wire::record::Outcome;
 
 // Envoy's `StreamInfo::CoreResponseFlag`, a bit each; the letters are those of the access log's `%RESPONSE_FLAGS%`.
 const NO_HEALTHY_UPSTREAM: u64 = 1 << 1; // UH

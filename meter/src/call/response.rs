@@ -1,11 +1,12 @@
 //! The response of a call: its chunks in, what it says into the record.
 
+use wire::record::{Evidence, Flag, Missing, Record};
+
 use super::ResponseHead;
 use super::request::Asked;
 use crate::encoding::{self, Decoder};
 use crate::framing::{Body, Ending, Format};
 use crate::provider::{Api, Fact, Facts, Part, Reading, response_paths};
-use crate::record::{Evidence, Flag, Missing, Record};
 use crate::rewrite::Mention;
 
 /// A response that has begun.

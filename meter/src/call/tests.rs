@@ -1,9 +1,10 @@
 mod told;
 mod units;
 
+use wire::usage::Class;
+
 use super::*;
 use crate::provider::Endpoint;
-use crate::usage::Class;
 
 const DETECT: Detect = Detect { by_shape: true, trust_host: false, rules: Vec::new() };
 const MS: u64 = 1_000_000;

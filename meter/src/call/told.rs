@@ -1,8 +1,9 @@
 //! What the head of a request tells beside what it asks for: session, agent, tags, the service tier.
 
+use wire::record::Tag;
+
 use crate::config::Config;
 use crate::identity::{self, Caller, Shown};
-use crate::record::Tag;
 
 /// The headers that ask for a service tier: Bedrock's InvokeModel, and Vertex.
 const TIERS: &[&str] =

@@ -1,10 +1,11 @@
 //! What is paid for by something else than tokens: images, seconds, pages, characters, time in a cache. And what is paid for
 //! by a call that has its counts elsewhere.
 
+use wire::record::{Deferred, Record};
+use wire::usage::{Class, Kind, MAX_COUNT};
+
 use super::request::{Asked, Wishes};
 use crate::provider::{Api, Endpoint, Facts, Made, Reading, Target};
-use crate::record::{Deferred, Record};
-use crate::usage::{Class, Kind, MAX_COUNT};
 
 /// How long Gemini keeps a content if nobody says how long, seconds.
 const LIFETIME_S: u64 = 3600;

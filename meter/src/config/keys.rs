@@ -1,8 +1,7 @@
 //! The catalogue of keys: the one place that names them, their limits, defaults and meaning.
 
 use serde_json::Value;
-
-use crate::event::MAX_TAGS;
+use wire::event::MAX_TAGS;
 
 /// What a key takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

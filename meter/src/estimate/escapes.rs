@@ -143,7 +143,7 @@ mod tests {
 
     #[cfg(not(target_arch = "wasm32"))]
     proptest::proptest! {
-        #![proptest_config(crate::testing::properties())]
+        #![proptest_config(cases::properties())]
 
         #[test]
         fn deterministic_any_text_in_any_split_is_what_serde_json_reads(

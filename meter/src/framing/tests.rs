@@ -187,7 +187,7 @@ mod properties {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(crate::testing::properties())]
+        #![proptest_config(cases::properties())]
 
         #[test]
         fn contract_any_bytes_are_survived_and_split_alike(text in "(data:? ?|[\r\n]|\\{\"n\":1\\}|\\[DONE\\]|event|:|\u{feff}|[a-z]){0,20}") {

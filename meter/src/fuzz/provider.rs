@@ -1,12 +1,13 @@
 //! A whole call: any response leaves records that a collector takes, the same for any split.
 
+use wire::event::{decode, encode};
+use wire::record::{Evidence, Record};
+use wire::usage::{Kind, MAX_COUNT};
+
 use super::{seed, splits};
 use crate::call::{Call, Ended, RequestHead, ResponseHead, counting_headers};
 use crate::config::Detect;
 use crate::estimate::Ratios;
-use crate::event::{decode, encode};
-use crate::record::{Evidence, Record};
-use crate::usage::{Kind, MAX_COUNT};
 
 /// Calls whose responses mean different things; an input's bytes choose one.
 const CALLS: &[(&str, &str)] = &[

@@ -1,6 +1,8 @@
 //! SPIFFE ids: what one may be, which trust domains count, and the part of it that names the tenant.
 
-use super::{Caller, MAX_PRINCIPAL, Refusal, Shown, checked};
+use wire::identity::MAX_PRINCIPAL;
+
+use super::{Caller, Refusal, Shown, checked};
 use crate::config::SpiffePart;
 
 /// The trust domain of a configuration that stands for every one.

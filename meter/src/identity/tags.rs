@@ -1,9 +1,10 @@
 //! Tags: facts of a call that the configuration names, each proven by what it comes from.
 
+use wire::event::MAX_TEXT;
+use wire::record::{Tag, TagSource};
+
 use super::{Caller, Shown};
 use crate::config::{TagRule, TagSource as From};
-use crate::event::MAX_TEXT;
-use crate::record::{Tag, TagSource};
 
 /// What claims and headers show under the names of the configuration. What is not there, or is no text, gives no tag.
 pub fn tags(rules: &[TagRule], caller: &impl Caller) -> Vec<Tag> {

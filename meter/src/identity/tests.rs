@@ -1,3 +1,5 @@
+use wire::identity::UNKNOWN;
+
 use super::*;
 use crate::config::SpiffePart;
 
@@ -140,26 +142,6 @@ cases! {
         for reserved in ["unknown", "invalid", "overflow", "Unknown", "OVERFLOW"] {
             let caller = Fixed { header: Some(text(reserved)), ..Fixed::default() };
             assert_eq!(run(true, caller), invalid(None, Refusal::ReservedName), "{reserved:?}");
-        }
-        assert!(tenant(&[b'a'; MAX_TENANT]).is_some());
-        assert!(tenant(&[b'a'; MAX_TENANT + 1]).is_none());
-        assert!(tenant(&[0xff]).is_none());
-        for good in ["unknown/team", "overflowing", "a..b", "...", "a.b"] {
-            assert_eq!(tenant(good.as_bytes()), Some(good));
-        }
-    }
-
-    fn contract_a_record_has_the_tenant_that_its_source_can_have() {
-        let good = [(UNKNOWN, Source::Unknown), (INVALID, Source::Invalid), ("acme", Source::Header), ("a/b", Source::Jwt), ("a", Source::Spiffe)];
-        for (name, source) in good {
-            assert!(is_from(name, source), "{name} {source:?}");
-        }
-        let bad = [
-            ("acme", Source::Unknown), ("acme", Source::Invalid), (UNKNOWN, Source::Invalid), (INVALID, Source::Unknown),
-            (UNKNOWN, Source::Header), (INVALID, Source::Jwt), (OVERFLOW, Source::Spiffe), ("..", Source::Header), ("", Source::Unknown),
-        ];
-        for (name, source) in bad {
-            assert!(!is_from(name, source), "{name} {source:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What was dropped, and why: ranges of numbers that are told until the collector has heard them, and a count.
 
-use crate::event::statement::{DroppedRange, MAX_DROPS, Reason};
+use wire::statement::{DroppedRange, MAX_DROPS, Reason};
 
 /// Ranges that are remembered; what does not fit is in the count alone. Some 24 KiB at most.
 const MAX_RANGES: usize = 1024;

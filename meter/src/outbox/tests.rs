@@ -1,5 +1,6 @@
+use wire::statement::DroppedRange;
+
 use super::*;
-use crate::event::statement::DroppedRange;
 
 /// The name that the key of the tests proves.
 const EMITTER: &str = "a23bee2b24db041e1c3d9748ab7ffa99";

@@ -6,10 +6,11 @@
 
 mod iterations;
 
+use wire::record::Flag;
+use wire::usage::Class;
+
 use super::facts::{Facts, Number, Raw};
 use super::{Reading, Target};
-use crate::record::Flag;
-use crate::usage::Class;
 
 /// Messages: `usage`, or `message.usage` overlaid by the later `usage`.
 pub(super) fn messages(facts: &Facts, target: &Target) -> Reading {

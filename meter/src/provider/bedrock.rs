@@ -1,9 +1,10 @@
 //! Bedrock's meanings: the cache lies beside the input. Sources: botocore's `bedrock-runtime` service model.
 
+use wire::record::Flag;
+use wire::usage::{Class, MAX_COUNT};
+
 use super::facts::{Facts, Number::*, Raw};
 use super::{Api, Reading, Target, openai, plain};
-use crate::record::Flag;
-use crate::usage::{Class, MAX_COUNT};
 
 /// Converse and ConverseStream, and Nova's native body.
 ///

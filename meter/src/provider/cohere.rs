@@ -1,9 +1,10 @@
 //! Cohere bills `billed_units`: `tokens` contains a hidden template, and `cached_tokens` is part of that, not of what is
 //! billed. Source: cohere-python's `types/usage.py`, `api_meta_billed_units.py`.
 
+use wire::usage::Class;
+
 use super::Reading;
 use super::facts::{Facts, Number::*};
-use crate::usage::Class;
 
 /// `usage` of v2, `meta` of v1, embeddings and reranks.
 pub(super) fn read(facts: &Facts) -> Reading {

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
+use wire::record::ProviderSource;
+
 use super::detect::{Certainty, Spelled, Target};
 use super::{hosts, paths};
 use crate::config::{Detect, Rule};
-use crate::record::ProviderSource;
 
 /// Where a call goes, as the proxy knows it. A question may cost a hostcall, so each is asked only where its response decides.
 pub trait Destination {

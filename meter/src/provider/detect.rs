@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
+use wire::record::{Flag, Flags, ProviderSource};
+
 use super::destination::Destination;
 use super::paths::{Endpoint, Row};
 use super::{Api, Asking, hosts, paths, region};
 use crate::config::{Detect, Rule};
-use crate::record::{Flag, Flags, ProviderSource};
 
 /// The longest host with a port; longer ones are nobody's.
 const MAX_HOST_AND_PORT: usize = hosts::MAX_HOST + ":65535".len();

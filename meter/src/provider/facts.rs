@@ -8,22 +8,23 @@ mod texts;
 mod tools;
 mod visible;
 
-use counts::Counts;
 pub use made::Made;
-use numbers::Merge;
 pub(super) use numbers::PLACED;
 pub use numbers::{HEADERS, Header, Number};
 pub use places::{Cost, Fact, Raw, Switch, response_paths};
 pub use texts::Text;
-use tools::Tools;
 pub use tools::{ItemText, Place};
 
+use wire::event::MAX_RAW_USAGE;
+use wire::record::{Flag, Flags};
+use wire::usage::Class;
+
 use super::Api;
-use crate::event::MAX_RAW_USAGE;
 use crate::framing::{Format, Values};
-use crate::record::{Flag, Flags};
 use crate::scan::{Count, MAX_SCALAR, Scalar, Sink, count};
-use crate::usage::Class;
+use counts::Counts;
+use numbers::Merge;
+use tools::Tools;
 
 /// The cap of the usage objects that are held for their lists, bytes in all.
 const MAX_RAW: usize = 16 * 1024;

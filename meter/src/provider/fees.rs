@@ -1,10 +1,11 @@
 //! What is paid for beside the tokens: calls of the provider's own tools. The usage's word comes first, then what the items
 //! of the response show.
 
+use wire::record::Flag;
+use wire::usage::{Class, MAX_COUNT};
+
 use super::facts::{Facts, Number, Number::*};
 use super::{Reading, Target};
-use crate::record::Flag;
-use crate::usage::{Class, MAX_COUNT};
 
 /// Classes by the counts that usage objects give of them.
 #[rustfmt::skip]

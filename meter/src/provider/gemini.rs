@@ -2,11 +2,11 @@
 //! Sources: python-genai's `types.py`; the total is prompt + candidates + thoughts + tool use.
 
 use serde_json::Value;
+use wire::record::Flag;
+use wire::usage::{Class, MAX_COUNT, Usage};
 
 use super::Reading;
 use super::facts::{Facts, Number::*, Raw};
-use crate::record::Flag;
-use crate::usage::{Class, MAX_COUNT, Usage};
 
 /// generateContent, embedContent, Live.
 pub(super) fn generate(facts: &Facts) -> Reading {

@@ -3,12 +3,13 @@
 //!
 //! What is compatible with it differs in names and in a few meanings, which are noted where they are read.
 
+use wire::record::Flags;
+use wire::usage::{Class, MAX_COUNT, Usage};
+
 use super::facts::{Facts, Number::*};
 use super::paths::Row;
 use super::settle::{Counts, settle};
 use super::{Part, Reading, Target};
-use crate::record::Flags;
-use crate::usage::{Class, MAX_COUNT, Usage};
 
 /// Chat Completions, and what counts like it: `usage`, in a stream only if `stream_options.include_usage` asked for it.
 pub(super) fn chat(facts: &Facts, target: &Target) -> Reading {

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use wire::usage::Class;
+
 use super::Api;
-use crate::usage::Class;
 
 /// What a path does, where its API alone does not say what is paid for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -226,7 +227,7 @@ pub(super) fn model_of(path: &[u8]) -> Option<String> {
     let segment = without_verb(both.as_deref().unwrap_or(first))?;
     let name = percent_decoded(segment);
     let clean =
-        !name.is_empty() && name.len() <= crate::event::MAX_TEXT && name.bytes().all(|byte| byte.is_ascii_graphic());
+        !name.is_empty() && name.len() <= wire::event::MAX_TEXT && name.bytes().all(|byte| byte.is_ascii_graphic());
     clean.then_some(name)
 }
 

@@ -1,8 +1,9 @@
 //! APIs that say how many tokens went in and came out, and nothing else.
 
+use wire::usage::Class;
+
 use super::Reading;
 use super::facts::{Facts, Number, Number::*};
-use crate::usage::Class;
 
 /// Input, output, input from a cache that is part of the input, and reasoning that is part of the output.
 struct Row {

@@ -1,7 +1,7 @@
 //! Counts whose parts lie inside of them, and what to do when the arithmetic says otherwise.
 
-use crate::record::Flag;
-use crate::usage::{Class, Usage};
+use wire::record::Flag;
+use wire::usage::{Class, Usage};
 
 use super::Reading;
 

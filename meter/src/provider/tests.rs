@@ -3,9 +3,10 @@ use super::*;
 mod destination;
 mod fees;
 mod golden;
+use wire::usage::Class::{self, *};
+
 use crate::config::{Detect, Rule};
 use crate::framing::Body;
-use crate::usage::Class::{self, *};
 
 const DETECT: Detect = Detect { by_shape: true, trust_host: false, rules: Vec::new() };
 
@@ -160,7 +161,7 @@ cases! {
         let body = format!(r#"{{"usage":{{"prompt_tokens":1,"pad":"{padding}","completion_tokens":2}}}}"#);
         let mut reader = Body::new(None);
         reader.feed(response_paths(), body.as_bytes(), &mut facts);
-        assert!(facts.raw_usage().unwrap().len() <= crate::event::MAX_RAW_USAGE);
+        assert!(facts.raw_usage().unwrap().len() <= wire::event::MAX_RAW_USAGE);
         assert!(facts.flags.contains(Flag::RawUsageCapped));
         assert_eq!(read(Api::OpenAiChat, &facts, &Target::of(Api::OpenAiChat)).usage.get(OutputText), Some(2));
         let mut facts = Facts::default();

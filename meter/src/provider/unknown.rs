@@ -11,10 +11,10 @@ use std::sync::OnceLock;
 
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use wire::usage::{Class, Kind};
 
 use super::facts::{Facts, Number::*, PLACED};
 use super::{Api, Reading};
-use crate::usage::{Class, Kind};
 
 /// So many names are kept.
 const MAX_NAMES: usize = 4;

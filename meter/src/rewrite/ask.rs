@@ -9,11 +9,11 @@
 mod parts;
 mod walk;
 
-use parts::{Key, Moved, Said, State, Who};
+use wire::record::NotAsked;
 
 use super::edit::{Change, Edit};
-use crate::record::NotAsked;
 use crate::scan::{Short, Unescape};
+use parts::{Key, Moved, Said, State, Who};
 
 /// What is added before the root's closing brace.
 const OPTION: &[u8] = b",\"stream_options\":{\"include_usage\":true}";

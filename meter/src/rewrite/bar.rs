@@ -1,7 +1,8 @@
 //! What keeps a request from being changed, by its headers.
 
+use wire::record::NotAsked;
+
 use crate::encoding::Decoder;
-use crate::record::NotAsked;
 
 /// Headers that vouch for the very bytes of the body.
 const SIGNED: &[&str] = &[

@@ -1,5 +1,6 @@
+use wire::record::NotAsked;
+
 use super::*;
-use crate::record::NotAsked;
 
 /// A chunk as it leaves.
 fn changed(change: Change, bytes: &[u8], written: Vec<u8>) -> Vec<u8> {
@@ -338,7 +339,7 @@ mod properties {
     }
 
     proptest! {
-        #![proptest_config(crate::testing::properties())]
+        #![proptest_config(cases::properties())]
 
         /// Whatever the spelling of a document, the same is asked of it, and nothing else is changed.
         #[test]

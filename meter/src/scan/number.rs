@@ -1,6 +1,6 @@
 //! Reads counts the way providers write them: `4`, `4.0`, `"4"`, `4e3`.
 
-use crate::usage::MAX_COUNT;
+use wire::usage::MAX_COUNT;
 
 use super::Scalar;
 

@@ -18,7 +18,7 @@ pub(crate) fn inside(bytes: &[u8], escape: bool) -> Inside {
     let closed = |length, escaped| Inside { length, closed: true, escaped, open_escape: false };
     // Most texts are short and have no escapes.
     let short = if escape { None } else { bytes.first_chunk::<WIDTH>() };
-    let found = short.map_or(WIDTH, |chunk| find(chunk, [b'"', b'\\'], 0));
+    let found = short.map_or(WIDTH, |chunk| find(chunk, [b'"', b'\\']));
     if short.and_then(|chunk| chunk.get(found)) == Some(&b'"') {
         return closed(found, false);
     }
@@ -84,12 +84,6 @@ pub(super) fn plain(bytes: &[u8]) -> usize {
     run(bytes, [b'"', b'{', b'}', b'[', b']'])
 }
 
-/// How many bytes stand in a JSON text as they are.
-#[inline]
-pub(crate) fn unescaped(bytes: &[u8]) -> usize {
-    stop(bytes, [b'"', b'\\'], 0x20)
-}
-
 /// Whether two runs are the same: libc's own comparison goes byte by byte in WebAssembly.
 pub fn is_same(one: &[u8], other: &[u8]) -> bool {
     let ((chunks, tail), (others, other_tail)) = (one.as_chunks::<16>(), other.as_chunks::<16>());
@@ -100,22 +94,16 @@ pub fn is_same(one: &[u8], other: &[u8]) -> bool {
 /// How many bytes come before the first of `stops`.
 #[inline]
 pub(crate) fn run<const N: usize>(bytes: &[u8], stops: [u8; N]) -> usize {
-    stop(bytes, stops, 0)
-}
-
-/// How many bytes come before the first that is one of `stops` or less than `least`.
-#[inline(always)]
-fn stop<const N: usize>(bytes: &[u8], stops: [u8; N], least: u8) -> usize {
     let mut at = 0usize;
     let (chunks, tail) = bytes.as_chunks::<WIDTH>();
     for chunk in chunks {
-        let found = find(chunk, stops, least);
+        let found = find(chunk, stops);
         if found < WIDTH {
             return at.saturating_add(found);
         }
         at = at.saturating_add(WIDTH);
     }
-    at.saturating_add(tail.iter().position(|byte| *byte < least || stops.contains(byte)).unwrap_or(tail.len()))
+    at.saturating_add(tail.iter().position(|byte| stops.contains(byte)).unwrap_or(tail.len()))
 }
 
 use wide::{WIDTH, find, mask};
@@ -127,7 +115,7 @@ const BLOCK: usize = 64;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wide {
     use super::BLOCK;
-    use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_lt, u8x16_splat, u64x2, v128, v128_or};
+    use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_splat, u64x2, v128, v128_or};
 
     pub(super) const WIDTH: usize = 16;
 
@@ -145,11 +133,11 @@ mod wide {
         chunks.iter().rev().fold(0, |mask, chunk| mask << WIDTH | bits(chunk))
     }
 
-    /// Where the first byte stands that is one of `stops` or less than `least`, [`WIDTH`] if nowhere.
+    /// Where the first byte stands that is one of `stops`, [`WIDTH`] if nowhere.
     #[inline(always)]
-    pub(super) fn find<const N: usize>(chunk: &[u8; WIDTH], stops: [u8; N], least: u8) -> usize {
+    pub(super) fn find<const N: usize>(chunk: &[u8; WIDTH], stops: [u8; N]) -> usize {
         let vector = vector(chunk);
-        let mut found = u8x16_lt(vector, u8x16_splat(least));
+        let mut found = u8x16_splat(0);
         for stop in stops {
             found = v128_or(found, u8x16_eq(vector, u8x16_splat(stop)));
         }
@@ -173,12 +161,11 @@ mod wide {
         block.iter().rev().fold(0, |mask, &byte| mask << 1 | u64::from(byte == wanted))
     }
 
-    /// Where the first byte stands that is one of `stops` or less than `least`, [`WIDTH`] if nowhere.
+    /// Where the first byte stands that is one of `stops`, [`WIDTH`] if nowhere.
     #[inline(always)]
-    pub(super) fn find<const N: usize>(chunk: &[u8; WIDTH], stops: [u8; N], least: u8) -> usize {
+    pub(super) fn find<const N: usize>(chunk: &[u8; WIDTH], stops: [u8; N]) -> usize {
         let word = u64::from_le_bytes(*chunk);
-        // Marks bytes that are less, and some above one that it marks rightly.
-        let mut found = word.wrapping_sub(ONES.wrapping_mul(u64::from(least))) & !word & (ONES << 7);
+        let mut found = 0;
         for stop in stops {
             // The bytes that are zero behind the exclusive or; what is marked wrongly lies above one marked rightly.
             let zero = word ^ ONES.wrapping_mul(u64::from(stop));

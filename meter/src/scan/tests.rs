@@ -226,7 +226,7 @@ mod properties {
     }
 
     proptest! {
-        #![proptest_config(crate::testing::properties())]
+        #![proptest_config(cases::properties())]
 
         #[test]
         fn deterministic_every_split_equals_the_oracle(value in json(), splits in prop::collection::vec(any::<prop::sample::Index>(), 0..6), pretty in any::<bool>()) {

@@ -1,10 +1,11 @@
 //! Label sets in use: defined once, found again without allocation, capped.
 
+use wire::identity::{OVERFLOW, UNKNOWN};
+use wire::record::{Evidence, Flag, Outcome, Record};
+use wire::usage::Class;
+
 use super::room::{self, Room};
 use super::{Kind, Metric, stat_name};
-use crate::identity::{OVERFLOW, UNKNOWN};
-use crate::record::{Evidence, Flag, Outcome, Record};
-use crate::usage::Class;
 
 /// The model of calls that failed before a model responded: the name in the request is whatever the client made up.
 const NO_RESPONSE: &str = "no_response";

@@ -1,10 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use wire::record::{Evidence, Missing, Outcome, Record};
+use wire::usage::Class;
+
 use super::*;
 use crate::failures::CollectorFailure;
 use crate::identity::Refusal;
-use crate::record::{Evidence, Missing, Outcome, Record};
-use crate::usage::Class;
 
 /// A registry that remembers.
 #[derive(Default)]
@@ -120,7 +121,7 @@ cases! {
         telemetry.record(&mut book, &missing);
         assert_eq!(book.count(&stat_name(Metric::UsageMissing, &["no_body"])), 1);
         let mut unknown = record("acme", "gpt");
-        unknown.flags.insert(crate::record::Flag::UnknownUsage);
+        unknown.flags.insert(wire::record::Flag::UnknownUsage);
         (0..2).for_each(|_| telemetry.record(&mut book, &unknown));
         assert_eq!(book.count(&stat_name(Metric::UnknownUsage, &["openai"])), 2);
     }
@@ -240,7 +241,7 @@ mod properties {
     }
 
     proptest! {
-        #![proptest_config(crate::testing::properties())]
+        #![proptest_config(cases::properties())]
 
         #[test]
         fn contract_any_calls_are_counted_once_within_bounds_and_no_tenant_starves(

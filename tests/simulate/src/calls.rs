@@ -1,9 +1,9 @@
 //! The calls of a world, their records, and what they must cost: computed here once more, by plain arithmetic.
 
-use meter::event;
-use meter::identity::{Source, UNKNOWN};
-use meter::record::{Evidence, Missing, Outcome, Record};
-use meter::usage::Class;
+use wire::event;
+use wire::identity::{Source, UNKNOWN};
+use wire::record::{Evidence, Missing, Outcome, Record};
+use wire::usage::Class;
 
 use crate::plan::{MIDNIGHT_NS, Mix};
 use crate::random::Random;

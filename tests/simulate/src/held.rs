@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use meter::event::EmitterKey;
-use meter::event::statement::Statement;
 use meter::outbox::{Batch, Limits, Outbox, Response};
+use wire::emitter::EmitterKey;
+use wire::statement::Statement;
 
 use crate::calls::Kind;
 use crate::mutation::Mutation;

@@ -1,8 +1,9 @@
 //! Time, chance and what is on its way: everything that the simulated parts may ask of their world.
 
-use meter::event::EmitterKey;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+
+use wire::emitter::EmitterKey;
 
 use crate::counts::Counts;
 use crate::mutation::Mutation;

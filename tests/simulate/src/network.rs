@@ -1,7 +1,8 @@
 //! Between the plugin and the collector: delays, losses, copies, proxies that respond themselves, responses that come late.
 
-use meter::event::EmitterKey;
 use std::rc::Rc;
+
+use wire::emitter::EmitterKey;
 
 use crate::nature::{Happening, Nature, Reply, Request};
 use crate::trace::Step;

@@ -1,12 +1,12 @@
 //! The ledger once more, as naive as can be: number by number, in the order of the commits. It reads the requests by its
 //! own means and shares no code with the collector.
 
-use meter::event::EmitterKey;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use wire::emitter::EmitterKey;
 
 use crate::calls::{Counts, Kind};
 use crate::nature::Request;

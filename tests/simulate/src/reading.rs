@@ -13,7 +13,7 @@ use collector::reconcile::{
     Collector, Failure, Finding, How, Progress, Ranges, Response, Source, Summary, Watch, bring,
 };
 use collector::serve::{missing, split};
-use meter::event::statement::Statement;
+use wire::statement::Statement;
 
 use crate::disk::{Connection, Disk, Fault};
 use crate::mutation::Mutation;

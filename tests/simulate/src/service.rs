@@ -10,8 +10,8 @@ use collector::ledger::limits::{Limits, TenantPattern};
 use collector::ledger::{Arrival, Delivery, Ledger, Sender, Taken};
 use collector::prices::PriceBook;
 use collector::serve::split;
-use meter::event::EmitterKey;
-use meter::event::statement::Statement;
+use wire::emitter::EmitterKey;
+use wire::statement::Statement;
 
 use crate::calls;
 use crate::disk::{Connection, Disk, Fault};

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use meter::config::{Collector, Config};
-use meter::event::EmitterKey;
-use meter::event::statement::Statement;
 use meter::outbox::{Batch, Limits, Outbox, Response};
+use wire::emitter::EmitterKey;
+use wire::statement::Statement;
 
 use crate::held::{Held, Mirror};
 use crate::mutation::Mutation;

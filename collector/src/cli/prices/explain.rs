@@ -11,8 +11,8 @@ use collector::terminal;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
-use meter::event::MAX_RAW_USAGE;
-use meter::record::Record;
+use wire::event::MAX_RAW_USAGE;
+use wire::record::Record;
 
 use super::Books;
 use crate::cli::ledger::{Database, call};
@@ -129,7 +129,7 @@ fn of_event(file: &PathBuf) -> Result<Record, Failure> {
         _ => std::fs::File::open(file).and_then(|file| file.take(MAX_EVENT).read_to_end(&mut text)),
     };
     read.map_err(|error| named(error.to_string()))?;
-    meter::event::decode(text.trim_ascii()).map(|event| event.record).map_err(|invalid| named(invalid.to_string()))
+    wire::event::decode(text.trim_ascii()).map(|event| event.record).map_err(|invalid| named(invalid.to_string()))
 }
 
 fn of_ledger(database: &Database, call: (String, i64)) -> Result<Record, Failure> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use meter::usage::Class;
+use wire::usage::Class;
 
 use super::draft::{self, Draft, Prices};
 use super::{Alias, Fee, Import, List, Notes, Surcharge, ties};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use meter::usage::{Class, Kind, MAX_COUNT};
+use wire::usage::{Class, Kind, MAX_COUNT};
 
 use super::Notes;
 use crate::money::Price;

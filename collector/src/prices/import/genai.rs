@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use meter::usage::Class;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use wire::usage::Class;
 
 use super::draft::{Conditions, Draft, Factor, Rates, SERVICE_TIER, only};
 use super::{Import, names};

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::civil::Date;
-use meter::usage::Class;
 use toml::{Table, Value};
+use wire::usage::Class;
 
 use super::draft::{self, Conditions, Draft, Factor, Prices, Rates};
 use crate::money::Price;

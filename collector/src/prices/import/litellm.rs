@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
+use wire::usage::Class;
 
 use super::draft::{Conditions, Draft, Rates, SERVICE_TIER, only};
 use super::{Alias, Fee, Import, names};
-use meter::usage::Class;
 
 mod factors;
 pub(super) mod hours;

@@ -1,9 +1,9 @@
 //! Small lists in the form of the two real ones, with prices as they were published in them.
 
+use wire::usage::{Class, Usage};
+
 use super::*;
 use crate::prices::{PriceBook, Rated, RatingInput, day};
-use meter::usage::Class;
-use meter::usage::Usage;
 
 fn options() -> Options {
     Options { valid_from: day("2025-01-01").unwrap(), today: day("2026-03-01").unwrap(), ..Options::default() }

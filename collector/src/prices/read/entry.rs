@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use meter::usage::{Class, MAX_COUNT};
 use toml::{Table, Value};
+use wire::usage::{Class, MAX_COUNT};
 
 use super::super::conditions::Names;
 use super::super::entry::{Classes, Context, Currency, Entry, PriceFactor, Prices};

@@ -2,6 +2,7 @@
 
 use jiff::civil::Date;
 use toml::{Table, Value};
+use wire::usage::Class;
 
 use super::super::conditions::Names;
 use super::super::day;
@@ -10,7 +11,6 @@ use super::super::nearest::nearest;
 use super::super::pattern::Pattern;
 use super::{NOT, charged, class, one_or_many};
 use crate::money::Factor;
-use meter::usage::Class;
 
 /// The longest name in a condition, bytes: that of a fact of the event.
 const MAX_NAME: usize = 256;

@@ -12,15 +12,15 @@ fn deterministic_a_request_has_its_fee_once_and_only_if_it_had_a_response() {
     // A call without counts costs its fee, and no event says how many requests it was.
     assert_eq!(lines(&rate(&book, NOON, &[], |call| call.has_response = true)), "0.005");
     assert_eq!(lines(&rate(&book, NOON, &[(Class::Requests, 9)], |_| {})), "");
-    let mut record = meter::record::Record { status: Some(200), ..Default::default() };
-    let responded = |record: &meter::record::Record| RatingInput::of(record, "").unwrap().has_response;
-    record.outcome = meter::record::Outcome::Completed;
+    let mut record = wire::record::Record { status: Some(200), ..Default::default() };
+    let responded = |record: &wire::record::Record| RatingInput::of(record, "").unwrap().has_response;
+    record.outcome = wire::record::Outcome::Completed;
     assert!(responded(&record));
     record.part = Some("advisor".to_owned());
     assert!(!responded(&record));
     (record.part, record.status) = (None, Some(429));
     assert!(!responded(&record));
-    (record.status, record.outcome) = (Some(200), meter::record::Outcome::ClientAborted);
+    (record.status, record.outcome) = (Some(200), wire::record::Outcome::ClientAborted);
     assert!(responded(&record), "a client that hangs up has had a response");
     record.status = None;
     assert!(!responded(&record));
@@ -30,7 +30,7 @@ fn deterministic_a_request_has_its_fee_once_and_only_if_it_had_a_response() {
 #[test]
 fn deterministic_a_part_is_covered_by_the_providers_own_price_and_has_no_other_models() {
     let book = PriceBook::parse(&(entry_of_m("input_text = \"1\"") + "[provider_cost]\np = \"prefer\"\n")).unwrap();
-    let mut record = meter::record::Record {
+    let mut record = wire::record::Record {
         started_ns: 1_790_000_000_000_000_000,
         provider: "p".into(),
         request_model: Some("m".into()),

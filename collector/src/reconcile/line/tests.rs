@@ -1,9 +1,9 @@
 use std::sync::LazyLock;
 
-use meter::identity::{Identity, Source};
-use meter::record::{Evidence, Outcome, Record};
-use meter::usage::{Class, Usage};
 use proptest::prelude::*;
+use wire::identity::{Identity, Source};
+use wire::record::{Evidence, Outcome, Record};
+use wire::usage::{Class, Usage};
 
 use super::super::wrapping::{Joiner, Unwrapped};
 use super::*;
@@ -29,7 +29,7 @@ fn event(sequence: u64) -> String {
         raw_usage: Some(r#"{"usage":{"prompt_tokens":3}}"#.to_owned()),
         ..Record::default()
     };
-    String::from_utf8(meter::event::encode(&record, EMITTER, sequence)).unwrap()
+    String::from_utf8(wire::event::encode(&record, EMITTER, sequence)).unwrap()
 }
 
 fn id(sequence: u64) -> Id {

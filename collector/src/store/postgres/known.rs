@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use meter::record::Evidence;
 use tokio_postgres::{Row, Statement};
+use wire::record::Evidence;
 
 use super::super::StoreError;
 use super::failure::Failure;

@@ -7,9 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use meter::record::Evidence;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, RowStream};
+use wire::record::Evidence;
 
 use super::super::{Dimension, Each, Quarantined, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose};
 use super::address::Address;

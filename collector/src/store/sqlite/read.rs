@@ -1,8 +1,8 @@
 //! What is in the tables, for whoever asks.
 
-use meter::record::Evidence;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use wire::record::Evidence;
 
 use super::super::{Dimension, Each, Quarantined, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose};
 use super::{SqliteReader, WRITER, totals};

@@ -146,9 +146,9 @@ fn contract_a_ledger_of_version_1_goes_on_with_all_its_events() {
     let old = Connection::open(&file.0).unwrap();
     old.execute_batch(include_str!("version_1.sql")).unwrap();
     let event = |emitter: &str, sequence| {
-        let mut record = meter::record::Record { provider: "openai".to_owned(), ..Default::default() };
-        record.usage.set(meter::usage::Class::InputText, Some(3));
-        String::from_utf8(meter::event::encode(&record, &emitter.repeat(32), sequence)).unwrap()
+        let mut record = wire::record::Record { provider: "openai".to_owned(), ..Default::default() };
+        record.usage.set(wire::usage::Class::InputText, Some(3));
+        String::from_utf8(wire::event::encode(&record, &emitter.repeat(32), sequence)).unwrap()
     };
     for (entry, (emitter, sequence)) in (1_i64..).zip([("a", 1), ("b", 7), ("a", 2)]) {
         let sql = "INSERT INTO ledger VALUES (?1, 'x', 0, 'x', 0, ?2, 'x', 'x', NULL, NULL, 'missing', ?3)";

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use meter::record::Evidence;
 use rusqlite::{Connection, Row, params_from_iter};
+use wire::record::Evidence;
 
 use super::super::{Dimension, Each, Selection, StoreError, Total};
 use super::read::{SELECTED, known_word, selected, sum};

@@ -111,7 +111,7 @@ fn counts_replace_an_estimate_that_was_charged_again(fresh: Fresh<'_>) {
     let keys = ledger::keys(&[&Delivery {
         sender: sender(false),
         statement: None,
-        arrivals: vec![Arrival::new(meter::event::encode(&seen_behind(), &emitter(2), 1))],
+        arrivals: vec![Arrival::new(wire::event::encode(&seen_behind(), &emitter(2), 1))],
     }]);
     let mut held = Vec::new();
     let look = &mut |known: ledger::Known| {

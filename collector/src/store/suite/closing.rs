@@ -31,7 +31,7 @@ fn record(tokens: u64) -> Record {
 }
 
 fn deliver(number: u64, record: &Record) -> Delivery {
-    let arrivals = vec![Arrival::new(meter::event::encode(record, &emitter(1), number))];
+    let arrivals = vec![Arrival::new(wire::event::encode(record, &emitter(1), number))];
     Delivery { sender: sender(false), statement: None, arrivals }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn seen_behind() -> Record {
 }
 
 pub(super) fn send(ledger: &mut Ledger<Box<dyn Store>>, meter: u8, sequence: u64, record: &Record) {
-    let arrivals = vec![Arrival::new(meter::event::encode(record, &emitter(meter), sequence))];
+    let arrivals = vec![Arrival::new(wire::event::encode(record, &emitter(meter), sequence))];
     let taken = ledger.append(&[&Delivery { sender: sender(false), statement: None, arrivals }], NOW_NS).unwrap();
     assert_eq!(taken, [Taken { accepted: 1, ..Taken::default() }]);
 }

@@ -24,7 +24,7 @@ fn record(tenant: &str, tokens: u64) -> Record {
 }
 
 fn deliver(sender: Sender, sequence: u64, record: &Record) -> Delivery {
-    let arrivals = vec![Arrival::new(meter::event::encode(record, &emitter(1), sequence))];
+    let arrivals = vec![Arrival::new(wire::event::encode(record, &emitter(1), sequence))];
     Delivery { sender, statement: None, arrivals }
 }
 
@@ -157,7 +157,7 @@ fn a_released_call_that_is_charged_already_is_a_copy(fresh: Fresh<'_>) {
     let bound = Limits { tokens: 1, ..Limits::default() };
     let bound = Sender { limits: Arc::new(bound), ..sender(false) };
     ledger.append(&[&deliver(bound, 1, &seen(1))], NOW_NS).unwrap();
-    let arrivals = vec![Arrival::new(meter::event::encode(&seen(2), &emitter(2), 1))];
+    let arrivals = vec![Arrival::new(wire::event::encode(&seen(2), &emitter(2), 1))];
     ledger.append(&[&Delivery { sender: sender(false), statement: None, arrivals }], NOW_NS).unwrap();
     let released = ledger.release(&aside(&*reader)[0], "seen", NOW_NS).unwrap().unwrap();
     assert!(released.copy_of.is_some() && released.charge.to_string() == "0.00", "{released:?}");

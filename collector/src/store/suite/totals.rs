@@ -1,7 +1,7 @@
 //! Totals: a report's lines, of which each adds up many rows.
 
-use meter::record::Evidence;
-use meter::usage::Class;
+use wire::record::Evidence;
+use wire::usage::Class;
 
 use super::{Fresh, all};
 use crate::ledger::sums::{Counted, Group, Sum};

@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
-use meter::event::statement::HEADER;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use wire::statement::HEADER;
 
 use crate::support::request;
 

@@ -209,7 +209,7 @@ fn contract_what_the_collector_cannot_read_is_told_until_one_comes_that_can() {
 fn contract_an_emitter_may_come_itself_after_its_journal() {
     let ledger = Ledger::new();
     let Ledger { dir, gate, server } = &ledger;
-    let key = meter::event::EmitterKey::new(1, 2);
+    let key = wire::emitter::EmitterKey::new(1, 2);
     let events = |numbers| events(&key.emitter(), numbers);
     let journal = dir.write("journal", lines(&events(1..=5)));
     run(gate, &[&journal], &["--live"]).counts(&[("accepted", 5), ("emitters_closed", 0)]);

@@ -1,7 +1,8 @@
+use wire::identity::Identity;
+
 use super::super::{Call, Ended, RequestHead, ResponseHead};
 use super::*;
 use crate::config::Detect;
-use crate::identity::Identity;
 
 const CLIENT_GONE: u64 = 1 << 14;
 const WORDS: &str = "words and more words ";

@@ -203,7 +203,7 @@ mod tests {
         use proptest::prelude::*;
 
         proptest! {
-            #![proptest_config(crate::testing::properties())]
+            #![proptest_config(cases::properties())]
             #[test]
             fn deterministic_any_bytes_say_the_same_however_they_are_cut(
                 parts in prop::collection::vec(prop_oneof![

@@ -1,7 +1,8 @@
 //! Calls that are paid for by something else than tokens, and calls whose counts come elsewhere.
 
+use wire::record::Deferred;
+
 use super::*;
-use crate::record::Deferred;
 
 #[track_caller]
 fn units(play: &Play<'_>, classes: &[(Class, u64)]) -> Record {
@@ -193,7 +194,7 @@ cases! {
         assert_eq!(kept("{}", day), Some(24_001), "what is no whole second counts as one");
         assert_eq!(kept(r#"{"ttl":"60s"}"#, r#"{"createTime":"9","expireTime":"x","usageMetadata":{"totalTokenCount":60}}"#), Some(1));
         let hostile = r#"{"createTime":"1970-01-01T00:00:00Z","expireTime":"9999-12-31T23:59:59Z","usageMetadata":{"totalTokenCount":1099511627776}}"#;
-        assert_eq!(kept(r#"{"ttl":"999999999999999999s"}"#, hostile), Some(crate::usage::MAX_COUNT));
+        assert_eq!(kept(r#"{"ttl":"999999999999999999s"}"#, hostile), Some(wire::usage::MAX_COUNT));
         units(&Play { status: Some(400), body: r#"{"error":{"status":"INVALID_ARGUMENT"}}"#, ..CACHED }, &[]);
     }
 

@@ -88,7 +88,7 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 
 /// A case is several encoders at work on a long body.
 fn properties() -> ProptestConfig {
-    let config = crate::testing::properties();
+    let config = cases::properties();
     ProptestConfig { cases: config.cases.div_ceil(4), ..config }
 }
 

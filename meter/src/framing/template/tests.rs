@@ -110,7 +110,7 @@ mod properties {
     }
 
     proptest! {
-        #![proptest_config(crate::testing::properties())]
+        #![proptest_config(cases::properties())]
 
         #[test]
         fn contract_repeating_streams_are_read_as_byte_by_byte(

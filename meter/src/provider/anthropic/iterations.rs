@@ -6,11 +6,11 @@
 //! anthropic-sdk's `types/beta/beta_usage.py`.
 
 use serde_json::Value;
+use wire::record::{Flag, Flags};
+use wire::usage::{Class, MAX_COUNT, Usage};
 
 use crate::provider::facts::{Facts, Raw};
 use crate::provider::{Part, Reading};
-use crate::record::{Flag, Flags};
-use crate::usage::{Class, MAX_COUNT, Usage};
 
 /// More entries are not read: a call of so many passes is not believed.
 const MAX_ENTRIES: usize = 64;

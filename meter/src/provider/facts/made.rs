@@ -1,7 +1,8 @@
 //! What a response says it made, read or keeps, where no tokens count it.
 
+use wire::usage::MAX_COUNT;
+
 use crate::scan::{Scalar, scaled};
-use crate::usage::MAX_COUNT;
 
 /// Something of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! The texts by their paths, and what they give away.
 
+use wire::usage::Class;
+
 use super::tools::ITEM_DONE;
 use super::{Api, Facts};
-use crate::usage::Class;
 
 /// A text, by what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

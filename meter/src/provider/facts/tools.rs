@@ -6,7 +6,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::usage::Class;
+use wire::usage::Class;
 
 /// More items, containers or queries are not told apart: no response has so many.
 const MAX_DISTINCT: usize = 1024;

@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 
+use wire::record::ProviderSource::{self, *};
+
 use super::*;
-use crate::record::ProviderSource::{self, *};
 
 /// A way, and what was asked of it.
 #[derive(Default)]

@@ -30,7 +30,7 @@ fn met(host: &str, path: &str, body: &str) -> (Facts, Reading, Target) {
 #[track_caller]
 fn units(host: &str, path: &str, body: &str, expected: &[(Class, u64)]) -> Reading {
     let (_, reading, _) = met(host, path, body);
-    let units = reading.usage.iter().filter(|(class, count)| class.kind() == crate::usage::Kind::Unit && *count > 0);
+    let units = reading.usage.iter().filter(|(class, count)| class.kind() == wire::usage::Kind::Unit && *count > 0);
     let mut expected = expected.to_vec();
     expected.sort_unstable();
     assert_eq!(units.collect::<Vec<_>>(), expected, "{body}");
@@ -173,7 +173,7 @@ cases! {
         for body in responses(r#"{"type":"image_generation_call","id":"a","status":"completed"}"#) {
             let body = body.replace(USAGE, &format!("{USAGE},{tools},{used}"));
             let reading = units(OPENAI.0, OPENAI.1, &body, &[]);
-            let mut usage = crate::usage::Usage::default();
+            let mut usage = wire::usage::Usage::default();
             for (class, count) in [(InputText, 20), (InputImage, 10), (OutputText, 24), (OutputImage, 7000)] {
                 usage.set(class, Some(count));
             }

@@ -1,8 +1,8 @@
 //! A model's prices in genai-prices' words, by class and context.
 
-use meter::usage::Class;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use wire::usage::Class;
 
 use super::Named;
 use crate::prices::import::Import;

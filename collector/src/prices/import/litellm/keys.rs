@@ -1,6 +1,6 @@
 //! The names of LiteLLM's prices: what is priced, then above how much input, then in which service tier.
 
-use meter::usage::Class;
+use wire::usage::Class;
 
 use crate::prices::import::decimal::Unit;
 

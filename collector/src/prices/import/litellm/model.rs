@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use meter::usage::Class;
 use serde_json::value::RawValue;
+use wire::usage::Class;
 
 use super::super::Import;
 use super::super::decimal::{Decimal, Unit};
@@ -213,7 +213,7 @@ fn occasions(
 }
 
 fn is_by_piece(class: Class) -> bool {
-    class.kind() == meter::usage::Kind::Unit
+    class.kind() == wire::usage::Kind::Unit
 }
 
 /// What holds at some times of the day and of the week.

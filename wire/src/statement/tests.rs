@@ -92,7 +92,7 @@ mod properties {
     }
 
     proptest! {
-        #![proptest_config(crate::testing::properties())]
+        #![proptest_config(cases::properties())]
 
         #[test]
         fn deterministic_what_is_written_is_read(statement in any_statement()) {

@@ -1,6 +1,9 @@
 //! Test support: one set of cases, run natively and in a WebAssembly VM.
 
-/// Declares tests that run as `#[test]` natively and under wasm-bindgen-test in a WebAssembly VM.
+#![forbid(unsafe_code)]
+
+/// Declares tests that run as `#[test]` natively and under wasm-bindgen-test, which the caller depends on, in a WebAssembly VM.
+#[macro_export]
 macro_rules! cases {
     ($($(#[$meta:meta])* fn $name:ident() $body:block)+) => {
         $(
@@ -14,7 +17,7 @@ macro_rules! cases {
 
 /// Property tests draw the same cases in every run; `PROPTEST_CASES` asks for more of them.
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) fn properties() -> proptest::test_runner::Config {
+pub fn properties() -> proptest::test_runner::Config {
     proptest::test_runner::Config {
         failure_persistence: None,
         rng_seed: proptest::test_runner::RngSeed::Fixed(0x6d65_7465_726d_6574),

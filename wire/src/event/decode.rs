@@ -1,10 +1,10 @@
 //! Bytes to record, for whoever receives events: every problem names its field and what is allowed.
 
-use std::fmt;
-
 use serde_json::{Map, Value};
 
-use super::{Field, Kind, MAX_TAGS, MAX_TEXT, TYPE, is_emitter};
+use super::{Field, Kind, MAX_TAGS, MAX_TEXT, TYPE};
+use crate::Invalid;
+use crate::emitter::is_emitter;
 use crate::identity::{self, ALLOWED, Identity, Source};
 use crate::record::{
     Deferred, Evidence, Flag, Flags, Missing, NotAsked, Outcome, ProviderSource, Record, Tag, TagSource,
@@ -24,49 +24,28 @@ pub struct Event {
     pub record: Record,
 }
 
-/// Why an event was not taken: the field, the problem, what is allowed. Never a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalid {
-    /// The field's path.
-    pub field: String,
-    /// The problem, and what is allowed.
-    pub problem: String,
-}
-
-impl fmt::Display for Invalid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.field.is_empty() { f.write_str(&self.problem) } else { write!(f, "{}: {}", self.field, self.problem) }
-    }
-}
-
-impl std::error::Error for Invalid {}
-
-fn invalid(field: &str, problem: impl Into<String>) -> Invalid {
-    Invalid { field: field.to_owned(), problem: problem.into() }
-}
-
 /// Reads one event. Fields that this version does not know are left alone.
 pub fn decode(bytes: &[u8]) -> Result<Event, Invalid> {
     let value: Value =
-        serde_json::from_slice(bytes).map_err(|error| invalid("", format!("not readable as JSON: {error}")))?;
+        serde_json::from_slice(bytes).map_err(|error| Invalid::new("", format!("not readable as JSON: {error}")))?;
     let Value::Object(envelope) = value else {
-        return Err(invalid("", "must be a JSON object, a CloudEvent"));
+        return Err(Invalid::new("", "must be a JSON object, a CloudEvent"));
     };
     expect_word(&envelope, "specversion", "1.0")?;
     expect_word(&envelope, "type", TYPE)?;
     let id = envelope_text(&envelope, "id")?;
     let started_ns = time(envelope_text(&envelope, "time")?)?;
     let Some(Value::Object(data)) = envelope.get("data") else {
-        return Err(invalid("data", "must be an object"));
+        return Err(Invalid::new("data", "must be an object"));
     };
     let data = Data(data);
     let emitter = data.required(Field::Emitter, Data::text)?;
     if !is_emitter(&emitter) {
-        return Err(invalid("data.emitter", "must be 32 lower-case hex digits"));
+        return Err(Invalid::new("data.emitter", "must be 32 lower-case hex digits"));
     }
     let sequence = data.required(Field::Sequence, Data::number)?;
     if id != format!("{emitter}-{sequence}") {
-        return Err(invalid("id", "must be data.emitter, a hyphen and data.sequence"));
+        return Err(Invalid::new("id", "must be data.emitter, a hyphen and data.sequence"));
     }
     Ok(Event { id: id.to_owned(), record: data.record(started_ns)?, emitter, sequence })
 }
@@ -74,20 +53,20 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Invalid> {
 fn expect_word(envelope: &Map<String, Value>, name: &str, expected: &str) -> Result<(), Invalid> {
     match envelope.get(name) {
         Some(Value::String(text)) if text == expected => Ok(()),
-        _ => Err(invalid(name, format!("must be \"{expected}\""))),
+        _ => Err(Invalid::new(name, format!("must be \"{expected}\""))),
     }
 }
 
 fn envelope_text<'a>(envelope: &'a Map<String, Value>, name: &str) -> Result<&'a str, Invalid> {
     match envelope.get(name) {
         Some(Value::String(text)) if !text.is_empty() && text.len() <= super::MAX_TEXT => Ok(text),
-        _ => Err(invalid(name, format!("must be a text of 1 to {} bytes", super::MAX_TEXT))),
+        _ => Err(Invalid::new(name, format!("must be a text of 1 to {} bytes", super::MAX_TEXT))),
     }
 }
 
 fn time(text: &str) -> Result<u64, Invalid> {
     let problem =
-        || invalid("time", "must be a time in UTC as in RFC 3339, 2026-01-31T12:00:00.000000000Z, after 1970");
+        || Invalid::new("time", "must be a time in UTC as in RFC 3339, 2026-01-31T12:00:00.000000000Z, after 1970");
     let time = humantime::parse_rfc3339(text).map_err(|_| problem())?;
     let since = time.duration_since(std::time::UNIX_EPOCH).map_err(|_| problem())?;
     u64::try_from(since.as_nanos()).map_err(|_| problem())
@@ -109,7 +88,7 @@ impl Data<'_> {
                 Source::Invalid => "must be invalid, as the tenant_source is",
                 Source::Spiffe | Source::Jwt | Source::Header => ALLOWED,
             };
-            return Err(invalid("data.tenant", allowed));
+            return Err(Invalid::new("data.tenant", allowed));
         }
         Ok(Record {
             started_ns,
@@ -169,7 +148,7 @@ impl Data<'_> {
         field: Field,
         read: impl Fn(&Self, Field) -> Result<Option<T>, Invalid>,
     ) -> Result<T, Invalid> {
-        read(self, field)?.ok_or_else(|| invalid(&path(field), "is missing"))
+        read(self, field)?.ok_or_else(|| Invalid::new(&path(field), "is missing"))
     }
 
     fn text(&self, field: Field) -> Result<Option<String>, Invalid> {
@@ -177,7 +156,7 @@ impl Data<'_> {
         match self.0.get(field.name()) {
             None => Ok(None),
             Some(Value::String(text)) if text.len() <= max => Ok(Some(text.clone())),
-            Some(_) => Err(invalid(&path(field), format!("must be a text of at most {max} bytes"))),
+            Some(_) => Err(Invalid::new(&path(field), format!("must be a text of at most {max} bytes"))),
         }
     }
 
@@ -190,7 +169,7 @@ impl Data<'_> {
         match self.0.get(field.name()) {
             None => Ok(None),
             Some(Value::Bool(value)) => Ok(Some(*value)),
-            Some(_) => Err(invalid(&path(field), "must be true or false")),
+            Some(_) => Err(Invalid::new(&path(field), "must be true or false")),
         }
     }
 
@@ -198,7 +177,7 @@ impl Data<'_> {
         let Kind::Word(allowed) = field.spec().kind else { return Ok(None) };
         let Some(value) = self.0.get(field.name()) else { return Ok(None) };
         let word = value.as_str().and_then(from_word);
-        word.map(Some).ok_or_else(|| invalid(&path(field), format!("must be one of {}", allowed.join(", "))))
+        word.map(Some).ok_or_else(|| Invalid::new(&path(field), format!("must be one of {}", allowed.join(", "))))
     }
 
     fn tags(&self) -> Result<Vec<Tag>, Invalid> {
@@ -207,7 +186,7 @@ impl Data<'_> {
                 "must be a list of at most {MAX_TAGS} lists of name, value and source, texts of at most {MAX_TEXT} bytes; \
                  a source is jwt or header, and a name stands once"
             );
-            invalid(&path(Field::Tags), allowed)
+            Invalid::new(&path(Field::Tags), allowed)
         };
         let Some(value) = self.0.get(Field::Tags.name()) else { return Ok(Vec::new()) };
         let list = value.as_array().filter(|list| list.len() <= MAX_TAGS).ok_or_else(problem)?;
@@ -228,7 +207,7 @@ impl Data<'_> {
     /// Flags of a later version are left alone: they explain counts, they do not change them.
     fn flags(&self) -> Result<Flags, Invalid> {
         let mut flags = Flags::default();
-        let problem = || invalid(&path(Field::Flags), "must be a list of texts");
+        let problem = || Invalid::new(&path(Field::Flags), "must be a list of texts");
         match self.0.get(Field::Flags.name()) {
             None => {}
             Some(Value::Array(words)) => {
@@ -253,7 +232,7 @@ impl Data<'_> {
         let totals = [(Field::InputTokens, usage.input_total()), (Field::OutputTokens, usage.output_total())];
         for (field, sum) in totals {
             if self.number(field)? != sum {
-                return Err(invalid(&path(field), "must be the sum of its classes"));
+                return Err(Invalid::new(&path(field), "must be the sum of its classes"));
             }
         }
         Ok(usage)
@@ -264,7 +243,7 @@ fn number(value: Option<&Value>, path: &str, min: u64, max: u64) -> Result<Optio
     let Some(value) = value else { return Ok(None) };
     match value.as_u64() {
         Some(number) if (min..=max).contains(&number) => Ok(Some(number)),
-        _ => Err(invalid(path, format!("must be a whole number from {min} to {max}"))),
+        _ => Err(Invalid::new(path, format!("must be a whole number from {min} to {max}"))),
     }
 }
 

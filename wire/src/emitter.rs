@@ -1,4 +1,4 @@
-//! The emitter's key: a secret that only the emitter has, and whose hash is its name.
+//! Who counts: an emitter has a name, numbers its records, and proves both with a key, a secret whose hash is its name.
 //!
 //! A token says who may send; many emitters share one. The key says whose numbers are sent: whoever has stolen a token
 //! still cannot speak for an emitter that is not his.
@@ -7,12 +7,20 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::{Invalid, is_emitter};
+use crate::Invalid;
 
 /// The request header that carries the key.
-pub const HEADER: &str = "meshmeter-emitter-key";
+pub const KEY_HEADER: &str = "meshmeter-emitter-key";
 
-/// 128 random bits, as 32 lower-case hex digits. Never logged, never part of an event.
+/// Sequence numbers stay exact in any JSON reader.
+pub const MAX_SEQUENCE: u64 = (1 << 53) - 1;
+
+/// Whether a text can be an emitter's name: 32 lower-case hex digits.
+pub fn is_emitter(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// A secret of an emitter: 128 random bits, as 32 lower-case hex digits. Never logged, never part of an event.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EmitterKey(String);
 
@@ -25,7 +33,7 @@ impl EmitterKey {
     /// Reads the value of the header.
     pub fn parse(value: &[u8]) -> Result<EmitterKey, Invalid> {
         let text = std::str::from_utf8(value).ok().filter(|text| is_emitter(text));
-        let problem = || Invalid { field: HEADER.to_owned(), problem: "must be 32 lower-case hex digits".to_owned() };
+        let problem = || Invalid::new(KEY_HEADER, "must be 32 lower-case hex digits");
         text.map(|text| EmitterKey(text.to_owned())).ok_or_else(problem)
     }
 

@@ -3,16 +3,14 @@
 mod decode;
 mod encode;
 mod json;
-pub mod key;
-pub mod quarantine;
-pub mod statement;
 
-pub use decode::{Event, Invalid, decode};
+pub use decode::{Event, decode};
 pub use encode::encode;
-pub use key::EmitterKey;
-pub use statement::Statement;
 
-use crate::usage::Class;
+use crate::emitter::MAX_SEQUENCE;
+use crate::identity::{MAX_PRINCIPAL, MAX_TENANT, Source};
+use crate::record::{Deferred, Evidence, Missing, NotAsked, Outcome, ProviderSource};
+use crate::usage::{self, Class};
 
 /// The CloudEvents `type` of a call's record.
 pub const TYPE: &str = "meshmeter.call.v1";
@@ -30,8 +28,6 @@ pub const MAX_RAW_USAGE: usize = 2048;
 pub const LOGGED: &str = "meshmeter: record ";
 /// The most tags of a call.
 pub const MAX_TAGS: usize = 8;
-/// Sequence numbers stay exact in any JSON reader.
-pub const MAX_SEQUENCE: u64 = (1 << 53) - 1;
 
 /// What a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,47 +81,7 @@ macro_rules! fields {
     };
 }
 
-const OUTCOMES: &[&str] =
-    &["completed", "error_status", "client_aborted", "upstream_reset", "timeout", "not_sent", "refused"];
-const EVIDENCE: &[&str] = &["reported", "partial", "estimated", "missing"];
-const SOURCES: &[&str] = &["spiffe", "jwt", "header", "unknown", "invalid"];
-const PROVIDER_SOURCES: &[&str] = &[
-    "rule_cluster",
-    "rule_route",
-    "rule_prefix",
-    "rule_host",
-    "cluster",
-    "rewritten",
-    "certificate",
-    "trusted_host",
-    "shape",
-];
-const MISSING: &[&str] = &[
-    "not_requested",
-    "absent",
-    "no_body",
-    "no_response",
-    "truncated_body",
-    "malformed_body",
-    "unknown_format",
-    "encoded_body",
-    "body_too_large",
-    "error_status",
-];
-const NOT_ASKED: &[&str] = &[
-    "disabled",
-    "signed",
-    "encoded",
-    "not_json",
-    "unreadable",
-    "ambiguous",
-    "unknown_path",
-    "not_known",
-    "refused_before",
-    "failed",
-];
-const DEFERRED: &[&str] = &["background", "batch", "job"];
-const COUNT: Kind = Kind::Number(0, crate::usage::MAX_COUNT);
+const COUNT: Kind = Kind::Number(0, usage::MAX_COUNT);
 const TOTAL: Kind = Kind::Number(0, MAX_SEQUENCE);
 const MICROSECONDS: Kind = Kind::Number(0, MAX_SEQUENCE);
 const TEXT: Kind = Kind::Text(MAX_TEXT);
@@ -133,11 +89,11 @@ const TEXT: Kind = Kind::Text(MAX_TEXT);
 fields! {
     Emitter "emitter" Kind::Text(32), "", "who counts, a WebAssembly VM: the hash of its key, 32 lower-case hex digits";
     Sequence "sequence" Kind::Number(1, MAX_SEQUENCE), "", "the emitter's number of this record: from 1, without gaps";
-    Tenant "tenant" Kind::Text(crate::identity::MAX_TENANT), "", "who is charged; `unknown` if no source showed anything, `invalid` if one did and it names nobody";
-    TenantSource "tenant_source" Kind::Word(SOURCES), "", "what proved the tenant";
-    Principal "principal" Kind::Text(crate::identity::MAX_PRINCIPAL), "", "the authenticated workload that called: a SPIFFE id";
+    Tenant "tenant" Kind::Text(MAX_TENANT), "", "who is charged; `unknown` if no source showed anything, `invalid` if one did and it names nobody";
+    TenantSource "tenant_source" Kind::Word(Source::WORDS), "", "what proved the tenant";
+    Principal "principal" Kind::Text(MAX_PRINCIPAL), "", "the authenticated workload that called: a SPIFFE id";
     Provider "provider" TEXT, "", "the provider, in the words of `gen_ai.provider.name`; `openai_compatible` and the like: nobody that is known";
-    ProviderSource "provider_source" Kind::Word(PROVIDER_SOURCES), "", "what shows which provider it was: a rule of `providers` by cluster, route, prefix or host; the cluster's name; the host as Envoy rewrote it; the upstream's certificate; the client's host, trusted by `detect.trust_host`; `shape`: only the API is known";
+    ProviderSource "provider_source" Kind::Word(ProviderSource::WORDS), "", "what shows which provider it was: a rule of `providers` by cluster, route, prefix or host; the cluster's name; the host as Envoy rewrote it; the upstream's certificate; the client's host, trusted by `detect.trust_host`; `shape`: only the API is known";
     UpstreamHost "upstream_host" TEXT, "", "the host that the upstream was asked for, after rewriting";
     Api "api" TEXT, "", "the API spoken";
     Operation "operation" TEXT, "", "in the words of `gen_ai.operation.name`, and beside them `rerank`, `cache_content` and `batch`";
@@ -167,13 +123,13 @@ fields! {
     SessionId "session_id" TEXT, "", "the session, by the word of the client alone (`session.headers`)";
     AgentId "agent_id" TEXT, "", "the agent, by the word of the client alone (`agent.headers`)";
     Tags "tags" Kind::Tags(MAX_TAGS), "", "facts that the configuration takes from verified claims (`jwt`) and trusted headers (`header`): a list of `[name, value, source]`";
-    Deferred "deferred" Kind::Word(DEFERRED), "", "the counts are to come in another call, which is not metered: `background`, `batch` or `job`";
+    Deferred "deferred" Kind::Word(Deferred::WORDS), "", "the counts are to come in another call, which is not metered: `background`, `batch` or `job`";
     UnknownUsage "unknown_usage" TEXT, "", "names of counts or items in the response that may be paid for and that the meter does not know, separated by commas";
     ErrorType "error_type" TEXT, "", "the provider's word for an error, never its message";
-    Outcome "outcome" Kind::Word(OUTCOMES), "", "how the call ended";
-    Evidence "evidence" Kind::Word(EVIDENCE), "", "how good the counts are";
-    MissingReason "missing_reason" Kind::Word(MISSING), "", "why there are no counts";
-    UsageNotAsked "usage_not_asked" Kind::Word(NOT_ASKED), "", "why a stream that gave no counts was not asked for them, or was refused";
+    Outcome "outcome" Kind::Word(Outcome::WORDS), "", "how the call ended";
+    Evidence "evidence" Kind::Word(Evidence::WORDS), "", "how good the counts are";
+    MissingReason "missing_reason" Kind::Word(Missing::WORDS), "", "why there are no counts";
+    UsageNotAsked "usage_not_asked" Kind::Word(NotAsked::WORDS), "", "why a stream that gave no counts was not asked for them, or was refused";
     Flags "flags" Kind::Words, "", "what a reader of the counts should know; `implausible_count`: a count that the bytes of the call cannot explain; `not_billed`: the provider counts it and charges nothing, as for a refusal before any output; `unknown_usage`: see there";
     Duration "duration_us" MICROSECONDS, "µs", "from the request's start to the end of the stream";
     TimeToFirstToken "time_to_first_token_us" MICROSECONDS, "µs", "from the request's start to the first byte of the response's body";
@@ -194,15 +150,10 @@ impl Field {
     }
 }
 
-/// Whether a text can be an emitter's name.
-fn is_emitter(text: &str) -> bool {
-    text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
 /// Every field of `data`, usage classes included, for documentation.
 pub fn specs() -> impl Iterator<Item = Spec> {
     let classes = Class::ALL.iter().map(|class| {
-        let unit = if class.kind() == crate::usage::Kind::Unit { "count" } else { "tokens" };
+        let unit = if class.kind() == usage::Kind::Unit { "count" } else { "tokens" };
         Spec { name: class.name(), kind: COUNT, unit, help: class.help() }
     });
     Field::ALL.iter().map(|field| field.spec()).chain(classes)

@@ -6,7 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Invalid, MAX_SEQUENCE, is_emitter};
+use crate::Invalid;
+use crate::emitter::{MAX_SEQUENCE, is_emitter};
 
 /// The request header that carries a statement.
 pub const HEADER: &str = "meshmeter-emitter";
@@ -43,29 +44,14 @@ pub struct DroppedRange {
     pub reason: Reason,
 }
 
-/// Why an event was dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
-    /// The outbox was full.
-    Full,
-    /// The collector refused it as unreadable.
-    Refused,
-}
-
-impl Reason {
-    /// Every reason.
-    pub const ALL: &'static [Reason] = &[Reason::Full, Reason::Refused];
-
-    /// Its word on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Reason::Full => "full",
-            Reason::Refused => "refused",
-        }
-    }
-
-    fn from_word(word: &str) -> Option<Self> {
-        Reason::ALL.iter().copied().find(|reason| reason.as_str() == word)
+words! {
+    /// Why an event was dropped.
+    #[derive(PartialOrd, Ord)]
+    Reason {
+        /// The outbox was full.
+        Full "full",
+        /// The collector refused it as unreadable.
+        Refused "refused",
     }
 }
 
@@ -151,8 +137,7 @@ fn ranges(text: &str, head: u64, dropped: u64) -> Result<Vec<DroppedRange>, Inva
         let drop = drop.ok_or_else(|| {
             let allowed =
                 "must be ranges FIRST-LAST:REASON with commas between, ascending, apart, up to head, REASON one of";
-            let words: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-            invalid("drops", format!("{allowed} {}", words.join(", ")))
+            invalid("drops", format!("{allowed} {}", Reason::WORDS.join(", ")))
         })?;
         free = drop.last.saturating_add(1);
         count = count.saturating_add(drop.count());

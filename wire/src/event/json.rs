@@ -1,8 +1,6 @@
 //! Writes JSON in one pass over what is known: an event is written for every call, and a general serializer took more
 //! time for it than reading the response did.
 
-use crate::scan::unescaped;
-
 /// An object that is being written.
 pub struct Object<'a> {
     out: &'a mut Vec<u8>,
@@ -139,6 +137,16 @@ fn escape(out: &mut Vec<u8>, text: &str) {
     }
 }
 
+/// How many bytes at the beginning stand in a JSON text as they are; looked at sixteen at a time, which become one vector.
+fn unescaped(bytes: &[u8]) -> usize {
+    let is_escaped = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    let (chunks, _) = bytes.as_chunks::<16>();
+    let is_plain = |chunk: &&[u8; 16]| !chunk.iter().fold(false, |found, byte| found | is_escaped(byte));
+    let plain = chunks.iter().take_while(is_plain).count().saturating_mul(16);
+    let rest = bytes.get(plain..).unwrap_or_default();
+    plain.saturating_add(rest.iter().position(is_escaped).unwrap_or(rest.len()))
+}
+
 /// A time since 1970 as in RFC 3339, in UTC, to the nanosecond.
 pub fn rfc3339(out: &mut Vec<u8>, ns: u64) {
     let (seconds, nanos) = (ns / 1_000_000_000, ns % 1_000_000_000);
@@ -201,7 +209,7 @@ mod tests {
         use proptest::prelude::*;
 
         proptest! {
-            #![proptest_config(crate::testing::properties())]
+            #![proptest_config(cases::properties())]
             #[test]
             fn deterministic_what_is_written_is_what_serde_json_writes(
                 texts in prop::collection::vec((any::<String>(), "[\\x00-\\x22\\\\ä]{0,9}", any::<u64>(), any::<bool>()), 0..4)

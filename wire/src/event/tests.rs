@@ -1,4 +1,5 @@
 use super::*;
+use crate::Invalid;
 use crate::identity::{Identity, Source};
 use crate::record::{Deferred, Evidence, Flag, Missing, NotAsked, Outcome, ProviderSource, Record, Tag, TagSource};
 use crate::usage::Usage;
@@ -107,19 +108,6 @@ cases! {
         assert!(!text.contains("null") && !text.contains("tokens"), "{text}");
         let event = decode(text.replace("\"provider\":\"\"", "\"provider\":\"x\"").as_bytes()).unwrap();
         assert!(event.record.usage.is_empty());
-    }
-
-    fn contract_word_lists_name_every_word() {
-        fn words<T: Copy>(all: &[T], word: impl Fn(T) -> &'static str) -> Vec<&'static str> {
-            all.iter().map(|value| word(*value)).collect()
-        }
-        assert_eq!(OUTCOMES, words(Outcome::ALL, Outcome::as_str));
-        assert_eq!(EVIDENCE, words(Evidence::ALL, Evidence::as_str));
-        assert_eq!(MISSING, words(Missing::ALL, Missing::as_str));
-        assert_eq!(NOT_ASKED, words(NotAsked::ALL, NotAsked::as_str));
-        assert_eq!(PROVIDER_SOURCES, words(ProviderSource::ALL, ProviderSource::as_str));
-        assert_eq!(SOURCES, words(Source::ALL, Source::as_str));
-        assert_eq!(DEFERRED, words(Deferred::ALL, Deferred::as_str));
     }
 
     fn contract_a_wrong_event_names_field_and_what_is_allowed() {

@@ -1,0 +1,40 @@
+//! What crosses the wire from the plugin to the collector, and how it is written and read on both sides.
+//!
+//! A call's [`record::Record`] with its [`usage::Usage`] and [`identity::Identity`] travels as one CloudEvent ([`event`]).
+//! The emitter proves its name with a key ([`emitter`]) and states how far it has counted ([`statement`]); the collector
+//! responds with what it has quarantined ([`quarantine`]). Nothing here knows how any of it came about or is charged.
+//!
+//! The collector reads what anybody may have sent, and the plugin runs inside other people's proxies: nothing in here may
+//! panic, and every text has a cap that is a named constant.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
+#[cfg(test)]
+#[macro_use]
+extern crate cases;
+
+#[macro_use]
+mod words;
+
+pub mod emitter;
+pub mod event;
+pub mod identity;
+mod invalid;
+pub mod quarantine;
+pub mod record;
+pub mod statement;
+pub mod usage;
+
+pub use invalid::Invalid;
