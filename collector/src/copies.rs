@@ -7,8 +7,9 @@ use wire::record::Record;
 use crate::gaps::time;
 use crate::ledger::again::{self, Now};
 use crate::ledger::correct::event_of;
-use crate::ledger::entry::Entry;
-use crate::ledger::responses::{self, PossibleCopy};
+use crate::ledger::responses;
+use crate::store::entry::Entry;
+use crate::store::responses::PossibleCopy;
 use crate::store::{Each, Reader, StoreError};
 use crate::terminal::printable;
 

@@ -22,6 +22,7 @@
 )]
 
 pub mod copies;
+pub mod database;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod gaps;
@@ -35,5 +36,6 @@ pub mod report;
 pub mod secret;
 pub mod serve;
 pub mod store;
+pub mod tenant;
 pub mod terminal;
 pub mod verify;

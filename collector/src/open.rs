@@ -7,9 +7,10 @@ use wire::record::Evidence;
 use crate::gaps::{self, Cause, Gaps, Hole, Question, State, time};
 use crate::ledger::Arrival;
 use crate::ledger::correct::rating_of;
-use crate::ledger::months::Month;
-use crate::ledger::ranges::Range;
-use crate::ledger::sums::{Counted, day_begins_ns, day_of};
+use crate::store::days::{day_begins_ns, day_of};
+use crate::store::months::Month;
+use crate::store::ranges::Range;
+use crate::store::sums::Counted;
 use crate::store::{Dimension, Quarantined, Reader, Selection, StoreError, Whose};
 use crate::terminal::printable;
 

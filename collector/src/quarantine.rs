@@ -4,8 +4,8 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use crate::gaps::time;
-use crate::ledger::{Arrival, QuarantinedEvent};
-use crate::store::{Each, Quarantined, Reader, StoreError, Whose};
+use crate::ledger::Arrival;
+use crate::store::{Each, Quarantined, QuarantinedEvent, Reader, StoreError, Whose};
 use crate::terminal::printable;
 
 /// Digits of a digest that are shown.

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use crate::ledger::Head;
-use crate::ledger::correct::{began, group_of, share_of};
-use crate::ledger::entry::{Entry, EntryId, Hash, Kind};
-use crate::ledger::months::{Closing, Month};
-use crate::ledger::ranges::{Range, Ranges};
-use crate::ledger::sums::{Counted, Group, Sum, Sums};
-use crate::store::{Reader, Selection, StoreError};
+use crate::ledger::correct::share_of;
+use crate::ledger::share::Sums;
+use crate::store::entry::{Entry, EntryId, Hash, Kind};
+use crate::store::months::{Closing, Month};
+use crate::store::ranges::{Range, Ranges};
+use crate::store::sums::{Counted, Group, Sum};
+use crate::store::{Head, Reader, Selection, StoreError};
 use crate::terminal::printable;
 
 /// What was found wrong, first things first.
@@ -205,7 +205,7 @@ fn sums(reader: &dyn Reader) -> Result<(), Failure> {
     let mut sums = Sums::stored(HashMap::new());
     let mut problem = None;
     reader.standing(&every, &mut |entry| {
-        let added = group_of(&entry)
+        let added = Group::of_entry(&entry)
             .ok_or_else(|| format!("entry {}: began after the year 2262", entry.id))
             .and_then(|group| sums.add(&group, &share_of(&entry)?));
         if let Err(why) = added {
@@ -218,8 +218,8 @@ fn sums(reader: &dyn Reader) -> Result<(), Failure> {
         let both = || {
             let late = || format!("entry {}: began after the year 2262", entry.id);
             let share = share_of(&entry)?;
-            sums.add(&group_of(&entry).ok_or_else(late)?, &share)?;
-            sums.add(&began(&entry).ok_or_else(late)?.billed(day), &share.reversed())
+            sums.add(&Group::of_entry(&entry).ok_or_else(late)?, &share)?;
+            sums.add(&Group::began(&entry).ok_or_else(late)?.billed(day), &share.reversed())
         };
         if let Err(why) = both() {
             problem.get_or_insert(why);

@@ -58,8 +58,8 @@ impl Changes {
 #[cfg(test)]
 mod tests {
     use collector::ledger::correct::Instead;
-    use collector::ledger::entry::{Entry, Kind};
     use collector::prices::Rating;
+    use collector::store::entry::{Entry, Kind};
 
     use super::*;
 

@@ -2,10 +2,9 @@
 
 use clap::Args;
 use collector::gaps;
-use collector::ledger::Ledger;
-use collector::ledger::closing;
-use collector::ledger::months::{Closed, Month};
+use collector::ledger::{Ledger, closing};
 use collector::open::{self, Open};
+use collector::store::months::{Closed, Month};
 use collector::terminal::complain;
 use jiff::SignedDuration;
 

@@ -4,10 +4,10 @@ use clap::Args;
 use collector::ledger::Ledger;
 use collector::ledger::again::{self, Again, Now};
 use collector::ledger::correct::{Correction, Instead, rating_of};
-use collector::ledger::entry::Entry;
 use collector::ledger::limits::Limits;
 use collector::money::Charge;
 use collector::prices::Rating;
+use collector::store::entry::Entry;
 use collector::store::{Reader, Selection};
 use collector::terminal::printable;
 

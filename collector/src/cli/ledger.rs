@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
+use collector::database::Location;
+use collector::ledger::Ledger;
 use collector::ledger::correct::{Correction, Instead};
-use collector::ledger::entry::{Entry, EntryId, Hash};
 use collector::ledger::limits::Limits;
-use collector::ledger::{Head, Ledger, Store};
 use collector::money::Charge;
-use collector::report;
-use collector::store::{Location, Reader, Selection, StoreError};
+use collector::store::entry::{Entry, EntryId, Hash};
+use collector::store::{Head, Reader, Selection, Store, StoreError};
 use collector::terminal::{self, complain};
-use collector::verify;
+use collector::{report, verify};
 use indicatif::ProgressBar;
 use jiff::civil::Date;
 

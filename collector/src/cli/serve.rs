@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use collector::database::Location;
 use collector::serve::{self, Options, Problem, Scope, Source, Sources, TlsFiles, log};
-use collector::store::Location;
 
 use super::Failure;
 use super::prices::Books;

@@ -7,8 +7,8 @@ use meter::fuzz::{Draw, seed};
 
 use super::laws::{self, Kept};
 use super::{NOW_NS, request};
+use crate::database::memory::Memory;
 use crate::ledger::correct::Correction;
-use crate::ledger::memory::Memory;
 use crate::ledger::{Delivery, Ledger, Taken};
 use crate::money::Charge;
 use crate::prices::PriceBook;

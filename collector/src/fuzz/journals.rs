@@ -5,12 +5,11 @@ use std::sync::Arc;
 use wire::statement::Statement;
 
 use super::{NOW_NS, laws};
-use crate::ledger::memory::Memory;
-use crate::ledger::ranges::Range;
+use crate::database::memory::Memory;
 use crate::ledger::{Delivery, Ledger, Sender, Taken};
 use crate::reconcile::{Collector, Failure, Finding, How, Progress, Ranges, Response, Source, Summary, Watch, bring};
-use crate::serve::Form;
-use crate::serve::missing;
+use crate::serve::{Form, missing};
+use crate::store::ranges::Range;
 
 /// Takes the bytes as a journal or an access log, plain or gzip.
 pub fn journals(bytes: &[u8]) {

@@ -1,13 +1,13 @@
 //! What must hold of a ledger, whatever came.
 
+use crate::database::memory::Memory;
 use crate::gaps::{self, Question, State};
-use crate::ledger::emitters::Ended;
-use crate::ledger::entry::{Entry, Kind};
-use crate::ledger::memory::Memory;
-use crate::ledger::ranges::Range;
 use crate::report::{self, Report};
 use crate::serve::missing;
 use crate::store::Selection;
+use crate::store::emitters::Ended;
+use crate::store::entry::{Entry, Kind};
+use crate::store::ranges::Range;
 use crate::verify::verify;
 
 use super::NOW_NS;

@@ -3,9 +3,9 @@
 use wire::usage::{Class, Usage};
 
 use super::NOW_NS;
-use crate::ledger::sums::day_of;
 use crate::prices::import::{List, Options, import};
 use crate::prices::{PriceBook, Rating, RatingInput};
+use crate::store::days::day_of;
 
 /// Takes the bytes as a price book, and as every kind of price list.
 pub fn prices(bytes: &[u8]) {

@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::iter::Peekable;
 
-use crate::ledger::emitters::{Emitter, Ended, Note, What};
-use crate::ledger::ranges::{Range, Ranges};
+use crate::store::emitters::{Emitter, Ended, Note, What};
+use crate::store::ranges::{Range, Ranges};
 use crate::store::{Quarantined, Reader, StoreError, Whose};
 
 mod count;

@@ -2,7 +2,7 @@ use wire::record::Record;
 use wire::statement::{DroppedRange, Reason, Statement};
 
 use super::*;
-use crate::ledger::memory::Memory;
+use crate::database::memory::Memory;
 use crate::ledger::{Arrival, Delivery, Ledger, Sender};
 
 const SECOND: i64 = 1_000_000_000;

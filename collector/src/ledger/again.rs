@@ -3,12 +3,13 @@
 //! What took the charge back is a reversal with nothing instead. The new charge refers to that reversal, and the database lets
 //! one correction refer to an entry. All records of a call, the one that was charged and its copies, lead to the same reversal.
 
+use super::Ledger;
 use super::correct::{self, Instead};
 use super::decide::Decision;
-use super::entry::{Entry, EntryId, Kind};
-use super::sums::{Group, Share};
-use super::{Keys, Ledger, Store};
-use crate::store::{Reader, StoreError};
+use super::share::Share;
+use crate::store::entry::{Entry, EntryId, Kind};
+use crate::store::sums::Group;
+use crate::store::{Keys, Reader, Store, StoreError};
 
 /// Why a record is taken back when another takes its place.
 pub const SAW_MORE: &str = "another meter saw more of this call";
@@ -82,7 +83,7 @@ impl<S: Store> Ledger<S> {
     /// Charges a call again; the error says why not, and nothing has changed then.
     pub fn charge_again(&mut self, again: &Again, now_ns: i64) -> Result<Result<EntryId, String>, StoreError> {
         let mut keys = Keys { now_ns, corrected: [again.reversal].into(), ..Keys::default() };
-        let began = correct::began(&again.record);
+        let began = Group::began(&again.record);
         keys.groups.extend(began.map(|group| Group { tenant: again.instead.tenant.clone(), ..group }));
         let mut outcome = Err(String::new());
         self.store.transact(&keys, &mut |known| {
@@ -100,7 +101,7 @@ impl Decision<'_> {
         if self.known.corrected.contains(reversal) {
             return Err("it was charged again before".to_owned());
         }
-        let began = correct::began(record).ok_or("it began after the year 2262")?;
+        let began = Group::began(record).ok_or("it began after the year 2262")?;
         let group = self.group(&Group { tenant: instead.tenant.clone(), ..began });
         self.add(&group, &Share::of(&correct::event_of(record)?.record, &instead.rating))?;
         let id = self.next_id();

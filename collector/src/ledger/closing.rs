@@ -1,12 +1,12 @@
 //! What a person closes: a month, whose report never changes from then on; an emitter, of which nothing more will come.
 
+use super::Ledger;
 use super::decide::Decision;
-use super::emitters::Ended;
-use super::entry::{Entry, EntryId, Kind};
-use super::months::{Closed, Closing, Month};
-use super::ranges::Range;
-use super::{Keys, Ledger, Store};
-use crate::store::StoreError;
+use crate::store::emitters::Ended;
+use crate::store::entry::{Entry, EntryId, Kind};
+use crate::store::months::{Closed, Closing, Month};
+use crate::store::ranges::Range;
+use crate::store::{Keys, Store, StoreError};
 
 /// Why a month cannot be closed, whatever is open.
 pub fn refusal(month: Month, closed: &Closed, now_ns: i64) -> Option<String> {

@@ -1,8 +1,8 @@
 //! Which records are of one call, and which may be: decided within a transaction.
 
 use super::decide::Decision;
-use super::entry::EntryId;
-use super::responses::{Holder, Place, PossibleCopy, PossibleKey, ResponseKey, SLOTS, days};
+use crate::store::entry::EntryId;
+use crate::store::responses::{Holder, Place, PossibleCopy, PossibleKey, ResponseKey, SLOTS, days};
 
 impl Decision<'_> {
     fn place(&self, key: &ResponseKey) -> Option<&Place> {

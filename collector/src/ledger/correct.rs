@@ -2,13 +2,14 @@
 
 use wire::event::Event;
 
+use super::Ledger;
 use super::decide::Decision;
-use super::entry::{Entry, Kind};
-use super::sums::{Group, Share, day_of};
-use super::{Keys, Ledger, Store};
+use super::share::Share;
 use crate::money::Charge;
 use crate::prices::{PriceBook, Rating, RatingInput};
-use crate::store::StoreError;
+use crate::store::entry::{Entry, Kind};
+use crate::store::sums::Group;
+use crate::store::{Keys, Store, StoreError};
 
 /// An entry that is to be corrected.
 #[derive(Clone, Debug)]
@@ -61,24 +62,6 @@ pub fn event_of(entry: &Entry) -> Result<Event, String> {
     wire::event::decode(text.as_bytes()).map_err(|invalid| format!("entry {}: {invalid}", entry.id))
 }
 
-/// The group that an entry counts in.
-pub fn group_of(entry: &Entry) -> Option<Group> {
-    let began = began(entry)?;
-    Some(entry.billed.clone().map_or_else(|| began.clone(), |day| began.billed(day)))
-}
-
-/// The group that it would count in on the day on which its call began.
-pub fn began(entry: &Entry) -> Option<Group> {
-    Some(Group {
-        day: day_of(entry.started_ns)?,
-        adjusts: String::new(),
-        tenant: entry.tenant.clone(),
-        provider: entry.provider.clone(),
-        model: entry.model.clone(),
-        evidence: entry.evidence.as_str(),
-    })
-}
-
 /// How an entry was rated; one that has no rating is charged nothing.
 pub fn rating_of(entry: &Entry) -> Result<Rating, String> {
     Ok(entry.rating.as_deref().map(Rating::from_json).transpose()?.unwrap_or_default())
@@ -95,7 +78,7 @@ impl<S: Store> Ledger<S> {
         let mut keys = Keys { now_ns, ..Keys::default() };
         for correction in corrections {
             keys.reversals.insert(correction.entry.id);
-            let group = began(&correction.entry);
+            let group = Group::began(&correction.entry);
             if let (Some(group), Some(instead)) = (&group, &correction.instead) {
                 keys.groups.insert(Group { tenant: instead.tenant.clone(), ..group.clone() });
             }
@@ -129,7 +112,7 @@ impl Decision<'_> {
             return Ok(false);
         }
         // Not where the entry counts: if that month was closed since, it stays as it is.
-        let group = self.group(&began(entry).ok_or("it began after the year 2262")?);
+        let group = self.group(&Group::began(entry).ok_or("it began after the year 2262")?);
         self.add(&group, &share_of(entry)?.reversed())?;
         let base = Entry {
             refers: Some(entry.id),

@@ -5,26 +5,23 @@ use std::collections::{BTreeMap, HashMap};
 use wire::event::Event;
 
 use super::correct::Correction;
-use super::emitters::{BY_KEY, Emitter, Ended, Notes, NotesOf, What};
 use super::entering::{Entering, Terms, entering, number};
-use super::entry::{Entry, EntryId, Kind};
-use super::responses::{self, Holder, Place, PossibleCopy, PossibleKey, ResponseKey};
-use super::sums::{Group, Share, storable};
-use super::{Arrival, Changes, Delivery, Head, Known, MAX_EVENT, QuarantinedEvent, Sender, Sums, Taken, again, clock};
+use super::share::{Share, Sums};
+use super::{Arrival, Delivery, MAX_EVENT, Sender, Taken, again, clock, responses};
 use crate::money::Charge;
 use crate::prices::{PriceBook, Rating, RatingInput};
+use crate::store::emitters::{BY_KEY, Emitter, Ended, Notes, NotesOf, What};
+use crate::store::entry::{Entry, EntryId, Kind};
+use crate::store::responses::{Holder, Place, PossibleCopy, PossibleKey, ResponseKey};
+use crate::store::sums::{Group, storable};
+use crate::store::{Changes, Head, Known, QuarantinedEvent};
 
 /// Whether an event is recognised that came before. Only a control run of the tests does without.
 const RECOGNISES: bool = !cfg!(feature = "forgetful");
 
-/// Why a stranger's event is quarantined.
-pub const FOREIGN: &str = "data.emitter: its numbers belong to another sender";
-
 /// How far behind the last known number of an emitter its next may be: further, it is more likely invented than that so many
 /// were lost, and each of them would be missing.
 const MAX_LEAP: i64 = 1_000_000;
-/// Why an event is quarantined that is further.
-pub const LEAP: &str = "data.sequence: must be at most 1000000 beyond the last number that is known of its emitter";
 
 /// What is known so far, and what has changed.
 pub struct Decision<'a> {
@@ -139,7 +136,7 @@ impl<'a> Decision<'a> {
             return Outcome::DeadLetter("time: must not be more than an hour in the future".to_owned());
         }
         if !self.may_speak(&event.emitter, sender) {
-            return Outcome::Alarm(FOREIGN.to_owned());
+            return Outcome::Alarm(QuarantinedEvent::FOREIGN.to_owned());
         }
         if RECOGNISES && self.has(&event.emitter, entering.sequence) {
             return match self.content(&event.emitter, entering.sequence) {
@@ -150,7 +147,7 @@ impl<'a> Decision<'a> {
             };
         }
         if !sender.journal && self.is_leap(&event.emitter, entering.sequence) {
-            return Outcome::Alarm(LEAP.to_owned());
+            return Outcome::Alarm(QuarantinedEvent::LEAP.to_owned());
         }
         if let Err(reason) = sender.limits.allow(&event.record) {
             return Outcome::Alarm(reason);
@@ -282,7 +279,7 @@ impl<'a> Decision<'a> {
 
     /// Where what is booked now about a call counts; `began` is the group of its own day.
     pub(super) fn group(&self, began: &Group) -> Group {
-        self.known.closed.group(began, self.now_ns)
+        began.booked(&self.known.closed, self.now_ns)
     }
 
     pub(super) fn known_emitter(&self, name: &str) -> Option<&Emitter> {

@@ -3,9 +3,9 @@
 use wire::emitter::is_emitter;
 use wire::event::Event;
 
-use super::entry::{Entry, EntryId, Kind};
-use super::sums::Group;
 use crate::prices::Rating;
+use crate::store::entry::{Entry, EntryId, Kind};
+use crate::store::sums::Group;
 
 /// An event that is to be entered, checked as far as it alone can tell.
 pub(super) struct Entering<'e> {

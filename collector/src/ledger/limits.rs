@@ -1,10 +1,10 @@
 //! What a credential may charge: which tenants, and how much for one call.
 
-use wire::identity::{INVALID, UNKNOWN};
-use wire::record::Record;
-use wire::usage::Class;
+use meter::record::Record;
+use meter::usage::Class;
 
 use crate::money::Charge;
+use crate::tenant::TenantPattern;
 
 /// Tokens of one call that no real call exceeds: the largest context windows hold 10 million.
 const TOKENS: u64 = 20_000_000;
@@ -62,76 +62,9 @@ fn is_token(class: Class) -> bool {
     class.name().ends_with("_tokens")
 }
 
-/// A tenant's name, or the beginning of names with a `*` behind it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TenantPattern {
-    text: String,
-    is_prefix: bool,
-}
-
-impl TenantPattern {
-    /// Reads `acme`, `acme/*`, `*`.
-    pub fn parse(pattern: &str) -> Result<TenantPattern, &'static str> {
-        let prefix = pattern.strip_suffix('*');
-        let text = prefix.unwrap_or(pattern);
-        // Calls of nobody known have names as well, which no source can give.
-        let is_name =
-            |name: &str| matches!(name, UNKNOWN | INVALID) || wire::identity::tenant(name.as_bytes()).is_some();
-        // What stands before the star must be able to begin a name.
-        let fits = match prefix {
-            Some(begin) => begin.is_empty() || is_name(&format!("{begin}x")),
-            None => is_name(text),
-        };
-        if !fits {
-            return Err("must be a tenant, or the beginning of one with a * behind it, such as acme/*");
-        }
-        Ok(TenantPattern { text: text.to_owned(), is_prefix: prefix.is_some() })
-    }
-
-    /// Whether there can be a tenant that both mean.
-    pub fn shares(&self, other: &TenantPattern) -> bool {
-        match (self.is_prefix, other.is_prefix) {
-            (true, true) => self.text.starts_with(&other.text) || other.text.starts_with(&self.text),
-            (true, false) => self.matches(&other.text),
-            (false, _) => other.matches(&self.text),
-        }
-    }
-
-    /// Whether all that the other one means is meant.
-    pub fn covers(&self, other: &TenantPattern) -> bool {
-        (self.is_prefix || !other.is_prefix) && self.matches(&other.text)
-    }
-
-    /// Whether a tenant is meant.
-    pub fn matches(&self, tenant: &str) -> bool {
-        if self.is_prefix { tenant.starts_with(&self.text) } else { tenant == self.text }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn contract_patterns_mean_whole_names_or_beginnings() {
-        let cases = [
-            ("acme", "acme", true),
-            ("acme", "acme/ml", false),
-            ("acme", "acme2", false),
-            ("acme/*", "acme/ml", true),
-            ("acme/*", "acme", false),
-            ("acme/*", "acme2/ml", false),
-            ("*", "any", true),
-            ("unknown", "unknown", true),
-            ("invalid", "unknown", false),
-        ];
-        for (pattern, tenant, expected) in cases {
-            assert_eq!(TenantPattern::parse(pattern).unwrap().matches(tenant), expected, "{pattern} {tenant}");
-        }
-        for bad in ["", "overflow", "a*b", "**", "a b", "acme//*", "*/acme"] {
-            assert!(TenantPattern::parse(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn contract_what_is_beyond_the_limits_is_named() {

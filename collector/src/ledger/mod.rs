@@ -1,23 +1,17 @@
 //! The ledger's rules: what becomes of an event. No I/O and no clock: a [`Store`] loads what the rules ask for, they
 //! decide, and the store keeps what they decided, all in one transaction.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-use wire::event::Event;
-use wire::statement::Statement;
+use meter::event::Event;
+use meter::event::statement::Statement;
 
 use crate::money::Charge;
 use crate::prices::PriceBook;
-use crate::store::StoreError;
+use crate::store::sums::Group;
+use crate::store::{Changes, Keys, QuarantinedEvent, Store, StoreError};
 use decide::Decision;
-use emitters::{Emitter, Note};
-use entry::{Entry, EntryId, Hash};
 use limits::Limits;
-use months::Closed;
-use responses::{Place, PossibleCopy, PossibleKey, ResponseKey};
-use sums::{Counted, Group, GroupSums, Sum, Sums};
 
 pub mod again;
 mod clock;
@@ -25,16 +19,11 @@ pub mod closing;
 mod copies;
 pub mod correct;
 pub(crate) mod decide;
-pub mod emitters;
 mod entering;
-pub mod entry;
 pub mod limits;
-pub mod memory;
-pub mod months;
-pub mod ranges;
 pub mod release;
 pub mod responses;
-pub mod sums;
+pub mod share;
 
 /// The longest event, bytes: several times what a meter sends.
 pub(crate) const MAX_EVENT: usize = 64 << 10;
@@ -54,7 +43,7 @@ impl Arrival {
         let decoded = if bytes.len() > MAX_EVENT {
             Err(format!("must be at most {MAX_EVENT} bytes"))
         } else {
-            wire::event::decode(&bytes).map_err(|invalid| invalid.to_string())
+            meter::event::decode(&bytes).map_err(|invalid| invalid.to_string())
         };
         Arrival { bytes, decoded }
     }
@@ -111,172 +100,6 @@ pub struct Taken {
     /// What providers take for them.
     #[serde(skip)]
     pub cost: Charge,
-}
-
-/// What the rules must know before they decide.
-#[derive(Clone, Debug, Default)]
-pub struct Keys {
-    /// The numbers that came, by emitter; none for one that only spoke.
-    pub emitters: BTreeMap<String, BTreeSet<i64>>,
-    /// Responses of providers.
-    pub responses: BTreeSet<ResponseKey>,
-    /// Whose sums will change.
-    pub groups: BTreeSet<Group>,
-    /// Entries that will be taken back.
-    pub reversals: BTreeSet<EntryId>,
-    /// Events quarantined, by their digests, that a person releases, or that a journal would bring in.
-    pub released: BTreeSet<[u8; 32]>,
-    /// Entries that a correction may refer to already.
-    pub corrected: BTreeSet<EntryId>,
-    /// Whether a month is to be closed: nobody else may write meanwhile, and all chains' ends are asked for.
-    pub closes: bool,
-    /// Now: what is booked about calls of a closed month counts on this day.
-    pub now_ns: i64,
-}
-
-/// Where a writer's chain ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Head {
-    /// Its last entry; number 0: none yet.
-    pub entry: EntryId,
-    /// That entry's hash.
-    pub hash: Hash,
-}
-
-/// What a store has of the keys.
-#[derive(Clone, Debug, Default)]
-pub struct Known {
-    /// The chain that grows.
-    pub head: Head,
-    /// The latest time at which something was written to it.
-    pub written_ns: i64,
-    /// Emitters that were heard of, with their ranges around the numbers asked for.
-    pub emitters: HashMap<String, Emitter>,
-    /// The events of numbers that are there already.
-    pub contents: HashMap<(String, i64), String>,
-    /// Who is charged for a response.
-    pub responses: HashMap<ResponseKey, Place>,
-    /// By the entries of those holders who saw no counts: what stands of them now, each with its event.
-    pub held: BTreeMap<EntryId, Entry>,
-    /// Sums: those that [`Keys::all_groups`] names.
-    pub sums: HashMap<Group, GroupSums>,
-    /// Entries that were taken back before.
-    pub reversed: BTreeSet<EntryId>,
-    /// Those of the keys that a correction refers to.
-    pub corrected: BTreeSet<EntryId>,
-    /// Months that are closed.
-    pub closed: Closed,
-    /// Where every chain ends, if a month is to be closed.
-    pub heads: Vec<EntryId>,
-    /// Events quarantined that were not released yet.
-    pub kept: BTreeMap<[u8; 32], QuarantinedEvent>,
-}
-
-/// What a store must keep, all or nothing.
-#[derive(Clone, Debug, Default)]
-pub struct Changes {
-    /// The chain's new end.
-    pub head: Head,
-    /// The latest time at which something was written to it, if there are entries.
-    pub written_ns: i64,
-    /// New entries, in their order.
-    pub entries: Vec<Entry>,
-    /// What is known of emitters now.
-    pub emitters: BTreeMap<String, Emitter>,
-    /// What happened to numbers. The same note again is no other.
-    pub notes: Vec<Note>,
-    /// Who is charged for a response now.
-    pub responses: BTreeMap<ResponseKey, Place>,
-    /// Records that were charged and may be copies. What is noted in the same slot again counts up.
-    pub possible: BTreeMap<PossibleKey, PossibleCopy>,
-    /// Sums that changed.
-    pub sums: Vec<(Group, Counted, Sum)>,
-    /// Events quarantined. The same again only counts up.
-    pub quarantined: Vec<QuarantinedEvent>,
-    /// Events quarantined that were released, and the entries that they became.
-    pub released: BTreeMap<[u8; 32], EntryId>,
-}
-
-/// An event that is quarantined.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QuarantinedEvent {
-    /// Whether it contradicts the ledger or is beyond its sender's limits; otherwise it cannot be taken.
-    pub alarm: bool,
-    /// Why, naming the field.
-    pub reason: String,
-    /// Whose it says it is, if that could be read; of an event that cannot be taken only if the sender may spend it.
-    pub number: Option<(String, i64)>,
-    /// Who sent it.
-    pub credential: String,
-    /// When it came.
-    pub received_ns: i64,
-    /// Its bytes; of one that is longer than any event the beginning.
-    pub bytes: Vec<u8>,
-}
-
-impl QuarantinedEvent {
-    /// Its word in the database.
-    pub fn kind(&self) -> &'static str {
-        if self.alarm { "alarm" } else { "dead_letter" }
-    }
-
-    /// Whether it came from somebody who may not spend the emitter's numbers.
-    pub fn is_foreign(&self) -> bool {
-        self.alarm && self.reason == decide::FOREIGN
-    }
-
-    /// Whether it is quarantined only for its number, which is far beyond all that was known of its emitter.
-    pub fn is_leap(&self) -> bool {
-        self.alarm && self.reason == decide::LEAP
-    }
-
-    /// By which it is known again: what it is, whose it is, what it says. What a stranger repeats stays beside what the
-    /// emitter itself sent.
-    pub fn digest(&self) -> [u8; 32] {
-        let emitter = self.number.as_ref().map_or("", |(emitter, _)| emitter.as_str());
-        let kind = if self.is_foreign() { "foreign" } else { self.kind() };
-        Self::digest_of(kind, emitter, &self.bytes)
-    }
-
-    /// By which an event would be known again that its own sender may not charge.
-    fn digest_of_alarm(emitter: &str, bytes: &[u8]) -> [u8; 32] {
-        Self::digest_of("alarm", emitter, bytes)
-    }
-
-    fn digest_of(kind: &str, emitter: &str, bytes: &[u8]) -> [u8; 32] {
-        Sha256::new().chain_update(kind).chain_update(emitter).chain_update(bytes).finalize().into()
-    }
-}
-
-/// Where the ledger is kept.
-pub trait Store {
-    /// Loads what the keys name, lets the rules decide, and keeps what they decided: when this returns, all of it is on
-    /// the disk, or nothing. What was loaded stays as it is until then.
-    fn transact(&mut self, keys: &Keys, decide: &mut dyn FnMut(Known) -> Changes) -> Result<(), StoreError>;
-
-    /// Whether it could keep something now: a transaction that changes nothing in the ledger.
-    fn probe(&mut self) -> Result<(), StoreError> {
-        self.transact(&Keys::default(), &mut |known| Changes { head: known.head, ..Changes::default() })
-    }
-
-    /// Whether what was kept is still there to be found; cheap enough to be asked all the time.
-    fn look(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
-impl<S: Store + ?Sized> Store for Box<S> {
-    fn transact(&mut self, keys: &Keys, decide: &mut dyn FnMut(Known) -> Changes) -> Result<(), StoreError> {
-        (**self).transact(keys, decide)
-    }
-
-    fn probe(&mut self) -> Result<(), StoreError> {
-        (**self).probe()
-    }
-
-    fn look(&self) -> Result<(), StoreError> {
-        (**self).look()
-    }
 }
 
 /// The ledger, in a store.
@@ -342,7 +165,7 @@ pub(crate) fn keys(deliveries: &[&Delivery]) -> Keys {
                 }
                 continue;
             };
-            keys.of(event);
+            ask_about(&mut keys, event);
             if delivery.sender.journal {
                 keys.released.insert(QuarantinedEvent::digest_of_alarm(&event.emitter, &arrival.bytes));
             }
@@ -351,24 +174,11 @@ pub(crate) fn keys(deliveries: &[&Delivery]) -> Keys {
     keys
 }
 
-impl Keys {
-    /// Whose sums may change: those of the calls' own days, and of closed months those of the day on which it counts now.
-    pub fn all_groups<'k>(&'k self, held: impl Iterator<Item = &'k Entry>, closed: &Closed) -> BTreeSet<Group> {
-        let began = self.groups.iter().cloned().chain(held.filter_map(correct::began));
-        let mut all = BTreeSet::new();
-        for group in began {
-            all.insert(closed.group(&group, self.now_ns));
-            all.insert(group);
-        }
-        all
+/// What the rules will ask about an event.
+fn ask_about(keys: &mut Keys, event: &Event) {
+    if let Ok(sequence) = i64::try_from(event.sequence) {
+        keys.emitters.entry(event.emitter.clone()).or_default().insert(sequence);
     }
-
-    /// What the rules will ask about an event.
-    fn of(&mut self, event: &Event) {
-        if let Ok(sequence) = i64::try_from(event.sequence) {
-            self.emitters.entry(event.emitter.clone()).or_default().insert(sequence);
-        }
-        self.responses.extend(responses::keys(&event.record));
-        self.groups.extend(Group::of(&event.record));
-    }
+    keys.responses.extend(responses::keys(&event.record));
+    keys.groups.extend(Group::of(&event.record));
 }

@@ -4,14 +4,14 @@ use wire::event::Event;
 
 use super::correct::Correction;
 use super::decide::Decision;
-use super::emitters::{Ended, What};
 use super::entering::{self, Entering, Terms};
-use super::entry::{Entry, EntryId, Kind};
-use super::ranges::Range;
-use super::sums::Share;
-use super::{Arrival, Keys, Ledger, QuarantinedEvent, Store};
+use super::share::Share;
+use super::{Arrival, Ledger, ask_about};
 use crate::money::Charge;
-use crate::store::StoreError;
+use crate::store::emitters::{Ended, What};
+use crate::store::entry::{Entry, EntryId, Kind};
+use crate::store::ranges::Range;
+use crate::store::{Keys, QuarantinedEvent, Store, StoreError};
 
 /// Why nothing is done to an event.
 const RELEASED: &str = "it was released before";
@@ -89,7 +89,7 @@ impl<S: Store> Ledger<S> {
             return Ok(Err("it cannot be read".to_owned()));
         };
         let mut keys = Keys { now_ns, ..Keys::default() };
-        keys.of(event);
+        ask_about(&mut keys, event);
         keys.released.insert(digest);
         let (own_name, own_number) = own_number(&digest);
         keys.emitters.entry(own_name).or_default().insert(own_number);

@@ -3,8 +3,8 @@
 use jiff::civil::Date;
 
 use super::conditions::Names;
-use crate::ledger::limits::TenantPattern;
 use crate::money::{Charge, Factor};
+use crate::tenant::TenantPattern;
 
 /// What a factor is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::{ReportError, TOO_LARGE};
 use crate::ledger::correct::{event_of, rating_of};
-use crate::ledger::entry::Entry;
 use crate::money::Charge;
+use crate::store::entry::Entry;
 use crate::store::{Reader, Selection};
 use crate::terminal::printable;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::sum::{Sum, add};
 use super::{Dimension, ReportError};
-use crate::ledger::sums::Counted;
+use crate::store::sums::Counted;
 use crate::store::{Reader, Selection};
 
 /// What there is to say.

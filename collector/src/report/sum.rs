@@ -6,9 +6,9 @@ use wire::record::Deferred;
 use wire::usage::{Class, Kind};
 
 use super::{ReportError, TOO_LARGE};
-use crate::ledger::sums::Counted;
 use crate::money::Charge;
 use crate::store::Total;
+use crate::store::sums::Counted;
 
 /// What the tenant pays, and what the provider takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

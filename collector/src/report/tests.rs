@@ -1,9 +1,9 @@
 use wire::usage::Class;
 
 use super::*;
-use crate::ledger::sums::Counted;
 use crate::money::Charge;
 use crate::store::Total;
+use crate::store::sums::Counted;
 
 fn key(model: &str) -> Key {
     Key { columns: vec![model.to_owned()], adjusts: String::new() }

@@ -9,13 +9,12 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
-use super::App;
 use super::auth::Scope;
-use super::bodies;
 use super::connections::Connection;
 use super::refusal::Refusal;
-use crate::ledger::ranges::{Range, Ranges};
+use super::{App, bodies};
 use crate::store::Reader;
+use crate::store::ranges::{Range, Ranges};
 
 /// The largest question, bytes.
 const MAX_BODY: usize = 1 << 20;

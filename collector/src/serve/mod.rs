@@ -15,9 +15,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch as channel};
 use wire::statement::COLLECTOR_HEADER;
 
+use crate::database::Location;
 use crate::ledger::Ledger;
 use crate::prices::Books;
-use crate::store::{Location, Reader};
+use crate::store::Reader;
 use crate::terminal;
 use connections::{Bounds, Connection, Registry, Server};
 use health::{Condition, Disk};

@@ -11,7 +11,7 @@ use wire::quarantine;
 
 use super::refusal::Refusal;
 use crate::ledger::Taken;
-use crate::ledger::ranges::Range;
+use crate::store::ranges::Range;
 
 /// The numbers in quarantine, as `3,7-9`: those of the only emitter that has some. Where several have, the body tells.
 const HEADER: HeaderName = HeaderName::from_static(quarantine::HEADER);

@@ -9,8 +9,8 @@ use super::log;
 use super::metrics::Metrics;
 use super::pricing::Pricing;
 use super::room::Place;
-use crate::ledger::{Delivery, Ledger, Store, Taken};
-use crate::store::StoreError;
+use crate::ledger::{Delivery, Ledger, Taken};
+use crate::store::{Store, StoreError};
 
 /// The most deliveries of one commit: bounds how long the first one waits.
 const MAX_GROUP: usize = 256;
@@ -177,7 +177,7 @@ fn now_ns() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::memory::Memory;
+    use crate::database::memory::Memory;
     use crate::ledger::{Arrival, Sender};
     use crate::serve::metrics::Now;
     use crate::serve::room::{Bounds, Room};

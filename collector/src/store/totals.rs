@@ -1,10 +1,32 @@
-//! Sums of many days, tenants and models in one: what a report shows a line of.
+//! Rows of the rollup, and sums of many days, tenants and models in one: what a report shows a line of.
 
-use wire::record::Evidence;
+use jiff::civil::Date;
+use meter::record::Evidence;
 
-use super::{RollupRow, StoreError};
-use crate::ledger::sums::{Counted, Sum};
+use super::error::StoreError;
+use super::sums::{Counted, Sum};
 use crate::money::Charge;
+
+/// A row of the rollup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RollupRow {
+    /// The day (UTC) on which it counts: that on which the calls began, unless their month was closed before.
+    pub day: Date,
+    /// The month in which the calls began, if it was closed before; else empty.
+    pub adjusts: String,
+    /// Who is charged.
+    pub tenant: String,
+    /// The provider.
+    pub provider: String,
+    /// The model that responded, else the one asked for, else empty.
+    pub model: String,
+    /// How good the counts are.
+    pub evidence: Evidence,
+    /// What is counted.
+    pub counted: Counted,
+    /// How many, and what they cost.
+    pub sum: Sum,
+}
 
 /// What the lines of a report are told apart by, beside the evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

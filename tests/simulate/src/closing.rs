@@ -1,8 +1,8 @@
 //! A person who closes the month that is over, and the law that its report never changes from then on.
 
 use collector::ledger::Ledger;
-use collector::ledger::months::Month;
 use collector::report::{Format, Question, Report};
+use collector::store::months::Month;
 use collector::store::{Dimension, Selection};
 
 use crate::disk::{Connection, Disk, Fault};

@@ -5,11 +5,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use collector::ledger::entry::EntryId;
-use collector::ledger::memory::Memory;
-use collector::ledger::ranges::{Range, Ranges};
-use collector::ledger::{Changes, Head, Keys, Known, Store};
-use collector::store::StoreError;
+use collector::database::memory::Memory;
+use collector::store::entry::EntryId;
+use collector::store::ranges::{Range, Ranges};
+use collector::store::{Changes, Head, Keys, Known, Store, StoreError};
 
 use crate::mutation::Mutation;
 

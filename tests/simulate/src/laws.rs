@@ -1,10 +1,10 @@
 //! What must hold when a schedule is over.
 
 use collector::gaps::{self, Cause, Question, State};
-use collector::ledger::emitters::{Ended, What};
-use collector::ledger::entry::{Hash, Kind as Entered};
-use collector::ledger::ranges::{Range, Ranges};
 use collector::money::Charge;
+use collector::store::emitters::{Ended, What};
+use collector::store::entry::{Hash, Kind as Entered};
+use collector::store::ranges::{Range, Ranges};
 
 use crate::calls::{Counts, Kind};
 use crate::disk::Disk;
@@ -169,7 +169,7 @@ fn emitters(truth: &Truth, disk: &Disk, oracle: &Oracle) -> Held {
 /// What happened to each number.
 fn notes(name: &str, disk: &Disk, seen: &Seen) -> Held {
     let mut found = Seen::default();
-    let begin = collector::ledger::emitters::Note {
+    let begin = collector::store::emitters::Note {
         emitter: name.to_owned(),
         range: Range { first: i64::MIN, last: i64::MIN },
         what: What::Opened,

@@ -6,14 +6,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use collector::ledger::ranges::Range;
 use collector::ledger::{Arrival, Delivery, Ledger, Taken};
 use collector::prices::PriceBook;
 use collector::reconcile::{
     Collector, Failure, Finding, How, Progress, Ranges, Response, Source, Summary, Watch, bring,
 };
 use collector::serve::{missing, split};
-use wire::statement::Statement;
+use collector::store::ranges::Range;
+use meter::event::statement::Statement;
 
 use crate::disk::{Connection, Disk, Fault};
 use crate::mutation::Mutation;

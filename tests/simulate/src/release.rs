@@ -1,6 +1,7 @@
 //! A person who looks at what is quarantined, and lets some of it be charged.
 
-use collector::ledger::{Ledger, QuarantinedEvent};
+use collector::ledger::Ledger;
+use collector::store::QuarantinedEvent;
 
 use crate::disk::{Connection, Fault};
 use crate::reading::CREDENTIAL;

@@ -6,12 +6,13 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use collector::ledger::limits::{Limits, TenantPattern};
+use collector::ledger::limits::Limits;
 use collector::ledger::{Arrival, Delivery, Ledger, Sender, Taken};
 use collector::prices::PriceBook;
 use collector::serve::split;
-use wire::emitter::EmitterKey;
-use wire::statement::Statement;
+use collector::tenant::TenantPattern;
+use meter::event::EmitterKey;
+use meter::event::statement::Statement;
 
 use crate::calls;
 use crate::disk::{Connection, Disk, Fault};

@@ -14,8 +14,8 @@ use super::super::policy::{Policies, Policy};
 use super::super::surcharge::Surcharge;
 use super::fields::Fields;
 use super::{Currencies, NOT, one_or_many};
-use crate::ledger::limits::TenantPattern;
 use crate::money::Price;
+use crate::tenant::TenantPattern;
 
 pub(super) fn currencies(values: &[Value], problems: &mut Vec<String>) -> Currencies {
     let mut found: BTreeMap<String, Currency> = BTreeMap::new();

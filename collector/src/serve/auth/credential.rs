@@ -6,8 +6,9 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 use super::rate::MAX_RATE;
-use crate::ledger::limits::{Limits, TenantPattern};
+use crate::ledger::limits::Limits;
 use crate::money::Charge;
+use crate::tenant::TenantPattern;
 
 /// The name of a token that was given none.
 pub const DEFAULT_NAME: &str = "default";

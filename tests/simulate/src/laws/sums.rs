@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use collector::ledger::sums::{Counted, Group, Sum};
 use collector::money::Charge;
+use collector::store::sums::{Counted, Group, Sum};
 
 use super::{Held, When, broken, femto};
 use crate::calls::Counts;

@@ -1,0 +1,60 @@
+//! Where the ledger can be kept: the databases, each an adapter to the port in [`crate::store`].
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::secret;
+use crate::store::{Reader, Store, StoreError};
+
+pub mod memory;
+pub mod postgres;
+pub mod sqlite;
+#[cfg(test)]
+mod suite;
+
+/// Where a database is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(postgres::Address),
+}
+
+impl FromStr for Location {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Location, String> {
+        if let Some(address) = postgres::Address::of(text) {
+            return Ok(Location::Postgres(address));
+        }
+        if text.is_empty() || secret::is_connection(text) {
+            // The text is not repeated: there may be a password in it.
+            return Err(
+                "must be postgres://USER:PASSWORD@HOST/DATABASE, or the path of a file; one whose name looks like \
+                        an address begins with its directory, ./NAME"
+                    .to_owned(),
+            );
+        }
+        Ok(Location::Sqlite(text.into()))
+    }
+}
+
+impl Location {
+    /// Opens the database for the one who writes; creates what is missing.
+    pub fn open(&self) -> Result<Box<dyn Store + Send>, StoreError> {
+        match self {
+            Location::Sqlite(path) => Ok(Box::new(sqlite::Sqlite::open(path)?)),
+            Location::Postgres(address) => Ok(Box::new(postgres::Postgres::open(address)?)),
+        }
+    }
+
+    /// Who reads it; nothing is opened yet.
+    pub fn reader(&self) -> Arc<dyn Reader> {
+        match self {
+            Location::Sqlite(path) => Arc::new(sqlite::SqliteReader::new(path)),
+            Location::Postgres(address) => Arc::new(postgres::PostgresReader::new(address.clone())),
+        }
+    }
+}

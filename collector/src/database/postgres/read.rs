@@ -1,0 +1,392 @@
+//! Whoever asks: every question is one statement, and so one moment; rows come one after the other.
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::str::FromStr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, RowStream};
+use wire::record::Evidence;
+
+use super::address::Address;
+use super::connection::{Connection, within};
+use super::known::{ENTRY, emitter, entry, hash, standing, sum, word};
+use super::{failure, schema};
+use crate::store::days::day_begins_ns;
+use crate::store::emitters::{Emitter, Note, What};
+use crate::store::entry::{Entry, EntryId, Kind};
+use crate::store::ranges::{Range, Ranges};
+use crate::store::responses::{PossibleCopy, PossibleKey};
+use crate::store::sums::Counted;
+use crate::store::{
+    Dimension, Each, Head, Quarantined, QuarantinedEvent, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose,
+};
+
+/// Connections kept for the next question.
+const IDLE: usize = 4;
+/// How long the server may take to say that it is there.
+const PING: Duration = Duration::from_secs(2);
+
+/// Connections that read: they never wait for those who write.
+pub struct PostgresReader {
+    address: Address,
+    idle: Mutex<Vec<Connection>>,
+}
+
+type Values<'a> = [&'a (dyn ToSql + Sync)];
+
+impl PostgresReader {
+    /// A reader of the database there.
+    pub fn new(address: Address) -> PostgresReader {
+        PostgresReader { address, idle: Mutex::new(Vec::new()) }
+    }
+
+    fn connect(&self) -> Result<Connection, StoreError> {
+        let target = self.address.target()?;
+        let settings = format!("{} SET default_transaction_read_only = on;", schema::SEARCH);
+        let connection = Connection::open(&target, &settings)?;
+        connection.wait(schema::check(&connection.client, &target.name))?;
+        Ok(connection)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, connection: Connection) {
+        let mut idle = self.idle();
+        if idle.len() < IDLE {
+            idle.push(connection);
+        }
+    }
+
+    /// Asks on a connection that is there, else on a new one.
+    fn ask(&self, sql: &str, values: &Values<'_>) -> Result<(Connection, RowStream), StoreError> {
+        let ask = |connection: &Connection| {
+            let rows = connection.client.query_raw(sql, values.iter().copied());
+            connection.wait(async { Ok(rows.await) })
+        };
+        loop {
+            let Some(connection) = self.idle().pop() else { break };
+            match ask(&connection)? {
+                Ok(rows) => return Ok((connection, rows)),
+                // The server has been restarted since.
+                Err(error) if failure::is_lost(&error) || connection.client.is_closed() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let connection = self.connect()?;
+        let rows = ask(&connection)??;
+        Ok((connection, rows))
+    }
+
+    fn each_row<T>(
+        &self,
+        sql: &str,
+        values: &Values<'_>,
+        read: impl Fn(&Row) -> Result<T, StoreError>,
+        each: Each<'_, T>,
+    ) -> Result<(), StoreError> {
+        let (connection, rows) = self.ask(sql, values)?;
+        let mut rows = pin!(rows);
+        while let Some(row) = connection.wait(async { Ok(rows.try_next().await?) })? {
+            each(read(&row)?)?;
+        }
+        self.keep(connection);
+        Ok(())
+    }
+
+    /// The entry of a kind that refers to an entry.
+    fn referring(&self, id: EntryId, kind: Kind) -> Result<Option<EntryId>, StoreError> {
+        let kind = kind.as_str();
+        let sql = format!(
+            "SELECT writer, entry FROM ledger WHERE refers_writer = $1 AND refers_entry = $2 AND kind = '{kind}'"
+        );
+        Ok(self.all(&sql, &[&id.writer, &id.number], |row| entry_id(row, 0))?.pop().flatten())
+    }
+
+    fn all<T>(
+        &self,
+        sql: &str,
+        values: &Values<'_>,
+        read: impl Fn(&Row) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut rows = Vec::new();
+        self.each_row(sql, values, read, &mut |row| {
+            rows.push(row);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+}
+
+fn range(row: &Row, first: usize) -> Result<Option<Range>, StoreError> {
+    let range = row.try_get::<_, Option<i64>>(first)?.zip(row.try_get(first.saturating_add(1))?);
+    Ok(range.map(|(first, last)| Range { first, last }))
+}
+
+/// Rows of the rollup that are asked for: `selected` has the values.
+const SELECTED: &str = "($1::text IS NULL OR day >= $1::text::date) AND ($2::text IS NULL OR day <= $2::text::date)
+    AND ($3::text IS NULL OR tenant = $3 OR starts_with(tenant, $3 || '/'))";
+
+fn selected(selection: &Selection) -> [Option<String>; 3] {
+    let text = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string());
+    [text(selection.since), text(selection.until), selection.tenant.clone()]
+}
+
+/// A dimension as a text.
+fn column(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::Day => "to_char(day, 'YYYY-MM-DD')",
+        Dimension::Month => "to_char(day, 'YYYY-MM')",
+        Dimension::Adjusts | Dimension::Tenant | Dimension::Provider | Dimension::Model => dimension.name(),
+    }
+}
+
+/// A number of any size.
+fn parsed<T: FromStr>(row: &Row, column: usize) -> Result<T, StoreError> {
+    row.try_get::<_, &str>(column)?.parse().map_err(|_| StoreError::too_large())
+}
+
+impl Reader for PostgresReader {
+    fn ping(&self) -> Result<(), StoreError> {
+        let pooled = self.idle().pop();
+        let responses = |connection: &Connection| {
+            let asked = connection.client.execute("SELECT EXISTS (SELECT 1 FROM rollup)", &[]);
+            connection.wait(within(PING, async { Ok::<_, StoreError>(asked.await?) }))
+        };
+        if let Some(connection) = pooled
+            && responses(&connection).is_ok()
+        {
+            self.keep(connection);
+            return Ok(());
+        }
+        let connection = self.connect()?;
+        responses(&connection)?;
+        self.keep(connection);
+        Ok(())
+    }
+
+    fn rollup(&self, selection: &Selection, each: Each<'_, RollupRow>) -> Result<(), StoreError> {
+        let sql = format!(
+            "SELECT to_char(day, 'YYYY-MM-DD'), tenant, provider, model, evidence, class, adjusts,
+                sum(quantity)::bigint, sum(charge)::text, sum(coalesce(cost, charge))::text, sum(unpriced)::bigint,
+                sum(fallback)::bigint
+            FROM rollup WHERE {SELECTED} GROUP BY day, adjusts, tenant, provider, model, evidence, class
+            ORDER BY day, adjusts, tenant, provider, model, evidence, class"
+        );
+        let read = |row: &Row| {
+            Ok(RollupRow {
+                day: word(row, 0, "day", |day| day.parse().ok())?,
+                tenant: row.try_get(1)?,
+                provider: row.try_get(2)?,
+                model: row.try_get(3)?,
+                evidence: word(row, 4, "evidence", Evidence::from_word)?,
+                counted: word(row, 5, "class", Counted::from_name)?,
+                adjusts: row.try_get(6)?,
+                sum: sum(row, 7)?,
+            })
+        };
+        let [since, until, tenant] = selected(selection);
+        self.each_row(&sql, &[&since, &until, &tenant], read, each)
+    }
+
+    fn totals(&self, selection: &Selection, by: &[Dimension], each: Each<'_, Total>) -> Result<(), StoreError> {
+        let apart: String = by.iter().map(|dimension| format!("{}, ", column(*dimension))).collect();
+        // Over many days even a count can be more than 64 bits hold.
+        let sql = format!(
+            "SELECT {apart}evidence, class, sum(quantity)::text, sum(charge)::text, sum(coalesce(cost, charge))::text,
+                sum(unpriced)::text, sum(fallback)::text FROM rollup WHERE {SELECTED} GROUP BY {apart}evidence, class"
+        );
+        let read = |row: &Row| {
+            let mut columns = 0..;
+            let mut next = || columns.next().unwrap_or_default();
+            let key = by.iter().map(|_| Ok(row.try_get(next())?)).collect::<Result<_, StoreError>>()?;
+            let evidence = word(row, next(), "evidence", Evidence::from_word)?;
+            let counted = word(row, next(), "class", Counted::from_name)?;
+            let quantity = parsed(row, next())?;
+            let charge = parsed(row, next())?;
+            let cost = parsed(row, next())?;
+            let unpriced = parsed(row, next())?;
+            let fallback = parsed(row, next())?;
+            Ok(Total { key, evidence, counted, quantity, charge, cost, unpriced, fallback })
+        };
+        let [since, until, tenant] = selected(selection);
+        self.each_row(&sql, &[&since, &until, &tenant], read, each)
+    }
+
+    fn heads(&self) -> Result<Vec<Head>, StoreError> {
+        self.all("SELECT writer, entry, hash FROM chain ORDER BY writer", &[], |row| {
+            Ok(Head { entry: EntryId { writer: row.try_get(0)?, number: row.try_get(1)? }, hash: hash(row, 2)? })
+        })
+    }
+
+    fn entries(&self, writer: i64, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.writer = $1 ORDER BY l.entry");
+        self.each_row(&sql, &[&writer], entry, each)
+    }
+
+    fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        let sql = standing(
+            "l.started_ns >= $1 AND l.started_ns < $2
+             AND ($3::text IS NULL OR l.tenant = $3 OR starts_with(l.tenant, $3 || '/'))
+             AND ($4::text IS NULL OR l.emitter = $4 AND l.sequence = $5)",
+        );
+        let since = selection.since.map_or(i64::MIN, day_begins_ns);
+        let until = selection.until.and_then(|day| day.tomorrow().ok()).map_or(i64::MAX, day_begins_ns);
+        let (emitter, sequence) = selection.call.clone().unzip();
+        self.each_row(&sql, &[&since, &until, &selection.tenant, &emitter, &sequence], entry, each)
+    }
+
+    fn entry(&self, id: EntryId) -> Result<Option<Entry>, StoreError> {
+        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.writer = $1 AND l.entry = $2");
+        Ok(self.all(&sql, &[&id.writer, &id.number], entry)?.pop())
+    }
+
+    fn record(&self, (emitter, sequence): &(String, i64)) -> Result<Option<Entry>, StoreError> {
+        let sql = format!(
+            "SELECT {ENTRY}, l.event FROM ledger l
+             WHERE l.emitter = $1 AND l.sequence = $2 AND l.kind IN ('call', 'copy', 'release')"
+        );
+        Ok(self.all(&sql, &[emitter, sequence], entry)?.pop())
+    }
+
+    fn reversal_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError> {
+        self.referring(id, Kind::Reversal)
+    }
+
+    fn correction_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError> {
+        self.referring(id, Kind::Correction)
+    }
+
+    fn adjusted(&self, each: Each<'_, (Entry, String)>) -> Result<(), StoreError> {
+        let sql = format!(
+            "SELECT {ENTRY}, c.event, r.billed FROM ledger r
+             JOIN ledger l ON l.writer = r.refers_writer AND l.entry = r.refers_entry
+             JOIN ledger c
+             ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
+             WHERE r.kind = 'reversal' AND r.billed IS NOT NULL ORDER BY r.writer, r.entry"
+        );
+        self.each_row(&sql, &[], |row| Ok((entry(row)?, row.try_get(20)?)), each)
+    }
+
+    fn closings(&self) -> Result<Vec<Entry>, StoreError> {
+        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind = 'month_closed' ORDER BY l.started_ns");
+        self.all(&sql, &[], entry)
+    }
+
+    fn possible_copies(&self, each: Each<'_, (PossibleKey, PossibleCopy)>) -> Result<(), StoreError> {
+        let sql =
+            "SELECT day, response, slot, first_writer, first_entry, second_writer, second_entry, records, noted_ns
+            FROM possible_copies ORDER BY day, response, slot";
+        let read = |row: &Row| {
+            let key = PossibleKey { day: row.try_get(0)?, response: row.try_get(1)?, slot: row.try_get(2)? };
+            let (first, second) = (entry_id(row, 3)?.unwrap_or_default(), entry_id(row, 5)?.unwrap_or_default());
+            Ok((key, PossibleCopy { first, second, records: row.try_get(7)?, noted_ns: row.try_get(8)? }))
+        };
+        self.each_row(sql, &[], read, each)
+    }
+
+    fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError> {
+        let sql = "SELECT e.emitter, e.credential, e.node, e.first_ns, e.heard_ns, e.last, e.head, e.dropped, e.ended,
+                r.first, r.last
+            FROM emitters e LEFT JOIN emitter_ranges r ON r.emitter = e.emitter ORDER BY e.emitter, r.first";
+        let mut closed: HashMap<String, Ranges> = HashMap::new();
+        let notes = "SELECT emitter, first, last FROM emitter_notes WHERE what = 'closed'";
+        for (name, range) in self.all(notes, &[], |row| Ok((row.try_get::<_, String>(0)?, range(row, 1)?)))? {
+            range.into_iter().for_each(|range| closed.entry(name.clone()).or_default().add(range));
+        }
+        let mut last: Option<(String, Emitter, Vec<Range>)> = None;
+        let mut done = |(name, emitter, ranges): (String, Emitter, Vec<Range>)| {
+            let closed = closed.remove(&name).unwrap_or_default();
+            each((name, Emitter { ranges: Ranges::stored(ranges), closed, ..emitter }))
+        };
+        let read = |row: &Row| Ok((emitter(row)?, range(row, 9)?));
+        self.each_row(sql, &[], read, &mut |((name, emitter), range): ((String, Emitter), _)| {
+            match &mut last {
+                Some((same, _, ranges)) if *same == name => ranges.extend(range),
+                _ => {
+                    if let Some(complete) = last.replace((name, emitter, range.into_iter().collect())) {
+                        done(complete)?;
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        last.map_or(Ok(()), done)
+    }
+
+    fn ranges(&self, emitter: &str, within: Range) -> Result<Ranges, StoreError> {
+        let sql = "SELECT first, last FROM emitter_ranges WHERE emitter = $1 AND first <= $3 AND first >= coalesce(
+                (SELECT max(first) FROM emitter_ranges WHERE emitter = $1 AND first <= $2), $2) ORDER BY first";
+        let ranges = self.all(sql, &[&emitter, &within.first, &within.last], |row| range(row, 0))?;
+        Ok(Ranges::stored(ranges.into_iter().flatten().collect()))
+    }
+
+    fn notes(&self, emitter: &str) -> Result<Vec<Note>, StoreError> {
+        let sql =
+            "SELECT first, last, what, at_ns FROM emitter_notes WHERE emitter = $1 ORDER BY first, last, at_ns, what";
+        self.all(sql, &[&emitter], |row| {
+            Ok(Note {
+                emitter: emitter.to_owned(),
+                range: Range { first: row.try_get(0)?, last: row.try_get(1)? },
+                what: word(row, 2, "what", What::from_word)?,
+                at_ns: row.try_get(3)?,
+            })
+        })
+    }
+
+    fn quarantined(&self, whose: Whose<'_>, each: Each<'_, Quarantined>) -> Result<(), StoreError> {
+        let (which, emitter) = match whose {
+            Whose::All => ("$1::text IS NULL", None),
+            Whose::Emitter(name) => ("emitter = $1", Some(name)),
+            Whose::Nobody => ("$1::text IS NULL AND emitter IS NULL", None),
+        };
+        let order = "emitter NULLS FIRST, sequence NULLS FIRST, first_received_ns, event";
+        self.each_row(&format!("{KEPT} WHERE {which} ORDER BY {order}"), &[&emitter], quarantined, each)
+    }
+
+    fn tally(&self) -> Result<Tally, StoreError> {
+        // A charge that one collector entered may have been taken back by another.
+        let sql = "SELECT (SELECT count(*) FROM quarantined WHERE kind = 'alarm' AND released_entry IS NULL),
+                (SELECT count(*) FROM quarantined WHERE kind = 'dead_letter' AND released_entry IS NULL),
+                (SELECT coalesce(sum(quantity), 0)::bigint FROM rollup WHERE class = 'calls'
+                    AND (day, adjusts, tenant, provider, model, evidence) IN
+                        (SELECT day, adjusts, tenant, provider, model, evidence FROM rollup WHERE unpriced <> 0
+                         GROUP BY day, adjusts, tenant, provider, model, evidence, class HAVING sum(unpriced) > 0))";
+        let read = |row: &Row| {
+            Ok(Tally { alarms: row.try_get(0)?, dead_letters: row.try_get(1)?, unpriced_calls: row.try_get(2)? })
+        };
+        Ok(self.all(sql, &[], read)?.into_iter().next().unwrap_or_default())
+    }
+}
+
+/// What is quarantined, by which `quarantined` reads.
+pub const KEPT: &str = "SELECT kind, reason, emitter, sequence, credential, event, deliveries, first_received_ns,
+    last_received_ns, released_writer, released_entry FROM quarantined";
+
+/// An event that is quarantined.
+pub fn quarantined(row: &Row) -> Result<Quarantined, StoreError> {
+    Ok(Quarantined {
+        last: QuarantinedEvent {
+            alarm: row.try_get::<_, &str>(0)? == "alarm",
+            reason: row.try_get(1)?,
+            number: row.try_get::<_, Option<String>>(2)?.zip(row.try_get(3)?),
+            credential: row.try_get(4)?,
+            bytes: row.try_get(5)?,
+            received_ns: row.try_get(8)?,
+        },
+        deliveries: row.try_get(6)?,
+        first_received_ns: row.try_get(7)?,
+        released: entry_id(row, 9)?,
+    })
+}
+
+/// Writer and number of an entry, from one column on.
+fn entry_id(row: &Row, first: usize) -> Result<Option<EntryId>, StoreError> {
+    let id = row.try_get::<_, Option<i64>>(first)?.zip(row.try_get(first.saturating_add(1))?);
+    Ok(id.map(|(writer, number)| EntryId { writer, number }))
+}

@@ -1,0 +1,102 @@
+//! What the rules ask for, within a transaction.
+
+use std::collections::{BTreeSet, HashMap};
+
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use super::read::{KEPT, closed, emitter, entry, head, known_word, quarantined, ranges, referring, standing, sum};
+use crate::store::entry::{EntryId, Kind};
+use crate::store::ranges::{Range, Ranges};
+use crate::store::responses::{Place, without_counts};
+use crate::store::sums::{Counted, Group, GroupSums};
+use crate::store::{Keys, Known, StoreError};
+
+/// What the rules ask for.
+pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
+    let (head, written_ns) = head(tx)?;
+    let mut known = Known { head, written_ns, closed: closed(tx)?, ..Known::default() };
+    if keys.closes {
+        known.heads.push(head.entry);
+    }
+    for (name, numbers) in &keys.emitters {
+        let Some(mut emitter) = emitter(tx, name)? else { continue };
+        let mut near = Vec::new();
+        for around in Range::around(numbers) {
+            near.extend(ranges(tx, name, around)?);
+        }
+        emitter.ranges = Ranges::stored(near);
+        for number in numbers.iter().filter(|number| emitter.ranges.contains(**number)) {
+            let mut select = tx.prepare_cached(
+                "SELECT event FROM ledger WHERE emitter = ?1 AND sequence = ?2 AND kind IN ('call', 'copy', 'release')",
+            )?;
+            if let Some(event) = select.query_row(params![name, number], |row| row.get(0)).optional()? {
+                known.contents.insert((name.clone(), *number), event);
+            }
+        }
+        known.emitters.insert(name.clone(), emitter);
+    }
+    let mut unused = None;
+    for key in &keys.responses {
+        // The keys are in their order: only where one without a proof is used there are others.
+        if key.proof != 0 && unused == Some((key.day, key.response)) {
+            continue;
+        }
+        let mut select =
+            tx.prepare_cached("SELECT place FROM responses WHERE day = ?1 AND response = ?2 AND proof = ?3")?;
+        let place = |row: &Row<'_>| known_word(0, row.get_ref(0)?.as_str()?, Place::from_text);
+        match select.query_row(params![key.day, key.response, key.proof], place).optional()? {
+            Some(held) => drop(known.responses.insert(*key, held)),
+            None if key.proof == 0 => unused = Some((key.day, key.response)),
+            None => {}
+        }
+    }
+    for id in without_counts(known.responses.values()) {
+        let held = tx.prepare_cached(&standing(NOW))?.query_row([id.number], entry).optional()?;
+        known.held.extend(held.map(|held| (id, held)));
+    }
+    for group in keys.all_groups(known.held.values(), &known.closed) {
+        let sums = sums(tx, &group)?;
+        known.sums.insert(group, sums);
+    }
+    known.reversed = referred(tx, &keys.reversals, Kind::Reversal)?;
+    known.corrected = referred(tx, &keys.corrected, Kind::Correction)?;
+    for digest in &keys.released {
+        let mut select = tx.prepare_cached(&format!("{KEPT} WHERE digest = ?1 AND released IS NULL"))?;
+        let kept = select.query_row([digest], quarantined).optional()?;
+        known.kept.extend(kept.map(|kept| (*digest, kept.last)));
+    }
+    Ok(known)
+}
+
+fn sums(tx: &Transaction<'_>, group: &Group) -> Result<GroupSums, StoreError> {
+    let mut select = tx.prepare_cached(
+        "SELECT class, quantity, charge, cost, unpriced, fallback FROM rollup
+         WHERE day = ?1 AND adjusts = ?2 AND tenant = ?3 AND provider = ?4 AND model = ?5 AND evidence = ?6",
+    )?;
+    let Group { day, adjusts, tenant, provider, model, evidence } = group;
+    let rows = select.query_map(params![day, adjusts, tenant, provider, model, evidence], |row| {
+        Ok((known_word(0, row.get_ref(0)?.as_str()?, Counted::from_name)?, sum(row, 1)?))
+    })?;
+    Ok(rows.collect::<Result<HashMap<_, _>, _>>()?)
+}
+
+/// Those to which an entry of a kind refers.
+fn referred(tx: &Transaction<'_>, wanted: &BTreeSet<EntryId>, kind: Kind) -> Result<BTreeSet<EntryId>, StoreError> {
+    let mut found = BTreeSet::new();
+    for entry in wanted {
+        if referring(tx, *entry, kind)?.is_some() {
+            found.insert(*entry);
+        }
+    }
+    Ok(found)
+}
+
+/// An entry, or what stands instead of it: a correction refers to what it corrects, or, if it was charged again, to what took it
+/// back.
+const NOW: &str = "l.entry IN (
+    WITH RECURSIVE now (entry) AS (
+        VALUES (?1)
+        UNION ALL SELECT n.entry FROM now
+        JOIN ledger r ON r.refers = now.entry AND r.kind = 'reversal'
+        JOIN ledger n ON n.kind = 'correction' AND n.refers IN (now.entry, r.entry)
+    ) SELECT entry FROM now)";

@@ -1,0 +1,113 @@
+//! How a ledger is opened that is only read: it may be in use, or a copy where nothing can be written, and it is never made.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rustix::fs::{Access, access};
+
+use super::{BUSY_TIMEOUT, VERSION, unusable, version};
+use crate::store::StoreError;
+
+/// Connections that read, one per question: they never wait for the writer.
+#[derive(Clone, Debug)]
+pub struct SqliteReader(PathBuf);
+
+impl SqliteReader {
+    /// A reader of the database at this path.
+    pub fn new(path: &Path) -> SqliteReader {
+        SqliteReader(path.to_owned())
+    }
+
+    /// Asks one question.
+    pub(super) fn ask<T>(&self, question: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let path = &self.0;
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => unusable(path, "there is no such file"),
+            _ => unusable(path, error),
+        };
+        // Never opened beside SQLite: when any descriptor of a file is closed, the process loses all its locks on it (POSIX), the
+        // writer's too, and the next program that reads the ledger would take its log away.
+        access(path, Access::READ_OK).map_err(|error| failed(error.into()))?;
+        // SQLite's log lies beside the file itself, not beside a link to it.
+        let real = fs::canonicalize(path).map_err(failed)?;
+        let (connection, still) = match open(&real) {
+            Ok(connection) => (connection, None),
+            Err(error) if needs_to_write(&error) => {
+                let still = Still::of(&real).map_err(failed)?;
+                if still.has_log {
+                    let problem = "its log (-wal) cannot be read where nothing can be written: copy both files to where that \
+                                   is allowed, or let the collector end, which empties the log, before you copy";
+                    return Err(unusable(path, problem));
+                }
+                (open_still(&real)?, Some(still))
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match version(&connection, path)? {
+            VERSION => {}
+            0 => return Err(unusable(path, "has no ledger yet, `meshmeter serve` makes one")),
+            _ => return Err(unusable(path, "is of an earlier version, `meshmeter serve` brings it up to date")),
+        }
+        let response = question(&connection)?;
+        match still {
+            Some(still) if still != Still::of(&real).map_err(failed)? => {
+                Err(unusable(path, "was written to while it was read; ask again"))
+            }
+            _ => Ok(response),
+        }
+    }
+}
+
+/// Opens it as it must be if somebody writes to it: its log is read too, for which SQLite writes beside it.
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // The file is not looked into before.
+    match connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())) {
+        Err(error) if needs_to_write(&error) => Err(error),
+        // What else may be wrong with it is told by its version.
+        _ => Ok(connection),
+    }
+}
+
+fn needs_to_write(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+}
+
+/// Opens it as a file that nobody writes to. If that is not so after all, [`Still`] tells.
+fn open_still(path: &Path) -> rusqlite::Result<Connection> {
+    let escape = |byte: &u8| match byte {
+        b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => char::from(*byte).to_string(),
+        byte => format!("%{byte:02x}"),
+    };
+    let path: String = path.as_os_str().as_bytes().iter().map(escape).collect();
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)
+}
+
+/// What changes when somebody writes.
+#[derive(PartialEq, Eq)]
+struct Still {
+    has_log: bool,
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Still {
+    fn of(path: &Path) -> io::Result<Still> {
+        let mut log = OsString::from(path);
+        log.push("-wal");
+        let about = fs::metadata(path)?;
+        Ok(Still {
+            has_log: fs::metadata(log).is_ok_and(|log| log.len() > 0),
+            length: about.len(),
+            modified: about.modified().ok(),
+        })
+    }
+}

@@ -1,0 +1,366 @@
+//! What is in the tables, for whoever asks.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use wire::record::Evidence;
+
+use super::{SqliteReader, WRITER, totals};
+use crate::money::Charge;
+use crate::store::days::day_begins_ns;
+use crate::store::emitters::{Emitter, Ended, Note, What};
+use crate::store::entry::{Entry, EntryId, Hash, Kind};
+use crate::store::months::Closed;
+use crate::store::ranges::{Range, Ranges};
+use crate::store::responses::{PossibleCopy, PossibleKey};
+use crate::store::sums::{Counted, Sum};
+use crate::store::{
+    Dimension, Each, Head, Quarantined, QuarantinedEvent, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose,
+};
+
+/// Where the chain ends, and when it was last written to.
+pub(super) fn head(connection: &Connection) -> Result<(Head, i64), StoreError> {
+    let mut select = connection.prepare_cached("SELECT entry, hash, written_ns FROM chain")?;
+    let head = select.query_row([], |row| {
+        let head = Head { entry: EntryId { writer: WRITER, number: row.get(0)? }, hash: Hash(row.get(1)?) };
+        Ok((head, row.get(2)?))
+    });
+    let none = Head { entry: EntryId { writer: WRITER, number: 0 }, hash: Hash::default() };
+    Ok(head.optional()?.unwrap_or((none, 0)))
+}
+
+const EMITTER: &str = "emitter, credential, node, first_ns, heard_ns, last, head, dropped, ended";
+
+pub(super) fn emitter(connection: &Connection, name: &str) -> Result<Option<Emitter>, StoreError> {
+    let mut select = connection.prepare_cached(&format!("SELECT {EMITTER} FROM emitters WHERE emitter = ?1"))?;
+    Ok(select.query_row([name], emitter_of).optional()?)
+}
+
+fn emitter_of(row: &Row<'_>) -> rusqlite::Result<Emitter> {
+    Ok(Emitter {
+        credential: row.get(1)?,
+        node: row.get(2)?,
+        first_ns: row.get(3)?,
+        heard_ns: row.get(4)?,
+        last: row.get(5)?,
+        head: row.get(6)?,
+        dropped: row.get(7)?,
+        ended: row.get::<_, Option<String>>(8)?.map(|word| known_word(8, &word, Ended::from_word)).transpose()?,
+        ranges: Ranges::default(),
+        closed: Ranges::default(),
+    })
+}
+
+fn closed_numbers(connection: &Connection, emitter: &str) -> Result<Ranges, StoreError> {
+    let sql = "SELECT first, last FROM emitter_notes WHERE emitter = ?1 AND what = 'closed' ORDER BY first";
+    let mut select = connection.prepare_cached(sql)?;
+    let rows = select.query_map([emitter], |row| Ok(Range { first: row.get(0)?, last: row.get(1)? }))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn ranges(connection: &Connection, emitter: &str, within: Range) -> Result<Vec<Range>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT first, last FROM emitter_ranges WHERE emitter = ?1 AND first <= ?3 AND first >= coalesce(
+             (SELECT max(first) FROM emitter_ranges WHERE emitter = ?1 AND first <= ?2), ?2) ORDER BY first",
+    )?;
+    let rows = select.query_map(params![emitter, within.first, within.last], |row| {
+        Ok(Range { first: row.get(0)?, last: row.get(1)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The columns `quantity, charge, cost, unpriced, fallback`, from one on.
+pub fn sum(row: &Row<'_>, first: usize) -> rusqlite::Result<Sum> {
+    let [quantity, charge, cost, unpriced, fallback] = [0, 1, 2, 3, 4].map(|more| first.saturating_add(more));
+    let (charge, cost) = amounts(row, charge, cost)?;
+    Ok(Sum { quantity: row.get(quantity)?, charge, cost, unpriced: row.get(unpriced)?, fallback: row.get(fallback)? })
+}
+
+/// The months that are closed.
+pub(super) fn closed(connection: &Connection) -> Result<Closed, StoreError> {
+    let mut select = connection.prepare_cached("SELECT started_ns FROM ledger WHERE kind = 'month_closed'")?;
+    let begins = select.query_map([], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+    Ok(Closed::from_begins(begins))
+}
+
+/// The entry of a kind that refers to an entry. Which index there is depends on the word.
+pub(super) fn referring(connection: &Connection, id: EntryId, kind: Kind) -> Result<Option<EntryId>, StoreError> {
+    let sql = format!("SELECT entry FROM ledger WHERE refers = ?1 AND kind = '{}'", kind.as_str());
+    let read = |row: &Row<'_>| Ok(EntryId { writer: WRITER, number: row.get(0)? });
+    Ok(connection.prepare_cached(&sql)?.query_row([id.number], read).optional()?)
+}
+
+/// Charge and cost, from their columns.
+fn amounts(row: &Row<'_>, charge: usize, cost: usize) -> rusqlite::Result<(Charge, Charge)> {
+    let amount = |column: usize, text: &str| known_word(column, text, |text| text.parse().ok());
+    let paid = amount(charge, row.get_ref(charge)?.as_str()?)?;
+    let taken = row.get_ref(cost)?.as_str_or_null()?.map(|text| amount(cost, text)).transpose()?;
+    Ok((paid, taken.unwrap_or(paid)))
+}
+
+/// The value of a word, or an error that names what this version does not know.
+pub fn known_word<T>(column: usize, word: &str, read: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    read(word).ok_or_else(|| {
+        let unknown = StoreError::unknown(&format!("column {column}"), word);
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(unknown))
+    })
+}
+
+const ENTRY: &str =
+    "l.entry, l.kind, l.emitter, l.sequence, l.refers, l.started_ns, l.received_ns, l.tenant, l.provider,
+    l.model, l.evidence, l.charge, l.rating, l.reason, l.hash, l.cost, l.billed";
+
+/// What counts, each with the event of its call.
+pub(super) fn standing(which: &str) -> String {
+    format!(
+        "SELECT {ENTRY}, c.event FROM ledger l
+         JOIN ledger c
+         ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
+         WHERE l.kind IN ('call', 'correction', 'release') AND {which}
+         AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.refers = l.entry AND r.kind = 'reversal')
+         ORDER BY l.entry"
+    )
+}
+
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let word = |column: usize| row.get::<_, String>(column);
+    let id = |number: i64| EntryId { writer: WRITER, number };
+    let (charge, cost) = amounts(row, 11, 15)?;
+    Ok(Entry {
+        id: id(row.get(0)?),
+        kind: known_word(1, &word(1)?, Kind::from_word)?,
+        emitter: row.get(2)?,
+        sequence: row.get(3)?,
+        refers: row.get::<_, Option<i64>>(4)?.map(id),
+        started_ns: row.get(5)?,
+        received_ns: row.get(6)?,
+        tenant: row.get(7)?,
+        provider: row.get(8)?,
+        model: row.get(9)?,
+        evidence: known_word(10, &word(10)?, Evidence::from_word)?,
+        charge,
+        cost,
+        rating: row.get(12)?,
+        reason: row.get(13)?,
+        hash: Hash(row.get(14)?),
+        billed: row.get(16)?,
+        event: row.get(17)?,
+    })
+}
+
+/// Rows of the rollup that are asked for: `selected` has the values.
+pub const SELECTED: &str = "day >= coalesce(?1, '') AND day <= coalesce(?2, '9999-12-31')
+    AND (?3 IS NULL OR tenant = ?3 OR substr(tenant, 1, length(?3) + 1) = ?3 || '/')";
+
+pub fn selected(selection: &Selection) -> [Option<String>; 3] {
+    let text = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string());
+    [text(selection.since), text(selection.until), selection.tenant.clone()]
+}
+
+fn each_row<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    each: Each<'_, T>,
+) -> Result<(), StoreError> {
+    let mut select = connection.prepare(sql)?;
+    let mut rows = select.query(params)?;
+    while let Some(row) = rows.next()? {
+        each(read(row)?)?;
+    }
+    Ok(())
+}
+
+impl Reader for SqliteReader {
+    fn ping(&self) -> Result<(), StoreError> {
+        self.ask(|connection| Ok(connection.query_row("SELECT EXISTS (SELECT 1 FROM rollup)", [], |_| Ok(()))?))
+    }
+
+    fn rollup(&self, selection: &Selection, each: Each<'_, RollupRow>) -> Result<(), StoreError> {
+        let sql = format!(
+            "SELECT day, tenant, provider, model, evidence, class, adjusts, quantity, charge, cost, unpriced, fallback
+             FROM rollup WHERE {SELECTED} ORDER BY day, adjusts, tenant, provider, model, evidence, class"
+        );
+        let read = |row: &Row<'_>| {
+            Ok(RollupRow {
+                day: known_word(0, &row.get::<_, String>(0)?, |day| day.parse().ok())?,
+                tenant: row.get(1)?,
+                provider: row.get(2)?,
+                model: row.get(3)?,
+                evidence: known_word(4, &row.get::<_, String>(4)?, Evidence::from_word)?,
+                counted: known_word(5, &row.get::<_, String>(5)?, Counted::from_name)?,
+                adjusts: row.get(6)?,
+                sum: sum(row, 7)?,
+            })
+        };
+        self.ask(|connection| each_row(connection, &sql, params_from_iter(selected(selection)), read, each))
+    }
+
+    fn totals(&self, selection: &Selection, by: &[Dimension], each: Each<'_, Total>) -> Result<(), StoreError> {
+        self.ask(|connection| totals::totals(connection, selection, by, each))
+    }
+
+    fn heads(&self) -> Result<Vec<Head>, StoreError> {
+        self.ask(|connection| Ok(vec![head(connection)?.0]))
+    }
+
+    fn entries(&self, writer: i64, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        if writer != WRITER {
+            return Ok(());
+        }
+        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l ORDER BY l.entry");
+        self.ask(|connection| each_row(connection, &sql, [], entry, each))
+    }
+
+    fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        let sql = standing(
+            "l.started_ns >= ?1 AND l.started_ns < ?2
+             AND (?3 IS NULL OR l.tenant = ?3 OR substr(l.tenant, 1, length(?3) + 1) = ?3 || '/')
+             AND (?4 IS NULL OR l.emitter = ?4 AND l.sequence = ?5)",
+        );
+        let since = selection.since.map_or(i64::MIN, day_begins_ns);
+        let until = selection.until.and_then(|day| day.tomorrow().ok()).map_or(i64::MAX, day_begins_ns);
+        let (emitter, sequence) = selection.call.clone().unzip();
+        let key = params![since, until, selection.tenant, emitter, sequence];
+        self.ask(|connection| each_row(connection, &sql, key, entry, each))
+    }
+
+    fn entry(&self, id: EntryId) -> Result<Option<Entry>, StoreError> {
+        if id.writer != WRITER {
+            return Ok(None);
+        }
+        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.entry = ?1");
+        self.ask(|connection| Ok(connection.query_row(&sql, [id.number], entry).optional()?))
+    }
+
+    fn record(&self, (emitter, sequence): &(String, i64)) -> Result<Option<Entry>, StoreError> {
+        let sql = format!(
+            "SELECT {ENTRY}, l.event FROM ledger l
+             WHERE l.emitter = ?1 AND l.sequence = ?2 AND l.kind IN ('call', 'copy', 'release')"
+        );
+        self.ask(|connection| Ok(connection.query_row(&sql, params![emitter, sequence], entry).optional()?))
+    }
+
+    fn reversal_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError> {
+        self.ask(|connection| referring(connection, id, Kind::Reversal))
+    }
+
+    fn correction_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError> {
+        self.ask(|connection| referring(connection, id, Kind::Correction))
+    }
+
+    fn adjusted(&self, each: Each<'_, (Entry, String)>) -> Result<(), StoreError> {
+        let sql = format!(
+            "SELECT {ENTRY}, c.event, r.billed FROM ledger r
+             JOIN ledger l ON l.entry = r.refers
+             JOIN ledger c
+             ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
+             WHERE r.kind = 'reversal' AND r.billed IS NOT NULL ORDER BY r.entry"
+        );
+        let read = |row: &Row<'_>| Ok((entry(row)?, row.get(18)?));
+        self.ask(|connection| each_row(connection, &sql, [], read, each))
+    }
+
+    fn closings(&self) -> Result<Vec<Entry>, StoreError> {
+        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind = 'month_closed' ORDER BY l.started_ns");
+        let mut closings = Vec::new();
+        let mut each = |entry| {
+            closings.push(entry);
+            Ok(())
+        };
+        self.ask(|connection| each_row(connection, &sql, [], entry, &mut each))?;
+        Ok(closings)
+    }
+
+    fn possible_copies(&self, each: Each<'_, (PossibleKey, PossibleCopy)>) -> Result<(), StoreError> {
+        let sql = "SELECT day, response, slot, first, second, records, noted_ns FROM possible_copies
+             ORDER BY day, response, slot";
+        let read = |row: &Row<'_>| {
+            let id = |number: i64| EntryId { writer: WRITER, number };
+            let key = PossibleKey { day: row.get(0)?, response: row.get(1)?, slot: row.get(2)? };
+            let (first, second) = (id(row.get(3)?), id(row.get(4)?));
+            Ok((key, PossibleCopy { first, second, records: row.get(5)?, noted_ns: row.get(6)? }))
+        };
+        self.ask(|connection| each_row(connection, sql, [], read, each))
+    }
+
+    fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError> {
+        let sql = format!("SELECT {EMITTER} FROM emitters ORDER BY emitter");
+        let all = Range { first: 0, last: i64::MAX };
+        self.ask(|connection| {
+            // All of it as of one moment, although it is several questions.
+            let connection = connection.unchecked_transaction()?;
+            let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, emitter_of(row)?));
+            each_row(&connection, &sql, [], read, &mut |(name, mut emitter): (String, Emitter)| {
+                emitter.ranges = Ranges::stored(ranges(&connection, &name, all)?);
+                emitter.closed = closed_numbers(&connection, &name)?;
+                each((name, emitter))
+            })
+        })
+    }
+
+    fn ranges(&self, emitter: &str, within: Range) -> Result<Ranges, StoreError> {
+        self.ask(|connection| Ok(Ranges::stored(ranges(connection, emitter, within)?)))
+    }
+
+    fn notes(&self, emitter: &str) -> Result<Vec<Note>, StoreError> {
+        let mut notes = Vec::new();
+        let sql =
+            "SELECT first, last, what, at_ns FROM emitter_notes WHERE emitter = ?1 ORDER BY first, last, at_ns, what";
+        let read = |row: &Row<'_>| {
+            Ok(Note {
+                emitter: emitter.to_owned(),
+                range: Range { first: row.get(0)?, last: row.get(1)? },
+                what: known_word(2, &row.get::<_, String>(2)?, What::from_word)?,
+                at_ns: row.get(3)?,
+            })
+        };
+        let mut each = |note| {
+            notes.push(note);
+            Ok(())
+        };
+        self.ask(|connection| each_row(connection, sql, [emitter], read, &mut each))?;
+        Ok(notes)
+    }
+
+    fn quarantined(&self, whose: Whose<'_>, each: Each<'_, Quarantined>) -> Result<(), StoreError> {
+        let (which, emitter) = match whose {
+            Whose::All => ("?1 IS NULL", None),
+            Whose::Emitter(name) => ("emitter = ?1", Some(name)),
+            Whose::Nobody => ("emitter IS ?1", None),
+        };
+        let sql = format!("{KEPT} WHERE {which} ORDER BY emitter, sequence, first_received_ns, event");
+        self.ask(|connection| each_row(connection, &sql, [emitter], quarantined, each))
+    }
+
+    fn tally(&self) -> Result<Tally, StoreError> {
+        let sql = "SELECT (SELECT count(*) FROM quarantined WHERE kind = 'alarm' AND released IS NULL),
+                (SELECT count(*) FROM quarantined WHERE kind = 'dead_letter' AND released IS NULL),
+                (SELECT coalesce(sum(quantity), 0) FROM rollup WHERE class = 'calls'
+                    AND (day, adjusts, tenant, provider, model, evidence) IN
+                        (SELECT day, adjusts, tenant, provider, model, evidence FROM rollup WHERE unpriced > 0))";
+        let read =
+            |row: &Row<'_>| Ok(Tally { alarms: row.get(0)?, dead_letters: row.get(1)?, unpriced_calls: row.get(2)? });
+        self.ask(|connection| Ok(connection.query_row(sql, [], read)?))
+    }
+}
+
+pub(super) const KEPT: &str =
+    "SELECT kind, reason, emitter, sequence, credential, event, deliveries, first_received_ns,
+    last_received_ns, released FROM quarantined";
+
+pub(super) fn quarantined(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
+    Ok(Quarantined {
+        last: QuarantinedEvent {
+            alarm: row.get::<_, String>(0)? == "alarm",
+            reason: row.get(1)?,
+            number: row.get::<_, Option<String>>(2)?.zip(row.get(3)?),
+            credential: row.get(4)?,
+            bytes: row.get(5)?,
+            received_ns: row.get(8)?,
+        },
+        deliveries: row.get(6)?,
+        first_received_ns: row.get(7)?,
+        released: row.get::<_, Option<i64>>(9)?.map(|number| EntryId { writer: WRITER, number }),
+    })
+}

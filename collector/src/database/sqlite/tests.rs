@@ -1,0 +1,188 @@
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+use crate::database::suite;
+use crate::store::Reader;
+
+/// A file of a test, gone at its end.
+struct File(PathBuf);
+
+impl File {
+    fn new() -> File {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        File(std::env::temp_dir().join(format!("meshmeter-sqlite-{}-{number}.db", std::process::id())))
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", self.0.display()));
+        }
+    }
+}
+
+/// Keeps its file as long as it is used.
+struct Kept(Sqlite, #[allow(dead_code)] File);
+
+impl Store for Kept {
+    fn transact(&mut self, keys: &Keys, decide: &mut dyn FnMut(Known) -> Changes) -> Result<(), StoreError> {
+        self.0.transact(keys, decide)
+    }
+}
+
+#[test]
+fn contract_it_does_what_every_store_must() {
+    suite::run(&|| {
+        let file = File::new();
+        let (store, reader) = (Sqlite::open(&file.0).unwrap(), SqliteReader::new(&file.0));
+        // Durability has a test of its own.
+        store.connection.pragma_update(None, "synchronous", "OFF").unwrap();
+        (Box::new(Kept(store, file)), Box::new(reader) as Box<dyn Reader>)
+    });
+}
+
+#[test]
+fn race_many_writers_of_one_file_charge_every_call_once() {
+    let file = File::new();
+    let open = || Box::new(Sqlite::open(&file.0).unwrap()) as Box<dyn Store>;
+    suite::many_writers(&open, &SqliteReader::new(&file.0));
+}
+
+#[test]
+fn race_collectors_that_start_together_make_one_database() {
+    for _ in 0..20 {
+        let file = File::new();
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let opening: Vec<_> = (0..8).map(|_| scope.spawn(|| Sqlite::open(&file.0).map(drop))).collect();
+            opening.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(opened.iter().all(Result::is_ok), "{opened:?}");
+    }
+}
+
+#[test]
+fn contract_a_commit_is_on_the_disk_before_it_is_acknowledged() {
+    let file = File::new();
+    let store = Sqlite::open(&file.0).unwrap();
+    let pragma =
+        |name: &str| store.connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
+    // 2 is FULL: with NORMAL, a WAL is synced at checkpoints only, and a power cut takes back commits.
+    assert_eq!(pragma("synchronous").unwrap(), rusqlite::types::Value::Integer(2));
+    assert_eq!(pragma("journal_mode").unwrap(), rusqlite::types::Value::Text("wal".to_owned()));
+}
+
+/// What version 5 made otherwise, undone.
+const BACK_TO_4: &str = "
+    DROP INDEX quarantined_numbers; ALTER TABLE quarantined RENAME TO set_aside;
+    CREATE INDEX set_aside_numbers ON set_aside (emitter, sequence);
+    PRAGMA user_version = 4;";
+
+/// And what version 4 made otherwise.
+const BACK_TO_3: &str = "
+    DROP INDEX ledger_corrections; DROP INDEX ledger_closings; DROP INDEX ledger_adjustments;
+    DROP INDEX emitter_notes_closed;
+    ALTER TABLE ledger DROP COLUMN cost; ALTER TABLE ledger DROP COLUMN billed;
+    CREATE TABLE old (
+        day TEXT NOT NULL, tenant TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, evidence TEXT NOT NULL,
+        class TEXT NOT NULL, quantity INTEGER NOT NULL, charge TEXT NOT NULL, unpriced INTEGER NOT NULL,
+        fallback INTEGER NOT NULL, PRIMARY KEY (day, tenant, provider, model, evidence, class)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO old SELECT day, tenant, provider, model, evidence, class, quantity, charge, unpriced, fallback FROM rollup;
+    DROP TABLE rollup; ALTER TABLE old RENAME TO rollup;
+    PRAGMA user_version = 3;";
+
+/// And what version 3 made otherwise.
+const BACK_TO_2: &str = "
+    DROP TABLE responses; DROP TABLE possible_copies; DROP INDEX ledger_numbers;
+    CREATE TABLE responses (
+        day INTEGER NOT NULL, response INTEGER NOT NULL, entry INTEGER NOT NULL, emitter TEXT NOT NULL,
+        started_ns INTEGER NOT NULL, ended_ns INTEGER NOT NULL, input INTEGER, output INTEGER,
+        PRIMARY KEY (day, response)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO responses VALUES (1, 1, 1, 'x', 0, 0, 1, 1);
+    CREATE UNIQUE INDEX ledger_numbers ON ledger (emitter, sequence) WHERE kind IN ('call', 'copy');
+    ALTER TABLE set_aside DROP COLUMN released; ALTER TABLE chain DROP COLUMN written_ns;
+    PRAGMA user_version = 2;";
+
+#[test]
+fn contract_ledgers_of_versions_2_to_4_go_on_with_their_chains() {
+    goes_on(BACK_TO_4);
+    goes_on(&format!("{BACK_TO_4}{BACK_TO_3}"));
+    goes_on(&format!("{BACK_TO_4}{BACK_TO_3}{BACK_TO_2}"));
+}
+
+fn goes_on(back: &str) {
+    let file = File::new();
+    let mut ledger = crate::ledger::Ledger::new(Sqlite::open(&file.0).unwrap());
+    ledger.append(&[&suite::delivery_of(1)], 7).unwrap();
+    drop(ledger);
+    let reader = SqliteReader::new(&file.0);
+    let head = reader.heads().unwrap();
+    Connection::open(&file.0).unwrap().execute_batch(back).unwrap();
+    assert!(reader.ping().unwrap_err().to_string().contains("is of an earlier version"));
+    let mut ledger = crate::ledger::Ledger::new(Sqlite::open(&file.0).unwrap());
+    assert_eq!(crate::verify::verify(&reader, &head, || ()).unwrap(), head);
+    let written = ledger.store().connection.query_row("SELECT written_ns FROM chain", [], |row| row.get::<_, i64>(0));
+    assert_eq!(written.unwrap(), 7);
+    let taken = ledger.append(&[&suite::delivery_of(1), &suite::delivery_of(2)], 8).unwrap();
+    assert_eq!((taken[0].duplicates, taken[1].accepted), (1, 1));
+    let fresh = File::new();
+    drop(Sqlite::open(&fresh.0).unwrap());
+    let columns = |file: &File| {
+        let connection = Connection::open(&file.0).unwrap();
+        let sql = "SELECT s.type || ' ' || s.name || ' ' || coalesce(c.name || ' ' || c.type, '') FROM sqlite_schema s
+            LEFT JOIN pragma_table_info(s.name) c ORDER BY 1";
+        let mut select = connection.prepare(sql).unwrap();
+        select.query_map([], |row| row.get::<_, String>(0)).unwrap().collect::<Result<Vec<_>, _>>().unwrap()
+    };
+    assert_eq!(columns(&file), columns(&fresh), "as if it had been made by this version");
+}
+
+#[test]
+fn contract_a_ledger_of_version_1_goes_on_with_all_its_events() {
+    let file = File::new();
+    let old = Connection::open(&file.0).unwrap();
+    old.execute_batch(include_str!("version_1.sql")).unwrap();
+    let event = |emitter: &str, sequence| {
+        let mut record = wire::record::Record { provider: "openai".to_owned(), ..Default::default() };
+        record.usage.set(wire::usage::Class::InputText, Some(3));
+        String::from_utf8(wire::event::encode(&record, &emitter.repeat(32), sequence)).unwrap()
+    };
+    for (entry, (emitter, sequence)) in (1_i64..).zip([("a", 1), ("b", 7), ("a", 2)]) {
+        let sql = "INSERT INTO ledger VALUES (?1, 'x', 0, 'x', 0, ?2, 'x', 'x', NULL, NULL, 'missing', ?3)";
+        old.execute(sql, rusqlite::params![entry, entry + 99, event(emitter, sequence)]).unwrap();
+    }
+    old.execute("INSERT INTO dead_letters VALUES ('{}', 'bad', 2, 1, 5)", []).unwrap();
+    old.execute_batch("PRAGMA application_id = 1835365224; PRAGMA user_version = 1;").unwrap();
+    drop(old);
+    let reader = SqliteReader::new(&file.0);
+    let error = reader.ping().unwrap_err().to_string();
+    assert!(error.contains("is of an earlier version, `meshmeter serve` brings it up to date"), "{error}");
+    drop(Sqlite::open(&file.0).unwrap());
+    let heads = crate::verify::verify(&reader, &[], || ()).unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(heads[0].entry.number, 3);
+    let mut seen = Vec::new();
+    let each = &mut |entry: crate::store::entry::Entry| {
+        seen.push((entry.sequence, entry.received_ns, entry.event.unwrap()));
+        Ok(())
+    };
+    reader.entries(WRITER, each).unwrap();
+    assert_eq!(seen, [(1, 100, event("a", 1)), (7, 101, event("b", 7)), (2, 102, event("a", 2))]);
+    let mut kept = Vec::new();
+    let each = &mut |row: crate::store::Quarantined| {
+        kept.push(row.last.bytes);
+        Ok(())
+    };
+    reader.quarantined(crate::store::Whose::Nobody, each).unwrap();
+    assert_eq!(kept, [b"{}"]);
+    let mut ledger = crate::ledger::Ledger::new(Sqlite::open(&file.0).unwrap());
+    let arrivals =
+        vec![crate::ledger::Arrival::new(event("a", 2).into()), crate::ledger::Arrival::new(event("a", 3).into())];
+    let sender = crate::ledger::Sender::new("default", false);
+    let delivery = crate::ledger::Delivery { sender, statement: None, arrivals };
+    let taken = ledger.append(&[&delivery], 200).unwrap().remove(0);
+    assert_eq!((taken.accepted, taken.duplicates, taken.alarms), (1, 1, 0));
+}

@@ -1,0 +1,115 @@
+//! Totals: a report's lines, of which each adds up many rows.
+
+use wire::record::Evidence;
+use wire::usage::Class;
+
+use super::{Fresh, all};
+use crate::money::Charge;
+use crate::report::{Format, Question, Report};
+use crate::store::sums::{Counted, Group, Sum};
+use crate::store::{Changes, Dimension, Keys, Known, Reader, Selection, Total};
+
+/// Reports of some days and columns; what comes in parts is one line there.
+pub fn reports(reader: &dyn Reader) -> Vec<String> {
+    let every = Selection::default();
+    let first_day = Selection { until: "1970-01-01".parse().ok(), ..Selection::default() };
+    let tenant = Selection { tenant: Some("unknown".to_owned()), ..Selection::default() };
+    let columns = [&[][..], &[Dimension::Tenant], &[Dimension::Month, Dimension::Model], &Dimension::ALL];
+    let mut reports = Vec::new();
+    for selection in [every, first_day, tenant] {
+        for by in columns {
+            let question = Question { selection: selection.clone(), by: by.to_vec(), round: None };
+            reports.push(Report::response(reader, question).unwrap().render(Format::Json).unwrap());
+        }
+    }
+    reports
+}
+
+pub fn run(fresh: Fresh<'_>) {
+    are_more_than_64_bits_hold(fresh);
+    invoices_have_one_total(fresh);
+}
+
+fn are_more_than_64_bits_hold(fresh: Fresh<'_>) {
+    let (mut store, reader) = fresh();
+    let group = |day: &str| Group {
+        day: day.to_owned(),
+        adjusts: String::new(),
+        tenant: "acme".to_owned(),
+        provider: String::new(),
+        model: String::new(),
+        evidence: Evidence::Reported.as_str(),
+    };
+    let [charge, cost] = ["0.1", "0.07"].map(|amount| amount.parse().unwrap());
+    let sum = Sum { quantity: i64::MAX, charge, cost, unpriced: 1, fallback: i64::MAX };
+    let sums: Vec<_> = ["1970-01-30", "1970-01-31", "1970-02-01"].map(|day| (group(day), Counted::Calls, sum)).to_vec();
+    let mut keep = |known: Known| Changes { head: known.head, sums: sums.clone(), ..Default::default() };
+    store.transact(&Keys::default(), &mut keep).unwrap();
+    let selection = Selection { until: "1970-01-31".parse().ok(), ..Selection::default() };
+    let expected = Total {
+        key: vec!["1970-01".to_owned(), "acme".to_owned()],
+        evidence: Evidence::Reported,
+        counted: Counted::Calls,
+        quantity: 2 * i128::from(i64::MAX),
+        charge: "0.2".parse().unwrap(),
+        cost: "0.14".parse().unwrap(),
+        unpriced: 2,
+        fallback: 2 * i128::from(i64::MAX),
+    };
+    let by = [Dimension::Month, Dimension::Tenant];
+    assert_eq!(all(|each| reader.totals(&selection, &by, each)), [expected]);
+}
+
+/// Whatever the lines are, a tenant's lines of a month add up to the same, rounded once.
+fn invoices_have_one_total(fresh: Fresh<'_>) {
+    let (mut store, reader) = fresh();
+    let row = |day: &str, tenant: &str, model: &str, evidence: Evidence, charge: &str| {
+        let group = Group {
+            day: day.to_owned(),
+            adjusts: String::new(),
+            tenant: tenant.to_owned(),
+            provider: "openai".to_owned(),
+            model: model.to_owned(),
+            evidence: evidence.as_str(),
+        };
+        let charge = charge.parse().unwrap();
+        (group, Counted::Usage(Class::InputText), Sum { quantity: 1, charge, cost: charge, ..Sum::default() })
+    };
+    let mut sums = Vec::new();
+    for (at, tenant) in ["acme", "acme/ml", "globex"].into_iter().enumerate() {
+        for (day, evidence) in [
+            ("2026-01-30", Evidence::Reported),
+            ("2026-01-31", Evidence::Estimated),
+            ("2026-02-01", Evidence::Reported),
+        ] {
+            for model in 0..7 {
+                let charge = format!("0.{:03}{model}7", 4 + at);
+                sums.push(row(day, tenant, &format!("model-{model}"), evidence, &charge));
+            }
+        }
+    }
+    let mut keep = |known: Known| Changes { head: known.head, sums: sums.clone(), ..Default::default() };
+    store.transact(&Keys::default(), &mut keep).unwrap();
+    let total = |by: &[Dimension], tenant: Option<&str>| -> String {
+        let selection = Selection { tenant: tenant.map(str::to_owned), ..Selection::default() };
+        let question = Question { selection, by: by.to_vec(), round: Some(2) };
+        let json = Report::response(reader.as_ref(), question).unwrap().render(Format::Json).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let charges = json["lines"].as_array().unwrap().iter().map(|line| line["charge"].as_str().unwrap());
+        let sum = charges.fold(Charge::default(), |sum, charge| sum.checked_add(charge.parse().unwrap()).unwrap());
+        sum.to_string()
+    };
+    let columns: [&[Dimension]; 5] = [
+        &[],
+        &[Dimension::Tenant],
+        &[Dimension::Tenant, Dimension::Provider, Dimension::Model],
+        &[Dimension::Model],
+        &Dimension::ALL,
+    ];
+    // Of acme 14 calls in January cost 0.06118 together, 7 in February 0.03059; of acme/ml 0.07518 and 0.03759.
+    for (tenant, due) in [(Some("acme"), "0.21"), (Some("globex"), "0.13"), (None, "0.34")] {
+        for by in columns {
+            assert_eq!(total(by, tenant), due, "{tenant:?} {by:?}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The port to what is kept, for those who read: questions, and what comes back.
+
+use jiff::civil::Date;
+
+use super::emitters::{Emitter, Note};
+use super::entry::{Entry, EntryId};
+use super::error::StoreError;
+use super::ranges::{Range, Ranges};
+use super::responses::{PossibleCopy, PossibleKey};
+use super::totals::{Dimension, RollupRow, Total};
+use super::transaction::{Head, QuarantinedEvent};
+
+/// Which calls.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// The first day.
+    pub since: Option<Date>,
+    /// The last day.
+    pub until: Option<Date>,
+    /// Only this tenant, and what is below it: `acme` and `acme/ml`.
+    pub tenant: Option<String>,
+    /// Only this emitter's call of this number. The rollup knows no single calls.
+    pub call: Option<(String, i64)>,
+}
+
+impl Selection {
+    /// Whether calls of a day and a tenant are among them.
+    pub fn includes(&self, day: Date, tenant: &str) -> bool {
+        let below =
+            |wanted: &str| tenant.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.since.is_none_or(|since| since <= day)
+            && self.until.is_none_or(|until| day <= until)
+            && self.tenant.as_deref().is_none_or(below)
+    }
+}
+
+/// An event that is quarantined, as often as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Its last delivery.
+    pub last: QuarantinedEvent,
+    /// When it first came.
+    pub first_received_ns: i64,
+    /// How often it came.
+    pub deliveries: i64,
+    /// The entry that it became when a person released it.
+    pub released: Option<EntryId>,
+}
+
+impl Quarantined {
+    /// By emitter and number, then by time, then by content: the same everywhere.
+    pub fn order(&self) -> (Option<(String, i64)>, i64, Vec<u8>) {
+        (self.last.number.clone(), self.first_received_ns, self.last.bytes.clone())
+    }
+}
+
+/// Whose events that are quarantined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose<'a> {
+    /// Everybody's.
+    All,
+    /// An emitter's.
+    Emitter(&'a str),
+    /// Those that name nobody.
+    Nobody,
+}
+
+impl Whose<'_> {
+    /// Whether those of an emitter are among them.
+    pub fn includes(self, emitter: Option<&str>) -> bool {
+        match self {
+            Whose::All => true,
+            Whose::Emitter(name) => emitter == Some(name),
+            Whose::Nobody => emitter.is_none(),
+        }
+    }
+}
+
+/// What a database has counted in its small tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Events quarantined that contradict the ledger.
+    pub alarms: i64,
+    /// Events quarantined that could not be taken.
+    pub dead_letters: i64,
+    /// Calls in sums of which something has no price: a sum is of a day, tenant, provider, model and evidence.
+    pub unpriced_calls: i64,
+}
+
+/// What takes one row after the other; its error ends the reading.
+pub type Each<'a, T> = &'a mut dyn FnMut(T) -> Result<(), StoreError>;
+
+/// Reads what is kept, as of one moment, without waiting for the one who writes.
+pub trait Reader: Send + Sync {
+    /// Whether the database responds.
+    fn ping(&self) -> Result<(), StoreError>;
+    /// The sums, in the order of their columns.
+    fn rollup(&self, selection: &Selection, each: Each<'_, RollupRow>) -> Result<(), StoreError>;
+    /// The sums, added up over everything that the question does not tell apart, in any order. One may come in parts.
+    fn totals(&self, selection: &Selection, by: &[Dimension], each: Each<'_, Total>) -> Result<(), StoreError>;
+    /// Where each writer's chain ends.
+    fn heads(&self) -> Result<Vec<Head>, StoreError>;
+    /// All entries of a writer, in their order.
+    fn entries(&self, writer: i64, each: Each<'_, Entry>) -> Result<(), StoreError>;
+    /// An entry, as it was written.
+    fn entry(&self, id: EntryId) -> Result<Option<Entry>, StoreError>;
+    /// The record of a number, whether it is charged or not.
+    fn record(&self, number: &(String, i64)) -> Result<Option<Entry>, StoreError>;
+    /// The entry that takes an entry back, if there is one.
+    fn reversal_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError>;
+    /// The correction that refers to an entry, if there is one.
+    fn correction_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError>;
+    /// Entries of closed months that were taken back later, each with the event of its call and the day on which that counts.
+    fn adjusted(&self, each: Each<'_, (Entry, String)>) -> Result<(), StoreError>;
+    /// The entries that close months.
+    fn closings(&self) -> Result<Vec<Entry>, StoreError>;
+    /// Records that were charged and may be copies, in the order of their keys.
+    fn possible_copies(&self, each: Each<'_, (PossibleKey, PossibleCopy)>) -> Result<(), StoreError>;
+    /// Entries that count now, that is charged ones that were not taken back, each with the event of its call.
+    fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError>;
+    /// All emitters with all their ranges, by name.
+    fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError>;
+    /// The ranges of an emitter; none if it is not known.
+    fn ranges(&self, emitter: &str, within: Range) -> Result<Ranges, StoreError>;
+    /// What happened to an emitter's numbers, by number.
+    fn notes(&self, emitter: &str) -> Result<Vec<Note>, StoreError>;
+    /// What is quarantined, in its order.
+    fn quarantined(&self, whose: Whose<'_>, each: Each<'_, Quarantined>) -> Result<(), StoreError>;
+    /// How many events are quarantined, and how many calls may have no price.
+    fn tally(&self) -> Result<Tally, StoreError>;
+}
