@@ -26,6 +26,7 @@ pub mod database;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod gaps;
+pub mod ingest;
 pub mod ledger;
 pub mod money;
 pub mod open;

@@ -8,11 +8,11 @@ use meter::fuzz::{Draw, seed};
 use super::laws::{self, Kept};
 use super::{NOW_NS, request};
 use crate::database::memory::Memory;
+use crate::ingest::request::Form;
 use crate::ledger::correct::Correction;
 use crate::ledger::{Delivery, Ledger, Taken};
 use crate::money::Charge;
 use crate::prices::PriceBook;
-use crate::serve::Form;
 use crate::store::{Reader, Selection};
 
 /// The book by which calls are rated.

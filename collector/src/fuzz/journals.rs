@@ -6,9 +6,10 @@ use wire::statement::Statement;
 
 use super::{NOW_NS, laws};
 use crate::database::memory::Memory;
+use crate::ingest::request::{Form, arrivals};
 use crate::ledger::{Delivery, Ledger, Sender, Taken};
 use crate::reconcile::{Collector, Failure, Finding, How, Progress, Ranges, Response, Source, Summary, Watch, bring};
-use crate::serve::{Form, missing};
+use crate::serve::missing;
 use crate::store::ranges::Range;
 
 /// Takes the bytes as a journal or an access log, plain or gzip.
@@ -43,7 +44,7 @@ impl Here {
         let sender = Sender::new("journal", true);
         let refused = |_| Failure::Refused("not readable".to_owned());
         let elements = Form::Batch.elements(batch).map_err(refused)?;
-        let delivery = Delivery { sender, statement, arrivals: crate::serve::arrivals(&elements) };
+        let delivery = Delivery { sender, statement, arrivals: arrivals(&elements) };
         Ok(self.0.append(&[&delivery], NOW_NS).unwrap().remove(0))
     }
 }

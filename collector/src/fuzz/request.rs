@@ -1,11 +1,12 @@
 //! Bytes as requests to `POST /v1/events`, through what the service reads them with.
 
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderValue};
 use wire::statement::Statement;
 
+use crate::ingest::request::{Form, Head, arrivals};
 use crate::ledger::{Arrival, Delivery, Sender};
-use crate::serve::{Form, Scope, Token, Tokens, arrivals};
+use crate::serve::{Scope, Token, Tokens};
 
 /// What stands between two requests.
 const SEPARATOR: &[u8] = b"\n---\n";
@@ -37,8 +38,8 @@ fn delivery(request: &[u8]) -> Option<Delivery> {
     let (token, content_type, header, body) = (line(), line(), line(), line());
     let sender = sender(token);
     let statement = statement(header);
-    let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_bytes(content_type).ok()?)]);
-    let arrivals = body_of(Form::of(&headers)?, body)?;
+    let head = Head { content_type: Some(content_type), ..Head::default() };
+    let arrivals = body_of(head.form()?, body)?;
     Some(Delivery { sender, statement, arrivals })
 }
 

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use axum::http::HeaderMap;
 
 use super::App;
-use super::auth::{Admitted, Scope};
+use super::auth::Scope;
 use super::connections::Connection;
-use super::refusal::Refusal;
+use crate::ingest::rate::Admitted;
+use crate::ingest::refusal::Refusal;
 
 /// Wrong tokens of a place that get their response at once.
 const FREE: Duration = Duration::from_secs(5);

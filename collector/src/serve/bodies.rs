@@ -1,16 +1,17 @@
 //! Bodies: read within time and memory. A sender has as much memory as it has sent, or a little more; one that stops
 //! sending is not waited for.
 
-use std::time::Duration;
+use std::future::poll_fn;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{sleep_until, timeout};
 
-use super::refusal::{Busy, Refusal};
-use super::room::Place;
+use crate::ingest::refusal::{Busy, Refusal};
+use crate::ingest::room::Place;
 
 /// How long a body may take in all.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -41,8 +42,8 @@ pub async fn read(max: usize, headers: &HeaderMap, body: &mut Body, place: &Plac
     loop {
         let frame = tokio::select! {
             frame = body.frame() => frame,
-            () = place.gives_way() => return Err(Refusal::Busy(Busy::Bodies)),
-            () = sleep_until(check.at) => {
+            () = poll_fn(|context| place.poll_gives_way(context)) => return Err(Refusal::Busy(Busy::Bodies)),
+            () = sleep_until(check.at.into()) => {
                 check = check.next(bytes.len())?;
                 continue;
             }
@@ -56,12 +57,12 @@ pub async fn read(max: usize, headers: &HeaderMap, body: &mut Body, place: &Plac
         }
         if length > bytes.capacity() {
             let capacity = bytes.capacity().saturating_mul(2).max(FIRST).min(most).max(length);
-            place.bytes(capacity.saturating_sub(bytes.capacity()))?;
+            place.bytes(capacity.saturating_sub(bytes.capacity()), Instant::now())?;
             bytes.reserve_exact(capacity.saturating_sub(bytes.len()));
         }
         bytes.extend_from_slice(chunk);
         if bytes.len() >= step {
-            place.progress();
+            place.progress(Instant::now());
             step = bytes.len().saturating_add(PROGRESS);
         }
     }
@@ -117,7 +118,7 @@ async fn discard(mut body: Body, known: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::room::{Bounds, Room};
+    use crate::ingest::room::{Bounds, Room};
     use axum::body::Bytes;
     use futures_util::stream;
 
@@ -135,7 +136,7 @@ mod tests {
     async fn outcome(mut body: Body, announced: Option<usize>) -> Result<usize, Refusal> {
         let headers: HeaderMap =
             announced.map(|length| (CONTENT_LENGTH, length.to_string().parse().unwrap())).into_iter().collect();
-        read(MAX, &headers, &mut body, &room().place("one")).await.map(|bytes| bytes.len())
+        read(MAX, &headers, &mut body, &room().place("one", Instant::now())).await.map(|bytes| bytes.len())
     }
 
     /// After how many seconds a body is given up of which so much is there after each, if it is.
@@ -178,11 +179,11 @@ mod tests {
             assert_eq!(outcome(body(chunks, length), announced).await, expected);
         }
         let tight = Room::new(Bounds { bytes: 400_000, events: 1, batches: 1 });
-        let place = tight.place("one");
+        let place = tight.place("one", Instant::now());
         let mut large = body(400, 1024);
         assert_eq!(read(MAX, &HeaderMap::new(), &mut large, &place).await, Err(Refusal::Busy(Busy::Bodies)));
         let mut fits = body(200, 1024);
-        let place = tight.place("other");
+        let place = tight.place("other", Instant::now());
         let bytes = read(MAX, &HeaderMap::new(), &mut fits, &place).await;
         assert!(bytes.is_err(), "the first still has what it had");
     }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use axum::extract::State;
 use tokio::sync::oneshot;
 
-use super::refusal::{Busy, Refusal};
 use super::writer::Work;
 use super::{App, log, responses};
+use crate::ingest::refusal::{Busy, Refusal};
 
 /// A transaction that succeeded so lately proves that the next one can.
 const FRESH: Duration = Duration::from_secs(5);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Extension, State};
@@ -11,8 +12,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::auth::Scope;
 use super::connections::Connection;
-use super::refusal::Refusal;
 use super::{App, bodies};
+use crate::ingest::refusal::Refusal;
 use crate::store::Reader;
 use crate::store::ranges::{Range, Ranges};
 
@@ -34,7 +35,7 @@ pub(super) async fn handle(
 
 async fn asked(app: &App, connection: &Connection, headers: &HeaderMap, body: &mut Body) -> Result<Response, Refusal> {
     let admitted = app.admit(connection, headers, &[Scope::Journal]).await?;
-    let place = app.room.place(&admitted.sender.credential);
+    let place = app.room.place(&admitted.sender.credential, Instant::now());
     let body = bodies::read(MAX_BODY, headers, body, &place).await?;
     let reader = app.reader.clone();
     let response = app.reading(move || {

@@ -16,6 +16,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch as channel};
 use wire::statement::COLLECTOR_HEADER;
 
 use crate::database::Location;
+use crate::ingest::room::Room;
+use crate::ingest::writer::Writer;
 use crate::ledger::Ledger;
 use crate::prices::Books;
 use crate::store::Reader;
@@ -25,10 +27,9 @@ use health::{Condition, Disk};
 use metrics::Metrics;
 use pricing::Pricing;
 use refusal::Reason;
-use room::Room;
 use tls::Tls;
 use watch::Watch;
-use writer::{Work, Writer};
+use writer::{Work, WriterThread};
 
 mod admit;
 mod auth;
@@ -43,25 +44,16 @@ pub mod missing;
 mod pricing;
 mod refusal;
 mod responses;
-mod room;
-pub mod split;
-mod taken;
 mod tls;
 mod wanting;
 mod watch;
 mod writer;
 
-pub use auth::{Admitted, Policy, Problem, Scope, Source, Sources, Token, Tokens, is_option};
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) use ingest::{Form, arrivals};
+pub use auth::{Policy, Problem, Scope, Source, Sources, Token, Tokens, is_option};
 pub use tls::Files as TlsFiles;
 
 /// How long connections may take to end after the signal.
 const GRACE: Duration = Duration::from_secs(10);
-/// The memory of all bodies together, bytes.
-const BODIES: usize = 128 << 20;
-/// Events of all bodies together, each of which takes about 1 KiB however short it is.
-const EVENTS: usize = 128 << 10;
 /// Characters of a path that the log shows.
 const MAX_SHOWN: usize = 100;
 /// Questions to the ledger at a time.
@@ -145,7 +137,8 @@ pub fn run(options: Options) -> Result<(), String> {
         move || {
             // Dropped when the thread ends, whatever ends it.
             let _gone = gone;
-            Writer { ledger, prices, condition: &condition, metrics: &metrics, gone: None }.run(waiting)
+            let writer = Writer::new(ledger);
+            WriterThread { writer, prices, condition: &condition, metrics: &metrics }.run(waiting)
         }
     });
     let writer = writer.map_err(|error| format!("no writer thread: {error}"))?;
@@ -156,7 +149,7 @@ pub fn run(options: Options) -> Result<(), String> {
         tokens,
         wrong: admit::Wrong::default(),
         registry: Arc::new(Registry::new(bounds)),
-        room: Room::new(room::Bounds { bytes: BODIES, events: EVENTS, batches: jobs.max_capacity() }),
+        room: Room::with_queue(jobs.max_capacity()),
         readers: Semaphore::new(READERS),
         jobs,
         metrics,

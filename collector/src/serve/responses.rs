@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 use super::auth::Scope;
 use super::connections::Connection;
-use super::refusal::{Busy, Refusal};
 use super::{App, metrics};
+use crate::ingest::refusal::{Busy, Refusal};
 use crate::report::{self, Format, Question, Report};
 use crate::store::Selection;
 

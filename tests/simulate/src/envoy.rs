@@ -346,9 +346,7 @@ impl World {
         self.late_price = true;
         self.book = book(true);
         for service in &mut self.services {
-            if let Some(ledger) = service.ledger() {
-                ledger.set_prices(Some(self.book.clone()));
-            }
+            service.set_prices(&self.book);
         }
         let mut corrections = Vec::new();
         let found = self.disk.borrow().memory.standing(&Selection::default(), &mut |entry| {

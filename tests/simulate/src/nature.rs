@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use wire::emitter::EmitterKey;
 
@@ -111,6 +112,8 @@ pub struct Nature {
     pub token: u32,
     agenda: BTreeMap<(u64, u64), Happening>,
     order: u64,
+    /// A moment to count from: nothing depends on which.
+    began: Instant,
 }
 
 impl Nature {
@@ -133,6 +136,7 @@ impl Nature {
             token: 0,
             agenda: BTreeMap::new(),
             order: 0,
+            began: Instant::now(),
         }
     }
 
@@ -166,6 +170,11 @@ impl Nature {
     /// Whether a fault happens now.
     pub fn fault(&mut self, per_mille: u32) -> bool {
         !self.quiet && self.random.chance(per_mille)
+    }
+
+    /// True time, as a process measures how long something takes.
+    pub fn instant(&self) -> Instant {
+        self.began + Duration::from_micros(self.now_us)
     }
 
     /// True time, ns.

@@ -6,20 +6,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use collector::ledger::{Arrival, Delivery, Ledger, Taken};
+use collector::ingest::request::Head;
+use collector::ledger::Taken;
 use collector::prices::PriceBook;
 use collector::reconcile::{
     Collector, Failure, Finding, How, Progress, Ranges, Response, Source, Summary, Watch, bring,
 };
-use collector::serve::{missing, split};
+use collector::serve::missing;
 use collector::store::ranges::Range;
 use meter::event::statement::Statement;
 
-use crate::disk::{Connection, Disk, Fault};
+use crate::disk::{Disk, Fault};
 use crate::mutation::Mutation;
 use crate::nature::Nature;
 use crate::oracle::Committed;
-use crate::service::sender;
+use crate::service::{Process, sender};
 use crate::trace::Step;
 
 /// The name of the journal's credential.
@@ -39,11 +40,10 @@ pub fn read_back(
     let writer = nature.random.below(nature.plan.collectors as u64) as i64 + 1;
     disk.borrow_mut().heads.entry(writer).or_insert_with(|| panic!("writer {writer} never started"));
     loop {
-        let mut ledger = Ledger::new(Connection { disk: disk.clone(), writer });
-        ledger.set_prices(Some(book.clone()));
+        let process = Process::new(disk, writer, book, 1);
         let calls_left = if nature.random.chance(300) { nature.random.within(1, 8) } else { u64::MAX };
         let all = nature.random.chance(200);
-        let mut client = Client { nature, disk, ledger, committed: &mut committed, calls_left };
+        let mut client = Client { nature, disk, process, committed: &mut committed, calls_left };
         let how = How { rules: rules.clone(), all, live, dry_run: false, total: None };
         let sources = journals.iter().enumerate();
         let sources = sources.map(|(at, bytes)| Ok(Source::of(format!("journal {at}"), bytes.clone())));
@@ -69,7 +69,7 @@ pub fn read_back(
 struct Client<'a> {
     nature: &'a mut Nature,
     disk: &'a Rc<RefCell<Disk>>,
-    ledger: Ledger<Connection>,
+    process: Process<()>,
     committed: &'a mut Vec<Committed>,
     /// Then the operator wants an end.
     calls_left: u64,
@@ -82,13 +82,20 @@ impl Client<'_> {
     }
 
     /// Until there is a response: one that was lost may have been the response to something that is kept.
-    fn deliver(&mut self, delivery: &Delivery, header: Option<String>, body: &[u8]) -> Result<Taken, Failure> {
+    fn deliver(&mut self, header: Option<String>, body: &[u8]) -> Result<Taken, Failure> {
         self.ask()?;
+        let content_type = Some(meter::event::BATCH_CONTENT_TYPE.as_bytes());
+        let statement = header.as_deref().map(str::as_bytes);
+        let head = Head { content_type, statement, ..Head::default() };
         loop {
             let fault = self.nature.random.pick(&[Fault::None, Fault::None, Fault::None, Fault::Before, Fault::After]);
             self.disk.borrow_mut().fault = fault;
             let at_ns = self.nature.now_ns() as i64;
-            let result = self.ledger.append(&[delivery], at_ns);
+            let sender = sender(CREDENTIAL, true, self.nature.mutation);
+            let batch = self.process.receive(self.nature, &head, sender, body);
+            self.process.push(batch.map_err(|refusal| Failure::Refused(refusal.text()))?, ());
+            assert!(self.process.begin(), "nothing else is under way");
+            let responses = self.process.commit(self.nature);
             if self.disk.borrow().kept {
                 let (header, body) = (header.clone(), Rc::from(body));
                 self.committed.push(Committed {
@@ -100,8 +107,8 @@ impl Client<'_> {
                     at_ns,
                 });
             }
-            if let Ok(taken) = result {
-                return Ok(taken.into_iter().next().unwrap_or_default());
+            if let Some((_, Ok(taken))) = responses.into_iter().next() {
+                return Ok(taken);
             }
         }
     }
@@ -127,21 +134,12 @@ impl Collector for Client<'_> {
     }
 
     fn send(&mut self, batch: &[u8], _: &mut dyn Watch) -> Result<Response, Failure> {
-        let events = split::elements(batch).map_err(Failure::Refused)?;
-        let arrivals = events.into_iter().map(|event| Arrival::new(event.to_vec())).collect();
-        let delivery = Delivery { sender: sender(CREDENTIAL, true, self.nature.mutation), statement: None, arrivals };
-        let Taken { accepted, duplicates, dead_letters, alarms, .. } = self.deliver(&delivery, None, batch)?;
+        let Taken { accepted, duplicates, dead_letters, alarms, .. } = self.deliver(None, batch)?;
         Ok(Response { accepted, duplicates, dead_letters, alarms })
     }
 
     fn state(&mut self, statement: &Statement, _: &mut dyn Watch) -> Result<(), Failure> {
-        let header = statement.to_string();
-        let delivery = Delivery {
-            sender: sender(CREDENTIAL, true, self.nature.mutation),
-            statement: header.parse().ok(),
-            arrivals: Vec::new(),
-        };
-        self.deliver(&delivery, Some(header), b"[]").map(|_| ())
+        self.deliver(Some(statement.to_string()), b"[]").map(|_| ())
     }
 }
 

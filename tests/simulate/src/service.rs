@@ -1,18 +1,19 @@
-//! A collector: reads batches as `serve::ingest` does, commits those that wait together as `serve::writer` does, and
-//! responds after the commit. It can die at every step.
+//! A collector: the shipped ingest (`collector::ingest`) on the simulated disk. What stands here is what surrounds it: the
+//! connections, and the ways to die.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use collector::ingest::rate::Admitted;
+use collector::ingest::refusal::Refusal;
+use collector::ingest::request::{self, Batch, Head};
+use collector::ingest::room::Room;
+use collector::ingest::writer::{Action, Job, Writer};
 use collector::ledger::limits::Limits;
-use collector::ledger::{Arrival, Delivery, Ledger, Sender, Taken};
+use collector::ledger::{Arrival, Ledger, Sender, Taken};
 use collector::prices::PriceBook;
-use collector::serve::split;
 use collector::tenant::TenantPattern;
-use meter::event::EmitterKey;
-use meter::event::statement::Statement;
 
 use crate::calls;
 use crate::disk::{Connection, Disk, Fault};
@@ -21,14 +22,53 @@ use crate::nature::{Happening, Nature, Reply, Request};
 use crate::oracle::Committed;
 use crate::trace::Step;
 
-/// The most deliveries of one commit: the writer's own constant.
-const MAX_GROUP: usize = 256;
+/// The process of a collector: all that it knows beside the disk. `W` waits for responses.
+#[derive(Debug)]
+pub struct Process<W> {
+    room: Arc<Room>,
+    writer: Writer<Connection, W>,
+}
 
-/// A delivery that waits for the commit.
-#[derive(Clone, Debug)]
-struct Job {
-    request: Rc<Request>,
-    delivery: Delivery,
+impl<W> Process<W> {
+    /// One that has just started.
+    pub fn new(disk: &Rc<RefCell<Disk>>, writer: i64, book: &Arc<PriceBook>, queue: usize) -> Process<W> {
+        let mut ledger = Ledger::new(Connection { disk: disk.clone(), writer });
+        ledger.set_prices(Some(book.clone()));
+        Process { room: Room::with_queue(queue), writer: Writer::new(ledger) }
+    }
+
+    /// A request comes in, and is refused or waits for a commit.
+    pub fn receive(&mut self, nature: &Nature, head: &Head<'_>, sender: Sender, body: &[u8]) -> Result<Batch, Refusal> {
+        let now = nature.instant();
+        let admitted = Admitted { sender, bucket: None };
+        let request = request::Request::begin(head, admitted, false, &self.room, now)?;
+        request.place().bytes(body.len(), now)?;
+        request.place().whole()?;
+        let mut batch = request.finish(body, now)?;
+        disguise(&mut batch.delivery.arrivals, nature.mutation);
+        Ok(batch)
+    }
+
+    /// A batch waits for a commit.
+    pub fn push(&mut self, batch: Batch, waiter: W) {
+        self.writer.push(Job { batch, waiter });
+    }
+
+    /// Begins a commit of what waits; whether there is one to be done.
+    pub fn begin(&mut self) -> bool {
+        self.writer.begin()
+    }
+
+    /// The disk does what has begun, or not. Returns everybody who was in it, with the response.
+    pub fn commit(&mut self, nature: &Nature) -> Vec<(W, Result<Taken, Refusal>)> {
+        self.writer.commit(nature.instant(), nature.now_ns() as i64);
+        let actions = std::iter::from_fn(|| self.writer.next_action());
+        let response = |action| match action {
+            Action::Respond { waiter, result, .. } => Some((waiter, result)),
+            _ => None,
+        };
+        actions.filter_map(response).collect()
+    }
 }
 
 /// A collector.
@@ -36,73 +76,82 @@ struct Job {
 pub struct Service {
     index: usize,
     /// Nothing while it is down.
-    ledger: Option<Ledger<Connection>>,
+    process: Option<Process<Rc<Request>>>,
     epoch: u32,
     stopping: bool,
-    queue: VecDeque<Job>,
-    writing: Vec<Job>,
+    /// The disk is at work.
+    commits: bool,
+    /// Who waits for a response, in the order in which they came.
+    open: Vec<Rc<Request>>,
 }
 
 impl Service {
     /// One that is down.
     pub fn new(index: usize) -> Service {
-        Service { index, ledger: None, epoch: 0, stopping: false, queue: VecDeque::new(), writing: Vec::new() }
+        Service { index, process: None, epoch: 0, stopping: false, commits: false, open: Vec::new() }
     }
 
     /// It starts: what it knows is what is on the disk.
     pub fn start(&mut self, nature: &mut Nature, disk: &Rc<RefCell<Disk>>, book: &Arc<PriceBook>) {
-        if self.ledger.is_some() {
+        if self.process.is_some() {
             return;
         }
         let writer = self.index as i64 + 1;
         disk.borrow_mut().open(writer);
-        let mut ledger = Ledger::new(Connection { disk: disk.clone(), writer });
-        ledger.set_prices(Some(book.clone()));
-        self.ledger = Some(ledger);
-        self.stopping = false;
+        self.process = Some(Process::new(disk, writer, book, nature.plan.queue));
+        (self.stopping, self.commits) = (false, false);
         nature.step(Step::CollectorUp { collector: self.index });
     }
 
-    /// The ledger, while it is up.
-    pub fn ledger(&mut self) -> Option<&mut Ledger<Connection>> {
-        self.ledger.as_mut()
+    /// Whether it is up.
+    pub fn is_up(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Rates what comes from now on by this book, if it is up.
+    pub fn set_prices(&mut self, book: &Arc<PriceBook>) {
+        if let Some(process) = &mut self.process {
+            process.writer.set_prices(book.clone());
+        }
     }
 
     /// Whether it is up and nothing waits.
     pub fn is_idle(&self) -> bool {
-        self.ledger.is_some() && !self.stopping && self.writing.is_empty() && self.queue.is_empty()
+        !self.stopping && self.process.as_ref().is_some_and(|process| process.writer.is_idle())
     }
 
     /// A request comes in.
     pub fn arrive(&mut self, nature: &mut Nature, request: Rc<Request>) {
         let (vm, token) = (request.vm, request.token);
         nature.step(Step::Arrive { vm, token, collector: self.index });
-        if self.ledger.is_none() || self.stopping {
+        let Some(process) = self.process.as_mut().filter(|_| !self.stopping) else {
             self.refuse(nature, &request, Reply::Status(503, None, false));
             return;
-        }
-        // What `App::statement` does: one that cannot be read does not hold up its events.
-        let statement = request.header.as_deref().and_then(|header| header.parse::<Statement>().ok());
-        let Ok(events) = split::elements(&request.body) else {
-            self.refuse(nature, &request, Reply::Status(400, None, true));
-            return;
         };
-        let mut arrivals: Vec<Arrival> = events.into_iter().map(|event| Arrival::new(event.to_vec())).collect();
-        disguise(&mut arrivals, nature.mutation);
-        if self.queue.len() >= nature.plan.queue {
-            self.refuse(nature, &request, Reply::Status(503, Some(1), true));
-            return;
-        }
-        nature.counts.delivered += arrivals.len() as u64;
-        let emitter = match &request.key {
-            _ if nature.lacks(Mutation::BelieveAnyone) => named(&request.body),
-            key => key.as_ref().map(EmitterKey::emitter),
+        let head = Head {
+            content_type: Some(meter::event::BATCH_CONTENT_TYPE.as_bytes()),
+            content_encoding: None,
+            emitter_key: request.key.as_ref().map(|key| key.secret().as_bytes()),
+            statement: request.header.as_deref().map(str::as_bytes),
         };
-        let sender = Sender { emitter, ..sender(request.credential, false, nature.mutation) };
+        let sender = sender(request.credential, false, nature.mutation);
+        let mut batch = match process.receive(nature, &head, sender, &request.body) {
+            Ok(batch) => batch,
+            Err(refusal) => {
+                self.refuse(nature, &request, reply(&Err(refusal)));
+                return;
+            }
+        };
+        if nature.lacks(Mutation::BelieveAnyone) {
+            batch.delivery.sender.emitter = named(&request.body);
+        }
+        nature.counts.delivered += batch.delivery.arrivals.len() as u64;
         if nature.lacks(Mutation::AcknowledgeBeforeCommit) {
             nature.reply(&request, Reply::Status(200, None, true));
+        } else {
+            self.open.push(request.clone());
         }
-        self.queue.push_back(Job { delivery: Delivery { sender, statement, arrivals }, request });
+        process.push(batch, request);
         self.begin(nature);
     }
 
@@ -112,11 +161,11 @@ impl Service {
         nature.reply(request, reply);
     }
 
-    /// Begins a commit of what waits, if none is under way.
+    /// Lets the disk begin a commit of what waits, if it is not at one.
     fn begin(&mut self, nature: &mut Nature) {
-        if self.writing.is_empty() && !self.queue.is_empty() {
-            let group = self.queue.len().min(MAX_GROUP);
-            self.writing = self.queue.drain(..group).collect();
+        let Some(process) = &mut self.process else { return };
+        if !self.commits && process.begin() {
+            self.commits = true;
             let most = if nature.quiet { 2000 } else { nature.plan.commit_us };
             let delay = nature.random.within(500, most);
             nature.after(delay, Happening::Commit { collector: self.index, epoch: self.epoch });
@@ -139,29 +188,28 @@ impl Service {
         };
         let begins_anew = nature.fault(nature.plan.faults.store_begins_anew);
         let dies = nature.fault(nature.plan.faults.crash_after_commit);
-        let Some(result) = self.append(nature, disk, fault, begins_anew) else { return Vec::new() };
+        let Some(process) = &mut self.process else { return Vec::new() };
+        {
+            let mut disk = disk.borrow_mut();
+            (disk.fault, disk.begins_anew) = (fault, begins_anew);
+        }
+        let responses = process.commit(nature);
+        self.commits = false;
         let kept = disk.borrow().kept;
-        let (collector, deliveries) = (self.index, self.writing.len());
-        nature.step(Step::Commit { collector, deliveries, kept, told: result.is_some() });
+        let told = responses.iter().all(|(_, result)| result.is_ok());
+        nature.step(Step::Commit { collector: self.index, deliveries: responses.len(), kept, told });
         nature.counts.commits += 1;
-        let jobs = std::mem::take(&mut self.writing);
         let at_ns = nature.now_ns() as i64;
-        let log = jobs.iter().map(|job| Committed::of(&job.request, at_ns));
+        let log = responses.iter().map(|(request, _)| Committed::of(request, at_ns));
         let committed: Vec<Committed> = if kept { log.collect() } else { Vec::new() };
         // Dying between two responses, or before the first.
-        let responded = if dies { nature.random.place(jobs.len() + 1) } else { jobs.len() };
-        for (at, job) in jobs.iter().take(responded).enumerate() {
-            let reply = match &result {
-                Some(all) => {
-                    let taken = all.get(at).cloned().unwrap_or_default();
-                    nature.counts.duplicates += taken.duplicates;
-                    Reply::Status(200, None, true)
-                }
-                None => Reply::Status(503, Some(1), true),
-            };
-            if !nature.lacks(Mutation::AcknowledgeBeforeCommit) {
-                nature.reply(&job.request, reply);
-            }
+        let sent = if dies { nature.random.place(responses.len() + 1) } else { responses.len() };
+        for (request, result) in responses.iter().take(sent) {
+            // Who was told something before waits for nothing any more.
+            let Some(at) = self.open.iter().position(|open| Rc::ptr_eq(open, request)) else { continue };
+            self.open.remove(at);
+            nature.counts.duplicates += result.as_ref().map_or(0, |taken| taken.duplicates);
+            nature.reply(request, reply(result));
         }
         if dies {
             self.crash(nature, disk, Fault::None);
@@ -172,33 +220,19 @@ impl Service {
         committed
     }
 
-    fn append(
-        &mut self,
-        nature: &Nature,
-        disk: &Rc<RefCell<Disk>>,
-        fault: Fault,
-        begins_anew: bool,
-    ) -> Option<Option<Vec<Taken>>> {
-        let deliveries: Vec<&Delivery> = self.writing.iter().map(|job| &job.delivery).collect();
-        {
-            let mut disk = disk.borrow_mut();
-            (disk.fault, disk.begins_anew) = (fault, begins_anew);
-        }
-        Some(self.ledger.as_mut()?.append(&deliveries, nature.now_ns() as i64).ok())
-    }
-
     /// It is killed, perhaps in the middle of a commit; it comes again.
     pub fn crash(&mut self, nature: &mut Nature, disk: &Rc<RefCell<Disk>>, fault: Fault) {
-        if fault == Fault::Midway && !self.writing.is_empty() {
-            drop(self.append(nature, disk, fault, false));
+        if let Some(process) = self.process.as_mut().filter(|_| fault == Fault::Midway && self.commits) {
+            disk.borrow_mut().fault = fault;
+            process.commit(nature);
         }
         nature.counts.crashes += 1;
         self.down(nature, true);
     }
 
-    /// It is told to end: what waits is committed and acknowledged.
+    /// It is told to end: what waits is committed and responded to.
     pub fn stop(&mut self, nature: &mut Nature) {
-        if self.ledger.is_some() {
+        if self.process.is_some() {
             self.stopping = true;
             self.rest(nature);
         }
@@ -206,22 +240,29 @@ impl Service {
 
     /// Whether it is told to end and nothing waits any more.
     fn rest(&mut self, nature: &mut Nature) {
-        if self.stopping && self.writing.is_empty() && self.queue.is_empty() {
+        if self.stopping && self.process.as_ref().is_some_and(|process| process.writer.is_idle()) {
             self.down(nature, false);
         }
     }
 
     fn down(&mut self, nature: &mut Nature, crashed: bool) {
         nature.step(Step::CollectorDown { collector: self.index, crashed });
-        self.ledger = None;
+        self.process = None;
         self.epoch += 1;
-        let jobs: Vec<Job> = self.writing.drain(..).chain(self.queue.drain(..)).collect();
-        for job in jobs {
-            nature.reply(&job.request, Reply::Reset);
+        for request in std::mem::take(&mut self.open) {
+            nature.reply(&request, Reply::Reset);
         }
         let most = if nature.quiet { 100_000 } else { 8_000_000 };
         let delay = nature.random.within(50_000, most);
         nature.after(delay, Happening::CollectorStarts { collector: self.index });
+    }
+}
+
+/// A response as it goes over the wire.
+fn reply(result: &Result<Taken, Refusal>) -> Reply {
+    match result {
+        Ok(_) => Reply::Status(200, None, true),
+        Err(refusal) => Reply::Status(refusal.status().into(), refusal.retry_after(), true),
     }
 }
 

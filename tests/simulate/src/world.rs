@@ -211,7 +211,7 @@ impl World {
                 let orderly = self.nature.random.chance(500);
                 if orderly {
                     self.services[service].stop(&mut self.nature);
-                } else if self.services[service].ledger().is_some() {
+                } else if self.services[service].is_up() {
                     self.services[service].crash(&mut self.nature, &self.disk, crate::disk::Fault::None);
                 }
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 
-use super::rate::MAX_RATE;
+use crate::ingest::rate::MAX_RATE;
 use crate::ledger::limits::Limits;
 use crate::money::Charge;
 use crate::tenant::TenantPattern;

@@ -9,15 +9,14 @@ use axum::http::header::AUTHORIZATION;
 
 use super::files::Watched;
 use super::log;
-use super::refusal::Refusal;
+use crate::ingest::rate::{Admitted, Bucket};
+use crate::ingest::refusal::Refusal;
 use crate::ledger::Sender;
 use credential::DEFAULT_NAME;
 pub use credential::{Policy, Token, is_option};
-use rate::Bucket;
 pub use source::{Problem, Source, Sources};
 
 mod credential;
-mod rate;
 mod source;
 
 /// What a token is good for.
@@ -29,23 +28,6 @@ pub enum Scope {
     Journal,
     /// Reading reports and metrics.
     Read,
-}
-
-/// Who was let in.
-#[derive(Clone, Debug)]
-pub struct Admitted {
-    /// Who delivers, for the ledger.
-    pub sender: Sender,
-    /// How much of it.
-    bucket: Option<Arc<Bucket>>,
-}
-
-impl Admitted {
-    /// Takes room for so many events from the credential's rate; none only ask.
-    pub fn take(&self, events: usize) -> Result<(), Refusal> {
-        let Some(bucket) = &self.bucket else { return Ok(()) };
-        bucket.take(events, Instant::now()).map_err(Refusal::TooMany)
-    }
 }
 
 /// The credentials of all scopes.
@@ -210,7 +192,7 @@ mod tests {
         for (header, ingest, read) in cases {
             for (scopes, expected) in [(SENDING, ingest), (&[Scope::Read], read)] {
                 let response = tokens.authorize(&headers(header), None, scopes);
-                let status = response.map_or_else(|refusal| refusal.status().as_u16(), |_| 200);
+                let status = response.map_or_else(|refusal| refusal.status(), |_| 200);
                 assert_eq!(status, expected, "{header:?} for {scopes:?}");
             }
         }
@@ -253,7 +235,7 @@ mod tests {
         let tokens = Tokens::new(vec![line("old-0123456789abc"), line("new-0123456789abc")], false);
         let take = |secret: &str, events| {
             let headers = headers(Some(&format!("Bearer {secret}")));
-            tokens.authorize(&headers, None, SENDING).unwrap().take(events)
+            tokens.authorize(&headers, None, SENDING).unwrap().take(events, Instant::now())
         };
         assert_eq!(take("old-0123456789abc", 1000), Ok(()));
         assert!(matches!(take("new-0123456789abc", 1), Err(Refusal::TooMany(_))));

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::connection::Connection;
-use crate::serve::refusal::{Busy, Refusal};
+use crate::ingest::refusal::{Busy, Refusal};
 
 /// The most connections, whatever the system allows: a proxy keeps one or two a worker.
 const MOST: usize = 16_384;

@@ -3,19 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderName, HeaderValue};
-use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use wire::quarantine;
 
 use super::refusal::Refusal;
 use crate::ledger::Taken;
 use crate::store::ranges::Range;
 
-/// The numbers in quarantine, as `3,7-9`: those of the only emitter that has some. Where several have, the body tells.
-const HEADER: HeaderName = HeaderName::from_static(quarantine::HEADER);
-/// The longest value, bytes: far more than the numbers of a plugin's largest batch take.
+/// The longest header, bytes: far more than the numbers of a plugin's largest batch take.
 const MAX_HEADER: usize = 16 << 10;
 
 /// A number of an emitter.
@@ -30,19 +24,28 @@ struct Body<'a> {
     quarantined: BTreeMap<&'a str, Vec<[i64; 2]>>,
 }
 
-/// The response to a batch that was stored.
-pub fn response(taken: &Taken) -> Result<Response, Refusal> {
-    let ranges = ranges(&taken.not_charged);
-    let pairs = |ranges: &Vec<Range>| ranges.iter().map(|range| [range.first, range.last]).collect();
-    let body = Body { taken, quarantined: ranges.iter().map(|(emitter, ranges)| (*emitter, pairs(ranges))).collect() };
-    let body = serde_json::to_string(&body).map_err(|error| Refusal::Internal(error.to_string()))?;
-    let mut response = ([(CONTENT_TYPE, "application/json")], body).into_response();
-    if let (1, Some(ranges)) = (ranges.len(), ranges.values().next())
-        && let Ok(value) = HeaderValue::try_from(header(ranges))
-    {
-        response.headers_mut().insert(HEADER, value);
+/// What a sender is told of a batch that was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The body, JSON.
+    pub body: String,
+    /// The value of the header that names the numbers in quarantine, if they are all of one emitter.
+    pub quarantine: Option<String>,
+}
+
+impl Response {
+    /// The response to what became of a batch.
+    pub fn of(taken: &Taken) -> Result<Response, Refusal> {
+        let ranges = ranges(&taken.not_charged);
+        let pairs = |ranges: &Vec<Range>| ranges.iter().map(|range| [range.first, range.last]).collect();
+        let quarantined = ranges.iter().map(|(emitter, ranges)| (*emitter, pairs(ranges))).collect();
+        let body = serde_json::to_string(&Body { taken, quarantined });
+        let quarantine = match (ranges.len(), ranges.values().next()) {
+            (1, Some(ranges)) => Some(header(ranges)),
+            _ => None,
+        };
+        Ok(Response { body: body.map_err(|error| Refusal::Internal(error.to_string()))?, quarantine })
     }
-    Ok(response)
 }
 
 fn ranges(numbers: &[Number]) -> BTreeMap<&str, Vec<Range>> {
@@ -90,16 +93,13 @@ fn header(ranges: &[Range]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http_body_util::BodyExt;
     use proptest::prelude::*;
 
     fn told(numbers: &[(&str, i64)]) -> (Option<String>, serde_json::Value) {
         let numbers: Vec<Number> = numbers.iter().map(|(emitter, number)| ((*emitter).to_owned(), *number)).collect();
         let alarms = numbers.len() as u64;
-        let response = response(&Taken { accepted: 2, alarms, not_charged: numbers, ..Taken::default() }).unwrap();
-        let header = response.headers().get(HEADER).map(|value| value.to_str().unwrap().to_owned());
-        let body = futures_util::FutureExt::now_or_never(response.into_body().collect()).unwrap().unwrap().to_bytes();
-        (header, serde_json::from_slice(&body).unwrap())
+        let response = Response::of(&Taken { accepted: 2, alarms, not_charged: numbers, ..Taken::default() }).unwrap();
+        (response.quarantine, serde_json::from_str(&response.body).unwrap())
     }
 
     #[test]

@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-
-use tokio::sync::Notify;
 
 use super::refusal::{Busy, Refusal};
 
@@ -24,6 +23,11 @@ pub struct Bounds {
     /// Batches that wait for the writer.
     pub batches: usize,
 }
+
+/// The memory of all bodies together, bytes.
+const BODIES: usize = 128 << 20;
+/// Events of all bodies together, each of which takes about 1 KiB however short it is.
+const EVENTS: usize = 128 << 10;
 
 impl Bounds {
     /// What one credential may have of it: whoever has stolen one leaves room for the others.
@@ -66,7 +70,8 @@ struct Held {
     /// Whether the body is still coming.
     coming: bool,
     amount: Amount,
-    gives_way: Arc<Notify>,
+    /// Who waits for it to give way.
+    waits: Option<Waker>,
 }
 
 /// What one request has of it; given back when it is dropped.
@@ -74,43 +79,39 @@ struct Held {
 pub struct Place {
     room: Arc<Room>,
     number: u64,
-    gives_way: Arc<Notify>,
 }
 
 impl Room {
+    /// What a collector has, with so many batches in its queue.
+    pub fn with_queue(batches: usize) -> Arc<Room> {
+        Room::new(Bounds { bytes: BODIES, events: EVENTS, batches })
+    }
+
     /// Nothing is taken yet.
     pub fn new(bounds: Bounds) -> Arc<Room> {
         Arc::new(Room { bounds, taken: Mutex::default() })
     }
 
     /// A place for a request; it has nothing yet.
-    pub fn place(self: &Arc<Room>, credential: &str) -> Place {
-        let gives_way = Arc::new(Notify::new());
+    pub fn place(self: &Arc<Room>, credential: &str, now: Instant) -> Place {
         let mut taken = self.taken();
         let number = taken.next;
         taken.next = number.saturating_add(1);
         let amount = Amount { places: 1, ..Amount::default() };
         taken.of.entry(credential.to_owned()).or_default().add(amount);
-        let now = Instant::now();
-        let held = Held {
-            credential: credential.to_owned(),
-            since: now,
-            progress: now,
-            coming: true,
-            amount,
-            gives_way: gives_way.clone(),
-        };
+        let held =
+            Held { credential: credential.to_owned(), since: now, progress: now, coming: true, amount, waits: None };
         taken.places.insert(number, held);
         drop(taken);
-        Place { room: self.clone(), number, gives_way }
+        Place { room: self.clone(), number }
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes more for a place, if there is so much; bodies that have been coming for long give way.
-    fn take(&self, number: u64, more: Amount, busy: Busy) -> Result<(), Refusal> {
+    /// Takes more for a place, if there is so much. Bodies that have been coming for long by `now` give way; without it none.
+    fn take(&self, number: u64, more: Amount, busy: Busy, now: Option<Instant>) -> Result<(), Refusal> {
         let mut taken = self.taken();
         let share = self.bounds.share();
         loop {
@@ -122,7 +123,7 @@ impl Room {
             }
             // Beyond the own share only one's own can give way.
             let own = (!in_share).then(|| held.credential.clone());
-            if more.bytes == 0 || !taken.give_way(number, own.as_deref()) {
+            if !now.is_some_and(|now| taken.give_way(number, own.as_deref(), now)) {
                 return Err(Refusal::Busy(busy));
             }
         }
@@ -155,17 +156,18 @@ impl Taken {
     }
 
     /// Ends the oldest body that has been coming for long, of a credential or of anybody.
-    fn give_way(&mut self, asking: u64, own: Option<&str>) -> bool {
+    fn give_way(&mut self, asking: u64, own: Option<&str>, now: Instant) -> bool {
+        let for_long = |since: Instant, long: Duration| now.saturating_duration_since(since) >= long;
         let is_meant = |held: &Held| {
             held.coming
                 && held.amount.bytes > 0
-                && (held.since.elapsed() >= YIELDS_AFTER || held.progress.elapsed() >= YIELDS_IDLE)
+                && (for_long(held.since, YIELDS_AFTER) || for_long(held.progress, YIELDS_IDLE))
                 && own.is_none_or(|own| held.credential == own)
         };
         let oldest = self.places.iter().find(|(number, held)| **number != asking && is_meant(held));
         let Some(number) = oldest.map(|(number, _)| *number) else { return false };
-        if let Some(held) = self.remove(number) {
-            held.gives_way.notify_one();
+        if let Some(waits) = self.remove(number).and_then(|held| held.waits) {
+            waits.wake();
         }
         true
     }
@@ -173,14 +175,14 @@ impl Taken {
 
 impl Place {
     /// Memory for more of the body.
-    pub fn bytes(&self, bytes: usize) -> Result<(), Refusal> {
-        self.room.take(self.number, Amount { bytes, ..Amount::default() }, Busy::Bodies)
+    pub fn bytes(&self, bytes: usize, now: Instant) -> Result<(), Refusal> {
+        self.room.take(self.number, Amount { bytes, ..Amount::default() }, Busy::Bodies, Some(now))
     }
 
     /// The body gets on.
-    pub fn progress(&self) {
+    pub fn progress(&self, now: Instant) {
         if let Some(held) = self.room.taken().places.get_mut(&self.number) {
-            held.progress = Instant::now();
+            held.progress = now;
         }
     }
 
@@ -194,12 +196,12 @@ impl Place {
 
     /// Room for its events.
     pub fn events(&self, events: usize) -> Result<(), Refusal> {
-        self.room.take(self.number, Amount { events, ..Amount::default() }, Busy::Events)
+        self.room.take(self.number, Amount { events, ..Amount::default() }, Busy::Events, None)
     }
 
     /// A place in the queue.
     pub fn queue(&self) -> Result<(), Refusal> {
-        self.room.take(self.number, Amount { batches: 1, ..Amount::default() }, Busy::Queue)
+        self.room.take(self.number, Amount { batches: 1, ..Amount::default() }, Busy::Queue, None)
     }
 
     /// It waits in the queue no more.
@@ -214,9 +216,15 @@ impl Place {
         }
     }
 
-    /// Comes when another needs the room more: what this place had is taken from it.
-    pub async fn gives_way(&self) {
-        self.gives_way.notified().await;
+    /// Ready when another needs the room more: what this place had is taken from it.
+    pub fn poll_gives_way(&self, context: &mut Context<'_>) -> Poll<()> {
+        match self.room.taken().places.get_mut(&self.number) {
+            None => Poll::Ready(()),
+            Some(held) => {
+                held.waits = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
     }
 }
 
@@ -258,48 +266,49 @@ mod tests {
 
     const BOUNDS: Bounds = Bounds { bytes: 400, events: 40, batches: 4 };
 
-    fn old(room: &Room, place: &Place) {
-        let longer = Instant::now().checked_sub(YIELDS_AFTER).expect("this machine has run for some seconds");
-        // It may have given way by now.
-        if let Some(held) = room.taken().places.get_mut(&place.number) {
-            held.since = longer;
-        }
+    fn gave_way(place: &Place) -> bool {
+        place.poll_gives_way(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
     #[test]
     fn contract_one_credential_leaves_room_for_others() {
         let room = Room::new(BOUNDS);
-        let (stolen, honest) = (room.place("stolen"), room.place("honest"));
-        assert_eq!(stolen.bytes(300), Ok(()));
-        assert_eq!(stolen.bytes(1), Err(Refusal::Busy(Busy::Bodies)));
+        let now = Instant::now();
+        let (stolen, honest) = (room.place("stolen", now), room.place("honest", now));
+        assert_eq!(stolen.bytes(300, now), Ok(()));
+        assert_eq!(stolen.bytes(1, now), Err(Refusal::Busy(Busy::Bodies)));
         assert_eq!((stolen.events(30), stolen.events(1)), (Ok(()), Err(Refusal::Busy(Busy::Events))));
-        let more: Vec<Place> = (0..3).map(|_| room.place("stolen")).collect();
+        let more: Vec<Place> = (0..3).map(|_| room.place("stolen", now)).collect();
         assert!(more.iter().all(|place| place.queue().is_ok()));
         assert_eq!(stolen.queue(), Err(Refusal::Busy(Busy::Queue)));
-        assert_eq!((honest.bytes(100), honest.events(10), honest.queue()), (Ok(()), Ok(()), Ok(())));
+        assert_eq!((honest.bytes(100, now), honest.events(10), honest.queue()), (Ok(()), Ok(()), Ok(())));
         more[0].dequeued();
         assert_eq!(stolen.queue(), Ok(()), "what the writer has taken waits no more");
     }
 
-    #[tokio::test]
-    async fn contract_a_body_that_has_been_coming_for_long_gives_way_and_a_whole_one_does_not() {
+    #[test]
+    fn contract_a_body_that_has_been_coming_for_long_gives_way_and_a_whole_one_does_not() {
         let room = Room::new(BOUNDS);
-        let places: Vec<Place> = (0..3).map(|_| room.place("one")).collect();
-        assert!(places.iter().all(|place| place.bytes(100).is_ok()));
-        let late = room.place("one");
-        assert_eq!(late.bytes(50), Err(Refusal::Busy(Busy::Bodies)), "none of them is slow yet");
+        let now = Instant::now();
+        let places: Vec<Place> = (0..3).map(|_| room.place("one", now)).collect();
+        assert!(places.iter().all(|place| place.bytes(100, now).is_ok()));
+        let late = room.place("one", now);
+        assert_eq!(late.bytes(50, now), Err(Refusal::Busy(Busy::Bodies)), "none of them is slow yet");
         places[0].whole().unwrap();
-        old(&room, &places[0]);
-        old(&room, &places[1]);
-        assert_eq!(late.bytes(50), Ok(()));
-        places[2].progress();
-        places[1].gives_way().await;
+        let then = now + YIELDS_IDLE;
+        places[2].progress(then);
+        late.progress(then);
+        assert!(!gave_way(&places[1]));
+        assert_eq!(late.bytes(50, then), Ok(()));
+        assert!(gave_way(&places[1]) && !gave_way(&places[0]) && !gave_way(&places[2]));
         assert_eq!(places[1].whole(), Err(Refusal::Busy(Busy::Bodies)), "what gave way is not taken");
-        assert_eq!(places[1].bytes(1), Err(Refusal::Busy(Busy::Bodies)));
-        assert_eq!(late.bytes(100), Err(Refusal::Busy(Busy::Bodies)), "the whole one stays");
-        old(&room, &places[2]);
-        let other = room.place("other");
-        assert_eq!(other.bytes(200), Ok(()), "in all there is no room: the slow one of another gives way");
+        assert_eq!(places[1].bytes(1, then), Err(Refusal::Busy(Busy::Bodies)));
+        assert_eq!(late.bytes(100, then), Err(Refusal::Busy(Busy::Bodies)), "the whole one stays");
+        let (long, other) = (now + YIELDS_AFTER, room.place("other", now));
+        places[2].progress(long);
+        late.whole().unwrap();
+        assert_eq!(other.bytes(200, long), Ok(()), "in all there is no room: the slow one of another gives way");
+        assert!(gave_way(&places[2]), "however much it got on");
         drop((places, late, other));
         let taken = room.taken();
         assert!(taken.of.is_empty() && taken.places.is_empty() && taken.all == Amount::default(), "{taken:?}");
@@ -311,17 +320,19 @@ mod tests {
             steps in prop::collection::vec((0_usize..6, 0_usize..8, 0_usize..150), 0..200)
         ) {
             let room = Room::new(BOUNDS);
+            let mut now = Instant::now();
             let mut places: Vec<Place> = Vec::new();
             for (step, which, amount) in steps {
                 let which = which % places.len().max(1);
                 match (step, places.get(which)) {
-                    (0, _) | (_, None) => places.push(room.place(["a", "b", "c"][amount % 3])),
-                    (1, Some(place)) => { let _ = place.bytes(amount); old(&room, place); }
+                    (0, _) | (_, None) => places.push(room.place(["a", "b", "c"][amount % 3], now)),
+                    (1, Some(place)) => { let _ = place.bytes(amount, now); }
                     (2, Some(place)) => { let _ = place.events(amount / 10); }
                     (3, Some(place)) => { let _ = place.whole().and_then(|()| place.queue()); }
                     (4, Some(place)) => place.dequeued(),
                     _ => drop(places.swap_remove(which)),
                 }
+                now += Duration::from_millis(100 * amount as u64);
                 let taken = room.taken();
                 let sum = taken.places.values().fold(Amount::default(), |sum, held| sum.with(held.amount));
                 prop_assert_eq!(Amount { places: 0, ..sum }, taken.all);

@@ -1,8 +1,11 @@
 //! How many events a second a credential may send: a bucket that is filled at a rate, and may go into debt for one batch,
 //! so that a batch of any size passes at last.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use super::refusal::Refusal;
+use crate::ledger::Sender;
 
 /// The highest rate, events a second: far above what a collector takes.
 pub const MAX_RATE: u32 = 1_000_000;
@@ -36,6 +39,23 @@ impl Bucket {
         let begin = now.max(*used_until);
         *used_until = begin.checked_add(Duration::from_nanos(takes.unwrap_or(u64::MAX))).unwrap_or(begin);
         Ok(())
+    }
+}
+
+/// A sender that was let in.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// Who delivers, for the ledger.
+    pub sender: Sender,
+    /// How much of it; none: as much as it likes.
+    pub bucket: Option<Arc<Bucket>>,
+}
+
+impl Admitted {
+    /// Takes room for so many events from the credential's rate; none only ask.
+    pub fn take(&self, events: usize, now: Instant) -> Result<(), Refusal> {
+        let Some(bucket) = &self.bucket else { return Ok(()) };
+        bucket.take(events, now).map_err(Refusal::TooMany)
     }
 }
 
