@@ -328,8 +328,26 @@ impl Reader for Memory {
             let kept = self.quarantined.iter().filter(|event| event.alarm == alarm);
             i64::try_from(kept.map(QuarantinedEvent::digest).collect::<BTreeSet<_>>().len()).unwrap_or(i64::MAX)
         };
-        let unpriced = self.sums.values().filter(|sums| sums.values().any(|sum| sum.unpriced > 0));
-        let unpriced_calls = unpriced.filter_map(|sums| sums.get(&Counted::Calls)).map(|sum| sum.quantity).sum();
+        let of_month = |group: &Group| {
+            let month =
+                if group.adjusts.is_empty() { group.day.chars().take(7).collect() } else { group.adjusts.clone() };
+            Group { day: month, adjusts: String::new(), ..group.clone() }
+        };
+        // What was priced after its month was closed is taken from the sums of a later day, which name that month.
+        let mut open: HashMap<(Group, &Counted), i64> = HashMap::new();
+        for (group, sums) in &self.sums {
+            for (counted, sum) in sums {
+                let unpriced = open.entry((of_month(group), counted)).or_default();
+                *unpriced = unpriced.saturating_add(sum.unpriced);
+            }
+        }
+        let months: BTreeSet<Group> =
+            open.into_iter().filter(|(_, unpriced)| *unpriced > 0).map(|((group, _), _)| group).collect();
+        let is_open = |(group, sums): &(&Group, &GroupSums)| {
+            sums.values().any(|sum| sum.unpriced > 0) && months.contains(&of_month(group))
+        };
+        let unpriced = self.sums.iter().filter(is_open).filter_map(|(_, sums)| sums.get(&Counted::Calls));
+        let unpriced_calls = unpriced.map(|sum| sum.quantity).sum();
         Ok(Tally { alarms: apart(true), dead_letters: apart(false), unpriced_calls })
     }
 }

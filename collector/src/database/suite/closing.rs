@@ -13,6 +13,7 @@ const DECEMBER_NS: i64 = NOVEMBER_NS + 30 * DAY_NS as i64;
 pub fn run(fresh: Fresh<'_>) {
     only_a_month_that_is_over_is_closed_and_once(fresh);
     the_report_of_a_closed_month_never_changes(fresh);
+    a_call_that_is_priced_after_its_month_was_closed_is_unpriced_no_more(fresh);
     an_emitter_that_a_person_closed_lacks_nothing(fresh);
     a_number_far_beyond_is_quarantined(fresh);
     what_cannot_be_read_is_dismissed_once(fresh);
@@ -60,6 +61,41 @@ fn report(reader: &dyn Reader, text: &str, by: &[Dimension]) -> String {
 
 fn standing(reader: &dyn Reader) -> Vec<Entry> {
     all(|each| reader.standing(&Selection::default(), each))
+}
+
+/// The adjustment counts on a later day; what it adjusts keeps its row.
+fn a_call_that_is_priced_after_its_month_was_closed_is_unpriced_no_more(fresh: Fresh<'_>) {
+    let (store, reader) = fresh();
+    let (mut ledger, mut memory) = (Ledger::new(store), Ledger::new(Memory::new()));
+    let book = PriceBook::parse(BOOK).unwrap();
+    let unpriced = |memory: &Ledger<Memory>| {
+        let tallies = [reader.tally().unwrap(), memory.store().tally().unwrap()];
+        assert_eq!(tallies[0], tallies[1]);
+        tallies[0].unpriced_calls
+    };
+    for number in 1..=2 {
+        let delivery = deliver(number, &record(1000));
+        ledger.append(&[&delivery], OCTOBER_NS as i64).unwrap();
+        memory.append(&[&delivery], OCTOBER_NS as i64).unwrap();
+    }
+    assert_eq!(unpriced(&memory), 2);
+    assert!(ledger.close_month(month("2026-10"), "", NOVEMBER_NS).unwrap().is_ok());
+    assert!(memory.close_month(month("2026-10"), "", NOVEMBER_NS).unwrap().is_ok());
+    let corrections: Vec<Correction> = standing(&*reader)
+        .into_iter()
+        .map(|entry| Correction::by(&book, entry, "the price came late").unwrap().unwrap())
+        .collect();
+    // Of what was not priced one half still is not: its row counts whole.
+    for (correction, left) in corrections.iter().zip([2, 0]) {
+        ledger.correct(std::slice::from_ref(correction), NOVEMBER_NS).unwrap();
+        memory.correct(std::slice::from_ref(correction), NOVEMBER_NS).unwrap();
+        assert_eq!(unpriced(&memory), left);
+    }
+    // Another one of that month comes late, and has no price.
+    let delivery = deliver(3, &record(1000));
+    ledger.append(&[&delivery], NOVEMBER_NS + DAY_NS as i64).unwrap();
+    memory.append(&[&delivery], NOVEMBER_NS + DAY_NS as i64).unwrap();
+    assert!(unpriced(&memory) > 0);
 }
 
 /// Late calls, voids, other tenants, new prices, a charge again and its end: all of them count in the month that is open.
