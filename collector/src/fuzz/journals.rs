@@ -6,10 +6,10 @@ use wire::statement::Statement;
 
 use super::{NOW_NS, laws};
 use crate::database::memory::Memory;
+use crate::ingest::missing;
 use crate::ingest::request::{Form, arrivals};
 use crate::ledger::{Delivery, Ledger, Sender, Taken};
 use crate::reconcile::{Collector, Failure, Finding, How, Progress, Ranges, Response, Source, Summary, Watch, bring};
-use crate::serve::missing;
 use crate::store::ranges::Range;
 
 /// Takes the bytes as a journal or an access log, plain or gzip.

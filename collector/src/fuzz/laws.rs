@@ -2,8 +2,8 @@
 
 use crate::database::memory::Memory;
 use crate::gaps::{self, Question, State};
+use crate::ingest::missing;
 use crate::report::{self, Report};
-use crate::serve::missing;
 use crate::store::Selection;
 use crate::store::emitters::Ended;
 use crate::store::entry::{Entry, Kind};

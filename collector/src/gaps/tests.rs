@@ -149,7 +149,7 @@ fn contract_whoever_may_not_spend_a_number_says_nothing_of_it() {
     assert_eq!(world.seen(3), ["counting 2 of 4: 2-2 unknown since 1, 3-3 dead_letter since 1; "]);
     assert_eq!(nameless(world.0.store()).unwrap().len(), 2, "it is kept all the same");
     let within = Range { first: 1, last: 4 };
-    let missing = crate::serve::missing::missing(world.0.store(), &"a".repeat(32), within).unwrap();
+    let missing = crate::ingest::missing::missing(world.0.store(), &"a".repeat(32), within).unwrap();
     assert_eq!(missing, [Range { first: 2, last: 3 }], "a journal is asked for both: a later version may read them");
 }
 

@@ -4,6 +4,7 @@
 //! [`writer::Writer`] takes the batches that wait, commits them together, and says who gets which response. `crate::serve`
 //! drives both behind HTTP, the simulator in a world without any.
 
+pub mod missing;
 pub mod rate;
 pub mod refusal;
 pub mod request;

@@ -40,7 +40,7 @@ mod health;
 mod ingest;
 pub mod log;
 mod metrics;
-pub mod missing;
+mod missing;
 mod pricing;
 mod refusal;
 mod responses;

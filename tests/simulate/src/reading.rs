@@ -6,13 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use collector::ingest::missing;
 use collector::ingest::request::Head;
 use collector::ledger::Taken;
 use collector::prices::PriceBook;
 use collector::reconcile::{
     Collector, Failure, Finding, How, Progress, Ranges, Response, Source, Summary, Watch, bring,
 };
-use collector::serve::missing;
 use collector::store::ranges::Range;
 use meter::event::statement::Statement;
 
