@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Barrier;
 
+use meter::event::statement::{DroppedRange, Reason, Statement};
+use meter::identity::Source;
+use meter::record::{Evidence, Record};
+use meter::usage::{Class, Usage};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use wire::identity::Source;
-use wire::record::{Evidence, Record};
-use wire::statement::{DroppedRange, Reason, Statement};
-use wire::usage::{Class, Usage};
 
 use super::memory::Memory;
 use crate::ledger::correct::{Correction, Instead};
@@ -23,14 +23,19 @@ use crate::store::{Each, Reader, Selection, Store, StoreError, Whose};
 mod again;
 mod closing;
 mod copies;
+mod corrections;
 mod quarantine;
 mod senders;
 mod totals;
+mod writers;
+
+pub use writers::{kinds, many_writers, seen_by};
 
 /// A new and empty store, and who reads it.
 pub type Fresh<'a> = &'a dyn Fn() -> (Box<dyn Store>, Box<dyn Reader>);
 
-const NOW_NS: i64 = 10 * 86_400_000_000_000;
+const DAY_NS: u64 = 86_400_000_000_000;
+const NOW_NS: i64 = 10 * DAY_NS as i64;
 const BOOK: &str =
     "[[price]]\nprovider = \"openai\"\nmodel = \"responded\"\nvalid_from = 1970-01-01\ninput_text = \"2.50\"\n";
 
@@ -58,7 +63,7 @@ impl Sent {
         record.proxy = (!self.tokens.is_multiple_of(5)).then(|| emitter(self.emitter));
         record.usage.set(Class::InputText, (self.tokens != 0).then_some(self.tokens));
         record.usage.set(Class::OutputText, Some(self.tokens % 7));
-        Arrival::new(wire::event::encode(&record, &emitter(self.emitter), self.sequence))
+        Arrival::new(meter::event::encode(&record, &emitter(self.emitter), self.sequence))
     }
 }
 
@@ -127,79 +132,6 @@ pub fn delivery_of(sequence: u64) -> Delivery {
     delivery(&[one(1, sequence)])
 }
 
-const DAY_NS: u64 = 86_400_000_000_000;
-
-/// What a meter saw of calls that others see too. They begin right before midnight for one half of the meters, and at
-/// midnight for the other.
-pub fn seen_by(meter: u8, calls: std::ops::RangeInclusive<u64>) -> Delivery {
-    let arrival = |call: u64| {
-        let mut record = Record { provider: "openai".to_owned(), duration_us: 5_000_000, ..Record::default() };
-        record.started_ns = DAY_NS * (1 + call % 2) - 1 + u64::from(meter % 2);
-        record.response_id = Some(format!("chatcmpl-{call}"));
-        record.request_id = Some(format!("request-{call}"));
-        record.proxy = Some(emitter(meter));
-        record.usage.set(Class::InputText, Some(3));
-        Arrival::new(wire::event::encode(&record, &emitter(meter), call))
-    };
-    Delivery { sender: sender(false), statement: None, arrivals: calls.map(arrival).collect() }
-}
-
-/// Several who write to one database at once, each what a meter of its own saw of the same calls, step by step together;
-/// then all of them everything again, each in another order.
-pub fn many_writers(open: &(dyn Fn() -> Box<dyn Store> + Sync), reader: &dyn Reader) {
-    const WRITERS: u8 = 4;
-    const STEPS: u64 = 30;
-    const CALLS: u64 = 4 * STEPS;
-    let step = Barrier::new(usize::from(WRITERS));
-    // What cannot be opened fails here, where nobody waits for it.
-    drop(open());
-    let write = |number: u8| {
-        let mut ledger = Ledger::new(open());
-        // A sender comes again when it is told to. What is not taken is missed below: nobody may panic while the others wait
-        // for his step.
-        let mut send = |delivery: Delivery| {
-            let tries = (0..20).map(|_| ledger.append(&[&delivery], NOW_NS));
-            let taken = tries.filter_map(Result::ok).next().unwrap_or_default();
-            let whole = taken.first().filter(|taken| (taken.dead_letters, taken.alarms) == (0, 0));
-            whole.map_or(0, |taken| taken.accepted)
-        };
-        let batch = |step: u64| 4 * step + 1..=4 * step + 4;
-        let mut accepted = 0;
-        for at in 0..STEPS {
-            step.wait();
-            accepted += send(seen_by(number, batch(at)));
-        }
-        for at in 0..STEPS {
-            accepted += send(seen_by((number + 1) % WRITERS, batch((at + 7 * u64::from(number)) % STEPS)));
-        }
-        accepted
-    };
-    let accepted: u64 = std::thread::scope(|scope| {
-        let writers: Vec<_> = (0..WRITERS).map(|number| scope.spawn(move || write(number))).collect();
-        writers.into_iter().map(|writer| writer.join().unwrap()).sum()
-    });
-    let events = u64::from(WRITERS) * CALLS;
-    assert_eq!(accepted, events, "every event is new once");
-    assert_eq!(kinds(reader), (CALLS, events - CALLS), "every call is charged once");
-    crate::verify::verify(reader, &[], || {}).unwrap();
-    let sums = all(|each| reader.rollup(&Selection::default(), each));
-    let sum = |name: &str| {
-        sums.iter().filter(|row| row.counted.name() == name).map(|row| row.sum.quantity).sum::<i64>().unsigned_abs()
-    };
-    assert_eq!((sum("calls"), sum("input_text_tokens")), (CALLS, 3 * CALLS));
-    for (name, emitter) in all(|each| reader.emitters(each)) {
-        let whole = Range { first: 1, last: i64::try_from(CALLS).unwrap() };
-        assert_eq!(emitter.ranges.as_slice(), [whole], "{name}");
-    }
-}
-
-/// How many calls are charged, and how many records are copies of them.
-pub fn kinds(reader: &dyn Reader) -> (u64, u64) {
-    let entries = entries(reader);
-    let count = |kind: Kind| entries.iter().filter(|entry| entry.kind == kind).count() as u64;
-    (count(Kind::Call), count(Kind::Copy))
-}
-
 /// Runs all cases.
 pub fn run(fresh: Fresh<'_>) {
     again::run(fresh);
@@ -209,10 +141,9 @@ pub fn run(fresh: Fresh<'_>) {
     a_statement_is_kept(fresh);
     senders::run(fresh);
     texts_that_databases_stumble_over_are_kept(fresh);
-    standing_entries_are_selected(fresh);
     totals::run(fresh);
     counts_are_charged_whichever_meter_saw_them(fresh);
-    corrections_reverse_and_stand_anew(fresh);
+    corrections::run(fresh);
     nothing_is_kept_of_a_transaction_that_fails(fresh);
     copies::run(fresh);
     quarantine::run(fresh);
@@ -328,7 +259,7 @@ fn texts_that_databases_stumble_over_are_kept(fresh: Fresh<'_>) {
         node: Some(text.to_owned()),
         ..Record::default()
     };
-    let good = Arrival::new(wire::event::encode(&record, &emitter(1), 1));
+    let good = Arrival::new(meter::event::encode(&record, &emitter(1), 1));
     let bad = Arrival::new(b"\xff\0\"".to_vec());
     let delivery = Delivery { sender: sender(false), statement: None, arrivals: vec![good.clone(), bad.clone(), bad] };
     let taken = ledger.append(&[&delivery], NOW_NS).unwrap();
@@ -343,24 +274,6 @@ fn texts_that_databases_stumble_over_are_kept(fresh: Fresh<'_>) {
     assert_eq!(models, [text.replace('\0', "\u{fffd}")]);
 }
 
-fn standing_entries_are_selected(fresh: Fresh<'_>) {
-    let (store, reader) = fresh();
-    let mut ledger = Ledger::new(store);
-    let sent = [one(1, 1), Sent { kind: 5, ..one(1, 2) }];
-    ledger.append(&[&delivery(&sent)], NOW_NS).unwrap();
-    let day = |text: &str| Some(text.parse().unwrap());
-    let count = |selection: Selection| {
-        all(|each| reader.standing(&selection, each)).iter().map(|entry| entry.sequence).collect::<Vec<_>>()
-    };
-    assert_eq!(count(Selection::default()), [1, 2]);
-    assert_eq!(count(Selection { since: day("1970-01-02"), ..Selection::default() }), [2]);
-    assert_eq!(count(Selection { until: day("1970-01-01"), ..Selection::default() }), [1]);
-    assert_eq!(count(Selection { tenant: Some("unknown".to_owned()), ..Selection::default() }), [1, 2]);
-    assert_eq!(count(Selection { tenant: Some("unk".to_owned()), ..Selection::default() }), [] as [i64; 0]);
-    assert_eq!(count(Selection { call: Some((emitter(1), 2)), ..Selection::default() }), [2]);
-    assert_eq!(count(Selection { call: Some((emitter(2), 2)), ..Selection::default() }), [] as [i64; 0]);
-}
-
 /// Two meters saw one response, and only one of them its counts: that one is charged, whichever came first.
 fn counts_are_charged_whichever_meter_saw_them(fresh: Fresh<'_>) {
     let seen_by = |emitter: u8, tokens: Option<u64>| {
@@ -371,7 +284,7 @@ fn counts_are_charged_whichever_meter_saw_them(fresh: Fresh<'_>) {
         record.response_model = Some("responded".to_owned());
         record.evidence = if tokens.is_some() { Evidence::Reported } else { Evidence::Estimated };
         record.usage.set(Class::InputText, Some(tokens.unwrap_or(99)));
-        Arrival::new(wire::event::encode(&record, &self::emitter(emitter), 1))
+        Arrival::new(meter::event::encode(&record, &self::emitter(emitter), 1))
     };
     let (call, copy, reversal) = (Kind::Call, Kind::Copy, Kind::Reversal);
     let orders = [
@@ -407,39 +320,6 @@ fn counts_are_charged_whichever_meter_saw_them(fresh: Fresh<'_>) {
             assert!(crate::verify::verify(&*reader, &[], || ()).is_ok());
         }
     }
-}
-
-fn corrections_reverse_and_stand_anew(fresh: Fresh<'_>) {
-    let (store, reader) = fresh();
-    let (mut ledger, mut memory) = (Ledger::new(store), Ledger::new(Memory::new()));
-    let book = PriceBook::parse(BOOK).unwrap();
-    let sent = [Sent { kind: 4, ..one(1, 1) }, one(1, 2), Sent { kind: 6, ..one(1, 3) }];
-    ledger.append(&[&delivery(&sent)], NOW_NS).unwrap();
-    memory.append(&[&delivery(&sent)], NOW_NS).unwrap();
-    let standing = |reader: &dyn Reader| all(|each| reader.standing(&Selection::default(), each));
-    let late = |entry| Correction::by(&book, entry, "the price came late").unwrap();
-    let mut corrections: Vec<Correction> = standing(&*reader).into_iter().filter_map(late).collect();
-    assert_eq!(corrections.iter().map(|one| one.entry.sequence).collect::<Vec<_>>(), [1, 2], "the third has no price");
-    let Instead { rating, .. } = corrections[1].instead.clone().unwrap();
-    corrections[1].instead = Some(Instead { tenant: "acme".to_owned(), rating });
-    assert_eq!(corrections[0].difference().to_string(), "0.0000125");
-    for _ in 0..2 {
-        let done = ledger.correct(&corrections, NOW_NS + 1).unwrap();
-        assert_eq!(done, memory.correct(&corrections, NOW_NS + 1).unwrap());
-    }
-    let third = Correction { entry: standing(&*reader)[0].clone(), instead: None, reason: "a test call".to_owned() };
-    assert_eq!(ledger.correct(std::slice::from_ref(&third), NOW_NS + 2).unwrap(), 1);
-    memory.correct(&[third], NOW_NS + 2).unwrap();
-    assert_eq!(seen(&*reader), seen(memory.store()));
-    let kinds: Vec<Kind> = entries(&*reader).iter().map(|entry| entry.kind).collect();
-    let (call, reversal, correction) = (Kind::Call, Kind::Reversal, Kind::Correction);
-    assert_eq!(kinds, [call, call, call, reversal, correction, reversal, correction, reversal]);
-    let charged: Vec<String> = all(|each| reader.rollup(&Selection::default(), each))
-        .iter()
-        .filter(|row| row.counted.name() == "input_text_tokens")
-        .map(|row| format!("{} {} {} {}", row.tenant, row.model, row.sum.quantity, row.sum.charge))
-        .collect();
-    assert_eq!(charged, ["acme responded 5 0.0000125", "unknown asked 0 0.00", "unknown responded 5 0.0000125"]);
 }
 
 /// A number that the ledger has already, behind the rules' back: the database itself refuses it.
