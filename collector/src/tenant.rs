@@ -1,6 +1,6 @@
 //! Which tenants are meant: by those who may charge them, and by what is added to their prices.
 
-use meter::identity::{INVALID, UNKNOWN};
+use wire::identity::{INVALID, UNKNOWN};
 
 /// A tenant's name, or the beginning of names with a `*` behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ impl TenantPattern {
         let text = prefix.unwrap_or(pattern);
         // Calls of nobody known have names as well, which no source can give.
         let is_name =
-            |name: &str| matches!(name, UNKNOWN | INVALID) || meter::identity::tenant(name.as_bytes()).is_some();
+            |name: &str| matches!(name, UNKNOWN | INVALID) || wire::identity::tenant(name.as_bytes()).is_some();
         // What stands before the star must be able to begin a name.
         let fits = match prefix {
             Some(begin) => begin.is_empty() || is_name(&format!("{begin}x")),

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Barrier;
 
-use meter::event::statement::{DroppedRange, Reason, Statement};
-use meter::identity::Source;
-use meter::record::{Evidence, Record};
-use meter::usage::{Class, Usage};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use wire::identity::Source;
+use wire::record::{Evidence, Record};
+use wire::statement::{DroppedRange, Reason, Statement};
+use wire::usage::{Class, Usage};
 
 use super::memory::Memory;
 use crate::ledger::correct::{Correction, Instead};
@@ -63,7 +63,7 @@ impl Sent {
         record.proxy = (!self.tokens.is_multiple_of(5)).then(|| emitter(self.emitter));
         record.usage.set(Class::InputText, (self.tokens != 0).then_some(self.tokens));
         record.usage.set(Class::OutputText, Some(self.tokens % 7));
-        Arrival::new(meter::event::encode(&record, &emitter(self.emitter), self.sequence))
+        Arrival::new(wire::event::encode(&record, &emitter(self.emitter), self.sequence))
     }
 }
 
@@ -259,7 +259,7 @@ fn texts_that_databases_stumble_over_are_kept(fresh: Fresh<'_>) {
         node: Some(text.to_owned()),
         ..Record::default()
     };
-    let good = Arrival::new(meter::event::encode(&record, &emitter(1), 1));
+    let good = Arrival::new(wire::event::encode(&record, &emitter(1), 1));
     let bad = Arrival::new(b"\xff\0\"".to_vec());
     let delivery = Delivery { sender: sender(false), statement: None, arrivals: vec![good.clone(), bad.clone(), bad] };
     let taken = ledger.append(&[&delivery], NOW_NS).unwrap();
@@ -284,7 +284,7 @@ fn counts_are_charged_whichever_meter_saw_them(fresh: Fresh<'_>) {
         record.response_model = Some("responded".to_owned());
         record.evidence = if tokens.is_some() { Evidence::Reported } else { Evidence::Estimated };
         record.usage.set(Class::InputText, Some(tokens.unwrap_or(99)));
-        Arrival::new(meter::event::encode(&record, &self::emitter(emitter), 1))
+        Arrival::new(wire::event::encode(&record, &self::emitter(emitter), 1))
     };
     let (call, copy, reversal) = (Kind::Call, Kind::Copy, Kind::Reversal);
     let orders = [

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use meter::event::statement::Statement;
-use meter::event::{BATCH_CONTENT_TYPE, EmitterKey};
+use wire::emitter::EmitterKey;
+use wire::event::BATCH_CONTENT_TYPE;
+use wire::statement::Statement;
 
 use super::rate::Admitted;
 use super::refusal::{Busy, Refusal};

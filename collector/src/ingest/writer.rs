@@ -172,7 +172,7 @@ mod tests {
     use crate::database::memory::Memory;
     use crate::ledger::Sender;
     use crate::store::{Changes, Keys, Known};
-    use meter::record::Record;
+    use wire::record::Record;
 
     /// A store that fails as it is told to.
     #[derive(Default)]
@@ -200,7 +200,7 @@ mod tests {
 
     fn batch(room: &Arc<Room>, sequence: u64) -> Batch {
         let record = Record { provider: "openai".to_owned(), ..Record::default() };
-        let event = meter::event::encode(&record, &"a".repeat(32), sequence);
+        let event = wire::event::encode(&record, &"a".repeat(32), sequence);
         let head = Head { content_type: Some(b"application/cloudevents+json"), ..Head::default() };
         let admitted = Admitted { sender: Sender::new("default", false), bucket: None };
         let request = Request::begin(&head, admitted, false, room, Instant::now()).unwrap();

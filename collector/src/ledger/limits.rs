@@ -1,7 +1,7 @@
 //! What a credential may charge: which tenants, and how much for one call.
 
-use meter::record::Record;
-use meter::usage::Class;
+use wire::record::Record;
+use wire::usage::Class;
 
 use crate::money::Charge;
 use crate::tenant::TenantPattern;

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use meter::event::Event;
-use meter::event::statement::Statement;
+use wire::event::Event;
+use wire::statement::Statement;
 
 use crate::money::Charge;
 use crate::prices::PriceBook;
@@ -43,7 +43,7 @@ impl Arrival {
         let decoded = if bytes.len() > MAX_EVENT {
             Err(format!("must be at most {MAX_EVENT} bytes"))
         } else {
-            meter::event::decode(&bytes).map_err(|invalid| invalid.to_string())
+            wire::event::decode(&bytes).map_err(|invalid| invalid.to_string())
         };
         Arrival { bytes, decoded }
     }

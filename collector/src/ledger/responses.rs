@@ -8,10 +8,10 @@
 //! other reports. So a forged record frees nobody: what it is
 //! taken for is charged to the same tenant, at the same price.
 
-use meter::event::Event;
-use meter::identity::Source;
-use meter::record::{Evidence, Record};
 use sha2::{Digest, Sha256};
+use wire::event::Event;
+use wire::identity::Source;
+use wire::record::{Evidence, Record};
 
 use crate::store::entry::EntryId;
 use crate::store::responses::{Holder, ResponseKey, days};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use meter::record::Record;
+use wire::record::Record;
 
 use crate::prices::{Rated, Rating};
 use crate::store::sums::{Counted, Group, GroupSums, Sum, storable};

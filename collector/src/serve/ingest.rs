@@ -8,9 +8,9 @@ use axum::extract::{Extension, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use meter::event::{key, quarantine, statement};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
+use wire::{emitter, quarantine, statement};
 
 use super::auth::Scope;
 use super::connections::Connection;
@@ -60,7 +60,7 @@ fn head(headers: &HeaderMap) -> Head<'_> {
     Head {
         content_type: value(CONTENT_TYPE),
         content_encoding: value(CONTENT_ENCODING),
-        emitter_key: value(HeaderName::from_static(key::HEADER)),
+        emitter_key: value(HeaderName::from_static(emitter::KEY_HEADER)),
         statement: value(HeaderName::from_static(statement::HEADER)),
     }
 }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use jiff::civil::Date;
-use meter::record::{Deferred, Evidence, Record};
-use meter::usage::Class;
+use wire::record::{Deferred, Evidence, Record};
+use wire::usage::Class;
 
 use super::days::{day_begins_ns, day_of};
 use super::entry::Entry;

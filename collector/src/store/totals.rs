@@ -1,7 +1,7 @@
 //! Rows of the rollup, and sums of many days, tenants and models in one: what a report shows a line of.
 
 use jiff::civil::Date;
-use meter::record::Evidence;
+use wire::record::Evidence;
 
 use super::error::StoreError;
 use super::sums::{Counted, Sum};

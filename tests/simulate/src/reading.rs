@@ -14,7 +14,7 @@ use collector::reconcile::{
     Collector, Failure, Finding, How, Progress, Ranges, Response, Source, Summary, Watch, bring,
 };
 use collector::store::ranges::Range;
-use meter::event::statement::Statement;
+use wire::statement::Statement;
 
 use crate::disk::{Disk, Fault};
 use crate::mutation::Mutation;
@@ -84,7 +84,7 @@ impl Client<'_> {
     /// Until there is a response: one that was lost may have been the response to something that is kept.
     fn deliver(&mut self, header: Option<String>, body: &[u8]) -> Result<Taken, Failure> {
         self.ask()?;
-        let content_type = Some(meter::event::BATCH_CONTENT_TYPE.as_bytes());
+        let content_type = Some(wire::event::BATCH_CONTENT_TYPE.as_bytes());
         let statement = header.as_deref().map(str::as_bytes);
         let head = Head { content_type, statement, ..Head::default() };
         loop {

@@ -129,7 +129,7 @@ impl Service {
             return;
         };
         let head = Head {
-            content_type: Some(meter::event::BATCH_CONTENT_TYPE.as_bytes()),
+            content_type: Some(wire::event::BATCH_CONTENT_TYPE.as_bytes()),
             content_encoding: None,
             emitter_key: request.key.as_ref().map(|key| key.secret().as_bytes()),
             statement: request.header.as_deref().map(str::as_bytes),

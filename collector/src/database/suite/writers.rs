@@ -12,7 +12,7 @@ pub fn seen_by(meter: u8, calls: std::ops::RangeInclusive<u64>) -> Delivery {
         record.request_id = Some(format!("request-{call}"));
         record.proxy = Some(emitter(meter));
         record.usage.set(Class::InputText, Some(3));
-        Arrival::new(meter::event::encode(&record, &emitter(meter), call))
+        Arrival::new(wire::event::encode(&record, &emitter(meter), call))
     };
     Delivery { sender: sender(false), statement: None, arrivals: calls.map(arrival).collect() }
 }
