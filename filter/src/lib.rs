@@ -28,6 +28,8 @@ mod refusals;
 mod refuse;
 mod shared;
 mod stream;
+#[cfg(test)]
+mod tests;
 #[cfg(feature = "trap")]
 mod trap;
 mod unmapped;
