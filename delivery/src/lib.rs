@@ -14,7 +14,7 @@
 //! let mut delivery = Delivery::new(EmitterKey::new(0x5eed, 1), 2, &config);
 //! let tick_ms = delivery.configure(1, &config);
 //! let sequence = delivery.next_sequence();
-//! assert!(delivery.push(0, sequence, br#"{"id": "…"}"#.to_vec()));
+//! assert!(delivery.push(0, sequence, br#"{"id": "1"}"#.to_vec()));
 //!
 //! // A driver: this one's proxy has no shared data, and takes every dispatch.
 //! let mut sent = 0;
