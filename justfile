@@ -43,15 +43,15 @@ lint: (_setup "lint")
     cargo clippy --quiet -p filter -p read-only -p buffered-serde --target wasm32-wasip1 -- -D warnings
     cargo deny --log-level warn check licenses bans sources
 
-# the crates' own tests on this machine
+# the crates' own tests on this machine; the plugin runs on a mock of the ABI
 [group('check')]
 unit: (_setup "unit")
-    cargo test --quiet -p wire -p meter -p collector -p corpus -p modules -p simulate
+    cargo test --quiet -p wire -p meter -p delivery -p filter -p collector -p corpus -p modules -p simulate
 
-# the cases of the wire and the meter again, in a WebAssembly VM (Node)
+# the cases of the wire, the meter and delivery again, in a WebAssembly VM (Node)
 [group('check')]
 wasm: (_setup "wasm")
-    cargo test -p wire -p meter --target wasm32-unknown-unknown --lib
+    cargo test -p wire -p meter -p delivery --target wasm32-unknown-unknown --lib
 
 # a real Envoy, the collector and a provider, end to end
 [group('check')]

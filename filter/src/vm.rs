@@ -1,22 +1,20 @@
-//! What outlives a configuration: one outbox and one set of metric ids per VM, that is, per worker.
+//! What outlives a configuration: delivery and one set of metric ids per VM, that is, per worker.
 //!
-//! An update of the configuration makes a new root context in the same VM; queued events and metric ids stay. One root
-//! context sends: the one configured last of those that are still there.
+//! An update of the configuration makes a new root context in the same VM; queued events and metric ids stay.
 
 use std::cell::RefCell;
 use std::hash::BuildHasher;
 
-use meter::config::{Collector, Config};
+use delivery::{Delivery, Outcome, Settled};
+use meter::config::Config;
 use meter::estimate::Ratios;
 use meter::identity::Refusal;
-use meter::outbox::{Batch, Limits, Outbox, Response, Settled};
 use meter::telemetry::{Metric, Telemetry};
 use wire::emitter::EmitterKey;
 use wire::event;
 use wire::record::Record;
 
 use crate::failures::Report;
-use crate::handoff;
 use crate::host::{self, Failure};
 use crate::metrics::Metrics;
 use crate::process;
@@ -29,10 +27,8 @@ thread_local! {
 
 /// The state of this VM.
 pub struct Vm {
-    outbox: Outbox,
-    /// What a VM before this one has left: one after the other, so that memory stays bounded.
-    predecessor: Option<Outbox>,
-    limits: Limits,
+    /// How events get to the collector.
+    pub delivery: Delivery,
     telemetry: Telemetry,
     /// What Envoy knows of it.
     pub metrics: Metrics,
@@ -40,14 +36,8 @@ pub struct Vm {
     pub ratios: Ratios,
     /// What must be known of requests that Envoy sends elsewhere.
     pub redirected: Redirected,
-    /// The root contexts that have not ended, the sender last.
-    roots: Vec<u32>,
-    /// Where the events go.
-    address: String,
-    /// What goes wrong with it.
+    /// What goes wrong with the collector.
     report: Report,
-    /// The call in flight, and the root context that made it.
-    call: Option<(u32, u32)>,
     /// Envoy's node id, once it was asked for.
     node: Option<Option<String>>,
     /// The Envoy process, once it was asked for.
@@ -59,7 +49,6 @@ pub struct Vm {
     /// It has been said that a provider refuses to be asked.
     warned_of_refusal: bool,
     random: std::hash::RandomState,
-    drawn: u64,
 }
 
 /// Runs with the VM's state, if there is one and nobody else has it: a callback that comes in the middle of another
@@ -68,12 +57,15 @@ pub fn with<T>(run: impl FnOnce(&mut Vm) -> T) -> Option<T> {
     VM.with(|vm| vm.try_borrow_mut().ok()?.as_mut().map(run))
 }
 
-/// Makes the state on the first configuration, and hands it to a later one.
-pub fn configure(config: &Config, root: u32, has_token: bool) {
+/// Makes the state on the first configuration, and hands it to a later one. Returns how often the root context is to tick, ms.
+pub fn configure(config: &Config, root: u32, has_token: bool) -> Option<u64> {
     VM.with(|vm| {
-        let Ok(mut vm) = vm.try_borrow_mut() else { return };
-        vm.get_or_insert_with(|| Vm::new(config)).hand_over(config, root, has_token);
-    });
+        let mut vm = vm.try_borrow_mut().ok()?;
+        let vm = vm.get_or_insert_with(|| Vm::new(config));
+        vm.report.configure(config, has_token);
+        vm.telemetry.set_max_series(config.max_series);
+        Some(vm.delivery.configure(root, config))
+    })
 }
 
 impl Vm {
@@ -82,79 +74,27 @@ impl Vm {
         let random = std::hash::RandomState::new();
         let key = EmitterKey::new(random.hash_one("emitter: high"), random.hash_one("emitter: low"));
         Vm {
-            outbox: Outbox::new(key, limits(config)),
-            predecessor: None,
-            limits: limits(config),
+            delivery: Delivery::new(key, random.hash_one("jitter"), config),
             telemetry: Telemetry::new(config.max_series),
             metrics: Metrics::default(),
             ratios: Ratios::default(),
             redirected: Redirected::default(),
-            roots: Vec::new(),
-            address: address(config),
             report: Report::default(),
-            call: None,
             node: None,
             proxy: None,
             unmapped: Unmapped::default(),
             warned_of_unproven: false,
             warned_of_refusal: false,
             random,
-            drawn: 0,
         }
     }
 
-    fn hand_over(&mut self, config: &Config, root: u32, has_token: bool) {
-        self.limits = limits(config);
-        let address = address(config);
-        for outbox in std::iter::once(&mut self.outbox).chain(&mut self.predecessor) {
-            outbox.reconfigure(self.limits, self.address == address);
-        }
-        self.address = address;
-        self.report.configure(config, has_token);
-        self.telemetry.set_max_series(config.max_series);
-        self.leave(root);
-        self.roots.push(root);
-    }
-
-    /// Whether this root context is the one that sends.
-    pub fn is_sender(&self, root: u32) -> bool {
-        self.roots.last() == Some(&root)
-    }
-
-    /// Whether this root context is the last there is.
-    pub fn is_alone(&self, root: u32) -> bool {
-        self.roots == [root]
-    }
-
-    /// This root context sends no more.
-    pub fn leave(&mut self, root: u32) {
-        self.roots.retain(|other| *other != root);
-    }
-
-    /// A root context has made the call that the outbox gave it.
-    pub fn called(&mut self, token: u32, root: u32) {
-        self.call = Some((token, root));
-    }
-
-    /// Whether the response to this call settles what is in flight.
-    pub fn awaits(&self, token: u32) -> bool {
-        self.call.is_some_and(|(awaited, _)| awaited == token)
-    }
-
-    /// Whether this root context waits for a response that settles what is in flight.
-    pub fn is_caller(&self, root: u32) -> bool {
-        self.call.is_some_and(|(_, caller)| caller == root)
-    }
-
-    /// The outbox whose call is in flight.
-    fn in_flight(&mut self) -> Option<&mut Outbox> {
-        std::iter::once(&mut self.outbox).chain(&mut self.predecessor).find(|outbox| outbox.is_in_flight())
-    }
-
-    /// The call in flight is over, with this response.
-    pub fn settle(&mut self, now_ms: u64, response: Response) {
-        let Some(settled) = self.close(now_ms, response) else { return };
+    /// Counts what became of a dispatch, and says what went wrong.
+    pub fn settled(&mut self, now_ms: u64, outcome: &Outcome) {
+        let Outcome { settled, response, is_abandoned, .. } = outcome;
+        self.count_settled(settled);
         match settled.failure {
+            _ if *is_abandoned => return,
             Some(failure) => {
                 self.telemetry.count_reason(&mut self.metrics, Metric::CollectorFailures, failure.as_str());
                 self.report.failed(now_ms, failure, response.status);
@@ -164,53 +104,6 @@ impl Vm {
         if settled.quarantined > 0 {
             self.report.quarantined(now_ms, settled.quarantined);
         }
-    }
-
-    fn close(&mut self, now_ms: u64, response: Response) -> Option<Settled> {
-        self.call = None;
-        let random = self.random();
-        let settled = self.in_flight().map(|outbox| outbox.settle(now_ms, response, random))?;
-        self.count_settled(&settled);
-        Some(settled)
-    }
-
-    /// The next call, if one is due and none is in flight: what was taken over first, for it is old and comes to an end.
-    pub fn poll(&mut self, now_ms: u64, patience_ms: u64) -> Option<Batch> {
-        match self.in_flight().map(|outbox| outbox.is_overdue(now_ms)) {
-            Some(false) => return None,
-            Some(true) => self.settle(now_ms, Response::default()),
-            None => {}
-        }
-        if self.predecessor.as_ref().is_none_or(Outbox::is_done) {
-            self.predecessor = handoff::pick_up(&self.address, self.limits);
-        }
-        let predecessor = self.predecessor.as_mut().and_then(|outbox| outbox.poll(now_ms, patience_ms));
-        predecessor.or_else(|| self.outbox.poll(now_ms, patience_ms))
-    }
-
-    /// Whether a call is to be made beside the one in flight.
-    pub fn goes_beside(&mut self, now_ms: u64) -> bool {
-        self.in_flight().is_some_and(|outbox| outbox.goes_beside(now_ms))
-    }
-
-    /// The end of the VM: the final flush of its own outbox, to be sent at once; what is not acknowledged is left to the
-    /// next VM.
-    pub fn end(&mut self, now_ms: u64, patience_ms: u64) -> Option<Batch> {
-        // Its response will not be heard: the events go along again, and the collector recognises them.
-        self.close(now_ms, Response::default());
-        let final_flush = self.outbox.final_flush(now_ms, patience_ms);
-        for outbox in std::iter::once(&self.outbox).chain(&self.predecessor) {
-            if !handoff::leave(outbox, &self.address) {
-                log::error!("meshmeter: no room for what emitter {} leaves; the journal has it", outbox.emitter());
-            }
-        }
-        final_flush
-    }
-
-    /// A random number, for jitter.
-    pub fn random(&mut self) -> u64 {
-        self.drawn = self.drawn.wrapping_add(1);
-        self.random.hash_one(self.drawn)
     }
 
     /// Counts an identity that was not taken.
@@ -292,13 +185,13 @@ impl Vm {
     fn encode(&mut self, record: &Record) -> (u64, Vec<u8>) {
         self.telemetry.record(&mut self.metrics, record);
         self.telemetry.add(&mut self.metrics, Metric::Records, 1);
-        let sequence = self.outbox.next_sequence();
-        (sequence, event::encode(record, self.outbox.emitter(), sequence))
+        let sequence = self.delivery.next_sequence();
+        (sequence, event::encode(record, self.delivery.emitter(), sequence))
     }
 
     fn queue(&mut self, now_ms: u64, sequence: u64, event: Vec<u8>) {
         let bytes = event.len();
-        let (metric, bytes) = match self.outbox.push(now_ms, sequence, event) {
+        let (metric, bytes) = match self.delivery.push(now_ms, sequence, event) {
             true => (Metric::Queued, bytes),
             false => (Metric::Dropped, 0),
         };
@@ -333,7 +226,8 @@ impl Vm {
     /// The Envoy process: random, drawn by the first of its VMs that has something to record, and the same for all of them.
     pub fn proxy(&mut self) -> Option<&str> {
         if self.proxy.is_none() {
-            let drawn = format!("{:016x}{:016x}", self.random(), self.random());
+            let drawn =
+                format!("{:016x}{:016x}", self.random.hash_one("process: high"), self.random.hash_one("process: low"));
             self.proxy = process::agree(&drawn);
         }
         self.proxy.as_deref()
@@ -343,17 +237,6 @@ impl Vm {
     pub fn is_istio(&mut self) -> bool {
         self.node().is_some_and(|id| id.split('~').count() == 4)
     }
-}
-
-fn limits(config: &Config) -> Limits {
-    let heartbeat_ms = config.collector.as_ref().map_or(0, |collector| collector.heartbeat_ms);
-    Limits { batch: config.batch, max_bytes: config.outbox_max_bytes, heartbeat_ms }
-}
-
-/// Whom a configuration means by its collector.
-fn address(config: &Config) -> String {
-    let joined = |c: &Collector| [c.cluster.as_str(), c.authority.as_str(), c.path.as_str()].join(" ");
-    config.collector.as_ref().map(joined).unwrap_or_default()
 }
 
 /// Milliseconds of a time in nanoseconds.

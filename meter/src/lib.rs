@@ -31,7 +31,6 @@ pub mod framing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod identity;
-pub mod outbox;
 pub mod provider;
 pub mod rewrite;
 pub mod scan;

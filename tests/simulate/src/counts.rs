@@ -40,6 +40,9 @@ counts! {
     adjusted "Sums in which calls of a closed month count.";
     dropped "Records that an outbox had no room for.";
     rejected "Records that an outbox gave up, because somebody could not read them.";
+    taken_over "Handoffs of VMs that ended, taken over by others.";
+    contended "Changes of the list of handoffs that another VM was faster with.";
+    no_room "Handoffs that had no room.";
     crashes "Collectors that died.";
     kills "Envoys that died.";
     updates "Updates of the plugin's configuration or code.";

@@ -13,6 +13,7 @@ use crate::journal::Journal;
 use crate::mutation::Mutation;
 use crate::nature::{Happening, Request};
 use crate::plan;
+use crate::shared::Shared;
 use crate::trace::Step;
 use crate::truth::{Kept, Life};
 use crate::vm::{Vm, configuration};
@@ -42,7 +43,7 @@ impl World {
         let index = self.hosts.len();
         self.journals.push(Journal::default());
         let journal = self.journals.len() - 1;
-        self.nature.shared.push(Vec::new());
+        self.nature.shared.push(Shared::default());
         self.hosts.push(Host {
             up: false,
             vms: Vec::new(),
@@ -66,6 +67,10 @@ impl World {
             self.hosts[host].journal = self.journals.len() - 1;
         }
         self.hosts[host].up = true;
+        if self.nature.plan.crowded {
+            let room = self.nature.random.within(0, 20_000) as usize;
+            self.nature.shared[host] = Shared::crowded(room);
+        }
         self.hosts[host].process = format!("{:032x}", self.nature.random.next());
         self.new_vms(host);
         if self.nature.plan.journal == plan::Journal::Buffered {
@@ -80,9 +85,10 @@ impl World {
     fn new_vm(&mut self, host: usize) -> usize {
         let index = self.vms.len();
         let config = self.hosts[host].config.clone();
-        let mut vm = Vm::start(&mut self.nature, &mut self.truth, index, host, config);
+        let mut vm = Vm::new(&mut self.nature, &mut self.truth, index, host, config.clone());
         vm.skew_ms = self.hosts[host].skew_ms;
         self.vms.push(vm);
+        self.configure(index, config);
         index
     }
 
@@ -174,8 +180,8 @@ impl World {
         let config = configuration(&mut self.nature);
         self.hosts[host].config = config.clone();
         for vm in self.hosts[host].vms.clone() {
-            let old = self.vms[vm].roots();
-            self.vms[vm].on_configure(&mut self.nature, &mut self.truth, config.clone());
+            let old = self.vms[vm].roots.keys().copied().collect::<Vec<_>>();
+            self.configure(vm, config.clone());
             for root in old {
                 let delay = self.nature.random.within(1000, 4_000_000);
                 self.nature.after(delay, Happening::OldRootIsDone { vm, root });
@@ -197,7 +203,7 @@ impl World {
         for vm in old {
             self.hosts[host].finishing.push(vm);
             let delay = self.nature.random.within(1000, 4_000_000);
-            for root in self.vms[vm].roots() {
+            for root in self.vms[vm].roots.keys().copied().collect::<Vec<_>>() {
                 self.nature.after(delay, Happening::OldRootIsDone { vm, root });
             }
         }
@@ -210,7 +216,7 @@ impl World {
         }
         let host = &mut self.hosts[self.vms[vm].host];
         host.finishing.retain(|other| *other != vm);
-        self.vms[vm].on_done(&mut self.nature, &mut self.truth, root);
+        self.done(vm, root);
     }
 
     /// SIGTERM: streams end, root contexts are done, and nobody waits for what they say then.
@@ -223,8 +229,8 @@ impl World {
             self.call(host);
         }
         for vm in self.of(host) {
-            for root in self.vms[vm].roots() {
-                self.vms[vm].on_done(&mut self.nature, &mut self.truth, root);
+            for root in self.vms[vm].roots.keys().copied().collect::<Vec<_>>() {
+                self.done(vm, root);
             }
         }
         let journal = self.hosts[host].journal;
@@ -261,8 +267,8 @@ impl World {
 
     fn down(&mut self, host: usize) {
         // The memory that its VMs shared goes with the process.
-        for handoff in std::mem::take(&mut self.nature.shared[host]) {
-            self.truth.emitters[handoff.mirror.emitter].life = Life::Killed;
+        for emitter in std::mem::take(&mut self.nature.shared[host]).handoffs.into_keys() {
+            self.truth.emitters[emitter].life = Life::Killed;
         }
         let entry = &mut self.hosts[host];
         entry.up = false;

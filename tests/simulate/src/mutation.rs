@@ -42,9 +42,10 @@ mutations! {
     ForgetClosings "forget-closings" "the store loses which months are closed";
     BelieveAnyone "believe-anyone" "nobody is asked for the key of the emitter whose numbers he spends";
     AcknowledgeOn5xx "acknowledge-on-5xx" "the plugin takes a 5xx for a response like 200";
-    TakeALateResponse "take-a-late-response" "the plugin takes the response to an older call for that to the one in flight";
+    TakeALateResponse "take-a-late-response" "the plugin takes the response to an older dispatch for that to the one in flight";
     ForgetTheOutbox "forget-the-outbox" "an update of the configuration begins with an empty outbox";
     LeaveNothing "leave-nothing" "a VM that ends leaves nothing to the next one";
+    SwapBlindly "swap-blindly" "a VM changes the list of handoffs whatever others have written since it read it";
     TellDropsOnce "tell-drops-once" "a drop is told once, whether that dispatch got a response or not";
     EndTooEarly "end-too-early" "the final flush says that nothing waits while something does";
     NeverEnd "never-end" "no final flush";

@@ -10,8 +10,8 @@ use crate::counts::Counts;
 use crate::mutation::Mutation;
 use crate::plan::Plan;
 use crate::random::Random;
+use crate::shared::Shared;
 use crate::trace::{Step, Trace};
-use crate::vm::Handoff;
 
 /// A law that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,8 +106,10 @@ pub struct Nature {
     pub outage_until_us: u64,
     /// Requests that are on their way to a collector.
     pub on_their_way: usize,
-    /// What VMs have left to the next ones, by host.
-    pub shared: Vec<Vec<Handoff>>,
+    /// What the VMs of each host share.
+    pub shared: Vec<Shared>,
+    /// One VM does something while another is in the middle of something.
+    pub meanwhile: bool,
     /// The last token that was given to a call.
     pub token: u32,
     agenda: BTreeMap<(u64, u64), Happening>,
@@ -133,6 +135,7 @@ impl Nature {
             outage_until_us: 0,
             on_their_way: 0,
             shared: Vec::new(),
+            meanwhile: false,
             token: 0,
             agenda: BTreeMap::new(),
             order: 0,

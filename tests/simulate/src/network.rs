@@ -10,7 +10,7 @@ use crate::trace::Step;
 /// Statuses of proxies that have nothing to do with what was sent.
 const PROXY_ERRORS: [u64; 10] = [301, 401, 403, 404, 408, 429, 500, 502, 503, 504];
 
-/// A call that a VM makes.
+/// A dispatch that a VM makes.
 #[derive(Debug)]
 pub struct Outgoing {
     /// Who makes it.
@@ -28,9 +28,9 @@ pub struct Outgoing {
 }
 
 impl Nature {
-    /// Envoy's `dispatch_http_call`: the call's token, or nothing if it cannot be made.
-    pub fn dispatch(&mut self, call: Outgoing) -> Option<u32> {
-        let Outgoing { vm, key, header, body, timeout_us, offensive } = call;
+    /// Envoy's `dispatch_http_call`: the token, or nothing if it cannot be made.
+    pub fn dispatch(&mut self, outgoing: Outgoing) -> Option<u32> {
+        let Outgoing { vm, key, header, body, timeout_us, offensive } = outgoing;
         if self.fault(self.plan.faults.dispatch_error) {
             self.step(Step::CannotSend { vm });
             return None;
@@ -44,7 +44,7 @@ impl Nature {
             let retry_after = matches!(status, 429 | 503).then(|| self.random.within(0, 3));
             let delay = self.delay_us();
             self.after(delay, Happening::Response { vm, token, reply: Reply::Status(status, retry_after, false) });
-            // A gateway may fail after it has passed the call on.
+            // A gateway may fail after it has passed the request on.
             if !matches!(status, 502 | 504) || self.now_us < self.outage_until_us || self.random.chance(500) {
                 return Some(token);
             }

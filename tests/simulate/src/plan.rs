@@ -48,6 +48,8 @@ pub struct Plan {
     pub queue: usize,
     /// Between here and there, one way, at most.
     pub latency_us: u64,
+    /// Another plugin has left nearly as much in what the VMs share as may lie there.
+    pub crowded: bool,
     /// A commit, at most.
     pub commit_us: u64,
     /// A proxy on the way refuses larger bodies by 413.
@@ -62,6 +64,7 @@ pub struct Plan {
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     pub dispatch_error: u32,
+    pub contention: u32,
     pub lose_request: u32,
     pub lose_response: u32,
     pub reset_response: u32,
@@ -133,6 +136,7 @@ impl Plan {
             hosts_end: random.chance(600),
             queue: random.pick(&[1, 2, 8, 64]),
             latency_us: random.pick(&[1_000, 20_000, 200_000]),
+            crowded: random.chance(150),
             commit_us: random.pick(&[2_000, 20_000, 300_000]),
             max_body: random.chance(150).then(|| random.within(9_000, 40_000) as usize),
             faults: Faults::draw(random, active_us),
@@ -147,6 +151,7 @@ impl Faults {
         let mut often = |most: u64| if random.chance(350) { random.within(1, most) as u32 } else { 0 };
         let mut faults = Faults {
             dispatch_error: often(100),
+            contention: often(1000),
             lose_request: often(300),
             lose_response: often(300),
             reset_response: often(200),

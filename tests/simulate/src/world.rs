@@ -167,7 +167,7 @@ impl World {
     }
 
     fn happen(&mut self, happening: Happening) -> Result<(), Violation> {
-        let World { nature, truth, vms, .. } = self;
+        let World { nature, .. } = self;
         match happening {
             Happening::Call { host } => {
                 let mean_us = nature.plan.call_every_us;
@@ -176,14 +176,9 @@ impl World {
                     self.call(host);
                 }
             }
-            Happening::Tick { vm, root, period_us } => vms[vm].on_tick(nature, truth, root, period_us),
+            Happening::Tick { vm, root, period_us } => self.tick(vm, root, period_us),
             Happening::Arrive { request, collector } => self.services[collector].arrive(nature, request),
-            Happening::Response { vm, token, reply } => {
-                // An impostor waits for no response.
-                if let Some(vm) = vms.get_mut(vm) {
-                    vm.on_http_call_response(nature, truth, token, reply);
-                }
-            }
+            Happening::Response { vm, token, reply } => self.respond(vm, token, reply),
             Happening::Commit { collector, epoch } => {
                 let committed = self.services[collector].commit(nature, &self.disk, epoch);
                 self.take(committed);
@@ -294,12 +289,13 @@ impl World {
         if let Some(host) = self.hosts.iter().position(|host| !host.up) {
             return Some(format!("host {host} is down"));
         }
-        for (host, handoff) in
-            self.nature.shared.iter().enumerate().flat_map(|(host, all)| all.iter().map(move |one| (host, one)))
-        {
-            // The update made another collector its own: what was meant for the one before is in the journal.
-            if !self.vms.iter().any(|vm| !vm.gone && vm.host == host && vm.address == handoff.address) {
-                self.truth.emitters[handoff.mirror.emitter].life = Life::Killed;
+        for (host, shared) in self.nature.shared.iter().enumerate() {
+            for (name, _, address) in shared.list() {
+                // The update made another collector its own: what was meant for the one before is in the journal.
+                let is_picked_up = self.vms.iter().any(|vm| !vm.gone && vm.host == host && vm.address() == address);
+                if let (Some(emitter), false) = (self.truth.names.get(&name), is_picked_up) {
+                    self.truth.emitters[*emitter].life = Life::Killed;
+                }
             }
         }
         if let Some(emitter) = self.truth.emitters.iter().find(|emitter| emitter.life == Life::Leaving) {

@@ -55,7 +55,7 @@ impl Drops {
         }
     }
 
-    /// What the next call tells: the lowest ranges, as many as a statement takes.
+    /// What the next dispatch tells: the lowest ranges, as many as a statement takes.
     pub fn told(&self) -> Vec<DroppedRange> {
         self.ranges.iter().take(MAX_DROPS).copied().collect()
     }

@@ -3,11 +3,10 @@
 
 use std::collections::VecDeque;
 
-use wire::emitter::EmitterKey;
-use wire::statement::Statement;
-
 use super::drops::Drops;
 use super::{Entry, Limits, Outbox};
+use wire::emitter::EmitterKey;
+use wire::statement::Statement;
 
 impl Outbox {
     /// Everything that the collector has not heard of; nothing, if it has heard everything.

@@ -1,19 +1,20 @@
 //! The queue of events that the collector has not acknowledged: a state machine that takes `now` and does no I/O.
 //!
-//! Bounded in bytes, first in first out, one call in flight. What the collector cannot take now is sent again, for ever;
-//! only what it refuses as unreadable is given up, and only when it stands alone in its batch. Every call states how far
-//! the emitter has counted and what it dropped; if there is nothing to send, that alone is said from time to time.
+//! Bounded in bytes, first in first out, one dispatch in flight. What the collector cannot take now is sent again, for ever;
+//! only what it refuses as unreadable is given up, and only when it stands alone in its batch. Every dispatch states how
+//! far the emitter has counted and what it dropped; if there is nothing to send, that alone is said from time to time.
 
 mod drops;
 mod handoff;
 
 use std::collections::VecDeque;
 
+use meter::config;
 use wire::emitter::EmitterKey;
 use wire::statement::{Reason, Statement};
 
-use crate::config;
-use crate::failures::CollectorFailure;
+use crate::batch::{Batch, Settled};
+use crate::response::Response;
 use drops::Drops;
 
 /// The first bound of the delay between two tries, ms; it doubles with every failure.
@@ -42,9 +43,9 @@ pub struct Outbox {
     not_before_ms: u64,
     /// So many events at the head of the queue are known to hold one that the collector refuses.
     suspects: usize,
-    /// When the last call went out.
+    /// When the last dispatch went out.
     spoke_ms: u64,
-    /// When a call was last made beside another.
+    /// When a dispatch was last made beside another.
     beside_ms: u64,
     /// The collector reads statements.
     listens: bool,
@@ -54,14 +55,14 @@ pub struct Outbox {
     ended_at: Option<u64>,
 }
 
-/// What bounds the queue and its calls.
+/// What bounds the queue and its dispatches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// When a batch is sent.
     pub batch: config::Batch,
     /// The bound of the queue, bytes of events.
     pub max_bytes: usize,
-    /// After so long without a call the emitter speaks up, ms; 0: never.
+    /// After so long without a dispatch the emitter speaks up, ms; 0: never.
     pub heartbeat_ms: u64,
 }
 
@@ -74,7 +75,7 @@ struct Entry {
 
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
-    /// None: the call only states.
+    /// None: the dispatch only states.
     events: usize,
     /// Without a response by then there will be none.
     deadline_ms: u64,
@@ -82,73 +83,6 @@ struct InFlight {
     told: u64,
     /// It was said that this number is the last.
     ended_at: Option<u64>,
-}
-
-/// A call to make.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
-    /// A JSON array of events.
-    pub body: Vec<u8>,
-    /// How many; none where there is only the statement to send.
-    pub events: usize,
-    /// What goes into the header [`HEADER`](wire::statement::HEADER).
-    pub statement: Statement,
-    /// What goes into the header [`KEY_HEADER`](wire::emitter::KEY_HEADER).
-    pub key: EmitterKey,
-}
-
-/// What became of the batch in flight.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
-    /// Events that the collector has taken.
-    pub acknowledged: usize,
-    /// Those of them that it keeps apart and has not charged.
-    pub quarantined: usize,
-    /// Events that will be sent again.
-    pub retried: usize,
-    /// The id of the event that the collector refuses.
-    pub rejected: Option<String>,
-    /// Bytes that left the queue.
-    pub freed: usize,
-    /// Why the call did not succeed.
-    pub failure: Option<CollectorFailure>,
-}
-
-/// The collector's response.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Response {
-    /// The HTTP status; `None`: there was no response.
-    pub status: Option<u64>,
-    /// `Retry-After`, ms.
-    pub retry_after_ms: Option<u64>,
-    /// Whether it shows that the collector reads statements.
-    pub reads_statements: bool,
-    /// Whether it is a page for people: then nobody has taken anything, whatever the status.
-    pub is_page: bool,
-    /// How many of the events are quarantined and not charged.
-    pub quarantined: u64,
-    /// Why there was no response, if that is known; else none came in time.
-    pub lost: Option<CollectorFailure>,
-}
-
-impl Response {
-    /// No response came, for this reason.
-    pub fn lost(why: CollectorFailure) -> Response {
-        Response { lost: Some(why), ..Response::default() }
-    }
-
-    fn is_taken(&self) -> bool {
-        matches!(self.status, Some(200..=299)) && !self.is_page
-    }
-
-    /// What it means, if the events were not taken.
-    fn failure(&self) -> CollectorFailure {
-        match self.status {
-            None => self.lost.unwrap_or(CollectorFailure::Timeout),
-            Some(200..=299) => CollectorFailure::NotACollector,
-            Some(status) => CollectorFailure::of_status(status),
-        }
-    }
 }
 
 impl Outbox {
@@ -181,11 +115,6 @@ impl Outbox {
         self.listens &= same_collector;
     }
 
-    /// What proves who counts.
-    pub fn key(&self) -> &EmitterKey {
-        &self.key
-    }
-
     /// Who counts.
     pub fn emitter(&self) -> &str {
         &self.emitter
@@ -207,7 +136,7 @@ impl Outbox {
         self.queue.is_empty()
     }
 
-    /// Whether a call waits for its response.
+    /// Whether a dispatch waits for its response.
     pub fn is_in_flight(&self) -> bool {
         self.in_flight.is_some()
     }
@@ -229,14 +158,14 @@ impl Outbox {
         true
     }
 
-    /// A call that is due and takes the place in flight. `patience_ms`: how long a response may take at most.
+    /// A dispatch that is due and takes the place in flight. `patience_ms`: how long a response may take at most.
     pub fn poll(&mut self, now_ms: u64, patience_ms: u64) -> Option<Batch> {
         if self.in_flight.is_some() || now_ms < self.not_before_ms {
             None
         } else if self.is_due(now_ms) {
             Some(self.take(now_ms, patience_ms))
         } else if self.is_silent(now_ms) || self.has_final_flush() {
-            Some(self.call(now_ms, patience_ms, b"[]".to_vec(), 0))
+            Some(self.dispatch(now_ms, patience_ms, b"[]".to_vec(), 0))
         } else {
             None
         }
@@ -246,7 +175,7 @@ impl Outbox {
     /// response being of no interest: once in a heartbeat's interval, so that a second connection is warm. At the end the final flush
     /// may find the first one busy, and a new one comes too late.
     pub fn goes_beside(&mut self, now_ms: u64) -> bool {
-        let carries = self.in_flight.is_some_and(|call| call.events > 0);
+        let carries = self.in_flight.is_some_and(|dispatch| dispatch.events > 0);
         let interval_ms = self.limits.heartbeat_ms;
         let due = interval_ms > 0 && now_ms.saturating_sub(self.beside_ms) >= interval_ms;
         if carries && due && self.listens && !self.ending {
@@ -256,7 +185,7 @@ impl Outbox {
         false
     }
 
-    /// The final flush, due or not: as much of the queue as fits one call, and that no number will be given out any more.
+    /// The final flush, due or not: as much of the queue as fits one dispatch, and that no number will be given out any more.
     /// Nothing, if there is nothing to say.
     ///
     /// A batch in flight goes along again, for nobody may be there any more to hear its response: it is given up here, and
@@ -267,9 +196,9 @@ impl Outbox {
         (!self.is_done()).then(|| self.take(now_ms, patience_ms))
     }
 
-    /// Whether the call in flight will get no response any more; then [`Outbox::settle`] it without a response.
+    /// Whether the dispatch in flight will get no response any more; then [`Outbox::settle`] it without a response.
     pub fn is_overdue(&self, now_ms: u64) -> bool {
-        self.in_flight.is_some_and(|call| now_ms >= call.deadline_ms)
+        self.in_flight.is_some_and(|dispatch| now_ms >= dispatch.deadline_ms)
     }
 
     /// Takes the collector's response. `random` is any random number: the delay is drawn from the whole range up to its
@@ -292,7 +221,7 @@ impl Outbox {
                 let quarantined = usize::try_from(response.quarantined).unwrap_or(usize::MAX).min(events);
                 Settled { acknowledged: events, quarantined, freed, ..Settled::default() }
             }
-            // It does not take a call without events.
+            // It does not take a dispatch without events.
             Some(400 | 413 | 422) if events == 0 => {
                 self.listens = false;
                 Settled::default()
@@ -350,7 +279,7 @@ impl Outbox {
         self.ending && self.listens && self.sequence > 0 && !told
     }
 
-    /// As much of the queue as goes into one call. A collector that reads statements is known to take a large final flush;
+    /// As much of the queue as goes into one dispatch. A collector that reads statements is known to take a large final flush;
     /// any other gets no more than it always got.
     fn take(&mut self, now_ms: u64, patience_ms: u64) -> Batch {
         let batch = self.limits.batch;
@@ -374,10 +303,10 @@ impl Outbox {
             events = events.saturating_add(1);
         }
         body.push(b']');
-        self.call(now_ms, patience_ms, body, events)
+        self.dispatch(now_ms, patience_ms, body, events)
     }
 
-    /// What a call with so many events says.
+    /// What a dispatch with so many events says.
     fn statement(&self, events: usize) -> Statement {
         Statement {
             emitter: self.emitter.clone(),
@@ -388,7 +317,7 @@ impl Outbox {
         }
     }
 
-    fn call(&mut self, now_ms: u64, patience_ms: u64, body: Vec<u8>, events: usize) -> Batch {
+    fn dispatch(&mut self, now_ms: u64, patience_ms: u64, body: Vec<u8>, events: usize) -> Batch {
         let statement = self.statement(events);
         let deadline_ms = now_ms.saturating_add(patience_ms);
         let told = statement.drops.last().map_or(0, |drop| drop.last);

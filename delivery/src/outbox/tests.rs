@@ -1,6 +1,6 @@
-use wire::statement::DroppedRange;
-
 use super::*;
+use meter::failures::CollectorFailure;
+use wire::statement::DroppedRange;
 
 /// The name that the key of the tests proves.
 const EMITTER: &str = "a23bee2b24db041e1c3d9748ab7ffa99";
@@ -115,7 +115,7 @@ cases! {
         }
         let mut silent = idle(1, ours(200));
         silent.poll(10_000, 10).unwrap();
-        assert_eq!(silent.settle(10_000, ours(400), 0).failure, None, "it takes no call without events, which is no failure");
+        assert_eq!(silent.settle(10_000, ours(400), 0).failure, None, "it takes no dispatch without events, which is no failure");
     }
 
     fn contract_backoff_doubles_is_jittered_and_bounded() {
@@ -158,7 +158,7 @@ cases! {
             assert_eq!((taken, rejected), (3, vec![format!("{EMITTER}-{poison}")]));
             more(&mut outbox, 1);
             told.extend(outbox.poll(200, 10).unwrap().statement.drops);
-            assert_eq!(told, [DroppedRange { first: poison, last: poison, reason: Reason::Refused }], "with the next call, once");
+            assert_eq!(told, [DroppedRange { first: poison, last: poison, reason: Reason::Refused }], "with the next dispatch, once");
         }
     }
 
@@ -168,7 +168,7 @@ cases! {
         assert_eq!(fits, [true, true, false, false]);
         assert_eq!((outbox.next_sequence(), outbox.bytes()), (5, 80));
         assert_eq!(said(outbox.poll(100, 10)), "E; head=5; dropped=2; drops=3-4:full");
-        assert!(!outbox.push(100, 5, vec![b'x'; 40]), "it was dropped while the call was under way");
+        assert!(!outbox.push(100, 5, vec![b'x'; 40]), "it was dropped while the dispatch was under way");
         outbox.settle(100, status(503), 0);
         assert_eq!(said(outbox.poll(200, 10)), "E; head=5; dropped=3; drops=3-5:full", "nobody has heard of it");
         assert!(!outbox.push(200, 6, vec![b'x'; 40]));
@@ -188,7 +188,7 @@ cases! {
         assert_eq!(said(Some(batch)), "E; head=3; dropped=0");
         outbox.settle(5100, ours(200), 0);
         assert_eq!((outbox.poll(10_099, 10), said(outbox.poll(10_100, 10))), (None, "E; head=3; dropped=0".into()));
-        assert!(outbox.poll(99_999, 10).is_none(), "one call at a time");
+        assert!(outbox.poll(99_999, 10).is_none(), "one dispatch at a time");
         outbox.settle(10_100, Response::default(), 0);
         assert!(outbox.poll(15_100, 10).is_some(), "no response changes nothing");
         outbox.settle(15_100, ours(400), 0);
@@ -280,7 +280,7 @@ cases! {
         outbox.settle(0, status(204), 0);
         assert_eq!(outbox.poll(0, 10).unwrap().events, 2, "the rest follows without waiting for its age");
         outbox.settle(0, status(204), 0);
-        assert!(outbox.is_done() && outbox.final_flush(0, 10).is_none(), "no call without events");
+        assert!(outbox.is_done() && outbox.final_flush(0, 10).is_none(), "no dispatch without events");
     }
 
     fn contract_an_emitter_with_nothing_left_says_goodbye_once() {
@@ -347,10 +347,10 @@ cases! {
         let mut outbox = idle(1, ours(200));
         more(&mut outbox, 9);
         let (mut batch, mut taken, mut rounds) = (outbox.final_flush(100, 10), 0, 0);
-        while let Some(call) = batch {
+        while let Some(dispatch) = batch {
             rounds += 1;
             assert!(rounds < 20);
-            let has_poison = String::from_utf8_lossy(&call.body).contains("{\"n\":7}");
+            let has_poison = String::from_utf8_lossy(&dispatch.body).contains("{\"n\":7}");
             taken += outbox.settle(100, ours(if has_poison { 400 } else { 200 }), 0).acknowledged;
             batch = outbox.poll(100, 10);
         }

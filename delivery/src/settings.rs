@@ -1,0 +1,38 @@
+//! What a configuration says of delivery.
+
+use meter::config::{Collector, Config};
+
+use crate::outbox::Limits;
+
+/// A tick comes at least so often, ms; metrics are told to the proxy on ticks, too.
+const TICK_MAX_MS: u64 = 250;
+/// And at most so often, ms.
+const TICK_MIN_MS: u64 = 50;
+/// So much longer than the proxy waits for a response it may take until it says so, ms.
+const GRACE_MS: u64 = 1000;
+
+/// The settings of one configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub limits: Limits,
+    /// Cluster, authority and path of the collector; empty without one.
+    pub address: String,
+    /// How long a response may take: one that comes later never comes. None: there is no collector.
+    pub patience_ms: Option<u64>,
+    /// How often to tick, ms: often enough that a batch is not much older than it may be.
+    pub tick_ms: u64,
+}
+
+impl Settings {
+    pub fn of(config: &Config) -> Settings {
+        let collector = config.collector.as_ref();
+        let heartbeat_ms = collector.map_or(0, |collector| collector.heartbeat_ms);
+        let joined = |c: &Collector| [c.cluster.as_str(), c.authority.as_str(), c.path.as_str()].join(" ");
+        Settings {
+            limits: Limits { batch: config.batch, max_bytes: config.outbox_max_bytes, heartbeat_ms },
+            address: collector.map(joined).unwrap_or_default(),
+            patience_ms: collector.map(|collector| collector.timeout_ms.saturating_add(GRACE_MS)),
+            tick_ms: (config.batch.max_age_ms / 4).clamp(TICK_MIN_MS, TICK_MAX_MS),
+        }
+    }
+}
