@@ -172,7 +172,7 @@ impl Experiment<'_> {
 
     async fn fill(&mut self) -> Result<()> {
         const DROPPED: &str = "meshmeter_events_dropped_total";
-        let before = self.world.counter(DROPPED).await?;
+        let before = self.world.counter_at_rest(DROPPED).await?;
         self.world.gate.set(Mode::Respond(503));
         let to = self.let_go();
         loop {
