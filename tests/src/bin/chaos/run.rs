@@ -29,11 +29,11 @@ pub struct Plan {
 }
 
 /// What a control run leaves out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Without {
-    /// The collector recognises no event again.
+    /// The collector recognises no event again: it must charge calls twice.
     Deduplication,
-    /// Nothing comes from the journal.
+    /// Nothing comes from the journal: calls must be lost, and it must be known which.
     Journal,
 }
 
