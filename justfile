@@ -47,6 +47,7 @@ lint: (_setup "lint")
 [group('check')]
 unit: (_setup "unit")
     cargo test --quiet -p wire -p meter -p delivery -p filter -p collector -p corpus -p modules -p simulate
+    {{ if env("MESHMETER_CORPUS", "") == "" { "" } else { "cargo test --quiet -p meter --test estimates -- --ignored" } }}
 
 # the cases of the wire, the meter and delivery again, in a WebAssembly VM (Node)
 [group('check')]

@@ -1,6 +1,7 @@
 //! Recorded calls of which is known what they owe are charged that.
 //!
-//! `MESHMETER_REPORTS` names a directory of such recordings; without it the crate's own cases have to do, and the skip is printed.
+//! The project's own recordings (`tests/recordings`) are always checked. `MESHMETER_REPORTS` names a further directory, of calls
+//! that meters got wrong in public.
 //! `just corpus DIR --prices` shows the differences one by one.
 
 // The event of a call alone is what others want who include it.
@@ -12,6 +13,7 @@ mod native;
 mod rated;
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use corpus::{Corpus, Tally, exceptions};
 use native::Feed;
@@ -21,13 +23,9 @@ use serde_json::Value;
 /// Where a truth cannot be met, or is wrong: a list item each, beginning with the id in backticks.
 const EXCEPTIONS: &str = include_str!("prices-exceptions.md");
 
-#[test]
-fn fidelity_reported_calls_are_charged_what_they_owe_by_the_built_in_book() {
-    let Some(dir) = std::env::var_os("MESHMETER_REPORTS") else {
-        println!("skipped: MESHMETER_REPORTS is not set, no recordings to compare with");
-        return;
-    };
-    let corpus = Corpus::read(dir.as_ref()).unwrap();
+/// Every recording of a directory rated by the built-in book, as one piece and in small ones.
+fn rated(dir: &Path) -> (Corpus, Tally) {
+    let corpus = Corpus::read(dir).unwrap();
     let books = Books::load(&[]).unwrap();
     let mut tally = Tally::default();
     for (recording, truth) in &corpus.recordings {
@@ -42,6 +40,19 @@ fn fidelity_reported_calls_are_charged_what_they_owe_by_the_built_in_book() {
         tally.add_bill(recording, truth, &events, &bill);
     }
     println!("{}", tally.table());
+    (corpus, tally)
+}
+
+#[test]
+fn fidelity_own_recordings_are_charged_what_they_owe_by_the_built_in_book() {
+    let (_, tally) = rated(&corpus::own());
+    assert!(tally.differences.is_empty(), "{:#?}", tally.differences);
+}
+
+#[test]
+fn fidelity_reported_calls_are_charged_what_they_owe_by_the_built_in_book() {
+    let dir = std::env::var_os("MESHMETER_REPORTS").map_or_else(corpus::own, PathBuf::from);
+    let (corpus, tally) = rated(&dir);
     // What has no price in any list is said, and not counted against the book here.
     let differs = |difference: &&Value| difference["problem"] != "commercial and unpriced";
     let ids: BTreeSet<&str> = tally.differences.iter().filter(differs).filter_map(|d| d["id"].as_str()).collect();

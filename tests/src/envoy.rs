@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -118,10 +119,25 @@ impl Envoy {
         Ok(text.parse()?)
     }
 
-    /// The Prometheus metrics, with all that was counted before: the filter tells Envoy four times a second.
+    /// The Prometheus metrics as they are. The plugin reports what it counted once a tick: what is to come is waited for.
     pub async fn metrics(&self) -> Result<Scrape> {
-        tokio::time::sleep(Duration::from_millis(800)).await;
         Ok(Scrape::parse(&self.get("/stats/prometheus").await?))
+    }
+
+    /// The Prometheus metrics with all that was counted of so many records. A worker reports one counter after the other, so
+    /// they are read until nothing changes any more.
+    pub async fn metrics_of(&self, records: u64) -> Result<Scrape> {
+        let last = Mutex::new(None);
+        wait::until(&format!("the metrics of {records} records"), || async {
+            let now = self.metrics().await?;
+            let have = now.sum("meshmeter_records_total", &[]);
+            let counts = now.counts();
+            let before = last.lock().unwrap_or_else(PoisonError::into_inner).replace(counts.clone());
+            wait::ensure(have >= records, || format!("there are {have}"))?;
+            wait::ensure(before.as_ref() == Some(&counts), || "they still change".to_owned())?;
+            Ok(now)
+        })
+        .await
     }
 
     /// Asks it to stop; an Envoy that crashed, or had to be killed, is an error.

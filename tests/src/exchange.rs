@@ -6,10 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, channel::Channel, combinators::UnsyncBoxBody};
 use hyper::{HeaderMap, Request, Response, Version, body::Incoming, header::CONTENT_LENGTH, header::HOST};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{
-    task::JoinHandle,
-    time::{sleep, timeout},
-};
+use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 
 use crate::{
     Error, Result,
@@ -18,8 +15,6 @@ use crate::{
 
 /// Long enough on loopback for what does not wait for anything.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-const BEFORE_LEAVING: Duration = Duration::from_millis(100);
 
 /// How a request's body is sent.
 #[derive(Clone, Copy, Debug)]
@@ -96,8 +91,19 @@ impl Drop for Exchange {
 
 /// Sends a call and returns when the head of the response is there; none if the client left before.
 pub async fn open(route: &Route, version: Version, call: &Call, upload: Upload) -> Result<Option<Exchange>> {
+    open_until(route, version, call, upload, None).await
+}
+
+/// The same with a client that leaves after [`Upload::leaves_after`] bytes, and not before it is told.
+pub async fn open_until(
+    route: &Route,
+    version: Version,
+    call: &Call,
+    upload: Upload,
+    may_leave: Option<oneshot::Receiver<()>>,
+) -> Result<Option<Exchange>> {
     let stream = TokioIo::new(route.connect(version).await?);
-    let request = request(version, call, upload)?;
+    let request = request(version, call, upload, may_leave)?;
     let (response, connection): (_, JoinHandle<()>) = match version {
         Version::HTTP_2 => {
             let (mut sender, connection) =
@@ -129,7 +135,12 @@ async fn wait(response: impl Future<Output = hyper::Result<Response<Incoming>>>)
     Ok(timeout(PATIENCE, response).await.map_err(|_| "no response comes")??)
 }
 
-fn request(version: Version, call: &Call, upload: Upload) -> Result<Request<UnsyncBoxBody<Bytes, Error>>> {
+fn request(
+    version: Version,
+    call: &Call,
+    upload: Upload,
+    may_leave: Option<oneshot::Receiver<()>>,
+) -> Result<Request<UnsyncBoxBody<Bytes, Error>>> {
     let mut request = Request::builder().method(call.method.clone());
     request = match version {
         Version::HTTP_2 => request.version(version).uri(format!("https://{}{}", call.host, call.path)),
@@ -148,8 +159,9 @@ fn request(version: Version, call: &Call, upload: Upload) -> Result<Request<Unsy
         while sent < content.len() {
             let end = sent.saturating_add(upload.piece).min(content.len()).min(upload.leaves_after);
             if sent >= end {
-                // Until Envoy has passed on what came so far.
-                sleep(BEFORE_LEAVING).await;
+                if let Some(may_leave) = may_leave {
+                    drop(may_leave.await);
+                }
                 return sender.abort("the client left".into());
             }
             if upload.empties && sender.send_data(Bytes::new()).await.is_err() {

@@ -33,6 +33,18 @@ impl Scrape {
         self.0.iter().filter(carries).map(|sample| sample.value as u64).sum()
     }
 
+    /// What the plugin counted of calls and events. What it tries again and again is left out: that never comes to rest.
+    pub fn counts(&self) -> Vec<Sample> {
+        const RESTLESS: [&str; 3] =
+            ["meshmeter_events_retried_total", "meshmeter_collector_failures_total", "meshmeter_outbox_bytes"];
+        let is_count = |sample: &&Sample| {
+            let name = sample.name.as_str();
+            (name.starts_with("gen_ai_client_inference_") || name.starts_with("meshmeter_"))
+                && !RESTLESS.contains(&name)
+        };
+        self.0.iter().filter(is_count).cloned().collect()
+    }
+
     /// Every series whose name contains `part`.
     pub fn named(&self, part: &str) -> impl Iterator<Item = &Sample> {
         self.0.iter().filter(move |sample| sample.name.contains(part))
@@ -88,5 +100,8 @@ mod tests {
         assert_eq!(scrape.sum("a", &[("t", "z")]), 0);
         assert_eq!(scrape.sum("b", &[]), 7);
         assert_eq!(scrape.named("bucket").count(), 1);
+        assert!(scrape.counts().is_empty());
+        let scrape = Scrape::parse("meshmeter_calls_total 1\nmeshmeter_events_retried_total 2\n");
+        assert_eq!(scrape.counts().len(), 1);
     }
 }

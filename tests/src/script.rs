@@ -5,14 +5,13 @@ use std::{
     convert::Infallible,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, channel::Channel, combinators::UnsyncBoxBody};
 use hyper::{HeaderMap, Request, Response, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time::sleep};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
 
 use crate::{Error, Result, provider::Wire};
 
@@ -20,8 +19,6 @@ use crate::{Error, Result, provider::Wire};
 pub const HEADER: &str = "x-script";
 /// The parameter of the query that does so before the header, for what is sent on to another place.
 pub const QUERY: &str = "script=";
-/// Long enough for bytes on loopback to reach the other side before a reset overtakes them.
-const BEFORE_RESET: Duration = Duration::from_millis(50);
 
 /// One response.
 #[derive(Clone, Debug)]
@@ -31,14 +28,14 @@ pub struct Script {
     pieces: Vec<Bytes>,
     may_send: Option<Arc<Semaphore>>,
     withheld: bool,
-    resets: bool,
+    resets: Option<Arc<Semaphore>>,
 }
 
 impl Script {
     /// A response in one piece.
     pub fn new(content_type: &str, body: impl Into<Bytes>) -> Self {
         let headers = vec![("content-type", content_type.to_owned())];
-        Self { status: 200, headers, pieces: vec![body.into()], may_send: None, withheld: false, resets: false }
+        Self { status: 200, headers, pieces: vec![body.into()], may_send: None, withheld: false, resets: None }
     }
 
     /// A stream of server-sent events in one piece.
@@ -103,10 +100,23 @@ impl Script {
         self
     }
 
-    /// The connection is reset behind the last piece.
+    /// The connection is reset behind the last piece, once [`Script::let_reset`] says so: a reset overtakes bytes that are
+    /// still on their way.
     pub fn reset(mut self) -> Self {
-        self.resets = true;
+        self.resets = Some(Arc::new(Semaphore::new(0)));
         self
+    }
+
+    /// Whether it does.
+    pub fn resets(&self) -> bool {
+        self.resets.is_some()
+    }
+
+    /// Lets one call be reset that waits for it.
+    pub fn let_reset(&self) {
+        if let Some(may_reset) = &self.resets {
+            may_reset.add_permits(1);
+        }
     }
 
     /// All that is sent.
@@ -122,8 +132,10 @@ pub struct Arrived {
     pub path: String,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, as far as it came.
+    /// The body, as far as it came when its end was seen.
     pub body: Bytes,
+    /// How many bytes of it have come so far.
+    pub received: usize,
     /// Why it is not whole.
     pub problem: Option<String>,
 }
@@ -228,13 +240,18 @@ async fn response(
     let number = {
         let arrived = &mut lock(&state).arrived;
         let problem = Some("it is not over".to_owned());
-        arrived.push(Arrived { path, headers: head.headers.clone(), body: Bytes::new(), problem });
+        arrived.push(Arrived { path, headers: head.headers.clone(), body: Bytes::new(), received: 0, problem });
         arrived.len() - 1
     };
     let (mut body, mut problem) = (Vec::new(), None);
     while let Some(frame) = incoming.frame().await {
         match frame {
-            Ok(frame) => body.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data)),
+            Ok(frame) => {
+                body.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+                if let Some(arrived) = lock(&state).arrived.get_mut(number) {
+                    arrived.received = body.len();
+                }
+            }
             Err(error) => problem = Some(error.to_string()),
         }
     }
@@ -277,8 +294,11 @@ fn play(script: Script, wire: Arc<Wire>) -> UnsyncBoxBody<Bytes, Error> {
                 return;
             }
         }
-        if script.resets {
-            sleep(BEFORE_RESET).await;
+        if let Some(may_reset) = script.resets {
+            match may_reset.acquire().await {
+                Ok(permit) => permit.forget(),
+                Err(_) => return,
+            }
             wire.reset_on_close();
             sender.abort("the connection was reset on demand".into());
         }

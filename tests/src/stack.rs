@@ -257,7 +257,7 @@ impl Stack {
         })
         .await?;
         let journal = self.journal()?.len() as u64;
-        let metrics = self.envoy.metrics().await?;
+        let metrics = self.envoy.metrics_of(calls).await?;
         let counter = |name: &str| metrics.sum(name, &[]);
         let found = [
             ("calls in the journal", journal),

@@ -60,8 +60,13 @@ impl Wire {
         upload: Upload,
         script: Script,
     ) -> Result<Response> {
+        let all = script.clone();
         let mut exchange = self.open(route, version, id, call, upload, script).await?;
         let mut body = Vec::new();
+        if all.resets() {
+            exchange.read(&mut body, all.body().len()).await;
+            all.let_reset();
+        }
         let whole = exchange.read(&mut body, usize::MAX).await;
         Ok(Response { status: exchange.status, headers: exchange.headers.clone(), body: body.into(), whole })
     }

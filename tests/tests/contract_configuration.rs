@@ -174,7 +174,7 @@ async fn contract_without_a_collector_there_are_metrics_and_records_and_one_word
             wait::ensure(charged == fixtures.len(), || format!("{charged} of {}", fixtures.len()))
         })
         .await?;
-        let metrics = envoy.metrics().await?;
+        let metrics = envoy.metrics_of(fixtures.len() as u64).await?;
         assert_eq!(metrics.sum("meshmeter_records_total", &[]), fixtures.len() as u64);
         assert_eq!(metrics.sum("meshmeter_events_queued_total", &[]), 0);
         assert_eq!(provider.served().len(), fixtures.len());

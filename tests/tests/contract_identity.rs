@@ -39,11 +39,11 @@ async fn contract_certificate_token_and_trusted_header_name_the_tenant() -> Resu
         let leaked = served.headers.keys().find(|name| name.as_str() == "x-tenant-token");
         assert!(leaked.is_none(), "the provider got the tenant's token");
     }
+    stack.settled(cases.len() as u64).await?;
     let metrics = stack.envoy.metrics().await?;
     let invalid = [("meshmeter_reason", "invalid_value")];
     assert_eq!(metrics.sum("meshmeter_identity_refused_total", &invalid), 1);
     assert_eq!(metrics.sum("meshmeter_identity_refused_total", &[]), 1);
-    stack.settled(cases.len() as u64).await?;
     stack.finish()
 }
 
@@ -116,9 +116,9 @@ async fn contract_untrusted_header_changes_nothing_and_is_counted() -> Result<()
         let (_, event) = metered(&stack, &route, call, id).await?;
         assert_eq!((event.text("tenant"), event.text("tenant_source")), (tenant, source), "{id}: {}", event.raw);
     }
+    stack.settled(3).await?;
     let metrics = stack.envoy.metrics().await?;
     let refused = metrics.sum("meshmeter_identity_refused_total", &[("meshmeter_reason", "untrusted_header")]);
     assert_eq!(refused, 3);
-    stack.settled(3).await?;
     stack.finish()
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use e2e::{
     Result,
+    envoy::WORKERS,
     gate::Mode,
     stack::{Options, Stack, with_request_id},
     statement::Statement,
@@ -71,7 +72,7 @@ async fn contract_what_a_full_outbox_drops_is_told_as_ranges() -> Result<()> {
     let mut stack = Stack::with(Options { open: false, plugin, ..Options::default() }).await?;
     stack.gate.show(true);
     calls(&stack, "call", 300).await?;
-    let metrics = stack.envoy.metrics().await?;
+    let metrics = stack.envoy.metrics_of(300).await?;
     let [queued, dropped] =
         ["queued", "dropped"].map(|what| metrics.sum(&format!("meshmeter_events_{what}_total"), &[]));
     assert!(dropped > 0 && queued + dropped == 300, "{queued} queued, {dropped} dropped");
@@ -183,8 +184,18 @@ async fn contract_no_ingest_that_does_not_read_statements_gets_a_call_without_ev
     stack.gate.show(false);
     calls(&stack, "call", 20).await?;
     stack.settled(20).await?;
-    // Long enough for several heartbeats, had there been any.
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    // When a plugin that became idle later has shown three times that it lives, so would this one have.
+    let other = Stack::with(Options { plugin: eager, ..Options::default() }).await?;
+    other.gate.show(true);
+    calls(&other, "other", 20).await?;
+    other.settled(20).await?;
+    let idle = other.gate.passed();
+    wait::until("three heartbeats elsewhere", || async {
+        let beats = other.gate.since(idle).iter().filter(|passage| passage.is_heartbeat()).count();
+        wait::ensure(beats >= 3 * usize::from(WORKERS), || format!("there are {beats}"))
+    })
+    .await?;
+    other.finish()?;
     stack.envoy.stop()?;
     let passages = stack.gate.passages();
     assert!(!passages.is_empty() && passages.iter().all(|passage| !passage.is_heartbeat()));

@@ -15,6 +15,7 @@ use e2e::{
 };
 use hyper::Version;
 use serde_json::json;
+use tokio::sync::oneshot;
 
 const JSON: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","model":"m","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
 const ENCODINGS: &str = "gzip, br";
@@ -151,7 +152,17 @@ async fn fidelity_a_client_that_leaves_while_it_sends_gives_one_record() -> Resu
     let call = call("api.openai.com", format!(r#"{{"stream":true,"model":"m","x":"{}"}}"#, "y".repeat(400_000)));
     let upload = Upload { leaves_after: 200_000, ..Upload::pieces(10_000) };
     let leaving = with_request_id(call.clone(), "left").header(script::HEADER, &wire.server.add(script()));
-    assert!(exchange::open(&wire.stack.llm(), Version::HTTP_11, &leaving, upload).await?.is_none());
+    let (leave, may_leave) = oneshot::channel();
+    let route = wire.stack.llm();
+    let half = wait::until("half of it to arrive", || async {
+        let received = wire.server.last()?.received;
+        wait::ensure(received >= 100_000, || format!("{received} bytes are there"))
+    });
+    let (left, half) =
+        tokio::join!(exchange::open_until(&route, Version::HTTP_11, &leaving, upload, Some(may_leave)), async {
+            half.await.map(|()| leave.send(()))
+        },);
+    assert!(half.is_ok_and(|left| left.is_ok()) && left?.is_none());
     let event = wire.stack.event_of("left").await?;
     assert_eq!(
         (event.text("outcome"), event.text("missing_reason")),

@@ -12,6 +12,7 @@ use e2e::{
     fixture::{Fixture, events},
     include_usage::not_asked,
     script::Script,
+    wait,
     wire::Wire,
 };
 use hyper::Version;
@@ -119,6 +120,12 @@ async fn fidelity_every_event_arrives_before_the_next_is_sent() -> Result<()> {
     wire.finish(calls).await
 }
 
+/// What Envoy has read from the provider, bytes.
+async fn received(wire: &Wire) -> Result<u64> {
+    let of_provider = [("envoy_cluster_name", "openai")];
+    Ok(wire.stack.envoy.metrics().await?.sum("envoy_cluster_upstream_cx_rx_bytes_total", &of_provider))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn fidelity_a_stream_that_is_cut_keeps_what_came() -> Result<()> {
     let wire = Wire::start(|_| {}).await?;
@@ -140,20 +147,30 @@ async fn fidelity_a_stream_that_is_cut_keeps_what_came() -> Result<()> {
                 false => (format!("reset-{cut}"), "upstream_reset"),
             };
             // A provider that has more to say, but may not; or one that is cut off.
-            let more = Arc::new(Semaphore::new(events(&asked[..sent]).len()));
+            let pieces = events(&asked[..sent]);
+            let unseen = if cut == "behind-the-usage" { 1 } else { 0 };
+            let more = Arc::new(Semaphore::new(pieces.len() - unseen));
             let script = match leaves {
                 true => Script::sse(asked[..sent].to_owned()).by_event().and("data: [DONE]\n\n").when(&more),
-                false => script.clone().reset(),
+                false => script.clone().when(&more).reset(),
             };
             let mut exchange =
-                wire.open(&wire.stack.llm(), Version::HTTP_11, &id, &call(), Upload::WHOLE, script).await?;
+                wire.open(&wire.stack.llm(), Version::HTTP_11, &id, &call(), Upload::WHOLE, script.clone()).await?;
             let mut body = Vec::new();
-            let until = if leaves { arrives } else { usize::MAX };
-            let ended = exchange.read(&mut body, until).await;
-            assert!(!ended, "{id}: it ended as if it were whole");
-            if leaves && cut == "behind-the-usage" {
-                // The chunk is not seen here: leave when the meter has it.
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            assert!(!exchange.read(&mut body, arrives).await, "{id}: it ended as if it were whole");
+            if let Some(usage) = pieces.last().filter(|_| unseen > 0) {
+                // The client does not see this event: Envoy has it when it has read as many bytes.
+                let before = received(&wire).await?;
+                more.add_permits(unseen);
+                wait::until("Envoy to read the usage", || async {
+                    let more = received(&wire).await? - before;
+                    wait::ensure(more >= usage.len() as u64, || format!("it has read {more} bytes"))
+                })
+                .await?;
+            }
+            if !leaves {
+                script.let_reset();
+                assert!(!exchange.read(&mut body, usize::MAX).await, "{id}: it ended as if it were whole");
             }
             drop(exchange);
             assert!(body == seen.as_bytes()[..arrives], "{id}: the client saw {}", String::from_utf8_lossy(&body));

@@ -95,7 +95,7 @@ async fn race_a_full_outbox_drops_by_the_number_and_never_touches_traffic() -> R
         Ok(journal)
     })
     .await?;
-    let metrics = stack.envoy.metrics().await?;
+    let metrics = stack.envoy.metrics_of(400).await?;
     let (queued, dropped) =
         (metrics.sum("meshmeter_events_queued_total", &[]), metrics.sum("meshmeter_events_dropped_total", &[]));
     assert!(queued > 0 && dropped > 0, "{queued} queued, {dropped} dropped");

@@ -17,8 +17,8 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run() -> Result<()> {
-    let Some(arguments) = Arguments::read(std::env::args().skip(1))? else { return Ok(()) };
-    let corpus = Corpus::read(&arguments.dir)?;
+    let arguments = Arguments::read();
+    let corpus = Corpus::read(arguments.dir())?;
     let feed = Feed { piece: native::PIECE, encoded: arguments.encoded };
     let books = rated::Books::load(arguments.prices.as_deref().unwrap_or_default())?;
     let (mut tally, mut progress) = (Tally::default(), Progress::of(corpus.recordings.len()));

@@ -2,120 +2,92 @@
 
 use std::path::PathBuf;
 
+use clap::{Parser, ValueEnum, builder::RangedU64ValueParser};
 use e2e::Result;
 
 use crate::{kind::Kind, shape::Shape};
 
-const HELP: &str = "\
-What metering costs in Envoy: CPU time per call and latency, beside what else could do it.
-
-usage: bench [OPTIONS]          every kind by every shape
-       bench growth [OPTIONS]   cost against body size, events, tenants, open streams, queued events
-       bench memory [OPTIONS]   per open stream, per worker, after many calls; size of the wasm
-
-  --shapes A,B   only these: json_1k json_1m embeddings sse_paced sse_fast gzip
-                 growth: body_bytes events tenants open_streams queued_events
-  --kinds A,B    only these: none read_only meshmeter ai_protocol_manager json_to_metadata sse_to_metadata
-                 lua buffered_serde; a difference is taken from `none`
-  --rounds N     how often each kind takes its turn (12; growth: 5)
-  --quick        3 rounds, of a third of the calls; growth and memory without the largest
-  --calls N      memory: after so many calls (1000000)
-  --also NAME=FILE
-                 one more kind: meshmeter with another filter.wasm, to compare two builds; may be repeated
-  --chart FILE   draws the chart there (docs/bench.svg and docs/growth.svg, if all was measured)
-  --verbose      shows each round: CPU per call, and in brackets how long a call waited for a core that others had
-  --help
-
-MESHMETER_WASM names the filter under test, MESHMETER_ENVOY the Envoy.
-Every kind is an Envoy of its own with one worker, pinned to the first core; load and provider are on the second.
-CPU is that of the whole process per call, with all it does later for it (meshmeter: sending the event), less what an
-Envoy without filters uses in that time when nobody calls. Latency is that of calls one after the other; of sse_paced it
-is that of each event, from the provider's write to the client. Figures are means over the third of the rounds in which
-the rest of the machine disturbed least (by how long Envoy and the load waited for their cores). The last line is the
-result as JSON.";
-
 /// What is measured.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum What {
     /// Every kind by every shape.
+    #[value(skip)]
     Compare,
-    /// Cost against size and number.
+    /// Cost against body size, events, tenants, open streams, queued events.
     Growth,
-    /// Memory.
+    /// Memory per open stream, per worker, after many calls; size of the wasm.
     Memory,
 }
 
-/// What was asked for.
+/// What metering costs in Envoy: CPU time per call and latency, beside what else could do it. Without a word every kind is
+/// measured by every shape.
+///
+/// Every kind is an Envoy of its own with one worker, pinned to the first core; load and provider are on the second. CPU is that
+/// of the whole process per call, with all it does later for it (meshmeter: sending the event), less what an Envoy without
+/// filters uses in that time when nobody calls. Latency is that of calls one after the other; of sse_paced it is that of each
+/// event, from the provider's write to the client. Figures are means over the third of the rounds in which the rest of the
+/// machine disturbed least (by how long Envoy and the load waited for their cores). The last line is the result as JSON.
+#[derive(Parser)]
+#[command(
+    name = "bench",
+    bin_name = "just bench",
+    after_help = "Environment: MESHMETER_WASM names the filter under test, MESHMETER_ENVOY the Envoy."
+)]
 pub struct Args {
-    /// How often each kind takes its turn.
-    pub rounds: usize,
-    /// Further builds of the filter, by their names.
-    pub also: Vec<(String, PathBuf)>,
-    /// Whether every round is shown.
-    pub verbose: bool,
-    /// Whether little is enough.
-    pub quick: bool,
-    /// What is measured.
-    pub what: What,
-    /// Calls before memory is looked at again.
-    pub calls: usize,
-    chart: Option<PathBuf>,
+    #[arg(value_enum)]
+    what: Option<What>,
+    /// Only these: json_1k json_1m embeddings sse_paced sse_fast gzip; growth: body_bytes events tenants open_streams
+    /// queued_events.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
     shapes: Option<Vec<String>>,
+    /// Only these: none read_only meshmeter ai_protocol_manager json_to_metadata sse_to_metadata lua buffered_serde; a difference
+    /// is taken from `none`.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
     kinds: Option<Vec<String>>,
+    /// How often each kind takes its turn; 12, for growth 5 by default.
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    rounds: Option<usize>,
+    /// 3 rounds, of a third of the calls; growth and memory without the largest.
+    #[arg(long)]
+    pub quick: bool,
+    /// Memory: after so many calls.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub calls: usize,
+    /// One more kind: meshmeter with another filter.wasm, to compare two builds; may be repeated.
+    #[arg(long, value_name = "NAME=FILE", value_parser = build)]
+    pub also: Vec<(String, PathBuf)>,
+    /// Draws the chart there (docs/bench.svg and docs/growth.svg, if all was measured).
+    #[arg(long, value_name = "FILE")]
+    chart: Option<PathBuf>,
+    /// Shows each round: CPU per call, and in brackets how long a call waited for a core that others had.
+    #[arg(long)]
+    pub verbose: bool,
+}
+
+/// Another build of the filter and its name.
+fn build(text: &str) -> std::result::Result<(String, PathBuf), String> {
+    let (name, file) = text.split_once('=').ok_or("must be NAME=FILE")?;
+    Ok((name.to_owned(), file.into()))
 }
 
 impl Args {
-    /// Reads them; `None`: help was asked for and given.
-    pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Self>> {
-        let mut parsed = Self {
-            rounds: 0,
-            also: Vec::new(),
-            verbose: false,
-            quick: false,
-            what: What::Compare,
-            calls: 1_000_000,
-            chart: None,
-            shapes: None,
-            kinds: None,
-        };
-        while let Some(arg) = args.next() {
-            let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
-            let list = |text: String| Some(text.split(',').map(str::to_owned).collect());
-            match arg.as_str() {
-                "growth" => parsed.what = What::Growth,
-                "memory" => parsed.what = What::Memory,
-                "--calls" => parsed.calls = value()?.parse().map_err(|_| "--calls: a number")?,
-                "--shapes" => parsed.shapes = list(value()?),
-                "--kinds" => parsed.kinds = list(value()?),
-                "--rounds" => parsed.rounds = value()?.parse().map_err(|_| "--rounds: a number from 1")?,
-                "--quick" => parsed.quick = true,
-                "--chart" => parsed.chart = Some(value()?.into()),
-                "--verbose" => parsed.verbose = true,
-                "--also" => {
-                    let value = value()?;
-                    let (name, file) = value.split_once('=').ok_or("--also: NAME=FILE")?;
-                    parsed.also.push((name.to_owned(), file.into()));
-                }
-                "--help" | "-h" => {
-                    println!("{HELP}");
-                    return Ok(None);
-                }
-                other => return Err(format!("{other} is no option; see --help").into()),
-            }
-        }
-        if parsed.rounds == 0 {
-            parsed.rounds = match parsed.what {
-                _ if parsed.quick => 3,
-                What::Growth => 5,
-                _ => 12,
-            };
-        }
-        Ok(Some(parsed))
+    /// What is measured.
+    pub fn what(&self) -> What {
+        self.what.unwrap_or(What::Compare)
+    }
+
+    /// How often each kind takes its turn.
+    pub fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(match self.what() {
+            _ if self.quick => 3,
+            What::Growth => 5,
+            _ => 12,
+        })
     }
 
     /// Where the chart goes.
     pub fn chart(&self) -> Option<PathBuf> {
-        let file = if self.what == What::Growth { "docs/growth.svg" } else { "docs/bench.svg" };
+        let file = if self.what() == What::Growth { "docs/growth.svg" } else { "docs/bench.svg" };
         let whole = !self.quick && self.shapes.is_none() && self.kinds.is_none() && self.also.is_empty();
         self.chart.clone().or_else(|| whole.then(|| e2e::paths::workspace().join(file)))
     }

@@ -54,8 +54,8 @@ async fn measured(args: &Args, world: &World, shapes: &[Shape]) -> Result<Vec<Ro
             ));
         }
     }
-    for round in 0..args.rounds {
-        eprintln!("round {} of {} …", round + 1, args.rounds);
+    for round in 0..args.rounds() {
+        eprintln!("round {} of {} …", round + 1, args.rounds());
         for shape in shapes {
             // Another kind begins each round.
             for turn in 0..proxies.len() {

@@ -212,7 +212,7 @@ async fn turns(
     mut measure: impl AsyncFnMut(&mut Proxy) -> Result<Figures>,
 ) -> Result<Vec<Figures>> {
     let mut rounds = vec![Vec::new(); proxies.len()];
-    for round in 0..args.rounds {
+    for round in 0..args.rounds() {
         for turn in 0..proxies.len() {
             let number = (turn + round) % proxies.len();
             rounds[number].push(measure(&mut proxies[number]).await?);

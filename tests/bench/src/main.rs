@@ -25,6 +25,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::Parser;
 use e2e::{Result, bootstrap::Bootstrap, identity::Identity, stack};
 
 use crate::{
@@ -65,10 +66,10 @@ impl World {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let Some(args) = Args::parse(env::args().skip(1))? else { return Ok(()) };
+    let args = Args::parse();
     cores::take()?;
     let world = World::start().await?;
-    match args.what {
+    match args.what() {
         What::Compare => compare::run(&args, &world).await,
         What::Growth => growth::run(&args, &world).await,
         What::Memory => memory::run(&args, &world).await,

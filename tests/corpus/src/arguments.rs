@@ -2,80 +2,70 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::Result;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
-/// What to measure, and where the differences go.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Runs the recordings of DIR (index.jsonl, truth.jsonl, bodies/) through the meter, and compares the counts with the truth: the
+/// totals of input and output, cache read, cache write and reasoning; absent equals 0 for the last three.
+///
+/// The table says for each provider how many records have usage by the truth, and of those how many the meter has exact,
+/// wrong or missed; false are counts where none were reported. The last line is the sum, in JSON.
+///
+/// With --prices a second table: cases are truths that say what is owed or which classes there are, and of those how many are
+/// exact, wrong or unpriced; silent are wrong ones with no mark on the record. Calls are those with reported counts to providers
+/// that sell by a list price, and priced are those of them of which everything has a price.
+#[derive(Clone, Debug, PartialEq, Eq, Parser)]
+#[command(name = "corpus", bin_name = "just corpus")]
 pub struct Arguments {
     /// The directory of recordings.
-    pub dir: PathBuf,
-    /// The file for the differences.
+    dir: Option<PathBuf>,
+    /// The file for the differences, one JSON object a line.
+    #[arg(long, value_name = "FILE", default_value_os_t = default_out())]
     pub out: PathBuf,
-    /// Whether bodies that are kept as they were on the wire are sent so, with their content encoding.
+    /// Send bodies that are kept as they were on the wire so, with their content encoding.
+    #[arg(long)]
     pub encoded: bool,
-    /// Whether the calls are rated, too; by these price books, or by the built-in one if there are none.
+    /// Through a real Envoy with the plugin, from a server that responds as recorded.
+    // The recipe chooses the program by it.
+    #[arg(long, conflicts_with = "prices")]
+    pub envoy: bool,
+    /// Rate the calls too, by the collector's own code with these price books, the first that has an entry for a call; without
+    /// BOOK with the built-in one. Prices are those of today. Compared is what is owed in USD, classes and units, and what
+    /// the truth expects of provider, model and price.
+    #[arg(long, value_name = "BOOK", num_args = 0..)]
     pub prices: Option<Vec<PathBuf>>,
-    /// A file for every record with what it is charged.
+    /// With --prices: every record with what it is charged, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
     pub records: Option<PathBuf>,
 }
 
-const HELP: &str = "\
-Usage: just corpus DIR [--envoy | --prices [BOOK]...] [--encoded] [--out FILE]
-
-Runs the recordings of DIR (index.jsonl, truth.jsonl, bodies/) through the meter, and compares the counts with the truth:
-the totals of input and output, cache read, cache write and reasoning; absent equals 0 for the last three.
-
-  --envoy     through a real Envoy with the plugin, from a server that responds as recorded
-  --prices    rated too, by the collector's own code with these price books, the first that has an entry for a call; without
-              BOOK with the built-in one. Prices are those of today. Compared is what is owed in USD, classes and units, and
-              what the truth expects of provider, model and price
-  --records FILE  with --prices: every record with what it is charged, one JSON object a line
-  --encoded   bodies that are kept compressed, as they were on the wire, are sent so
-  --out FILE  what differs, one JSON object a line [default: target/corpus-differences.jsonl]
-  --help      this
-
-The table says for each provider how many records have usage by the truth, and of those how many the meter has exact,
-wrong or missed; false are counts where none were reported. The last line is the sum, in JSON.
-
-With --prices a second table: cases are truths that say what is owed or which classes there are, and of those how many are
-exact, wrong or unpriced; silent are wrong ones with no mark on the record. Calls are those with reported counts to providers
-that sell by a list price, and priced are those of them of which everything has a price.";
-
 impl Arguments {
-    /// Reads the command line without the program's name; `None` if it asked for help, which was printed.
-    pub fn read(arguments: impl IntoIterator<Item = String>) -> Result<Option<Arguments>> {
-        let (mut dir, mut out, mut encoded, mut envoy, mut prices, mut records) =
-            (None, None, false, false, None, None);
-        let mut arguments = arguments.into_iter().peekable();
-        while let Some(argument) = arguments.next() {
-            match argument.as_str() {
-                "--help" | "-h" => {
-                    println!("{HELP}");
-                    return Ok(None);
-                }
-                "--out" => out = Some(arguments.next().ok_or("--out needs a file")?.into()),
-                "--records" => records = Some(arguments.next().ok_or("--records needs a file")?.into()),
-                "--encoded" => encoded = true,
-                // The recipe chooses the program by it.
-                "--envoy" => envoy = true,
-                "--prices" => {
-                    let books: &mut Vec<PathBuf> = prices.get_or_insert_default();
-                    // The directory may stand behind them, too.
-                    while let Some(book) = arguments.next_if(|next| !next.starts_with('-') && !Path::new(next).is_dir())
-                    {
-                        books.push(book.into());
-                    }
-                }
-                option if option.starts_with('-') => return Err(format!("{option}: no such option; see --help").into()),
-                _ if dir.is_some() => return Err(format!("{argument}: one directory is enough; see --help").into()),
-                _ => dir = Some(PathBuf::from(argument)),
+    /// Reads the command line; help and wrong use end the program.
+    pub fn read() -> Arguments {
+        Self::read_from(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn read_from<T: Into<std::ffi::OsString> + Clone>(
+        arguments: impl IntoIterator<Item = T>,
+    ) -> Result<Arguments, clap::Error> {
+        let mut arguments = Arguments::try_parse_from(arguments)?;
+        if arguments.dir.is_none() {
+            // The directory may stand behind the price books.
+            let books = arguments.prices.as_mut().filter(|books| books.last().is_some_and(|last| last.is_dir()));
+            arguments.dir = books.and_then(Vec::pop);
+        }
+        match arguments.dir {
+            Some(_) => Ok(arguments),
+            None => {
+                let problem = "which directory of recordings?";
+                Err(Arguments::command().error(ErrorKind::MissingRequiredArgument, problem))
             }
         }
-        let dir = dir.ok_or("which directory of recordings? See --help")?;
-        if envoy && prices.is_some() {
-            return Err("--prices: is for the meter alone, without --envoy".into());
-        }
-        Ok(Some(Arguments { dir, out: out.unwrap_or_else(default_out), encoded, prices, records }))
+    }
+
+    /// The directory of recordings.
+    pub fn dir(&self) -> &Path {
+        self.dir.as_deref().unwrap_or(Path::new("."))
     }
 }
 
@@ -88,32 +78,36 @@ fn default_out() -> PathBuf {
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Result<Option<Arguments>> {
-        Arguments::read(line.split_whitespace().map(str::to_owned))
+    fn read(line: &str) -> Result<Arguments, ErrorKind> {
+        let words = ["corpus"].into_iter().chain(line.split_whitespace());
+        Arguments::read_from(words).map_err(|error| error.kind())
     }
 
     #[test]
     fn contract_the_command_line() {
-        let arguments = read("some/dir --envoy --out x.jsonl").unwrap().unwrap();
-        let expected =
-            Arguments { dir: "some/dir".into(), out: "x.jsonl".into(), encoded: false, prices: None, records: None };
+        let arguments = read("some/dir --envoy --out x.jsonl").unwrap();
+        let (dir, out) = (Some("some/dir".into()), "x.jsonl".into());
+        let expected = Arguments { dir, out, encoded: false, envoy: true, prices: None, records: None };
         assert_eq!(arguments, expected);
         for (line, books) in
             [("d --prices", vec![]), ("--prices /", vec![]), ("d --prices a.toml b.toml", vec!["a.toml", "b.toml"])]
         {
             let books: Vec<PathBuf> = books.into_iter().map(PathBuf::from).collect();
-            assert_eq!(read(line).unwrap().unwrap().prices, Some(books), "{line}");
+            let arguments = read(line).unwrap();
+            assert_eq!(arguments.prices, Some(books), "{line}");
+            assert!(arguments.dir().to_str().is_some_and(|dir| dir == "d" || dir == "/"), "{line}");
         }
-        assert!(read("dir").unwrap().unwrap().out.ends_with("target/corpus-differences.jsonl"));
-        assert_eq!(read("dir --help").unwrap(), None);
+        assert!(read("dir").unwrap().out.ends_with("target/corpus-differences.jsonl"));
         for (line, expected) in [
-            ("", "which directory of recordings? See --help"),
-            ("a b", "b: one directory is enough; see --help"),
-            ("a --fast", "--fast: no such option; see --help"),
-            ("a --out", "--out needs a file"),
-            ("a --envoy --prices", "--prices: is for the meter alone, without --envoy"),
+            ("", ErrorKind::MissingRequiredArgument),
+            ("--prices a.toml", ErrorKind::MissingRequiredArgument),
+            ("a b", ErrorKind::UnknownArgument),
+            ("a --fast", ErrorKind::UnknownArgument),
+            ("a --out", ErrorKind::InvalidValue),
+            ("a --envoy --prices", ErrorKind::ArgumentConflict),
+            ("dir --help", ErrorKind::DisplayHelp),
         ] {
-            assert_eq!(read(line).unwrap_err().to_string(), expected);
+            assert_eq!(read(line), Err(expected), "{line}");
         }
     }
 }

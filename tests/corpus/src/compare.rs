@@ -57,6 +57,8 @@ impl Counts {
     /// What an event reports, if it reports tokens.
     pub fn of_event(event: &Value) -> Option<Counts> {
         let usage = event["data"].as_object()?;
+        let flags = event["data"]["flags"].as_array();
+        let is_estimated = flags.is_some_and(|flags| flags.contains(&"output_estimated".into()));
         let is_reported = matches!(usage.get("evidence")?.as_str()?, "reported" | "partial");
         let total = |name: &str| usage.get(name).and_then(Value::as_u64);
         let sum = |prefix: &str| -> u64 {
@@ -65,7 +67,7 @@ impl Counts {
         };
         let counts = Counts {
             input: total("input_tokens"),
-            output: total("output_tokens"),
+            output: total("output_tokens").filter(|_| !is_estimated),
             cache_read: sum("cache_read_"),
             cache_write: sum("cache_write_"),
             reasoning: sum("output_reasoning_"),
@@ -127,6 +129,12 @@ mod tests {
             assert_eq!(compare(Some(&other), &with), Err(Problem::Missed), "{evidence}");
             assert_eq!(compare(Some(&other), &without), Ok(()), "{evidence}");
         }
+        let input_only =
+            truth(json!({"id": "a", "has_usage": true, "canonical": {"input_total": 9, "output_total": null}}));
+        let mut broke_off = json!({"data": {"evidence": "partial", "input_tokens": 9, "output_tokens": 4}});
+        assert_eq!(compare(Some(&broke_off), &input_only), Err(Problem::Wrong));
+        broke_off["data"]["flags"] = json!(["output_estimated"]);
+        assert_eq!(compare(Some(&broke_off), &input_only), Ok(()));
         let units_only = json!({"data": {"evidence": "reported", "search_units": 3}});
         assert_eq!(compare(Some(&units_only), &without), Ok(()));
     }

@@ -14,10 +14,15 @@ mod upstream;
 
 pub use arguments::Arguments;
 pub use compare::{Counts, Problem, compare};
-pub use money::{Bill, Money, Verdict, is_commercial, verdict};
+pub use money::{Bill, Money, Verdict, is_commercial, record_differences, verdict};
 pub use recording::{Corpus, Recording, Truth, exceptions};
 pub use tally::{Progress, Tally};
 pub use upstream::{Client, Served};
+
+/// The project's own recordings.
+pub fn own() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("recordings")
+}
 
 /// How a program of this kind ends: what failed stands on standard error.
 pub fn exit(result: Result<()>) -> std::process::ExitCode {

@@ -60,7 +60,26 @@ pub fn is_commercial(recording: &Recording, event: &Value) -> bool {
 
 /// What differs from the truth in a call's events and its bill, in words; empty if nothing does.
 pub fn differences(truth: &Truth, events: &[Value], bill: &Bill) -> Vec<String> {
-    let mut all = expected(truth, events, bill);
+    let mut all = record_differences(truth, events);
+    let is_unpriced = Value::from(!bill.unpriced.is_empty());
+    if let Some(wanted) = truth.expected().find_map(|(name, wanted)| (name == "unpriced").then_some(wanted)) {
+        all.extend((*wanted != is_unpriced).then(|| format!("unpriced {is_unpriced} not {wanted}")));
+    }
+    if let Some(wanted) = truth.usd() {
+        if events.is_empty() {
+            all.push("no record".to_owned());
+        }
+        if Number::read(&bill.usd).as_ref() != Some(&wanted) {
+            all.push(format!("{} USD", bill.usd));
+        }
+    }
+    all
+}
+
+/// The same of the events alone: classes, parts, and what must hold of the record.
+pub fn record_differences(truth: &Truth, events: &[Value]) -> Vec<String> {
+    let first = events.first().unwrap_or(&Value::Null);
+    let mut all: Vec<String> = truth.expected().filter_map(|(name, wanted)| expected(name, wanted, first)).collect();
     if let Some(classes) = &truth.classes {
         let whole = |name: &str| events.iter().find(|event| event["data"]["part"].as_str().unwrap_or_default() == name);
         for (name, wanted) in classes {
@@ -75,36 +94,30 @@ pub fn differences(truth: &Truth, events: &[Value], bill: &Bill) -> Vec<String> 
             }
         }
     }
-    if let Some(wanted) = truth.usd() {
-        if events.is_empty() {
-            all.push("no record".to_owned());
-        }
-        if Number::read(&bill.usd).as_ref() != Some(&wanted) {
-            all.push(format!("{} USD", bill.usd));
-        }
-    }
     all
 }
 
-/// What must hold beside the counts: the provider, which model, whether it can have a price.
-fn expected(truth: &Truth, events: &[Value], bill: &Bill) -> Vec<String> {
-    let Some(expect) = &truth.expect else { return Vec::new() };
-    let said = events.first().map(|event| &event["data"]).unwrap_or(&Value::Null);
-    let model = if said["response_model"].is_null() { &said["request_model"] } else { &said["response_model"] };
-    let unpriced = Value::from(!bill.unpriced.is_empty());
-    let compared = [("provider", &said["provider"]), ("model", model), ("unpriced", &unpriced)];
-    let differs = |(name, ours): (&str, &Value)| {
-        let wanted = expect.get(name).filter(|wanted| *wanted != ours)?;
-        Some(format!("{name} {ours} not {wanted}"))
+/// What must hold beside the counts: a field of the record, by its name.
+fn expected(name: &str, wanted: &Value, event: &Value) -> Option<String> {
+    let data = &event["data"];
+    let ours = match name {
+        // What the client sees, and what the price book has, are compared elsewhere.
+        "client_same" | "status" | "unpriced" => return None,
+        "model" => model(data),
+        name => &data[name],
     };
-    compared.into_iter().filter_map(differs).collect()
+    (ours != wanted).then(|| format!("{name} {ours} not {wanted}"))
+}
+
+fn model(data: &Value) -> &Value {
+    if data["response_model"].is_null() { &data["request_model"] } else { &data["response_model"] }
 }
 
 fn class(name: &str, wanted: &Value, event: &Value, part: &str) -> Option<String> {
     let data = &event["data"];
     let of = if part.is_empty() { String::new() } else { format!("{part} ") };
     if name == "model" {
-        let ours = if data["response_model"].is_null() { &data["request_model"] } else { &data["response_model"] };
+        let ours = model(data);
         return (ours != wanted).then(|| format!("{of}model {ours} not {wanted}"));
     }
     let ours = data[name].as_u64().unwrap_or(0);
@@ -116,8 +129,7 @@ pub fn verdict(truth: &Truth, events: &[Value], bill: &Bill) -> Option<Verdict> 
     if truth.usd().is_none() && truth.classes.as_ref().is_none_or(|classes| classes.is_empty()) {
         return None;
     }
-    let may_be_unpriced = truth.expect.as_ref().is_some_and(|expect| expect.get("unpriced") == Some(&true.into()));
-    if truth.usd().is_some() && !bill.unpriced.is_empty() && !may_be_unpriced {
+    if truth.usd().is_some() && !bill.unpriced.is_empty() && !truth.may_be_unpriced() {
         return Some(Verdict::Unpriced);
     }
     if differences(truth, events, bill).is_empty() {
@@ -162,7 +174,7 @@ impl Money {
             Some(Verdict::Wrong { silent: false }) => "charge wrong",
             Some(Verdict::Unpriced) => "charge unpriced",
             _ if !differs.is_empty() => "not as expected",
-            _ if is_call && !is_priced => "commercial and unpriced",
+            _ if is_call && !is_priced && !truth.may_be_unpriced() => "commercial and unpriced",
             _ => return None,
         };
         let details = json!({
@@ -269,14 +281,18 @@ mod tests {
     fn contract_parts_and_what_is_expected_are_compared() {
         let owed = truth(json!({
             "id": "a", "has_usage": true, "classes": {"part:x": {"model": "m", "output_text_tokens": 5}},
-            "expect": {"provider": "gcp.gemini", "unpriced": true, "client_same": true}
+            "expect": {"provider": "gcp.gemini", "evidence": "partial", "unpriced": true, "client_same": true}
         }));
         let call = json!({"data": {"evidence": "reported", "provider": "openai"}});
         let part =
             json!({"data": {"evidence": "reported", "part": "x", "response_model": "m", "output_text_tokens": 4}});
         let found = differences(&owed, &[call.clone(), part], &bill("1"));
-        let expected =
-            ["provider \"openai\" not \"gcp.gemini\"", "unpriced false not true", "x output_text_tokens 4 not 5"];
+        let expected = [
+            "evidence \"reported\" not \"partial\"",
+            "provider \"openai\" not \"gcp.gemini\"",
+            "x output_text_tokens 4 not 5",
+            "unpriced false not true",
+        ];
         assert_eq!(found, expected);
         assert!(differences(&owed, &[call], &bill("1")).contains(&"no part x".to_owned()));
     }

@@ -73,6 +73,16 @@ pub struct Truth {
 }
 
 impl Truth {
+    /// What else must hold, by name.
+    pub(crate) fn expected(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.expect.iter().flatten().map(|(name, wanted)| (name.as_str(), wanted))
+    }
+
+    /// Whether it is right that the call has no price.
+    pub(crate) fn may_be_unpriced(&self) -> bool {
+        self.expected().any(|(name, wanted)| name == "unpriced" && *wanted == true)
+    }
+
     /// What is owed, if the truth has it as a number.
     pub(crate) fn usd(&self) -> Option<Number> {
         match self.usd.as_ref()? {
@@ -141,7 +151,7 @@ impl Corpus {
         Ok(Some((self.file(file)?, encoding)))
     }
 
-    /// What the upstream responses to what it refuses.
+    /// What the upstream returns for what it refuses.
     pub(crate) fn rejected(&self, recording: &Recording) -> Result<Vec<u8>> {
         self.file(&format!("bodies/{}.rejected", recording.id))
     }
@@ -226,7 +236,7 @@ mod tests {
     const INDEX: &str = r#"{"id":"a","provider":"p","host":"h","path":"/","request_model":"m","status":200,"body_file":"bodies/a.resp"}"#;
 
     #[test]
-    fn contract_an_upstream_responses_to_what_arrives() {
+    fn contract_an_upstream_responds_to_what_arrives() {
         let line = |id: &str, more: &str| {
             INDEX.replace("\"id\":\"a\"", &format!("\"id\":\"{id}\"{more}")).replace("a.resp", &format!("{id}.resp"))
         };

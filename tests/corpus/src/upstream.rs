@@ -20,7 +20,7 @@ pub struct Served {
 }
 
 impl Corpus {
-    /// What the upstream of a recording responses to this request; `encoded`: bodies that are kept compressed are sent so.
+    /// What the upstream of a recording returns for this request; `encoded`: bodies that are kept compressed are sent so.
     pub fn serve(&self, recording: &Recording, arrived: &[u8], encoded: bool) -> Result<Served> {
         if let Some(text) = recording.rejects.as_deref().filter(|text| contains(arrived, text.as_bytes())) {
             let body = self.rejected(recording).map_err(|error| format!("{text} is refused: {error}"))?;

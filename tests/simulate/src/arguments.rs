@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{ArgGroup, Parser};
+
 use crate::Mutation;
 use crate::runner::Until;
 
@@ -33,73 +36,54 @@ pub enum Arguments {
         /// At most so many schedules each.
         bound: u64,
     },
-    /// What can be done.
-    Help,
 }
 
-/// What can be done.
-pub const HELP: &str = "\
-Usage: just simulate SECONDS
-       just simulate --seed N [--trace]
-       just simulate --mutations
+/// Runs the outbox of the plugin, and the ingest, the ledger and the reconciling of the collector in a simulated world. A seed
+/// decides what goes wrong there: delays, losses, copies, crashes at every step of a commit, restarts, updates, full outboxes,
+/// unreadable events, killed Envoys, clocks that are set. After each schedule the laws are checked: no record is lost, none is
+/// charged twice, the ledger's chain and sums are right, every hole has its name. The last line is JSON.
+#[derive(Parser)]
+#[command(name = "simulate", bin_name = "just simulate")]
+#[command(group(ArgGroup::new("extent").args(["seconds", "schedules", "seed", "mutations"]).required(true).multiple(true)))]
+struct Options {
+    /// So long, from a seed of its own.
+    #[arg(value_parser = seconds)]
+    seconds: Option<Duration>,
+    /// So many schedules instead.
+    #[arg(long, value_name = "N")]
+    schedules: Option<u64>,
+    /// The first seed.
+    #[arg(long, value_name = "N")]
+    from: Option<u64>,
+    /// Only this one.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Its steps, in simulated seconds.
+    #[arg(long)]
+    trace: bool,
+    /// Without a guard: something must be noticed.
+    #[arg(long, value_name = "GUARD", value_parser = guards())]
+    mutate: Option<Mutation>,
+    /// Takes away each guard in turn, and says after how many schedules that is noticed.
+    #[arg(long)]
+    mutations: bool,
+}
 
-Runs the outbox of the plugin, and the ingest, the ledger and the reconciling of the collector in a simulated world. A seed
-decides what goes wrong there: delays, losses, copies, crashes at every step of a commit, restarts, updates, full outboxes,
-unreadable events, killed Envoys, clocks that are set. After each schedule the laws are checked: no record is lost, none is
-charged twice, the ledger's chain and sums are right, every hole has its name.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.0..1e9).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "must be a number of seconds".to_owned())
+}
 
-  SECONDS           so long, from a seed of its own
-  --schedules N     so many schedules instead
-  --from N          the first seed
-  --seed N          only this one
-  --trace           its steps, in simulated seconds
-  --mutate GUARD    without a guard: something must be noticed
-  --mutations       takes away each guard in turn, and says after how many schedules that is noticed
-  --help            this, and the guards
-
-The last line is JSON.";
+/// The guards by their words, with what is done without each.
+fn guards() -> impl TypedValueParser<Value = Mutation> {
+    let values = Mutation::ALL.iter().map(|one| PossibleValue::new(one.word()).help(one.help()));
+    PossibleValuesParser::new(values).try_map(|word| Mutation::from_word(&word).ok_or("no such guard"))
+}
 
 impl Arguments {
-    /// Reads the command line, without the program's name.
-    pub fn read(arguments: impl IntoIterator<Item = String>) -> Result<Arguments, String> {
-        let mut seconds = None;
-        let (mut schedules, mut from, mut seed, mut mutation) = (None, None, None, None);
-        let (mut trace, mut mutations) = (false, false);
-        let mut arguments = arguments.into_iter();
-        while let Some(argument) = arguments.next() {
-            let mut number = || {
-                let value = arguments.next().and_then(|value| value.parse::<u64>().ok());
-                value.ok_or_else(|| format!("{argument}: needs a whole number"))
-            };
-            match argument.as_str() {
-                "--help" | "-h" => return Ok(Arguments::Help),
-                "--schedules" => schedules = Some(number()?),
-                "--from" => from = Some(number()?),
-                "--seed" => seed = Some(number()?),
-                "--trace" => trace = true,
-                "--mutations" => mutations = true,
-                "--mutate" => {
-                    let word = arguments.next().unwrap_or_default();
-                    let words = || Mutation::ALL.iter().map(|one| one.word()).collect::<Vec<_>>().join(", ");
-                    let known = Mutation::from_word(&word);
-                    mutation = Some(known.ok_or_else(|| format!("--mutate: must be one of {}", words()))?);
-                }
-                word if seconds.is_none() && !word.starts_with('-') => {
-                    let read = word.parse::<f64>().ok().filter(|seconds| (0.0..1e9).contains(seconds));
-                    seconds = Some(read.ok_or_else(|| format!("{word}: must be a number of seconds"))?);
-                }
-                _ => return Err(format!("{argument}: no such option; see --help")),
-            }
-        }
-        match (seed, mutations) {
-            (_, true) => Ok(Arguments::Mutations { bound: schedules.unwrap_or(2000) }),
-            (Some(seed), _) => Ok(Arguments::One { seed, trace, mutation }),
-            _ if seconds.is_none() && schedules.is_none() => Err("for how many seconds? See --help".to_owned()),
-            _ => {
-                let until = Duration::from_secs_f64(seconds.unwrap_or(0.0));
-                Ok(Arguments::Many { until, schedules, from, mutation })
-            }
-        }
+    /// Reads the command line; help and wrong use end the program.
+    pub fn read() -> Arguments {
+        Options::parse().into()
     }
 
     /// Until when schedules run.
@@ -108,12 +92,24 @@ impl Arguments {
     }
 }
 
+impl From<Options> for Arguments {
+    fn from(options: Options) -> Arguments {
+        let Options { seconds, schedules, from, seed, trace, mutate: mutation, mutations } = options;
+        match seed {
+            _ if mutations => Arguments::Mutations { bound: schedules.unwrap_or(2000) },
+            Some(seed) => Arguments::One { seed, trace, mutation },
+            None => Arguments::Many { until: seconds.unwrap_or_default(), schedules, from, mutation },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Result<Arguments, String> {
-        Arguments::read(line.split_whitespace().map(str::to_owned))
+    fn read(line: &str) -> Result<Arguments, clap::Error> {
+        let words = ["simulate"].into_iter().chain(line.split_whitespace());
+        Options::try_parse_from(words).map(Arguments::from)
     }
 
     #[test]
@@ -124,17 +120,16 @@ mod tests {
         let one = Arguments::One { seed: 9, trace: true, mutation: Some(Mutation::LoseASum) };
         assert_eq!(read("--seed 9 --trace --mutate lose-a-sum").unwrap(), one);
         assert_eq!(read("--mutations").unwrap(), Arguments::Mutations { bound: 2000 });
-        assert_eq!(read("1 --help").unwrap(), Arguments::Help);
         for (line, expected) in [
-            ("", "for how many seconds? See --help"),
-            ("soon", "soon: must be a number of seconds"),
-            ("1 2", "2: no such option; see --help"),
-            ("--seed", "--seed: needs a whole number"),
+            ("", "the following required arguments were not provided"),
+            ("soon", "must be a number of seconds"),
+            ("1 2", "unexpected argument '2'"),
+            ("--seed", "a value is required for '--seed <N>'"),
+            ("--mutate sleep 1", "possible values: acknowledge-before-commit, "),
+            ("1 --help", "acknowledge-before-commit:"),
         ] {
-            assert_eq!(read(line).unwrap_err(), expected);
+            let error = read(line).unwrap_err().to_string();
+            assert!(error.contains(expected), "{line}: {error}");
         }
-        assert!(
-            read("--mutate sleep").unwrap_err().starts_with("--mutate: must be one of acknowledge-before-commit, ")
-        );
     }
 }

@@ -6,21 +6,16 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use simulate::arguments::{Arguments, HELP};
+use simulate::arguments::Arguments;
 use simulate::runner::{Total, Until, run_many};
 use simulate::{Counts, Mutation, Violation, run};
 
 fn main() -> ExitCode {
-    let result = match Arguments::read(std::env::args().skip(1)) {
-        Ok(Arguments::Help) => help(),
-        Ok(Arguments::One { seed, trace, mutation }) => one(seed, trace, mutation),
-        Ok(Arguments::Mutations { bound }) => mutations(bound),
-        Ok(Arguments::Many { until, schedules, from, mutation }) => {
+    let result = match Arguments::read() {
+        Arguments::One { seed, trace, mutation } => one(seed, trace, mutation),
+        Arguments::Mutations { bound } => mutations(bound),
+        Arguments::Many { until, schedules, from, mutation } => {
             many(Arguments::until(until, schedules), from, mutation)
-        }
-        Err(problem) => {
-            let _ = writeln!(std::io::stderr(), "simulate: {problem}");
-            return ExitCode::from(2);
         }
     };
     // Whoever reads the output may have gone.
@@ -29,15 +24,6 @@ fn main() -> ExitCode {
 
 fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
-}
-
-fn help() -> std::io::Result<bool> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{HELP}\n\nGuards, and what is done without them:")?;
-    for mutation in Mutation::ALL {
-        writeln!(out, "  {:<28}{}", mutation.word(), mutation.help())?;
-    }
-    Ok(true)
 }
 
 /// One schedule: its world, its steps if they are wanted, and what it came to.

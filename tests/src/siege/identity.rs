@@ -82,6 +82,7 @@ async fn charged(stack: &Stack, route: &Route, call: Call, id: &str, expected: (
 
 /// Every refusal was counted once, by its reason, and nothing reached the victim's bill.
 async fn counted(stack: Stack, calls: u64, reasons: &[(&str, u64)]) -> Result<()> {
+    let report = stack.settled(calls).await?;
     let metrics = stack.envoy.metrics().await?;
     for (reason, count) in reasons {
         let found = metrics.sum("meshmeter_identity_refused_total", &[("meshmeter_reason", reason)]);
@@ -90,7 +91,6 @@ async fn counted(stack: Stack, calls: u64, reasons: &[(&str, u64)]) -> Result<()
     let all: u64 = reasons.iter().map(|(_, count)| count).sum();
     let found = metrics.sum("meshmeter_identity_refused_total", &[]);
     ensure(found == all, || format!("{found} refusals, expected {all}"))?;
-    let report = stack.settled(calls).await?;
     ensure(report.lines.iter().all(|line| line.tenant != VICTIM), || format!("the victim pays: {report:?}"))?;
     stack.finish()
 }
@@ -221,11 +221,11 @@ async fn tags() -> Result<()> {
         ensure(event.get("tags") == tags, || format!("{id}: {}", event.raw))?;
         ensure(event.text("session_id").len() <= 256, || format!("{id}: the session is long"))?;
     }
+    stack.settled(cases.len() as u64).await?;
     let metrics = stack.envoy.metrics().await?;
     let labels = || metrics.0.iter().flat_map(|sample| sample.labels.values().chain([&sample.name]));
     let shown = labels().any(|text| text.contains(mark) || text.contains(&"l".repeat(64)));
     ensure(!shown, || "a tag or a session is in the metrics".to_owned())?;
-    stack.settled(cases.len() as u64).await?;
     stack.finish()
 }
 
@@ -275,14 +275,18 @@ async fn has_its_own(stack: &Stack, server: &Server, tenant: &str) -> Result<()>
     let call = with_request_id(ask("honest-model", &script, Some(tenant)), tenant);
     let response = stack.llm().send(&call).await?;
     ensure(response.status == 200, || format!("{tenant}: HTTP {}", response.status))?;
-    let metrics = stack.envoy.metrics().await?;
     let labels = [("tenant", tenant), ("gen_ai_response_model", "honest-model")];
-    for (name, count) in
-        [("gen_ai_client_inference_calls_total", 1), ("gen_ai_client_inference_usage_tokens_total", 10)]
-    {
-        let found = metrics.sum(name, &labels);
-        ensure(found == count, || format!("{tenant} has {found} of {name}, expected {count}"))?;
-    }
+    let metrics = wait::until(&format!("the metrics of {tenant}"), || async {
+        let metrics = stack.envoy.metrics().await?;
+        for (name, count) in
+            [("gen_ai_client_inference_calls_total", 1), ("gen_ai_client_inference_usage_tokens_total", 10)]
+        {
+            let found = metrics.sum(name, &labels);
+            ensure(found == count, || format!("{tenant} has {found} of {name}, expected {count}"))?;
+        }
+        Ok(metrics)
+    })
+    .await?;
     let series = metrics.named("gen_ai_client_inference_calls_total").count();
     ensure(series < 200, || format!("{series} series of calls"))?;
     let histograms = metrics.named("gen_ai_client_operation_duration_milliseconds_count").count();
@@ -301,6 +305,7 @@ async fn refused() -> Result<()> {
     for tenant in ["globex", "initech"] {
         has_its_own(&stack, &server, tenant).await?;
     }
+    stack.settled(CALLS as u64 + 2).await?;
     let metrics = stack.envoy.metrics().await?;
     let without_response = |tenant: &str| {
         let labels = [("tenant", tenant), ("gen_ai_response_model", "no_response")];
@@ -308,7 +313,6 @@ async fn refused() -> Result<()> {
     };
     let found = (without_response("unknown"), without_response("noisy"));
     ensure(found == (CALLS as u64 / 2, CALLS as u64 / 2), || format!("calls that no model responded: {found:?}"))?;
-    stack.settled(CALLS as u64 + 2).await?;
     stack.finish()
 }
 
@@ -324,11 +328,11 @@ async fn responded() -> Result<()> {
     for tenant in ["globex", "initech"] {
         has_its_own(&stack, &server, tenant).await?;
     }
+    stack.settled(CALLS as u64 + 2).await?;
     let metrics = stack.envoy.metrics().await?;
     let of = |labels: &[(&str, &str)]| metrics.sum("gen_ai_client_inference_calls_total", labels);
     let found = (of(&[("tenant", "noisy")]), of(&[("tenant", "overflow")]));
     ensure(found == (CALLS as u64, 0), || format!("calls of the server's tenant, and of overflow: {found:?}"))?;
-    stack.settled(CALLS as u64 + 2).await?;
     stack.finish()
 }
 

@@ -13,71 +13,50 @@ mod world;
 use std::{process::ExitCode, time::SystemTime};
 
 use account::{Account, Figure};
+use clap::Parser;
 use e2e::{Result, command};
 use fault::{Fault, schedule};
 use run::{Plan, Without, run};
 
-const HELP: &str = "\
-Sends calls of many tenants through a real Envoy while the collector, the plugin and Envoy itself suffer every fault there
-is, reads the journal back, and compares the ledger with what clients saw and the provider served, call by call.
-
-Usage: chaos [CALLS] [--seed N] [--without deduplication|journal]
-
-  CALLS         how many calls, 1000 to 10000000 [default: 100000]
-  --seed N      decides calls and faults; printed, so that a run can be repeated [default: another one each time]
-  --without deduplication
-                only the control run in which the collector recognises nothing again: it must charge calls twice
-  --without journal
-                only the control run that does not read the journal back: it must lose calls, and know which
-  --help        this text
-
-Without --without, smaller control runs of both kinds follow. The last line is JSON.
-
-Environment: MESHMETER_ENVOY, MESHMETER_WASM_TRAP, MESHMETER_COLLECTOR, MESHMETER_COLLECTOR_FORGETFUL name the binaries
-(`just chaos` sets them).
-Exit codes: 0 nothing lost and nothing charged twice, and the control runs show what they must; 1 otherwise, or something
-failed; 2 wrong use.
-";
 const CALLS: std::ops::RangeInclusive<u64> = 1000..=10_000_000;
 
+/// Sends calls of many tenants through a real Envoy while the collector, the plugin and Envoy itself suffer every fault there
+/// is, reads the journal back, and compares the ledger with what clients saw and the provider served, call by call.
+///
+/// Without --without, smaller control runs of both kinds follow. The last line is JSON.
+#[derive(Parser)]
+#[command(
+    name = "chaos",
+    bin_name = "just chaos",
+    after_help = "Environment: MESHMETER_ENVOY, MESHMETER_WASM_TRAP, MESHMETER_COLLECTOR, MESHMETER_COLLECTOR_FORGETFUL name the \
+                  binaries (`just chaos` sets them).\n\
+                  Exit codes: 0 nothing lost and nothing charged twice, and the control runs show what they must; 1 otherwise, or \
+                  something failed; 2 wrong use."
+)]
 struct Arguments {
+    /// How many calls, 1000 to 10000000.
+    #[arg(default_value = "100000", value_parser = calls)]
     calls: u64,
+    /// Decides calls and faults; printed, so that a run can be repeated. Another one each time by default.
+    #[arg(long, value_name = "N", default_value_t = another_seed(), hide_default_value = true)]
     seed: u64,
+    /// Only a control run without this guard.
+    #[arg(long, value_name = "GUARD")]
     without: Option<Without>,
 }
 
 fn main() -> ExitCode {
-    let arguments = arguments(std::env::args().skip(1));
-    command::run("chaos", HELP, arguments, |_| true, async |arguments| all(&arguments).await)
+    command::run(|_: &Arguments| true, async |arguments| all(&arguments).await)
 }
 
-fn arguments(mut given: impl Iterator<Item = String>) -> std::result::Result<Option<Arguments>, String> {
-    let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs() % 1_000_000);
-    let mut arguments = Arguments { calls: 100_000, seed, without: None };
-    while let Some(argument) = given.next() {
-        match argument.as_str() {
-            "--seed" => {
-                let number = given.next().and_then(|text| text.parse().ok());
-                arguments.seed = number.ok_or("--seed: must be a whole number")?;
-            }
-            "--without" => {
-                arguments.without = Some(match given.next().as_deref() {
-                    Some("deduplication") => Without::Deduplication,
-                    Some("journal") => Without::Journal,
-                    _ => return Err("--without: must be deduplication or journal".to_owned()),
-                });
-            }
-            "--help" | "-h" => return Ok(None),
-            text => {
-                let number = text.replace('_', "").parse().ok().filter(|calls| CALLS.contains(calls));
-                let (least, most) = (CALLS.start(), CALLS.end());
-                arguments.calls = number.ok_or(format!(
-                    "{text}: must be --seed, --without, --help or a number of calls from {least} to {most}"
-                ))?;
-            }
-        }
-    }
-    Ok(Some(arguments))
+fn another_seed() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs() % 1_000_000)
+}
+
+/// A number of calls, which may have underscores.
+fn calls(text: &str) -> std::result::Result<u64, String> {
+    let number = text.replace('_', "").parse().ok().filter(|calls| CALLS.contains(calls));
+    number.ok_or_else(|| format!("must be a number of calls from {} to {}", CALLS.start(), CALLS.end()))
 }
 
 async fn all(arguments: &Arguments) -> Result<()> {

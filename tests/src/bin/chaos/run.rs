@@ -29,11 +29,11 @@ pub struct Plan {
 }
 
 /// What a control run leaves out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Without {
-    /// The collector recognises no event again.
+    /// The collector recognises no event again: it must charge calls twice.
     Deduplication,
-    /// Nothing comes from the journal.
+    /// Nothing comes from the journal: calls must be lost, and it must be known which.
     Journal,
 }
 
@@ -172,7 +172,7 @@ impl Experiment<'_> {
 
     async fn fill(&mut self) -> Result<()> {
         const DROPPED: &str = "meshmeter_events_dropped_total";
-        let before = self.world.counter(DROPPED).await?;
+        let before = self.world.counter_at_rest(DROPPED).await?;
         self.world.gate.set(Mode::Respond(503));
         let to = self.let_go();
         loop {

@@ -4,7 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use e2e::{
@@ -21,11 +21,15 @@ use e2e::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::sleep;
 
 use crate::{fault::TIMEOUT, traffic::Doors};
 
 /// Several, for each has a VM, an outbox and numbers of its own.
 pub const WORKERS: u8 = 3;
+
+/// A little longer than what the plugin counts may stay unreported: it ticks four times a second.
+const TICK: Duration = Duration::from_millis(400);
 
 /// Everything that runs.
 pub struct World {
@@ -103,9 +107,22 @@ impl World {
         Ok(Doors { plain: self.envoy.listener("llm").await?, mtls: self.envoy.listener("llm_mtls").await? })
     }
 
-    /// A counter of the running Envoy's plugins.
+    /// A counter of the running Envoy's plugins, as far as they have reported it.
     pub async fn counter(&self, name: &str) -> Result<u64> {
         Ok(self.envoy.metrics().await?.sum(name, &[]))
+    }
+
+    /// The same while nothing is under way, with all that was counted before: unchanged for longer than a tick.
+    pub async fn counter_at_rest(&self, name: &str) -> Result<u64> {
+        let (mut since, mut count) = (Instant::now(), self.counter(name).await?);
+        while since.elapsed() < TICK {
+            sleep(TICK / 10).await;
+            let now = self.counter(name).await?;
+            if now != count {
+                (since, count) = (Instant::now(), now);
+            }
+        }
+        Ok(count)
     }
 
     /// Kills the collector.

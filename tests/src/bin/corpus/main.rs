@@ -43,8 +43,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<usize> {
-    let Some(arguments) = Arguments::read(std::env::args().skip(1))? else { return Ok(0) };
-    let corpus = Arc::new(Corpus::read(&arguments.dir)?);
+    let arguments = Arguments::read();
+    let corpus = Arc::new(Corpus::read(arguments.dir())?);
     let dir = tempfile::Builder::new().prefix("meshmeter-").tempdir()?;
     let replay = Arc::new(Replay::start().await?);
     let mut envoy = start(dir.path(), &replay).await?;

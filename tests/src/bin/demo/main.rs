@@ -7,51 +7,41 @@ mod show;
 
 use std::process::ExitCode;
 
+use clap::{Parser, builder::RangedU64ValueParser};
 use e2e::{
     Result, command,
     provider::Pace,
     stack::{Options, Stack},
 };
 
-const HELP: &str = "\
-Meters calls of three tenants on a real Envoy, prints what each owes, and checks it against what the provider served.
-
-Usage: demo [up] [--calls N] [--keep]
-
-  up, --keep   stay running until Ctrl-C, and print what to try and where to look
-  --calls N    how many calls, 1 to 5000 [default: 48]
-  --help       this text
-
-Environment: MESHMETER_ENVOY, MESHMETER_WASM, MESHMETER_COLLECTOR name the binaries (`just demo` sets them).
-Exit codes: 0 the ledger equals what the provider served, 1 it does not or something failed, 2 wrong use.
-";
-const MAX_CALLS: usize = 5000;
-
+/// Meters calls of three tenants on a real Envoy, prints what each owes, and checks it against what the provider served.
+#[derive(Parser)]
+#[command(
+    name = "demo",
+    bin_name = "just demo",
+    after_help = "Environment: MESHMETER_ENVOY, MESHMETER_WASM, MESHMETER_COLLECTOR name the binaries (`just demo` sets them).\n\
+                  Exit codes: 0 the ledger equals what the provider served, 1 it does not or something failed, 2 wrong use."
+)]
 struct Arguments {
-    calls: usize,
+    /// The same as --keep.
+    #[arg(value_name = "up", value_parser = ["up"], hide_possible_values = true)]
+    up: Option<String>,
+    /// Stay running until Ctrl-C, and print what to try and where to look.
+    #[arg(long)]
     keep: bool,
+    /// How many calls, 1 to 5000.
+    #[arg(long, value_name = "N", default_value_t = 48, value_parser = RangedU64ValueParser::<usize>::new().range(1..=5000))]
+    calls: usize,
+}
+
+impl Arguments {
+    fn keeps(&self) -> bool {
+        self.keep || self.up.is_some()
+    }
 }
 
 fn main() -> ExitCode {
-    let arguments = arguments(std::env::args().skip(1));
-    command::run("demo", HELP, arguments, |arguments| !arguments.keep, async |arguments| run(&arguments).await)
-}
-
-fn arguments(given: impl Iterator<Item = String>) -> std::result::Result<Option<Arguments>, String> {
-    let mut arguments = Arguments { calls: 48, keep: false };
-    let mut given = given.peekable();
-    while let Some(argument) = given.next() {
-        match argument.as_str() {
-            "up" | "--keep" => arguments.keep = true,
-            "--calls" => {
-                let number = given.next().and_then(|text| text.parse().ok()).filter(|n| (1..=MAX_CALLS).contains(n));
-                arguments.calls = number.ok_or(format!("--calls: must be a whole number from 1 to {MAX_CALLS}"))?;
-            }
-            "--help" | "-h" => return Ok(None),
-            other => return Err(format!("{other}: unknown; allowed: up, --keep, --calls, --help")),
-        }
-    }
-    Ok(Some(arguments))
+    command::run(|arguments: &Arguments| !arguments.keeps(), async |arguments| run(&arguments).await)
 }
 
 async fn run(arguments: &Arguments) -> Result<()> {
@@ -71,7 +61,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
         // A wrong bill is no crash: the logs have nothing to say about it.
         Err(difference) => return stack.finish().and(Err(difference)),
     }
-    if arguments.keep {
+    if arguments.keeps() {
         return keep::until_interrupted(stack).await;
     }
     stack.finish()

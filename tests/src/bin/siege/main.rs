@@ -2,39 +2,37 @@
 
 use std::process::ExitCode;
 
+use clap::{Parser, builder::PossibleValuesParser};
 use e2e::siege::{self, Attack};
 
-const HELP: &str = "\
-Usage: just siege [NAME…]
-
-Makes attacks on real processes (Envoy with the plugin, the collector, a provider), one after the other, and says of each
-whether what it must not change has held. Without a name all of them, which takes some minutes. The last line is
-`N passed, N failed`; the exit code is 1 if one failed.
-
-  --list    the attacks, and what each must not change
-  --short   only those that are a part of the tests";
+/// Makes attacks on real processes (Envoy with the plugin, the collector, a provider), one after the other, and says of each
+/// whether what it must not change has held. The last line is `N passed, N failed`; the exit code is 1 if one failed.
+#[derive(Parser)]
+#[command(name = "siege", bin_name = "just siege")]
+struct Arguments {
+    /// Only these attacks; without a name all of them, which takes some minutes.
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(siege::attacks().map(|attack| attack.name)))]
+    #[arg(hide_possible_values = true)]
+    names: Vec<String>,
+    /// The attacks, and what each must not change.
+    #[arg(long)]
+    list: bool,
+    /// Only those that are a part of the tests.
+    #[arg(long)]
+    short: bool,
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let wants = |option: &str| arguments.iter().any(|argument| argument == option);
-    if wants("--help") || wants("-h") {
-        println!("{HELP}");
-        return ExitCode::SUCCESS;
-    }
-    if wants("--list") {
+    let Arguments { names, list, short } = Arguments::parse();
+    if list {
         for attack in siege::attacks() {
             println!("{:32} {}", attack.name, attack.keeps);
         }
         return ExitCode::SUCCESS;
     }
-    let names: Vec<&String> = arguments.iter().filter(|argument| *argument != "--short").collect();
-    if let Some(unknown) = names.iter().find(|name| !siege::attacks().any(|attack| attack.name == name.as_str())) {
-        eprintln!("siege: there is no attack {unknown}; --list names them");
-        return ExitCode::from(2);
-    }
-    let meant = |attack: &Attack| {
-        (names.is_empty() || names.iter().any(|name| *name == attack.name)) && (attack.short || !wants("--short"))
+    let is_meant = |attack: &Attack| {
+        (names.is_empty() || names.iter().any(|name| name == attack.name)) && (attack.short || !short)
     };
-    if siege::lay(siege::attacks().filter(meant)).await == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if siege::lay(siege::attacks().filter(is_meant)).await == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
