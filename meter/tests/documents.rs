@@ -1,4 +1,4 @@
-//! The tables of README.md stand as the catalogues in the code say: `just docs` writes them, this test compares.
+//! The tables in docs/ are generated from the catalogues in the code: `just docs` writes them, this test compares.
 #![cfg(not(target_arch = "wasm32"))]
 
 use std::fmt::Write as _;
@@ -51,22 +51,28 @@ fn fields() -> String {
 }
 
 /// Puts a table between its marks.
-fn replace(text: &str, name: &str, table: &str) -> String {
+fn replace(path: &str, text: &str, name: &str, table: &str) -> String {
     let (begin, end) = (format!("<!-- table: {name} -->\n"), "<!-- end of table -->");
-    let at = text.find(&begin).unwrap_or_else(|| panic!("README.md has no mark {begin}")) + begin.len();
-    let length = text[at..].find(end).unwrap_or_else(|| panic!("README.md: {name} has no end mark"));
+    let at = text.find(&begin).unwrap_or_else(|| panic!("{path} has no mark {begin}")) + begin.len();
+    let length = text[at..].find(end).unwrap_or_else(|| panic!("{path}: {name} has no end mark"));
     format!("{}{table}{}", &text[..at], &text[at + length..])
 }
 
 #[test]
-fn contract_the_readme_says_what_the_code_does() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let found = std::fs::read_to_string(&path).unwrap();
-    let tables = [("configuration", configuration()), ("metrics", metrics()), ("event", fields())];
-    let expected = tables.iter().fold(found.clone(), |text, (name, table)| replace(&text, name, table));
-    if std::env::var_os(WRITE).is_some() {
-        std::fs::write(&path, &expected).unwrap();
-    } else {
-        assert!(found == expected, "README.md is not what the code says: run `just docs`");
+fn contract_the_reference_is_what_the_code_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let tables = [
+        ("docs/configuration.md", "configuration", configuration()),
+        ("docs/metrics.md", "metrics", metrics()),
+        ("docs/events.md", "event", fields()),
+    ];
+    for (path, name, table) in tables {
+        let found = std::fs::read_to_string(root.join(path)).unwrap();
+        let expected = replace(path, &found, name, &table);
+        if std::env::var_os(WRITE).is_some() {
+            std::fs::write(root.join(path), &expected).unwrap();
+        } else {
+            assert!(found == expected, "{path} is not what the code says: run `just docs`");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! How far estimates are off, measured on recorded responses that are cut before their counts.
 //!
-//! Needs `MESHMETER_CORPUS`; without it the skip is printed. The figures stand in DESIGN.md.
+//! Needs `MESHMETER_CORPUS`; without it the skip is printed. The figures are in docs/performance.md.
 #![cfg(not(target_arch = "wasm32"))]
 
 use std::collections::HashMap;

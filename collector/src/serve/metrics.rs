@@ -208,7 +208,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::fmt::Write as _;
 
-    /// The README's table, from what the service itself says of its metrics.
+    /// The table of docs/metrics.md, from what the service itself says of its metrics.
     fn table() -> String {
         let metrics = Metrics::new();
         // A family that has nothing to say yet is not even named.
@@ -228,16 +228,16 @@ mod tests {
     }
 
     #[test]
-    fn contract_the_readme_names_every_metric() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
-        let readme = std::fs::read_to_string(path).unwrap();
-        let (before, rest) = readme.split_once("<!-- table: collector metrics -->\n").expect("README.md has the mark");
-        let (_, behind) = rest.split_once("<!-- end of table -->").expect("README.md has the end mark");
+    fn contract_the_reference_names_every_metric() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+        let found = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = found.split_once("<!-- table: collector metrics -->\n").expect("docs/metrics.md has the mark");
+        let (_, behind) = rest.split_once("<!-- end of table -->").expect("docs/metrics.md has the end mark");
         let expected = format!("{before}<!-- table: collector metrics -->\n{}<!-- end of table -->{behind}", table());
         if std::env::var_os("MESHMETER_WRITE_DOCS").is_some() {
             std::fs::write(path, expected).unwrap();
         } else {
-            assert!(readme == expected, "README.md is not what the code says: run `just docs`");
+            assert!(found == expected, "docs/metrics.md is not what the code says: run `just docs`");
         }
     }
 }
