@@ -11,19 +11,19 @@ use wire::event;
 const WRITE: &str = "MESHMETER_WRITE_DOCS";
 
 fn configuration() -> String {
-    let mut table = String::from("| key | takes | default | meaning |\n|---|---|---|---|\n");
+    let mut table = String::from("| key | type | default | meaning |\n|---|---|---|---|\n");
     for key in config::KEYS {
         let default = match key.default {
             "" | "{}" => String::new(),
             default => format!("`{default}`"),
         };
-        writeln!(table, "| `{}` | {} | {default} | {} |", key.path, key.kind.allowed(), key.help).unwrap();
+        writeln!(table, "| `{}` | {} | {default} | {} |", key.path, key.kind.notation(), key.help).unwrap();
     }
     table
 }
 
 fn metrics() -> String {
-    let mut table = String::from("| metric | kind | labels | meaning |\n|---|---|---|---|\n");
+    let mut table = String::from("| metric | type | labels | meaning |\n|---|---|---|---|\n");
     for metric in telemetry::Metric::ALL {
         let spec = metric.spec();
         let labels: Vec<String> = spec.labels.iter().map(|label| format!("`{label}`")).collect();
@@ -34,18 +34,18 @@ fn metrics() -> String {
 }
 
 fn fields() -> String {
-    let mut table = String::from("| field of `data` | holds | meaning |\n|---|---|---|\n");
+    let mut table = String::from("| field of `data` | type | meaning |\n|---|---|---|\n");
     for spec in event::specs() {
-        let holds = match spec.kind {
-            event::Kind::Text(max) => format!("text, at most {max} bytes"),
-            event::Kind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" "),
-            event::Kind::Words => "list of words".to_owned(),
-            event::Kind::Tags(max) => format!("list of at most {max} tags"),
-            event::Kind::Number(..) if spec.unit.is_empty() => "whole number".to_owned(),
-            event::Kind::Number(..) => format!("whole number, {}", spec.unit),
-            event::Kind::Bool => "true or false".to_owned(),
+        let kind = match spec.kind {
+            event::Kind::Text(max) => format!("string, at most {max} bytes"),
+            event::Kind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+            event::Kind::Words => "array of strings".to_owned(),
+            event::Kind::Tags(max) => format!("array of `[name, value, source]`, at most {max}"),
+            event::Kind::Number(..) if spec.unit.is_empty() => "integer".to_owned(),
+            event::Kind::Number(..) => format!("integer, {}", spec.unit),
+            event::Kind::Bool => "boolean".to_owned(),
         };
-        writeln!(table, "| `{}` | {holds} | {} |", spec.name, spec.help).unwrap();
+        writeln!(table, "| `{}` | {kind} | {} |", spec.name, spec.help).unwrap();
     }
     table
 }

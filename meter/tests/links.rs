@@ -107,5 +107,8 @@ fn deterministic_a_broken_link_is_found() {
 #[test]
 fn contract_the_readme_is_short() {
     let length = fs::metadata(root().join("README.md")).unwrap().len();
-    assert!(length <= README as u64, "README.md has {length} bytes, at most {README} are wanted: move the rest to docs/");
+    assert!(
+        length <= README as u64,
+        "README.md has {length} bytes, at most {README} are wanted: move the rest to docs/"
+    );
 }

@@ -231,7 +231,8 @@ mod tests {
     fn contract_the_reference_names_every_metric() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
         let found = std::fs::read_to_string(path).unwrap();
-        let (before, rest) = found.split_once("<!-- table: collector metrics -->\n").expect("docs/metrics.md has the mark");
+        let (before, rest) =
+            found.split_once("<!-- table: collector metrics -->\n").expect("docs/metrics.md has the mark");
         let (_, behind) = rest.split_once("<!-- end of table -->").expect("docs/metrics.md has the end mark");
         let expected = format!("{before}<!-- table: collector metrics -->\n{}<!-- end of table -->{behind}", table());
         if std::env::var_os("MESHMETER_WRITE_DOCS").is_some() {

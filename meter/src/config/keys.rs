@@ -146,23 +146,47 @@ pub(super) fn source_of(path: &str) -> Option<&'static str> {
 }
 
 impl Kind {
-    /// What is allowed, as a part of a sentence.
+    /// What is allowed, to follow "must be".
     pub fn allowed(&self) -> String {
         match self {
             Kind::Object => "an object".to_owned(),
-            Kind::Objects(max) => format!("a list of at most {max} objects"),
-            Kind::Text(max) => format!("a text of 1 to {max} visible ASCII characters"),
-            Kind::Prefix(max) => format!("a text of 1 to {max} visible ASCII characters that begins with a slash"),
-            Kind::Path(max) => format!("a text of 1 to {max} visible ASCII characters, or a list of 1 to 8 such texts"),
+            Kind::Objects(max) => format!("an array of at most {max} objects"),
+            Kind::Text(max) => format!("a string of 1 to {max} printable ASCII characters without spaces"),
+            Kind::Prefix(max) => {
+                format!("a string of 1 to {max} printable ASCII characters without spaces that begins with a slash")
+            }
+            Kind::Path(max) => {
+                format!(
+                    "a string of 1 to {max} printable ASCII characters without spaces, or an array of 1 to 8 of them"
+                )
+            }
             Kind::TrustDomains(max) => format!(
-                "a list of 1 to {max} trust domains (lower-case letters, digits, dots, hyphens, underscores and colons) or `*`"
+                "an array of 1 to {max} trust domains (lower-case letters, digits, dots, hyphens, underscores and colons) or `*`"
             ),
             Kind::Headers(max) => {
-                format!("a list of at most {max} header names (letters, digits, hyphens and underscores, at most 128)")
+                format!(
+                    "an array of at most {max} header names (letters, digits, hyphens and underscores, at most 128)"
+                )
             }
             Kind::Word(words) => format!("one of {}", words.join(", ")),
-            Kind::Number(min, max) => format!("a whole number from {min} to {max}"),
+            Kind::Number(min, max) => format!("an integer from {min} to {max}"),
             Kind::Bool => "true or false".to_owned(),
+        }
+    }
+
+    /// The same as a type, for the table of the documentation.
+    pub fn notation(&self) -> String {
+        match self {
+            Kind::Object => "object".to_owned(),
+            Kind::Objects(max) => format!("array of objects, at most {max}"),
+            Kind::Text(max) => format!("string, 1–{max} printable ASCII"),
+            Kind::Prefix(max) => format!("string, 1–{max} printable ASCII, begins with `/`"),
+            Kind::Path(max) => format!("string, 1–{max} printable ASCII, or array of 1–8 of these"),
+            Kind::TrustDomains(max) => format!("array of strings, 1–{max}: trust domains (`a-z0-9.-_:`) or `*`"),
+            Kind::Headers(max) => format!("array of strings, at most {max}: header names (`A-Za-z0-9-_`, 1–128)"),
+            Kind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+            Kind::Number(min, max) => format!("integer, {min}–{max}"),
+            Kind::Bool => "boolean".to_owned(),
         }
     }
 
