@@ -76,3 +76,45 @@ fn contract_the_reference_is_what_the_code_says() {
         }
     }
 }
+
+/// The examples of a language in a document.
+fn examples(path: &str, language: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap();
+    let fence = format!("```{language}");
+    let mut found: Vec<String> = Vec::new();
+    let mut is_inside = false;
+    for line in text.lines().map(str::trim) {
+        match (is_inside, line) {
+            (false, line) if line == fence => {
+                is_inside = true;
+                found.push(String::new());
+            }
+            (true, "```") => is_inside = false,
+            (true, line) => found.last_mut().unwrap().push_str(&format!("{line}\n")),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn contract_examples_of_the_configuration_are_valid() {
+    for (path, count) in
+        [("README.md", 1), ("docs/configuration.md", 1), ("docs/identity.md", 2), ("docs/attribution.md", 2)]
+    {
+        let examples = examples(path, "json");
+        assert_eq!(examples.len(), count, "{path}");
+        for example in examples {
+            if let Err(problems) = config::parse(example.as_bytes()) {
+                panic!("{path}: {example}: {problems:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn contract_the_example_of_an_event_is_one() {
+    let [example] = &examples("docs/events.md", "json")[..] else { panic!("there is one") };
+    let event = event::decode(example.as_bytes()).unwrap();
+    assert_eq!((event.record.identity.tenant.as_str(), event.sequence), ("acme", 42));
+}
