@@ -88,15 +88,15 @@ impl Metrics {
         let connections = Family::default();
         let connections_ended = Family::default();
         registry.register("events", "Events received, by what became of them (`outcome`)", events.clone());
-        registry.register("batches", "Batches taken", batches.clone());
+        registry.register("batches", "Batches accepted", batches.clone());
         registry.register(
             "charged_nano_usd",
-            "What tenants pay for the calls that this collector took, in whole nano-USD a batch, before corrections",
+            "What tenants pay for the calls that this collector accepted, in whole nano-USD per batch, before corrections",
             charged.clone(),
         );
         registry.register(
             "cost_nano_usd",
-            "What providers take for the calls that this collector took, in whole nano-USD a batch, before corrections",
+            "What providers charge for the calls that this collector accepted, in whole nano-USD per batch, before corrections",
             cost.clone(),
         );
         registry.register(
@@ -106,17 +106,21 @@ impl Metrics {
         );
         registry.register(
             "statements_refused",
-            "Statements of emitters that could not be read; their events are taken",
+            "Statements of emitters that could not be read; their events are accepted",
             statements_refused.clone(),
         );
-        registry.register("commits", "Transactions, each for all batches that waited (`outcome`)", commits.clone());
+        registry.register(
+            "commits",
+            "Transactions, each for all batches that were waiting (`outcome`)",
+            commits.clone(),
+        );
         registry.register_with_unit(
             "commit_duration",
             "Duration of transactions",
             Unit::Seconds,
             commit_seconds.clone(),
         );
-        registry.register("queue_batches", "Batches that wait for the writer", queue.clone());
+        registry.register("queue_batches", "Batches that are waiting for the writer", queue.clone());
         registry.register(
             "connections",
             "Connections by `state`: `known` have shown a valid credential, `unknown` have not",
@@ -124,7 +128,7 @@ impl Metrics {
         );
         registry.register(
             "connections_ended",
-            "Connections that the collector ended, by `reason`: a `handshake` or `head` that took too long, `idle`, \
+            "Connections that the collector closed, by `reason`: a `handshake` or `head` that took too long, `idle`, \
              `stalled` (it did not read), `evicted` (another needed its place)",
             connections_ended.clone(),
         );
