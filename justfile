@@ -41,7 +41,7 @@ lint: (_setup "lint")
     cargo fmt --all --check
     cargo clippy --quiet --all-targets -- -D warnings
     cargo clippy --quiet -p filter -p read-only -p buffered-serde --target wasm32-wasip1 -- -D warnings
-    RUSTDOCFLAGS='-D rustdoc::broken_intra_doc_links' cargo doc --quiet --no-deps -p meter -p collector
+    RUSTDOCFLAGS='-D rustdoc::broken_intra_doc_links' cargo doc --quiet --no-deps -p wire -p meter -p collector
     cargo deny --log-level warn check licenses bans sources
 
 # the crates' own tests on this machine
@@ -188,7 +188,7 @@ _faulty: (_setup "filter")
 
 # Says what a first build takes, before it begins.
 _announce:
-    @[ -e '{{ target }}/debug/demo' ] || echo 'building the plugin, the collector and the demo (the first time this takes about MINUTES minutes on two cores) …' >&2
+    @[ -e '{{ target }}/debug/demo' ] || echo 'building the plugin, the collector and the demo (the first time this takes about 10 minutes on two cores) …' >&2
 
 _setup RECIPE:
     @tools/setup {{ RECIPE }}
