@@ -24,7 +24,7 @@ default:
 
 # meter calls of three tenants on a real Envoy, print what each owes, check it against what the provider served
 [group('try it')]
-demo *ARGS: (_setup "demo") filter _collector
+demo *ARGS: (_setup "demo") _announce filter _collector
     cargo run --quiet -p e2e --bin demo -- {{ ARGS }}
 
 # the demo, left running, with what to try by curl
@@ -41,6 +41,7 @@ lint: (_setup "lint")
     cargo fmt --all --check
     cargo clippy --quiet --all-targets -- -D warnings
     cargo clippy --quiet -p filter -p read-only -p buffered-serde --target wasm32-wasip1 -- -D warnings
+    RUSTDOCFLAGS='-D rustdoc::broken_intra_doc_links' cargo doc --quiet --no-deps -p wire -p meter -p collector
     cargo deny --log-level warn check licenses bans sources
 
 # the crates' own tests on this machine; the plugin runs on a mock of the ABI
@@ -153,11 +154,17 @@ filter: (_setup "filter")
     cargo build --quiet -p filter --release --target wasm32-wasip1
     @printf 'filter.wasm: %s bytes, %s gzipped\n' "$(wc -c < '{{ MESHMETER_WASM }}')" "$(gzip -c '{{ MESHMETER_WASM }}' | wc -c)"
 
+# filter.wasm and the collector as they ship, with checksums and an SBOM each, in target/release-artifacts/
+[group('build')]
+release: (_setup "release") filter
+    cargo build --quiet --release -p collector --bin meshmeter
+    tools/release '{{ target }}'
+
 # tables in the documents that are made from the code
 [group('build')]
 docs: (_setup "docs")
     MESHMETER_WRITE_DOCS=1 cargo test --quiet -p meter --test documents
-    MESHMETER_WRITE_DOCS=1 cargo test --quiet -p collector --lib -- contract_the_readme_names_every_metric contract_the_reference_names_every_key
+    MESHMETER_WRITE_DOCS=1 cargo test --quiet -p collector --lib -- contract_the_reference_names
 
 # the built-in price book anew: both public lists as PyPI has them (tools/prices/versions) and collector/prices/fees.toml
 [group('build')]
@@ -179,6 +186,10 @@ _faulty: (_setup "filter")
     cp -f '{{ target }}/wasm32-wasip1/release/filter.wasm' '{{ MESHMETER_WASM_TRAP }}'
     cargo build --quiet -p collector --features forgetful
     cp -f '{{ target }}/debug/meshmeter' '{{ MESHMETER_COLLECTOR_FORGETFUL }}'
+
+# Says what a first build takes, before it begins.
+_announce:
+    @[ -e '{{ target }}/debug/demo' ] || echo 'building the plugin, the collector and the demo (the first time this takes about 10 minutes on two cores) …' >&2
 
 _setup RECIPE:
     @tools/setup {{ RECIPE }}

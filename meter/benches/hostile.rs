@@ -29,7 +29,7 @@ fn main() {
 fn coded() {
     println!("{:8} {:24} {:>9} {:>10} {:>8} {:>8}", "coding", "body", "read", "made", "ns/read", "ms");
     let events = events();
-    let prose = include_str!("../../DESIGN.md").repeat(20);
+    let prose = include_str!("../../docs/performance.md").repeat(45);
     for (name, plain) in [("events", events.as_bytes()), ("prose", prose.as_bytes())] {
         decode(name, "gzip", &gzip(plain));
         decode(name, "br", &brotli(plain));

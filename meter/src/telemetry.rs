@@ -76,21 +76,21 @@ metrics! {
     Seen "meshmeter_calls_total" Counter [] "LLM calls that ended";
     Parts "meshmeter_parts_total" Counter [] "records of what another model was used for in a call";
     Records "meshmeter_records_total" Counter [] "records made: as many as calls and parts, or some were lost";
-    Queued "meshmeter_events_queued_total" Counter [] "events taken into the outbox";
-    Acknowledged "meshmeter_events_acknowledged_total" Counter [] "events that the collector has taken";
-    Retried "meshmeter_events_retried_total" Counter [] "events sent again because the collector did not take them";
+    Queued "meshmeter_events_queued_total" Counter [] "events put into the outbox";
+    Acknowledged "meshmeter_events_acknowledged_total" Counter [] "events that the collector has acknowledged";
+    Retried "meshmeter_events_retried_total" Counter [] "events sent again because the collector did not acknowledge them";
     Dropped "meshmeter_events_dropped_total" Counter [] "events dropped because the outbox was full; each leaves a gap in the sequence";
     Rejected "meshmeter_events_rejected_total" Counter [] "events that the collector refuses, each alone in its batch; their ids are in Envoy's log";
-    Quarantined "meshmeter_events_quarantined_total" Counter [] "acknowledged events that the collector keeps apart and has not charged; `meshmeter alarms` says why, `meshmeter release` charges one";
+    Quarantined "meshmeter_events_quarantined_total" Counter [] "acknowledged events that the collector has quarantined and not charged; `meshmeter alarms` says why, `meshmeter release` charges one";
     OutboxBytes "meshmeter_outbox_bytes" Gauge [] "bytes of events that are not acknowledged yet";
-    IdentityRefused "meshmeter_identity_refused_total" Counter [REASON] "identities that were not taken, by why: `untrusted_header` changes nothing; `repeated_header`, `no_claim`, `no_spiffe_id`, `several_uris`, `bad_spiffe_id`, `foreign_trust_domain`, `no_such_part`, `reserved_name` and `invalid_value` make the tenant `invalid`";
-    CollectorFailures "meshmeter_collector_failures_total" Counter [REASON] "calls to the collector that did not succeed, by why: `unauthorized`, `not_found`, `refused_events`, `too_many_requests`, `unavailable`, `timeout`, `reset`, `no_cluster`, `not_sent`, `not_a_collector`, `unexpected_status`; Envoy's log says more";
-    UsageMissing "meshmeter_usage_missing_total" Counter [REASON] "calls without counts, by why";
-    NotAsked "meshmeter_usage_not_asked_total" Counter [REASON] "streams without counts that were not asked for them, or were refused, by why: the words of `usage_not_asked`";
-    AskingRefused "meshmeter_asking_refused_total" Counter [] "calls that the provider refused because the plugin had asked for their usage; that is not done again there for that model for an hour";
-    UnknownUsage "meshmeter_unknown_usage_total" Counter [PROVIDER] "calls whose response counts or holds something that may be paid for and that the meter does not know; `unknown_usage` of the event names it";
-    HostFailures "meshmeter_host_failures_total" Counter [] "responses of Envoy that the filter could not use; metering went on without them";
-    SeriesOverflow "meshmeter_series_overflow_total" Counter [] "records whose model, or tenant and model, became `overflow` because there was no room for one more set of them";
+    IdentityRefused "meshmeter_identity_refused_total" Counter [REASON] "identities that were not accepted, by reason: `untrusted_header` changes nothing; `repeated_header`, `no_claim`, `no_spiffe_id`, `several_uris`, `bad_spiffe_id`, `foreign_trust_domain`, `no_such_part`, `reserved_name` and `invalid_value` make the tenant `invalid`";
+    CollectorFailures "meshmeter_collector_failures_total" Counter [REASON] "dispatches to the collector that failed, by reason: `unauthorized`, `not_found`, `refused_events`, `too_many_requests`, `unavailable`, `timeout`, `reset`, `no_cluster`, `not_sent`, `not_a_collector`, `unexpected_status`; Envoy's log says more";
+    UsageMissing "meshmeter_usage_missing_total" Counter [REASON] "calls without counts, by reason";
+    NotAsked "meshmeter_usage_not_asked_total" Counter [REASON] "streams without counts that were not asked for them, or were refused, by reason: the words of `usage_not_asked`";
+    AskingRefused "meshmeter_asking_refused_total" Counter [] "calls that the provider refused because the plugin had asked for their usage; it does not ask there again for that model for an hour";
+    UnknownUsage "meshmeter_unknown_usage_total" Counter [PROVIDER] "calls whose response counts or holds something that may be charged and that the meter does not know; `unknown_usage` of the event names it";
+    HostFailures "meshmeter_host_failures_total" Counter [] "hostcalls that failed; metering went on without their results";
+    SeriesOverflow "meshmeter_series_overflow_total" Counter [] "records whose model, or tenant and model, became `overflow` because there was no room for another set";
 }
 
 /// The longest value of a label, bytes.

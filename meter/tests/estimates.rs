@@ -1,7 +1,7 @@
 //! How far estimates are off, measured on recorded responses that are cut before their counts.
 //!
 //! Needs responses that models really gave, hundreds of them: `MESHMETER_CORPUS` names their directory, and `just unit` runs this
-//! if it does. The figures stand in DESIGN.md.
+//! if it does. The figures are in docs/performance.md.
 #![cfg(not(target_arch = "wasm32"))]
 
 use std::collections::HashMap;

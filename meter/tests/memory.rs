@@ -13,7 +13,7 @@ use meter::config::Detect;
 use meter::encoding::{Coding, Decoder, Ending, MAX_OUTPUT};
 use meter::rewrite::{Ask, Asking};
 
-/// The bound of issue and README: per stream, beside a decoder's window.
+/// The bound per stream, beside a decoder's window.
 const MAX_STREAM: usize = 64 * 1024;
 /// What Envoy hands to a filter at once, bytes.
 const CHUNK: usize = 16 * 1024;

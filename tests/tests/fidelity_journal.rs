@@ -56,7 +56,7 @@ async fn fidelity_a_part_stands_on_a_line_of_its_own() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn fidelity_a_kill_takes_no_record_of_a_response_that_a_client_has_whole() -> Result<()> {
     for _ in 0..3 {
-        // The access log is some milliseconds late on a busy machine, see DESIGN.md.
+        // The access log is some milliseconds late on a busy machine, see docs/performance.md.
         let plugin = |plugin: &mut Value| plugin["journal"]["log"] = json!(true);
         let mut stack = Stack::with(Options { plugin, ..Options::default() }).await?;
         let traffic = Traffic::start(&stack.llm(), &stack.provider.catalogue().get("responses.json")?.call(), "call");

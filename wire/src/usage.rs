@@ -59,10 +59,10 @@ macro_rules! classes {
 }
 
 classes! {
-    InputText "input_text_tokens" Input "input that no cache served, text or of unknown modality";
-    InputAudio "input_audio_tokens" Input "audio input that no cache served";
-    InputImage "input_image_tokens" Input "image and document input that no cache served";
-    InputVideo "input_video_tokens" Input "video input that no cache served";
+    InputText "input_text_tokens" Input "input not served from a cache, text or of unknown modality";
+    InputAudio "input_audio_tokens" Input "audio input not served from a cache";
+    InputImage "input_image_tokens" Input "image and document input not served from a cache";
+    InputVideo "input_video_tokens" Input "video input not served from a cache";
     InputTool "input_tool_tokens" Input "input that the provider's own tools put into the prompt";
     CacheRead "cache_read_tokens" Input "input served from the provider's cache, text or of unknown modality";
     CacheReadAudio "cache_read_audio_tokens" Input "audio input served from the cache";
@@ -79,21 +79,21 @@ classes! {
     OutputCitation "output_citation_tokens" Output "output spent on citations";
     WebSearches "web_searches" Unit "web searches the provider ran for the call";
     XSearches "x_searches" Unit "searches of X (Twitter) the provider ran for the call";
-    MapsSearches "maps_searches" Unit "look-ups in maps the provider ran for the call";
+    MapsSearches "maps_searches" Unit "map look-ups the provider ran for the call";
     FileSearches "file_searches" Unit "searches of the caller's files the provider ran for the call";
-    CodeExecutions "code_executions" Unit "runs of code by the provider, where each is paid for";
+    CodeExecutions "code_executions" Unit "code executions by the provider, where each is charged";
     ContainerSessions "container_sessions" Unit "containers the provider opened to run code for the call";
-    ImagesIn "input_images" Unit "images the model read, where they are what is paid for";
-    ImagesOut "output_images" Unit "images the model made, where they are what is paid for";
+    ImagesIn "input_images" Unit "images the model read, where images are what is charged";
+    ImagesOut "output_images" Unit "images the model made, where images are what is charged";
     Pages "pages" Unit "pages of documents that were read (OCR)";
-    AnnotatedPages "annotated_pages" Unit "pages that were annotated besides";
-    Characters "characters" Unit "characters of the request, where they are what is paid for, as for speech";
+    AnnotatedPages "annotated_pages" Unit "pages that were also annotated";
+    Characters "characters" Unit "characters of the request, where they are what is charged, as for speech";
     VideoSeconds "video_seconds" Unit "seconds of video that were made; a fraction counts as a whole second";
     CacheStorageTokenHours "cache_storage_token_hours" Unit "tokens kept in a cache times the hours they are kept for, as asked; a fraction counts as a whole one";
-    CacheReadUnbilled "cache_read_unbilled_tokens" Information "cache hits that the provider names beside what it bills, or that exceed their whole: in no total, never charged";
+    CacheReadUnbilled "cache_read_unbilled_tokens" Information "cache hits that the provider names besides what it bills, or that exceed their whole: in no total, never charged";
     SearchUnits "search_units" Unit "search units of a rerank, as the provider counts them";
-    AudioSeconds "audio_seconds" Unit "seconds of audio, where they are what is paid for; a fraction counts as a whole second";
-    Requests "requests" Unit "calls, where each has a fee of its own; no event has it, only the rating";
+    AudioSeconds "audio_seconds" Unit "seconds of audio, where they are what is charged; a fraction counts as a whole second";
+    Requests "requests" Unit "calls, where each has a fee of its own; only in ratings, never in events";
 }
 
 /// Counts above this are nonsense, not usage (2^40 tokens).

@@ -16,7 +16,7 @@ use super::prices::Books;
 /// /livez (the process works) and /readyz (what is sent will be stored) are open. SIGTERM and SIGINT end it in order: what
 /// was taken is committed and acknowledged.
 ///
-/// A variable or file of tokens has a credential a line: [NAME] TOKEN, or NAME spiffe://TRUST-DOMAIN/PATH for a client
+/// A variable or file of tokens has a credential a line: `[NAME] TOKEN`, or NAME spiffe://TRUST-DOMAIN/PATH for a client
 /// certificate (in PATH * stands for any text within a segment). Behind it may stand tenants=acme,acme/*,beta (only calls
 /// of these; a * at the end stands for any text, and acme/* does not mean acme itself), rate=N (events a second; a large body
 /// counts as one for each 4 KiB), max_tokens=N and max_usd=DECIMAL (of one call). Files are read again when they change.

@@ -33,7 +33,7 @@ pub enum List {
     GenaiPrices,
     /// LiteLLM's model_prices_and_context_window.json.
     Litellm,
-    /// Kept by hand, TOML: what tools cost, models that no list has, and surcharges, as [[fee]], [[price]] and [[surcharge]] tables
+    /// Kept by hand, TOML: what tools cost, models that no list has, and surcharges, as `[[fee]]`, `[[price]]` and `[[surcharge]]` tables
     /// with provider, model, source, date and prices.
     Fees,
 }

@@ -61,20 +61,20 @@ const fn key(name: &'static str, allowed: &'static str, help: &'static str) -> K
     Key { name, allowed, help }
 }
 
-const NAMES: &str = "a text or a list; `*` any text, `#` a digit, `!` in front: not meant";
-const DAY: &str = "a date, `2026-01-31`";
+const NAMES: &str = "string or array of strings; `*` matches any text, `#` a digit; `!` in front excludes";
+const DAY: &str = "date, `2026-01-31`";
 
 /// The conditions: an entry or a factor holds for a call of which all of its conditions do.
 pub const CONDITIONS: &[Key] = &[
     key(
         SERVICE_TIER,
-        "a text or a list",
-        "the service tier that the provider says it served; without it: the standard one",
+        "string or array of strings",
+        "the service tier that the provider says it used; without it the standard one",
     ),
     key(
         SPEED,
-        "a text or a list",
-        "the speed that the provider says it served with, such as `fast`; without it: the standard one",
+        "string or array of strings",
+        "the speed that the provider says it used, such as `fast`; without it the standard one",
     ),
     key(REGION, NAMES, "the provider's region"),
     key(INFERENCE_GEO, NAMES, "where inference ran, in the provider's words"),
@@ -83,10 +83,10 @@ pub const CONDITIONS: &[Key] = &[
     key(SEARCH_CONTEXT, NAMES, "how much a search was to put into the prompt: `low`, `medium`, `high`"),
     key(
         HOURS_UTC,
-        "a text or a list such as `\"16:30-00:30\"`",
-        "the time of the day (UTC) at which the call began; the end is not in it",
+        "string or array of strings such as `\"16:30-00:30\"`",
+        "the time of the day (UTC) at which the call began; the end is excluded",
     ),
-    key(WEEKDAYS, "a number or a list, 1 to 7", "the day (UTC) on which the call began, Monday is 1"),
+    key(WEEKDAYS, "integer or array of integers, 1–7", "the day (UTC) on which the call began, Monday is 1"),
 ];
 
 /// Every kind of table.
@@ -95,11 +95,11 @@ pub const SECTIONS: &[Section] = &[
         heading: "[[price]]",
         help: "what calls of a model cost while the entry is valid",
         keys: &[
-            key(PROVIDER, "a text", "the provider, one of the [providers](#providers) or as it stands in the report"),
+            key(PROVIDER, "string", "the provider, one of the [providers](#providers) or as it stands in the report"),
             key(MODEL, NAMES, "the model; a full name wins, then the pattern that spells out most"),
             key(VALID_FROM, DAY, "the first day (UTC)"),
-            key(VALID_TO, DAY, "the last day; without it: for good"),
-            key(CURRENCY, "a code that has a `[[currency]]`", "what the prices are in; without it: USD"),
+            key(VALID_TO, DAY, "the last day; without it no end"),
+            key(CURRENCY, "string, the `code` of a `[[currency]]`", "the currency of the prices; without it USD"),
             key(CONTEXT, "`[[price.context]]`", "prices of calls with more input"),
             key(FACTOR, "`[[price.factor]]`", "what the prices are multiplied by"),
         ],
@@ -108,59 +108,59 @@ pub const SECTIONS: &[Section] = &[
     },
     Section {
         heading: "[[price.context]]",
-        help: "prices of calls whose whole input, cached or not, is larger than a bound: all of the call costs this",
-        keys: &[key(ABOVE, "a whole number of tokens", "the bound")],
+        help: "prices of calls whose whole input, cached or not, is larger than a bound: the whole call costs this",
+        keys: &[key(ABOVE, "integer, tokens", "the bound")],
         has_conditions: false,
         has_prices: true,
     },
     Section {
         heading: "[[price.factor]]",
-        help: "a factor of the entry's prices; all that hold multiply, and the product is rounded to 12 decimals, a half away from zero",
+        help: "a factor of the entry's prices; all that apply multiply, and the product is rounded to 12 decimals, half away from zero",
         keys: &[
-            key(FACTOR, "a decimal number in quotes, above 0, at most 1000, at most 4 decimals", "the factor"),
-            key(CLASSES, "a list of prices' names, or `\"*\"`", "which prices; without it: those of tokens"),
+            key(FACTOR, "decimal in quotes, above 0, at most 1000, at most 4 decimals", "the factor"),
+            key(CLASSES, "array of names of prices, or `\"*\"`", "which prices; without it those of tokens"),
         ],
         has_conditions: true,
         has_prices: false,
     },
     Section {
         heading: "[[surcharge]]",
-        help: "what is added to the prices of the entry that holds, after its factors: the fee of a router that hands a call on to a \
-               model with a price of its own. All that match add up, of the first book that has one; what has no price gets none by it. \
+        help: "what is added to the prices of the entry that applies, after its factors: the fee of a router that passes a call on to a \
+               model with a price of its own. All that match in the first book that has one add up; what has no price gets none by it. \
                `input_text` is added to all input and `output_text` to all output that the table does not name",
         keys: &[
-            key(PROVIDER, "a text", "the provider"),
+            key(PROVIDER, "string", "the provider"),
             key(
                 MODEL,
                 NAMES,
-                "a name of the call: the model that responded, the one asked for, or the one of the path",
+                "a name of the call: the model that responded, the requested one, or the one of the path",
             ),
             key(VALID_FROM, DAY, "the first day (UTC)"),
-            key(VALID_TO, DAY, "the last day; without it: for good"),
+            key(VALID_TO, DAY, "the last day; without it no end"),
         ],
         has_conditions: false,
         has_prices: true,
     },
     Section {
         heading: "[[currency]]",
-        help: "what a currency is worth; a price in it becomes USD at the rate of the call's day, rounded to 12 decimals, a half away from zero",
+        help: "what a currency is worth; a price in it is converted to USD at the rate of the call's day, rounded to 12 decimals, half away from zero",
         keys: &[
-            key(CODE, "three capital letters", "the currency"),
+            key(CODE, "string, 3 capital letters", "the currency"),
             key(VALID_FROM, DAY, "the first day (UTC); the rate holds until the next one"),
-            key(USD, "a decimal number in quotes, at most 12 decimals", "USD for one"),
+            key(USD, "decimal in quotes, at most 12 decimals", "USD per unit of it"),
         ],
         has_conditions: false,
         has_prices: false,
     },
     Section {
         heading: "[[alias]]",
-        help: "another name of a model of this provider: a deployment, a profile; the alias of an alias is followed, in all books together. It is \
-               asked where the name stands in the call: the model that the response names is looked for first, so of a deployment whose \
-               responses name the real model the real model's entry holds, not the alias",
+        help: "another name of a model of this provider: a deployment, a profile; aliases of aliases are followed, in all books together. It is \
+               looked up where the name occurs in the call: the model that the response names comes first, so for a deployment whose \
+               responses name the real model the real model's entry applies, not the alias",
         keys: &[
-            key(PROVIDER, "a text", "the provider"),
-            key(MODEL, "a name or a list of names", "the name that calls have"),
-            key(IS, "a name", "the name that has the price"),
+            key(PROVIDER, "string", "the provider"),
+            key(MODEL, "string or array of strings", "the name that calls have"),
+            key(IS, "string", "the name that has the price"),
         ],
         has_conditions: false,
         has_prices: false,
@@ -171,7 +171,7 @@ pub const SECTIONS: &[Section] = &[
         keys: &[key(
             DEFAULT,
             "`prefer`, `fallback`, `ignore`",
-            "for all other providers; without it: `prefer` for those that resell models, `fallback` else",
+            "for all other providers; without it `prefer` for those that resell models, `fallback` for others",
         )],
         has_conditions: false,
         has_prices: false,
@@ -182,20 +182,20 @@ pub const SECTIONS: &[Section] = &[
         keys: &[
             key(
                 ON,
-                "`cost` or `charge`",
-                "what the provider takes, or what the tenant pays: charge = cost × its factors",
+                "`cost`, `charge`",
+                "what the provider charges, or what the tenant pays: charge = cost × its factors",
             ),
-            key(FACTOR, "a decimal number in quotes, above 0, at most 1000, at most 4 decimals", "the factor"),
+            key(FACTOR, "decimal in quotes, above 0, at most 1000, at most 4 decimals", "the factor"),
             key(
                 TENANT,
-                "a tenant, or `acme/*`, or a list; `!` in front: not meant",
-                "whose calls; without it: all. `acme` is that tenant alone, `acme/*` what is below it; \
+                "string or array of strings: tenants, or `acme/*`; `!` in front excludes",
+                "whose calls; without it all. `acme` is that tenant alone, `acme/*` what is below it; \
                  `meshmeter report --tenant acme` is both",
             ),
-            key(PROVIDER, NAMES, "of which provider; without it: all"),
-            key(MODEL, NAMES, "of which model; without it: all"),
-            key(VALID_FROM, DAY, "the first day (UTC); without it: since ever"),
-            key(VALID_TO, DAY, "the last day; without it: for good"),
+            key(PROVIDER, NAMES, "which provider; without it all"),
+            key(MODEL, NAMES, "which model; without it all"),
+            key(VALID_FROM, DAY, "the first day (UTC); without it no beginning"),
+            key(VALID_TO, DAY, "the last day; without it no end"),
         ],
         has_conditions: false,
         has_prices: false,

@@ -88,15 +88,15 @@ impl Metrics {
         let connections = Family::default();
         let connections_ended = Family::default();
         registry.register("events", "Events received, by what became of them (`outcome`)", events.clone());
-        registry.register("batches", "Batches taken", batches.clone());
+        registry.register("batches", "Batches accepted", batches.clone());
         registry.register(
             "charged_nano_usd",
-            "What tenants pay for the calls that this collector took, in whole nano-USD a batch, before corrections",
+            "What tenants pay for the calls that this collector accepted, in whole nano-USD per batch, before corrections",
             charged.clone(),
         );
         registry.register(
             "cost_nano_usd",
-            "What providers take for the calls that this collector took, in whole nano-USD a batch, before corrections",
+            "What providers charge for the calls that this collector accepted, in whole nano-USD per batch, before corrections",
             cost.clone(),
         );
         registry.register(
@@ -106,17 +106,21 @@ impl Metrics {
         );
         registry.register(
             "statements_refused",
-            "Statements of emitters that could not be read; their events are taken",
+            "Statements of emitters that could not be read; their events are accepted",
             statements_refused.clone(),
         );
-        registry.register("commits", "Transactions, each for all batches that waited (`outcome`)", commits.clone());
+        registry.register(
+            "commits",
+            "Transactions, each for all batches that were waiting (`outcome`)",
+            commits.clone(),
+        );
         registry.register_with_unit(
             "commit_duration",
             "Duration of transactions",
             Unit::Seconds,
             commit_seconds.clone(),
         );
-        registry.register("queue_batches", "Batches that wait for the writer", queue.clone());
+        registry.register("queue_batches", "Batches that are waiting for the writer", queue.clone());
         registry.register(
             "connections",
             "Connections by `state`: `known` have shown a valid credential, `unknown` have not",
@@ -124,7 +128,7 @@ impl Metrics {
         );
         registry.register(
             "connections_ended",
-            "Connections that the collector ended, by `reason`: a `handshake` or `head` that took too long, `idle`, \
+            "Connections that the collector closed, by `reason`: a `handshake` or `head` that took too long, `idle`, \
              `stalled` (it did not read), `evicted` (another needed its place)",
             connections_ended.clone(),
         );
@@ -208,7 +212,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::fmt::Write as _;
 
-    /// The README's table, from what the service itself says of its metrics.
+    /// The table of docs/metrics.md, from what the service itself says of its metrics.
     fn table() -> String {
         let metrics = Metrics::new();
         // A family that has nothing to say yet is not even named.
@@ -228,16 +232,17 @@ mod tests {
     }
 
     #[test]
-    fn contract_the_readme_names_every_metric() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
-        let readme = std::fs::read_to_string(path).unwrap();
-        let (before, rest) = readme.split_once("<!-- table: collector metrics -->\n").expect("README.md has the mark");
-        let (_, behind) = rest.split_once("<!-- end of table -->").expect("README.md has the end mark");
+    fn contract_the_reference_names_every_metric() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+        let found = std::fs::read_to_string(path).unwrap();
+        let (before, rest) =
+            found.split_once("<!-- table: collector metrics -->\n").expect("docs/metrics.md has the mark");
+        let (_, behind) = rest.split_once("<!-- end of table -->").expect("docs/metrics.md has the end mark");
         let expected = format!("{before}<!-- table: collector metrics -->\n{}<!-- end of table -->{behind}", table());
         if std::env::var_os("MESHMETER_WRITE_DOCS").is_some() {
             std::fs::write(path, expected).unwrap();
         } else {
-            assert!(readme == expected, "README.md is not what the code says: run `just docs`");
+            assert!(found == expected, "docs/metrics.md is not what the code says: run `just docs`");
         }
     }
 }

@@ -66,10 +66,14 @@ impl Collector for Wanting {
         let Some(counts) = *self.counts.lock().unwrap_or_else(PoisonError::into_inner) else { return Ok(()) };
         let Counts { missing, open_ends, tally: Tally { alarms, dead_letters, unpriced_calls } } = counts;
         let gauges = [
-            ("missing_numbers", missing, "Numbers of emitters that the ledger lacks: `meshmeter gaps` names them."),
+            (
+                "missing_numbers",
+                missing,
+                "Numbers of emitters that are missing in the ledger: `meshmeter gaps` names them.",
+            ),
             ("open_ends", open_ends, "Emitters that fell silent 5 minutes ago or earlier, without a final flush."),
-            ("alarms", alarms, "Events that contradict the ledger, kept aside and never charged."),
-            ("dead_letters", dead_letters, "Events that could not be taken, kept aside."),
+            ("alarms", alarms, "Quarantined events that contradict the ledger or exceed the limits of a credential."),
+            ("dead_letters", dead_letters, "Quarantined events that cannot be read."),
             ("unpriced_calls", unpriced_calls, "Calls of a day, tenant and model of which something has no price."),
         ];
         for (name, count, meaning) in gauges {

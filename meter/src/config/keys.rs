@@ -62,56 +62,56 @@ pub(super) const APIS: &[&str] = &[
 /// Every key.
 #[rustfmt::skip]
 pub const KEYS: &[Key] = &[
-    key("collector", Kind::Object, "", "where events go; without it there are metrics and access-log records only"),
-    key("collector.cluster", Kind::Text(256), "", "Envoy's cluster of the collector; needed as soon as `collector` is there"),
-    key("collector.authority", Kind::Text(256), "\"meshmeter-collector\"", "the `:authority` of the calls"),
-    key("collector.path", Kind::Text(1024), "\"/v1/events\"", "the `:path` of the calls; any CloudEvents ingest will do"),
+    key("collector", Kind::Object, "", "where events are sent; without it there are only metrics and records in access logs"),
+    key("collector.cluster", Kind::Text(256), "", "Envoy's cluster of the collector; required if `collector` is present"),
+    key("collector.authority", Kind::Text(256), "\"meshmeter-collector\"", "the `:authority` of dispatches"),
+    key("collector.path", Kind::Text(1024), "\"/v1/events\"", "the `:path` of dispatches; any CloudEvents ingest will do"),
     key("collector.token_env", Kind::Text(128), "\"MESHMETER_INGEST_TOKEN\"", "the environment variable of the VM that holds the bearer token; no variable, no token"),
     key("collector.timeout_ms", Kind::Number(100, 60_000), "5000", "how long to wait for the collector's response"),
-    key("collector.heartbeat_ms", Kind::Number(0, 300_000), "15000", "after so long without a call a worker that has counted something tells the collector how far, which also keeps the connection warm; only a collector that shows that it reads this is told; 0: never"),
+    key("collector.heartbeat_ms", Kind::Number(0, 300_000), "15000", "after this time without a dispatch, a worker that has counted something tells the collector how far, which also keeps the connection warm; only sent to a collector that shows that it reads statements; 0: never"),
     key("batch", Kind::Object, "{}", "when a batch is sent: as soon as one of the bounds is reached"),
     key("batch.max_events", Kind::Number(1, 1000), "100", "events in a batch"),
     key("batch.max_bytes", Kind::Number(16_384, 4_194_304), "262144", "bytes in a batch"),
     key("batch.max_age_ms", Kind::Number(100, 60_000), "1000", "age of the oldest event"),
     key("outbox", Kind::Object, "{}", "the queue of events that are not acknowledged yet, one per worker"),
     key("outbox.max_bytes", Kind::Number(65_536, 268_435_456), "8388608", "its bound; an event that does not fit is dropped, counted, and leaves a gap in the sequence"),
-    key("journal", Kind::Object, "{}", "the records beside the access log"),
-    key("journal.log", Kind::Bool, "false", "write each record to Envoy's own log too (standard error, level `info`), before the client has the end of its response: then not even SIGKILL takes one. A thread writes the access log, which on a busy machine is some milliseconds late"),
-    key("tenant", Kind::Objects(16), r#"[{"from":"spiffe"},{"from":"jwt"},{"from":"header","name":"x-tenant-id"}]"#, "where the tenant comes from: ranked, the first that shows anything decides"),
+    key("journal", Kind::Object, "{}", "where records are written besides the access log"),
+    key("journal.log", Kind::Bool, "false", "also write each record to Envoy's own log (standard error, level `info`), before the client has the end of its response, so that not even SIGKILL loses one. The access log is written by a separate thread, which on a busy machine is some milliseconds late"),
+    key("tenant", Kind::Objects(16), r#"[{"from":"spiffe"},{"from":"jwt"},{"from":"header","name":"x-tenant-id"}]"#, "where the tenant comes from: the first source that shows anything decides"),
     key("tenant[].from", Kind::Word(&["spiffe", "jwt", "header"]), "", "`spiffe`: client certificate; `jwt`: claim that jwt_authn verified; `header`: request header"),
-    key("tenant[].take", Kind::Word(&["namespace", "path", "trust_domain"]), "\"namespace\"", "`spiffe` only: the part of the id that is the tenant; `namespace` is the segment behind `ns`"),
-    key("tenant[].trust_domains", Kind::TrustDomains(16), "", "`spiffe` only: the trust domains that count, `*` for all that the listener lets in; without it the proxy's own, that of the certificate it shows to the caller (as Istio's proxies do); a caller from any other is `invalid`"),
-    key("tenant[].claim", Kind::Path(128), "\"tenant\"", "`jwt` only: the claim; a list is a path into nested claims"),
+    key("tenant[].take", Kind::Word(&["namespace", "path", "trust_domain"]), "\"namespace\"", "`spiffe` only: the part of the ID that is the tenant; `namespace` is the segment after `ns`"),
+    key("tenant[].trust_domains", Kind::TrustDomains(16), "", "`spiffe` only: the trust domains that count, `*` for all that the listener accepts; without it the proxy's own, that of the certificate it presents to the caller (as Istio's proxies do); a caller from any other is `invalid`"),
+    key("tenant[].claim", Kind::Path(128), "\"tenant\"", "`jwt` only: the claim; an array is a path into nested claims"),
     key("tenant[].payload_key", Kind::Text(256), "\"jwt_payload\"", "`jwt` only: jwt_authn's `payload_in_metadata`"),
     key("tenant[].name", Kind::Text(128), "\"x-tenant-id\"", "`header` only: the header's name"),
     key("tenant[].trusted", Kind::Bool, "false", "`header` only: whether the header counts; if not, it changes nothing, and requests that carry it are counted"),
-    key("tags", Kind::Objects(MAX_TAGS), "[]", "facts of a call that its record keeps, by name, such as a team or an application: `{\"name\":\"team\",\"from\":\"jwt\"}`. Never in metrics"),
-    key("tags[].name", Kind::Text(64), "", "the tag's name in the record; each stands once"),
+    key("tags", Kind::Objects(MAX_TAGS), "[]", "facts about a call that its record keeps, by name, such as a team or an application: `{\"name\":\"team\",\"from\":\"jwt\"}`. Never in metrics"),
+    key("tags[].name", Kind::Text(64), "", "the tag's name in the record; unique"),
     key("tags[].from", Kind::Word(&["jwt", "header"]), "", "`jwt`: claim that jwt_authn verified; `header`: request header"),
-    key("tags[].claim", Kind::Path(128), "", "`jwt` only: the claim; a list is a path into nested claims; without it the tag's name"),
+    key("tags[].claim", Kind::Path(128), "", "`jwt` only: the claim; an array is a path into nested claims; without it the tag's name"),
     key("tags[].payload_key", Kind::Text(256), "\"jwt_payload\"", "`jwt` only: jwt_authn's `payload_in_metadata`"),
     key("tags[].header", Kind::Text(128), "", "`header` only: the header's name; without it the tag's name"),
     key("tags[].trusted", Kind::Bool, "false", "`header` only: whether the header counts, because no client can send it past the proxy; if not, it gives no tag"),
     key("session", Kind::Object, "{}", "how a client names its session"),
-    key("session.headers", Kind::Headers(8), "[\"x-claude-code-session-id\",\"session-id\",\"session_id\",\"x-session-id\"]", "the headers that name it, the first that is there: those of Claude Code and Codex, and what others use. The word of the client: it proves nothing"),
+    key("session.headers", Kind::Headers(8), "[\"x-claude-code-session-id\",\"session-id\",\"session_id\",\"x-session-id\"]", "the headers that name it, the first that is present: those of Claude Code and Codex, and what others use. The client's word: it proves nothing"),
     key("agent", Kind::Object, "{}", "how a client names its agent"),
     key("agent.headers", Kind::Headers(8), "[\"x-claude-code-agent-id\",\"x-openai-subagent\"]", "the headers that name it, likewise"),
-    key("metrics", Kind::Object, "{}", "what the metrics may cost"),
-    key("metrics.max_series", Kind::Number(1, 100_000), "2000", "sets of tenant, provider and model in use per worker, of which one tenant has an eighth at most; a model past that becomes `overflow`, and so does a tenant where there is no room at all, the totals stay right"),
+    key("metrics", Kind::Object, "{}", "the cost of metrics"),
+    key("metrics.max_series", Kind::Number(1, 100_000), "2000", "sets of tenant, provider and model in use per worker, of which one tenant gets an eighth at most; a model past that becomes `overflow`, and so does a tenant when there is no room at all; the totals stay right"),
     key("detect", Kind::Object, "{}", "how calls are found"),
     key("detect.by_shape", Kind::Bool, "true", "recognise calls to unknown hosts and paths by the shape of the response's body"),
     key("detect.trust_host", Kind::Bool, "false", "take the host that a client asks for as where the call went; right only where no route sends a host anywhere but to itself, as with a dynamic forward proxy"),
-    key("providers", Kind::Objects(64), "[]", "which provider serves which calls, asked before all else that is known: rules with `cluster` first, then with `route`, then with `prefix`, then the others; in each rank the first that matches. A rule matches if all of its conditions do; it has `cluster`, `route`, `prefix` or `host` at least"),
-    key("providers[].cluster", Kind::Text(256), "", "Envoy's cluster; a `*` stands for any text"),
-    key("providers[].route", Kind::Text(256), "", "Envoy's route; a `*` stands for any text"),
-    key("providers[].prefix", Kind::Prefix(256), "", "the beginning of the path as the client asks for it, by segments (`/openai`). The word of the client: only where Envoy sends it to that provider and nowhere else"),
-    key("providers[].host", Kind::Text(253), "", "the host name without port, as Envoy asks the upstream for it or as the client does; a `*` stands for any text. The word of the client: only where Envoy sends it to that provider and nowhere else"),
+    key("providers", Kind::Objects(64), "[]", "which provider responds to which calls, before anything else that is known: rules with `cluster` first, then with `route`, then with `prefix`, then the others; in each rank the first that matches. A rule matches if all its conditions do; it has at least one of `cluster`, `route`, `prefix` and `host`"),
+    key("providers[].cluster", Kind::Text(256), "", "Envoy's cluster; `*` matches any text"),
+    key("providers[].route", Kind::Text(256), "", "Envoy's route; `*` matches any text"),
+    key("providers[].prefix", Kind::Prefix(256), "", "the beginning of the path as the client asks for it, by segments (`/openai`). The client's word: use it only where Envoy sends it to that provider and nowhere else"),
+    key("providers[].host", Kind::Text(253), "", "the host name without port, as Envoy asks the upstream for it or as the client does; `*` matches any text. The client's word: use it only where Envoy sends it to that provider and nowhere else"),
     key("providers[].path", Kind::Text(256), "", "the end of the path, by segments (`v2/ask`); a segment `*` is any; without it every path"),
     key("providers[].provider", Kind::Text(64), "", "the name in metrics, records and the price book"),
-    key("providers[].api", Kind::Word(APIS), "", "the API spoken; without it the path and the response decide"),
-    key("providers[].include_usage", Kind::Bool, "", "whether `stream_options.include_usage` is taken, so that streams are asked for their usage; without it as is known of `provider`"),
-    key("include_usage", Kind::Bool, "true", "ask OpenAI-style streams for their usage where the client did not, on hosts known to take it, and take the extra chunk out of the response again"),
-    key("include_usage_else", Kind::Word(&["pass", "refuse"]), "\"pass\"", "what happens to a stream that takes the option, does not ask by itself and cannot be asked: `pass`: the record and a metric say why; `refuse`: the client gets a 400 that says why, and how to ask"),
+    key("providers[].api", Kind::Word(APIS), "", "the API; without it the path and the response decide"),
+    key("providers[].include_usage", Kind::Bool, "", "whether it accepts `stream_options.include_usage`, so that streams are asked for their usage; without it as is known of `provider`"),
+    key("include_usage", Kind::Bool, "true", "ask OpenAI-style streams for their usage where the client did not, at hosts known to accept it, and remove the extra chunk from the response"),
+    key("include_usage_else", Kind::Word(&["pass", "refuse"]), "\"pass\"", "what happens to a stream that accepts the option, does not ask by itself and cannot be asked: `pass`: the record and a metric say why; `refuse`: the client gets a 400 that says why, and how to ask"),
 ];
 
 /// The default of a key, null where there is none.
@@ -146,23 +146,47 @@ pub(super) fn source_of(path: &str) -> Option<&'static str> {
 }
 
 impl Kind {
-    /// What is allowed, as a part of a sentence.
+    /// What is allowed, to follow "must be".
     pub fn allowed(&self) -> String {
         match self {
             Kind::Object => "an object".to_owned(),
-            Kind::Objects(max) => format!("a list of at most {max} objects"),
-            Kind::Text(max) => format!("a text of 1 to {max} visible ASCII characters"),
-            Kind::Prefix(max) => format!("a text of 1 to {max} visible ASCII characters that begins with a slash"),
-            Kind::Path(max) => format!("a text of 1 to {max} visible ASCII characters, or a list of 1 to 8 such texts"),
+            Kind::Objects(max) => format!("an array of at most {max} objects"),
+            Kind::Text(max) => format!("a string of 1 to {max} printable ASCII characters without spaces"),
+            Kind::Prefix(max) => {
+                format!("a string of 1 to {max} printable ASCII characters without spaces that begins with a slash")
+            }
+            Kind::Path(max) => {
+                format!(
+                    "a string of 1 to {max} printable ASCII characters without spaces, or an array of 1 to 8 of them"
+                )
+            }
             Kind::TrustDomains(max) => format!(
-                "a list of 1 to {max} trust domains (lower-case letters, digits, dots, hyphens, underscores and colons) or `*`"
+                "an array of 1 to {max} trust domains (lower-case letters, digits, dots, hyphens, underscores and colons) or `*`"
             ),
             Kind::Headers(max) => {
-                format!("a list of at most {max} header names (letters, digits, hyphens and underscores, at most 128)")
+                format!(
+                    "an array of at most {max} header names (letters, digits, hyphens and underscores, at most 128)"
+                )
             }
             Kind::Word(words) => format!("one of {}", words.join(", ")),
-            Kind::Number(min, max) => format!("a whole number from {min} to {max}"),
+            Kind::Number(min, max) => format!("an integer from {min} to {max}"),
             Kind::Bool => "true or false".to_owned(),
+        }
+    }
+
+    /// The same as a type, for the table of the documentation.
+    pub fn notation(&self) -> String {
+        match self {
+            Kind::Object => "object".to_owned(),
+            Kind::Objects(max) => format!("array of objects, at most {max}"),
+            Kind::Text(max) => format!("string, 1–{max} printable ASCII"),
+            Kind::Prefix(max) => format!("string, 1–{max} printable ASCII, begins with `/`"),
+            Kind::Path(max) => format!("string, 1–{max} printable ASCII, or array of 1–8 of these"),
+            Kind::TrustDomains(max) => format!("array of strings, 1–{max}: trust domains (`a-z0-9.-_:`) or `*`"),
+            Kind::Headers(max) => format!("array of strings, at most {max}: header names (`A-Za-z0-9-_`, 1–128)"),
+            Kind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+            Kind::Number(min, max) => format!("integer, {min}–{max}"),
+            Kind::Bool => "boolean".to_owned(),
         }
     }
 

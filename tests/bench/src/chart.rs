@@ -1,4 +1,4 @@
-//! The chart of the README: what each kind adds to the CPU time of a call, one panel per shape. It is drawn for light and
+//! The chart of docs/performance.md: what each kind adds to the CPU time of a call, one panel per shape. It is drawn for light and
 //! dark pages alike.
 
 use std::fmt::Write;

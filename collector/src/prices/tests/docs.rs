@@ -13,13 +13,13 @@ fn tables() -> String {
     let mut text = String::new();
     for section in SECTIONS {
         writeln!(text, "\n### `{}`\n\n{}.\n", section.heading, section.help).unwrap();
-        text.push_str("| key | takes | meaning |\n|---|---|---|\n");
+        text.push_str("| key | type | meaning |\n|---|---|---|\n");
         section.keys.iter().for_each(|key| row(&mut text, *key));
         if section.has_conditions {
-            text.push_str("| [conditions](#conditions) | | when it holds; all of them must |\n");
+            text.push_str("| [conditions](#conditions) | | when it applies; all must hold |\n");
         }
         if section.has_prices {
-            text.push_str("| [prices](#prices) | a decimal number in quotes, at most 12 decimals | at least one |\n");
+            text.push_str("| [prices](#prices) | decimal in quotes, at most 12 decimals | at least one |\n");
         }
     }
     text.push_str("\n### Conditions\n\n| key | takes | meaning |\n|---|---|---|\n");

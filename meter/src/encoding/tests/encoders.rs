@@ -63,7 +63,7 @@ fn deterministic_samples_are_what_the_encoders_make() {
 }
 
 /// English, and what else stands in a document.
-const TEXT: &[u8] = include_bytes!("../../../../DESIGN.md");
+const TEXT: &[u8] = include_bytes!("../../../../docs/performance.md");
 
 /// Bodies of several kinds: text, repetitive as events, random, and in between.
 fn body() -> impl Strategy<Value = Vec<u8>> {
