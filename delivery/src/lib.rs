@@ -32,6 +32,7 @@
 //!         }
 //!     }
 //! };
+//! drive(&mut delivery);
 //! delivery.tick(1000, 1);
 //! drive(&mut delivery);
 //! delivery.respond(1010, 1, 7, Response { status: Some(200), ..Response::default() });
