@@ -8,7 +8,7 @@ use collector::store::months::{Closed, Month};
 use collector::terminal::complain;
 use jiff::SignedDuration;
 
-use super::ledger::{Database, now_ns};
+use super::args::{Database, now_ns};
 use super::{Failure, print};
 
 /// Closes a month, for ever: its report never changes again.

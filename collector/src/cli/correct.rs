@@ -11,7 +11,8 @@ use collector::store::entry::Entry;
 use collector::store::{Reader, Selection};
 use collector::terminal::printable;
 
-use super::ledger::{Database, Dear, call, now_ns};
+use super::args::{Database, call, now_ns};
+use super::ledger::Dear;
 use super::prices::Books;
 use super::{Failure, print};
 

@@ -5,7 +5,7 @@ use collector::gaps;
 use collector::ledger::Ledger;
 use jiff::SignedDuration;
 
-use super::ledger::{Database, Format, now_ns};
+use super::args::{Database, Format, Output, now_ns};
 use super::{Failure, print};
 
 /// Shows what is missing: which numbers of which emitter, since when, why, and what closed it.
@@ -21,9 +21,8 @@ use super::{Failure, print};
 pub struct Gaps {
     #[command(flatten)]
     database: Database,
-    /// How to print it.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[command(flatten)]
+    output: Output,
     /// An emitter that was not heard of for so long, and had no final flush, has fallen silent.
     #[arg(long, value_name = "DURATION", default_value = "5m")]
     silent_after: SignedDuration,
@@ -69,7 +68,7 @@ pub fn gaps(args: Gaps) -> Result<bool, Failure> {
     if !args.all {
         found.retain(|gaps| !gaps.is_clean());
     }
-    print(&match args.format {
+    print(&match args.output.format {
         Format::Table => gaps::table(&found, &nameless, known),
         Format::Json => gaps::json(&found, &nameless).map_err(Failure::Failed)?,
     })?;

@@ -1,21 +1,17 @@
-//! Where the ledger is, for all commands; `meshmeter verify` and `rerate`.
+//! `meshmeter verify` and `rerate`.
 
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use clap::{Args, ValueEnum};
-use collector::database::Location;
+use clap::Args;
 use collector::ledger::Ledger;
 use collector::ledger::correct::{Correction, Instead};
 use collector::ledger::limits::Limits;
 use collector::money::Charge;
 use collector::store::entry::{Entry, EntryId, Hash};
-use collector::store::{Head, Reader, Selection, Store, StoreError};
-use collector::terminal::{self, complain};
-use collector::{report, verify};
+use collector::store::{Head, Store, StoreError};
+use collector::terminal::complain;
+use collector::verify;
 use indicatif::ProgressBar;
-use jiff::civil::Date;
 
+use super::args::{Calls, Database, now_ns};
 use super::changes::Changes;
 use super::prices::Books;
 use super::{Failure, print};
@@ -24,44 +20,6 @@ use super::{Failure, print};
 const CHUNK: usize = 500;
 /// Calls that are named one by one.
 const NAMED: usize = 100;
-
-/// Where the ledger is kept.
-#[derive(Args)]
-pub(super) struct Database {
-    /// Where the ledger is kept, a SQLite file or postgres://USER@HOST/DATABASE; it may be in use.
-    #[arg(
-        long,
-        value_name = "FILE|URL",
-        default_value = "meshmeter.db",
-        env = "MESHMETER_DATABASE",
-        hide_env_values = true
-    )]
-    pub(super) database: Location,
-}
-
-impl Database {
-    /// To read what is there. The file's default name means nothing to whoever keeps the ledger elsewhere.
-    pub(super) fn reader(&self) -> Result<Arc<dyn Reader>, Failure> {
-        if let Location::Sqlite(path) = &self.database
-            && let Ok(false) = path.try_exists()
-        {
-            let file = terminal::file(path);
-            return Err(Failure::Failed(format!(
-                "{file}: there is no such file; --database or MESHMETER_DATABASE says where the ledger is"
-            )));
-        }
-        Ok(self.database.reader())
-    }
-}
-
-/// How to print.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// Columns for the eye.
-    Table,
-    /// JSON.
-    Json,
-}
 
 /// Proves that nothing in the ledger was changed or taken out, or names the first entry that was.
 ///
@@ -74,26 +32,6 @@ pub struct Verify {
     /// A chain's end that an earlier check printed; it must still stand. Several may be given.
     #[arg(long, value_name = "WRITER:ENTRY:HASH", value_parser = head)]
     noted: Vec<Head>,
-}
-
-/// Which calls.
-#[derive(Args)]
-pub(super) struct Calls {
-    /// First day (UTC, when the call began).
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = report::day)]
-    since: Option<Date>,
-    /// Last day.
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = report::day)]
-    until: Option<Date>,
-    /// Only this tenant and what is below it.
-    #[arg(long)]
-    tenant: Option<String>,
-}
-
-impl Calls {
-    pub(super) fn selection(self) -> Selection {
-        Selection { since: self.since, until: self.until, tenant: self.tenant, call: None }
-    }
 }
 
 /// Rates calls anew by a price book: what it charges otherwise is reversed, and entered again.
@@ -126,19 +64,6 @@ fn head(text: &str) -> Result<Head, String> {
         Some(Head { entry, hash: Hash::from_hex(parts.next()?)? })
     };
     read().ok_or_else(|| "must be writer, entry and 64 hex digits, separated by colons".to_owned())
-}
-
-pub(super) fn call(text: &str) -> Result<(String, i64), String> {
-    let read = || {
-        let (emitter, sequence) = text.split_once('-')?;
-        Some((emitter.to_owned(), sequence.parse().ok()?))
-    };
-    read().ok_or_else(|| "must be the id of an event, its emitter, a hyphen and its number".to_owned())
-}
-
-pub(super) fn now_ns() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
 }
 
 pub fn verify(args: Verify) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use collector::secret;
 use collector::terminal::{self, complain};
 
+mod args;
 mod changes;
 mod check;
 mod close;

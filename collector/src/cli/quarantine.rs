@@ -8,7 +8,7 @@ use collector::quarantine::Listed;
 use collector::{copies as possible, quarantine};
 use serde::Serialize;
 
-use super::ledger::{Database, Format, call, now_ns};
+use super::args::{Database, Format, Output, call, now_ns};
 use super::prices::Books;
 use super::{Failure, print};
 
@@ -18,9 +18,8 @@ use super::{Failure, print};
 pub struct Copies {
     #[command(flatten)]
     database: Database,
-    /// How to print it.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[command(flatten)]
+    output: Output,
     /// Also those of which one was taken back.
     #[arg(long)]
     all: bool,
@@ -32,9 +31,8 @@ pub struct Copies {
 pub struct Alarms {
     #[command(flatten)]
     database: Database,
-    /// How to print it.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[command(flatten)]
+    output: Output,
     /// Also those that were released.
     #[arg(long)]
     all: bool,
@@ -85,7 +83,7 @@ pub fn copies(args: Copies) -> Result<bool, Failure> {
         Ok(())
     });
     found.map_err(Failure::failed)?;
-    show(args.format, &pairs, possible::table)?;
+    show(args.output.format, &pairs, possible::table)?;
     Ok(pairs.iter().any(|pair| pair.is_open()))
 }
 
@@ -98,7 +96,7 @@ pub fn alarms(args: Alarms) -> Result<bool, Failure> {
         Ok(())
     });
     found.map_err(Failure::failed)?;
-    show(args.format, &all, quarantine::table)?;
+    show(args.output.format, &all, quarantine::table)?;
     Ok(all.iter().any(|kept| kept.released.is_none()))
 }
 

@@ -7,7 +7,7 @@ use collector::store::Selection;
 use indicatif::ProgressBar;
 use jiff::civil::Date;
 
-use super::ledger::{self, Calls, Database};
+use super::args::{self, Calls, Database, Output};
 use super::{Failure, print};
 
 /// Prints usage, charge and cost from the ledger's sums.
@@ -65,9 +65,8 @@ pub fn run(args: ReportArgs) -> Result<(), Failure> {
 pub struct AuditArgs {
     #[command(flatten)]
     database: Database,
-    /// How to print it.
-    #[arg(long, value_enum, default_value_t = ledger::Format::Table)]
-    format: ledger::Format,
+    #[command(flatten)]
+    output: Output,
     #[command(flatten)]
     calls: Calls,
 }
@@ -77,9 +76,9 @@ pub fn audit(args: AuditArgs) -> Result<(), Failure> {
     let audit = Audit::of(&*args.database.reader()?, &args.calls.selection(), || bar.inc(1));
     bar.finish_and_clear();
     let audit = audit.map_err(Failure::failed)?;
-    let text = match args.format {
-        ledger::Format::Table => audit.table(),
-        ledger::Format::Json => audit.json(),
+    let text = match args.output.format {
+        args::Format::Table => audit.table(),
+        args::Format::Json => audit.json(),
     };
     print(&text.map_err(Failure::failed)?)
 }

@@ -4,17 +4,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use collector::database::Location;
 use collector::serve::{self, Options, Problem, Scope, Source, Sources, TlsFiles, log};
 
 use super::Failure;
+use super::args::Database;
 use super::prices::Books;
 
 /// Takes usage events over HTTP, keeps them in the ledger and serves reports.
 ///
 /// POST /v1/events takes CloudEvents and responds after the commit. GET /v1/report and /metrics need the read token;
 /// /livez (the process works) and /readyz (what is sent will be stored) are open. SIGTERM and SIGINT end it in order: what
-/// was taken is committed and acknowledged.
+/// was taken is committed and acknowledged. A ledger that does not exist is created; several collectors may share one in
+/// PostgreSQL.
 ///
 /// A variable or file of tokens has a credential a line: `[NAME] TOKEN`, or NAME spiffe://TRUST-DOMAIN/PATH for a client
 /// certificate (in PATH * stands for any text within a segment). Behind it may stand tenants=acme,acme/*,beta (only calls
@@ -25,17 +26,8 @@ pub struct Serve {
     /// Address to listen on; port 0 takes a free one. The address is printed when it is ready.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", env = "MESHMETER_LISTEN")]
     listen: SocketAddr,
-    /// Where the ledger is kept: a SQLite file, made if there is none, or the URL of a PostgreSQL database,
-    /// postgres://USER@HOST/DATABASE, which several collectors may share. The variable, or PGPASSWORD, keeps a password
-    /// out of the process list.
-    #[arg(
-        long,
-        value_name = "FILE|URL",
-        default_value = "meshmeter.db",
-        env = "MESHMETER_DATABASE",
-        hide_env_values = true
-    )]
-    database: Location,
+    #[command(flatten)]
+    database: Database,
     /// The books by which calls are rated as they come. They are read again when they change: a new price needs no restart.
     /// What came before it is rated anew by `meshmeter rerate`.
     #[command(flatten)]
@@ -123,7 +115,7 @@ pub fn run(args: Serve) -> Result<(), Failure> {
     });
     let ended = serve::run(Options {
         listen: args.listen,
-        database: args.database,
+        database: args.database.database,
         prices: args.prices.into(),
         credentials,
         open: args.insecure_no_auth,

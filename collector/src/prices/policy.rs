@@ -1,30 +1,14 @@
 //! Whether the price that a response states is what is charged.
 
-/// What a stated price is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
-    /// It is charged.
-    Prefer,
-    /// It is charged where the book lacks a price.
-    Fallback,
-    /// It is never charged.
-    Ignore,
-}
-
-impl Policy {
-    const ALL: [Policy; 3] = [Policy::Prefer, Policy::Fallback, Policy::Ignore];
-
-    /// Its word in a book.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Policy::Prefer => "prefer",
-            Policy::Fallback => "fallback",
-            Policy::Ignore => "ignore",
-        }
-    }
-
-    pub(super) fn from_word(word: &str) -> Option<Policy> {
-        Policy::ALL.into_iter().find(|policy| policy.as_str() == word)
+wire::words! {
+    /// What a stated price is good for.
+    Policy {
+        /// It is charged.
+        Prefer "prefer",
+        /// It is charged where the book lacks a price.
+        Fallback "fallback",
+        /// It is never charged.
+        Ignore "ignore",
     }
 }
 

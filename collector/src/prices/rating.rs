@@ -22,27 +22,15 @@ pub struct Rating {
     pub book: Option<Charge>,
 }
 
-/// What decides in place of the book's prices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
-    /// The provider's own price is charged, in the line of the request; the other lines cost nothing beside it.
-    Own,
-    /// The provider bills nothing for such a call.
-    NotBilled,
-    /// Tokens were served by throughput that is paid for by time.
-    Prepaid,
-}
-
-impl By {
-    const ALL: [By; 3] = [By::Own, By::NotBilled, By::Prepaid];
-
-    /// Its word in a rating.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            By::Own => "own",
-            By::NotBilled => "not_billed",
-            By::Prepaid => "prepaid",
-        }
+wire::words! {
+    /// What decides in place of the book's prices.
+    By {
+        /// The provider's own price is charged, in the line of the request; the other lines cost nothing beside it.
+        Own "own",
+        /// The provider bills nothing for such a call.
+        NotBilled "not_billed",
+        /// Tokens were served by throughput that is paid for by time.
+        Prepaid "prepaid",
     }
 }
 
@@ -203,12 +191,10 @@ impl Rating {
         };
         let by = match value.get(BY) {
             None => None,
-            Some(word) => Some(
-                By::ALL
-                    .into_iter()
-                    .find(|by| word.as_str() == Some(by.as_str()))
-                    .ok_or("rating.by: must be own, not_billed or prepaid")?,
-            ),
+            Some(word) => {
+                let by = word.as_str().and_then(By::from_word);
+                Some(by.ok_or("rating.by: must be own, not_billed or prepaid")?)
+            }
         };
         let rating = Rating { entry, lines, by, own: amount(OWN)?, book: amount(BOOK)? };
         if rating.checked_sum(Rated::charge).is_none() || rating.checked_sum(Rated::cost).is_none() {

@@ -32,33 +32,17 @@ pub struct Emitter {
     pub closed: Ranges,
 }
 
-/// Who had the final flush.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// The emitter itself.
-    Emitter,
-    /// The journal, read to its end.
-    Journal,
-    /// Nobody: all that is known of it was released by a person.
-    Release,
-    /// A person, who closed it.
-    Person,
-}
-
-impl Ended {
-    /// Its word in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Ended::Emitter => "emitter",
-            Ended::Journal => "journal",
-            Ended::Release => "release",
-            Ended::Person => "person",
-        }
-    }
-
-    /// Who a word names.
-    pub fn from_word(word: &str) -> Option<Ended> {
-        [Ended::Emitter, Ended::Journal, Ended::Release, Ended::Person].into_iter().find(|ended| ended.as_str() == word)
+wire::words! {
+    /// Who had the final flush.
+    Ended {
+        /// The emitter itself.
+        Emitter "emitter",
+        /// The journal, read to its end.
+        Journal "journal",
+        /// Nobody: all that is known of it was released by a person.
+        Release "release",
+        /// A person, who closed it.
+        Person "person",
     }
 }
 
@@ -75,46 +59,24 @@ pub struct Note {
     pub at_ns: i64,
 }
 
-/// What happened to numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum What {
-    /// A later number came before them.
-    Opened,
-    /// They came late, from the emitter.
-    Delivered,
-    /// They came from a journal.
-    Recovered,
-    /// They had been quarantined, and a person released them.
-    Released,
-    /// The emitter says: the outbox was full.
-    Full,
-    /// The emitter says: a collector refused them as unreadable.
-    Refused,
-    /// A person says: what is missing of them will not come.
-    Closed,
-}
-
-impl What {
-    /// Everything that can happen.
-    pub const ALL: [What; 7] =
-        [What::Opened, What::Delivered, What::Recovered, What::Released, What::Full, What::Refused, What::Closed];
-
-    /// Its word in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            What::Opened => "opened",
-            What::Delivered => "delivered",
-            What::Recovered => "recovered",
-            What::Released => "released",
-            What::Full => "full",
-            What::Refused => "refused",
-            What::Closed => "closed",
-        }
-    }
-
-    /// What a word says.
-    pub fn from_word(word: &str) -> Option<What> {
-        What::ALL.into_iter().find(|what| what.as_str() == word)
+wire::words! {
+    /// What happened to numbers.
+    #[derive(PartialOrd, Ord)]
+    What {
+        /// A later number came before them.
+        Opened "opened",
+        /// They came late, from the emitter.
+        Delivered "delivered",
+        /// They came from a journal.
+        Recovered "recovered",
+        /// They had been quarantined, and a person released them.
+        Released "released",
+        /// The emitter says: the outbox was full.
+        Full "full",
+        /// The emitter says: a collector refused them as unreadable.
+        Refused "refused",
+        /// A person says: what is missing of them will not come.
+        Closed "closed",
     }
 }
 

@@ -52,54 +52,29 @@ impl fmt::Display for EntryId {
     }
 }
 
-/// What an entry says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A record was taken, and is charged.
-    Call,
-    /// A record was taken whose response another meter had reported already: `refers` is charged, this is not.
-    Copy,
-    /// `refers` is taken back.
-    Reversal,
-    /// What stands instead of `refers`, which a reversal has taken back.
-    Correction,
-    /// A record that was quarantined was released by a person, and is charged.
-    Release,
-    /// A month was closed: what comes later about its calls counts in one that is open. `started_ns` is its begin.
-    MonthClosed,
-    /// A person says of an emitter that what is missing of it up to `sequence` will not come, and that it has ended.
-    EmitterClosed,
-    /// An event that was quarantined and cannot be read was dismissed by a person.
-    Dismissal,
+wire::words! {
+    /// What an entry says.
+    Kind {
+        /// A record was taken, and is charged.
+        Call "call",
+        /// A record was taken whose response another meter had reported already: `refers` is charged, this is not.
+        Copy "copy",
+        /// `refers` is taken back.
+        Reversal "reversal",
+        /// What stands instead of `refers`, which a reversal has taken back.
+        Correction "correction",
+        /// A record that was quarantined was released by a person, and is charged.
+        Release "release",
+        /// A month was closed: what comes later about its calls counts in one that is open. `started_ns` is its begin.
+        MonthClosed "month_closed",
+        /// A person says of an emitter that what is missing of it up to `sequence` will not come, and that it has ended.
+        EmitterClosed "emitter_closed",
+        /// An event that was quarantined and cannot be read was dismissed by a person.
+        Dismissal "dismissal",
+    }
 }
 
 impl Kind {
-    /// Every kind.
-    pub const ALL: [Kind; 8] = [
-        Kind::Call,
-        Kind::Copy,
-        Kind::Reversal,
-        Kind::Correction,
-        Kind::Release,
-        Kind::MonthClosed,
-        Kind::EmitterClosed,
-        Kind::Dismissal,
-    ];
-
-    /// Its word in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Kind::Call => "call",
-            Kind::Copy => "copy",
-            Kind::Reversal => "reversal",
-            Kind::Correction => "correction",
-            Kind::Release => "release",
-            Kind::MonthClosed => "month_closed",
-            Kind::EmitterClosed => "emitter_closed",
-            Kind::Dismissal => "dismissal",
-        }
-    }
-
     /// Whether it is the record of a call, with its event, and takes its number.
     pub const fn is_record(self) -> bool {
         matches!(self, Kind::Call | Kind::Copy | Kind::Release)
@@ -108,11 +83,6 @@ impl Kind {
     /// Whether it is charged, as long as no reversal takes it back.
     pub const fn is_charged(self) -> bool {
         matches!(self, Kind::Call | Kind::Correction | Kind::Release)
-    }
-
-    /// The kind of a word.
-    pub fn from_word(word: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 

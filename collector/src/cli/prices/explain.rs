@@ -15,7 +15,7 @@ use wire::event::MAX_RAW_USAGE;
 use wire::record::Record;
 
 use super::Books;
-use crate::cli::ledger::{Database, call};
+use crate::cli::args::{Database, call};
 use crate::cli::{Failure, print};
 
 /// The longest event that is read, bytes; none of the meter's is nearly as long.
