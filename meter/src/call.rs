@@ -16,8 +16,8 @@ use wire::identity::Identity;
 use wire::record::{Evidence, Flag, Flags, Missing, NotAsked, Outcome, Record};
 use wire::usage::Usage;
 
-use crate::config::Detect;
 use crate::estimate::Ratios;
+use crate::provider::Detect;
 use crate::provider::{
     Api, Asking, Certainty, Destination, HEADERS, Part, Target, detect, has_counts, read, shape, unknown_usage,
 };

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use meter::call::{Call, Ended, RequestHead, ResponseHead};
-use meter::config::Detect;
 use meter::estimate::Ratios;
+use meter::provider::Detect;
 use serde_json::Value;
 use wire::record::{Evidence, Record};
 

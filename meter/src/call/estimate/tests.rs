@@ -2,7 +2,7 @@ use wire::identity::Identity;
 
 use super::super::{Call, Ended, RequestHead, ResponseHead};
 use super::*;
-use crate::config::Detect;
+use crate::provider::Detect;
 
 const CLIENT_GONE: u64 = 1 << 14;
 const WORDS: &str = "words and more words ";
