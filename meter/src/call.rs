@@ -8,7 +8,7 @@ mod told;
 mod trace;
 mod units;
 
-pub use outcome::outcome;
+pub use outcome::Cut;
 pub use told::Told;
 pub use trace::TraceParent;
 
@@ -23,6 +23,7 @@ use crate::provider::{
 };
 use crate::rewrite::Mention;
 use estimate::Seen;
+use outcome::outcome;
 use request::Asked;
 use response::Response;
 use units::Sides;
@@ -61,8 +62,8 @@ pub fn counting_headers() -> impl Iterator<Item = &'static str> {
 pub struct Ended {
     /// Nanoseconds since the Unix epoch.
     pub now_ns: u64,
-    /// Envoy's response flags, a bit each.
-    pub response_flags: u64,
+    /// What cut the stream short.
+    pub cut: Option<Cut>,
     /// Who called.
     pub identity: Identity,
     /// `upstream.request_attempt_count`
@@ -310,7 +311,7 @@ impl Call {
             // What it says is the meter's or the proxy's word.
             self.response = None;
         }
-        let outcome = match outcome(ended.response_flags, status) {
+        let outcome = match outcome(ended.cut, status) {
             _ if ended.refused => Outcome::Refused,
             Outcome::ErrorStatus if own => Outcome::NotSent,
             outcome => outcome,

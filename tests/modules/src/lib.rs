@@ -68,14 +68,14 @@ mod tests {
     use super::*;
 
     /// Libraries of the workspace whose modules stand in an order.
-    const CRATES: [&str; 1] = ["collector"];
+    const CRATES: [&str; 4] = ["wire", "meter", "delivery", "collector"];
 
     #[test]
     fn contract_no_modules_use_each_other() {
         let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         for name in CRATES {
             let arrows = arrows(&workspace.join(name));
-            assert!(arrows.len() > 10, "{name}: its source was not understood: {arrows:?}");
+            assert!(arrows.len() > 5, "{name}: its source was not understood: {arrows:?}");
             let circles = circles(&arrows);
             assert!(circles.is_empty(), "{name}: modules use each other in a circle:\n{}", circles.join("\n"));
         }
