@@ -26,7 +26,9 @@ mod process;
 mod redirected;
 mod refusals;
 mod refuse;
+mod response_flags;
 mod shared;
+mod stat_name;
 mod stream;
 #[cfg(test)]
 mod tests;

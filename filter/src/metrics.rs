@@ -1,9 +1,10 @@
 //! Envoy's metrics. What counts up is told to Envoy once a tick: a call counts some eight times, and each telling is a
 //! call into the host.
 
-use meter::telemetry::{Kind, Registry};
+use meter::telemetry::{self, Registry};
 
 use crate::host;
+use crate::stat_name::stat_name;
 
 /// The metrics that this VM has defined; its ids are places in here.
 #[derive(Debug, Default)]
@@ -44,8 +45,8 @@ impl Metrics {
 }
 
 impl Registry for Metrics {
-    fn define(&mut self, kind: Kind, name: &str) -> Option<u32> {
-        let id = host::define_metric(kind, name)?;
+    fn define(&mut self, metric: telemetry::Metric, values: &[&str]) -> Option<u32> {
+        let id = host::define_metric(metric.spec().kind, &stat_name(metric, values))?;
         let place = u32::try_from(self.known.len()).ok()?;
         self.known.push(Metric { id, untold: 0 });
         Some(place)

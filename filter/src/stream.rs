@@ -21,6 +21,7 @@ use crate::host::{self, Buffer, Failure, Headers};
 use crate::include::Include;
 use crate::refusals;
 use crate::refuse::refuse;
+use crate::response_flags;
 use crate::vm;
 
 /// So much of a body is fetched at once, bytes. Envoy hands over up to a megabyte; in pieces it takes less of the VM's memory,
@@ -168,7 +169,7 @@ impl Stream {
         let (cluster, route) = to.into_names();
         let ended = Ended {
             now_ns,
-            response_flags: flags.unwrap_or(0),
+            cut: flags.and_then(response_flags::cut),
             identity,
             attempts: known(host::number("upstream\0request_attempt_count")),
             sent: !call.has_upstream_response() && is_connected(),

@@ -7,9 +7,9 @@ use std::io::Write;
 use std::time::Instant;
 
 use meter::call::{Call, Ended, RequestHead, ResponseHead};
-use meter::config::Detect;
 use meter::encoding::Decoder;
 use meter::estimate::Ratios;
+use meter::provider::Detect;
 
 const SIZE: usize = 1 << 20;
 /// What Envoy hands over at once, bytes.

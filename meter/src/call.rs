@@ -8,7 +8,7 @@ mod told;
 mod trace;
 mod units;
 
-pub use outcome::outcome;
+pub use outcome::Cut;
 pub use told::Told;
 pub use trace::TraceParent;
 
@@ -16,13 +16,14 @@ use wire::identity::Identity;
 use wire::record::{Evidence, Flag, Flags, Missing, NotAsked, Outcome, Record};
 use wire::usage::Usage;
 
-use crate::config::Detect;
 use crate::estimate::Ratios;
+use crate::provider::Detect;
 use crate::provider::{
     Api, Asking, Certainty, Destination, HEADERS, Part, Target, detect, has_counts, read, shape, unknown_usage,
 };
 use crate::rewrite::Mention;
 use estimate::Seen;
+use outcome::outcome;
 use request::Asked;
 use response::Response;
 use units::Sides;
@@ -61,8 +62,8 @@ pub fn counting_headers() -> impl Iterator<Item = &'static str> {
 pub struct Ended {
     /// Nanoseconds since the Unix epoch.
     pub now_ns: u64,
-    /// Envoy's response flags, a bit each.
-    pub response_flags: u64,
+    /// What cut the stream short.
+    pub cut: Option<Cut>,
     /// Who called.
     pub identity: Identity,
     /// `upstream.request_attempt_count`
@@ -310,7 +311,7 @@ impl Call {
             // What it says is the meter's or the proxy's word.
             self.response = None;
         }
-        let outcome = match outcome(ended.response_flags, status) {
+        let outcome = match outcome(ended.cut, status) {
             _ if ended.refused => Outcome::Refused,
             Outcome::ErrorStatus if own => Outcome::NotSent,
             outcome => outcome,

@@ -7,9 +7,9 @@ pub use check::Problems;
 pub use keys::{KEYS, Key, Kind};
 
 use serde_json::Value;
-use wire::record::ProviderSource;
 
-use crate::provider::Api;
+use crate::identity::{SpiffePart, TagRule, TenantSource, ValueSource};
+use crate::provider::{Api, Detect, Rule};
 
 /// The checked configuration. Every value lies within the limits of its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,51 +40,6 @@ pub struct Config {
     pub refuses_unasked: bool,
 }
 
-/// Which requests are LLM calls.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Detect {
-    /// Whether responses of unknown hosts and paths are recognised by the shape of their body.
-    pub by_shape: bool,
-    /// Whether the host that a client asks for is where the call goes.
-    pub trust_host: bool,
-    /// Who responses, in the order in which they are asked: the first that matches wins.
-    pub rules: Vec<Rule>,
-}
-
-/// Says which provider serves the calls that meet all of its conditions, of which it has one at least beside the path's end. Names may
-/// have stars.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rule {
-    /// Envoy's cluster.
-    pub cluster: Option<String>,
-    /// Envoy's route.
-    pub route: Option<String>,
-    /// The beginning of the path.
-    pub prefix: Option<String>,
-    /// The host.
-    pub host: Option<String>,
-    /// The end of the path; none: every path.
-    pub path: Option<String>,
-    /// The provider's name.
-    pub provider: String,
-    /// The API spoken; none: the path and the response decide.
-    pub api: Option<Api>,
-    /// Whether `stream_options.include_usage` is taken; none: as the provider of that name does.
-    pub include_usage: Option<bool>,
-}
-
-impl Rule {
-    /// By what it knows the provider: of its conditions the one that a client can bend least. Rules are asked in this order.
-    pub fn source(&self) -> ProviderSource {
-        match self {
-            Rule { cluster: Some(_), .. } => ProviderSource::RuleCluster,
-            Rule { route: Some(_), .. } => ProviderSource::RuleRoute,
-            Rule { prefix: Some(_), .. } => ProviderSource::RulePrefix,
-            _ => ProviderSource::RuleHost,
-        }
-    }
-}
-
 /// Where events go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collector {
@@ -111,71 +66,6 @@ pub struct Batch {
     pub max_bytes: usize,
     /// The age of the oldest event.
     pub max_age_ms: u64,
-}
-
-/// Where a tenant comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TenantSource {
-    /// The SPIFFE id of the client certificate.
-    Spiffe {
-        /// The part of the id that is the tenant.
-        take: SpiffePart,
-        /// The trust domains that count; none named: the proxy's own.
-        trust_domains: Vec<String>,
-    },
-    /// A claim of the JWT that Envoy's jwt_authn verified.
-    Jwt {
-        /// The path of the claim.
-        claim: Vec<String>,
-        /// jwt_authn's `payload_in_metadata`.
-        payload_key: String,
-    },
-    /// A request header.
-    Header {
-        /// Its name, in lower case.
-        name: String,
-        /// Whether its value counts; if not, requests that carry it are counted.
-        trusted: bool,
-    },
-}
-
-/// A tag, and where its value comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TagRule {
-    /// Its name.
-    pub name: String,
-    /// Where its value comes from.
-    pub from: TagSource,
-}
-
-/// Where the value of a tag comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TagSource {
-    /// A claim of the JWT that Envoy's jwt_authn verified.
-    Jwt {
-        /// The path of the claim.
-        claim: Vec<String>,
-        /// jwt_authn's `payload_in_metadata`.
-        payload_key: String,
-    },
-    /// A request header.
-    Header {
-        /// Its name, in lower case.
-        name: String,
-        /// Whether its value counts.
-        trusted: bool,
-    },
-}
-
-/// The part of a SPIFFE id that names a tenant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SpiffePart {
-    /// The segment behind `ns`.
-    Namespace,
-    /// Everything behind the trust domain.
-    Path,
-    /// The trust domain.
-    TrustDomain,
 }
 
 /// Checks a configuration. Nothing at all is the same as `{}`.
@@ -256,17 +146,8 @@ impl Reader<'_> {
         let list = self.value("tags");
         let rule = |entry: &Value| {
             let name = entry.get("name")?.as_str()?.to_owned();
-            let from = match entry.get("from")?.as_str()? {
-                "jwt" => TagSource::Jwt {
-                    claim: claim(entry).unwrap_or_else(|| vec![name.clone()]),
-                    payload_key: or_default(entry, "tags[]", "payload_key"),
-                },
-                "header" => TagSource::Header {
-                    name: entry.get("header").and_then(Value::as_str).unwrap_or(&name).to_ascii_lowercase(),
-                    trusted: entry.get("trusted").and_then(Value::as_bool).unwrap_or_default(),
-                },
-                _ => return None,
-            };
+            let header = entry.get("header").and_then(Value::as_str).unwrap_or(&name);
+            let from = value_source(entry, "tags[]", &name, header)?;
             Some(TagRule { name, from })
         };
         list.as_array().into_iter().flatten().filter_map(rule).collect()
@@ -308,16 +189,23 @@ impl Reader<'_> {
                 },
                 trust_domains: texts("trust_domains"),
             }),
-            "jwt" => Some(TenantSource::Jwt {
-                claim: claim(entry).unwrap_or_else(|| vec![text("claim")]),
-                payload_key: text("payload_key"),
-            }),
-            "header" => Some(TenantSource::Header {
-                name: text("name").to_ascii_lowercase(),
-                trusted: entry.get("trusted").and_then(Value::as_bool).unwrap_or_default(),
-            }),
-            _ => None,
+            _ => value_source(entry, "tenant[]", &text("claim"), &text("name")).map(TenantSource::Value),
         }
+    }
+}
+
+/// The claim or the header that an entry of a list names; `claim_else` is the claim where it names none.
+fn value_source(entry: &Value, list: &str, claim_else: &str, header: &str) -> Option<ValueSource> {
+    match entry.get("from")?.as_str()? {
+        "jwt" => Some(ValueSource::Jwt {
+            claim: claim(entry).unwrap_or_else(|| vec![claim_else.to_owned()]),
+            payload_key: or_default(entry, list, "payload_key"),
+        }),
+        "header" => Some(ValueSource::Header {
+            name: header.to_ascii_lowercase(),
+            trusted: entry.get("trusted").and_then(Value::as_bool).unwrap_or_default(),
+        }),
+        _ => None,
     }
 }
 

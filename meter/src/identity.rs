@@ -1,15 +1,15 @@
 //! Who called, and who is charged: ranked sources, each proving what it can. The first that shows anything decides: what it
 //! shows and what names nobody makes the tenant `invalid`, whatever the sources below it say.
 
+mod sources;
 mod spiffe;
 mod tags;
 
+pub use sources::{SpiffePart, TagRule, TenantSource, ValueSource};
 pub use tags::{printable, tags};
 
 use wire::identity::{INVALID, Identity, Source, is_reserved, tenant};
 use wire::words;
-
-use crate::config::TenantSource;
 
 words! {
     /// Why an identity was not taken.
@@ -69,15 +69,15 @@ pub fn resolve(sources: &[TenantSource], caller: &impl Caller, mut refused: impl
     for source in sources {
         let named = match source {
             // A client can send any header: one that is not trusted is noticed, wherever it ranks.
-            TenantSource::Header { name, trusted: false } => {
+            TenantSource::Value(ValueSource::Header { name, trusted: false }) => {
                 if caller.header(name) != Shown::Nothing {
                     refused(Refusal::UntrustedHeader);
                 }
                 continue;
             }
             _ if decided => continue,
-            TenantSource::Header { name, trusted: true } => value(caller.header(name)),
-            TenantSource::Jwt { claim, payload_key } => value(caller.claim(payload_key, claim)),
+            TenantSource::Value(ValueSource::Header { name, trusted: true }) => value(caller.header(name)),
+            TenantSource::Value(ValueSource::Jwt { claim, payload_key }) => value(caller.claim(payload_key, claim)),
             TenantSource::Spiffe { take, trust_domains } => match &id {
                 Ok(None) => Ok(None),
                 Ok(Some(id)) => id.tenant(*take, trust_domains, caller).map(Some),
@@ -99,16 +99,6 @@ pub fn resolve(sources: &[TenantSource], caller: &impl Caller, mut refused: impl
         decided = true;
     }
     identity
-}
-
-impl TenantSource {
-    fn word(&self) -> Source {
-        match self {
-            TenantSource::Spiffe { .. } => Source::Spiffe,
-            TenantSource::Jwt { .. } => Source::Jwt,
-            TenantSource::Header { .. } => Source::Header,
-        }
-    }
 }
 
 fn value(shown: Shown) -> Result<Option<String>, Refusal> {

@@ -18,6 +18,7 @@ mod openai;
 mod paths;
 mod plain;
 mod region;
+mod rules;
 mod settle;
 mod shape;
 mod unknown;
@@ -29,6 +30,7 @@ pub use detect::{Certainty, Target, detect};
 pub use facts::{Fact, Facts, HEADERS, Made, response_paths};
 pub use hosts::known;
 pub use paths::Endpoint;
+pub use rules::{Detect, Rule};
 pub use shape::{has_counts, shape};
 pub use unknown::unknown_usage;
 

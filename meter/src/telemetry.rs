@@ -1,7 +1,7 @@
 //! The metric catalogue, and the label sets in use.
 //!
-//! Names and labels follow OpenTelemetry's GenAI conventions in Prometheus form. A label set is part of the stat's name,
-//! `NAME.LABEL=.=VALUE;.;…`, which stock Istio, and Envoy with a `stats_tags` rule per label, take apart again.
+//! Names and labels follow OpenTelemetry's GenAI conventions in Prometheus form. How a metric with its labels is named in the
+//! proxy is the [`Registry`]'s affair.
 
 mod room;
 mod series;
@@ -26,14 +26,11 @@ pub struct Spec {
     pub name: &'static str,
     /// What it is.
     pub kind: Kind,
-    /// Its labels, in the order of the stat's name.
+    /// Its labels, in the order in which their values are given.
     pub labels: &'static [&'static str],
     /// One sentence for the reader of a table.
     pub help: &'static str,
 }
-
-/// Every label. Envoy finds a label by a substring of the stat's name, so none may be the end of another.
-pub const LABELS: &[&str] = &[TENANT, PROVIDER, MODEL, OPERATION, TOKEN_TYPE, OUTCOME, EVIDENCE, REASON];
 
 const TENANT: &str = "tenant";
 const PROVIDER: &str = "gen_ai_provider_name";
@@ -91,43 +88,6 @@ metrics! {
     UnknownUsage "meshmeter_unknown_usage_total" Counter [PROVIDER] "calls whose response counts or holds something that may be charged and that the meter does not know; `unknown_usage` of the event names it";
     HostFailures "meshmeter_host_failures_total" Counter [] "hostcalls that failed; metering went on without their results";
     SeriesOverflow "meshmeter_series_overflow_total" Counter [] "records whose model, or tenant and model, became `overflow` because there was no room for another set";
-}
-
-/// The longest value of a label, bytes.
-const MAX_VALUE: usize = 128;
-
-/// A stat's name with its labels.
-pub fn stat_name(metric: Metric, values: &[&str]) -> String {
-    let spec = metric.spec();
-    let mut name = String::with_capacity(160);
-    name.push_str(spec.name);
-    for (index, (label, value)) in spec.labels.iter().zip(values).enumerate() {
-        // The dot ends the name; without it the first label would become a part of it.
-        name.push_str(if index == 0 { "." } else { "" });
-        name.push_str(label);
-        name.push_str("=.=");
-        push_value(&mut name, value);
-        name.push_str(";.;");
-    }
-    name
-}
-
-/// A label's value in characters that cannot end it, nor wake one of Envoy's or Istio's own rules.
-fn push_value(name: &mut String, value: &str) {
-    let from = name.len();
-    name.extend(value.chars().take(MAX_VALUE).map(|c| match c {
-        'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-' | '@' | ':' | '/' | '+' => c,
-        _ => '_',
-    }));
-    for woken in ["cache.", "component.", "tag."] {
-        while let Some(at) = name.get(from..).and_then(|value| value.find(woken)) {
-            let dot = from.saturating_add(at).saturating_add(woken.len());
-            name.replace_range(dot.saturating_sub(1)..dot, "_");
-        }
-    }
-    if name.len() == from {
-        name.push_str("unknown");
-    }
 }
 
 #[cfg(test)]

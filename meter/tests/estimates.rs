@@ -7,14 +7,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use meter::call::{Call, Ended, RequestHead, ResponseHead};
-use meter::config::Detect;
+use meter::call::{Call, Cut, Ended, RequestHead, ResponseHead};
 use meter::estimate::Ratios;
+use meter::provider::Detect;
 use serde_json::Value;
 use wire::record::{Evidence, Record};
 
 /// Envoy's flag of a client that went away.
-const CLIENT_GONE: u64 = 1 << 14;
+const CLIENT_GONE: Option<Cut> = Some(Cut::Client);
 
 struct Recording {
     entry: Value,
@@ -54,7 +54,7 @@ fn recordings(corpus: &Path) -> Vec<Recording> {
     lines(&corpus.join("index.jsonl")).into_iter().filter_map(read).collect()
 }
 
-fn play(recording: &Recording, body: &[u8], response_flags: u64, ratios: &mut Ratios) -> Option<Record> {
+fn play(recording: &Recording, body: &[u8], cut: Option<Cut>, ratios: &mut Ratios) -> Option<Record> {
     let text = |key: &str| recording.entry[key].as_str().unwrap_or_default();
     let head = RequestHead {
         method: text("method").as_bytes(),
@@ -71,7 +71,7 @@ fn play(recording: &Recording, body: &[u8], response_flags: u64, ratios: &mut Ra
         content_encoding: None,
     });
     call.response_body(body);
-    call.finish(Ended { response_flags, ..Ended::default() }, ratios).into_iter().next()
+    call.finish(Ended { cut, ..Ended::default() }, ratios).into_iter().next()
 }
 
 /// The errors of all estimates, in percent, smallest first, and of their sum.
@@ -122,7 +122,7 @@ fn fidelity_estimates_are_as_good_as_documented() {
     let mut halves = [0, 1].map(|parity| {
         let mut ratios = Ratios::default();
         for recording in recordings.iter().skip(parity).step_by(2) {
-            play(recording, &recording.body, 0, &mut ratios);
+            play(recording, &recording.body, None, &mut ratios);
         }
         ratios
     });

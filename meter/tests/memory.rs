@@ -9,8 +9,8 @@ use std::io::Write;
 use std::time::Instant;
 
 use meter::call::{Call, RequestHead, ResponseHead};
-use meter::config::Detect;
 use meter::encoding::{Coding, Decoder, Ending, MAX_OUTPUT};
+use meter::provider::Detect;
 use meter::rewrite::{Ask, Asking};
 
 /// The bound per stream, beside a decoder's window.

@@ -1,6 +1,6 @@
 //! A line of the access log without a record: whether a call to a model passed there that nobody metered.
 
-use meter::config::Detect;
+use meter::provider::Detect;
 use meter::provider::{Certainty, Destination, detect};
 use serde::Serialize;
 

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use meter::config::Detect;
+use meter::provider::Detect;
 use wire::statement::Statement;
 
 use access::{Verdict, judge};

@@ -7,8 +7,8 @@
 use std::fmt::Write as _;
 
 use meter::call::{Call, Ended, RequestHead, ResponseHead};
-use meter::config::Detect;
 use meter::estimate::Ratios;
+use meter::provider::Detect;
 use wire::record::Evidence;
 
 /// What Envoy hands over at once, bytes: a read of the socket.

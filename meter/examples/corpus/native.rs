@@ -2,8 +2,8 @@
 
 use corpus::{Client, Corpus, Recording, Result};
 use meter::call::{Call, Ended, RequestHead, ResponseHead};
-use meter::config::Detect;
 use meter::estimate::Ratios;
+use meter::provider::Detect;
 use meter::rewrite::{Ask, Asking, Change, Withhold, changeable};
 use serde_json::Value;
 use wire::event::encode;

@@ -19,7 +19,7 @@ struct Play<'a> {
     content_type: &'a str,
     encoding: Option<&'a str>,
     body: &'a str,
-    flags: u64,
+    cut: Option<Cut>,
 }
 
 impl Default for Play<'_> {
@@ -32,7 +32,7 @@ impl Default for Play<'_> {
             content_type: "application/json",
             encoding: None,
             body: CHAT,
-            flags: 0,
+            cut: None,
         }
     }
 }
@@ -58,16 +58,13 @@ impl Play<'_> {
             call.first_byte(|| 5_100 * MS + index as u64);
             call.response_body(chunk);
         }
-        if self.flags == 0 {
+        if self.cut.is_none() {
             call.response_end();
             call.response_end();
         }
-        call.finish(
-            Ended { now_ns: 5_200 * MS, response_flags: self.flags, ..Ended::default() },
-            &mut Ratios::default(),
-        )
-        .into_iter()
-        .next()
+        call.finish(Ended { now_ns: 5_200 * MS, cut: self.cut, ..Ended::default() }, &mut Ratios::default())
+            .into_iter()
+            .next()
     }
 
     /// The record, the same for every size of chunk.
@@ -110,7 +107,7 @@ cases! {
     fn contract_every_ending_gives_one_record_that_says_why_there_is_no_usage() {
         let stream = format!("{CHUNKS}data: [DONE]\n\n");
         let error = r#"{"error":{"message":"secret prompt","type":"invalid_request_error"}}"#;
-        let client = 1 << 14;
+        let client = Some(Cut::Client);
         let cases = [
             (Play { body: &stream, ..Play::default() }, Outcome::Completed, Missing::NotRequested),
             (Play { body: &stream, request: r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#, ..Play::default() }, Outcome::Completed, Missing::Absent),
@@ -122,11 +119,11 @@ cases! {
             (Play { encoding: Some("pigeon"), ..Play::default() }, Outcome::Completed, Missing::EncodedBody),
             (Play { encoding: Some("GZIP"), ..Play::default() }, Outcome::Completed, Missing::MalformedBody),
             (Play { status: Some(400), body: error, ..Play::default() }, Outcome::ErrorStatus, Missing::ErrorStatus),
-            (Play { status: Some(503), body: "upstream connect error", flags: 1 << 5, ..Play::default() }, Outcome::NotSent, Missing::ErrorStatus),
-            (Play { body: CHUNKS, flags: client, ..Play::default() }, Outcome::ClientAborted, Missing::TruncatedBody),
-            (Play { body: CHUNKS, flags: 1 << 4, ..Play::default() }, Outcome::UpstreamReset, Missing::TruncatedBody),
-            (Play { status: None, body: "", flags: client, ..Play::default() }, Outcome::ClientAborted, Missing::NoResponse),
-            (Play { status: Some(504), body: "timeout", flags: 1 << 2, ..Play::default() }, Outcome::Timeout, Missing::ErrorStatus),
+            (Play { status: Some(503), body: "upstream connect error", cut: Some(Cut::NotSent), ..Play::default() }, Outcome::NotSent, Missing::ErrorStatus),
+            (Play { body: CHUNKS, cut: client, ..Play::default() }, Outcome::ClientAborted, Missing::TruncatedBody),
+            (Play { body: CHUNKS, cut: Some(Cut::Upstream), ..Play::default() }, Outcome::UpstreamReset, Missing::TruncatedBody),
+            (Play { status: None, body: "", cut: client, ..Play::default() }, Outcome::ClientAborted, Missing::NoResponse),
+            (Play { status: Some(504), body: "timeout", cut: Some(Cut::Timeout), ..Play::default() }, Outcome::Timeout, Missing::ErrorStatus),
         ];
         for (play, outcome, reason) in cases {
             let record = play.run().unwrap();
@@ -142,10 +139,10 @@ cases! {
     fn contract_a_response_of_the_proxys_own_is_none_of_the_providers() {
         let cases = [
             // Timeout, reset, no connection, a limit, and a refusal without a flag.
-            (1 << 2, 504, Outcome::Timeout, true), (1 << 6, 503, Outcome::UpstreamReset, true), (1 << 5, 503, Outcome::NotSent, false),
-            (1 << 11, 429, Outcome::NotSent, false), (0, 403, Outcome::NotSent, false), (1 << 14, 504, Outcome::ClientAborted, true),
+            (Some(Cut::Timeout), 504, Outcome::Timeout, true), (Some(Cut::Upstream), 503, Outcome::UpstreamReset, true), (Some(Cut::NotSent), 503, Outcome::NotSent, false),
+            (Some(Cut::NotSent), 429, Outcome::NotSent, false), (None, 403, Outcome::NotSent, false), (Some(Cut::Client), 504, Outcome::ClientAborted, true),
         ];
-        for (response_flags, status, outcome, is_estimated) in cases {
+        for (cut, status, outcome, is_estimated) in cases {
             let head = RequestHead { method: b"POST", host: b"api.openai.com", path: b"/v1/chat/completions", content_encoding: None };
             let mut call = Call::begin(&head, &DETECT, 0).unwrap();
             call.request_body(Play::default().request.as_bytes());
@@ -154,12 +151,12 @@ cases! {
             assert!(call.has_response() && !call.has_upstream_response());
             call.response_body(CHAT.as_bytes());
             call.response_end();
-            let ended = Ended { response_flags, sent: true, ..Ended::default() };
+            let ended = Ended { cut, sent: true, ..Ended::default() };
             let record = call.finish(ended, &mut Ratios::default()).remove(0);
             let expected = if is_estimated { Evidence::Estimated } else { Evidence::Missing };
-            assert_eq!((record.outcome, record.evidence, record.status), (outcome, expected, Some(status)), "{response_flags}");
-            assert_eq!(record.missing_reason, Some(Missing::NoResponse), "{response_flags}");
-            assert_eq!((record.usage.input_total().is_some(), record.usage.output_total()), (is_estimated, None), "{response_flags}");
+            assert_eq!((record.outcome, record.evidence, record.status), (outcome, expected, Some(status)), "{cut:?}");
+            assert_eq!(record.missing_reason, Some(Missing::NoResponse), "{cut:?}");
+            assert_eq!((record.usage.input_total().is_some(), record.usage.output_total()), (is_estimated, None), "{cut:?}");
             assert_eq!(record.response_id, None, "the body is not the provider's");
         }
     }
@@ -220,11 +217,11 @@ cases! {
 
     fn contract_usage_seen_before_the_end_is_kept() {
         let late = format!("{CHUNKS}{USAGE_CHUNK}");
-        let record = Play { body: &late, flags: 1 << 14, ..Play::default() }.run().unwrap();
+        let record = Play { body: &late, cut: Some(Cut::Client), ..Play::default() }.run().unwrap();
         assert_eq!((record.evidence, record.usage.output_total(), record.outcome), (Evidence::Reported, Some(11), Outcome::ClientAborted));
         assert!(record.flags.contains(Flag::BodyIncomplete));
         let start = "data: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"model\":\"claude\",\"usage\":{\"input_tokens\":25,\"output_tokens\":1}}}\n\n";
-        let anthropic = Play { host: "api.anthropic.com", path: "/v1/messages", body: start, flags: 1 << 14, ..Play::default() };
+        let anthropic = Play { host: "api.anthropic.com", path: "/v1/messages", body: start, cut: Some(Cut::Client), ..Play::default() };
         let record = anthropic.run().unwrap();
         assert_eq!((record.evidence, record.usage.input_total()), (Evidence::Partial, Some(25)));
         assert_eq!(record.response_id.as_deref(), Some("msg_1"));
@@ -244,7 +241,7 @@ cases! {
     fn contract_calls_of_tools_alone_are_no_usage() {
         let item = "data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":\"web_search_call\",\"id\":\"ws\",\"action\":{\"type\":\"search\"}}}\n\n";
         let text = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"Two words\"}\n\n";
-        let play = Play { path: "/v1/responses", flags: 1 << 14, ..Play::default() };
+        let play = Play { path: "/v1/responses", cut: Some(Cut::Client), ..Play::default() };
         let searched = Play { body: item, ..play }.run().unwrap();
         assert_eq!((searched.evidence, searched.usage.get(Class::WebSearches), searched.usage.output_total()), (Evidence::Missing, Some(1), None));
         assert!(searched.missing_reason.is_some());
@@ -286,19 +283,19 @@ cases! {
             let text = "words and more words ".repeat(30);
             format!("data: {{\"model\":\"m\",\"object\":\"chat.completion.chunk\",\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n{usage}")
         };
-        let mut run = |body: &str, flags| {
+        let mut run = |body: &str, cut| {
             let head = RequestHead { method: b"POST", host: b"api.openai.com", path: b"/v1/chat/completions", content_encoding: None };
             let mut call = Call::begin(&head, &DETECT, 0).unwrap();
             call.request_body(format!("{{\"messages\":[{{\"content\":\"{}\"}}]}}", "x".repeat(500)).as_bytes());
             call.response_head(&ResponseHead { status: Some(200), content_type: None, content_encoding: None });
             call.response_body(body.as_bytes());
-            let record = call.finish(Ended { response_flags: flags, ..Ended::default() }, &mut ratios).remove(0);
+            let record = call.finish(Ended { cut, ..Ended::default() }, &mut ratios).remove(0);
             (record.evidence, record.usage.input_total(), record.usage.output_total())
         };
-        assert_eq!(run(&stream(""), 1 << 14), (Evidence::Estimated, Some(125), Some(120)));
+        assert_eq!(run(&stream(""), Some(Cut::Client)), (Evidence::Estimated, Some(125), Some(120)));
         let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":50,\"completion_tokens\":300,\"total_tokens\":350}}\n\n";
-        assert_eq!(run(&stream(usage), 0), (Evidence::Reported, Some(50), Some(300)));
-        assert_eq!(run(&stream(""), 1 << 14), (Evidence::Estimated, Some(50), Some(300)));
+        assert_eq!(run(&stream(usage), None), (Evidence::Reported, Some(50), Some(300)));
+        assert_eq!(run(&stream(""), Some(Cut::Client)), (Evidence::Estimated, Some(50), Some(300)));
     }
 
     fn contract_a_record_says_why_a_stream_was_not_asked() {

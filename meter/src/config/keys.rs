@@ -3,6 +3,8 @@
 use serde_json::Value;
 use wire::event::MAX_TAGS;
 
+use crate::provider::Api;
+
 /// What a key takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -44,20 +46,6 @@ pub struct Key {
 const fn key(path: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Key {
     Key { path, kind, default, help }
 }
-
-/// The words of [`Api`](crate::provider::Api).
-pub(super) const APIS: &[&str] = &[
-    "openai_chat",
-    "openai_responses",
-    "anthropic_messages",
-    "gemini",
-    "gemini_interactions",
-    "bedrock_converse",
-    "bedrock_invoke",
-    "bedrock_agent",
-    "cohere",
-    "plain",
-];
 
 /// Every key.
 #[rustfmt::skip]
@@ -108,7 +96,7 @@ pub const KEYS: &[Key] = &[
     key("providers[].host", Kind::Text(253), "", "the host name without port, as Envoy asks the upstream for it or as the client does; `*` matches any text. The client's word: use it only where Envoy sends it to that provider and nowhere else"),
     key("providers[].path", Kind::Text(256), "", "the end of the path, by segments (`v2/ask`); a segment `*` is any; without it every path"),
     key("providers[].provider", Kind::Text(64), "", "the name in metrics, records and the price book"),
-    key("providers[].api", Kind::Word(APIS), "", "the API; without it the path and the response decide"),
+    key("providers[].api", Kind::Word(Api::WORDS), "", "the API; without it the path and the response decide"),
     key("providers[].include_usage", Kind::Bool, "", "whether it accepts `stream_options.include_usage`, so that streams are asked for their usage; without it as is known of `provider`"),
     key("include_usage", Kind::Bool, "true", "ask OpenAI-style streams for their usage where the client did not, at hosts known to accept it, and remove the extra chunk from the response"),
     key("include_usage_else", Kind::Word(&["pass", "refuse"]), "\"pass\"", "what happens to a stream that accepts the option, does not ask by itself and cannot be asked: `pass`: the record and a metric say why; `refuse`: the client gets a 400 that says why, and how to ask"),

@@ -6,8 +6,8 @@ use wire::usage::{Kind, MAX_COUNT};
 
 use super::{seed, splits};
 use crate::call::{Call, Ended, RequestHead, ResponseHead, counting_headers};
-use crate::config::Detect;
 use crate::estimate::Ratios;
+use crate::provider::Detect;
 
 /// Calls whose responses mean different things; an input's bytes choose one.
 const CALLS: &[(&str, &str)] = &[

@@ -2,8 +2,7 @@
 
 use wire::identity::MAX_PRINCIPAL;
 
-use super::{Caller, Refusal, Shown, checked};
-use crate::config::SpiffePart;
+use super::{Caller, Refusal, Shown, SpiffePart, checked};
 
 /// The trust domain of a configuration that stands for every one.
 const ANY: &str = "*";

@@ -3,17 +3,16 @@
 use wire::event::MAX_TEXT;
 use wire::record::{Tag, TagSource};
 
-use super::{Caller, Shown};
-use crate::config::{TagRule, TagSource as From};
+use super::{Caller, Shown, TagRule, ValueSource};
 
 /// What claims and headers show under the names of the configuration. What is not there, or is no text, gives no tag.
 pub fn tags(rules: &[TagRule], caller: &impl Caller) -> Vec<Tag> {
     let tag = |rule: &TagRule| {
         let (shown, source) = match &rule.from {
-            From::Jwt { claim, payload_key } => (caller.claim(payload_key, claim), TagSource::Jwt),
-            From::Header { name, trusted: true } => (caller.header(name), TagSource::Header),
+            ValueSource::Jwt { claim, payload_key } => (caller.claim(payload_key, claim), TagSource::Jwt),
+            ValueSource::Header { name, trusted: true } => (caller.header(name), TagSource::Header),
             // Anybody can send it.
-            From::Header { trusted: false, .. } => return None,
+            ValueSource::Header { trusted: false, .. } => return None,
         };
         let Shown::Value(value) = shown else { return None };
         let value = match source {
@@ -87,9 +86,9 @@ mod tests {
         let rules = [
             TagRule {
                 name: "team".into(),
-                from: From::Jwt { claim: vec!["org".into(), "team".into()], payload_key: "k".into() },
+                from: ValueSource::Jwt { claim: vec!["org".into(), "team".into()], payload_key: "k".into() },
             },
-            TagRule { name: "app".into(), from: From::Header { name: "x-app".into(), trusted } },
+            TagRule { name: "app".into(), from: ValueSource::Header { name: "x-app".into(), trusted } },
         ];
         let tags = tags(&rules, &Fixed(claim, header));
         tags.into_iter().map(|tag| (tag.name, tag.value, tag.source.as_str())).collect()

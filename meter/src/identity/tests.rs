@@ -1,7 +1,6 @@
 use wire::identity::UNKNOWN;
 
 use super::*;
-use crate::config::SpiffePart;
 
 /// A caller as a test makes him up.
 #[derive(Clone, Default)]
@@ -35,8 +34,8 @@ fn sources(header_trusted: bool, trust_domains: &[&str]) -> Vec<TenantSource> {
     let trust_domains = trust_domains.iter().map(|&name| name.to_owned()).collect();
     vec![
         TenantSource::Spiffe { take: SpiffePart::Namespace, trust_domains },
-        TenantSource::Jwt { claim: vec!["tenant".into()], payload_key: "jwt_payload".into() },
-        TenantSource::Header { name: "x-tenant-id".into(), trusted: header_trusted },
+        TenantSource::Value(ValueSource::Jwt { claim: vec!["tenant".into()], payload_key: "jwt_payload".into() }),
+        TenantSource::Value(ValueSource::Header { name: "x-tenant-id".into(), trusted: header_trusted }),
     ]
 }
 

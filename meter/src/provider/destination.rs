@@ -6,8 +6,8 @@ use std::cell::OnceCell;
 use wire::record::ProviderSource;
 
 use super::detect::{Certainty, Spelled, Target};
+use super::rules::Detect;
 use super::{hosts, paths};
-use crate::config::{Detect, Rule};
 
 /// Where a call goes, as the proxy knows it. A question may cost a hostcall, so each is asked only where its response decides.
 pub trait Destination {
@@ -39,22 +39,6 @@ impl Destination for () {
     }
     fn certificate(&self) -> Option<String> {
         None
-    }
-}
-
-impl Rule {
-    /// Whether it is for calls that go there; asks only for what it names.
-    pub(super) fn leads(&self, to: &dyn Destination) -> bool {
-        let fits = |pattern: &str, name: Option<&str>| {
-            name.is_some_and(|name| hosts::matches(pattern.as_bytes(), name.as_bytes()))
-        };
-        self.cluster.as_deref().is_none_or(|pattern| fits(pattern, to.cluster()))
-            && self.route.as_deref().is_none_or(|pattern| fits(pattern, to.route()))
-    }
-
-    /// Whether it is for a host.
-    pub(super) fn is_for(&self, host: &[u8]) -> bool {
-        self.host.as_deref().is_none_or(|pattern| hosts::is_host(pattern, host))
     }
 }
 

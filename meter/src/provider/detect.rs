@@ -6,8 +6,8 @@ use wire::record::{Flag, Flags, ProviderSource};
 
 use super::destination::Destination;
 use super::paths::{Endpoint, Row};
+use super::rules::{Detect, Rule};
 use super::{Api, Asking, hosts, paths, region};
-use crate::config::{Detect, Rule};
 
 /// The longest host with a port; longer ones are nobody's.
 const MAX_HOST_AND_PORT: usize = hosts::MAX_HOST + ":65535".len();

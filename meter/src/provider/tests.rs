@@ -5,8 +5,8 @@ mod fees;
 mod golden;
 use wire::usage::Class::{self, *};
 
-use crate::config::{Detect, Rule};
 use crate::framing::Body;
+use crate::provider::{Detect, Rule};
 
 const DETECT: Detect = Detect { by_shape: true, trust_host: false, rules: Vec::new() };
 

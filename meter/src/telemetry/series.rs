@@ -4,8 +4,8 @@ use wire::identity::{OVERFLOW, UNKNOWN};
 use wire::record::{Evidence, Flag, Outcome, Record};
 use wire::usage::Class;
 
+use super::Metric;
 use super::room::{self, Room};
-use super::{Kind, Metric, stat_name};
 
 /// The model of calls that failed before a model responded: the name in the request is whatever the client made up.
 const NO_RESPONSE: &str = "no_response";
@@ -14,8 +14,8 @@ const FEWER_DISTRIBUTIONS: usize = 4;
 
 /// Where metrics live.
 pub trait Registry {
-    /// Defines a metric or finds it again; `None` if that fails.
-    fn define(&mut self, kind: Kind, name: &str) -> Option<u32>;
+    /// Defines a metric with these values of its labels, or finds it again; `None` if that fails.
+    fn define(&mut self, metric: Metric, values: &[&str]) -> Option<u32>;
     /// Adds to a counter or gauge.
     fn add(&mut self, id: u32, amount: i64);
     /// Records a value of a histogram.
@@ -29,7 +29,7 @@ struct Id(Option<u32>);
 impl Id {
     fn get(&mut self, registry: &mut impl Registry, metric: Metric, values: &[&str]) -> Option<u32> {
         if self.0.is_none() {
-            self.0 = registry.define(metric.spec().kind, &stat_name(metric, values));
+            self.0 = registry.define(metric, values);
         }
         self.0
     }

@@ -1,10 +1,9 @@
 use wire::identity::Identity;
 
-use super::super::{Call, Ended, RequestHead, ResponseHead};
+use super::super::{Call, Cut, Ended, RequestHead, ResponseHead};
 use super::*;
-use crate::config::Detect;
+use crate::provider::Detect;
 
-const CLIENT_GONE: u64 = 1 << 14;
 const WORDS: &str = "words and more words ";
 
 /// A call of a tenant to a cluster.
@@ -40,7 +39,7 @@ impl Play<'_> {
         call.response_head(&ResponseHead { status: Some(200), content_type: None, content_encoding: None });
         call.response_body(self.body.as_bytes());
         let ended = Ended {
-            response_flags: if self.cut { CLIENT_GONE } else { 0 },
+            cut: self.cut.then_some(Cut::Client),
             identity: Identity { tenant: self.tenant.to_owned(), ..Identity::default() },
             cluster: Some(self.cluster.to_owned()),
             ..Ended::default()
@@ -154,45 +153,45 @@ cases! {
     }
 
     fn contract_a_call_that_was_sent_and_not_responded_to_has_its_input_estimated() {
-        const UPSTREAM_GONE: u64 = 1 << 6;
+        const UPSTREAM_GONE: Option<Cut> = Some(Cut::Upstream);
         let mut ratios = Ratios::default();
         let whole = asking("", "");
         let cut = &whole[..whole.len() - 1];
         let unreadable = whole.replace("]}]", "]},]");
-        let made = |request: &str, flags, sent, refused, ratios: &mut Ratios| {
+        let made = |request: &str, ended_by, sent, refused, ratios: &mut Ratios| {
             let head = RequestHead { method: b"POST", host: b"llm.internal", path: CHAT.path.as_bytes(), content_encoding: None };
             let mut call = Call::begin(&head, &Detect { by_shape: true, trust_host: true, rules: Vec::new() }, 0).unwrap();
             request.as_bytes().chunks(7).for_each(|chunk| call.request_body(chunk));
             let identity = Identity { tenant: CHAT.tenant.to_owned(), ..Identity::default() };
             let cluster = Some(CHAT.cluster.to_owned());
-            let ended = Ended { response_flags: flags, attempts: Some(1), sent, refused, identity, cluster, ..Ended::default() };
+            let ended = Ended { cut: ended_by, attempts: Some(1), sent, refused, identity, cluster, ..Ended::default() };
             let record = call.finish(ended, ratios).remove(0);
             assert_eq!((record.missing_reason, record.usage.output_total()), (Some(Missing::NoResponse), None));
             assert_eq!(record.evidence == Evidence::Estimated, record.usage.input_total().is_some(), "{:?}", record.evidence);
             record.usage.input_total()
         };
-        for (request, flags, sent, refused, input) in [
-            (whole.as_str(), CLIENT_GONE, true, false, Some(158)),
-            (&whole, 0, true, false, Some(158)),
+        for (request, ended_by, sent, refused, input) in [
+            (whole.as_str(), Some(Cut::Client), true, false, Some(158)),
+            (&whole, None, true, false, Some(158)),
             // A timeout, a connection that the provider closed.
-            (&whole, 1 << 2, true, false, Some(158)),
+            (&whole, Some(Cut::Timeout), true, false, Some(158)),
             (&whole, UPSTREAM_GONE, true, false, Some(158)),
             // What is no JSON here may be some to the provider.
-            (&unreadable, CLIENT_GONE, true, false, Some(158)),
+            (&unreadable, Some(Cut::Client), true, false, Some(158)),
             // Envoy had no connection yet; it says that nothing was sent; the filter has refused the call.
-            (&whole, CLIENT_GONE, false, false, None),
-            (&whole, 1 << 5, true, false, None),
-            (&whole, CLIENT_GONE, true, true, None),
+            (&whole, Some(Cut::Client), false, false, None),
+            (&whole, Some(Cut::NotSent), true, false, None),
+            (&whole, Some(Cut::Client), true, true, None),
             // Half a prompt; none.
-            (cut, CLIENT_GONE, true, false, None),
-            (CHAT.request, CLIENT_GONE, true, false, None),
+            (cut, Some(Cut::Client), true, false, None),
+            (CHAT.request, Some(Cut::Client), true, false, None),
         ] {
-            assert_eq!(made(request, flags, sent, refused, &mut ratios), input, "{request} {flags} {sent} {refused}");
+            assert_eq!(made(request, ended_by, sent, refused, &mut ratios), input, "{request} {ended_by:?} {sent} {refused}");
         }
         // By what the tenant's calls took, as any other estimate.
         let told = stream(&WORDS.repeat(30), Some((90, 300)));
         Play { request: &whole, body: &told, ..CHAT }.run(&mut ratios);
-        assert_eq!(made(&whole, CLIENT_GONE, true, false, &mut ratios), Some(90));
+        assert_eq!(made(&whole, Some(Cut::Client), true, false, &mut ratios), Some(90));
     }
 
     fn contract_escapes_are_characters() {

@@ -27,7 +27,7 @@ const SPEECH: Play<'_> = Play {
     content_type: "audio/mpeg",
     encoding: None,
     body: "\u{fffd}\u{fffd}\u{0}",
-    flags: 0,
+    cut: None,
 };
 const IMAGES: Play<'_> = Play {
     path: "/v1/images/generations",
@@ -66,7 +66,7 @@ cases! {
         let record = Play { content_type: "text/event-stream", body: counted, ..SPEECH }.run().unwrap();
         assert_eq!((record.usage.get(Class::Characters), record.usage.input_total()), (None, Some(14)));
         units(&Play { status: Some(400), body: "{\"error\":{}}", ..SPEECH }, &[]);
-        let record = Play { flags: 1 << 14, ..SPEECH }.run().unwrap();
+        let record = Play { cut: Some(Cut::Client), ..SPEECH }.run().unwrap();
         assert_eq!((record.outcome, record.usage.get(Class::Characters)), (Outcome::ClientAborted, Some(8)), "the request was read whole");
         let other = Play { path: "/v1/embeddings", body: r#"{"usage":{"prompt_tokens":1,"total_tokens":1}}"#, content_type: "application/json", ..SPEECH };
         assert_eq!(other.run().unwrap().usage.get(Class::Characters), None);
