@@ -43,6 +43,37 @@ use read::Read;
 use surcharge::Surcharge;
 
 /// What calls cost: one book, or several as layers.
+///
+/// ```
+/// use collector::prices::{PriceBook, RatingInput};
+/// use wire::usage::{Class, Usage};
+///
+/// let book = PriceBook::parse(
+///     r#"
+///     [[price]]
+///     provider = "openai"
+///     model = "gpt-5*"
+///     valid_from = 2026-01-01
+///     input_text = "1.25"      # USD per million tokens
+///     cache_read = "0.125"
+///     output_text = "10.00"
+///     "#,
+/// )?;
+///
+/// let mut usage = Usage::default();
+/// usage.set(Class::InputText, Some(1_000));
+/// usage.set(Class::CacheRead, Some(9_000));
+/// usage.set(Class::OutputText, Some(100));
+/// let began = jiff::civil::date(2026, 1, 31).at(12, 0, 0, 0);
+///
+/// let rating = book.rate(&RatingInput::new("openai", "gpt-5-mini", began, &usage));
+/// assert_eq!(rating.charge().to_string(), "0.003375");
+///
+/// // What has no price is unpriced, not free.
+/// let rating = book.rate(&RatingInput::new("openai", "o3", began, &usage));
+/// assert!(rating.is_unpriced());
+/// # Ok::<(), collector::prices::Problems>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct PriceBook {
     /// The first that has an entry decides.
