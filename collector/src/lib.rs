@@ -1,6 +1,6 @@
 //! The billing collector: takes usage events, keeps the ledger, rates it and reports.
 //!
-//! [`serve`] receives, [`store`] keeps, [`report`] responses; [`prices`] and [`money`] are what a charge is made of.
+//! [`serve`] receives, [`store`] keeps, [`report`] adds up; [`prices`] and [`money`] are what a charge is made of.
 //! The binary `meshmeter` is a thin command line over this library.
 //!
 //! What arrives is read with the crate [`wire`]. Of [`meter`] this library uses detection alone: [`reconcile`] judges with it

@@ -93,7 +93,40 @@ pub struct Ended {
     pub refused: bool,
 }
 
-/// A call on its way.
+/// A call on its way: headers and chunks of bodies in, one record out.
+///
+/// ```
+/// use meter::call::{Call, Ended, RequestHead, ResponseHead};
+/// use meter::config;
+/// use meter::estimate::Ratios;
+/// use wire::usage::Class;
+///
+/// let rules = config::parse(b"{}")?.detect;
+/// let head = RequestHead {
+///     method: b"POST",
+///     host: b"api.openai.com",
+///     path: b"/v1/chat/completions",
+///     content_encoding: None,
+/// };
+/// let mut call = Call::begin(&head, &rules, 0).ok_or("not a call to a model")?;
+/// call.request_body(br#"{"model": "gpt-5", "messages": []}"#);
+///
+/// call.response_head(&ResponseHead {
+///     status: Some(200),
+///     content_type: Some(b"application/json"),
+///     content_encoding: None,
+/// });
+/// // Chunks may be cut anywhere.
+/// call.response_body(br#"{"object": "chat.completion", "model": "gpt-5-2025-08-07", "usage": {"prompt_to"#);
+/// call.response_body(br#"kens": 19, "completion_tokens": 10, "total_tokens": 29}}"#);
+/// call.response_end();
+///
+/// let records = call.finish(Ended { now_ns: 1_000_000, ..Ended::default() }, &mut Ratios::default());
+/// assert_eq!(records[0].response_model.as_deref(), Some("gpt-5-2025-08-07"));
+/// assert_eq!(records[0].usage.get(Class::InputText), Some(19));
+/// assert_eq!(records[0].usage.output_total(), Some(10));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Call {
     target: Target,

@@ -12,10 +12,10 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
 }
 
-/// The project's documents: at the root, below docs/ and istio/.
+/// The project's documents: at the root, below docs/, istio/ and tests/recordings/
 fn documents() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut directories = vec![root().join("docs"), root().join("istio")];
+    let mut directories = vec![root().join("docs"), root().join("istio"), root().join("tests/recordings")];
     let mut take = |directory: &Path, directories: Option<&mut Vec<PathBuf>>| {
         let entries: Vec<PathBuf> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
         let (below, files): (Vec<_>, Vec<_>) = entries.into_iter().partition(|path| path.is_dir());
@@ -92,6 +92,43 @@ fn contract_links_between_documents_lead_somewhere() {
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     assert!(links > 100, "only {links} links were found");
+}
+
+/// The directories of the repository whose files documents name.
+const DIRECTORIES: &[&str] = &[
+    "wire/",
+    "meter/",
+    "delivery/",
+    "filter/",
+    "collector/",
+    "tests/",
+    "tools/",
+    "envoy/",
+    "istio/",
+    "docs/",
+    ".github/",
+];
+
+/// The files and directories of the repository that a line names in backticks.
+fn named(line: &str) -> impl Iterator<Item = &str> {
+    let is_path = |text: &&str| {
+        DIRECTORIES.iter().any(|directory| text.starts_with(directory))
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
+    };
+    line.split('`').skip(1).step_by(2).filter(is_path)
+}
+
+#[test]
+fn contract_files_that_documents_name_exist() {
+    let mut count = 0;
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for name in prose(&text).flat_map(named) {
+            assert!(root().join(name).exists(), "{} names {name}, which does not exist", document.display());
+            count += 1;
+        }
+    }
+    assert!(count > 30, "only {count} names were found");
 }
 
 #[test]

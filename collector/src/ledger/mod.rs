@@ -103,6 +103,32 @@ pub struct Taken {
 }
 
 /// The ledger, in a store.
+///
+/// ```
+/// use collector::database::memory::Memory;
+/// use collector::ledger::{Arrival, Delivery, Ledger, Sender};
+///
+/// let event = br#"{"specversion": "1.0", "type": "meshmeter.call.v1", "source": "meshmeter",
+///     "id": "0f8fad5bd9cb469fa16570867728950e-1", "time": "2026-01-31T12:00:00Z", "subject": "acme",
+///     "data": {"emitter": "0f8fad5bd9cb469fa16570867728950e", "sequence": 1, "tenant": "acme", "tenant_source": "spiffe",
+///         "provider": "openai", "api": "openai_chat", "operation": "chat", "response_model": "gpt-5",
+///         "outcome": "completed", "evidence": "reported", "input_tokens": 19, "input_text_tokens": 19}}"#;
+/// let delivery = Delivery {
+///     sender: Sender::new("egress", false),
+///     statement: None,
+///     arrivals: vec![Arrival::new(event.to_vec())],
+/// };
+/// let now_ns = 1_769_860_801_000_000_000;
+///
+/// let mut ledger = Ledger::new(Memory::new());
+/// let taken = ledger.append(&[&delivery], now_ns)?;
+/// assert_eq!(taken[0].accepted, 1);
+///
+/// // The same event again is recognised, and not charged again.
+/// let taken = ledger.append(&[&delivery], now_ns)?;
+/// assert_eq!((taken[0].accepted, taken[0].duplicates), (0, 1));
+/// # Ok::<(), collector::store::StoreError>(())
+/// ```
 #[derive(Debug)]
 pub struct Ledger<S> {
     store: S,
