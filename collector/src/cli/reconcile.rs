@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use collector::reconcile::{self, Address, Format, Options, Output};
+use collector::reconcile::{self, Address, Format, Options, Output, ReconcileOptions};
 use collector::terminal::{self, complain};
 
 /// How long an end in order may take: a collector may hang, and nobody may read what is printed.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Reads journals and access logs back: sends what the ledger lacks, and finds calls that passed unmetered.
+/// Reads journals and access logs back: sends what the ledger is missing, and finds calls that passed unmetered.
 ///
 /// Takes the journal (one event a line) and the access log in JSON with `meshmeter_record`, plain or gzip, also as Docker,
 /// containerd or a log shipper wraps them. Running it again changes nothing. Give it only what Envoy alone writes: who can
@@ -109,11 +109,8 @@ fn options(args: Reconcile) -> Result<Options, String> {
     Ok(Options {
         files: args.files,
         address: Address { url: args.collector, token, authorities },
-        all: args.all,
-        live: args.live,
-        dry_run: args.dry_run,
-        rules: config.detect,
         patience: Duration::from_secs(args.patience),
+        reconcile: ReconcileOptions { rules: config.detect, all: args.all, live: args.live, dry_run: args.dry_run },
     })
 }
 

@@ -9,7 +9,9 @@ use crate::database::memory::Memory;
 use crate::ingest::missing;
 use crate::ingest::request::{Form, arrivals};
 use crate::ledger::{Delivery, Ledger, Sender, Taken};
-use crate::reconcile::{Collector, Failure, Finding, How, Progress, Ranges, Response, Source, Summary, Watch, bring};
+use crate::reconcile::{
+    Collector, Failure, Finding, Progress, Ranges, ReconcileOptions, Response, Source, Summary, Watch, upload_missing,
+};
 use crate::store::ranges::Range;
 
 /// Takes the bytes as a journal or an access log, plain or gzip.
@@ -27,8 +29,9 @@ pub fn journals(bytes: &[u8]) {
 fn read(bytes: &[u8], ledger: &mut Here) -> Summary {
     let source = Source::of("journal".to_owned(), bytes.to_vec());
     let rules = meter::config::parse(b"{}").expect("the empty configuration").detect;
-    let how = How { rules, all: false, live: false, dry_run: false, total: None };
-    let (summary, result) = bring(std::iter::once(Ok(source)), ledger, how, Arc::default(), &mut Deaf);
+    let options = ReconcileOptions { rules, all: false, live: false, dry_run: false };
+    let (summary, result) =
+        upload_missing(std::iter::once(Ok(source)), None, ledger, options, Arc::default(), &mut Deaf);
     assert_eq!(summary.complete, result.is_ok());
     let sum = [summary.duplicates, summary.accepted, summary.dead_letters, summary.alarms, summary.refused];
     assert_eq!(summary.events, sum.iter().sum::<u64>(), "every event became one thing");

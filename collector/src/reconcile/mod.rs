@@ -49,16 +49,23 @@ pub struct Options {
     pub files: Vec<PathBuf>,
     /// The collector.
     pub address: Address,
+    /// How long to try again when the collector does not respond.
+    pub patience: Duration,
+    /// How it is done.
+    pub reconcile: ReconcileOptions,
+}
+
+/// How journals and logs are reconciled with the ledger.
+#[derive(Clone)]
+pub struct ReconcileOptions {
+    /// Which requests are calls to models.
+    pub rules: Detect,
     /// Send also what the ledger has, so that it compares.
     pub all: bool,
     /// Envoy still writes: close no ends.
     pub live: bool,
     /// Only ask what is missing.
     pub dry_run: bool,
-    /// Which requests are calls to models.
-    pub rules: Detect,
-    /// How long to try again when the collector does not respond.
-    pub patience: Duration,
 }
 
 /// Does it. The summary says what was done, also if not all of it worked out; the error why.
@@ -71,39 +78,25 @@ pub fn run(options: Options, interrupted: Arc<AtomicBool>, watch: &mut dyn Watch
             Err(problem) => return (Summary::default(), Err(problem)),
         }
     }
-    let Options { files, address, all, live, dry_run, rules, patience } = options;
+    let Options { files, address, patience, reconcile } = options;
     let mut client = match Client::new(address, patience, interrupted.clone()) {
         Ok(client) => client,
         Err(problem) => return (Summary::default(), Err(problem)),
     };
-    let how = How { rules, all, live, dry_run, total };
     let sources = files.iter().map(|file| Source::open(file, &interrupted));
-    bring(sources, &mut client, how, interrupted.clone(), watch)
+    upload_missing(sources, total, &mut client, reconcile, interrupted.clone(), watch)
 }
 
-/// How it is done.
-pub struct How {
-    /// Which requests are calls to models.
-    pub rules: Detect,
-    /// Send also what the ledger has, so that it compares.
-    pub all: bool,
-    /// Envoy still writes: close no ends.
-    pub live: bool,
-    /// Only ask what is missing.
-    pub dry_run: bool,
-    /// How many bytes there are to read, if that is known.
-    pub total: Option<u64>,
-}
-
-/// Brings what the sources hold and the ledger lacks to a collector.
-pub fn bring(
+/// Uploads what the sources hold and the ledger is missing. `total` is how many bytes there are to read, if that is known.
+pub fn upload_missing(
     sources: impl Iterator<Item = Result<Source, String>>,
+    total: Option<u64>,
     collector: &mut dyn Collector,
-    how: How,
+    options: ReconcileOptions,
     interrupted: Arc<AtomicBool>,
     watch: &mut dyn Watch,
 ) -> (Summary, Result<(), String>) {
-    let How { rules, all, live, dry_run, total } = how;
+    let ReconcileOptions { rules, all, live, dry_run } = options;
     let mut run = Run {
         collector,
         rules,

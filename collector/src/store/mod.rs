@@ -1,5 +1,6 @@
 //! The port to where the ledger is kept: what passes through it, what a database must be able to do, and how it fails. The
-//! ledger's rules stand above it and know no database; the databases (`crate::database`) stand beneath it and know no rules.
+//! ledger's rules stand above it and know no database; the databases (`crate::database`) are adapters beneath it. Only what a
+//! version without a chain has left goes through the rules when its database is migrated.
 
 pub mod days;
 pub mod emitters;

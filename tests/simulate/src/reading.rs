@@ -11,7 +11,7 @@ use collector::ingest::request::Head;
 use collector::ledger::Taken;
 use collector::prices::PriceBook;
 use collector::reconcile::{
-    Collector, Failure, Finding, How, Progress, Ranges, Response, Source, Summary, Watch, bring,
+    Collector, Failure, Finding, Progress, Ranges, ReconcileOptions, Response, Source, Summary, Watch, upload_missing,
 };
 use collector::store::ranges::Range;
 use wire::statement::Statement;
@@ -44,11 +44,11 @@ pub fn read_back(
         let calls_left = if nature.random.chance(300) { nature.random.within(1, 8) } else { u64::MAX };
         let all = nature.random.chance(200);
         let mut client = Client { nature, disk, process, committed: &mut committed, calls_left };
-        let how = How { rules: rules.clone(), all, live, dry_run: false, total: None };
+        let options = ReconcileOptions { rules: rules.clone(), all, live, dry_run: false };
         let sources = journals.iter().enumerate();
         let sources = sources.map(|(at, bytes)| Ok(Source::of(format!("journal {at}"), bytes.clone())));
         let interrupted = Arc::new(AtomicBool::new(false));
-        let (summary, result) = bring(sources, &mut client, how, interrupted, &mut Deaf);
+        let (summary, result) = upload_missing(sources, None, &mut client, options, interrupted, &mut Deaf);
         let Summary { events, accepted, duplicates, torn, complete, .. } = summary;
         nature.step(Step::Reconcile { live, complete, events, accepted, duplicates, torn });
         nature.counts.recovered += accepted;
