@@ -6,7 +6,9 @@
 
 mod anthropic;
 mod asking;
+mod azure;
 mod bedrock;
+mod catalogue;
 mod cohere;
 mod destination;
 mod detect;
@@ -15,6 +17,7 @@ mod fees;
 mod gemini;
 mod hosts;
 mod openai;
+mod others;
 mod paths;
 mod plain;
 mod region;
@@ -25,10 +28,10 @@ mod unknown;
 
 pub use asking::Asking;
 pub(crate) use asking::{BARRING, bits as barring_bits};
+pub use catalogue::known;
 pub use destination::Destination;
 pub use detect::{Certainty, Target, detect};
 pub use facts::{Fact, Facts, HEADERS, Made, response_paths};
-pub use hosts::known;
 pub use paths::Endpoint;
 pub use rules::{Detect, Rule};
 pub use shape::{has_counts, shape};

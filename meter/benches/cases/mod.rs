@@ -1,4 +1,4 @@
-//! What is measured, natively (criterion) and in a WebAssembly VM (`meter/examples/speed.rs`): whole calls, from the first
+//! What is measured, natively (criterion) and in a WebAssembly VM (`meter/benches/speed.rs`): whole calls, from the first
 //! byte of a response to its record, in the pieces that Envoy hands over.
 
 // Each bench takes its part.

@@ -1,9 +1,11 @@
 mod told;
 mod units;
 
+use wire::record::{Evidence, Flag, Missing, Outcome, Record};
 use wire::usage::Class;
 
 use super::*;
+use crate::estimate::Ratios;
 use crate::provider::Endpoint;
 
 const DETECT: Detect = Detect { by_shape: true, trust_host: false, rules: Vec::new() };

@@ -42,7 +42,7 @@ impl Sides<'_> {
                 reading.usage.set(Class::CacheStorageTokenHours, tokens.map(|tokens| self.kept(tokens, started_ns)));
                 // Vertex AI bills what is written at the input's price ("Context caching overview"); the Gemini API the storage
                 // alone ("Billing is based on: cache token count … when included in subsequent prompts, storage duration").
-                if !self.target.is("gcp.vertex_ai") {
+                if !self.target.charges_cache_writes() {
                     for class in Class::ALL.iter().filter(|class| class.kind() == Kind::Input) {
                         reading.usage.set(*class, None);
                     }

@@ -9,8 +9,19 @@ mod iterations;
 use wire::record::Flag;
 use wire::usage::Class;
 
+use super::catalogue::Provider;
 use super::facts::{Facts, Number, Raw};
-use super::{Reading, Target};
+use super::paths::{Endpoint, path};
+use super::{Api, Reading, Target};
+
+pub(super) const ANTHROPIC: Provider = Provider {
+    paths: &[
+        path("v1/messages", Api::AnthropicMessages, "chat"),
+        path("messages/batches", Api::AnthropicMessages, "batch").at(Endpoint::Batch),
+    ],
+    not_own: &["count_tokens", "count-tokens"],
+    ..Provider::of("anthropic", &["api.anthropic.com"])
+};
 
 /// Messages: `usage`, or `message.usage` overlaid by the later `usage`.
 pub(super) fn messages(facts: &Facts, target: &Target) -> Reading {

@@ -3,8 +3,60 @@
 use wire::record::Flag;
 use wire::usage::{Class, MAX_COUNT};
 
+use super::asking::IncludeUsage;
+use super::catalogue::Provider;
 use super::facts::{Facts, Number::*, Raw};
+use super::paths::{Endpoint, path};
+use super::region::in_host;
 use super::{Api, Reading, Target, openai, plain};
+
+pub(super) const BEDROCK: Provider = Provider {
+    regions: &[
+        in_host("bedrock-runtime.", ".amazonaws.com"),
+        in_host("bedrock-runtime-fips.", ".amazonaws.com"),
+        in_host("bedrock-agent-runtime.", ".amazonaws.com"),
+        in_host("bedrock-agent-runtime-fips.", ".amazonaws.com"),
+        in_host("bedrock-mantle.", ".api.aws"),
+        in_host("*", ".vpce.amazonaws.com"),
+    ],
+    paths: &[
+        path("model/*/converse", Api::BedrockConverse, "chat"),
+        path("model/*/converse-stream", Api::BedrockConverse, "chat"),
+        path("model/*/invoke", Api::BedrockInvoke, "chat").at(Endpoint::AnyModel),
+        path("model/*/invoke-with-response-stream", Api::BedrockInvoke, "chat"),
+        // An ARN whose slash a server in between has decoded.
+        path("model/*/*/converse", Api::BedrockConverse, "chat"),
+        path("model/*/*/converse-stream", Api::BedrockConverse, "chat"),
+        path("model/*/*/invoke", Api::BedrockInvoke, "chat").at(Endpoint::AnyModel),
+        path("model/*/*/invoke-with-response-stream", Api::BedrockInvoke, "chat"),
+        path("model-invocation-job", Api::BedrockInvoke, "batch").at(Endpoint::Batch),
+        path("async-invoke", Api::BedrockInvoke, "generate_content").at(Endpoint::Job),
+        path("agents/*/agentAliases/*/sessions/*/text", Api::BedrockAgent, "invoke_agent"),
+    ],
+    // The native bodies of Llama and Titan.
+    plain: &[
+        plain::plain(&[LlamaPrompt], &[LlamaGeneration], &[]),
+        plain::plain(&[TitanInput], &[TitanOutput, TitanTotalOutput], &[]),
+    ],
+    // Converse and InvokeModel have no such option (litellm#9916); of `/openai/v1` on bedrock-runtime nothing is known.
+    include_usage: Some(&IncludeUsage {
+        hosts: &["bedrock-mantle.*.api.aws"],
+        not_models: &["claude", "anthropic"],
+        ..IncludeUsage::ANY
+    }),
+    counts_in_headers: true,
+    ..Provider::of(
+        "aws.bedrock",
+        &[
+            "bedrock-runtime*.amazonaws.com",
+            "*.bedrock-runtime*.amazonaws.com",
+            "bedrock-agent-runtime*.amazonaws.com",
+            "bedrock-runtime*.api.aws",
+            "bedrock-mantle.*.api.aws",
+            "*.bedrock-mantle*.amazonaws.com",
+        ],
+    )
+};
 
 /// Converse and ConverseStream, and Nova's native body.
 ///

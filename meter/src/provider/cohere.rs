@@ -3,8 +3,22 @@
 
 use wire::usage::Class;
 
-use super::Reading;
+use super::catalogue::Provider;
 use super::facts::{Facts, Number::*};
+use super::paths::path;
+use super::{Api, Reading};
+
+pub(super) const COHERE: Provider = Provider {
+    paths: &[
+        path("v2/chat", Api::Cohere, "chat"),
+        path("v1/chat", Api::Cohere, "chat"),
+        path("v1/generate", Api::Cohere, "text_completion"),
+        path("v1/embed", Api::Cohere, "embeddings"),
+        path("v2/embed", Api::Cohere, "embeddings"),
+        path("v2/rerank", Api::Cohere, "rerank"),
+    ],
+    ..Provider::of("cohere", &["api.cohere.ai", "api.cohere.com", "*.api.cohere.com"])
+};
 
 /// `usage` of v2, `meta` of v1, embeddings and reranks.
 pub(super) fn read(facts: &Facts) -> Reading {

@@ -7,7 +7,7 @@ use wire::record::ProviderSource;
 
 use super::detect::{Certainty, Spelled, Target};
 use super::rules::Detect;
-use super::{hosts, paths};
+use super::{catalogue, hosts, paths};
 
 /// Where a call goes, as the proxy knows it. A question may cost a hostcall, so each is asked only where its response decides.
 pub trait Destination {
@@ -80,16 +80,16 @@ impl Target {
         };
         self.decide(rule, provider);
         self.source = Some(source);
-        if self.row.is_none() && self.provider.is_some() {
+        if self.known_path.is_none() && self.provider.is_some() {
             self.read_path(to.path());
         }
         self.settle_region(to.cluster(), host());
-        if self.is("huggingface")
+        if self.known().is_some_and(|provider| provider.router.is_some())
             && let Some(host) = host()
         {
-            let path = if hosts::is_router(host) { to.path() } else { None };
+            let path = if catalogue::is_router(host) { to.path() } else { None };
             let service = |path: String| paths::service_of(&paths::normal_path(Spelled::of(path.as_bytes()).sent));
-            self.service = path.map_or(self.service.take().filter(|_| hosts::is_router(host)), service);
+            self.service = path.map_or(self.service.take().filter(|_| catalogue::is_router(host)), service);
         }
         self.upstream_host = upstream.into_inner().flatten();
     }
@@ -97,7 +97,7 @@ impl Target {
     /// The provider without a rule that says so.
     fn shown<'h>(&self, to: &dyn Destination, detect: &Detect, upstream: impl FnOnce() -> Option<&'h [u8]>) -> Shown {
         let (claimed, cluster) = (self.claimed, to.cluster());
-        if let Some(provider) = cluster.and_then(hosts::provider_of_cluster) {
+        if let Some(provider) = cluster.and_then(catalogue::provider_of_cluster) {
             return Shown::by(provider, ProviderSource::Cluster);
         }
         // Anything may be called `openai`; that the operator and the client mean the same is enough.
@@ -106,7 +106,7 @@ impl Target {
         }
         // The operator's word in the place of the client's, which says nothing any more.
         if let Some(host) = upstream().filter(|host| !hosts::is_same(host, &self.claimed_host)) {
-            let provider = hosts::provider_of(host);
+            let provider = catalogue::provider_of(host);
             return provider.map_or(Shown::nobody(false), |provider| Shown::by(provider, ProviderSource::Rewritten));
         }
         let Some(claimed) = claimed else { return Shown::nobody(false) };
@@ -121,8 +121,10 @@ impl Target {
 
     /// The provider by the path that the upstream was asked for, where a host has several services.
     fn by_path(&self, provider: &'static str, to: &dyn Destination) -> &'static str {
-        let path = if hosts::depends_on_path(provider) { to.path() } else { None };
-        path.map_or(provider, |path| hosts::by_path(provider, &paths::normal_path(Spelled::of(path.as_bytes()).sent)))
+        let path = if catalogue::depends_on_path(provider) { to.path() } else { None };
+        path.map_or(provider, |path| {
+            catalogue::by_path(provider, &paths::normal_path(Spelled::of(path.as_bytes()).sent))
+        })
     }
 
     /// Reads the path as the upstream saw it, where the one that the client asked for says nothing.
@@ -130,10 +132,10 @@ impl Target {
         let Some(path) = path else { return };
         let path = Spelled::of(path.as_bytes());
         self.is_not_own = path.is_not_own();
-        if let Some(row) = path.row() {
-            self.api = self.api.or(Some(row.api));
-            self.operation = Some(row.operation);
-            self.endpoint = row.endpoint;
+        if let Some(known_path) = path.known() {
+            self.api = self.api.or(Some(known_path.api));
+            self.operation = Some(known_path.operation);
+            self.endpoint = known_path.endpoint;
             self.certainty = Certainty::Known;
         }
         self.name_model(path.sent);

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use wire::record::{Flag, Flags, ProviderSource};
 
+use super::catalogue::{self, Provider};
 use super::destination::Destination;
-use super::paths::{Endpoint, Row};
+use super::paths::{Endpoint, Path};
 use super::rules::{Detect, Rule};
 use super::{Api, Asking, hosts, paths, region};
 
@@ -61,20 +62,36 @@ pub struct Target {
     /// The provider of that host.
     pub(super) claimed: Option<&'static str>,
     /// What is known of the path.
-    pub(super) row: Option<&'static Row>,
+    pub(super) known_path: Option<&'static Path>,
     /// The rules whose conditions on the path are met, a bit each.
     rules: u64,
 }
 
 impl Target {
-    /// Whether the call is thought to go to a provider.
-    pub fn is(&self, provider: &str) -> bool {
-        self.provider.as_deref() == Some(provider)
+    /// What is known of the provider that the call is thought to go to.
+    pub(super) fn known(&self) -> Option<&'static Provider> {
+        catalogue::named(self.provider.as_deref()?)
+    }
+
+    /// Whether headers of the response may have counts, by who the provider is.
+    pub fn counts_in_headers(&self) -> bool {
+        self.known().is_some_and(|provider| provider.counts_in_headers)
+    }
+
+    /// Whether a header of the response may say the region.
+    pub fn has_region_in_header(&self) -> bool {
+        self.known().is_some_and(|provider| provider.region_in_header)
+    }
+
+    /// Whether what a call writes into a cache is charged as input.
+    pub fn charges_cache_writes(&self) -> bool {
+        self.known().is_some_and(|provider| provider.charges_cache_writes)
     }
 
     /// What the path names: a model, or else the service behind Hugging Face's router.
     pub fn path_model(&self) -> Option<&str> {
-        let service = || self.service.as_deref().filter(|_| self.is("huggingface"));
+        let service =
+            || self.service.as_deref().filter(|_| self.known().is_some_and(|provider| provider.router.is_some()));
         self.model.as_deref().or_else(service)
     }
 
@@ -123,26 +140,26 @@ impl Target {
     }
 
     /// A host and a path, before anything is decided.
-    fn at(host: &[u8], path: &[u8], row: Option<&'static Row>, rules: u64) -> Target {
+    fn at(host: &[u8], path: &[u8], known_path: Option<&'static Path>, rules: u64) -> Target {
         Target {
             provider: None,
             source: None,
             is_unproven: false,
             upstream_host: None,
             api: None,
-            operation: row.map(|row| row.operation),
+            operation: known_path.map(|known_path| known_path.operation),
             model: None,
-            service: if hosts::is_router(host) { paths::service_of(path) } else { None },
+            service: if catalogue::is_router(host) { paths::service_of(path) } else { None },
             asking: Asking::default(),
             may_take_include_usage: false,
             certainty: Certainty::Shape,
             is_not_own: false,
-            endpoint: row.map(|row| row.endpoint).unwrap_or_default(),
+            endpoint: known_path.map(|known_path| known_path.endpoint).unwrap_or_default(),
             region: None,
             path_region: None,
-            claimed: hosts::provider_of(host).map(|provider| hosts::by_path(provider, path)),
+            claimed: catalogue::provider_of(host).map(|provider| catalogue::by_path(provider, path)),
             claimed_host: if host.len() <= MAX_HOST_AND_PORT { host.into() } else { Box::default() },
-            row,
+            known_path,
             rules,
         }
     }
@@ -155,10 +172,10 @@ impl Target {
 
     /// Takes a rule or a provider for what holds.
     pub(super) fn decide(&mut self, rule: Option<&Rule>, provider: Option<Cow<'static, str>>) {
-        self.api = rule.and_then(|rule| rule.api).or(self.row.map(|row| row.api));
+        self.api = rule.and_then(|rule| rule.api).or(self.known_path.map(|known_path| known_path.api));
         // A rule that names a path or an API knows what it maps.
         let mapped = rule.is_some_and(|rule| rule.path.is_some() || rule.api.is_some());
-        if mapped || (provider.is_some() && self.row.is_some()) {
+        if mapped || (provider.is_some() && self.known_path.is_some()) {
             self.certainty = Certainty::Known;
         }
         self.may_take_include_usage = self.api.is_none() && asking(rule, provider.as_deref()).is_known();
@@ -179,15 +196,15 @@ pub fn detect(method: &[u8], host: &[u8], path: &[u8], detect: &Detect, to: &dyn
     if path.is_not_own() {
         return None;
     }
-    let row = path.row();
+    let known_path = path.known();
     let fits = |rule: &Rule| path.fits(rule);
     let rules = bits().zip(&detect.rules).filter(|(_, rule)| fits(rule)).fold(0, |all, (bit, _)| all | bit);
-    let mut target = Target::at(host, &path.normal, row, rules);
+    let mut target = Target::at(host, &path.normal, known_path, rules);
     let rule = target.rules(detect, to).find(|rule| rule.is_for(&target.claimed_host));
     let provider = rule.map(|rule| Cow::Owned(rule.provider.clone())).or(target.claimed.map(Cow::Borrowed));
     target.decide(rule, provider);
     if target.certainty == Certainty::Shape {
-        match row {
+        match known_path {
             Some(_) => target.certainty = Certainty::Path,
             None if detect.by_shape => {}
             None => return None,
@@ -215,12 +232,12 @@ fn whom_to_ask(target: &Target, rule: Option<&Rule>, path: &Spelled<'_>, to: &dy
         return at(named, claimed.or_else(|| cluster.and_then(hosts::host_of_cluster).map(str::as_bytes)));
     }
     let known = at(named, claimed);
-    if (known.is_here() && !known.depends_on_request()) || target.row.is_none() {
+    if (known.is_here() && !known.depends_on_request()) || target.known_path.is_none() {
         return known;
     }
     let Some(cluster) = to.cluster() else { return known };
-    let by_cluster = hosts::provider_of_cluster(cluster).or_else(|| hosts::provider_named(cluster));
-    match by_cluster.map(|provider| hosts::by_path(provider, &path.normal)) {
+    let by_cluster = catalogue::provider_of_cluster(cluster).or_else(|| catalogue::provider_named(cluster));
+    match by_cluster.map(|provider| catalogue::by_path(provider, &path.normal)) {
         Some(provider) if target.provider.as_deref() != Some(provider) => {
             at(asking(None, Some(provider)), hosts::host_of_cluster(cluster).map(str::as_bytes))
         }
@@ -264,12 +281,12 @@ impl<'a> Spelled<'a> {
 
     /// Whether its response is known to have no usage of its own.
     pub(super) fn is_not_own(&self) -> bool {
-        self.all().any(paths::is_not_own)
+        self.all().any(catalogue::is_not_own)
     }
 
     /// What is known of it.
-    pub(super) fn row(&self) -> Option<&'static Row> {
-        self.all().find_map(paths::row_of)
+    pub(super) fn known(&self) -> Option<&'static Path> {
+        self.all().find_map(catalogue::path)
     }
 
     fn all(&self) -> impl Iterator<Item = &[u8]> {

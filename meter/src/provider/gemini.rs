@@ -5,8 +5,55 @@ use serde_json::Value;
 use wire::record::Flag;
 use wire::usage::{Class, MAX_COUNT, Usage};
 
-use super::Reading;
+use super::catalogue::Provider;
 use super::facts::{Facts, Number::*, Raw};
+use super::paths::{Endpoint, path};
+use super::plain::plain;
+use super::region::in_host;
+use super::{Api, Reading};
+
+pub(super) const GEMINI: Provider = Provider {
+    paths: &[
+        path("*:generateContent", Api::Gemini, "generate_content"),
+        path("*:streamGenerateContent", Api::Gemini, "generate_content"),
+        path("*:embedContent", Api::Gemini, "embeddings"),
+        path("*:batchEmbedContents", Api::Gemini, "embeddings"),
+        path("interactions", Api::GeminiInteractions, "generate_content"),
+        path("cachedContents", Api::Gemini, "cache_content").at(Endpoint::CachedContent),
+        path("*:batchGenerateContent", Api::Gemini, "batch").at(Endpoint::Batch),
+        path("*:asyncBatchEmbedContent", Api::Gemini, "batch").at(Endpoint::Batch),
+    ],
+    not_own: &["*:countTokens"],
+    counts_in_headers: true,
+    reasoning_in_total_only: true,
+    ..Provider::of("gcp.gemini", &["generativelanguage.googleapis.com", "cloudcode-pa.googleapis.com"])
+};
+
+/// Vertex AI has Gemini's paths, Anthropic's API under its own, and models of any maker.
+pub(super) const VERTEX: Provider = Provider {
+    regions: &[in_host("aiplatform.", ".rep.googleapis.com"), in_host("", "-aiplatform.googleapis.com")],
+    paths: &[
+        path("*:rawPredict", Api::AnthropicMessages, "chat"),
+        path("*:streamRawPredict", Api::AnthropicMessages, "chat"),
+        path("*:predict", Api::Plain, "embeddings").at(Endpoint::AnyModel),
+        path("*:predictLongRunning", Api::Plain, "generate_content").at(Endpoint::Video),
+        path("batchPredictionJobs", Api::Gemini, "batch").at(Endpoint::Batch),
+    ],
+    // PaLM's, and those of embeddings.
+    plain: &[plain(&[PalmInput], &[PalmOutput], &[]), plain(&[VertexTokens], &[], &[])],
+    not_own: &["count-tokens:rawPredict"],
+    counts_in_headers: true,
+    charges_cache_writes: true,
+    ..Provider::of(
+        "gcp.vertex_ai",
+        &[
+            "aiplatform.googleapis.com",
+            "*-aiplatform.googleapis.com",
+            "aiplatform.*.rep.googleapis.com",
+            "claude.googleapis.com",
+        ],
+    )
+};
 
 /// generateContent, embedContent, Live.
 pub(super) fn generate(facts: &Facts) -> Reading {

@@ -6,10 +6,40 @@
 use wire::record::Flags;
 use wire::usage::{Class, MAX_COUNT, Usage};
 
+use super::asking::IncludeUsage;
+use super::catalogue::Provider;
 use super::facts::{Facts, Number::*};
-use super::paths::Row;
+use super::paths::{Endpoint, Path, path};
+use super::region::in_host;
 use super::settle::{Counts, settle};
-use super::{Part, Reading, Target};
+use super::{Api, Part, Reading, Target};
+
+/// OpenAI, with the paths of the APIs that are most spoken.
+pub(super) const OPENAI: Provider = Provider {
+    regions: &[in_host("", ".api.openai.com")],
+    paths: &[
+        path("chat/completions", Api::OpenAiChat, "chat"),
+        path("completions", Api::OpenAiChat, "text_completion"),
+        path("responses", Api::OpenAiResponses, "chat"),
+        path("responses/compact", Api::OpenAiResponses, "chat"),
+        path("embeddings", Api::OpenAiChat, "embeddings"),
+        path("images/generations", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),
+        path("images/edits", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),
+        path("images/variations", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),
+        path("audio/transcriptions", Api::OpenAiResponses, "generate_content").at(Endpoint::Transcription),
+        path("audio/translations", Api::OpenAiResponses, "generate_content").at(Endpoint::Transcription),
+        path("audio/speech", Api::OpenAiResponses, "generate_content").at(Endpoint::Speech),
+        path("v1/videos", Api::OpenAiResponses, "generate_content").at(Endpoint::Video),
+        path("v1/videos/*/remix", Api::OpenAiResponses, "generate_content").at(Endpoint::Video),
+        path("v1/batches", Api::OpenAiChat, "batch").at(Endpoint::Batch),
+        path("threads/runs", Api::OpenAiChat, "invoke_agent"),
+        path("threads/*/runs", Api::OpenAiChat, "invoke_agent"),
+        path("threads/*/runs/*/submit_tool_outputs", Api::OpenAiChat, "invoke_agent"),
+    ],
+    not_own: &["responses/input_tokens", "responses/*/cancel", "batches/*/cancel"],
+    include_usage: Some(&IncludeUsage { completions: true, says_null: true, ..IncludeUsage::ANY }),
+    ..Provider::of("openai", &["api.openai.com", "*.api.openai.com"])
+};
 
 /// Chat Completions, and what counts like it: `usage`, in a stream only if `stream_options.include_usage` asked for it.
 pub(super) fn chat(facts: &Facts, target: &Target) -> Reading {
@@ -54,7 +84,10 @@ pub(super) fn chat(facts: &Facts, target: &Target) -> Reading {
             counts.reasoning = total.checked_sub(sum).filter(|&thoughts| thoughts > 0).or(counts.reasoning);
         }
         // Vercel's gateway leaves thoughts out of the output and of the total; its own costs prove it.
-        (_, Some(output), _) if target.is("vercel") && counts.reasoning.is_some_and(|reasoning| reasoning > output) => {
+        (_, Some(output), _)
+            if target.known().is_some_and(|provider| provider.reasoning_in_no_total)
+                && counts.reasoning.is_some_and(|reasoning| reasoning > output) =>
+        {
             counts.output = Some(output.saturating_add(counts.reasoning.unwrap_or(0)));
             counts.total = None;
         }
@@ -87,7 +120,9 @@ fn connectors(facts: &Facts, counts: &mut Counts) -> Option<u64> {
 /// Perplexity's deep research prices its reasoning beside the completion, and has it in no total. Source: Perplexity's
 /// pricing, "reasoning tokens" of sonar-deep-research.
 fn reasoning_beside(facts: &Facts, target: &Target, counts: &mut Counts) -> Option<u64> {
-    let searches = target.is("perplexity") || facts.has(Citation) || facts.has(SearchQueries);
+    let searches = target.known().is_some_and(|provider| provider.research_beside)
+        || facts.has(Citation)
+        || facts.has(SearchQueries);
     let reasoning = counts.reasoning.filter(|&reasoning| searches && reasoning > 0)?;
     let model = facts.model.as_deref().or(target.model.as_deref());
     let researches = model.is_some_and(|model| model.contains("deep-research"));
@@ -111,12 +146,13 @@ fn timings(facts: &Facts, counts: &mut Counts) {
 /// Whether Gemini responds, whoever serves it.
 fn is_gemini(facts: &Facts, target: &Target) -> bool {
     let model = facts.model.as_deref().or(target.model.as_deref());
-    target.is("gcp.gemini") || model.is_some_and(|model| model.contains("gemini"))
+    target.known().is_some_and(|provider| provider.reasoning_in_total_only)
+        || model.is_some_and(|model| model.contains("gemini"))
 }
 
 /// What the endpoint makes.
 fn makes(facts: &Facts, target: &Target) -> Class {
-    facts.makes.or(target.row.map(Row::makes)).unwrap_or(Class::OutputText)
+    facts.makes.or(target.known_path.map(Path::makes)).unwrap_or(Class::OutputText)
 }
 
 /// Responses: `usage` of the object, or `response.usage` of the event that ends the stream. Images and transcriptions

@@ -1,4 +1,4 @@
-//! The APIs by the ends of their paths: data, one row each.
+//! Paths: what a provider says of those that it has, and how they are compared and read.
 
 use std::borrow::Cow;
 
@@ -39,18 +39,18 @@ impl Endpoint {
     }
 }
 
-/// A path.
+/// A path, by its end.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Row {
+pub(super) struct Path {
     /// Segments from the end of the path. `*` is any one segment, `*:verb` any that ends so.
-    pattern: &'static str,
+    pub pattern: &'static str,
     pub api: Api,
     /// In the words of OpenTelemetry's `gen_ai.operation.name`.
     pub operation: &'static str,
     pub endpoint: Endpoint,
 }
 
-impl Row {
+impl Path {
     /// What the endpoint makes, where its counts do not tell.
     pub(super) fn makes(&self) -> Class {
         match self.endpoint {
@@ -60,102 +60,21 @@ impl Row {
         }
     }
 
-    const fn at(self, endpoint: Endpoint) -> Row {
-        Row { endpoint, ..self }
+    /// The same with what it does.
+    pub(super) const fn at(self, endpoint: Endpoint) -> Path {
+        Path { endpoint, ..self }
+    }
+
+    /// How many segments its pattern has.
+    pub(super) fn segments(&self) -> usize {
+        self.pattern.split('/').count()
     }
 }
 
-const fn row(pattern: &'static str, api: Api, operation: &'static str) -> Row {
-    Row { pattern, api, operation, endpoint: Endpoint::Model }
+/// A path at which a model responds.
+pub(super) const fn path(pattern: &'static str, api: Api, operation: &'static str) -> Path {
+    Path { pattern, api, operation, endpoint: Endpoint::Model }
 }
-
-const ROWS: &[Row] = &[
-    row("async/chat/completions", Api::OpenAiChat, "chat").at(Endpoint::Job),
-    row("chat/completions", Api::OpenAiChat, "chat"),
-    row("fim/completions", Api::OpenAiChat, "text_completion"),
-    row("agents/completions", Api::OpenAiChat, "chat"),
-    row("completions", Api::OpenAiChat, "text_completion"),
-    row("responses", Api::OpenAiResponses, "chat"),
-    row("responses/compact", Api::OpenAiResponses, "chat"),
-    row("embeddings", Api::OpenAiChat, "embeddings"),
-    row("multimodalembeddings", Api::OpenAiChat, "embeddings"),
-    row("v1/rerank", Api::OpenAiChat, "rerank"),
-    row("images/generations", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),
-    row("images/edits", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),
-    row("audio/transcriptions", Api::OpenAiResponses, "generate_content").at(Endpoint::Transcription),
-    row("audio/translations", Api::OpenAiResponses, "generate_content").at(Endpoint::Transcription),
-    row("images/variations", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),
-    row("v1/tts", Api::OpenAiResponses, "generate_content").at(Endpoint::Speech),
-    row("v1/videos", Api::OpenAiResponses, "generate_content").at(Endpoint::Video),
-    row("v1/videos/*/remix", Api::OpenAiResponses, "generate_content").at(Endpoint::Video),
-    row("videos/generations", Api::OpenAiResponses, "generate_content").at(Endpoint::Video),
-    row("videos/edits", Api::OpenAiResponses, "generate_content").at(Endpoint::Video),
-    row("videos/extensions", Api::OpenAiResponses, "generate_content").at(Endpoint::Video),
-    row("*:predictLongRunning", Api::Plain, "generate_content").at(Endpoint::Video),
-    row("v1/ocr", Api::Plain, "generate_content").at(Endpoint::Ocr),
-    row("azure/ocr", Api::Plain, "generate_content").at(Endpoint::Ocr),
-    row("audio/speech", Api::OpenAiResponses, "generate_content").at(Endpoint::Speech),
-    row("v1/messages", Api::AnthropicMessages, "chat"),
-    row("*:rawPredict", Api::AnthropicMessages, "chat"),
-    row("*:streamRawPredict", Api::AnthropicMessages, "chat"),
-    row("cachedContents", Api::Gemini, "cache_content").at(Endpoint::CachedContent),
-    row("*:batchGenerateContent", Api::Gemini, "batch").at(Endpoint::Batch),
-    row("*:asyncBatchEmbedContent", Api::Gemini, "batch").at(Endpoint::Batch),
-    row("batchPredictionJobs", Api::Gemini, "batch").at(Endpoint::Batch),
-    row("messages/batches", Api::AnthropicMessages, "batch").at(Endpoint::Batch),
-    row("v1/batches", Api::OpenAiChat, "batch").at(Endpoint::Batch),
-    row("openai/batches", Api::OpenAiChat, "batch").at(Endpoint::Batch),
-    row("batch/jobs", Api::OpenAiChat, "batch").at(Endpoint::Batch),
-    row("model-invocation-job", Api::BedrockInvoke, "batch").at(Endpoint::Batch),
-    row("async-invoke", Api::BedrockInvoke, "generate_content").at(Endpoint::Job),
-    row("*:generateContent", Api::Gemini, "generate_content"),
-    row("*:streamGenerateContent", Api::Gemini, "generate_content"),
-    row("*:embedContent", Api::Gemini, "embeddings"),
-    row("*:batchEmbedContents", Api::Gemini, "embeddings"),
-    row("*:predict", Api::Plain, "embeddings").at(Endpoint::AnyModel),
-    row("interactions", Api::GeminiInteractions, "generate_content"),
-    row("model/*/converse", Api::BedrockConverse, "chat"),
-    row("model/*/converse-stream", Api::BedrockConverse, "chat"),
-    row("model/*/invoke", Api::BedrockInvoke, "chat").at(Endpoint::AnyModel),
-    row("model/*/invoke-with-response-stream", Api::BedrockInvoke, "chat"),
-    // An ARN whose slash a server in between has decoded.
-    row("model/*/*/converse", Api::BedrockConverse, "chat"),
-    row("model/*/*/converse-stream", Api::BedrockConverse, "chat"),
-    row("model/*/*/invoke", Api::BedrockInvoke, "chat").at(Endpoint::AnyModel),
-    row("model/*/*/invoke-with-response-stream", Api::BedrockInvoke, "chat"),
-    row("agents/*/agentAliases/*/sessions/*/text", Api::BedrockAgent, "invoke_agent"),
-    row("v2/chat", Api::Cohere, "chat"),
-    row("v1/chat", Api::Cohere, "chat"),
-    row("v1/generate", Api::Cohere, "text_completion"),
-    row("v1/embed", Api::Cohere, "embeddings"),
-    row("v2/embed", Api::Cohere, "embeddings"),
-    row("v2/rerank", Api::Cohere, "rerank"),
-    row("api/chat", Api::Plain, "chat"),
-    row("api/generate", Api::Plain, "text_completion"),
-    row("api/embed", Api::Plain, "embeddings"),
-    row("text/generation", Api::Plain, "text_completion"),
-    row("text/generation_stream", Api::Plain, "text_completion"),
-    row("text/chat", Api::OpenAiChat, "chat"),
-    row("text/chat_stream", Api::OpenAiChat, "chat"),
-    row("generate_stream", Api::Plain, "text_completion"),
-    row("predictions", Api::Plain, "text_completion"),
-    row("serving-endpoints/*/invocations", Api::OpenAiChat, "chat"),
-    row("threads/*/runs", Api::OpenAiChat, "invoke_agent"),
-    row("threads/runs", Api::OpenAiChat, "invoke_agent"),
-    row("threads/*/runs/*/submit_tool_outputs", Api::OpenAiChat, "invoke_agent"),
-];
-
-/// Calls that say token counts which are not charged: they only count or announce.
-const NOT_OWN: &[&str] = &[
-    "count_tokens",
-    "count-tokens",
-    "*:countTokens",
-    "count-tokens:rawPredict",
-    "responses/input_tokens",
-    "tokenize",
-    "responses/*/cancel",
-    "batches/*/cancel",
-];
 
 /// A path without its query as servers read it: percent-decoded, without empty and dot segments and without parameters
 /// behind `;`. A slash stays encoded: it may be one inside of a name.
@@ -186,16 +105,6 @@ pub(super) fn normal_path(path: &[u8]) -> Cow<'_, [u8]> {
 pub(super) fn with_slashes(normal: &[u8]) -> Option<Vec<u8>> {
     let has = normal.array_windows::<3>().any(|three| three.eq_ignore_ascii_case(b"%2f"));
     has.then(|| normal_path(&decoded(normal, 0)).into_owned())
-}
-
-/// The row of a path without its query.
-pub(super) fn row_of(path: &[u8]) -> Option<&'static Row> {
-    ROWS.iter().find(|row| ends_with(path, row.pattern))
-}
-
-/// Whether a path's response is known to have no usage of its own.
-pub(super) fn is_not_own(path: &[u8]) -> bool {
-    NOT_OWN.iter().any(|pattern| ends_with(path, pattern))
 }
 
 /// Longer names of services there are none.

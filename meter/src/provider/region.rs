@@ -1,37 +1,18 @@
-//! The region that a call is served from, where it has a price of its own: data, one row each.
+//! The region that a call is served from, where it has a price of its own.
+
+use super::{catalogue, hosts};
 
 /// A host name with a region in it: one label, or the rest of one.
-struct Row {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct InHost {
     /// What stands before the region; a star is any number of labels, and the region the last one behind them.
     before: &'static str,
     after: &'static str,
 }
 
-const fn row(before: &'static str, after: &'static str) -> Row {
-    Row { before, after }
+pub(super) const fn in_host(before: &'static str, after: &'static str) -> InHost {
+    InHost { before, after }
 }
-
-const HOSTS: &[Row] = &[
-    row("", ".api.openai.com"),
-    row("bedrock-runtime.", ".amazonaws.com"),
-    row("bedrock-runtime-fips.", ".amazonaws.com"),
-    row("bedrock-agent-runtime.", ".amazonaws.com"),
-    row("bedrock-agent-runtime-fips.", ".amazonaws.com"),
-    row("bedrock-mantle.", ".api.aws"),
-    row("*", ".vpce.amazonaws.com"),
-    row("aiplatform.", ".rep.googleapis.com"),
-    row("", "-aiplatform.googleapis.com"),
-    row("", ".api.x.ai"),
-    row("", ".ml.cloud.ibm.com"),
-    row("*", ".maas.aliyuncs.com"),
-    row("dashscope-", ".aliyuncs.com"),
-    row("", ".api.cognitive.microsoft.com"),
-    row("*", ".models.ai.azure.com"),
-    row("*", ".inference.ml.azure.com"),
-    row("*", ".aws.endpoints.huggingface.cloud"),
-    row("*", ".azure.endpoints.huggingface.cloud"),
-    row("*", ".gcp.endpoints.huggingface.cloud"),
-];
 
 /// The areas that Bedrock's inference profiles are for: <https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html>.
 const PROFILES: &[&str] = &["us", "us-gov", "eu", "apac", "jp", "au", "ca", "sa", "mx", "il", "in", "kr", "global"];
@@ -46,11 +27,11 @@ pub(super) fn of_cluster(cluster: &str) -> Option<String> {
 
 /// The region in a host's name, which may carry a port.
 pub(super) fn of_host(host: &[u8]) -> Option<String> {
-    let host = super::hosts::without_port(host);
-    let host = std::str::from_utf8(host).ok().filter(|host| host.len() <= super::hosts::MAX_HOST)?.to_ascii_lowercase();
-    HOSTS.iter().find_map(|row| {
-        let rest = host.strip_suffix(row.after)?;
-        clean(match row.before {
+    let host = hosts::without_port(host);
+    let host = std::str::from_utf8(host).ok().filter(|host| host.len() <= hosts::MAX_HOST)?.to_ascii_lowercase();
+    catalogue::PROVIDERS.iter().flat_map(|provider| provider.regions).find_map(|known| {
+        let rest = host.strip_suffix(known.after)?;
+        clean(match known.before {
             "*" => rest.rsplit_once('.')?.1,
             before => rest.strip_prefix(before)?,
         })

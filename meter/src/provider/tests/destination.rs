@@ -319,10 +319,10 @@ cases! {
             ("bedrock-mantle.us-east-1.api.aws", "aws.bedrock"), ("vpce-1.bedrock-mantle.us-east-1.vpce.amazonaws.com", "aws.bedrock"),
             ("ark.cn-beijing.volces.com", "volcengine"), ("x.services.ai.azure.com", "azure.ai.inference"),
         ] {
-            assert_eq!(super::super::hosts::provider_of(host.as_bytes()), Some(provider), "{host}");
+            assert_eq!(super::super::catalogue::provider_of(host.as_bytes()), Some(provider), "{host}");
         }
         for host in ["aiplatform.rep.googleapis.com.evil.example", "evildashscope.aliyuncs.com", "openai.azure.us", "xbedrock-mantle.x.api.aws"] {
-            assert_eq!(super::super::hosts::provider_of(host.as_bytes()), None, "{host}");
+            assert_eq!(super::super::catalogue::provider_of(host.as_bytes()), None, "{host}");
         }
     }
 

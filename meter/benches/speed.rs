@@ -1,6 +1,5 @@
 //! The benches' cases without criterion, for a WebAssembly VM: `just bench-scan`.
 
-#[path = "../benches/cases/mod.rs"]
 mod cases;
 
 use std::time::{Duration, Instant};
