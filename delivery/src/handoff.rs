@@ -138,66 +138,87 @@ impl HandOff {
 #[derive(Debug)]
 pub struct TakeOver {
     address: String,
+    /// Whose handoff may be taken over.
+    emitter: Option<String>,
     step: TakeOverStep,
+}
+
+/// What has come of it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing is there, or others were faster.
+    Nothing,
+    /// There is one of this emitter, which is not the one that may be taken over.
+    Other(String),
+    /// What was handed off.
+    Handoff(Vec<u8>),
 }
 
 #[derive(Debug)]
 enum TakeOverStep {
     ReadList { tries: usize },
-    WriteList { tries: usize, emitter: String },
-    Read { emitter: String },
+    WriteList { tries: usize },
+    Read,
     Clear { bytes: Vec<u8> },
 }
 
 impl TakeOver {
-    /// Looks for a handoff to the collector at this address.
-    pub fn begin(address: &str) -> (TakeOver, Action) {
-        (TakeOver { address: address.to_owned(), step: TakeOverStep::ReadList { tries: 0 } }, read_list())
+    /// Looks for handoffs to the collector at this address, and takes over that of one emitter.
+    pub fn begin(address: &str, emitter: Option<String>) -> (TakeOver, Action) {
+        (TakeOver { address: address.to_owned(), emitter, step: TakeOverStep::ReadList { tries: 0 } }, read_list())
     }
 
-    /// Goes on after a reply; in the end, what was handed off.
-    pub fn next(&mut self, reply: Reply) -> Next<Option<Vec<u8>>> {
+    /// Goes on after a reply; in the end, what has come of it.
+    pub fn next(&mut self, reply: Reply) -> Next<Found> {
         match (&mut self.step, reply) {
-            (TakeOverStep::ReadList { tries }, Reply::Read(Ok(Some(list)))) => match remove(list, &self.address) {
-                Some((emitter, action)) => {
-                    self.step = TakeOverStep::WriteList { tries: *tries, emitter };
-                    Next::Act(action)
-                }
-                None => Next::Over(None),
-            },
-            (TakeOverStep::WriteList { emitter, .. }, Reply::Written(Written::Done)) => {
-                let emitter = std::mem::take(emitter);
-                let action = Action::Read { key: key(&emitter) };
-                self.step = TakeOverStep::Read { emitter };
-                Next::Act(action)
+            (TakeOverStep::ReadList { tries }, Reply::Read(Ok(Some(list)))) => {
+                let tries = *tries;
+                self.remove(list, tries)
             }
-            (TakeOverStep::WriteList { tries, .. }, Reply::Written(Written::CasMismatch)) => {
+            (TakeOverStep::WriteList { .. }, Reply::Written(Written::Done)) => {
+                self.step = TakeOverStep::Read;
+                Next::Act(Action::Read { key: self.key() })
+            }
+            (TakeOverStep::WriteList { tries }, Reply::Written(Written::CasMismatch)) => {
                 let tries = tries.saturating_add(1);
                 if tries >= MAX_TRIES {
-                    return Next::Over(None);
+                    return Next::Over(Found::Nothing);
                 }
                 self.step = TakeOverStep::ReadList { tries };
                 Next::Act(read_list())
             }
-            (TakeOverStep::Read { emitter }, Reply::Read(Ok(Some(handoff)))) => {
-                let action = Action::Write { key: key(emitter), value: Vec::new(), cas: 0 };
+            (TakeOverStep::Read, Reply::Read(Ok(Some(handoff)))) => {
                 self.step = TakeOverStep::Clear { bytes: handoff.bytes };
-                Next::Act(action)
+                Next::Act(Action::Write { key: self.key(), value: Vec::new(), cas: 0 })
             }
-            (TakeOverStep::Clear { bytes }, _) => Next::Over(Some(std::mem::take(bytes))),
-            _ => Next::Over(None),
+            (TakeOverStep::Clear { bytes }, _) => Next::Over(Found::Handoff(std::mem::take(bytes))),
+            _ => Next::Over(Found::Nothing),
         }
     }
-}
 
-/// The list without the first line for this address, and the emitter that the line names.
-fn remove(list: SharedValue, address: &str) -> Option<(String, Action)> {
-    let text = String::from_utf8(list.bytes).ok()?;
-    let mut lines: Vec<&str> = text.lines().collect();
-    let is_ours = |line: &&str| line.splitn(3, ' ').nth(2) == Some(address);
-    let line = lines.remove(lines.iter().position(is_ours)?);
-    let emitter = line.split(' ').next()?.to_owned();
-    Some((emitter, write_list(lines.join("\n"), list.cas)))
+    /// Takes the emitter's line off the list, if it is there.
+    fn remove(&mut self, list: SharedValue, tries: usize) -> Next<Found> {
+        let Ok(text) = String::from_utf8(list.bytes) else { return Next::Over(Found::Nothing) };
+        let mut lines: Vec<&str> = text.lines().collect();
+        let is_ours = |line: &&str| line.splitn(3, ' ').nth(2) == Some(self.address.as_str());
+        let is_it = |line: &&str| is_ours(line) && line.split(' ').next() == self.emitter.as_deref();
+        match lines.iter().position(is_it) {
+            Some(place) => {
+                lines.remove(place);
+                let action = write_list(lines.join("\n"), list.cas);
+                self.step = TakeOverStep::WriteList { tries };
+                Next::Act(action)
+            }
+            None => {
+                let other = lines.into_iter().find(is_ours).and_then(|line| line.split(' ').next());
+                Next::Over(other.map_or(Found::Nothing, |emitter| Found::Other(emitter.to_owned())))
+            }
+        }
+    }
+
+    fn key(&self) -> String {
+        key(self.emitter.as_deref().unwrap_or_default())
+    }
 }
 
 fn read_list() -> Action {

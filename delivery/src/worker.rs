@@ -8,11 +8,15 @@ use wire::emitter::EmitterKey;
 
 use crate::action::{Action, Outcome, SharedValue, Unavailable, Written};
 use crate::batch::Batch;
-use crate::handoff::{self, HandOff, Next, Reply, TakeOver};
+use crate::handoff::{self, Found, HandOff, Next, Reply, TakeOver};
 use crate::jitter::Jitter;
 use crate::outbox::Outbox;
 use crate::response::Response;
 use crate::settings::Settings;
+
+/// A handoff is taken over when it has been there for so long, ms. At a shutdown workers end one after the other, and one that
+/// took over what another has just left would find its connection busy when its own final flush is to go out.
+const SETTLED_MS: u64 = 500;
 
 /// Delivery of one worker: its outbox, what it has taken over from a VM before it, and its root contexts.
 ///
@@ -23,6 +27,8 @@ pub struct Delivery {
     own: Outbox,
     /// What a VM before this one has handed off: one after the other, so that memory stays bounded.
     predecessor: Option<Outbox>,
+    /// Whose handoff may be taken over next, and since when it is known.
+    sighted: Option<(String, u64)>,
     /// Of the last configuration.
     settings: Settings,
     /// The root contexts that are there, the sender last of those that do not leave.
@@ -91,6 +97,7 @@ impl Delivery {
         Delivery {
             own: Outbox::new(key, settings.limits),
             predecessor: None,
+            sighted: None,
             settings,
             roots: Vec::new(),
             dispatch: None,
@@ -243,9 +250,8 @@ impl Delivery {
             },
             State::TakingOver { root, mut take_over } => match take_over.next(reply) {
                 Next::Act(action) => self.act(action, State::TakingOver { root, take_over }),
-                Next::Over(handoff) => {
-                    self.predecessor = handoff.and_then(|bytes| Outbox::from_handoff(&bytes, self.settings.limits));
-                    self.forget_predecessor();
+                Next::Over(found) => {
+                    self.found(found);
                     self.send_next(root);
                 }
             },
@@ -276,8 +282,22 @@ impl Delivery {
         if self.predecessor.is_some() {
             return self.send_next(root);
         }
-        let (take_over, action) = TakeOver::begin(&self.settings.address);
+        let settled = self.sighted.as_ref().filter(|(_, since_ms)| now_ms.abs_diff(*since_ms) >= SETTLED_MS);
+        let (take_over, action) = TakeOver::begin(&self.settings.address, settled.map(|(emitter, _)| emitter.clone()));
         self.act(action, State::TakingOver { root, take_over });
+    }
+
+    fn found(&mut self, found: Found) {
+        match found {
+            Found::Other(emitter) if self.sighted.as_ref().is_some_and(|(sighted, _)| *sighted == emitter) => {}
+            Found::Other(emitter) => self.sighted = Some((emitter, self.now_ms)),
+            Found::Nothing => self.sighted = None,
+            Found::Handoff(bytes) => {
+                self.sighted = None;
+                self.predecessor = Outbox::from_handoff(&bytes, self.settings.limits);
+                self.forget_predecessor();
+            }
+        }
     }
 
     /// What was taken over goes first, for it is old and comes to an end.

@@ -192,11 +192,16 @@ cases! {
         assert!(old.is_alone(1) && old.done(110, 1));
         assert_eq!(proxy.drive(&mut old), ["abandoned", "send 5 of 5 end"]);
         assert_eq!(proxy.list(), format!("{} {} here meshmeter-collector /v1/events", old.emitter(), proxy.left()));
-        let mut new = vm(2, &mut proxy, 1);
-        new.tick(200, 1);
+        let mut new = vm(2, &mut proxy, 0);
+        for now_ms in [200, 300, 699] {
+            new.tick(now_ms, 1);
+            assert!(proxy.drive(&mut new).is_empty(), "at a shutdown both VMs end");
+        }
+        more(&mut new, 1);
+        new.tick(700, 1);
         assert_eq!(proxy.drive(&mut new), ["send 5 of 5 end"]);
         assert_eq!((new.predecessor(), proxy.left(), proxy.list().as_str()), (Some(old.emitter()), 0, ""));
-        new.respond(210, 1, proxy.token, ours(200));
+        new.respond(710, 1, proxy.token, ours(200));
         assert_eq!(proxy.drive(&mut new), ["acknowledged 5", "send 1 of 1"], "then its own");
         assert_eq!(new.predecessor(), None);
     }
@@ -208,16 +213,22 @@ cases! {
         proxy.drive(&mut first);
         let mut second = vm(2, &mut proxy, 1);
         second.tick(200, 1);
-        assert_eq!(proxy.drive(&mut second), ["send 1 of 1 end"]);
-        second.done(210, 1);
+        assert_eq!(proxy.drive(&mut second), ["send 1 of 1"]);
+        second.respond(700, 1, proxy.token, Response { status: Some(500), ..Response::default() });
+        assert_eq!(proxy.drive(&mut second), ["unavailable", "send 1 of 1 end"]);
+        second.done(710, 1);
         assert_eq!(proxy.drive(&mut second), ["abandoned", "send 1 of 1 end"]);
         assert_eq!(proxy.list().lines().count(), 2);
         let mut third = vm(3, &mut proxy, 0);
-        third.tick(300, 1);
+        third.tick(800, 1);
+        assert!(proxy.drive(&mut third).is_empty());
+        third.tick(1300, 1);
         assert_eq!(proxy.drive(&mut third), ["send 1 of 1 end"]);
         assert_eq!((third.predecessor(), proxy.list().lines().count()), (Some(second.emitter()), 1));
-        third.respond(310, 1, proxy.token, ours(200));
-        assert_eq!(proxy.drive(&mut third), ["acknowledged 1", "send 1 of 1 end"]);
+        third.respond(1310, 1, proxy.token, ours(200));
+        assert_eq!(proxy.drive(&mut third), ["acknowledged 1"]);
+        third.tick(1810, 1);
+        assert_eq!(proxy.drive(&mut third), ["send 1 of 1 end"]);
         assert_eq!(third.predecessor(), Some(first.emitter()));
         assert_eq!(proxy.list(), "");
     }
@@ -266,8 +277,12 @@ cases! {
                 proxy.contended = 100;
                 let mut new = vm(2, &mut proxy, 0);
                 new.tick(200, 1);
+                proxy.drive(&mut new);
+                new.tick(700, 1);
                 assert!(proxy.drive(&mut new).is_empty(), "others are faster");
-                new.tick(300, 1);
+                new.tick(800, 1);
+                assert!(proxy.drive(&mut new).is_empty(), "it is there, and known anew");
+                new.tick(1300, 1);
                 assert_eq!(proxy.drive(&mut new), ["send 1 of 1 end"]);
             }
         }
@@ -284,16 +299,21 @@ cases! {
             let mut old = vm(2, &mut proxy, 1);
             old.done(100, 1);
             proxy.drive(&mut old);
-            let mut new = vm(3, &mut proxy, 1);
-            proxy.broken = Some(broken);
+            let mut new = vm(3, &mut proxy, 0);
             new.tick(200, 1);
+            proxy.drive(&mut new);
+            more(&mut new, 1);
+            proxy.broken = Some(broken);
+            new.tick(700, 1);
             assert_eq!(proxy.drive(&mut new), ["send 1 of 1"], "{broken}");
         }
         for list in [&b"\xff"[..], b"nobody 1 here meshmeter-collector /v1/events", b"\n\n  \n"] {
             let mut proxy = Proxy::default();
             let mut vm = vm(1, &mut proxy, 1);
             proxy.shared.insert(LIST.to_owned(), SharedValue { bytes: list.to_vec(), cas: 9 });
-            vm.tick(100, 1);
+            vm.tick(0, 1);
+            assert!(proxy.drive(&mut vm).is_empty());
+            vm.tick(500, 1);
             assert_eq!(proxy.drive(&mut vm), ["send 1 of 1"]);
         }
     }
