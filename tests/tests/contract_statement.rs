@@ -68,6 +68,8 @@ async fn contract_what_a_full_outbox_drops_is_told_as_ranges() -> Result<()> {
     let plugin = |plugin: &mut Value| {
         eager(plugin);
         plugin["outbox"] = json!({"max_bytes": 65_536});
+        // The final flush needs a connection that is free, also of heartbeats.
+        plugin["collector"]["heartbeat_ms"] = json!(60_000);
     };
     let mut stack = Stack::with(Options { open: false, plugin, ..Options::default() }).await?;
     stack.gate.show(true);
