@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 
+mod configured;
 mod interrupted;
 
 /// A proxy whose replies a test decides.
