@@ -63,9 +63,11 @@ enum State {
     Idle,
     Preparing,
     /// On behalf of a root context that then sends what is due.
+    /// `ending`: meanwhile the VM has come to its end, with this root context.
     TakingOver {
         root: u32,
         take_over: TakeOver,
+        ending: Option<u32>,
     },
     /// The VM ends: its own outbox is handed off, then that of the VM before it, then the final flush is sent.
     HandingOff {
@@ -140,10 +142,15 @@ impl Delivery {
 
     /// The response to a dispatch of a root context.
     pub fn respond(&mut self, now_ms: u64, root: u32, token: u32, response: Response) {
-        if let (State::Idle, true) = (&self.state, self.awaits(token)) {
-            self.now_ms = now_ms;
-            self.settle(response, false);
-            self.send_due(root);
+        if !self.awaits(token) {
+            return;
+        }
+        self.now_ms = now_ms;
+        self.settle(response, false);
+        // In the middle of another callback it is settled all the same, for it comes once; the next tick sends.
+        match self.state {
+            State::Idle => self.send_due(root),
+            _ => self.leave(root),
         }
     }
 
@@ -248,11 +255,14 @@ impl Delivery {
                 Next::Act(action) => self.act(action, State::Preparing),
                 Next::Over(()) => {}
             },
-            State::TakingOver { root, mut take_over } => match take_over.next(reply) {
-                Next::Act(action) => self.act(action, State::TakingOver { root, take_over }),
+            State::TakingOver { root, mut take_over, ending } => match take_over.next(reply) {
+                Next::Act(action) => self.act(action, State::TakingOver { root, take_over, ending }),
                 Next::Over(found) => {
                     self.found(found);
-                    self.send_next(root);
+                    match ending {
+                        Some(root) => self.end(root),
+                        None => self.send_next(root),
+                    }
                 }
             },
             State::HandingOff { root, whose, mut hand_off, final_flush } => match hand_off.next(reply) {
@@ -284,7 +294,7 @@ impl Delivery {
         }
         let settled = self.sighted.as_ref().filter(|(_, since_ms)| now_ms.abs_diff(*since_ms) >= SETTLED_MS);
         let (take_over, action) = TakeOver::begin(&self.settings.address, settled.map(|(emitter, _)| emitter.clone()));
-        self.act(action, State::TakingOver { root, take_over });
+        self.act(action, State::TakingOver { root, take_over, ending: None });
     }
 
     fn found(&mut self, found: Found) {
@@ -313,43 +323,6 @@ impl Delivery {
     fn send(&mut self, root: u32, batch: Batch) {
         let beside = batch.to_statement();
         self.act(Action::Dispatch { batch, is_beside: false }, State::Dispatching { root, beside });
-    }
-
-    /// The end of the VM: what is not acknowledged is handed off, and the final flush of its own outbox is sent.
-    fn end(&mut self, root: u32) {
-        let Some(patience_ms) = self.roots.iter().find(|other| other.id == root).and_then(|root| root.patience_ms)
-        else {
-            return;
-        };
-        // A callback in the middle of another: nothing that was begun matters any more.
-        self.actions.clear();
-        self.state = State::Idle;
-        // Its response will not be heard: the events go along again, and the collector recognises them.
-        self.settle(Response::default(), true);
-        let final_flush = self.own.final_flush(self.now_ms, patience_ms);
-        self.hand_off(root, Whose::Own, final_flush);
-    }
-
-    fn hand_off(&mut self, root: u32, whose: Whose, final_flush: Option<Batch>) {
-        let outbox = match whose {
-            Whose::Own => Some(&self.own),
-            Whose::Predecessor => self.predecessor.as_ref(),
-        };
-        match outbox.and_then(|outbox| Some((outbox.emitter(), outbox.handoff()?))) {
-            Some((emitter, bytes)) => {
-                let (hand_off, action) = HandOff::begin(emitter, &self.settings.address, bytes);
-                self.act(action, State::HandingOff { root, whose, hand_off, final_flush });
-            }
-            None => self.hand_off_after(root, whose, final_flush),
-        }
-    }
-
-    fn hand_off_after(&mut self, root: u32, whose: Whose, final_flush: Option<Batch>) {
-        match (whose, final_flush) {
-            (Whose::Own, final_flush) => self.hand_off(root, Whose::Predecessor, final_flush),
-            (Whose::Predecessor, Some(batch)) => self.send(root, batch),
-            (Whose::Predecessor, None) => {}
-        }
     }
 
     /// The outbox whose dispatch is in flight.
@@ -393,5 +366,6 @@ impl Delivery {
     }
 }
 
+mod end;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,9 @@ use std::collections::BTreeMap;
 
 use super::*;
 
+mod configured;
+mod interrupted;
+
 /// A proxy whose replies a test decides.
 #[derive(Default)]
 struct Proxy {
@@ -344,42 +347,5 @@ cases! {
         vm.respond(60_001, 1, 1, ours(200));
         assert!(proxy.drive(&mut vm).is_empty());
         assert_eq!(vm.bytes(), 7);
-    }
-
-    fn race_a_callback_in_the_middle_of_another_changes_nothing_and_breaks_nothing() {
-        let mut proxy = Proxy::default();
-        let mut vm = vm(1, &mut proxy, 1);
-        vm.configure(2, &to("here"));
-        proxy.drive(&mut vm);
-        // Between each action and its reply.
-        vm.tick(100, 2);
-        let mut actions = 0;
-        while let Some(action) = vm.poll() {
-            actions += 1;
-            vm.tick(100, 2);
-            vm.tick(100, 1);
-            vm.respond(100, 2, proxy.token + 1, ours(200));
-            if !matches!(action, Action::Dispatch { .. }) {
-                vm.dispatched(Ok(77));
-            }
-            assert!(actions < 10);
-            proxy.perform(&mut vm, action);
-        }
-        assert_eq!(std::mem::take(&mut proxy.done), ["send 1 of 1"]);
-        // The VM ends in the middle of a dispatch: its token comes too late to matter.
-        vm.respond(110, 2, proxy.token, Response { status: Some(500), ..Response::default() });
-        proxy.drive(&mut vm);
-        assert!(vm.done(110, 1));
-        vm.tick(60_000, 2);
-        loop {
-            match vm.poll().unwrap() {
-                Action::Dispatch { .. } => break,
-                action => proxy.perform(&mut vm, action),
-            }
-        }
-        assert!(vm.is_alone(2) && vm.done(60_001, 2));
-        assert_eq!(proxy.drive(&mut vm), ["abandoned", "send 1 of 1 end"]);
-        vm.dispatched(Ok(78));
-        assert!(!vm.awaits(78) && vm.awaits(proxy.token));
     }
 }
