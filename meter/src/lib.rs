@@ -27,7 +27,7 @@ pub mod config;
 pub mod encoding;
 pub mod estimate;
 pub mod failures;
-pub mod framing;
+mod framing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod identity;

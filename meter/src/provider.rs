@@ -12,7 +12,7 @@ mod catalogue;
 mod cohere;
 mod destination;
 mod detect;
-pub mod facts;
+mod facts;
 mod fees;
 mod gemini;
 mod hosts;
@@ -31,11 +31,11 @@ pub(crate) use asking::{BARRING, bits as barring_bits};
 pub use catalogue::known;
 pub use destination::Destination;
 pub use detect::{Certainty, Target, detect};
-pub use facts::{Fact, Facts, HEADERS, Made, response_paths};
+pub(crate) use facts::{Fact, Facts, HEADERS, Made, response_paths};
 pub use paths::Endpoint;
 pub use rules::{Detect, Rule};
-pub use shape::{has_counts, shape};
-pub use unknown::unknown_usage;
+pub(crate) use shape::{has_counts, shape};
+pub(crate) use unknown::unknown_usage;
 
 use wire::record::{Flag, Flags};
 use wire::usage::{Class, Usage};
@@ -83,7 +83,7 @@ impl Api {
 
 /// What the numbers of a call mean.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// In disjoint classes.
     pub usage: Usage,
     /// What does not fit.
@@ -100,7 +100,7 @@ pub struct Reading {
 
 /// Usage of another model in the same call: priced apart, so a record of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub(crate) struct Part {
     /// What it was used for, in the provider's word.
     pub name: String,
     /// The model.
@@ -112,7 +112,7 @@ pub struct Part {
 }
 
 /// Reads the facts of a response as its API means them.
-pub fn read(api: Api, facts: &Facts, target: &Target) -> Reading {
+pub(crate) fn read(api: Api, facts: &Facts, target: &Target) -> Reading {
     facts.forget_reads();
     let mut reading = match api {
         Api::OpenAiChat => openai::chat(facts, target),

@@ -13,7 +13,7 @@ pub(super) use numbers::PLACED;
 pub use numbers::{HEADERS, Header, Number};
 pub use places::{Cost, Fact, Raw, Switch, response_paths};
 pub use texts::Text;
-pub use tools::{ItemText, Place};
+pub use tools::ItemText;
 
 use wire::event::MAX_RAW_USAGE;
 use wire::record::{Flag, Flags};
