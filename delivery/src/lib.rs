@@ -1,7 +1,7 @@
 //! Delivery: how events get from a worker of the proxy to the collector, in order and until each is acknowledged.
 //!
 //! Sans-IO: a [`Delivery`] makes no hostcall and reads no clock. The proxy's callbacks and the time come in as arguments;
-//! out come [`Action`]s, and how often to tick. What only the proxy can answer is an action whose result is fed back: the
+//! out come [`Action`]s, and how often to tick. What only the proxy knows is an action whose result is fed back: the
 //! token of a dispatch, or why there is none, and the data that the VMs of one process share.
 //!
 //! The plugin drives it inside Envoy, the simulator in a world where a seed decides what goes wrong.

@@ -38,7 +38,7 @@ pub enum Arguments {
     },
 }
 
-/// Runs the outbox of the plugin, and the ingest, the ledger and the reconciling of the collector in a simulated world. A seed
+/// Runs delivery as the plugin does, and the ingest, the ledger and the reconciling of the collector in a simulated world. A seed
 /// decides what goes wrong there: delays, losses, copies, crashes at every step of a commit, restarts, updates, full outboxes,
 /// unreadable events, killed Envoys, clocks that are set. After each schedule the laws are checked: no record is lost, none is
 /// charged twice, the ledger's chain and sums are right, every hole has its name. The last line is JSON.

@@ -1,4 +1,4 @@
-//! The proof, simulated: the outbox, the ingest and the ledger that are shipped, in a world where a seed decides every
+//! The proof, simulated: the delivery, the ingest and the ledger that are shipped, in a world where a seed decides every
 //! delay, loss, crash and copy. After each schedule it is checked that no call is lost, and none charged twice.
 //!
 //! One world is one thread, one clock, one source of chance: the same seed gives the same schedule, step by step.
