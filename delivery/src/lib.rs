@@ -13,8 +13,9 @@
 //! let config = meter::config::parse(br#"{"collector": {"cluster": "collector"}}"#)?;
 //! let mut delivery = Delivery::new(EmitterKey::new(0x5eed, 1), 2, &config);
 //! let tick_ms = delivery.configure(1, &config);
-//! let sequence = delivery.next_sequence();
-//! assert!(delivery.push(0, sequence, br#"{"id": "1"}"#.to_vec()));
+//! let encode = |record: &&str, emitter: &str, sequence| format!(r#"{{"id":"{emitter}-{sequence}",{record}}}"#).into_bytes();
+//! let emitted = delivery.emit(0, &[r#""tokens":7"#], true, encode, |journal| assert!(journal.ends_with(b"-1\",\"tokens\":7}")));
+//! assert!(emitted[0].is_queued);
 //!
 //! // A driver: this one's proxy has no shared data, and takes every dispatch.
 //! let mut sent = 0;
@@ -71,4 +72,4 @@ mod worker;
 pub use action::{Action, Outcome, SharedValue, Unavailable, Written};
 pub use batch::{Batch, Settled};
 pub use response::Response;
-pub use worker::Delivery;
+pub use worker::{Delivery, Emitted};

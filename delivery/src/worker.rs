@@ -218,16 +218,6 @@ impl Delivery {
         self.own.emitter()
     }
 
-    /// Spends the next sequence number. It is spent also if the event is dropped later: the gap names what is missing.
-    pub fn next_sequence(&mut self) -> u64 {
-        self.own.next_sequence()
-    }
-
-    /// Queues an event; false: it does not fit and is dropped.
-    pub fn push(&mut self, now_ms: u64, sequence: u64, event: Vec<u8>) -> bool {
-        self.own.push(now_ms, sequence, event)
-    }
-
     /// Bytes of events that are not acknowledged yet.
     pub fn bytes(&self) -> usize {
         let predecessor = self.predecessor.as_ref().map_or(0, Outbox::bytes);
@@ -366,6 +356,9 @@ impl Delivery {
     }
 }
 
+mod emit;
 mod end;
+pub use emit::Emitted;
+
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::hash::BuildHasher;
 
-use delivery::{Delivery, Outcome, Settled};
+use delivery::{Delivery, Emitted, Outcome, Settled};
 use meter::config::Config;
 use meter::estimate::Ratios;
 use meter::identity::Refusal;
@@ -139,21 +139,21 @@ impl Vm {
         publish: impl FnOnce(&[u8]) -> Result<(), Failure>,
     ) {
         let parts = records.len().saturating_sub(1);
-        self.telemetry.add(&mut self.metrics, Metric::Seen, i64::from(!records.is_empty()));
-        self.telemetry.add(&mut self.metrics, Metric::Parts, signed(parts));
-        let events: Vec<(u64, Vec<u8>)> = records.iter().map(|record| self.encode(record)).collect();
-        let published = match events.as_slice() {
-            [(_, event)] => publish(event),
-            events => {
-                let lines: Vec<&[u8]> = events.iter().map(|(_, event)| event.as_slice()).collect();
-                publish(&lines.join(&b'\n'))
-            }
+        let Vm { delivery, telemetry, metrics, .. } = self;
+        telemetry.add(metrics, Metric::Seen, i64::from(!records.is_empty()));
+        telemetry.add(metrics, Metric::Parts, signed(parts));
+        let encode = |record: &Record, emitter: &str, sequence| {
+            telemetry.record(metrics, record);
+            telemetry.add(metrics, Metric::Records, 1);
+            event::encode(record, emitter, sequence)
         };
+        let mut published = Ok(());
+        let emitted = delivery.emit(millis(now_ns), records, send, encode, |events| published = publish(events));
         if let Err(failure) = published {
             self.count_failure(failure);
         }
         if send {
-            events.into_iter().for_each(|(sequence, event)| self.queue(millis(now_ns), sequence, event));
+            emitted.iter().for_each(|emitted| self.count_queued(emitted));
         }
     }
 
@@ -182,17 +182,9 @@ impl Vm {
         }
     }
 
-    fn encode(&mut self, record: &Record) -> (u64, Vec<u8>) {
-        self.telemetry.record(&mut self.metrics, record);
-        self.telemetry.add(&mut self.metrics, Metric::Records, 1);
-        let sequence = self.delivery.next_sequence();
-        (sequence, event::encode(record, self.delivery.emitter(), sequence))
-    }
-
-    fn queue(&mut self, now_ms: u64, sequence: u64, event: Vec<u8>) {
-        let bytes = event.len();
-        let (metric, bytes) = match self.delivery.push(now_ms, sequence, event) {
-            true => (Metric::Queued, bytes),
+    fn count_queued(&mut self, emitted: &Emitted) {
+        let (metric, bytes) = match emitted.is_queued {
+            true => (Metric::Queued, emitted.bytes),
             false => (Metric::Dropped, 0),
         };
         self.telemetry.add(&mut self.metrics, metric, 1);

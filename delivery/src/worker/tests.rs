@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::outbox::Limits;
 
 mod configured;
 mod interrupted;
@@ -105,10 +106,9 @@ fn vm(number: u64, proxy: &mut Proxy, events: usize) -> Delivery {
 }
 
 fn more(delivery: &mut Delivery, events: usize) {
-    for _ in 0..events {
-        let sequence = delivery.next_sequence();
-        assert!(delivery.push(0, sequence, format!("{{\"n\":{sequence}}}").into_bytes()));
-    }
+    let encode = |_: &(), _: &str, sequence| format!("{{\"n\":{sequence}}}").into_bytes();
+    let emitted = delivery.emit(0, &vec![(); events], true, encode, |_| {});
+    assert!(emitted.iter().all(|emitted| emitted.is_queued));
 }
 
 /// A response of our own collector.
@@ -137,6 +137,29 @@ cases! {
         assert_eq!(proxy.drive(&mut vm), ["acknowledged 1"]);
         vm.tick(30_150, 1);
         assert_eq!(proxy.drive(&mut vm), ["send 0 of 3"], "a heartbeat");
+    }
+
+    fn contract_records_of_a_call_are_numbered_and_are_lines_of_the_journal_whether_they_fit_or_not() {
+        let limits = Limits { max_bytes: 100, ..Settings::of(&to("here")).limits };
+        for (is_sent, queued) in [(true, [true, false, true]), (false, [false; 3])] {
+            let mut delivery = Delivery::new(EmitterKey::new(0, 1), 1, &to("here"));
+            delivery.own.reconfigure(limits, true);
+            let emitter = delivery.emitter().to_owned();
+            let mut journal = Vec::new();
+            let encode = |size: &usize, by: &str, sequence: u64| {
+                assert_eq!(by, emitter);
+                sequence.to_string().repeat(*size).into_bytes()
+            };
+            let emitted = delivery.emit(7, &[50, 60, 50], is_sent, encode, |lines| journal = lines.to_vec());
+            assert_eq!(journal, ["1".repeat(50), "2".repeat(60), "3".repeat(50)].join("\n").as_bytes());
+            let due = [(1, 50), (2, 60), (3, 50)].into_iter().zip(queued);
+            let due: Vec<_> =
+                due.map(|((sequence, bytes), is_queued)| Emitted { sequence, bytes, is_queued }).collect();
+            assert_eq!(emitted, due);
+            assert_eq!(delivery.bytes(), if is_sent { 100 } else { 0 });
+            let emitted = delivery.emit(7, &[1], is_sent, encode, |line| assert_eq!(line, b"4"));
+            assert_eq!(emitted[0].sequence, 4, "a number is spent in any case");
+        }
     }
 
     fn contract_ticks_come_often_enough_for_batches_and_for_metrics() {

@@ -117,7 +117,7 @@ impl Vm {
     pub fn forget(&mut self, nature: &mut Nature, truth: &Truth) {
         let spent = truth.emitters[self.own.emitter].spent;
         self.delivery = Delivery::new(self.key.clone(), nature.random.next(), &self.config);
-        while spent > 0 && self.delivery.next_sequence() < spent {}
+        self.delivery.emit(0, &vec![(); spent as usize], false, |_, _, _| Vec::new(), |_| {});
         self.own = Mirror::new(self.own.emitter);
         self.in_flight = None;
         for (root, config) in &self.roots {
