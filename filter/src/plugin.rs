@@ -33,7 +33,9 @@ impl Plugin {
         Plugin { context_id, config: None, authorization: None }
     }
 
-    /// Does what delivery wants, until it wants nothing more. No state is held meanwhile: a callback may come in the middle.
+    /// Does what delivery wants, until it wants nothing more. No state is held meanwhile, so that a callback of a stream may
+    /// come in the middle of a hostcall. One of a root context may not: the SDK's dispatcher holds all root contexts while one of
+    /// them runs, and would panic. Envoy sends neither.
     fn deliver(&self) {
         while let Some(action) = vm::with(|vm| vm.delivery.poll()).flatten() {
             match action {
@@ -106,6 +108,7 @@ impl Context for Plugin {
         let now_ms = vm::millis(host::now_ns());
         let may_go = vm::with(|vm| {
             if vm.delivery.is_alone(self.context_id) {
+                vm.count_unrecorded();
                 vm.metrics.tell_at_once();
             }
             vm.delivery.done(now_ms, self.context_id)
@@ -159,6 +162,7 @@ impl RootContext for Plugin {
     fn on_tick(&mut self) {
         let now_ms = vm::millis(host::now_ns());
         vm::with(|vm| {
+            vm.count_unrecorded();
             vm.metrics.tell();
             vm.delivery.tick(now_ms, self.context_id);
         });

@@ -184,7 +184,7 @@ impl Stream {
             not_asked: refused.or(include.as_ref().and_then(Include::not_asked)),
             refused: refused.is_some(),
         };
-        let records = vm::with(|vm| call.finish(ended, &mut vm.ratios)).unwrap_or_default();
+        let Some(records) = vm::with(|vm| call.finish(ended, &mut vm.ratios)) else { return vm::unrecorded() };
         let Some(record) = records.first() else { return };
         if record.flags.contains(Flag::HostUnproven) && record.outcome != Outcome::NotSent {
             vm::with(|vm| vm.warn_of_unproven(record));
@@ -196,7 +196,9 @@ impl Stream {
         }
         let send = self.config.as_ref().is_some_and(|config| config.collector.is_some());
         let logs = self.config.as_ref().is_some_and(|config| config.journal_log);
-        vm::with(|vm| vm.emit(&records, now_ns, send, |events| journal(events, logs)));
+        if vm::with(|vm| vm.emit(&records, now_ns, send, |events| journal(events, logs))).is_none() {
+            vm::unrecorded();
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! An update of the configuration makes a new root context in the same VM; queued events and metric ids stay.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::hash::BuildHasher;
 
 use delivery::{Delivery, Emitted, Outcome, Settled};
@@ -23,6 +23,8 @@ use crate::unmapped::Unmapped;
 
 thread_local! {
     static VM: RefCell<Option<Vm>> = const { RefCell::new(None) };
+    /// Calls that ended while the state was held, and are not counted yet.
+    static UNRECORDED: Cell<i64> = const { Cell::new(0) };
 }
 
 /// The state of this VM.
@@ -55,6 +57,14 @@ pub struct Vm {
 /// must not trap.
 pub fn with<T>(run: impl FnOnce(&mut Vm) -> T) -> Option<T> {
     VM.with(|vm| vm.try_borrow_mut().ok()?.as_mut().map(run))
+}
+
+/// A call has ended while the state was held, and there is no record of it: that is said, and counted when the state is free.
+pub fn unrecorded() {
+    if UNRECORDED.get() == 0 {
+        log::error!("meshmeter: a call ended in the middle of another callback: there is no record of it");
+    }
+    UNRECORDED.set(UNRECORDED.get().saturating_add(1));
 }
 
 /// Makes the state on the first configuration, and hands it to a later one. Returns how often the root context is to tick, ms.
@@ -104,6 +114,11 @@ impl Vm {
         if settled.quarantined > 0 {
             self.report.quarantined(now_ms, settled.quarantined);
         }
+    }
+
+    /// Counts the calls that ended while the state was held.
+    pub fn count_unrecorded(&mut self) {
+        self.telemetry.add(&mut self.metrics, Metric::Unrecorded, UNRECORDED.take());
     }
 
     /// Counts an identity that was not taken.

@@ -73,6 +73,7 @@ metrics! {
     Seen "meshmeter_calls_total" Counter [] "LLM calls that ended";
     Parts "meshmeter_parts_total" Counter [] "records of what another model was used for in a call";
     Records "meshmeter_records_total" Counter [] "records made: as many as calls and parts, or some were lost";
+    Unrecorded "meshmeter_calls_unrecorded_total" Counter [] "calls of which there is no record, because they ended in the middle of another callback; Envoy's log says so, too";
     Queued "meshmeter_events_queued_total" Counter [] "events put into the outbox";
     Acknowledged "meshmeter_events_acknowledged_total" Counter [] "events that the collector has acknowledged";
     Retried "meshmeter_events_retried_total" Counter [] "events sent again because the collector did not acknowledge them";
