@@ -46,12 +46,16 @@ const RESPONDED: &[u8] = br#"{"id":"r1","object":"chat.completion","model":"gpt-
 
 /// A call passes; every callback lets it go on. `request` and `response` are bodies in one piece, of the size that is said.
 fn pass(plugin: &Plugin, request: (&[u8], usize), response: (&[u8], usize)) {
+    pass_with(plugin, request, RESPONSE, response);
+}
+
+fn pass_with(plugin: &Plugin, request: (&[u8], usize), head: &[(&str, &str)], response: (&[u8], usize)) {
     let mut stream = plugin.create_http_context(9).unwrap();
     let headers = abi::set_headers(REQUEST_HEADERS, REQUEST);
     assert_eq!(stream.on_http_request_headers(headers, false), Action::Continue);
     abi::set_buffer(REQUEST_BODY, request.0);
     assert_eq!(stream.on_http_request_body(request.1, true), Action::Continue);
-    let headers = abi::set_headers(RESPONSE_HEADERS, RESPONSE);
+    let headers = abi::set_headers(RESPONSE_HEADERS, head);
     assert_eq!(stream.on_http_response_headers(headers, false), Action::Continue);
     abi::set_buffer(RESPONSE_BODY, response.0);
     assert_eq!(stream.on_http_response_body(response.1, true), Action::Continue);

@@ -56,6 +56,7 @@ struct Proxy {
     written: BTreeMap<String, String>,
     log: Vec<String>,
     sent: Vec<Sent>,
+    tokens: u32,
     tick_ms: u32,
     done: u32,
     calls: BTreeMap<&'static str, usize>,

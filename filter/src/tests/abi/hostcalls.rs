@@ -1,7 +1,7 @@
 //! The hostcalls, as the linker finds them.
 #![allow(unsafe_code)] // The ABI is C. The callers are the plugin's own wrappers and the SDK's, whose pointers are sound.
 
-use super::{CAS_MISMATCH, NOT_FOUND, OK, Sent, calls, enter, proxy};
+use super::{CAS_MISMATCH, NOT_FOUND, OK, Sent, enter, proxy};
 
 unsafe extern "C" {
     fn proxy_on_memory_allocate(size: usize) -> *mut u8;
@@ -218,7 +218,10 @@ hostcalls! {
         _trailers: *const u8, _trailers_size: usize, timeout_ms: u32, token: *mut u32
     ) {
         let sent = Sent {
-            token: calls("proxy_http_call") as u32,
+            token: proxy(|proxy| {
+                proxy.tokens += 1;
+                proxy.tokens
+            }),
             cluster: text(cluster, cluster_size),
             headers: deserialize(bytes(headers, headers_size)),
             body: text(body, body_size),
