@@ -21,7 +21,12 @@ pub fn tick(plugin: &mut Plugin, now_ms: u64) -> Vec<Sent> {
 
 /// The collector responds to a dispatch.
 pub fn respond(plugin: &mut Plugin, token: u32, status: &str) -> Vec<Sent> {
+    respond_with(plugin, token, status, &[])
+}
+
+fn respond_with(plugin: &mut Plugin, token: u32, status: &str, more: &[(&str, &str)]) -> Vec<Sent> {
     let headers = [(":status", status), ("meshmeter-collector", "1"), ("content-type", "application/json")];
+    let headers = [&headers[..], more].concat();
     let count = abi::set_headers(DISPATCH_RESPONSE_HEADERS, &headers);
     plugin.on_http_call_response(token, count, 2, 0);
     abi::sent()
@@ -43,6 +48,57 @@ fn contract_a_record_is_sent_to_the_collector_and_acknowledged() {
     tick(&mut plugin, 1150);
     assert_eq!(abi::metric("meshmeter_events_acknowledged_total"), 1);
     assert_eq!(abi::metric("meshmeter_outbox_bytes"), 0);
+}
+
+#[test]
+fn contract_what_the_collector_quarantines_and_what_it_refuses_is_counted() {
+    for (status, header, due) in [
+        ("200", &[("meshmeter-quarantined", "1")][..], [1, 1, 0]),
+        ("200", &[], [1, 0, 0]),
+        ("400", &[], [0, 0, 1]),
+        ("503", &[], [0, 0, 0]),
+    ] {
+        let tested = thread::spawn(move || {
+            let mut plugin = configured(1, CONFIGURATION);
+            call(&plugin);
+            let sent = tick(&mut plugin, 1100);
+            respond_with(&mut plugin, sent[0].token, status, header);
+            tick(&mut plugin, 1150);
+            let counts = ["acknowledged", "quarantined", "rejected"];
+            assert_eq!(counts.map(|what| abi::metric(&format!("meshmeter_events_{what}_total"))), due, "{status}");
+            assert_eq!(abi::metric("meshmeter_collector_failures_total"), i64::from(status != "200"), "{status}");
+        });
+        tested.join().unwrap();
+    }
+}
+
+#[test]
+fn contract_the_token_of_the_environment_is_shown_to_the_collector_and_no_other() {
+    // A variable that Cargo sets for its tests.
+    let token = std::env::var("CARGO_PKG_VERSION").unwrap();
+    for (variable, shown) in [("CARGO_PKG_VERSION", format!("Bearer {token}")), ("MESHMETER_UNSET", String::new())] {
+        let json = format!(
+            r#"{{"collector":{{"cluster":"collector","token_env":"{variable}"}},"batch":{{"max_age_ms":100}}}}"#
+        );
+        let mut plugin = configured(1, &json);
+        call(&plugin);
+        let sent = tick(&mut plugin, 1100);
+        assert_eq!(sent[0].header("authorization"), shown);
+        respond(&mut plugin, sent[0].token, "200");
+    }
+}
+
+#[test]
+fn contract_a_dispatch_that_an_ending_vm_gives_up_is_no_failure_of_the_collectors() {
+    let mut plugin = configured(1, CONFIGURATION);
+    call(&plugin);
+    assert_eq!(tick(&mut plugin, 1100).len(), 1);
+    call(&plugin);
+    assert!(plugin.on_done());
+    assert_eq!(abi::sent().len(), 1, "the final flush");
+    assert_eq!(abi::metric("meshmeter_events_retried_total"), 1, "it goes along again");
+    assert_eq!(abi::metric("meshmeter_collector_failures_total"), 0);
+    assert!(!abi::logged("the collector takes no events"));
 }
 
 #[test]
