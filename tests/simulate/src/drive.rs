@@ -75,7 +75,10 @@ impl World {
         if !ending.roots.contains_key(&root) {
             return;
         }
-        let ends = ending.delivery.is_alone(root);
+        let ends = ending.is_last(root);
+        if ending.delivery.is_alone(root) != ends {
+            nature.violate("who ends the VM is known", || format!("vm {vm}, root {root}: {:?}", ending.delivery));
+        }
         if ends {
             ending.own.ending = true;
             for mirror in std::iter::once(&ending.own).chain(&ending.predecessor) {
@@ -90,6 +93,8 @@ impl World {
             self.vms[vm].destroy();
         } else if may_go {
             self.delete(vm, root);
+        } else {
+            self.vms[vm].leaving.insert(root);
         }
     }
 
@@ -97,6 +102,7 @@ impl World {
     fn delete(&mut self, vm: usize, root: u32) {
         let deleting = &mut self.vms[vm];
         deleting.roots.remove(&root);
+        deleting.leaving.remove(&root);
         deleting.waiting.retain(|_, waiting| *waiting != root);
         self.nature.step(Step::Gone { vm, root });
     }
@@ -135,7 +141,9 @@ impl World {
         let World { nature, truth, vms, .. } = self;
         let sending = &mut vms[vm];
         let config = sending.roots.get(&root).unwrap_or(&sending.config).clone();
-        let Some(collector) = &config.collector else { return };
+        let Some(collector) = &config.collector else {
+            return sending.delivery.dispatched(Err(CollectorFailure::NotSent));
+        };
         let limits = sending.config.clone();
         let in_flight = sending.in_flight;
         let mut statement = batch.statement.clone();

@@ -1,6 +1,6 @@
 //! A plugin VM: the delivery that is shipped, and beside it what Envoy keeps for it and what it must hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use delivery::Delivery;
@@ -35,6 +35,8 @@ pub struct Vm {
     pub config: Rc<Config>,
     /// The root contexts that Envoy has, and their configurations.
     pub roots: BTreeMap<u32, Rc<Config>>,
+    /// Those of them that Envoy is done with and that stay for a response.
+    pub leaving: BTreeSet<u32>,
     /// The dispatches whose responses Envoy brings, and to which root context.
     pub waiting: BTreeMap<u32, u32>,
     /// The dispatch whose response is of interest.
@@ -59,6 +61,7 @@ impl Vm {
             predecessor: None,
             config,
             roots: BTreeMap::new(),
+            leaving: BTreeSet::new(),
             waiting: BTreeMap::new(),
             in_flight: None,
             last_root: 0,
@@ -74,6 +77,12 @@ impl Vm {
     /// Who counts here, in truth.
     pub fn emitter(&self) -> usize {
         self.own.emitter
+    }
+
+    /// Whether Envoy is done with all root contexts but this one, so that it destroys the VM with it.
+    pub fn is_last(&self, root: u32) -> bool {
+        let stays = |root: &u32| self.roots.contains_key(root) && !self.leaving.contains(root);
+        stays(&root) && self.roots.keys().all(|other| *other == root || !stays(other))
     }
 
     /// What it still has to do.
@@ -110,6 +119,7 @@ impl Vm {
     pub fn destroy(&mut self) {
         self.gone = true;
         self.roots.clear();
+        self.leaving.clear();
         self.waiting.clear();
     }
 
