@@ -32,7 +32,8 @@ pub enum Action {
     Done,
     /// Nothing to do: a dispatch is over.
     Settled(Outcome),
-    /// Nothing to do: there was no room for what this emitter has not delivered; only the journal has it.
+    /// Nothing to do: there was no room for what this emitter has not delivered, or it cannot be had any more; only the journal
+    /// has it.
     NotHandedOff {
         /// Whose.
         emitter: String,

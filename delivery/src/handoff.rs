@@ -152,6 +152,8 @@ pub enum Found {
     Other(String),
     /// What was handed off.
     Handoff(Vec<u8>),
+    /// The emitter's line is off the list, but what was handed off cannot be had.
+    Lost,
 }
 
 #[derive(Debug)]
@@ -191,6 +193,7 @@ impl TakeOver {
                 self.step = TakeOverStep::Clear { bytes: handoff.bytes };
                 Next::Act(Action::Write { key: self.key(), value: Vec::new(), cas: 0 })
             }
+            (TakeOverStep::Read, _) => Next::Over(Found::Lost),
             (TakeOverStep::Clear { bytes }, _) => Next::Over(Found::Handoff(std::mem::take(bytes))),
             _ => Next::Over(Found::Nothing),
         }

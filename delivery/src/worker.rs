@@ -293,11 +293,21 @@ impl Delivery {
             Found::Other(emitter) => self.sighted = Some((emitter, self.now_ms)),
             Found::Nothing => self.sighted = None,
             Found::Handoff(bytes) => {
-                self.sighted = None;
                 self.predecessor = Outbox::from_handoff(&bytes, self.settings.limits);
+                match self.predecessor {
+                    Some(_) => self.sighted = None,
+                    None => self.lost(),
+                }
                 self.forget_predecessor();
             }
+            Found::Lost => self.lost(),
         }
+    }
+
+    /// The handoff that was to be taken over is gone.
+    fn lost(&mut self) {
+        let lost = self.sighted.take().map(|(emitter, _)| Action::NotHandedOff { emitter });
+        self.actions.extend(lost);
     }
 
     /// What was taken over goes first, for it is old and comes to an end.

@@ -66,7 +66,9 @@ impl Plugin {
                     vm::with(|vm| vm.settled(now_ms, &outcome));
                 }
                 Action::NotHandedOff { emitter } => {
-                    log::error!("meshmeter: no room for what emitter {emitter} leaves; the journal has it");
+                    log::error!(
+                        "meshmeter: what emitter {emitter} left is not handed off, for want of room or of shared data; the journal has it"
+                    );
                 }
             }
         }

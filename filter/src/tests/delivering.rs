@@ -197,7 +197,7 @@ fn race_shared_data_that_fails_is_said_and_the_final_flush_is_sent_all_the_same(
             abi::fail(name, INTERNAL_FAILURE, usize::MAX);
             assert!(plugin.on_done());
             assert_eq!(abi::sent().len(), 1, "{name}");
-            assert!(abi::logged("no room for what emitter"), "{name}");
+            assert!(abi::logged("is not handed off"), "{name}");
         });
         tested.join().unwrap();
     }
