@@ -152,7 +152,7 @@ pub fn table(pairs: &[Pair]) -> String {
         let told =
             [(&pair.first, response, pair.missing.join(", ") + &more), (&pair.second, String::new(), String::new())];
         for (side, response, missing) in told {
-            let cost = side.cost.clone().unwrap_or_else(|| "taken back".to_owned());
+            let cost = side.cost.clone().unwrap_or_else(|| "reversed".to_owned());
             let (tenant, model) = (printable(&side.tenant), printable(&side.model));
             table.add_row([response, side.call.clone(), tenant, model, side.began.clone(), cost, missing]);
         }

@@ -1,6 +1,6 @@
 //! The queue of events that the collector has not acknowledged: a state machine that takes `now` and does no I/O.
 //!
-//! Bounded in bytes, first in first out, one dispatch in flight. What the collector cannot take now is sent again, for ever;
+//! Bounded in bytes, first in first out, one dispatch in flight. What the collector cannot take now is sent again, without end;
 //! only what it refuses as unreadable is given up, and only when it stands alone in its batch. Every dispatch states how
 //! far the emitter has counted and what it dropped; if there is nothing to send, that alone is said from time to time.
 

@@ -12,7 +12,7 @@ pub struct Response {
     pub retry_after_ms: Option<u64>,
     /// Whether it shows that the collector reads statements.
     pub reads_statements: bool,
-    /// Whether it is a page for people: then nobody has taken anything, whatever the status.
+    /// Whether it is an HTML page: then nobody has taken anything, whatever the status.
     pub is_page: bool,
     /// How many of the events are quarantined and not charged.
     pub quarantined: u64,

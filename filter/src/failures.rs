@@ -66,7 +66,7 @@ impl Report {
         }
         self.quarantined = Some((0, now_ms));
         log::warn!(
-            "meshmeter: the collector keeps {unsaid} events of this worker apart and has not charged them: `meshmeter alarms` \
+            "meshmeter: the collector has quarantined {unsaid} events of this worker and not charged them: `meshmeter alarms` \
              says why; the journal has them, too"
         );
     }
@@ -79,7 +79,7 @@ impl Report {
         let Some(Collector { cluster, .. }) = &self.collector else { return };
         if !reads_statements && !std::mem::replace(&mut self.is_another, true) && host::first_to_mark(ANOTHER) {
             log::warn!(
-                "meshmeter: whoever takes the events at cluster {cluster} is not meshmeter's collector: right for another \
+                "meshmeter: the service behind cluster {cluster} is not meshmeter's collector: right for another \
                  CloudEvents ingest, else they are lost there"
             );
         }

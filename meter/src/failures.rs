@@ -29,7 +29,7 @@ words! {
         NoCluster "no_cluster",
         /// Envoy could not send: no host in the cluster, or its limits are reached.
         NotSent "not_sent",
-        /// The response is a page for people: whoever listens there has taken nothing.
+        /// The response is an HTML page: nothing has been taken.
         NotACollector "not_a_collector",
         /// Any other status.
         UnexpectedStatus "unexpected_status",
@@ -64,10 +64,8 @@ impl CollectorFailure {
             CollectorFailure::Reset => "its response broke off",
             CollectorFailure::NoCluster => "Envoy has no such cluster",
             CollectorFailure::NotSent => "the cluster has no host, or its circuit breaker is open",
-            CollectorFailure::NotACollector => {
-                "the response is a page for people, so whoever listens there takes no events"
-            }
-            CollectorFailure::UnexpectedStatus => "this status says neither yes nor no",
+            CollectorFailure::NotACollector => "the response is an HTML page, so no collector is there",
+            CollectorFailure::UnexpectedStatus => "unexpected status",
         }
     }
 }

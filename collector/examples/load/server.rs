@@ -86,7 +86,7 @@ impl Server {
     pub fn stop(&mut self) -> Outcome<u64> {
         let told = Command::new("kill").arg(self.process.id().to_string()).status()?;
         if !told.success() || !self.process.wait()?.success() {
-            return Err("the collector did not end in order".into());
+            return Err("the collector did not end as it should".into());
         }
         if self.is_sqlite() {
             return Ok(std::fs::metadata(&self.database)?.len());

@@ -14,7 +14,7 @@ const SHOWN: usize = 100;
 /// The tenant, the provider and the model of calls.
 type Key = (String, String, String);
 
-/// How many calls would be rated anew, and the new charge less the old one.
+/// How many calls would be re-rated, and the new charge less the old one.
 #[derive(Default)]
 pub(super) struct Changes(BTreeMap<Key, (u64, Charge)>);
 

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use super::args::{Database, now_ns};
 use super::{Failure, print};
 
-/// Closes a month, for ever: its report never changes again.
+/// Closes a month permanently: its report never changes again.
 ///
 /// What comes later about its calls, a late call, a correction, a new price, counts on the day on which it comes, as a credit or
 /// a debit that names the month. Only a month that is over can be closed. While something of it is missing, quarantined or

@@ -31,10 +31,10 @@ pub struct Correct {
     /// The call: the id of its event.
     #[arg(value_name = "EMITTER-SEQUENCE", value_parser = call)]
     call: (String, i64),
-    /// Who shall be charged instead, by the price books.
+    /// The tenant to charge instead, by the price books.
     #[arg(long, required_unless_present_any = ["void", "charge"], value_parser = tenant)]
     tenant: Option<String>,
-    /// Nobody shall be charged.
+    /// Charge nobody.
     #[arg(long, conflicts_with_all = ["tenant", "charge"])]
     void: bool,
     /// Charge the call again: nobody is charged for it now. --tenant says who, else the tenant of its event. For the tenant
@@ -100,7 +100,7 @@ pub fn correct(args: Correct) -> Result<bool, Failure> {
     let mut ledger = Ledger::new(args.database.database.open().map_err(Failure::failed)?);
     let done = ledger.correct(&[correction], now_ns()).map_err(Failure::failed)?;
     if done == 0 {
-        return Err(Failure::Failed(format!("entry {id} was taken back meanwhile: nothing was changed")));
+        return Err(Failure::Failed(format!("entry {id} was reversed meanwhile: nothing was changed")));
     }
     print(&format!("{done} corrected: entry {id} is reversed, {before} USD; {now}\n"))?;
     Ok(false)

@@ -47,7 +47,7 @@ pub struct Rerate {
     #[command(flatten)]
     calls: Calls,
     /// Why, for the ledger.
-    #[arg(long, default_value = "rated anew")]
+    #[arg(long, default_value = "re-rated")]
     reason: String,
     /// Leave calls alone that would cost more.
     #[arg(long, value_name = "AMOUNT", default_value_t = Limits::default().charge)]
@@ -104,7 +104,7 @@ pub fn rerate(args: Rerate) -> Result<bool, Failure> {
     let Work { corrected, difference, changes, problems, .. } = work;
     let what = if args.dry_run { "would be" } else { "were" };
     let changes = changes.map(|changes| changes.table()).unwrap_or_default();
-    print(&format!("{changes}{calls} calls, {corrected} {what} rated anew, difference {difference} USD\n"))?;
+    print(&format!("{changes}{calls} calls, {corrected} {what} re-rated, difference {difference} USD\n"))?;
     dear.say();
     if problems.is_empty() { Ok(dear.any()) } else { Err(Failure::Failed(problems.join("\n"))) }
 }

@@ -20,7 +20,7 @@ pub struct Copies {
     database: Database,
     #[command(flatten)]
     output: Output,
-    /// Also those of which one was taken back.
+    /// Also those of which one was reversed.
     #[arg(long)]
     all: bool,
 }
@@ -50,10 +50,10 @@ pub struct Release {
     /// The beginning of the event's digest, 8 hex digits at least, where several are kept under one id, or it has none.
     #[arg(long, value_name = "HEX", value_parser = digits)]
     digest: Option<String>,
-    /// Charge nobody: the event is dismissed, and listed no more. It is released and taken back at once.
+    /// Charge nobody: the event is dismissed, and listed no more. It is released and reversed at once.
     #[arg(long)]
     void: bool,
-    /// Without a book, what it costs is not known until it is rated anew.
+    /// Without a book, what it costs is not known until it is re-rated.
     #[command(flatten)]
     prices: Books,
     /// Why, for the ledger.

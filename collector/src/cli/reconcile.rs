@@ -10,7 +10,7 @@ use clap::Args;
 use collector::reconcile::{self, Address, Format, Options, Output, ReconcileOptions};
 use collector::terminal::{self, complain};
 
-/// How long an end in order may take: a collector may hang, and nobody may read what is printed.
+/// How long a graceful shutdown may take: a collector may hang, and nobody may read what is printed.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Reads journals and access logs back: sends what the ledger is missing, and finds calls that passed unmetered.
@@ -120,7 +120,7 @@ fn token(text: &str) -> Option<String> {
     line.split_ascii_whitespace().rfind(|word| !collector::serve::is_option(word)).map(str::to_owned)
 }
 
-/// The first SIGINT or SIGTERM asks for an end in order, the second ends, and so does an end that takes too long.
+/// The first SIGINT or SIGTERM asks for a graceful shutdown, the second ends at once, and so does a shutdown that takes too long.
 fn watch_signals(interrupted: Arc<AtomicBool>) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -137,7 +137,7 @@ fn watch_signals(interrupted: Arc<AtomicBool>) -> std::io::Result<()> {
                 _ = terminate.recv() => {}
                 () = tokio::time::sleep(GRACE) => {}
             }
-            complain("meshmeter: interrupted, and did not end in order; run it again to go on");
+            complain("meshmeter: interrupted, and did not shut down gracefully; run it again to continue");
             std::process::exit(1);
         });
     });

@@ -12,7 +12,7 @@ use super::{Failure, print};
 
 /// Prints usage, charge and cost from the ledger's sums.
 ///
-/// The charge is what the tenant pays, the cost what the provider takes.
+/// The charge is what the tenant pays, the cost what the provider charges.
 /// Calls with different evidence (reported, partial, estimated, missing) have lines and totals of their own; only the last line,
 /// `total all`, adds them up. The columns are disjoint:
 /// input is what no cache served, output is without reasoning. A model without a price is unpriced, not free.

@@ -17,8 +17,8 @@ use super::prices::Books;
 /// was taken is committed and acknowledged. A ledger that does not exist is created; several collectors may share one in
 /// PostgreSQL.
 ///
-/// A variable or file of tokens has a credential a line: `[NAME] TOKEN`, or NAME spiffe://TRUST-DOMAIN/PATH for a client
-/// certificate (in PATH * stands for any text within a segment). Behind it may stand tenants=acme,acme/*,beta (only calls
+/// A variable or file of tokens has one credential per line: `[NAME] TOKEN`, or NAME spiffe://TRUST-DOMAIN/PATH for a client
+/// certificate (in PATH * stands for any text within a segment). It may be followed by tenants=acme,acme/*,beta (only calls
 /// of these; a * at the end stands for any text, and acme/* does not mean acme itself), rate=N (events a second; a large body
 /// counts as one for each 4 KiB), max_tokens=N and max_usd=DECIMAL (of one call). Files are read again when they change.
 #[derive(Args)]
@@ -29,17 +29,17 @@ pub struct Serve {
     #[command(flatten)]
     database: Database,
     /// The books by which calls are rated as they come. They are read again when they change: a new price needs no restart.
-    /// What came before it is rated anew by `meshmeter rerate`.
+    /// What came before it is re-rated by `meshmeter rerate`.
     #[command(flatten)]
     prices: Books,
     /// Environment variable that holds the token of those who may send events.
     #[arg(long, value_name = "NAME", default_value = "MESHMETER_INGEST_TOKEN")]
     ingest_token_env: String,
-    /// File with the tokens of those who may send events, instead of the variable: a credential a line, several while
+    /// File with the tokens of those who may send events, instead of the variable: one credential per line, several while
     /// you rotate. An emitter belongs to the name that first sent its events.
     #[arg(long, value_name = "FILE")]
     ingest_token_file: Option<PathBuf>,
-    /// Environment variable that holds the token of those who may send journals, whoever counted (`meshmeter reconcile`).
+    /// Environment variable that holds the token of those who may send journals, whichever emitter counted (`meshmeter reconcile`).
     #[arg(long, value_name = "NAME", default_value = "MESHMETER_JOURNAL_TOKEN")]
     journal_token_env: String,
     /// File with the token of those who may send journals, instead of the variable.
@@ -67,10 +67,10 @@ pub struct Serve {
     /// Ask nobody for a token. Only on a loopback address.
     #[arg(long)]
     insecure_no_auth: bool,
-    /// Batches that may wait for the disk; more are refused with 503 and come again.
+    /// Batches that may wait for the disk; more are refused with 503 and retried by the sender.
     #[arg(long, value_name = "BATCHES", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
     queue: u16,
-    /// Bytes of the ledger's disk that must be free: with fewer, events are refused with 503 and come again. A number, or
+    /// Bytes of the ledger's disk that must be free: with fewer, events are refused with 503 and retried by the sender. A number, or
     /// one with KiB, MiB or GiB. Not for PostgreSQL.
     #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = bytes)]
     min_free: u64,

@@ -82,8 +82,7 @@ fn rate_anew(ledger: &mut Ledger<Memory>) {
     for (book, expected) in [(Arc::new(PriceBook::default()), Charge::default()), (PRICES.with(Arc::clone), before)] {
         let mut corrections = Vec::new();
         let each = &mut |entry| {
-            corrections
-                .extend(Correction::by(&book, entry, "rated anew").unwrap_or_else(|problem| panic!("{problem}")));
+            corrections.extend(Correction::by(&book, entry, "re-rated").unwrap_or_else(|problem| panic!("{problem}")));
             Ok(())
         };
         ledger.store().standing(&Selection::default(), each).unwrap();

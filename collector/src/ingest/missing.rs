@@ -1,4 +1,4 @@
-//! `POST /v1/missing`: which of these numbers the ledger does not have. A journal's bearer asks before it sends.
+//! `POST /v1/missing`: which of these numbers the ledger does not have. The holder of a journal token asks before it sends.
 
 use std::collections::BTreeMap;
 

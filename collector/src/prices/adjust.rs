@@ -9,7 +9,7 @@ use crate::tenant::TenantPattern;
 /// What a factor is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum On {
-    /// What the provider takes.
+    /// What the provider charges.
     Cost,
     /// What the tenant pays.
     Charge,

@@ -18,7 +18,7 @@ pub struct Rating {
     pub by: Option<By>,
     /// What the provider says that the call cost, unless the policy is to ignore it.
     pub own: Option<Charge>,
-    /// What the provider takes by the book, where its own price was charged and the book has all prices.
+    /// What the provider charges by the book, where its own price was charged and the book has all prices.
     pub book: Option<Charge>,
 }
 
@@ -54,7 +54,7 @@ pub enum Rated {
         price: Price,
         /// What the tenant pays.
         charge: Charge,
-        /// What the provider takes.
+        /// What the provider charges.
         cost: Charge,
     },
     /// By a price that stands in for one that the book does not name: another class's, or the standard service tier's.
@@ -63,7 +63,7 @@ pub enum Rated {
         price: Price,
         /// What the tenant pays.
         charge: Charge,
-        /// What the provider takes.
+        /// What the provider charges.
         cost: Charge,
     },
     /// There is no price: the cost is unknown, not nothing.
@@ -79,7 +79,7 @@ impl Rated {
         }
     }
 
-    /// What the provider takes, if there is a price.
+    /// What the provider charges, if there is a price.
     pub fn cost(self) -> Option<Charge> {
         match self {
             Rated::Priced { cost, .. } | Rated::Fallback { cost, .. } => Some(cost),
@@ -102,7 +102,7 @@ impl Rating {
         self.checked_sum(Rated::charge).unwrap_or_default()
     }
 
-    /// What the provider takes: the sum of all that has a price.
+    /// What the provider charges: the sum of all that has a price.
     pub fn cost(&self) -> Charge {
         self.checked_sum(Rated::cost).unwrap_or_default()
     }
@@ -117,7 +117,7 @@ impl Rating {
         self.lines.iter().any(|line| line.rated == Rated::Unpriced)
     }
 
-    /// What the provider takes by the book, if that has all prices.
+    /// What the provider charges by the book, if that has all prices.
     pub fn by_the_book(&self) -> Option<Charge> {
         let is_priced = self.entry.is_some() && !self.is_unpriced();
         if self.by == Some(By::Own) { self.book } else { is_priced.then(|| self.cost()) }

@@ -205,7 +205,7 @@ fn rows(summary: &Summary) -> Vec<(&'static str, u64, &'static str)> {
     ];
     let sometimes = [
         ("missing", summary.missing.saturating_sub(summary.sent), "in the ledger, not sent"),
-        ("dead letters", summary.dead_letters, "unreadable to the collector, which keeps them aside"),
+        ("dead letters", summary.dead_letters, "quarantined by the collector as unreadable"),
         ("alarms", summary.alarms, "contradict the ledger, never charged"),
         ("refused", summary.refused, "the collector does not even keep them aside"),
         ("not reached", summary.not_reached, "calls without a record to which Envoy itself responded"),

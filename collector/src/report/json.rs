@@ -63,7 +63,7 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     charge: Option<String>,
     charges: ByClass<String>,
-    /// What the provider takes for it.
+    /// What the provider charges for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<String>,
     costs: ByClass<String>,

@@ -1,4 +1,4 @@
-//! Reports: usage and cost, read from the rollup alone, as it was rated when the calls came in or were rated anew.
+//! Reports: usage and cost, read from the rollup alone, as it was rated when the calls came in or were re-rated.
 
 pub use crate::store::Dimension;
 

@@ -10,12 +10,12 @@ use crate::money::Charge;
 use crate::store::Total;
 use crate::store::sums::Counted;
 
-/// What the tenant pays, and what the provider takes.
+/// What the tenant pays, and what the provider charges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amounts {
     /// What the tenant pays.
     pub charge: Charge,
-    /// What the provider takes.
+    /// What the provider charges.
     pub cost: Charge,
 }
 

@@ -160,7 +160,7 @@ pub fn run(options: Options) -> Result<(), String> {
     let ended = runtime.block_on(serve(app, options.listen, bounds, accepts, writer_ends));
     // Connections that did not end in time go now, and with them the last sender: the writer commits what waits.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    let joined = writer.join().unwrap_or_else(|_| Err("the writer did not end in order".to_owned()));
+    let joined = writer.join().unwrap_or_else(|_| Err("the writer did not end as it should".to_owned()));
     // Why the writer ended says more than that it did.
     joined.and(ended)
 }

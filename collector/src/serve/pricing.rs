@@ -22,7 +22,7 @@ pub struct Pricing {
 }
 
 impl Pricing {
-    /// No prices: everything is unpriced until it is rated anew.
+    /// No prices: everything is unpriced until it is re-rated.
     #[cfg(test)]
     pub fn none() -> Pricing {
         Pricing { books: Books::default(), looked: Instant::now(), watched: Watched::new(Vec::new()), fresh: None }

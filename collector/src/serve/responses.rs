@@ -108,5 +108,5 @@ impl App {
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err("the work did not end in order".to_owned()))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err("the work did not end as it should".to_owned()))
 }

@@ -97,7 +97,7 @@ impl<S: Store> WriterThread<'_, S> {
                 }
                 Action::Stored(well) => self.condition.stored(well),
                 Action::Failed(error) => {
-                    log::often("cannot store, the senders will come again", || error.to_string());
+                    log::often("cannot store, the senders will retry", || error.to_string());
                 }
                 Action::Gone(problem) => {
                     let seconds = GONE.as_secs();

@@ -113,7 +113,7 @@ pub struct Entry {
     pub evidence: Evidence,
     /// What the tenant pays; a reversal's is negative.
     pub charge: Charge,
-    /// What the provider takes.
+    /// What the provider charges.
     pub cost: Charge,
     /// How that was found, as JSON.
     pub rating: Option<String>,
@@ -152,7 +152,7 @@ impl Entry {
         }
     }
 
-    /// What the provider takes, if that is another amount than the tenant pays.
+    /// What the provider charges, if that is another amount than the tenant pays.
     pub fn own_cost(&self) -> Option<Charge> {
         (self.cost != self.charge).then_some(self.cost)
     }

@@ -135,7 +135,7 @@ pub struct Sum {
     pub quantity: i64,
     /// What the tenant pays for them, as far as they have a price.
     pub charge: Charge,
-    /// What the provider takes for them.
+    /// What the provider charges for them.
     pub cost: Charge,
     /// How many of them have no price.
     pub unpriced: i64,
@@ -144,7 +144,7 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// What the provider takes, if that is another amount than the tenant pays.
+    /// What the provider charges, if that is another amount than the tenant pays.
     pub fn own_cost(&self) -> Option<Charge> {
         (self.cost != self.charge).then_some(self.cost)
     }

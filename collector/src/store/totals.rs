@@ -88,7 +88,7 @@ pub struct Total {
     pub quantity: i128,
     /// What the tenant pays for them, as far as they have a price.
     pub charge: Charge,
-    /// What the provider takes for them.
+    /// What the provider charges for them.
     pub cost: Charge,
     /// How many of them have no price.
     pub unpriced: i128,

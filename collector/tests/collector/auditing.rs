@@ -103,12 +103,12 @@ fn contract_a_price_that_comes_late_is_entered_by_reversal_while_the_collector_r
     let expected = [
         "tenant provider model calls difference (USD)",
         "acme openai gpt-4.1 5 0.00011",
-        "5 calls, 5 would be rated anew, difference 0.00011 USD",
+        "5 calls, 5 would be re-rated, difference 0.00011 USD",
     ];
     assert_eq!(lines, expected);
     assert_eq!(dir.number("SELECT count(*) FROM ledger"), 5, "nothing was entered");
     let (code, out, error) = run(&dir, &["rerate", "--prices", prices, "--reason", "the price came late"]);
-    assert_eq!((code, out.as_str(), error.as_str()), (0, "5 calls, 5 were rated anew, difference 0.00011 USD\n", ""));
+    assert_eq!((code, out.as_str(), error.as_str()), (0, "5 calls, 5 were re-rated, difference 0.00011 USD\n", ""));
     assert_eq!(
         (&report()["cost"], &report()["unpriced"], &report()["calls"]),
         (&"0.00011".into(), &().into(), &5.into())
@@ -117,7 +117,7 @@ fn contract_a_price_that_comes_late_is_entered_by_reversal_while_the_collector_r
     let why = "SELECT count(*) FROM ledger WHERE kind IN ('reversal', 'correction') AND reason = 'the price came late'";
     assert_eq!((dir.number(why), dir.number("SELECT count(*) FROM ledger")), (10, 16));
     let (_, out, _) = run(&dir, &["rerate", "--prices", prices]);
-    assert_eq!(out, "6 calls, 1 were rated anew, difference 0.000022 USD\n", "only what is charged otherwise");
+    assert_eq!(out, "6 calls, 1 were re-rated, difference 0.000022 USD\n", "only what is charged otherwise");
     assert_eq!(run(&dir, &["verify"]).0, 0);
 }
 
@@ -334,11 +334,11 @@ fn contract_a_price_that_comes_late_does_not_pass_the_bound_of_a_call() {
     );
     let (code, out, error) = rerate(&["--dry-run"]);
     assert_eq!((code, &error), (3, &named));
-    assert!(out.ends_with("\n2 calls, 1 would be rated anew, difference 0.0114 USD\n"), "{out}");
-    assert_eq!(rerate(&[]), (3, "2 calls, 1 were rated anew, difference 0.0114 USD\n".to_owned(), named));
+    assert!(out.ends_with("\n2 calls, 1 would be re-rated, difference 0.0114 USD\n"), "{out}");
+    assert_eq!(rerate(&[]), (3, "2 calls, 1 were re-rated, difference 0.0114 USD\n".to_owned(), named));
     assert_eq!(dir.number("SELECT count(*) FROM ledger WHERE kind = 'correction'"), 1);
     let (code, out, error) = rerate(&["--max-usd", "1140"]);
-    assert_eq!((code, out.as_str(), error.as_str()), (0, "2 calls, 1 were rated anew, difference 1140.00 USD\n", ""));
+    assert_eq!((code, out.as_str(), error.as_str()), (0, "2 calls, 1 were re-rated, difference 1140.00 USD\n", ""));
     let correct = |more: &[&str]| run(&dir, &[&["correct", &dear, "--reason", "x"], more].concat()).0;
     assert_eq!(correct(&["--tenant", "globex", "--keep-charge"]), 3);
     assert_eq!(correct(&["--tenant", "globex", "--prices", book.to_str().unwrap()]), 3);

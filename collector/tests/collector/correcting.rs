@@ -44,7 +44,7 @@ fn contract_a_call_that_is_charged_to_another_costs_what_the_books_say_for_him()
     assert_eq!(costs(0), ["acme", "0.000011", "0.000022"]);
     assert_eq!(costs(1), ["beta", "0.000154", "0.000088"]);
     let (_, out, _) = run(&dir, &[&["rerate", "--dry-run"], &layers[..]].concat());
-    assert!(out.ends_with("5 calls, 2 would be rated anew, difference 0.00011 USD\n"), "only what was kept: {out}");
+    assert!(out.ends_with("5 calls, 2 would be re-rated, difference 0.00011 USD\n"), "only what was kept: {out}");
     assert_eq!(correct(1, &["--void", "--keep-charge"]).0, 2);
     assert_eq!(run(&dir, &["verify"]).0, 0);
 }

@@ -344,7 +344,7 @@ impl World {
         self.nature.send(request, delay);
     }
 
-    /// A price arrives after calls that it is for: they are rated anew.
+    /// A price arrives after calls that it is for: they are re-rated.
     pub fn price_arrives(&mut self) {
         if self.late_price {
             return;

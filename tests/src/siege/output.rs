@@ -259,7 +259,7 @@ async fn empty_price_book() -> Result<()> {
         ensure(process.stderr().contains("new prices, "), || process.stderr())
     })
     .await?;
-    ensure(process.stop()?.success(), || "it did not end in order".to_owned())?;
+    ensure(process.stop()?.success(), || "it did not end as it should".to_owned())?;
     process.quiet();
     Ok(())
 }
