@@ -138,7 +138,7 @@ bench-ingest *ARGS: (_setup "rust")
 # how long a price book takes to read, and a call to rate: the built-in one, or BOOK
 [group('check')]
 bench-prices BOOK='': (_setup "rust")
-    MESHMETER_BOOK='{{ if BOOK == "" { "" } else { absolute_path(BOOK) } }}' cargo test --quiet --release -p collector --lib -- \
+    MESHMETER_BOOK='{{ if BOOK == "" { "" } else { absolute_path(BOOK) } }}' cargo test --quiet --profile simulate -p collector --lib -- \
         --ignored --nocapture fidelity_reading_a_large_book
 
 # the manifests in istio/ against Istio's own schemas and rules
