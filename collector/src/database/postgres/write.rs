@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use tokio_postgres::Statement;
+use tokio_postgres::types::ToSql;
+
 use super::failure::Failure;
 use super::session::Session;
 use crate::store::emitters::{Emitter, Ended, Note};
@@ -49,7 +52,7 @@ pub async fn changes(session: &Session, before: &Before, changes: &Changes) -> R
         put_entries(session, entries),
         put_chain(session, head, *written_ns, !entries.is_empty()),
         put_sums(session, sums),
-        keep_apart(session, quarantined),
+        quarantine(session, quarantined),
         release(session, released),
     )?;
     Ok(())
@@ -60,30 +63,33 @@ fn all_new(made: u64, wanted: usize, what: &str) -> Result<(), Failure> {
     if u64::try_from(wanted) == Ok(made) { Ok(()) } else { Err(Failure::Raced(format!("{what} by another collector"))) }
 }
 
+/// Runs a statement with its columns; returns how many rows it has changed.
+async fn put(session: &Session, statement: &Statement, columns: &[&(dyn ToSql + Sync)]) -> Result<u64, Failure> {
+    Ok(session.connection.client.execute(statement, columns).await?)
+}
+
 async fn put_emitters(session: &Session, rows: &[(&String, &Emitter)], are_new: bool) -> Result<(), Failure> {
     if rows.is_empty() {
         return Ok(());
     }
     let statements = &session.statements;
     let statement = if are_new { &statements.new_emitters } else { &statements.put_emitters };
-    let made = session
-        .connection
-        .client
-        .execute(
-            statement,
-            &[
-                &column(rows, |(name, _)| name.as_str()),
-                &column(rows, |(_, emitter)| emitter.credential.as_str()),
-                &column(rows, |(_, emitter)| emitter.node.as_str()),
-                &column(rows, |(_, emitter)| emitter.first_ns),
-                &column(rows, |(_, emitter)| emitter.heard_ns),
-                &column(rows, |(_, emitter)| emitter.last),
-                &column(rows, |(_, emitter)| emitter.head),
-                &column(rows, |(_, emitter)| emitter.dropped),
-                &column(rows, |(_, emitter)| emitter.ended.map(Ended::as_str)),
-            ],
-        )
-        .await?;
+    let made = put(
+        session,
+        statement,
+        &[
+            &column(rows, |(name, _)| name.as_str()),
+            &column(rows, |(_, emitter)| emitter.credential.as_str()),
+            &column(rows, |(_, emitter)| emitter.node.as_str()),
+            &column(rows, |(_, emitter)| emitter.first_ns),
+            &column(rows, |(_, emitter)| emitter.heard_ns),
+            &column(rows, |(_, emitter)| emitter.last),
+            &column(rows, |(_, emitter)| emitter.head),
+            &column(rows, |(_, emitter)| emitter.dropped),
+            &column(rows, |(_, emitter)| emitter.ended.map(Ended::as_str)),
+        ],
+    )
+    .await?;
     all_new(made, rows.len(), "an emitter was first heard of")
 }
 
@@ -112,19 +118,17 @@ async fn put_responses(session: &Session, rows: &[Claim<'_>], are_new: bool) -> 
     }
     let statements = &session.statements;
     let statement = if are_new { &statements.new_responses } else { &statements.put_responses };
-    let made = session
-        .connection
-        .client
-        .execute(
-            statement,
-            &[
-                &column(rows, |(key, _)| key.day),
-                &column(rows, |(key, _)| key.response),
-                &column(rows, |(key, _)| key.proof),
-                &column(rows, |(_, place)| place.to_text()),
-            ],
-        )
-        .await?;
+    let made = put(
+        session,
+        statement,
+        &[
+            &column(rows, |(key, _)| key.day),
+            &column(rows, |(key, _)| key.response),
+            &column(rows, |(key, _)| key.proof),
+            &column(rows, |(_, place)| place.to_text()),
+        ],
+    )
+    .await?;
     all_new(made, rows.len(), "a call was taken")
 }
 
@@ -133,24 +137,22 @@ async fn put_possible(session: &Session, noted: &BTreeMap<PossibleKey, PossibleC
     if rows.is_empty() {
         return Ok(());
     }
-    session
-        .connection
-        .client
-        .execute(
-            &session.statements.possible,
-            &[
-                &column(&rows, |(key, _)| key.day),
-                &column(&rows, |(key, _)| key.response),
-                &column(&rows, |(key, _)| key.slot),
-                &column(&rows, |(_, noted)| noted.first.writer),
-                &column(&rows, |(_, noted)| noted.first.number),
-                &column(&rows, |(_, noted)| noted.second.writer),
-                &column(&rows, |(_, noted)| noted.second.number),
-                &column(&rows, |(_, noted)| noted.records),
-                &column(&rows, |(_, noted)| noted.noted_ns),
-            ],
-        )
-        .await?;
+    put(
+        session,
+        &session.statements.possible,
+        &[
+            &column(&rows, |(key, _)| key.day),
+            &column(&rows, |(key, _)| key.response),
+            &column(&rows, |(key, _)| key.slot),
+            &column(&rows, |(_, noted)| noted.first.writer),
+            &column(&rows, |(_, noted)| noted.first.number),
+            &column(&rows, |(_, noted)| noted.second.writer),
+            &column(&rows, |(_, noted)| noted.second.number),
+            &column(&rows, |(_, noted)| noted.records),
+            &column(&rows, |(_, noted)| noted.noted_ns),
+        ],
+    )
+    .await?;
     Ok(())
 }
 
@@ -178,20 +180,18 @@ async fn put_notes(session: &Session, rows: &[Note]) -> Result<(), Failure> {
     if rows.is_empty() {
         return Ok(());
     }
-    session
-        .connection
-        .client
-        .execute(
-            &session.statements.notes,
-            &[
-                &column(rows, |note| note.emitter.as_str()),
-                &column(rows, |note| note.range.first),
-                &column(rows, |note| note.range.last),
-                &column(rows, |note| note.what.as_str()),
-                &column(rows, |note| note.at_ns),
-            ],
-        )
-        .await?;
+    put(
+        session,
+        &session.statements.notes,
+        &[
+            &column(rows, |note| note.emitter.as_str()),
+            &column(rows, |note| note.range.first),
+            &column(rows, |note| note.range.last),
+            &column(rows, |note| note.what.as_str()),
+            &column(rows, |note| note.at_ns),
+        ],
+    )
+    .await?;
     Ok(())
 }
 
@@ -199,44 +199,41 @@ async fn put_entries(session: &Session, rows: &[Entry]) -> Result<(), Failure> {
     if rows.is_empty() {
         return Ok(());
     }
-    session
-        .connection
-        .client
-        .execute(
-            &session.statements.entries,
-            &[
-                &column(rows, |entry| entry.id.writer),
-                &column(rows, |entry| entry.id.number),
-                &column(rows, |entry| entry.kind.as_str()),
-                &column(rows, |entry| entry.emitter.as_str()),
-                &column(rows, |entry| entry.sequence),
-                &column(rows, |entry| entry.refers.map(|refers| refers.writer)),
-                &column(rows, |entry| entry.refers.map(|refers| refers.number)),
-                &column(rows, |entry| entry.started_ns),
-                &column(rows, |entry| entry.received_ns),
-                &column(rows, |entry| entry.tenant.as_str()),
-                &column(rows, |entry| entry.provider.as_str()),
-                &column(rows, |entry| entry.model.as_str()),
-                &column(rows, |entry| entry.evidence.as_str()),
-                &column(rows, |entry| entry.charge.to_string()),
-                &column(rows, |entry| entry.rating.as_deref()),
-                &column(rows, |entry| entry.reason.as_deref()),
-                &column(rows, |entry| entry.event.as_deref()),
-                &column(rows, |entry| entry.hash.0.as_slice()),
-                &column(rows, |entry| entry.own_cost().map(|cost| cost.to_string())),
-                &column(rows, |entry| entry.billed.as_deref()),
-            ],
-        )
-        .await?;
+    put(
+        session,
+        &session.statements.entries,
+        &[
+            &column(rows, |entry| entry.id.writer),
+            &column(rows, |entry| entry.id.number),
+            &column(rows, |entry| entry.kind.as_str()),
+            &column(rows, |entry| entry.emitter.as_str()),
+            &column(rows, |entry| entry.sequence),
+            &column(rows, |entry| entry.refers.map(|refers| refers.writer)),
+            &column(rows, |entry| entry.refers.map(|refers| refers.number)),
+            &column(rows, |entry| entry.started_ns),
+            &column(rows, |entry| entry.received_ns),
+            &column(rows, |entry| entry.tenant.as_str()),
+            &column(rows, |entry| entry.provider.as_str()),
+            &column(rows, |entry| entry.model.as_str()),
+            &column(rows, |entry| entry.evidence.as_str()),
+            &column(rows, |entry| entry.charge.to_string()),
+            &column(rows, |entry| entry.rating.as_deref()),
+            &column(rows, |entry| entry.reason.as_deref()),
+            &column(rows, |entry| entry.event.as_deref()),
+            &column(rows, |entry| entry.hash.0.as_slice()),
+            &column(rows, |entry| entry.own_cost().map(|cost| cost.to_string())),
+            &column(rows, |entry| entry.billed.as_deref()),
+        ],
+    )
+    .await?;
     Ok(())
 }
 
 async fn put_chain(session: &Session, head: &Head, written_ns: i64, has_grown: bool) -> Result<(), Failure> {
     if has_grown {
         let hash = head.hash.0.as_slice();
-        let row: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-            [&session.writer, &head.entry.number, &hash, &written_ns];
-        session.connection.client.execute(&session.statements.put_chain, &row).await?;
+        let row: [&(dyn ToSql + Sync); 4] = [&session.writer, &head.entry.number, &hash, &written_ns];
+        put(session, &session.statements.put_chain, &row).await?;
     }
     Ok(())
 }
@@ -245,28 +242,26 @@ async fn put_sums(session: &Session, rows: &[(Group, Counted, Sum)]) -> Result<(
     if rows.is_empty() {
         return Ok(());
     }
-    session
-        .connection
-        .client
-        .execute(
-            &session.statements.put_sums,
-            &[
-                &session.writer,
-                &column(rows, |(group, ..)| group.day.as_str()),
-                &column(rows, |(group, ..)| group.adjusts.as_str()),
-                &column(rows, |(group, ..)| group.tenant.as_str()),
-                &column(rows, |(group, ..)| group.provider.as_str()),
-                &column(rows, |(group, ..)| group.model.as_str()),
-                &column(rows, |(group, ..)| group.evidence),
-                &column(rows, |(_, counted, _)| counted.name()),
-                &column(rows, |(.., sum)| sum.quantity),
-                &column(rows, |(.., sum)| sum.charge.to_string()),
-                &column(rows, |(.., sum)| sum.own_cost().map(|cost| cost.to_string())),
-                &column(rows, |(.., sum)| sum.unpriced),
-                &column(rows, |(.., sum)| sum.fallback),
-            ],
-        )
-        .await?;
+    put(
+        session,
+        &session.statements.put_sums,
+        &[
+            &session.writer,
+            &column(rows, |(group, ..)| group.day.as_str()),
+            &column(rows, |(group, ..)| group.adjusts.as_str()),
+            &column(rows, |(group, ..)| group.tenant.as_str()),
+            &column(rows, |(group, ..)| group.provider.as_str()),
+            &column(rows, |(group, ..)| group.model.as_str()),
+            &column(rows, |(group, ..)| group.evidence),
+            &column(rows, |(_, counted, _)| counted.name()),
+            &column(rows, |(.., sum)| sum.quantity),
+            &column(rows, |(.., sum)| sum.charge.to_string()),
+            &column(rows, |(.., sum)| sum.own_cost().map(|cost| cost.to_string())),
+            &column(rows, |(.., sum)| sum.unpriced),
+            &column(rows, |(.., sum)| sum.fallback),
+        ],
+    )
+    .await?;
     Ok(())
 }
 
@@ -277,7 +272,7 @@ struct Kept<'a> {
     deliveries: i64,
 }
 
-async fn keep_apart(session: &Session, events: &[QuarantinedEvent]) -> Result<(), Failure> {
+async fn quarantine(session: &Session, events: &[QuarantinedEvent]) -> Result<(), Failure> {
     let mut kept: BTreeMap<[u8; 32], Kept<'_>> = BTreeMap::new();
     for event in events {
         let first = Kept { last: event, first_received_ns: event.received_ns, deliveries: 0 };
@@ -289,25 +284,23 @@ async fn keep_apart(session: &Session, events: &[QuarantinedEvent]) -> Result<()
     if rows.is_empty() {
         return Ok(());
     }
-    session
-        .connection
-        .client
-        .execute(
-            &session.statements.quarantined,
-            &[
-                &column(&rows, |(digest, _)| digest.as_slice()),
-                &column(&rows, |(_, kept)| kept.last.kind()),
-                &column(&rows, |(_, kept)| kept.last.reason.as_str()),
-                &column(&rows, |(_, kept)| kept.last.number.as_ref().map(|(emitter, _)| emitter.as_str())),
-                &column(&rows, |(_, kept)| kept.last.number.as_ref().map(|(_, sequence)| *sequence)),
-                &column(&rows, |(_, kept)| kept.last.credential.as_str()),
-                &column(&rows, |(_, kept)| kept.last.bytes.as_slice()),
-                &column(&rows, |(_, kept)| kept.deliveries),
-                &column(&rows, |(_, kept)| kept.first_received_ns),
-                &column(&rows, |(_, kept)| kept.last.received_ns),
-            ],
-        )
-        .await?;
+    put(
+        session,
+        &session.statements.quarantined,
+        &[
+            &column(&rows, |(digest, _)| digest.as_slice()),
+            &column(&rows, |(_, kept)| kept.last.kind()),
+            &column(&rows, |(_, kept)| kept.last.reason.as_str()),
+            &column(&rows, |(_, kept)| kept.last.number.as_ref().map(|(emitter, _)| emitter.as_str())),
+            &column(&rows, |(_, kept)| kept.last.number.as_ref().map(|(_, sequence)| *sequence)),
+            &column(&rows, |(_, kept)| kept.last.credential.as_str()),
+            &column(&rows, |(_, kept)| kept.last.bytes.as_slice()),
+            &column(&rows, |(_, kept)| kept.deliveries),
+            &column(&rows, |(_, kept)| kept.first_received_ns),
+            &column(&rows, |(_, kept)| kept.last.received_ns),
+        ],
+    )
+    .await?;
     Ok(())
 }
 
@@ -316,11 +309,11 @@ async fn release(session: &Session, released: &BTreeMap<[u8; 32], EntryId>) -> R
     if rows.is_empty() {
         return Ok(());
     }
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [
+    let values: [&(dyn ToSql + Sync); 3] = [
         &column(&rows, |(digest, _)| digest.as_slice()),
         &column(&rows, |(_, entry)| entry.writer),
         &column(&rows, |(_, entry)| entry.number),
     ];
-    let done = session.connection.client.execute(&session.statements.release, &values).await?;
+    let done = put(session, &session.statements.release, &values).await?;
     all_new(done, rows.len(), "an event was released")
 }
