@@ -16,6 +16,9 @@ use crate::{Result, wait};
 const GRACE: Duration = Duration::from_secs(10);
 const TAIL_LINES: usize = 60;
 
+/// Envoy lists its extensions in lines of thousands of characters, in which a reader of CI's log loses what failed.
+const TAIL_COLUMNS: usize = 300;
+
 /// Time on the CPU, by the scheduler, to the nanosecond.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cpu {
@@ -162,7 +165,7 @@ impl Process {
     /// The last lines of its log.
     pub fn tail(&self) -> String {
         let log = self.stderr();
-        let lines: Vec<&str> = log.lines().collect();
+        let lines: Vec<String> = log.lines().map(|line| line.chars().take(TAIL_COLUMNS).collect()).collect();
         lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
     }
 }
