@@ -45,9 +45,7 @@ async fn token_of_other_tenants() -> Result<()> {
     let told = stack.envoy.metrics().await?.sum("meshmeter_events_quarantined_total", &[]);
     wait::ensure(told == 2, || format!("the plugin counts {told} events that are quarantined"))?;
     let log = stack.envoy.log();
-    wait::ensure(log.contains("events of this worker and not charged them"), || {
-        "Envoy's log says nothing".to_owned()
-    })?;
+    wait::ensure(log.contains("events of this worker and not charged them"), || "Envoy's log says nothing".to_owned())?;
     let other = stack.event_of("other").await?;
     super::ledger::release(&stack.collector, other.id(), &[])?;
     let report = stack.collector.report()?;
