@@ -16,6 +16,7 @@ mod escapes;
 mod memory;
 mod words;
 
+use crate::scan::Piece;
 use escapes::Escapes;
 pub use memory::{Key, Ratios};
 use words::Words;
@@ -44,16 +45,16 @@ pub struct Text {
 
 impl Text {
     /// A piece of text in JSON, escapes and all. Words are counted for streams; a long text in one piece is only measured.
-    pub fn feed(&mut self, bytes: &[u8], count_words: bool) {
+    pub fn feed(&mut self, piece: Piece<'_>, count_words: bool) {
         self.bytes_only |= !count_words;
         let Text { escapes, words, bytes: length, .. } = self;
         if count_words {
-            escapes.feed(bytes, &mut |plain| {
+            escapes.feed(piece.bytes, &mut |plain| {
                 *length = length.saturating_add(plain.len() as u64);
                 words.feed(plain);
             });
         } else {
-            *length = length.saturating_add(escapes.length(bytes));
+            *length = length.saturating_add(escapes.length(piece));
         }
     }
 

@@ -15,7 +15,7 @@ pub use machine::Scanner;
 pub use number::{Count, count, scaled};
 pub use paths::{MAX_DEPTH, Paths};
 pub use skip::is_same;
-pub(crate) use skip::{inside, run, short_escapes};
+pub(crate) use skip::{inside, run};
 pub(crate) use text::{Short, Unescape};
 pub(crate) use word::word_length;
 
@@ -37,6 +37,24 @@ pub enum Scalar<'a> {
     Overlong,
 }
 
+/// A piece of a text, escapes and all.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// How many escapes begin in it, if that is known and each takes two bytes.
+    pub escapes: Option<usize>,
+    /// It ends with the backslash of an escape that goes on. Not set where the escapes are not known.
+    pub open_escape: bool,
+}
+
+impl<'a> Piece<'a> {
+    /// One of whose escapes nothing is known.
+    pub fn of(bytes: &'a [u8]) -> Self {
+        Piece { bytes, escapes: None, open_escape: false }
+    }
+}
+
 /// Takes what a scanner finds.
 pub trait Sink<L> {
     /// Whether a text at a wanted path would change nothing, now and later: then it is not made.
@@ -52,8 +70,8 @@ pub trait Sink<L> {
     fn raw(&mut self, leaf: L, bytes: &[u8]);
     /// It has ended.
     fn raw_end(&mut self, leaf: L);
-    /// Bytes of a text that is wanted as it flows by, escapes and all.
-    fn flow(&mut self, leaf: L, bytes: &[u8]);
+    /// A piece of a text that is wanted as it flows by.
+    fn flow(&mut self, leaf: L, piece: Piece<'_>);
     /// A value has ended that says nothing, but for the text that flowed from it: a text without its quotes, a number or
     /// a literal. Not every such value is told of.
     fn passed(&mut self, _value: &[u8], _flow: Option<L>) {}

@@ -22,7 +22,7 @@ const CONNECTIONS: [usize; 4] = [1, 2, 4, 8];
 const REPORTS: usize = 5;
 
 /// Measures how many events a second a collector acknowledges, each on the disk before it is acknowledged: over 1, 2, 4 and 8
-/// connections, first on an empty ledger, then (with --fill) on a large one, which must also response a month's report.
+/// connections, first on an empty ledger, then (with --fill) on a large one, of which a month's report is timed too.
 #[derive(Parser)]
 #[command(name = "bench-ingest")]
 struct Args {

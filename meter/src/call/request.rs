@@ -13,7 +13,7 @@ use crate::encoding::Decoder;
 use crate::estimate::{Characters, Text};
 use crate::framing::{Body, Format, Values};
 use crate::provider::{Api, BARRING, Endpoint, barring_bits};
-use crate::scan::{Count, Paths, Scalar, Sink, count};
+use crate::scan::{Count, Paths, Piece, Scalar, Sink, count};
 
 #[derive(Clone, Copy, Debug)]
 enum Field {
@@ -363,21 +363,21 @@ impl Sink<Field> for Found {
     }
     fn raw(&mut self, field: Field, bytes: &[u8]) {
         if !matches!(field, Field::StreamOptions) {
-            self.flow(field, bytes);
+            self.flow(field, Piece::of(bytes));
         }
     }
     fn raw_end(&mut self, _: Field) {}
-    fn flow(&mut self, field: Field, bytes: &[u8]) {
+    fn flow(&mut self, field: Field, piece: Piece<'_>) {
         match field {
             Field::Other => self.text.set_has_more(),
             Field::Barring(bit) => self.bar(bit),
             Field::Spoken => {
                 if let Some(characters) = self.characters.as_mut().filter(|_| !self.whole) {
-                    characters.feed(bytes);
+                    characters.feed(piece.bytes);
                 }
-                self.text.feed(bytes, false);
+                self.text.feed(piece, false);
             }
-            _ => self.text.feed(bytes, false),
+            _ => self.text.feed(piece, false),
         }
     }
 }

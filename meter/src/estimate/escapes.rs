@@ -1,6 +1,6 @@
 //! Undoes the escapes of a JSON text that flows by in pieces, without holding any of it.
 
-use crate::scan::{run, short_escapes};
+use crate::scan::{Piece, run};
 
 /// Where in an escape the text stands.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,11 +42,11 @@ impl Escapes {
         }
     }
 
-    /// The length of what the bytes stand for; the same as of what [`Escapes::feed`] hands on, but block by block where it can.
-    pub(super) fn length(&mut self, bytes: &[u8]) -> u64 {
+    /// The length of what the bytes stand for; the same as of what [`Escapes::feed`] hands on, but at once where the scanner has counted the escapes.
+    pub(super) fn length(&mut self, Piece { bytes, escapes, open_escape }: Piece<'_>) -> u64 {
         let is_between = self.digits == 0 && !self.open && self.high.is_none();
-        if let Some((escapes, open)) = short_escapes(bytes).filter(|_| is_between) {
-            self.open = open;
+        if let Some(escapes) = escapes.filter(|_| is_between) {
+            self.open = open_escape;
             return bytes.len().saturating_sub(escapes) as u64;
         }
         let mut length = 0u64;
@@ -110,13 +110,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::scan::inside;
 
     fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
-        let (mut escapes, mut lengths, mut text) = (Escapes::default(), Escapes::default(), Vec::new());
-        for piece in pieces {
+        let (mut escapes, mut text, mut open) = (Escapes::default(), Vec::new(), false);
+        let mut lengths = [Escapes::default(), Escapes::default()];
+        for bytes in pieces {
             let before = text.len();
-            escapes.feed(piece, &mut |plain| text.extend_from_slice(plain));
-            assert_eq!(lengths.length(piece), (text.len() - before) as u64, "{}", String::from_utf8_lossy(piece));
+            escapes.feed(bytes, &mut |plain| text.extend_from_slice(plain));
+            let inside = inside(bytes, open);
+            open = inside.open_escape;
+            let counted = Piece { bytes, escapes: inside.escapes, open_escape: inside.open_escape };
+            for (lengths, piece) in lengths.iter_mut().zip([Piece::of(bytes), counted]) {
+                assert_eq!(lengths.length(piece), (text.len() - before) as u64, "{}", String::from_utf8_lossy(bytes));
+            }
         }
         text
     }

@@ -4,7 +4,7 @@
 //! read in its place. Only the prelude's checksum is verified: a wrong length would put every later frame out of step.
 
 use super::{Pieces, Values};
-use crate::scan::{Scalar, Scanner, Sink};
+use crate::scan::{Piece, Scalar, Scanner, Sink};
 
 /// The largest frame, bytes: AWS allows 16 MiB of payload and 128 KiB of headers.
 const MAX_FRAME: u32 = (16 << 20) + (128 << 10) + 16;
@@ -214,13 +214,13 @@ impl<L: Copy, V: Values<L>> Sink<L> for Unwrap<'_, L, V> {
     fn raw_end(&mut self, leaf: L) {
         self.values.raw_end(leaf);
     }
-    fn flow(&mut self, leaf: L, bytes: &[u8]) {
+    fn flow(&mut self, leaf: L, piece: Piece<'_>) {
         if !V::is_wrapped(leaf) {
-            return self.values.flow(leaf, bytes);
+            return self.values.flow(leaf, piece);
         }
         self.inner.used = true;
         let Inner { scanner, base64, .. } = &mut *self.inner;
-        for piece in bytes.chunks(256) {
+        for piece in piece.bytes.chunks(256) {
             let mut decoded = [0u8; 192];
             let length = base64.decode(piece, &mut decoded);
             scanner.feed(self.paths, decoded.get(..length).unwrap_or_default(), self.values);

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::scan::{Scalar, Sink, is_same, run, word_length};
+use crate::scan::{Piece, Scalar, Sink, is_same, run, word_length};
 
 /// The longest event that is kept, bytes.
 const MAX_EVENT: usize = 1024;
@@ -77,7 +77,7 @@ impl<L: Copy> Template<L> {
         // Only now it is certain.
         for (place, taken) in varying().zip(taken) {
             if let (Some(leaf), Some(text)) = (place.flow, bytes.get(taken)) {
-                values.flow(leaf, text);
+                values.flow(leaf, Piece::of(text));
             }
         }
         Some(at)
@@ -187,9 +187,9 @@ impl<L: Copy, V: Sink<L>> Sink<L> for Traced<'_, L, V> {
         self.values.raw_end(leaf);
     }
 
-    fn flow(&mut self, leaf: L, bytes: &[u8]) {
+    fn flow(&mut self, leaf: L, piece: Piece<'_>) {
         self.template.walk.flows = self.template.walk.flows.saturating_add(1);
-        self.values.flow(leaf, bytes);
+        self.values.flow(leaf, piece);
     }
 
     fn passed(&mut self, value: &[u8], flow: Option<L>) {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::scan::Scalar;
+use crate::scan::{Piece, Scalar};
 
 /// The values of a body as text, one entry a value, with the end marker.
 #[derive(Default)]
@@ -19,7 +19,7 @@ impl Sink<char> for Found {
     fn raw_begin(&mut self, _: char) {}
     fn raw(&mut self, _: char, _: &[u8]) {}
     fn raw_end(&mut self, _: char) {}
-    fn flow(&mut self, _: char, _: &[u8]) {}
+    fn flow(&mut self, _: char, _: Piece<'_>) {}
 }
 
 impl Values<char> for Found {

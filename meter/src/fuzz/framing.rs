@@ -2,7 +2,7 @@
 
 use super::splits;
 use crate::framing::{Body, Values};
-use crate::scan::{Paths, Scalar, Sink};
+use crate::scan::{Paths, Piece, Scalar, Sink};
 
 /// What the content type may say.
 const HINTS: [Option<&[u8]>; 3] = [None, Some(b"text/event-stream"), Some(b"application/vnd.amazon.eventstream")];
@@ -93,7 +93,7 @@ impl Sink<u8> for Found {
     fn raw_end(&mut self, leaf: u8) {
         self.items.push(Item::RawEnd(leaf));
     }
-    fn flow(&mut self, leaf: u8, bytes: &[u8]) {
+    fn flow(&mut self, leaf: u8, Piece { bytes, .. }: Piece<'_>) {
         match self.items.last_mut() {
             Some(Item::Flow(last, flow)) if *last == leaf => flow.extend_from_slice(bytes),
             _ if bytes.is_empty() => {}

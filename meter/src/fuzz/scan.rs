@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::oracle::{Inside, inside, text, value};
 use super::splits;
-use crate::scan::{MAX_SCALAR, Paths, Progress, Scalar, Scanner, Sink};
+use crate::scan::{MAX_SCALAR, Paths, Piece, Progress, Scalar, Scanner, Sink};
 
 /// The longest name that can match, bytes.
 const MAX_NAME: usize = 64;
@@ -52,7 +52,7 @@ impl Sink<u8> for Found {
         let closed = self.open.pop().filter(|(open, _)| *open == leaf);
         self.raws.push(closed.expect("the end of an object that has not begun"));
     }
-    fn flow(&mut self, leaf: u8, bytes: &[u8]) {
+    fn flow(&mut self, leaf: u8, Piece { bytes, .. }: Piece<'_>) {
         match self.flows.last_mut() {
             Some((last, flow)) if *last == leaf => flow.extend_from_slice(bytes),
             _ => self.flows.push((leaf, bytes.to_vec())),

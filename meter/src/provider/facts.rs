@@ -21,7 +21,7 @@ use wire::usage::Class;
 
 use super::Api;
 use crate::framing::{Format, Values};
-use crate::scan::{Count, MAX_SCALAR, Scalar, Sink, count};
+use crate::scan::{Count, MAX_SCALAR, Piece, Scalar, Sink, count};
 use counts::Counts;
 use numbers::Merge;
 use tools::Tools;
@@ -325,7 +325,7 @@ impl Sink<Fact> for Facts {
     }
 
     fn raw(&mut self, fact: Fact, bytes: &[u8]) {
-        let Fact::Raw(raw) = fact else { return self.flow(fact, bytes) };
+        let Fact::Raw(raw) = fact else { return self.flow(fact, Piece::of(bytes)) };
         let others = self.raw.iter().filter(|(known, _)| *known != raw).map(|(_, bytes)| bytes.len());
         let held = others.fold(self.arriving.len(), usize::saturating_add);
         let kept = bytes.len().min(MAX_RAW.saturating_sub(held));
@@ -352,11 +352,11 @@ impl Sink<Fact> for Facts {
         }
     }
 
-    fn flow(&mut self, fact: Fact, bytes: &[u8]) {
+    fn flow(&mut self, fact: Fact, piece: Piece<'_>) {
         match fact {
-            Fact::Visible => self.visible.feed(bytes, self.is_stream),
+            Fact::Visible => self.visible.feed(piece, self.is_stream),
             Fact::Thought => {
-                self.visible.feed(bytes, self.is_stream);
+                self.visible.feed(piece, self.is_stream);
                 self.visible.set_shows_thoughts();
             }
             _ => {}

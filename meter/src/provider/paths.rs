@@ -33,7 +33,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Whether it begins what responses of other paths tell of again.
+    /// Whether it begins what responses on other paths report again.
     pub fn begins(self) -> bool {
         matches!(self, Endpoint::CachedContent | Endpoint::Batch)
     }

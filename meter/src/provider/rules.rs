@@ -11,7 +11,7 @@ pub struct Detect {
     pub by_shape: bool,
     /// Whether the host that a client asks for is where the call goes.
     pub trust_host: bool,
-    /// Who responses, in the order in which they are asked: the first that matches wins.
+    /// Providers, in the order in which they are asked: the first that matches wins.
     pub rules: Vec<Rule>,
 }
 

@@ -3,7 +3,7 @@
 use super::paths::{MAX_NAME, Node};
 use super::text::{Short, Unescape};
 use super::word::{begins_word, ends_word, word, word_length};
-use super::{MAX_DEPTH, MAX_SCALAR, Paths, Progress, Scalar, Sink, skip};
+use super::{MAX_DEPTH, MAX_SCALAR, Paths, Piece, Progress, Scalar, Sink, skip};
 
 /// What the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,7 +243,7 @@ impl<L: Copy> Scanner<L> {
     }
 
     fn in_name(&mut self, paths: &Paths<L>, rest: &[u8], sink: &mut impl Sink<L>) -> usize {
-        let (used, end) = self.text_run(rest);
+        let skip::Inside { length: used, closed: end, .. } = self.text_run(rest);
         let run = rest.get(..used).unwrap_or_default();
         let parent = self.level().map(|level| level.node);
         if end && self.name.is_empty() && !self.escaped {
@@ -284,7 +284,8 @@ impl<L: Copy> Scanner<L> {
     }
 
     fn in_text(&mut self, paths: &Paths<L>, rest: &[u8], sink: &mut impl Sink<L>) -> usize {
-        let (used, end) = self.text_run(rest);
+        let inside = self.text_run(rest);
+        let (used, end) = (inside.length, inside.closed);
         let run = rest.get(..used).unwrap_or_default();
         let leaf = self.node.and_then(|node| paths.leaf(node)).filter(|&leaf| !sink.skips(leaf));
         let flow = self.node.and_then(|node| paths.flow(node));
@@ -292,7 +293,7 @@ impl<L: Copy> Scanner<L> {
             self.leaf_text(leaf, run, end, sink);
         }
         if let Some(flow) = flow {
-            sink.flow(flow, run);
+            sink.flow(flow, Piece { bytes: run, escapes: inside.escapes, open_escape: inside.open_escape });
         }
         if !end {
             return used;
@@ -329,12 +330,12 @@ impl<L: Copy> Scanner<L> {
         used
     }
 
-    /// The bytes of a text up to its end or theirs, and whether its closing quote stands there.
-    fn text_run(&mut self, rest: &[u8]) -> (usize, bool) {
+    /// A piece of a text, up to its end or the end of the bytes.
+    fn text_run(&mut self, rest: &[u8]) -> skip::Inside {
         let inside = skip::inside(rest, std::mem::take(&mut self.escape));
         self.escape = inside.open_escape;
-        self.escaped |= inside.escaped;
-        (inside.length, inside.closed)
+        self.escaped |= inside.escapes != Some(0);
+        inside
     }
 
     fn in_word(&mut self, paths: &Paths<L>, rest: &[u8], sink: &mut impl Sink<L>) -> usize {
@@ -383,7 +384,7 @@ impl<L: Copy> Scanner<L> {
     }
 
     fn skipping_text(&mut self, rest: &[u8]) -> usize {
-        let (used, end) = self.text_run(rest);
+        let skip::Inside { length: used, closed: end, .. } = self.text_run(rest);
         if end {
             self.state = State::Skipping;
             return used.saturating_add(1);

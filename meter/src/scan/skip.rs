@@ -6,8 +6,8 @@ pub(crate) struct Inside {
     pub(crate) length: usize,
     /// The closing quote stands behind it.
     pub(crate) closed: bool,
-    /// It has backslashes.
-    pub(crate) escaped: bool,
+    /// How many escapes begin in it, if each takes two bytes: none of them is a `\u`, nor is its first byte the end of one.
+    pub(crate) escapes: Option<usize>,
     /// It ends with the backslash of an escape that goes on.
     pub(crate) open_escape: bool,
 }
@@ -15,32 +15,36 @@ pub(crate) struct Inside {
 /// The inside of a text at the beginning, escapes and all; `escape`: its first byte stands behind a backslash.
 #[inline]
 pub(crate) fn inside(bytes: &[u8], escape: bool) -> Inside {
-    let closed = |length, escaped| Inside { length, closed: true, escaped, open_escape: false };
     // Most texts are short and have no escapes.
     let short = if escape { None } else { bytes.first_chunk::<WIDTH>() };
     let found = short.map_or(WIDTH, |chunk| find(chunk, [b'"', b'\\']));
     if short.and_then(|chunk| chunk.get(found)) == Some(&b'"') {
-        return closed(found, false);
+        return Inside { length: found, closed: true, escapes: Some(0), open_escape: false };
     }
     let (blocks, tail) = bytes.as_chunks::<BLOCK>();
     let mut last = [0; BLOCK];
     last.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
-    let (mut open, mut escapes) = (u64::from(escape), 0u64);
+    let (mut open, mut count, mut long) = (u64::from(escape), 0usize, escape);
     // The place of a block is reckoned when it is the one: V8 makes more of a loop that does not count.
     for (index, block) in blocks.iter().chain([&last]).enumerate() {
         let (quotes, backslashes) = (mask(block, b'"'), mask(block, b'\\'));
-        let closing = quotes & !escaped(backslashes, &mut open);
-        if closing != 0 {
-            let before = (closing & closing.wrapping_neg()).wrapping_sub(1);
-            let length = index.saturating_mul(BLOCK).saturating_add(closing.trailing_zeros() as usize);
-            return closed(length, escapes | backslashes & before != 0);
+        let behind = escaped(backslashes, &mut open);
+        let closing = quotes & !behind;
+        // All bits where nothing closes.
+        let before = (closing & closing.wrapping_neg()).wrapping_sub(1);
+        count = count.saturating_add((backslashes & !behind & before).count_ones() as usize);
+        if behind & before != 0 {
+            long |= behind & before & mask(block, b'u') != 0;
         }
-        escapes |= backslashes;
+        if closing != 0 {
+            let length = index.saturating_mul(BLOCK).saturating_add(closing.trailing_zeros() as usize);
+            return Inside { length, closed: true, escapes: Some(count).filter(|_| !long), open_escape: false };
+        }
     }
     // The last backslash begins an escape if it is not escaped itself.
     let run = bytes.iter().rev().take_while(|&&byte| byte == b'\\').count();
     let open_escape = (run % 2 == 1) != (run == bytes.len() && escape);
-    Inside { length: bytes.len(), closed: false, escaped: escapes != 0, open_escape }
+    Inside { length: bytes.len(), closed: false, escapes: Some(count).filter(|_| !long), open_escape }
 }
 
 /// Which bytes of a block stand behind the backslash of an escape. `open`: the first does, and then: the first of the next
@@ -57,25 +61,6 @@ fn escaped(backslashes: u64, open: &mut u64) -> u64 {
     let escaped = carried ^ (backslashes | *open);
     *open = (carried & backslashes) >> 63;
     escaped
-}
-
-/// How many escapes of two bytes begin in a piece of a text, and whether it ends behind the backslash of one; `None` if there
-/// are longer ones.
-#[inline]
-pub(crate) fn short_escapes(bytes: &[u8]) -> Option<(usize, bool)> {
-    let (blocks, tail) = bytes.as_chunks::<BLOCK>();
-    let mut last = [0; BLOCK];
-    last.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
-    let (mut open, mut count, mut behind) = (0u64, 0usize, 0u64);
-    for block in blocks.iter().chain([&last]) {
-        let backslashes = mask(block, b'\\');
-        behind = escaped(backslashes, &mut open);
-        if behind & mask(block, b'u') != 0 {
-            return None;
-        }
-        count = count.saturating_add((backslashes & !behind).count_ones() as usize);
-    }
-    Some((count, behind.checked_shr(tail.len() as u32)? & 1 == 1))
 }
 
 /// How many bytes at the beginning are neither quotes nor brackets: numbers, commas, literals, white space.

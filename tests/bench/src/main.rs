@@ -36,7 +36,7 @@ use crate::{
 
 /// What all measurements stand on.
 pub struct World {
-    /// Who responses.
+    /// The provider: it responds to every kind alike.
     provider: Server,
     /// The bootstrap that users take, pointed at the provider.
     shipped: Bootstrap,

@@ -1,5 +1,6 @@
 use super::*;
 use crate::estimate::BYTES_A_TOKEN_MOST;
+use crate::scan::Piece;
 
 const SAMPLE: &str = "The quick brown fox jumps over the lazy dog. ";
 const A: Key<'_> = Key { tenant: "a", provider: "openai", upstream: Some("openai"), model: "m" };
@@ -7,7 +8,7 @@ const B: Key<'_> = Key { tenant: "b", ..A };
 
 fn text(content: &str, words: bool) -> Text {
     let mut text = Text::default();
-    text.feed(content.as_bytes(), words);
+    text.feed(Piece::of(content.as_bytes()), words);
     text
 }
 

@@ -18,7 +18,7 @@ impl Sink<char> for Told {
     fn raw_begin(&mut self, _: char) {}
     fn raw(&mut self, _: char, _: &[u8]) {}
     fn raw_end(&mut self, _: char) {}
-    fn flow(&mut self, _: char, bytes: &[u8]) {
+    fn flow(&mut self, _: char, Piece { bytes, .. }: Piece<'_>) {
         self.flow.push_str(&String::from_utf8_lossy(bytes));
         self.flow.push('|');
     }

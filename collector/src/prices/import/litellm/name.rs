@@ -77,7 +77,7 @@ pub(super) fn of(key: &str, provider: &str, import: &mut Import<'_>) -> Option<N
 }
 
 impl Name {
-    /// Other names that responses give a model: of a fine-tuned one the longer, of a version after @ the one with a dash.
+    /// Other names for a model in responses: the longer one of a fine-tuned model; a dash in place of @ before a version.
     pub fn aliases(&self) -> BTreeSet<String> {
         let mut aliases = BTreeSet::new();
         if self.name.starts_with("ft:") {
