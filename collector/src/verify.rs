@@ -17,7 +17,7 @@ use crate::terminal::printable;
 /// What was found wrong, first things first.
 #[derive(Debug)]
 pub enum Failure {
-    /// The store could not respond.
+    /// The store could not be read.
     Store(StoreError),
     /// The ledger is not what was written.
     Broken(String),

@@ -54,7 +54,7 @@ impl By {
 pub fn run(args: ReportArgs) -> Result<(), Failure> {
     let selection = Selection { since: args.since, until: args.until, tenant: args.tenant, call: None };
     let question = Question { selection, by: args.by.0, round: args.round };
-    let report = Report::response(&*args.database.reader()?, question).map_err(Failure::failed)?;
+    let report = Report::of(&*args.database.reader()?, question).map_err(Failure::failed)?;
     print(&report.render(args.format).map_err(Failure::failed)?)
 }
 

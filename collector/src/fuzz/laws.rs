@@ -65,8 +65,8 @@ pub fn hold(store: &Memory) {
     for format in [report::Format::Table, report::Format::Json, report::Format::Csv] {
         let by = report::Dimension::ALL.to_vec();
         let question = report::Question { selection: Selection::default(), by, round: Some(2) };
-        let responded = Report::response(store, question).unwrap_or_else(|error| panic!("{error}"));
-        responded.render(format).unwrap_or_else(|error| panic!("{error}"));
+        let report = Report::of(store, question).unwrap_or_else(|error| panic!("{error}"));
+        report.render(format).unwrap_or_else(|error| panic!("{error}"));
     }
 }
 

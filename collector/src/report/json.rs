@@ -47,6 +47,9 @@ struct Model<'a> {
     model: &'a str,
     calls: i128,
     tokens: i128,
+    /// What else has no price, by class.
+    #[serde(skip_serializing_if = "ByClass::is_empty")]
+    units: ByClass<i128>,
 }
 
 #[derive(Serialize)]
@@ -127,7 +130,13 @@ pub fn render(report: &Report) -> Result<String, ReportError> {
 }
 
 fn model<'a>(((provider, model), of): (&'a (String, String), &Unpriced)) -> Model<'a> {
-    Model { provider, model, calls: of.calls, tokens: of.tokens }
+    Model {
+        provider,
+        model,
+        calls: of.calls,
+        tokens: of.tokens,
+        units: ByClass(of.units.clone().into_iter().collect()),
+    }
 }
 
 fn said(notes: &Notes) -> Said<'_> {

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use wire::record::Evidence;
 
 use crate::store::{Reader, Selection, StoreError};
-use notes::Notes;
+use notes::{Models, Notes};
 use sum::Sum;
 
 pub mod audit;
@@ -107,7 +107,7 @@ impl PartialOrd for Grade {
 /// Why there is no report.
 #[derive(Debug)]
 pub enum ReportError {
-    /// The store could not respond.
+    /// The store could not be read.
     Store(StoreError),
     /// A sum or an amount is more than 128 bits hold.
     TooLarge(&'static str),
@@ -133,24 +133,26 @@ impl From<StoreError> for ReportError {
 const TOO_LARGE: ReportError = ReportError::TooLarge("a sum does not fit in 128 bits");
 
 impl Report {
-    /// Responses a question from the rollup.
-    pub fn response(reader: &dyn Reader, question: Question) -> Result<Report, ReportError> {
+    /// Makes the report that a question asks for, from the rollup in one pass: it has millions of rows.
+    pub fn of(reader: &dyn Reader, question: Question) -> Result<Report, ReportError> {
         let mut lines: BTreeMap<(Key, Grade), Sum> = BTreeMap::new();
         let mut invoices = round::Invoices::default();
+        let mut models = Models::default();
         let mut by = question.by.clone();
-        by.push(Dimension::Adjusts);
-        if question.round.is_some() {
-            by.extend(round::INVOICE);
-        }
+        let [adjusts, provider, model] =
+            [Dimension::Adjusts, Dimension::Provider, Dimension::Model].map(|dimension| place(&mut by, dimension));
+        let invoice = question.round.map(|_| round::INVOICE.map(|dimension| place(&mut by, dimension)));
         let width = question.by.len();
         let mut failed = Ok(());
         reader.totals(&question.selection, &by, &mut |total| {
-            let mut columns = total.key.clone();
-            let invoice = columns.split_off(width.saturating_add(1).min(columns.len()));
-            let key = Key { adjusts: columns.pop().unwrap_or_default(), columns };
+            let value = |place: usize| total.key.get(place).cloned().unwrap_or_default();
+            let key = Key { adjusts: value(adjusts), columns: total.key.iter().take(width).cloned().collect() };
             let line = (key, Grade(total.evidence));
-            if failed.is_ok() && question.round.is_some() {
-                failed = invoices.add(invoice, &line, &total);
+            if let (Ok(()), Some(invoice)) = (&failed, &invoice) {
+                failed = invoices.add(invoice.map(value).into(), &line, &total);
+            }
+            if failed.is_ok() {
+                failed = models.add(&value(provider), &value(model), &total);
             }
             if failed.is_ok() {
                 failed = lines.entry(line).or_default().add(&total);
@@ -166,7 +168,7 @@ impl Report {
                 }
             }
         }
-        let notes = Notes::of(reader, &question.selection, lines.values())?;
+        let notes = Notes::of(lines.values(), models)?;
         Ok(Report { question, lines, notes })
     }
 
@@ -192,6 +194,14 @@ impl Report {
         }
         Ok(totals)
     }
+}
+
+/// Where a dimension stands among those that are told apart; it is added if it does not.
+fn place(by: &mut Vec<Dimension>, dimension: Dimension) -> usize {
+    by.iter().position(|known| *known == dimension).unwrap_or_else(|| {
+        by.push(dimension);
+        by.len().saturating_sub(1)
+    })
 }
 
 #[cfg(test)]

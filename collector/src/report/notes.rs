@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use wire::usage::{Class, Kind};
+
+use super::ReportError;
 use super::sum::{Sum, add};
-use super::{Dimension, ReportError};
+use crate::store::Total;
 use crate::store::sums::Counted;
-use crate::store::{Reader, Selection};
 
 /// What there is to say.
 #[derive(Clone, Debug, Default)]
@@ -19,23 +21,65 @@ pub struct Notes {
 }
 
 /// What has no price of a model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unpriced {
     /// The model's calls with this evidence, of which something has no price: sums do not tell single calls apart.
     pub calls: i128,
     /// Tokens without a price.
     pub tokens: i128,
+    /// What else has none: searches, pages, seconds.
+    pub units: BTreeMap<Class, i128>,
+}
+
+impl Unpriced {
+    fn is_nothing(&self) -> bool {
+        self.tokens == 0 && self.units.is_empty()
+    }
+}
+
+/// Gathers what has no price while the totals pass.
+#[derive(Default)]
+pub struct Models(BTreeMap<(String, String, &'static str), Unpriced>);
+
+impl Models {
+    /// Adds a total of a provider's model.
+    pub fn add(&mut self, provider: &str, model: &str, total: &Total) -> Result<(), ReportError> {
+        let class = match &total.counted {
+            Counted::Calls => None,
+            Counted::Usage(class) if total.unpriced != 0 => Some(*class),
+            _ => return Ok(()),
+        };
+        let of = self.0.entry((provider.to_owned(), model.to_owned(), total.evidence.as_str())).or_default();
+        match class {
+            None => add(&mut of.calls, total.quantity),
+            Some(class) if matches!(class.kind(), Kind::Input | Kind::Output) => add(&mut of.tokens, total.unpriced),
+            Some(class) => add(of.units.entry(class).or_default(), total.unpriced),
+        }
+    }
+
+    fn unpriced(self) -> Result<BTreeMap<(String, String), Unpriced>, ReportError> {
+        let mut unpriced: BTreeMap<(String, String), Unpriced> = BTreeMap::new();
+        for ((provider, model, _), mut of) in self.0 {
+            // A call that is priced later takes back what it had no price for.
+            of.units.retain(|_, count| *count != 0);
+            if of.is_nothing() {
+                continue;
+            }
+            let sum = unpriced.entry((provider, model)).or_default();
+            add(&mut sum.calls, of.calls)?;
+            add(&mut sum.tokens, of.tokens)?;
+            for (class, count) in of.units {
+                add(sum.units.entry(class).or_default(), count)?;
+            }
+        }
+        Ok(unpriced)
+    }
 }
 
 impl Notes {
-    /// What there is to say of lines; the models without a price are asked for if there are any.
-    pub fn of<'l>(
-        reader: &dyn Reader,
-        selection: &Selection,
-        lines: impl Iterator<Item = &'l Sum>,
-    ) -> Result<Notes, ReportError> {
-        let mut notes = Notes::default();
-        let mut all_have_prices = true;
+    /// What there is to say of lines, and of the models in them.
+    pub fn of<'l>(lines: impl Iterator<Item = &'l Sum>, models: Models) -> Result<Notes, ReportError> {
+        let mut notes = Notes { unpriced: models.unpriced()?, ..Notes::default() };
         for sum in lines {
             for (why, calls) in &sum.deferred {
                 add(notes.deferred.entry(why).or_default(), *calls)?;
@@ -43,46 +87,9 @@ impl Notes {
             for (name, calls) in &sum.unknown {
                 add(notes.unknown.entry(name.clone()).or_default(), *calls)?;
             }
-            all_have_prices &= sum.unpriced.values().all(|count| *count == 0);
         }
         notes.deferred.retain(|_, calls| *calls != 0);
         notes.unknown.retain(|_, calls| *calls != 0);
-        if !all_have_prices {
-            notes.unpriced = unpriced(reader, selection)?;
-        }
         Ok(notes)
     }
-}
-
-fn unpriced(reader: &dyn Reader, selection: &Selection) -> Result<BTreeMap<(String, String), Unpriced>, ReportError> {
-    let mut models: BTreeMap<(Vec<String>, &'static str), (Unpriced, bool)> = BTreeMap::new();
-    let mut failed = Ok(());
-    reader.totals(selection, &[Dimension::Provider, Dimension::Model], &mut |total| {
-        let (of, has_any) = models.entry((total.key, total.evidence.as_str())).or_default();
-        let added = match &total.counted {
-            Counted::Calls => add(&mut of.calls, total.quantity),
-            Counted::Usage(class) if total.unpriced != 0 => {
-                *has_any = true;
-                let is_token = class.name().ends_with("_tokens");
-                if is_token { add(&mut of.tokens, total.unpriced) } else { Ok(()) }
-            }
-            _ => Ok(()),
-        };
-        if failed.is_ok() {
-            failed = added;
-        }
-        Ok(())
-    })?;
-    failed?;
-    let mut unpriced: BTreeMap<(String, String), Unpriced> = BTreeMap::new();
-    for ((key, _), (of, has_any)) in models {
-        let mut key = key.into_iter();
-        if has_any {
-            let model = (key.next().unwrap_or_default(), key.next().unwrap_or_default());
-            let sum = unpriced.entry(model).or_default();
-            add(&mut sum.calls, of.calls)?;
-            add(&mut sum.tokens, of.tokens)?;
-        }
-    }
-    Ok(unpriced)
 }

@@ -185,8 +185,11 @@ fn notes(report: &Report) -> String {
     }
     let Notes { unpriced, deferred, unknown } = &report.notes;
     let models = unpriced.iter().map(|((provider, model), of)| {
-        let (calls, tokens) = (grouped(of.calls), grouped(of.tokens));
-        format!("{} {}: {calls} calls, {tokens} tokens without a price", printable(provider), printable(model))
+        let tokens = (of.tokens != 0).then(|| format!("{} tokens", grouped(of.tokens)));
+        let units = of.units.iter().map(|(class, count)| format!("{} {}", grouped(*count), class.name()));
+        let what: Vec<String> = tokens.into_iter().chain(units).collect();
+        let (provider, model, calls) = (printable(provider), printable(model), grouped(of.calls));
+        format!("{provider} {model}: {calls} calls, {} without a price", what.join(", "))
     });
     list(&mut notes, models);
     let of_calls = |name: &str, calls: i128| format!("{}: {} calls", printable(name), grouped(calls));

@@ -42,6 +42,47 @@ fn deterministic_sums_beyond_128_bits_are_an_error_not_a_number() {
 }
 
 #[test]
+fn contract_the_footnote_says_of_what_there_is_no_price_and_nets_what_was_priced_later() {
+    let total = |counted, quantity, unpriced| Total {
+        key: Vec::new(),
+        evidence: Evidence::Reported,
+        counted,
+        quantity,
+        charge: Charge::default(),
+        cost: Charge::default(),
+        unpriced,
+        fallback: 0,
+    };
+    let [tokens, searches] = [Class::InputText, Class::WebSearches].map(Counted::Usage);
+    let mut models = notes::Models::default();
+    for (model, total) in [
+        ("mute", total(Counted::Calls, 4, 0)),
+        ("mute", total(tokens.clone(), 1200, 1200)),
+        ("mute", total(searches.clone(), 3, 3)),
+        ("searches", total(Counted::Calls, 1, 0)),
+        ("searches", total(searches, 2, 2)),
+        // Priced later: the line that had no price is taken back.
+        ("later", total(Counted::Calls, 1, 0)),
+        ("later", total(tokens.clone(), 5, 5)),
+        ("later", total(tokens.clone(), 0, -5)),
+        ("priced", total(tokens, 7, 0)),
+    ] {
+        models.add("p", model, &total).unwrap();
+    }
+    let notes = Notes::of([].iter(), models).unwrap();
+    let question = Question { selection: Selection::default(), by: vec![Dimension::Model], round: None };
+    let lines = BTreeMap::from([((key("mute"), Grade(Evidence::Reported)), Sum { calls: 4, ..Sum::default() })]);
+    let report = Report { question, lines, notes };
+    let table = report.render(Format::Table).unwrap();
+    assert!(table.contains("p mute: 4 calls, 1,200 tokens, 3 web_searches without a price"), "{table}");
+    assert!(table.contains("p searches: 1 calls, 2 web_searches without a price"), "{table}");
+    assert!(!table.contains("later") && !table.contains("priced:"), "{table}");
+    let json: serde_json::Value = serde_json::from_str(&report.render(Format::Json).unwrap()).unwrap();
+    assert_eq!(json["notes"]["unpriced"][0]["units"], serde_json::json!({"web_searches": 3}));
+    assert_eq!(json["notes"]["unpriced"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
 fn contract_a_name_in_csv_is_one_field_and_never_a_formula() {
     let cases = [
         ("gpt-4.1", "gpt-4.1"),

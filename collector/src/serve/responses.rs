@@ -69,7 +69,7 @@ pub async fn report(
     let (question, format) = parameters.question()?;
     let reader = app.reader.clone();
     let text = app.reading(move || {
-        let report = Report::response(&*reader, question).map_err(|error| error.to_string())?;
+        let report = Report::of(&*reader, question).map_err(|error| error.to_string())?;
         report.render(format).map_err(|error| error.to_string())
     });
     let text = text.await?;

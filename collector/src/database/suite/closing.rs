@@ -56,7 +56,7 @@ fn report(reader: &dyn Reader, text: &str, by: &[Dimension]) -> String {
     let month = month(text);
     let selection = Selection { since: Some(month.first_day()), until: Some(month.last_day()), ..Selection::default() };
     let question = Question { selection, by: by.to_vec(), round: Some(4) };
-    Report::response(reader, question).unwrap().render(Format::Json).unwrap()
+    Report::of(reader, question).unwrap().render(Format::Json).unwrap()
 }
 
 fn standing(reader: &dyn Reader) -> Vec<Entry> {

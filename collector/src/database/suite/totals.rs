@@ -19,7 +19,7 @@ pub fn reports(reader: &dyn Reader) -> Vec<String> {
     for selection in [every, first_day, tenant] {
         for by in columns {
             let question = Question { selection: selection.clone(), by: by.to_vec(), round: None };
-            reports.push(Report::response(reader, question).unwrap().render(Format::Json).unwrap());
+            reports.push(Report::of(reader, question).unwrap().render(Format::Json).unwrap());
         }
     }
     reports
@@ -93,7 +93,7 @@ fn invoices_have_one_total(fresh: Fresh<'_>) {
     let total = |by: &[Dimension], tenant: Option<&str>| -> String {
         let selection = Selection { tenant: tenant.map(str::to_owned), ..Selection::default() };
         let question = Question { selection, by: by.to_vec(), round: Some(2) };
-        let json = Report::response(reader.as_ref(), question).unwrap().render(Format::Json).unwrap();
+        let json = Report::of(reader.as_ref(), question).unwrap().render(Format::Json).unwrap();
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         let charges = json["lines"].as_array().unwrap().iter().map(|line| line["charge"].as_str().unwrap());
         let sum = charges.fold(Charge::default(), |sum, charge| sum.checked_add(charge.parse().unwrap()).unwrap());
