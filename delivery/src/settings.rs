@@ -15,7 +15,7 @@ const GRACE_MS: u64 = 1000;
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub limits: Limits,
-    /// Cluster, authority and path of the collector; empty without one.
+    /// Which collector it is; empty without one.
     pub address: String,
     /// How long a response may take: one that comes later never comes. None: there is no collector.
     pub patience_ms: Option<u64>,
@@ -27,10 +27,9 @@ impl Settings {
     pub fn of(config: &Config) -> Settings {
         let collector = config.collector.as_ref();
         let heartbeat_ms = collector.map_or(0, |collector| collector.heartbeat_ms);
-        let joined = |c: &Collector| [c.cluster.as_str(), c.authority.as_str(), c.path.as_str()].join(" ");
         Settings {
             limits: Limits { batch: config.batch, max_bytes: config.outbox_max_bytes, heartbeat_ms },
-            address: collector.map(joined).unwrap_or_default(),
+            address: collector.map(Collector::address).unwrap_or_default(),
             patience_ms: collector.map(|collector| collector.timeout_ms.saturating_add(GRACE_MS)),
             tick_ms: (config.batch.max_age_ms / 4).clamp(TICK_MIN_MS, TICK_MAX_MS),
         }

@@ -36,21 +36,25 @@ impl Report {
         if !share(|shared| share_failure(shared, now_ms, failure)) {
             return;
         }
-        let Collector { cluster, path, token_env, .. } = collector;
+        let Collector { path, token_env, .. } = collector;
         // A path may carry a key as its query.
         let path = path.split(['?', '#']).next().unwrap_or_default();
         let status = status.map(|status| format!(", HTTP {status}")).unwrap_or_default();
-        let word = failure.as_str();
+        let (word, clusters) = (failure.as_str(), collector.clusters_in_words());
         let meaning = match failure {
             CollectorFailure::Unauthorized if self.has_token => format!("{} of {token_env}", failure.meaning()),
             CollectorFailure::Unauthorized => format!(
                 "no token is set: the plugin's VM has no variable {token_env}, or an empty one \
                  (environment_variables in Envoy, vmConfig.env in Istio), and the collector wants one"
             ),
+            CollectorFailure::NoCluster if collector.alias.is_some() => format!(
+                "{}, or the route of no call has had this alias yet (backends in the EnvoyExtensionPolicy)",
+                failure.meaning()
+            ),
             _ => failure.meaning().to_owned(),
         };
         log::warn!(
-            "meshmeter: the collector takes no events: {word}{status}: {meaning}; cluster {cluster}, path {path}; \
+            "meshmeter: the collector takes no events: {word}{status}: {meaning}; {clusters}, path {path}; \
              failed calls of this worker since this was last said: {count}; events wait, and are sent again"
         );
     }
@@ -76,10 +80,11 @@ impl Report {
         if self.failures.succeeded() && share(share_success) {
             log::info!("meshmeter: the collector takes events again");
         }
-        let Some(Collector { cluster, .. }) = &self.collector else { return };
+        let Some(collector) = &self.collector else { return };
         if !reads_statements && !std::mem::replace(&mut self.is_another, true) && host::first_to_mark(ANOTHER) {
+            let clusters = collector.clusters_in_words();
             log::warn!(
-                "meshmeter: the service behind cluster {cluster} is not meshmeter's collector: right for another \
+                "meshmeter: the service behind {clusters} is not meshmeter's collector: right for another \
                  CloudEvents ingest, else they are lost there"
             );
         }

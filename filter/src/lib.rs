@@ -15,11 +15,14 @@
     )
 )]
 
+mod alias;
 mod caller;
 mod destination;
+mod envoy_version;
 mod failures;
 mod host;
 mod include;
+mod mark;
 mod metrics;
 mod plugin;
 mod process;
@@ -27,6 +30,7 @@ mod redirected;
 mod refusals;
 mod refuse;
 mod response_flags;
+mod running;
 mod shared;
 mod stat_name;
 mod stream;

@@ -10,6 +10,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, Status};
 
+use crate::envoy_version;
 use crate::failures;
 use crate::host::{self, Buffer, Failure, Headers};
 use crate::process;
@@ -81,12 +82,19 @@ impl Plugin {
         let statement = batch.statement.to_string();
         let headers = batch.headers(collector, &statement, self.authorization.as_deref());
         let timeout = Duration::from_millis(collector.timeout_ms);
-        // The SDK's own function, for it keeps the list of tokens; it returns both statuses that Envoy can give.
-        let sent = hostcalls::dispatch_http_call(&collector.cluster, headers, Some(&batch.body), vec![], timeout);
-        sent.map_err(|status| match status {
-            Status::BadArgument => CollectorFailure::NoCluster,
-            _ => CollectorFailure::NotSent,
-        })
+        let alias = collector.alias.as_ref();
+        let aliased = alias.and_then(|alias| vm::with(|vm| vm.aliased.cluster(alias).map(str::to_owned))?);
+        // A cluster that Envoy does not have sends nothing, so the next name may be tried at once, and nothing is sent twice.
+        // Which one it was is not kept: clusters come and go.
+        for cluster in aliased.iter().chain(&collector.clusters) {
+            // The SDK's own function, for it keeps the list of tokens; it returns both statuses that Envoy can give.
+            match hostcalls::dispatch_http_call(cluster, headers.clone(), Some(&batch.body), vec![], timeout) {
+                Ok(token) => return Ok(token),
+                Err(Status::BadArgument) => {}
+                Err(_) => return Err(CollectorFailure::NotSent),
+            }
+        }
+        Err(CollectorFailure::NoCluster)
     }
 }
 
@@ -136,6 +144,7 @@ impl RootContext for Plugin {
                 return false;
             }
         };
+        envoy_version::warn_if_untested();
         match &config.collector {
             None if host::first_to_mark("meshmeter: no collector") => {
                 log::warn!(
@@ -165,6 +174,7 @@ impl RootContext for Plugin {
         let now_ms = vm::millis(host::now_ns());
         vm::with(|vm| {
             vm.count_unrecorded();
+            vm.count_running(now_ms);
             vm.metrics.tell();
             vm.delivery.tick(now_ms, self.context_id);
         });

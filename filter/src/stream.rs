@@ -15,14 +15,16 @@ use wire::identity::Identity;
 use wire::record::{Flag, NotAsked, Outcome, ProviderSource};
 use wire::usage::Usage;
 
+use crate::alias;
 use crate::caller::EnvoyCaller;
 use crate::destination::EnvoyDestination;
 use crate::host::{self, Buffer, Failure, Headers};
 use crate::include::Include;
+use crate::mark::Mark;
 use crate::refusals;
 use crate::refuse::refuse;
 use crate::response_flags;
-use crate::vm;
+use crate::vm::{self, Vm};
 
 /// So much of a body is fetched at once, bytes. Envoy hands over up to a megabyte; in pieces it takes less of the VM's memory,
 /// and a piece is read while it is in the processor's caches.
@@ -43,6 +45,8 @@ struct Metered {
     unasked: bool,
     /// The single values are in the filter state.
     published: bool,
+    /// By which other instances of the plugin leave it to this one.
+    mark: Mark,
 }
 
 /// A stream; `metered` is empty if it is no LLM call, and after its record is made.
@@ -69,6 +73,11 @@ impl Stream {
             content_encoding: header("content-encoding"),
         };
         let call = Call::begin_to(&head, &EnvoyDestination::default(), &config.detect, host::now_ns())?;
+        let mark = Mark::of(config, &call);
+        if mark.is_left_to_another() {
+            vm::with(Vm::count_already_metered);
+            return None;
+        }
         let caller = EnvoyCaller(&headers);
         let identity = identity::resolve(&config.tenant, &caller, |refusal| {
             vm::with(|vm| vm.count_refusal(refusal));
@@ -97,6 +106,7 @@ impl Stream {
             told,
             provider_request_id: None,
             published: false,
+            mark,
         }))
     }
 
@@ -149,6 +159,7 @@ impl Stream {
             told,
             provider_request_id,
             mut published,
+            mark,
             ..
         } = *metered;
         if !call.has_response() && is_sent_elsewhere() {
@@ -186,6 +197,11 @@ impl Stream {
         };
         let Some(records) = vm::with(|vm| call.finish(ended, &mut vm.ratios)) else { return vm::unrecorded() };
         let Some(record) = records.first() else { return };
+        let Some(config) = self.config.as_deref() else { return };
+        if mark.is_taken_over() {
+            vm::with(Vm::count_already_metered);
+            return;
+        }
         if record.flags.contains(Flag::HostUnproven) && record.outcome != Outcome::NotSent {
             vm::with(|vm| vm.warn_of_unproven(record));
         } else if record.provider_source == Some(ProviderSource::Shape) && record.outcome == Outcome::Completed {
@@ -194,8 +210,8 @@ impl Stream {
         if !published {
             publish(&record.identity, &record.usage);
         }
-        let send = self.config.as_ref().is_some_and(|config| config.collector.is_some());
-        let logs = self.config.as_ref().is_some_and(|config| config.journal_log);
+        alias::learn(config.collector.as_ref());
+        let (send, logs) = (config.collector.is_some(), config.journal_log);
         if vm::with(|vm| vm.emit(&records, now_ns, send, |events| journal(events, logs))).is_none() {
             vm::unrecorded();
         }

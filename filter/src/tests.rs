@@ -1,7 +1,9 @@
 //! The plugin on a proxy that fails, loses and interrupts as Envoy cannot be made to.
 
-mod abi;
+pub(crate) mod abi;
+mod clusters;
 mod delivering;
+mod instances;
 mod metering;
 
 use proxy_wasm::traits::{HttpContext, RootContext};
@@ -14,7 +16,7 @@ use abi::{REQUEST_BODY, REQUEST_HEADERS, RESPONSE_BODY, RESPONSE_HEADERS};
 const CONFIGURATION: &str = r#"{"collector":{"cluster":"collector","timeout_ms":1000},"batch":{"max_age_ms":100}}"#;
 
 /// Lines of the log go to the proxy, and panics to the test.
-fn set_logger() {
+pub(crate) fn set_logger() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         let hook = std::panic::take_hook();
@@ -50,6 +52,7 @@ fn pass(plugin: &Plugin, request: (&[u8], usize), response: (&[u8], usize)) {
 }
 
 fn pass_with(plugin: &Plugin, request: (&[u8], usize), head: &[(&str, &str)], response: (&[u8], usize)) {
+    abi::begin_stream();
     let mut stream = plugin.create_http_context(9).unwrap();
     let headers = abi::set_headers(REQUEST_HEADERS, REQUEST);
     assert_eq!(stream.on_http_request_headers(headers, false), Action::Continue);
@@ -60,6 +63,7 @@ fn pass_with(plugin: &Plugin, request: (&[u8], usize), head: &[(&str, &str)], re
     abi::set_buffer(RESPONSE_BODY, response.0);
     assert_eq!(stream.on_http_response_body(response.1, true), Action::Continue);
     end(&mut *stream);
+    abi::end_stream();
 }
 
 /// A whole call passes.

@@ -14,11 +14,13 @@ use wire::emitter::EmitterKey;
 use wire::event;
 use wire::record::Record;
 
+use crate::alias::Aliased;
 use crate::failures::Report;
 use crate::host::{self, Failure};
 use crate::metrics::Metrics;
 use crate::process;
 use crate::redirected::Redirected;
+use crate::running::Running;
 use crate::unmapped::Unmapped;
 
 thread_local! {
@@ -38,8 +40,12 @@ pub struct Vm {
     pub ratios: Ratios,
     /// What must be known of requests that Envoy sends elsewhere.
     pub redirected: Redirected,
+    /// The collector's cluster, where routes name it.
+    pub aliased: Aliased,
     /// What goes wrong with the collector.
     report: Report,
+    /// How long it has run.
+    running: Running,
     /// Envoy's node id, once it was asked for.
     node: Option<Option<String>>,
     /// The Envoy process, once it was asked for.
@@ -50,6 +56,8 @@ pub struct Vm {
     warned_of_unproven: bool,
     /// It has been said that a provider refuses to be asked.
     warned_of_refusal: bool,
+    /// Another instance of the plugin was met.
+    warned_of_another: bool,
     random: std::hash::RandomState,
 }
 
@@ -89,12 +97,15 @@ impl Vm {
             metrics: Metrics::default(),
             ratios: Ratios::default(),
             redirected: Redirected::default(),
+            aliased: Aliased::default(),
             report: Report::default(),
+            running: Running::default(),
             node: None,
             proxy: None,
             unmapped: Unmapped::default(),
             warned_of_unproven: false,
             warned_of_refusal: false,
+            warned_of_another: false,
             random,
         }
     }
@@ -119,6 +130,24 @@ impl Vm {
     /// Counts the calls that ended while the state was held.
     pub fn count_unrecorded(&mut self) {
         self.telemetry.add(&mut self.metrics, Metric::Unrecorded, UNRECORDED.take());
+    }
+
+    /// Counts how long this VM has run.
+    pub fn count_running(&mut self, now_ms: u64) {
+        let seconds = self.running.seconds(now_ms);
+        self.telemetry.add(&mut self.metrics, Metric::VmSeconds, seconds);
+    }
+
+    /// Counts a call that another instance of the plugin meters, and says once that there is one.
+    pub fn count_already_metered(&mut self) {
+        self.telemetry.add(&mut self.metrics, Metric::AlreadyMetered, 1);
+        if !std::mem::replace(&mut self.warned_of_another, true) && host::first_to_mark("meshmeter: another instance") {
+            log::warn!(
+                "meshmeter: the plugin is configured twice in one filter chain (two WasmPlugins, a WasmPlugin and a \
+                 TrafficExtension, two filters): another instance meters these calls, and this one leaves them to it. Keep one. \
+                 Said once; meshmeter_calls_already_metered_total counts"
+            );
+        }
     }
 
     /// Counts an identity that was not taken.

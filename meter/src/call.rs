@@ -17,7 +17,7 @@ pub use trace::TraceParent;
 use wire::record::NotAsked;
 use wire::usage::Usage;
 
-use crate::provider::{Api, Asking, Destination, Detect, HEADERS, Target, detect, read};
+use crate::provider::{Api, Asking, Certainty, Destination, Detect, HEADERS, Target, detect, read};
 use crate::rewrite::Mention;
 use request::Asked;
 use response::Response;
@@ -105,6 +105,11 @@ impl Call {
         let target = detect(head.method, head.host, head.path, rules, to)?;
         let asked = Asked::new(head.content_encoding, target.endpoint);
         Some(Call { target, started_ns: now_ns, first_byte_ns: None, asked, response: None })
+    }
+
+    /// What makes it a call, by all that is known now.
+    pub fn certainty(&self) -> Certainty {
+        self.target.certainty
     }
 
     /// What is known, by host and path, of whether the provider takes `stream_options.include_usage`.

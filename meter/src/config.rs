@@ -43,8 +43,10 @@ pub struct Config {
 /// Where events go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collector {
-    /// Envoy's cluster.
-    pub cluster: String,
+    /// Envoy's cluster; of several names the first that Envoy has a cluster for.
+    pub clusters: Vec<String>,
+    /// The name by which a route of Envoy Gateway knows the cluster; it goes before `clusters`.
+    pub alias: Option<String>,
     /// The `:authority` of the calls.
     pub authority: String,
     /// The `:path` of the calls.
@@ -55,6 +57,25 @@ pub struct Collector {
     pub timeout_ms: u64,
     /// After so long without a call an idle worker says how far it has counted; 0: never.
     pub heartbeat_ms: u64,
+}
+
+impl Collector {
+    /// Which collector it is: VMs that name the same one take over from each other what is not delivered yet.
+    pub fn address(&self) -> String {
+        let mut address = [self.clusters.join(",").as_str(), self.authority.as_str(), self.path.as_str()].join(" ");
+        if let Some(alias) = &self.alias {
+            address.push(' ');
+            address.push_str(alias);
+        }
+        address
+    }
+
+    /// Its clusters, for the reader of a log.
+    pub fn clusters_in_words(&self) -> String {
+        let alias = self.alias.as_ref().map(|alias| format!("alias {alias}"));
+        let clusters = (!self.clusters.is_empty()).then(|| format!("cluster {}", self.clusters.join(" or ")));
+        alias.into_iter().chain(clusters).collect::<Vec<_>>().join(" or ")
+    }
 }
 
 /// When a batch is sent: as soon as one of the bounds is reached.
@@ -75,8 +96,9 @@ pub fn parse(json: &[u8]) -> Result<Config, Problems> {
         serde_json::from_slice(json).map_err(|error| Problems::one("", &format!("not JSON: {error}")))?;
     check::check(&value)?;
     let reader = Reader(&value);
-    let collector = value.pointer("/collector/cluster").is_some().then(|| Collector {
-        cluster: reader.text("collector.cluster"),
+    let collector = value.get("collector").map(|collector| Collector {
+        clusters: texts(collector.get("cluster")).unwrap_or_default(),
+        alias: collector.get("alias").and_then(Value::as_str).map(str::to_owned),
         authority: reader.text("collector.authority"),
         path: reader.text("collector.path"),
         token_env: reader.text("collector.token_env"),
@@ -198,7 +220,7 @@ impl Reader<'_> {
 fn value_source(entry: &Value, list: &str, claim_else: &str, header: &str) -> Option<ValueSource> {
     match entry.get("from")?.as_str()? {
         "jwt" => Some(ValueSource::Jwt {
-            claim: claim(entry).unwrap_or_else(|| vec![claim_else.to_owned()]),
+            claim: texts(entry.get("claim")).unwrap_or_else(|| vec![claim_else.to_owned()]),
             payload_key: or_default(entry, list, "payload_key"),
         }),
         "header" => Some(ValueSource::Header {
@@ -215,11 +237,11 @@ fn or_default(entry: &Value, list: &str, key: &str) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// The path of a claim, if an entry names one.
-fn claim(entry: &Value) -> Option<Vec<String>> {
-    match entry.get("claim")? {
-        Value::Array(path) => Some(path.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
-        claim => Some(vec![claim.as_str()?.to_owned()]),
+/// One text or several.
+fn texts(value: Option<&Value>) -> Option<Vec<String>> {
+    match value? {
+        Value::Array(list) => Some(list.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
+        text => Some(vec![text.as_str()?.to_owned()]),
     }
 }
 

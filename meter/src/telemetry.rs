@@ -73,6 +73,7 @@ metrics! {
     Seen "meshmeter_calls_total" Counter [] "LLM calls that ended";
     Parts "meshmeter_parts_total" Counter [] "records of what another model was used for in a call";
     Records "meshmeter_records_total" Counter [] "records made: as many as calls and parts, or some were lost";
+    AlreadyMetered "meshmeter_calls_already_metered_total" Counter [] "calls that this instance of the plugin left to another one in the same filter chain, which meters them: the plugin is configured twice";
     Unrecorded "meshmeter_calls_unrecorded_total" Counter [] "calls of which there is no record, because they ended in the middle of another callback; Envoy's log says so, too";
     Queued "meshmeter_events_queued_total" Counter [] "events put into the outbox";
     Acknowledged "meshmeter_events_acknowledged_total" Counter [] "events that the collector has acknowledged";
@@ -87,6 +88,7 @@ metrics! {
     NotAsked "meshmeter_usage_not_asked_total" Counter [REASON] "streams without counts that were not asked for them, or were refused, by reason: the words of `usage_not_asked`";
     AskingRefused "meshmeter_asking_refused_total" Counter [] "calls that the provider refused because the plugin had asked for their usage; it does not ask there again for that model for an hour";
     UnknownUsage "meshmeter_unknown_usage_total" Counter [PROVIDER] "calls whose response counts or holds something that may be charged and that the meter does not know; `unknown_usage` of the event names it";
+    VmSeconds "meshmeter_vm_seconds_total" Counter [] "seconds that VMs of the plugin have run, added up: its rate is how many run, one for each worker and one for Envoy's main thread. Fewer: calls of a worker may pass unmetered";
     HostFailures "meshmeter_host_failures_total" Counter [] "hostcalls that failed; metering went on without their results";
     SeriesOverflow "meshmeter_series_overflow_total" Counter [] "records whose model, or tenant and model, became `overflow` because there was no room for another set";
 }

@@ -100,7 +100,7 @@ fn examples(path: &str, language: &str) -> Vec<String> {
 #[test]
 fn contract_examples_of_the_configuration_are_valid() {
     for (path, count) in
-        [("README.md", 1), ("docs/configuration.md", 1), ("docs/identity.md", 2), ("docs/attribution.md", 2)]
+        [("README.md", 1), ("docs/configuration.md", 3), ("docs/identity.md", 2), ("docs/attribution.md", 3)]
     {
         let examples = examples(path, "json");
         assert_eq!(examples.len(), count, "{path}");

@@ -153,6 +153,46 @@ impl Bootstrap {
         }
     }
 
+    /// Puts another instance of the plugin behind the one that is there, in every chain of filters. `change` is given its
+    /// configuration (`typed_config.config`), which is a copy of the first one's.
+    pub fn again(&mut self, change: fn(&mut Value)) {
+        for listener in self.listeners() {
+            visit(listener, &mut |value| {
+                let Some(chain) = value.get_mut("http_filters").and_then(Value::as_array_mut) else { return };
+                let Some(place) = chain.iter().position(|filter| filter["name"] == FILTER) else { return };
+                let mut second = chain[place].clone();
+                second["name"] = format!("{FILTER}-again").into();
+                change(&mut second["typed_config"]["config"]);
+                chain.insert(place + 1, second);
+            });
+        }
+    }
+
+    /// Changes the configuration (`typed_config.config`) of every plugin.
+    pub fn each_plugin(&mut self, change: impl Fn(&mut Value)) {
+        visit(&mut self.0, &mut |value| {
+            if value.get("vm_config").is_some() {
+                change(value);
+            }
+        });
+    }
+
+    /// Has every route say in its metadata what cluster an alias is, as Envoy Gateway does.
+    pub fn alias(&mut self, alias: &str, cluster: &str) {
+        visit(&mut self.0, &mut |value| {
+            if value.get("match").is_some() && value.get("route").is_some() {
+                let backends = json!({"gateway.envoyproxy.io/extension-backends": {alias: cluster}});
+                value["metadata"] = json!({"filter_metadata": backends});
+            }
+        });
+    }
+
+    /// Gives a cluster another name.
+    pub fn rename(&mut self, cluster: &str, name: &str) -> Result<()> {
+        self.cluster(cluster)?["name"] = name.into();
+        Ok(())
+    }
+
     /// Lets in every client whose certificate the authority has signed, whatever names stand in it.
     pub fn any_client_name(&mut self) {
         visit(&mut self.0, &mut |value| {

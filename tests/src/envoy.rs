@@ -39,9 +39,14 @@ impl Envoy {
 
     /// Starts it with so many workers.
     pub fn with_workers(dir: &Path, bootstrap: &Bootstrap, token: Option<&str>, workers: u8) -> Result<Self> {
+        Self::of(&paths::envoy()?, dir, bootstrap, token, workers)
+    }
+
+    /// The same with this program.
+    pub fn of(program: &Path, dir: &Path, bootstrap: &Bootstrap, token: Option<&str>, workers: u8) -> Result<Self> {
         let (config, admin) = (dir.join("envoy.json"), dir.join("admin"));
         bootstrap.write(&config)?;
-        let mut command = Command::new(paths::envoy()?);
+        let mut command = Command::new(program);
         command.arg("-c").arg(config).arg("--admin-address-path").arg(&admin);
         // As envoy.yaml tells its users; the base id lets several Envoys share a machine.
         command.args(["--file-flush-min-size-kb", "0", "--use-dynamic-base-id", "--concurrency", &workers.to_string()]);

@@ -5,10 +5,44 @@ use serde_json::Value;
 use crate::{
     Result,
     event::Event,
-    fixture::{Classes, Expected},
+    fixture::{Classes, Expected, Fixture},
+    include_usage,
     provider::Served,
-    stack::Stack,
+    stack::{Stack, metered},
+    wait::ensure,
 };
+
+/// Sends a fixture's call through the forward proxy. Fails unless not a byte was changed on the way but for what asks for usage,
+/// and the event says what was served.
+pub async fn faithful(stack: &Stack, fixture: &Fixture, id: &str) -> Result<()> {
+    let call = fixture.call();
+    let (response, event) = metered(stack, &stack.llm(), call.clone(), id).await?;
+    let served = stack.provider.served_to(id)?;
+    ensure(response.whole && response.status == 200, || format!("{id}: HTTP {}", response.status))?;
+    ensure(served.fixture.as_deref() == Some(fixture.name.as_str()), || format!("{id}: {:?}", served.fixture))?;
+    ensure(response.body == include_usage::seen(&call, &served), || {
+        format!("{id}: the response's bytes were changed")
+    })?;
+    include_usage::arrived(&call, &served).map_err(|error| format!("{id}: {error}"))?;
+    reported(&event, &served, &fixture.expected).map_err(|error| format!("{id}: {error}"))?;
+    let cluster = match fixture.expected.provider.as_str() {
+        "openai_compatible" => "self_hosted",
+        provider => provider,
+    };
+    let request = format!("req_{id}");
+    let texts = [
+        ("cluster", cluster),
+        ("route", cluster),
+        ("node", "meshmeter-standalone"),
+        ("provider_request_id", request.as_str()),
+        ("tenant", "unknown"),
+        ("tenant_source", "unknown"),
+    ];
+    for (name, text) in texts {
+        ensure(event.text(name) == text, || format!("{id}: {name}: {}, expected {text}", event.text(name)))?;
+    }
+    Ok(())
+}
 
 /// Fails unless `event` is the record of a call that was served whole.
 pub fn reported(event: &Event, served: &Served, expected: &Expected) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Where the built artefacts and the shipped files are.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
 };
 
@@ -26,6 +26,17 @@ pub fn envoy() -> Result<PathBuf> {
     let found = env::var_os("PATH")
         .and_then(|path| env::split_paths(&path).map(|folder| folder.join("envoy")).find(|path| path.is_file()));
     found.ok_or_else(|| "no Envoy: set MESHMETER_ENVOY (the justfile does), or put envoy on the PATH".into())
+}
+
+/// The Envoys of `envoy/OLDER_VERSIONS`, each with its version, where tools/setup puts them.
+pub fn older_envoys() -> Result<Vec<(String, PathBuf)>> {
+    let file = workspace().join("envoy/OLDER_VERSIONS");
+    let versions = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let found = versions.lines().map(|version| {
+        let path = workspace().join(".tools/bin").join(format!("envoy-{version}"));
+        Ok((version.to_owned(), present(path, &format!("Envoy {version} (tools/setup e2e brings it)"))?))
+    });
+    found.collect()
 }
 
 /// The filter: `MESHMETER_WASM`, else where cargo builds it.

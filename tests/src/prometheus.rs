@@ -33,10 +33,14 @@ impl Scrape {
         self.0.iter().filter(carries).map(|sample| sample.value as u64).sum()
     }
 
-    /// What the plugin counted of calls and events. What it tries again and again is left out: that never comes to rest.
+    /// What the plugin counted of calls and events. What never comes to rest is left out: what it tries again and again, and how long it runs.
     pub fn counts(&self) -> Vec<Sample> {
-        const RESTLESS: [&str; 3] =
-            ["meshmeter_events_retried_total", "meshmeter_collector_failures_total", "meshmeter_outbox_bytes"];
+        const RESTLESS: [&str; 4] = [
+            "meshmeter_events_retried_total",
+            "meshmeter_collector_failures_total",
+            "meshmeter_outbox_bytes",
+            "meshmeter_vm_seconds_total",
+        ];
         let is_count = |sample: &&Sample| {
             let name = sample.name.as_str();
             (name.starts_with("gen_ai_client_inference_") || name.starts_with("meshmeter_"))

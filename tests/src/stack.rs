@@ -62,6 +62,10 @@ pub struct Options {
     pub redirects: bool,
     /// Changes the plugin's configuration.
     pub plugin: fn(&mut Value),
+    /// Changes Envoy's, last of all.
+    pub change: fn(&mut Bootstrap) -> Result<()>,
+    /// Another Envoy than the one that all tests run.
+    pub program: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -84,6 +88,8 @@ impl Default for Options {
             credential: INGEST_TOKEN,
             redirects: false,
             plugin: |_| {},
+            change: |_| Ok(()),
+            program: None,
         }
     }
 }
@@ -155,8 +161,10 @@ impl Stack {
         if options.redirects {
             bootstrap.follow_redirects();
         }
+        (options.change)(&mut bootstrap)?;
         let live = if options.live { Some(Live::of(&mut bootstrap, dir.path())?) } else { None };
-        let mut envoy = Envoy::with_workers(dir.path(), &bootstrap, Some(options.token), options.workers)?;
+        let program = options.program.map_or_else(paths::envoy, Ok)?;
+        let mut envoy = Envoy::of(&program, dir.path(), &bootstrap, Some(options.token), options.workers)?;
         envoy.ready().await?;
         let gateway = envoy.listener("gateway").await?;
         let (llm, llm_mtls) = (envoy.listener("llm").await?, envoy.listener("llm_mtls").await?);

@@ -2,39 +2,16 @@
 
 use e2e::{
     Result, expect,
-    fixture::Fixture,
-    include_usage,
     provider::FIXTURE,
     stack::{self, Stack, metered},
 };
-
-/// Sends the fixture's call and compares what came with what was served.
-async fn check(stack: &Stack, fixture: &Fixture, id: &str) -> Result<()> {
-    let call = fixture.call();
-    let (response, event) = metered(stack, &stack.llm(), call.clone(), id).await?;
-    let served = stack.provider.served_to(id)?;
-    assert!(response.whole && response.status == 200, "{id}: HTTP {}", response.status);
-    assert_eq!(served.fixture.as_deref(), Some(fixture.name.as_str()));
-    assert!(response.body == include_usage::seen(&call, &served), "{id}: the response's bytes were changed");
-    include_usage::arrived(&call, &served).map_err(|error| format!("{id}: {error}"))?;
-    expect::reported(&event, &served, &fixture.expected).map_err(|error| format!("{id}: {error}"))?;
-    let cluster = match fixture.expected.provider.as_str() {
-        "openai_compatible" => "self_hosted",
-        provider => provider,
-    };
-    assert_eq!((event.text("cluster"), event.text("route")), (cluster, cluster), "{id}");
-    assert_eq!(event.text("node"), "meshmeter-standalone");
-    assert_eq!(event.text("provider_request_id"), format!("req_{id}"));
-    assert_eq!((event.text("tenant"), event.text("tenant_source")), ("unknown", "unknown"));
-    Ok(())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fidelity_every_api_gives_one_event_with_the_right_classes() -> Result<()> {
     let stack = Stack::start().await?;
     let fixtures = stack.provider.catalogue().0.clone();
     for fixture in &fixtures {
-        check(&stack, fixture, &format!("call-{}", fixture.name)).await?;
+        expect::faithful(&stack, fixture, &format!("call-{}", fixture.name)).await?;
     }
     let report = stack.settled(fixtures.len() as u64).await?;
     for class in e2e::event::CLASSES {
@@ -106,7 +83,7 @@ async fn fidelity_what_is_no_call_leaves_no_record() -> Result<()> {
         assert_eq!(response.status, 200, "{what}");
     }
     // The journal is written in order: when this call's event is there, the others' would be, too.
-    check(&stack, &messages, "the-only-call").await?;
+    expect::faithful(&stack, &messages, "the-only-call").await?;
     for line in stack.access_log()? {
         let is_call = line["request_id"] == "the-only-call";
         assert_eq!(line["meshmeter_record"].is_string(), is_call, "{line}");

@@ -50,6 +50,10 @@ struct Proxy {
     /// Headers as bytes, in place of those.
     header_bytes: BTreeMap<u32, Vec<u8>>,
     properties: BTreeMap<String, Vec<u8>>,
+    /// What was written into the filter state of each stream, the current one last.
+    filter_states: Vec<BTreeMap<String, Vec<u8>>>,
+    /// Clusters that there are not.
+    unknown_clusters: Vec<String>,
     shared: Shared,
     version: u32,
     metrics: BTreeMap<u32, (String, i64)>,
@@ -144,6 +148,21 @@ pub fn set_property(path: &str, value: &[u8]) {
     proxy(|proxy| proxy.properties.insert(path.to_owned(), value.to_vec()));
 }
 
+/// Another stream begins, in whose filter state is nothing. It may begin in the middle of another one's callback.
+pub fn begin_stream() {
+    proxy(|proxy| proxy.filter_states.push(BTreeMap::new()));
+}
+
+/// It ends, and with it its filter state.
+pub fn end_stream() {
+    proxy(|proxy| proxy.filter_states.pop());
+}
+
+/// These clusters are the ones that there are not.
+pub fn set_unknown_clusters(names: &[&str]) {
+    proxy(|proxy| proxy.unknown_clusters = names.iter().map(|name| name.to_string()).collect());
+}
+
 pub fn shared() -> Shared {
     proxy(|proxy| proxy.shared.clone())
 }
@@ -182,5 +201,10 @@ pub fn metric(name: &str) -> i64 {
 
 /// Whether a line of the log has this in it.
 pub fn logged(text: &str) -> bool {
-    proxy(|proxy| proxy.log.iter().any(|line| line.contains(text)))
+    times_logged(text) > 0
+}
+
+/// How many lines of the log have this in them.
+pub fn times_logged(text: &str) -> usize {
+    proxy(|proxy| proxy.log.iter().filter(|line| line.contains(text)).count())
 }

@@ -69,9 +69,10 @@ fn members(object: &Map<String, Value>, path: &str, pattern: &str, problems: &mu
             problems.add(&join(path, name), &format!("is missing; allowed: {allowed}"));
         }
     }
-    let (owner, names) = ANY_OF;
-    if pattern == owner && !names.iter().any(|name| object.contains_key(*name)) {
-        problems.add(path, &format!("must have one of {} at least", names.join(", ")));
+    for (owner, names) in ANY_OF {
+        if pattern == *owner && !names.iter().any(|name| object.contains_key(*name)) {
+            problems.add(path, &format!("must have one of {} at least", names.join(", ")));
+        }
     }
 }
 

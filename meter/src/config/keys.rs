@@ -14,8 +14,8 @@ pub enum Kind {
     Objects(usize),
     /// A text of 1 to so many bytes, visible ASCII only.
     Text(usize),
-    /// A text, or a list of texts, each as in `Text`.
-    Path(usize),
+    /// A text, or a list of 1 to 8 texts, each as in `Text`.
+    Texts(usize),
     /// A list of 1 to so many trust domains of SPIFFE; `*` stands for every one.
     TrustDomains(usize),
     /// A text, as in `Text`, that begins with a slash.
@@ -51,7 +51,8 @@ const fn key(path: &'static str, kind: Kind, default: &'static str, help: &'stat
 #[rustfmt::skip]
 pub const KEYS: &[Key] = &[
     key("collector", Kind::Object, "", "where events are sent; without it there are only metrics and records in access logs"),
-    key("collector.cluster", Kind::Text(256), "", "Envoy's cluster of the collector; required if `collector` is present"),
+    key("collector.cluster", Kind::Texts(256), "", "Envoy's cluster of the collector; of several names each dispatch goes to the first that Envoy has a cluster for"),
+    key("collector.alias", Kind::Text(63), "", "Envoy Gateway's name for the collector, a `name` in the `backends` of the EnvoyExtensionPolicy: dispatches go to the cluster that the route of the worker's last call has for it, and to `cluster` if there is none"),
     key("collector.authority", Kind::Text(256), "\"meshmeter-collector\"", "the `:authority` of dispatches"),
     key("collector.path", Kind::Text(1024), "\"/v1/events\"", "the `:path` of dispatches; any CloudEvents ingest will do"),
     key("collector.token_env", Kind::Text(128), "\"MESHMETER_INGEST_TOKEN\"", "the environment variable of the VM that holds the bearer token; no variable, no token"),
@@ -69,14 +70,14 @@ pub const KEYS: &[Key] = &[
     key("tenant[].from", Kind::Word(&["spiffe", "jwt", "header"]), "", "`spiffe`: client certificate; `jwt`: claim that jwt_authn verified; `header`: request header"),
     key("tenant[].take", Kind::Word(&["namespace", "path", "trust_domain"]), "\"namespace\"", "`spiffe` only: the part of the ID that is the tenant; `namespace` is the segment after `ns`"),
     key("tenant[].trust_domains", Kind::TrustDomains(16), "", "`spiffe` only: the trust domains that count, `*` for all that the listener accepts; without it the proxy's own, that of the certificate it presents to the caller (as Istio's proxies do); a caller from any other is `invalid`"),
-    key("tenant[].claim", Kind::Path(128), "\"tenant\"", "`jwt` only: the claim; an array is a path into nested claims"),
+    key("tenant[].claim", Kind::Texts(128), "\"tenant\"", "`jwt` only: the claim; an array is a path into nested claims"),
     key("tenant[].payload_key", Kind::Text(256), "\"jwt_payload\"", "`jwt` only: jwt_authn's `payload_in_metadata`"),
     key("tenant[].name", Kind::Text(128), "\"x-tenant-id\"", "`header` only: the header's name"),
     key("tenant[].trusted", Kind::Bool, "false", "`header` only: whether the header counts; if not, it changes nothing, and requests that carry it are counted"),
     key("tags", Kind::Objects(MAX_TAGS), "[]", "facts about a call that its record keeps, by name, such as a team or an application: `{\"name\":\"team\",\"from\":\"jwt\"}`. Never in metrics"),
     key("tags[].name", Kind::Text(64), "", "the tag's name in the record; unique"),
     key("tags[].from", Kind::Word(&["jwt", "header"]), "", "`jwt`: claim that jwt_authn verified; `header`: request header"),
-    key("tags[].claim", Kind::Path(128), "", "`jwt` only: the claim; an array is a path into nested claims; without it the tag's name"),
+    key("tags[].claim", Kind::Texts(128), "", "`jwt` only: the claim; an array is a path into nested claims; without it the tag's name"),
     key("tags[].payload_key", Kind::Text(256), "\"jwt_payload\"", "`jwt` only: jwt_authn's `payload_in_metadata`"),
     key("tags[].header", Kind::Text(128), "", "`header` only: the header's name; without it the tag's name"),
     key("tags[].trusted", Kind::Bool, "false", "`header` only: whether the header counts, because no client can send it past the proxy; if not, it gives no tag"),
@@ -110,7 +111,6 @@ pub(super) fn default(path: &str) -> Value {
 
 /// Keys that must be there as soon as what holds them is, and what they name.
 pub(super) const REQUIRED: &[(&str, &str)] = &[
-    ("collector.cluster", "the name of Envoy's cluster of the collector"),
     ("tenant[].from", "spiffe, jwt, header"),
     ("providers[].provider", "the provider's name"),
     ("tags[].name", "the tag's name"),
@@ -120,8 +120,9 @@ pub(super) const REQUIRED: &[(&str, &str)] = &[
 /// Of the entries of this list none may have the same value of this key as another.
 pub(super) const UNIQUE: (&str, &str) = ("tags", "name");
 
-/// Of these keys one at least must be there.
-pub(super) const ANY_OF: (&str, &[&str]) = ("providers[]", &["cluster", "route", "prefix", "host"]);
+/// Of these keys one at least must be there, as soon as what holds them is.
+pub(super) const ANY_OF: &[(&str, &[&str])] =
+    &[("collector", &["cluster", "alias"]), ("providers[]", &["cluster", "route", "prefix", "host"])];
 
 /// The value of `from` that a key of `tenant[]` belongs to; none: all of them.
 pub(super) fn source_of(path: &str) -> Option<&'static str> {
@@ -143,7 +144,7 @@ impl Kind {
             Kind::Prefix(max) => {
                 format!("a string of 1 to {max} printable ASCII characters without spaces that begins with a slash")
             }
-            Kind::Path(max) => {
+            Kind::Texts(max) => {
                 format!(
                     "a string of 1 to {max} printable ASCII characters without spaces, or an array of 1 to 8 of them"
                 )
@@ -169,7 +170,7 @@ impl Kind {
             Kind::Objects(max) => format!("array of objects, at most {max}"),
             Kind::Text(max) => format!("string, 1–{max} printable ASCII"),
             Kind::Prefix(max) => format!("string, 1–{max} printable ASCII, begins with `/`"),
-            Kind::Path(max) => format!("string, 1–{max} printable ASCII, or array of 1–8 of these"),
+            Kind::Texts(max) => format!("string, 1–{max} printable ASCII, or array of 1–8 of these"),
             Kind::TrustDomains(max) => format!("array of strings, 1–{max}: trust domains (`a-z0-9.-_:`) or `*`"),
             Kind::Headers(max) => format!("array of strings, at most {max}: header names (`A-Za-z0-9-_`, 1–128)"),
             Kind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
@@ -183,11 +184,11 @@ impl Kind {
         match (self, value) {
             (Kind::Object, Value::Object(_)) | (Kind::Bool, Value::Bool(_)) => true,
             (Kind::Objects(max), Value::Array(list)) => list.len() <= *max,
-            (Kind::Text(max) | Kind::Path(max), Value::String(text)) => {
+            (Kind::Text(max) | Kind::Texts(max), Value::String(text)) => {
                 (1..=*max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
             }
             (Kind::Prefix(max), Value::String(text)) => text.starts_with('/') && Kind::Text(*max).admits(value),
-            (Kind::Path(max), Value::Array(list)) => {
+            (Kind::Texts(max), Value::Array(list)) => {
                 (1..=8).contains(&list.len())
                     && list.iter().all(|text| text.is_string() && Kind::Text(*max).admits(text))
             }

@@ -39,7 +39,7 @@ cases! {
             "tenant": [{"from": "header", "name": "X-Team", "trusted": true}, {"from": "jwt", "claim": ["org", "id"], "payload_key": "k"},
                        {"from": "spiffe", "take": "path", "trust_domains": ["a.b", "*"]}]}"#).unwrap();
         assert_eq!(config, Config {
-            collector: Some(Collector { cluster: "c".into(), authority: "a".into(), path: "/p".into(), token_env: "T".into(), timeout_ms: 100, heartbeat_ms: 0 }),
+            collector: Some(Collector { clusters: vec!["c".into()], alias: None, authority: "a".into(), path: "/p".into(), token_env: "T".into(), timeout_ms: 100, heartbeat_ms: 0 }),
             batch: Batch { max_events: 1, max_bytes: 16_384, max_age_ms: 100 },
             outbox_max_bytes: 65_536,
             journal_log: true,
@@ -73,13 +73,29 @@ cases! {
         });
     }
 
+    fn contract_a_collector_has_clusters_an_alias_or_both_and_each_choice_is_an_address_of_its_own() {
+        let collector = |json: &str| parse(format!(r#"{{"collector":{json}}}"#).as_bytes()).unwrap().collector.unwrap();
+        let cases = [
+            (r#"{"cluster":"c"}"#, "cluster c", "c meshmeter-collector /v1/events"),
+            (r#"{"cluster":["c"]}"#, "cluster c", "c meshmeter-collector /v1/events"),
+            (r#"{"cluster":["c","d"]}"#, "cluster c or d", "c,d meshmeter-collector /v1/events"),
+            (r#"{"alias":"a"}"#, "alias a", " meshmeter-collector /v1/events a"),
+            (r#"{"alias":"a","cluster":["c","d"]}"#, "alias a or cluster c or d", "c,d meshmeter-collector /v1/events a"),
+        ];
+        for (json, words, address) in cases {
+            let collector = collector(json);
+            assert_eq!((collector.clusters_in_words().as_str(), collector.address().as_str()), (words, address), "{json}");
+        }
+    }
+
     fn contract_a_wrong_key_is_refused_with_its_path_and_what_is_allowed() {
         let cases = [
             ("[]", "configuration: must be an object"),
             ("{", "configuration: not JSON: EOF while parsing an object at line 1 column 1"),
             (r#"{"colector":{}}"#, "colector: unknown key; allowed: collector, batch, outbox, journal, tenant, tags, session, agent, metrics, detect, providers, include_usage, include_usage_else"),
-            (r#"{"collector":{}}"#, "collector.cluster: is missing; allowed: the name of Envoy's cluster of the collector"),
-            (r#"{"collector":{"cluster":"c","token":"s3cret"}}"#, "collector.token: unknown key; allowed: cluster, authority, path, token_env, timeout_ms, heartbeat_ms"),
+            (r#"{"collector":{}}"#, "collector: must have one of cluster, alias at least"),
+            (r#"{"collector":{"cluster":"c","token":"s3cret"}}"#, "collector.token: unknown key; allowed: cluster, alias, authority, path, token_env, timeout_ms, heartbeat_ms"),
+            (r#"{"collector":{"cluster":[]}}"#, "collector.cluster: must be a string of 1 to 256 printable ASCII characters without spaces, or an array of 1 to 8 of them"),
             (r#"{"batch":{"max_events":0}}"#, "batch.max_events: must be an integer from 1 to 1000"),
             (r#"{"batch":{"max_events":"100"}}"#, "batch.max_events: must be an integer from 1 to 1000"),
             (r#"{"batch":{"max_age_ms":1.5}}"#, "batch.max_age_ms: must be an integer from 100 to 60000"),

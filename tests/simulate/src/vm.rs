@@ -94,8 +94,7 @@ impl Vm {
 
     /// Whom it means by its collector.
     pub fn address(&self) -> String {
-        let joined = |c: &Collector| format!("{} {} {}", c.cluster, c.authority, c.path);
-        self.config.collector.as_ref().map(joined).unwrap_or_default()
+        self.config.collector.as_ref().map(Collector::address).unwrap_or_default()
     }
 
     /// The copy of the outbox of an emitter.

@@ -1,7 +1,7 @@
 //! The hostcalls, as the linker finds them.
 #![allow(unsafe_code)] // The ABI is C. The callers are the plugin's own wrappers and the SDK's, whose pointers are sound.
 
-use super::{CAS_MISMATCH, NOT_FOUND, OK, Sent, enter, proxy};
+use super::{BAD_ARGUMENT, CAS_MISMATCH, NOT_FOUND, OK, Sent, enter, proxy};
 
 unsafe extern "C" {
     fn proxy_on_memory_allocate(size: usize) -> *mut u8;
@@ -155,15 +155,25 @@ hostcalls! {
     }
 
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) {
-        match proxy(|proxy| proxy.properties.get(&text(path, path_size)).cloned()) {
+        let path = text(path, path_size);
+        let found = proxy(|proxy| {
+            let state = || proxy.filter_states.last()?.get(&path);
+            proxy.properties.get(&path).or_else(state).cloned()
+        });
+        match found {
             Some(value) => give(&value, data, size),
             None => NOT_FOUND,
         }
     }
 
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) {
-        let (path, value) = (text(path, path_size), text(value, value_size));
-        proxy(|proxy| proxy.written.insert(path, value));
+        let (path, bytes, value) = (text(path, path_size), bytes(value, value_size), text(value, value_size));
+        proxy(|proxy| {
+            if let Some(state) = proxy.filter_states.last_mut() {
+                state.insert(path.clone(), bytes.to_vec());
+            }
+            proxy.written.insert(path, value);
+        });
         OK
     }
 
@@ -217,12 +227,16 @@ hostcalls! {
         cluster: *const u8, cluster_size: usize, headers: *const u8, headers_size: usize, body: *const u8, body_size: usize,
         _trailers: *const u8, _trailers_size: usize, timeout_ms: u32, token: *mut u32
     ) {
+        let cluster = text(cluster, cluster_size);
+        if proxy(|proxy| proxy.unknown_clusters.contains(&cluster)) {
+            return BAD_ARGUMENT;
+        }
         let sent = Sent {
             token: proxy(|proxy| {
                 proxy.tokens += 1;
                 proxy.tokens
             }),
-            cluster: text(cluster, cluster_size),
+            cluster,
             headers: deserialize(bytes(headers, headers_size)),
             body: text(body, body_size),
             timeout_ms,

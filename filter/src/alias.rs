@@ -1,0 +1,45 @@
+//! The collector's cluster under Envoy Gateway, which makes up the names of clusters: routes carry them in their metadata,
+//! under names that the operator has chosen.
+
+use meter::config::Collector;
+
+use crate::host;
+use crate::stream::known;
+use crate::vm;
+
+/// Where a route has them.
+const PLACE: &str = "xds\0route_metadata\0filter_metadata\0gateway.envoyproxy.io/extension-backends\0";
+/// The longest name of a cluster, bytes.
+const MAX: usize = 1024;
+
+/// The cluster of one alias, by the route of the last call. It is kept for dispatches, which belong to no stream and so to no
+/// route.
+#[derive(Debug, Default)]
+pub struct Aliased {
+    alias: String,
+    cluster: String,
+}
+
+impl Aliased {
+    /// The cluster, if a route was seen that knows the alias.
+    pub fn cluster(&self, alias: &str) -> Option<&str> {
+        (self.alias == alias && !self.cluster.is_empty()).then_some(self.cluster.as_str())
+    }
+
+    fn set(&mut self, alias: &str, cluster: String) {
+        if self.alias != alias {
+            alias.clone_into(&mut self.alias);
+        }
+        self.cluster = cluster;
+    }
+}
+
+/// Learns the collector's cluster from the route of the current stream, if it goes by an alias.
+pub fn learn(collector: Option<&Collector>) {
+    let Some(alias) = collector.and_then(|collector| collector.alias.as_deref()) else { return };
+    let cluster = known(host::property(&[PLACE, alias].concat()));
+    let cluster = cluster.and_then(|cluster| String::from_utf8(cluster).ok());
+    if let Some(cluster) = cluster.filter(|cluster| (1..=MAX).contains(&cluster.len())) {
+        vm::with(|vm| vm.aliased.set(alias, cluster));
+    }
+}
