@@ -60,6 +60,17 @@ wasm: (_setup "wasm")
 e2e: (_setup "e2e") _faulty filter _collector
     cargo test --quiet -p e2e
 
+# all of e2e on each Envoy of envoy/OLDER_VERSIONS; `just e2e` has a short form of it
+[group('check')]
+e2e-older: (_setup "e2e") _faulty filter _collector
+    #!/usr/bin/env bash
+    set -euo pipefail
+    while read -r version; do
+        echo "testing on Envoy $version …"
+        MESHMETER_ENVOY='{{ tools }}'/bin/envoy-$version cargo test --quiet -p e2e -- \
+            --skip contract_envoy_has_the_version_of_the_project
+    done <'{{ justfile_directory() }}/envoy/OLDER_VERSIONS'
+
 # CALLS (100000) through a real Envoy while all is killed, cut off and updated: nothing lost, nothing charged twice; --help
 [group('check')]
 chaos *ARGS: (_setup "demo") _faulty filter _collector
