@@ -12,8 +12,8 @@ use super::prices::Books;
 
 /// Takes usage events over HTTP, keeps them in the ledger and serves reports.
 ///
-/// POST /v1/events takes CloudEvents and responds after the commit. GET /v1/report and /metrics need the read token;
-/// /livez (the process works) and /readyz (what is sent will be stored) are open. SIGTERM and SIGINT end it in order: what
+/// POST /v1/events takes CloudEvents and responds after the commit. GET /v1/report and /metrics need the read token (but see
+/// --metrics-listen); /livez (the process works) and /readyz (what is sent will be stored) are open. SIGTERM and SIGINT end it in order: what
 /// was taken is committed and acknowledged. A ledger that does not exist is created; several collectors may share one in
 /// PostgreSQL.
 ///
@@ -26,6 +26,10 @@ pub struct Serve {
     /// Address to listen on; port 0 takes a free one. The address is printed when it is ready.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", env = "MESHMETER_LISTEN")]
     listen: SocketAddr,
+    /// Another address to listen on, for /metrics, /livez and /readyz only, without a credential and without TLS: for a Prometheus
+    /// that has neither the read token nor a certificate. Let the network decide who reaches it.
+    #[arg(long, value_name = "ADDRESS:PORT", env = "MESHMETER_METRICS_LISTEN")]
+    metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     database: Database,
     /// The books by which calls are rated as they come. They are read again when they change: a new price needs no restart.
@@ -115,6 +119,7 @@ pub fn run(args: Serve) -> Result<(), Failure> {
     });
     let ended = serve::run(Options {
         listen: args.listen,
+        metrics_listen: args.metrics_listen,
         database: args.database.database,
         prices: args.prices.into(),
         credentials,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use axum::extract::State;
 use tokio::sync::oneshot;
 
+use super::space::{self, Room, Space};
 use super::writer::Work;
 use super::{App, log, responses};
 use crate::ingest::refusal::{Busy, Refusal};
@@ -51,22 +52,27 @@ impl Condition {
 /// The disk on which the ledger is.
 #[derive(Debug)]
 pub struct Disk {
+    ledger: PathBuf,
     directory: PathBuf,
     /// Bytes that must stay free.
     min_free: u64,
+    space: Space,
 }
 
 impl Disk {
-    /// That of a file.
-    pub fn of(file: &Path, min_free: u64) -> Disk {
-        let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
-        Disk { directory: directory.unwrap_or(Path::new(".")).to_owned(), min_free }
+    /// That of a ledger; what is seen there is told to `space`.
+    pub fn of(ledger: &Path, min_free: u64, space: Space) -> Disk {
+        let directory = ledger.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new(".")).to_owned();
+        Disk { ledger: ledger.to_owned(), directory, min_free, space }
     }
 
     /// Looks at it once. What cannot be asked for is not held against it.
     pub fn look(&self, condition: &Condition) {
         let Ok(disk) = rustix::fs::statvfs(&self.directory) else { return };
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let size = disk.f_blocks.saturating_mul(disk.f_frsize);
+        self.space.set(Room { free, size, ledger: space::of_ledger(&self.ledger) });
         let is_full = free < self.min_free;
         if condition.disk_is_full.swap(is_full, Ordering::Relaxed) == is_full {
             return;

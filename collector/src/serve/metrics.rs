@@ -13,6 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::connections::End;
 use super::refusal::Reason;
+use super::space::Space;
 use super::wanting::Wanting;
 use crate::ledger::Taken;
 use crate::money::Charge;
@@ -71,6 +72,8 @@ pub struct Metrics {
     connections_ended: Family<Ended, Counter>,
     /// What the ledger lacks, as it was looked at last.
     pub wanting: Wanting,
+    /// The room that its disk has.
+    pub space: Space,
 }
 
 impl Metrics {
@@ -136,6 +139,7 @@ impl Metrics {
             drop(Family::<Ended, Counter>::get_or_create(&connections_ended, &Ended { reason: end.reason() }));
         }
         let wanting = Wanting::registered(&mut registry);
+        let space = Space::registered(&mut registry);
         for outcome in OUTCOMES {
             drop(Family::<Outcome, Counter>::get_or_create(&events, &Outcome { outcome }));
         }
@@ -156,6 +160,7 @@ impl Metrics {
             connections,
             connections_ended,
             wanting,
+            space,
         }
     }
 
@@ -218,6 +223,7 @@ mod tests {
         // A family that has nothing to say yet is not even named.
         metrics.refused(StatusCode::UNAUTHORIZED, Reason("wrong_token"));
         metrics.wanting.set(Some(Default::default()));
+        metrics.space.set(Default::default());
         let text = metrics.text(&Now::default()).unwrap();
         let said = |what: &str| -> BTreeMap<&str, &str> {
             text.lines().filter_map(|line| line.strip_prefix(what)?.split_once(' ')).collect()

@@ -44,6 +44,8 @@ mod missing;
 mod pricing;
 mod refusal;
 mod responses;
+mod scrape;
+mod space;
 mod tls;
 mod wanting;
 mod watch;
@@ -63,6 +65,8 @@ const READERS: usize = 8;
 pub struct Options {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Where it has metrics for whoever asks.
+    pub metrics_listen: Option<SocketAddr>,
     /// Where the ledger is kept.
     pub database: Location,
     /// The price books by which calls are rated as they come.
@@ -122,7 +126,7 @@ pub fn run(options: Options) -> Result<(), String> {
     let condition = Condition::new();
     let (jobs, waiting) = mpsc::channel(options.queue);
     let disk = match &options.database {
-        Location::Sqlite(path) => Some(Disk::of(path, options.min_free)),
+        Location::Sqlite(path) => Some(Disk::of(path, options.min_free, metrics.space.clone())),
         Location::Postgres(_) => None,
     };
     if let Some(disk) = &disk {
@@ -144,7 +148,8 @@ pub fn run(options: Options) -> Result<(), String> {
     let writer = writer.map_err(|error| format!("no writer thread: {error}"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
-    let bounds = Bounds::of(available);
+    let elsewhere = if options.metrics_listen.is_some() { scrape::CONNECTIONS } else { 0 };
+    let bounds = Bounds::of(available.saturating_sub(elsewhere).max(1));
     let app = App {
         tokens,
         wrong: admit::Wrong::default(),
@@ -157,7 +162,8 @@ pub fn run(options: Options) -> Result<(), String> {
         condition,
         ready: health::Said::default(),
     };
-    let ended = runtime.block_on(serve(app, options.listen, bounds, accepts, writer_ends));
+    let listen = (options.listen, options.metrics_listen);
+    let ended = runtime.block_on(serve(app, listen, bounds, accepts, writer_ends));
     // Connections that did not end in time go now, and with them the last sender: the writer commits what waits.
     runtime.shutdown_timeout(Duration::from_secs(1));
     let joined = writer.join().unwrap_or_else(|_| Err("the writer did not end as it should".to_owned()));
@@ -167,7 +173,7 @@ pub fn run(options: Options) -> Result<(), String> {
 
 async fn serve(
     app: App,
-    listen: SocketAddr,
+    (listen, metrics_listen): (SocketAddr, Option<SocketAddr>),
     bounds: Bounds,
     tls: Option<Arc<Tls>>,
     writer_ends: oneshot::Receiver<()>,
@@ -181,14 +187,30 @@ async fn serve(
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (registry, metrics) = (app.registry.clone(), app.metrics.clone());
     let places = Arc::new(Semaphore::new(bounds.all));
-    let server = Server { router: router(Arc::new(app)), registry, places, tls, metrics };
+    let app = Arc::new(app);
+    let scrape = match metrics_listen {
+        Some(address) => Some(scrape::bind(address, app.clone()).await?),
+        None => None,
+    };
+    let server = Server { router: router(app), registry, places, tls, metrics };
     let mut stop = stop_signal()?;
-    let mut stopping = stop.clone();
-    let server = server.serve(listener, async move { drop(stopping.wait_for(|stop| *stop).await) });
+    let stopping = || {
+        let mut stop = stop.clone();
+        async move { drop(stop.wait_for(|stop| *stop).await) }
+    };
+    let (server, stopped) = (server.serve(listener, stopping()), stopping());
+    let servers = async {
+        let scrape = async {
+            if let Some((server, listener)) = scrape {
+                server.serve(listener, stopped).await;
+            }
+        };
+        tokio::join!(server, scrape);
+    };
     log::info(&format!("listening on {scheme}://{address}, for at most {} connections", bounds.all));
     announce(scheme, address)?;
     tokio::select! {
-        () = server => Ok(()),
+        () = servers => Ok(()),
         () = async { drop(stop.wait_for(|stop| *stop).await); tokio::time::sleep(GRACE).await } => {
             log::warn("some connections did not end in time");
             Ok(())

@@ -86,6 +86,11 @@ pub async fn metrics(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     app.admit(&connection, &headers, &[Scope::Read]).await?;
+    open_metrics(State(app)).await
+}
+
+/// The same for whoever asks.
+pub async fn open_metrics(State(app): State<Arc<App>>) -> Result<Response, Refusal> {
     app.metrics.wanting.refresh(app.reader.clone()).await;
     let queued = app.jobs.max_capacity().saturating_sub(app.jobs.capacity());
     let (strangers, known) = app.registry.count();

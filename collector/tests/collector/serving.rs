@@ -67,6 +67,67 @@ fn contract_with_too_little_disk_left_nothing_is_taken_and_it_is_not_ready() {
 }
 
 #[test]
+fn contract_metrics_are_for_whoever_asks_at_an_address_of_their_own_and_nothing_else_is() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &["--metrics-listen", "127.0.0.1:0"]);
+    assert_eq!(server.send(&events(&emitter(1), [1])).taken(), (1, 0, 0));
+    let log = server.log();
+    let told =
+        log.lines().find_map(|line| line.split_once("metrics for whoever asks: http://")?.1.strip_suffix("/metrics"));
+    let address = told.unwrap_or_else(|| panic!("{log}")).parse().unwrap();
+    let get = |path: &str| request(address, "GET", path, &[], b"").unwrap();
+    let metrics = get("/metrics");
+    assert_eq!((metrics.status, get("/livez").status, get("/readyz").status), (200, 200, 200));
+    assert!(metrics.body.contains("meshmeter_collector_events_total{outcome=\"accepted\"} 1\n"), "{metrics:?}");
+    assert!(metrics.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    assert_eq!(server.get("/metrics", None).status, 401, "the other address asks for the read token as ever");
+    let bearer = format!("Bearer {READ}");
+    for path in ["/v1/report", "/v1/events", "/v1/missing", "/"] {
+        for method in ["GET", "POST"] {
+            let response = request(address, method, path, &[("authorization", &bearer)], b"[]").unwrap();
+            assert_eq!(response.status, 404, "{method} {path}: {response:?}");
+        }
+    }
+    assert_eq!(request(address, "POST", "/metrics", &[], b"").unwrap().status, 405);
+    // However many come there, those who send have their connections.
+    let strangers: Vec<_> = (0..100).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+    assert_eq!(server.send(&events(&emitter(1), [2])).taken(), (1, 0, 0));
+    assert_eq!(server.metric("meshmeter_collector_connections{state=\"unknown\"}"), 0);
+    drop(strangers);
+    assert!(server.terminate().success(), "it ends in order with both");
+}
+
+#[test]
+fn contract_an_address_for_metrics_that_is_taken_is_said() {
+    let dir = Dir::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut command = meshmeter(&["serve", "--listen", "127.0.0.1:0", "--database", &dir.database()]);
+    command.args(["--metrics-listen", &address]).env("MESHMETER_INGEST_TOKEN", INGEST);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains(&format!("--metrics-listen: cannot listen on {address}")),
+        "{said}"
+    );
+}
+
+#[test]
+fn contract_the_room_of_the_ledgers_disk_is_a_metric_and_grows_with_the_ledger() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    let metric = |name: &str| server.metric(&format!("meshmeter_collector_{name}"));
+    let (free, size) = (metric("disk_free_bytes"), metric("disk_size_bytes"));
+    assert!(0 < free && free < size, "{free} of {size}");
+    let before = metric("ledger_bytes");
+    assert!(before > 0);
+    for first in (1..4000).step_by(500) {
+        assert_eq!(server.send(&events(&emitter(1), first..first + 500)).status, 200);
+    }
+    until("the ledger to have grown", || metric("ledger_bytes") > before);
+}
+
+#[test]
 fn contract_a_new_price_book_is_taken_while_nobody_sends_anything() {
     let dir = Dir::new();
     let book = |price: &str| {
