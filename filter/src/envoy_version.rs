@@ -5,7 +5,7 @@ use crate::host;
 /// The oldest minor version of Envoy 1 that is tested, the last one of envoy/OLDER_VERSIONS.
 const OLDEST: u64 = 38;
 
-/// Says once that this Envoy is older.
+/// Says once that this Envoy is older. Envoy tells its version in a stream only.
 pub fn warn_if_untested() {
     let Some((major, minor)) = version().filter(|version| *version < (1, OLDEST)) else { return };
     if host::first_to_mark("meshmeter: Envoy is old") {
@@ -19,7 +19,7 @@ pub fn warn_if_untested() {
 /// Major and minor version, if this is an Envoy that says so.
 fn version() -> Option<(u64, u64)> {
     let number =
-        |name: &str| host::number(&["node\0user_agent_build_version\0version\0", name].concat()).ok().flatten();
+        |name: &str| host::number(&["xds\0node\0user_agent_build_version\0version\0", name].concat()).ok().flatten();
     // Protobuf leaves out what is zero.
     Some((number("major_number")?, number("minor_number").unwrap_or(0)))
 }
@@ -33,7 +33,10 @@ mod tests {
     fn contract_an_envoy_that_is_older_than_those_tested_is_said_once() {
         crate::tests::set_logger();
         let set = |name: &str, number: u64| {
-            abi::set_property(&["node\0user_agent_build_version\0version\0", name].concat(), &number.to_le_bytes());
+            abi::set_property(
+                &["xds\0node\0user_agent_build_version\0version\0", name].concat(),
+                &number.to_le_bytes(),
+            );
         };
         warn_if_untested();
         set("major_number", 1);

@@ -10,7 +10,6 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, Status};
 
-use crate::envoy_version;
 use crate::failures;
 use crate::host::{self, Buffer, Failure, Headers};
 use crate::process;
@@ -144,7 +143,6 @@ impl RootContext for Plugin {
                 return false;
             }
         };
-        envoy_version::warn_if_untested();
         match &config.collector {
             None if host::first_to_mark("meshmeter: no collector") => {
                 log::warn!(

@@ -15,6 +15,7 @@ use wire::event;
 use wire::record::Record;
 
 use crate::alias::Aliased;
+use crate::envoy_version;
 use crate::failures::Report;
 use crate::host::{self, Failure};
 use crate::metrics::Metrics;
@@ -253,9 +254,12 @@ impl Vm {
         }
     }
 
-    /// Envoy's node id, asked for once.
+    /// Envoy's node id, asked for once, with the first call; then Envoy is looked at, too.
     pub fn node(&mut self) -> Option<&str> {
-        let ask = || host::property("xds\0node\0id").ok().flatten().and_then(|id| String::from_utf8(id).ok());
+        let ask = || {
+            envoy_version::warn_if_untested();
+            host::property("xds\0node\0id").ok().flatten().and_then(|id| String::from_utf8(id).ok())
+        };
         self.node.get_or_insert_with(ask).as_deref()
     }
 

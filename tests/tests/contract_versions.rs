@@ -57,6 +57,7 @@ async fn metered(version: &str, program: PathBuf) -> Result<()> {
     let labels = [("tenant", "team-a"), ("gen_ai_provider_name", "openai")];
     let labelled = metrics.sum("gen_ai_client_inference_calls_total", &labels);
     wait::ensure(labelled == 1, || format!("{labelled} calls with labels"))?;
+    wait::ensure(!stack.envoy.log().contains("the plugin is tested on"), || "it is said to be too old".to_owned())?;
     stack.finish()
 }
 
