@@ -4,14 +4,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use collector::reconcile::{self, Address, Format, Options, Output, ReconcileOptions};
+use collector::reconcile::{
+    self, Address, Finding, Format, Options, Output, Progress, ReconcileOptions, Summary, Watch,
+};
 use collector::terminal::{self, complain};
 
 /// How long a graceful shutdown may take: a collector may hang, and nobody may read what is printed.
 const GRACE: Duration = Duration::from_secs(10);
+/// How often a pause looks whether it shall end.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Reads journals and access logs back: sends what the ledger is missing, and finds calls that passed unmetered.
 ///
@@ -25,7 +29,7 @@ const GRACE: Duration = Duration::from_secs(10);
     calls, dead letters or alarms to look at."
 )]
 pub struct Reconcile {
-    /// Journals and access logs; - is standard input.
+    /// Journals and access logs; - is standard input. In a name that no shell has expanded * stands for any text.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Where the collector listens: http://… or https://…
@@ -46,6 +50,10 @@ pub struct Reconcile {
     /// Envoy still writes these files: do not say that its numbers end here.
     #[arg(long)]
     live: bool,
+    /// Do it again so many seconds after each run, until SIGTERM or SIGINT: for files that Envoy still writes, so only with
+    /// --live. Names, tokens and files are read anew each time; files that are not there yet are waited for.
+    #[arg(long, value_name = "SECONDS", requires = "live", value_parser = clap::value_parser!(u64).range(1..))]
+    every: Option<u64>,
     /// Only ask the ledger; change nothing.
     #[arg(long)]
     dry_run: bool,
@@ -61,17 +69,45 @@ pub struct Reconcile {
 }
 
 pub fn run(args: Reconcile) -> ExitCode {
-    let format = args.format;
-    let options = match options(args) {
-        Ok(options) => options,
-        Err(problem) => return fail(&problem),
-    };
+    if args.every.is_some() && args.files.iter().any(|file| file.as_os_str() == "-") {
+        complain("meshmeter: standard input cannot be read again: name files with --every");
+        return ExitCode::from(2);
+    }
     let interrupted = Arc::new(AtomicBool::new(false));
     if let Err(error) = watch_signals(interrupted.clone()) {
         return fail(&format!("signals: {error}"));
     }
-    let mut output = Output::new(terminal::out(), format);
-    let (summary, result) = reconcile::run(options, interrupted, &mut output);
+    loop {
+        let code = once(&args, &interrupted);
+        let Some(pause) = args.every else { return code };
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(pause) && !interrupted.load(Ordering::Relaxed) {
+            std::thread::sleep(LOOK_EVERY);
+        }
+        if interrupted.load(Ordering::Relaxed) {
+            return ExitCode::SUCCESS;
+        }
+    }
+}
+
+fn once(args: &Reconcile, interrupted: &Arc<AtomicBool>) -> ExitCode {
+    let files: Vec<PathBuf> = args.files.iter().flat_map(|name| reconcile::expand(name)).collect();
+    if files.is_empty() && args.every.is_some() {
+        return ExitCode::SUCCESS;
+    }
+    if files.is_empty() {
+        let names: Vec<String> = args.files.iter().map(|name| terminal::file(name)).collect();
+        return fail(&format!("{}: there is no such file", names.join(", ")));
+    }
+    let options = match options(args, files) {
+        Ok(options) => options,
+        Err(problem) => return fail(&problem),
+    };
+    let mut output = Output::new(terminal::out(), args.format);
+    let (summary, result) = match args.every {
+        None => reconcile::run(options, interrupted.clone(), &mut output),
+        Some(_) => reconcile::run(options, interrupted.clone(), &mut Brief(&mut output)),
+    };
     let printed = output.finish(&summary);
     match (result, printed) {
         (Err(problem), _) => fail(&problem),
@@ -83,12 +119,31 @@ pub fn run(args: Reconcile) -> ExitCode {
     }
 }
 
+/// Names no foreign lines: a proxy's own log is full of them, and each run meets them again.
+struct Brief<'a>(&'a mut dyn Watch);
+
+impl Watch for Brief<'_> {
+    fn found(&mut self, finding: &Finding, summary: &Summary) {
+        if !matches!(finding, Finding::Foreign { .. }) {
+            self.0.found(finding, summary);
+        }
+    }
+
+    fn waits(&mut self, problem: &str) {
+        self.0.waits(problem);
+    }
+
+    fn progress(&mut self, at: Progress, summary: &Summary) {
+        self.0.progress(at, summary);
+    }
+}
+
 fn fail(problem: &str) -> ExitCode {
     complain(&format!("meshmeter: {problem}"));
     ExitCode::from(1)
 }
 
-fn options(args: Reconcile) -> Result<Options, String> {
+fn options(args: &Reconcile, files: Vec<PathBuf>) -> Result<Options, String> {
     let read = |file: &Path| std::fs::read(file).map_err(|error| format!("{}: {error}", terminal::file(file)));
     let (name, config) = match &args.plugin_config {
         None => ("the default configuration".to_owned(), Vec::new()),
@@ -107,8 +162,8 @@ fn options(args: Reconcile) -> Result<Options, String> {
     }
     let authorities = args.ca_file.as_deref().map(read).transpose()?;
     Ok(Options {
-        files: args.files,
-        address: Address { url: args.collector, token, authorities },
+        files,
+        address: Address { url: args.collector.clone(), token, authorities },
         patience: Duration::from_secs(args.patience),
         reconcile: ReconcileOptions { rules: config.detect, all: args.all, live: args.live, dry_run: args.dry_run },
     })

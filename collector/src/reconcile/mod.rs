@@ -9,6 +9,7 @@ mod chunk;
 mod client;
 mod input;
 mod line;
+mod names;
 mod pipe;
 mod report;
 mod summary;
@@ -18,6 +19,7 @@ pub use access::{Reached, Unmetered};
 pub use chunk::Ranges;
 pub use client::{Address, Failure, Response};
 pub use input::Source;
+pub use names::expand;
 pub use report::{Format, Output};
 pub use summary::{Finding, Progress, Summary, Watch};
 

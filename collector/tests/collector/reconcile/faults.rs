@@ -118,7 +118,7 @@ fn contract_https_goes_only_to_whom_a_known_authority_vouches_for() {
     assert_eq!((done.code, done.error.as_str(), ledger.events().len()), (0, "", 3));
 }
 
-fn signal(child: &Child, name: &str) {
+pub(super) fn signal(child: &Child, name: &str) {
     let kill = format!("kill -{name} {}", child.id());
     assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
 }

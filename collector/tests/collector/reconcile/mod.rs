@@ -1,5 +1,6 @@
 //! `meshmeter reconcile` on journals as they are after crashes, and a collector as it is behind a network.
 
+mod every;
 mod faults;
 mod gate;
 mod logs;
