@@ -158,6 +158,13 @@ istio: (_setup "istio") _collector
     cd tests/istio && "$(go env GOROOT)/bin/gofmt" -d . | diff /dev/null -
     @echo "testing istio/ (the first time this builds Istio's validators, for some minutes) …"
     cd tests/istio && go test -count=1 ./...
+    cd tests/chart && "$(go env GOROOT)/bin/gofmt" -d . | diff /dev/null -
+    cd tests/chart && go vet ./... && go test -count=1 ./...
+
+# the manifests in istio/, rendered from its chart by Helm's own code
+[group('build')]
+manifests: (_setup "manifests")
+    cd tests/chart && go run ./cmd/manifests ../../istio
 
 # the plugin: target/wasm32-wasip1/release/filter.wasm
 [group('build')]

@@ -1,0 +1,116 @@
+{{/* An image of a pod: repository:tag, or repository@digest. */}}
+{{- define "meshmeter.image" -}}
+{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag }}{{ end }}
+{{- end }}
+
+{{/* The host of the collector's Service. */}}
+{{- define "meshmeter.collectorHost" -}}
+meshmeter-collector.{{ .Values.collector.namespace }}.svc.cluster.local
+{{- end }}
+
+{{/* The namespace where the plugin runs. */}}
+{{- define "meshmeter.namespace" -}}
+{{- get (dict "egress-gateway" .Values.gateway.namespace "waypoint" .Values.waypoint.namespace "sidecar-server" .Values.server.namespace "sidecar-client" .Values.client.namespace "none" "") .Values.placement }}
+{{- end }}
+
+{{/* The service account of those proxies, and so their identity. */}}
+{{- define "meshmeter.serviceAccount" -}}
+{{- get (dict "egress-gateway" .Values.gateway.serviceAccount "waypoint" .Values.waypoint.name "sidecar-server" .Values.server.name "sidecar-client" .Values.client.serviceAccount) .Values.placement }}
+{{- end }}
+
+{{/* How a WasmPlugin, a TrafficExtension or a Telemetry finds the proxies. */}}
+{{- define "meshmeter.selector" -}}
+{{- if eq .Values.placement "waypoint" -}}
+targetRefs:
+- group: gateway.networking.k8s.io
+  kind: Gateway
+  name: {{ .Values.waypoint.name }}
+{{- else -}}
+selector:
+  matchLabels:
+    {{- if eq .Values.placement "egress-gateway" }}
+    istio: egressgateway
+    {{- else if eq .Values.placement "sidecar-server" }}
+    app: {{ .Values.server.name }}
+    {{- else }}
+    app: {{ .Values.client.name }}
+    {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What the proxies themselves must know: labels of metrics, how the journal is written, the drain. */}}
+{{- define "meshmeter.proxyConfig" -}}
+# The labels of meshmeter's metrics. Without an entry here a label stays a part of the metric's name.
+extraStatTags:
+- tenant
+- gen_ai_provider_name
+- gen_ai_response_model
+- gen_ai_operation_name
+- gen_ai_token_type
+- meshmeter_outcome
+- meshmeter_evidence
+- meshmeter_reason
+# The journal (telemetry.yaml) keeps what has left the proxy when it is killed: a line longer than 1 KiB is
+# written at once, a shorter one within 10 ms. Istio's own setting is 64 KiB and a second.
+fileFlushMinSizeKb: 1
+fileFlushInterval: 0.01s
+# A stream that is being billed may end in its own time.
+terminationDrainDuration: 300s
+{{- end }}
+
+{{/* The ports of a NetworkPolicy towards Istio and the collector, and DNS. */}}
+{{- define "meshmeter.meshEgress" -}}
+- to:
+  - namespaceSelector: {}
+  ports:
+  - { port: 53, protocol: UDP }
+  - { port: 53, protocol: TCP }
+# istiod: certificates and configuration.
+- to:
+  - namespaceSelector:
+      matchLabels:
+        kubernetes.io/metadata.name: istio-system
+  ports:
+  - { port: 15012, protocol: TCP }
+{{- end }}
+
+{{- define "meshmeter.toCollector" -}}
+- to:
+  - namespaceSelector:
+      matchLabels:
+        kubernetes.io/metadata.name: {{ .Values.collector.namespace }}
+    podSelector:
+      matchLabels:
+        app.kubernetes.io/name: meshmeter-collector
+  ports:
+  - { port: 8080, protocol: TCP }
+{{- end }}
+
+{{/* Prometheus may scrape: `include "meshmeter.scraped" (list . PORT...)`. */}}
+{{- define "meshmeter.scraped" -}}
+{{- $root := first . -}}
+- from:
+  - namespaceSelector:
+      matchLabels:
+        kubernetes.io/metadata.name: {{ $root.Values.monitoring.namespace }}
+  ports:
+  {{- range rest . }}
+  - { port: {{ . }}, protocol: TCP }
+  {{- end }}
+{{- end }}
+
+{{/* What every pod of meshmeter's own image has. */}}
+{{- define "meshmeter.restricted" -}}
+allowPrivilegeEscalation: false
+capabilities:
+  drop: [ALL]
+readOnlyRootFilesystem: true
+{{- end }}
+
+{{/* Grew in the time WINDOW: `include "meshmeter.grew" (list METRIC LABELS WINDOW)`. A counter that begins with its first
+increment is new, and to increase() a new series has not grown. */}}
+{{- define "meshmeter.grew" -}}
+{{- $all := printf "%s{%s}" (index . 0) (index . 1) -}}
+{{- $window := index . 2 -}}
+(increase({{ $all }}[{{ $window }}]) > 0 or ({{ $all }} unless {{ $all }} offset {{ $window }}) > 0)
+{{- end }}

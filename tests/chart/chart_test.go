@@ -1,0 +1,247 @@
+package chart
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"helm.sh/helm/v4/pkg/chart/v2/lint"
+	"helm.sh/helm/v4/pkg/chart/v2/lint/support"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/yaml"
+)
+
+const (
+	istio    = "../../istio"
+	helmsOwn = istio + "/chart"
+)
+
+func TestTheManifestsAreWhatTheChartRenders(t *testing.T) {
+	for _, m := range Manifests() {
+		want, err := m.Text(helmsOwn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		have, err := os.ReadFile(filepath.Join(istio, m.File))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(have, want) {
+			t.Errorf("istio/%s is not what the chart renders: run `just manifests`", m.File)
+		}
+	}
+}
+
+func TestHelmFindsNothingWrongWithTheChart(t *testing.T) {
+	for _, message := range lint.RunAll(helmsOwn, Values{}, "meshmeter").Messages {
+		// An icon is a matter of taste.
+		if message.Severity > support.InfoSev {
+			t.Error(message)
+		}
+	}
+}
+
+// objects gives what a text of YAML documents holds, by kind, namespace and name.
+func objects(t *testing.T, texts ...string) map[string]any {
+	t.Helper()
+	found := map[string]any{}
+	for _, text := range texts {
+		for _, document := range strings.Split("\n"+text, "\n---\n") {
+			var object map[string]any
+			// With the end of its last line, which a block of text keeps.
+			if err := yaml.UnmarshalStrict([]byte(document+"\n"), &object); err != nil {
+				t.Fatalf("%v in\n%s", err, document)
+			}
+			if object == nil {
+				continue // comments only
+			}
+			metadata := object["metadata"].(map[string]any)
+			id := fmt.Sprintf("%v %v/%v", object["kind"], metadata["namespace"], metadata["name"])
+			if found[id] != nil {
+				t.Fatalf("%s is there twice", id)
+			}
+			found[id] = object
+		}
+	}
+	return found
+}
+
+func helm(t *testing.T, values Values) map[string]any {
+	t.Helper()
+	texts, err := Render(helmsOwn, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects(t, slices.Collect(maps.Values(texts))...)
+}
+
+func kustomize(t *testing.T, files filesys.FileSystem, folder string) map[string]any {
+	t.Helper()
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(files, folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := built.AsYaml()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects(t, string(text))
+}
+
+// compare says which objects two ways of rendering differ in.
+func compare(t *testing.T, kustomized, helmed map[string]any) {
+	t.Helper()
+	for id := range helmed {
+		if kustomized[id] == nil {
+			t.Errorf("%s: Helm brings it, kustomize does not", id)
+		}
+	}
+	for id, object := range kustomized {
+		if helmed[id] == nil {
+			t.Errorf("%s: kustomize brings it, Helm does not", id)
+		} else if !reflect.DeepEqual(object, helmed[id]) {
+			have, _ := yaml.Marshal(object)
+			want, _ := yaml.Marshal(helmed[id])
+			t.Errorf("%s: by kustomize\n%s\nby Helm\n%s", id, have, want)
+		}
+	}
+}
+
+func TestKustomizeAndHelmBringTheSame(t *testing.T) {
+	for _, folder := range []string{"egress-gateway", "waypoint", "sidecar-server", "sidecar-client"} {
+		t.Run(folder, func(t *testing.T) {
+			kustomized := kustomize(t, filesys.MakeFsOnDisk(), filepath.Join(istio, folder))
+			compare(t, kustomized, helm(t, Values{"placement": folder}))
+
+			files := overlay(t, "resources: [../"+folder+"]\ncomponents: [../"+folder+"/traffic-extension]")
+			extension := Values{"placement": folder, "plugin": Values{"kind": "TrafficExtension"}}
+			compare(t, kustomize(t, files, "/istio/overlay"), helm(t, extension))
+		})
+	}
+	compare(t, kustomize(t, filesys.MakeFsOnDisk(), filepath.Join(istio, "collector")), helm(t, Values{"placement": "none"}))
+}
+
+// What is added to a placement: each folder with the value that turns the same on in the chart.
+func TestAdditionsAreTheSameInKustomizeAndHelm(t *testing.T) {
+	const base = "resources: [../egress-gateway]\n"
+	for name, addition := range map[string]struct {
+		kustomization string
+		values        Values
+	}{
+		"postgresql": {base + "components: [../postgresql]", Values{"collector": Values{"database": "postgresql"}}},
+		"https-seen": {base + "components: [../https-seen]", Values{"httpsSeen": Values{"enabled": true}}},
+		"reconcile":  {base + "components: [../reconcile]", Values{"reconcile": Values{"enabled": true}}},
+		"shadow":     {base + "components: [../shadow]", Values{"plugin": Values{"shadow": true}}},
+		"monitoring": {"resources: [../egress-gateway, ../monitoring]", Values{"monitoring": Values{"enabled": true}}},
+		"jwt":        {"resources: [../egress-gateway, jwt.yaml]", Values{"jwt": Values{"enabled": true}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := overlay(t, addition.kustomization)
+			compare(t, kustomize(t, files, "/istio/overlay"), helm(t, addition.values))
+		})
+	}
+}
+
+// overlay is istio/ in memory, with a kustomization of a user's in /istio/overlay.
+func overlay(t *testing.T, kustomization string) filesys.FileSystem {
+	t.Helper()
+	files := filesys.MakeFsInMemory()
+	err := filepath.WalkDir(istio, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".yaml" || strings.Contains(path, "/chart/") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		below, err := filepath.Rel(istio, path)
+		if err != nil {
+			return err
+		}
+		return files.WriteFile(filepath.Join("/istio", below), text)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A file is taken from the overlay's own folder only.
+	jwt, err := files.ReadFile("/istio/egress-gateway/jwt.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{"jwt.yaml": jwt, "kustomization.yaml": []byte(kustomization)} {
+		if err := files.WriteFile("/istio/overlay/"+name, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
+
+// The overlay that istio/README.md shows: both images, by digest, in one place.
+func TestImagesAreNamedInOnePlace(t *testing.T) {
+	guide, err := os.ReadFile(istio + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(guide), "<!-- overlay -->\n\n```yaml\n")
+	text, _, ended := strings.Cut(rest, "```")
+	if !found || !ended {
+		t.Fatal("istio/README.md shows no overlay")
+	}
+	// A user's overlay refers to a release by its address.
+	text = strings.ReplaceAll(text, "github.com/meshmeter/meshmeter/istio/", "../")
+	text = strings.ReplaceAll(text, "?ref=v0.1.0", "")
+	built := kustomize(t, overlay(t, text), "/istio/overlay")
+
+	var images []string
+	for _, id := range []string{"StatefulSet meshmeter/meshmeter-collector", "WasmPlugin istio-egress/meshmeter"} {
+		object := built[id].(map[string]any)
+		spec := object["spec"].(map[string]any)
+		if url, isPlugin := spec["url"].(string); isPlugin {
+			images = append(images, url)
+			continue
+		}
+		pod := spec["template"].(map[string]any)["spec"].(map[string]any)
+		images = append(images, pod["containers"].([]any)[0].(map[string]any)["image"].(string))
+	}
+	want := []string{"registry.internal/meshmeter/meshmeter@sha256:", "oci://registry.internal/meshmeter/filter@sha256:"}
+	for i, image := range images {
+		if !strings.HasPrefix(image, want[i]) || strings.Count(image, "sha256:") != 1 {
+			t.Errorf("%s does not begin with %s", image, want[i])
+		}
+	}
+	for id := range built {
+		if strings.HasPrefix(id, "ConfigMap") && strings.Contains(id, "images") {
+			t.Errorf("%s would be applied", id)
+		}
+	}
+}
+
+// Values that no template could make sense of are refused by the schema of values.
+func TestWrongValuesAreRefused(t *testing.T) {
+	for name, wrong := range map[string]struct {
+		values Values
+		says   string
+	}{
+		"placement":     {Values{"placement": "egress"}, "placement"},
+		"misspelt key":  {Values{"plugin": Values{"failStategy": "FAIL_OPEN"}}, "failStategy"},
+		"fail strategy": {Values{"plugin": Values{"failStrategy": "OPEN"}}, "failStrategy"},
+		"kind":          {Values{"plugin": Values{"kind": "EnvoyFilter"}}, "kind"},
+		"database":      {Values{"collector": Values{"database": "mysql"}}, "database"},
+		"digest":        {Values{"plugin": Values{"image": Values{"digest": "latest"}}}, "digest"},
+		"host":          {Values{"providers": []any{Values{"name": "a", "hosts": []any{"https://api.a.com"}}}}, "hosts"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Render(helmsOwn, wrong.values)
+			if err == nil || !strings.Contains(err.Error(), wrong.says) {
+				t.Errorf("%v: %v", wrong.values, err)
+			}
+		})
+	}
+}
