@@ -5,10 +5,12 @@ package istio
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,12 +29,15 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	kubeyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes/scheme"
-	"sigs.k8s.io/kustomize/api/krusty"
-	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 )
 
-const manifests = "../../istio"
+const (
+	manifests = "../../istio"
+	// The release of Envoy Gateway, and that of the Prometheus operator, whose schemas are asked.
+	envoyGateway       = "github.com/envoyproxy/gateway@v1.9.1"
+	prometheusOperator = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
+)
 
 // cluster says what the API server and istiod of a cluster would say.
 type cluster struct {
@@ -40,34 +45,64 @@ type cluster struct {
 	kinds   serializer.CodecFactory
 }
 
+// newCluster knows the custom resource definitions of Istio, of the Gateway API as Istio is tested with it, and of the
+// Prometheus operator.
 func newCluster(t *testing.T) cluster {
 	t.Helper()
-	// The custom resource definitions that this version of Istio installs.
-	schemas, err := crd.NewValidatorFromFiles(filepath.Join(env.IstioSrc, "manifests/charts/base/files/crd-all.gen.yaml"))
+	folder := filepath.Join(source(t, prometheusOperator), "example/prometheus-operator-crd")
+	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no definitions in %s: %v", folder, err)
+	}
+	files = append(files,
+		filepath.Join(env.IstioSrc, "manifests/charts/base/files/crd-all.gen.yaml"),
+		filepath.Join(env.IstioSrc, "tests/integration/pilot/testdata/gateway-api-crd.yaml"),
+	)
+	schemas, err := crd.NewValidatorFromFiles(files...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return cluster{schemas, serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict)}
 }
 
+// source gives the folder of a module that is read and not built; Go checks its sum against the public record.
+func source(t *testing.T, module string) string {
+	t.Helper()
+	command := exec.Command("go", "mod", "download", "-json", module)
+	command.Dir = t.TempDir()
+	said, err := command.Output()
+	if err != nil {
+		t.Fatalf("%s: %v: %s", module, err, said)
+	}
+	var found struct{ Dir string }
+	if err := json.Unmarshal(said, &found); err != nil {
+		t.Fatal(err)
+	}
+	return found.Dir
+}
+
 // admit gives nil if the object would be taken, without a warning.
 func (c cluster) admit(object *unstructured.Unstructured) error {
 	gvk := object.GroupVersionKind()
-	istioSchema, isIstio := collections.All.FindByGroupVersionAliasesKind(resource.FromKubernetesGVK(&gvk))
 	raw, err := object.MarshalJSON()
 	if err != nil {
 		return err
 	}
-	if !strings.HasSuffix(gvk.Group, ".istio.io") {
+	// The groups of custom resources have a dot that those of Kubernetes itself do not have.
+	if !strings.Contains(strings.TrimSuffix(gvk.Group, ".k8s.io"), ".") {
 		// Strict: an unknown field is an error.
 		_, _, err := c.kinds.UniversalDeserializer().Decode(raw, nil, nil)
 		return err
 	}
-	if !isIstio {
-		return fmt.Errorf("%v is no kind of Istio's", gvk)
-	}
 	if err := c.schemas.ValidateCustomResource(object); err != nil {
 		return err
+	}
+	if !strings.HasSuffix(gvk.Group, ".istio.io") {
+		return nil
+	}
+	istioSchema, isIstio := collections.All.FindByGroupVersionAliasesKind(resource.FromKubernetesGVK(&gvk))
+	if !isIstio {
+		return fmt.Errorf("%v is no kind of Istio's", gvk)
 	}
 	_, err = judge(istioSchema, raw)
 	return err
@@ -134,20 +169,34 @@ func (c cluster) admitFile(file []byte) (int, error) {
 	return len(found), err
 }
 
-// The two files that are not for `kubectl apply -f`.
-func isManifest(name string) bool { return name != "mesh.yaml" && name != "kustomization.yaml" }
+// manifestFiles lists what `kubectl apply` would be given: every file but kustomizations, the chart and Helm's values.
+func manifestFiles(t *testing.T) []string {
+	t.Helper()
+	var found []string
+	err := filepath.WalkDir(manifests, func(path string, entry os.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && entry.Name() == "chart":
+			return filepath.SkipDir
+		case filepath.Ext(path) == ".yaml" && entry.Name() != "kustomization.yaml" && entry.Name() != "mesh.yaml":
+			name, err := filepath.Rel(manifests, path)
+			if err != nil {
+				return err
+			}
+			found = append(found, name)
+		}
+		return nil
+	})
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no manifests in %s: %v", manifests, err)
+	}
+	return found
+}
 
 func TestManifestsAreValid(t *testing.T) {
 	c := newCluster(t)
-	files, err := filepath.Glob(filepath.Join(manifests, "*.yaml"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no manifests in %s: %v", manifests, err)
-	}
-	for _, path := range files {
-		name := filepath.Base(path)
-		if !isManifest(name) {
-			continue
-		}
+	for _, name := range manifestFiles(t) {
 		t.Run(name, func(t *testing.T) {
 			count, err := c.admitFile(read(t, name))
 			if err != nil {
@@ -160,56 +209,42 @@ func TestManifestsAreValid(t *testing.T) {
 	}
 }
 
-// A validator that lets everything pass would look the same as good manifests: break the real ones, one thing at a time.
+// A validator that lets everything pass would look the same as good manifests. Each of these is refused, for the reason
+// that it names in its first lines.
 func TestBrokenManifestsAreRefused(t *testing.T) {
 	c := newCluster(t)
-	for _, broken := range []struct{ name, file, good, bad, says string }{
-		{"misspelt field", "wasmplugin.yaml", "failStrategy:", "failureStrategy:", "unknown fields [spec.failureStrategy]"},
-		{"enum", "wasmplugin.yaml", "phase: STATS", "phase: STAT", `Unsupported value: "STAT"`},
-		{"CEL: url", "wasmplugin.yaml", "url: oci://", "url: ftp://", "url must have schema one of [http, https, file, oci]"},
-		{"CEL: selector", "wasmplugin.yaml", "  phase:", "  targetRefs: [{kind: Gateway, group: gateway.networking.k8s.io, name: a}]\n  phase:", "only one of targetRefs or selector can be set"},
-		{"webhook: retryOn", "egress.yaml", "retryOn: connect-failure,refused-stream", "retryOn: connection-failure", "is not a valid retryOn policy"},
-		{"webhook: CEL text", "telemetry.yaml", "in filter_state", "in (filter_state", "must be a valid CEL expression"},
-		{"Kubernetes field", "gateway.yaml", "terminationGracePeriodSeconds:", "terminationGraceSeconds:", "unknown field"},
-		{"key twice", "collector.yaml", "  replicas: 1", "  replicas: 1\n  replicas: 1", `key "replicas" already set in map`},
-	} {
-		t.Run(broken.name, func(t *testing.T) {
-			file := read(t, broken.file)
-			changed := bytes.Replace(file, []byte(broken.good), []byte(broken.bad), 1)
-			if bytes.Equal(file, changed) {
-				t.Fatalf("%s does not hold %q", broken.file, broken.good)
+	files, err := filepath.Glob("testdata/refused/*.yaml")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("fixtures: %v: %v", files, err)
+	}
+	for _, path := range files {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			file, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
 			}
-			_, err := c.admitFile(changed)
+			reason := expected(t, file, "# refused: ")
+			count, err := c.admitFile(file)
 			if err == nil {
-				t.Fatal("passed")
+				t.Fatalf("%d objects passed", count)
 			}
-			if !strings.Contains(err.Error(), broken.says) {
+			if !strings.Contains(err.Error(), reason) {
 				t.Errorf("refused, but for something else: %v", err)
 			}
 		})
 	}
 }
 
-func TestKustomizationHoldsEveryManifest(t *testing.T) {
-	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), manifests)
-	if err != nil {
-		t.Fatal(err)
-	}
-	applied := map[string]bool{}
-	for _, r := range built.Resources() {
-		applied[r.CurId().String()] = true
-	}
-	want := 0
-	for _, name := range []string{"collector.yaml", "gateway.yaml", "egress.yaml", "wasmplugin.yaml", "telemetry.yaml"} {
-		found, err := objects(read(t, name))
-		if err != nil {
-			t.Fatal(err)
+// expected gives what a fixture says of itself in a line that begins so.
+func expected(t *testing.T, file []byte, begin string) string {
+	t.Helper()
+	for line := range strings.Lines(string(file)) {
+		if said, ok := strings.CutPrefix(line, begin); ok {
+			return strings.TrimSpace(said)
 		}
-		want += len(found)
 	}
-	if len(applied) != want {
-		t.Errorf("kustomize builds %d objects of %d: %v", len(applied), want, applied)
-	}
+	t.Fatalf("the fixture has no line %q", begin)
+	return ""
 }
 
 // meshConfig in mesh.yaml is Helm's, for the chart istiod; Helm passes unknown fields on, so it is read strictly here.

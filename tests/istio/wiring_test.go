@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -16,222 +17,224 @@ import (
 	extensions "istio.io/api/extensions/v1alpha1"
 	meshconfig "istio.io/api/mesh/v1alpha1"
 	networking "istio.io/api/networking/v1alpha3"
-	"istio.io/istio/pkg/config/schema/collections"
-	"istio.io/istio/pkg/config/schema/resource"
+	security "istio.io/api/security/v1beta1"
 	"istio.io/istio/pkg/config/validation/agent"
 	"istio.io/istio/pkg/util/protomarshal"
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 )
 
-// applied is every object that `kubectl apply -k` would bring, by what the checks below ask of it.
-type applied struct {
-	services        map[string]*corev1.Service // by host
-	deployments     map[string]*appsv1.Deployment
-	plugin          *extensions.WasmPlugin
-	gateways        map[string]*networking.Gateway // namespace/name
-	entries         []*networking.ServiceEntry
-	rules           map[string][]*networking.DestinationRule // by host
-	virtualServices map[string]*networking.VirtualService
-}
-
-func load(t *testing.T) applied {
-	t.Helper()
-	all := applied{
-		services: map[string]*corev1.Service{}, deployments: map[string]*appsv1.Deployment{},
-		gateways: map[string]*networking.Gateway{}, rules: map[string][]*networking.DestinationRule{},
-		virtualServices: map[string]*networking.VirtualService{},
-	}
-	for _, name := range []string{"collector.yaml", "gateway.yaml", "egress.yaml", "wasmplugin.yaml"} {
-		found, err := objects(read(t, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, object := range found {
-			into := func(typed any) {
-				if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, typed); err != nil {
-					t.Fatal(err)
-				}
-			}
-			gvk := object.GroupVersionKind()
-			switch object.GetKind() {
-			case "Service":
-				service := &corev1.Service{}
-				into(service)
-				all.services[service.Name+"."+service.Namespace+".svc.cluster.local"] = service
-			case "Deployment":
-				deployment := &appsv1.Deployment{}
-				into(deployment)
-				all.deployments[deployment.Name] = deployment
-			}
-			schema, ok := collections.All.FindByGroupVersionAliasesKind(resource.FromKubernetesGVK(&gvk))
-			if !ok || !strings.HasSuffix(gvk.Group, ".istio.io") {
-				continue
-			}
-			raw, err := object.MarshalJSON()
-			if err != nil {
-				t.Fatal(err)
-			}
-			converted, err := judge(schema, raw)
-			if err != nil {
-				t.Fatal(err)
-			}
-			switch spec := converted.Spec.(type) {
-			case *extensions.WasmPlugin:
-				all.plugin = spec
-			case *networking.Gateway:
-				all.gateways[object.GetNamespace()+"/"+object.GetName()] = spec
-			case *networking.ServiceEntry:
-				all.entries = append(all.entries, spec)
-			case *networking.DestinationRule:
-				all.rules[spec.Host] = append(all.rules[spec.Host], spec)
-			case *networking.VirtualService:
-				all.virtualServices[object.GetName()] = spec
-			}
-		}
-	}
-	return all
-}
+// The folders that `kubectl apply -k` is given, one for each placement.
+var placements = []string{"egress-gateway", "waypoint", "sidecar-server", "sidecar-client"}
 
 // serves says whether a host with that port is known to the mesh.
-func (all applied) serves(host string, port uint32) bool {
-	if service, ok := all.services[host]; ok {
+func (a applied) serves(host string, port uint32) bool {
+	for _, service := range kind[corev1.Service](a, "Service") {
 		for _, p := range service.Spec.Ports {
-			if uint32(p.Port) == port {
+			if service.Name+"."+service.Namespace+".svc.cluster.local" == host && uint32(p.Port) == port {
 				return true
 			}
 		}
 	}
-	for _, entry := range all.entries {
-		for _, h := range entry.Hosts {
-			for _, p := range entry.Ports {
-				if h == host && p.Number == port {
-					return true
-				}
+	for _, entry := range spec[*networking.ServiceEntry](a, "ServiceEntry") {
+		for _, p := range entry.Ports {
+			if slices.Contains(entry.Hosts, host) && p.Number == port {
+				return true
 			}
 		}
 	}
 	return false
 }
 
-func (all applied) hasSubset(host, subset string) bool {
-	for _, rule := range all.rules[host] {
-		for _, s := range rule.Subsets {
-			if s.Name == subset {
-				return true
-			}
-		}
-	}
-	return subset == ""
-}
-
 func TestRoutesLeadSomewhere(t *testing.T) {
-	all := load(t)
-	if len(all.virtualServices) == 0 {
-		t.Fatal("no VirtualService")
-	}
-	for name, vs := range all.virtualServices {
-		for _, gateway := range vs.Gateways {
-			if gateway != "mesh" && all.gateways[gateway] == nil {
-				t.Errorf("%s: gateways: no Gateway %s", name, gateway)
+	for _, name := range []string{"egress-gateway", "waypoint", "sidecar-client"} {
+		t.Run(name, func(t *testing.T) {
+			all := build(t, name)
+			services := spec[*networking.VirtualService](all, "VirtualService")
+			gateways := spec[*networking.Gateway](all, "Gateway")
+			if len(services) == 0 {
+				t.Fatal("no VirtualService")
 			}
-		}
-		for _, route := range vs.Http {
-			if route.Timeout != nil {
-				t.Errorf("%s: http %s: timeout: must be absent, a response may stream for long", name, route.Name)
-			}
-			for _, way := range route.Route {
-				to := way.Destination
-				if !all.serves(to.Host, to.Port.GetNumber()) {
-					t.Errorf("%s: http %s: nothing serves %s:%d", name, route.Name, to.Host, to.Port.GetNumber())
+			for name, service := range services {
+				for _, gateway := range service.Gateways {
+					if gateway != "mesh" && gateways[gateway] == nil {
+						t.Errorf("%s: gateways: no Gateway %s", name, gateway)
+					}
 				}
-				if !all.hasSubset(to.Host, to.Subset) {
-					t.Errorf("%s: http %s: %s has no subset %s", name, route.Name, to.Host, to.Subset)
-				}
-			}
-		}
-	}
-	for host := range all.rules {
-		if !all.serves(host, 80) && !all.serves(host, 443) {
-			t.Errorf("a DestinationRule is for %s, which nothing serves", host)
-		}
-	}
-}
-
-// A host that the gateway takes must leave it through TLS to a certificate of its own name.
-func TestEveryProviderIsReachedByTLS(t *testing.T) {
-	all := load(t)
-	hosts := 0
-	for _, gateway := range all.gateways {
-		for _, server := range gateway.Servers {
-			for _, host := range server.Hosts {
-				hosts++
-				if len(all.rules[host]) != 1 {
-					t.Errorf("%s: %d DestinationRules, must be 1", host, len(all.rules[host]))
-					continue
-				}
-				for _, port := range all.rules[host][0].TrafficPolicy.PortLevelSettings {
-					tls := port.Tls
-					if tls.GetMode() != networking.ClientTLSSettings_SIMPLE || tls.Sni != host || !reflect.DeepEqual(tls.SubjectAltNames, []string{host}) {
-						t.Errorf("%s: port %d: tls is %v", host, port.Port.Number, tls)
+				for _, route := range service.Http {
+					if route.Timeout != nil {
+						t.Errorf("%s: http %s: timeout: must be absent, a response may stream for long", name, route.Name)
+					}
+					if route.Retries.GetRetryOn() != "connect-failure,refused-stream" {
+						t.Errorf("%s: http %s: a call that was sent may be repeated", name, route.Name)
+					}
+					for _, way := range route.Route {
+						if to := way.Destination; !all.serves(to.Host, to.Port.GetNumber()) {
+							t.Errorf("%s: http %s: nothing serves %s:%d", name, route.Name, to.Host, to.Port.GetNumber())
+						}
 					}
 				}
 			}
-		}
-	}
-	if hosts == 0 {
-		t.Error("the gateway serves no host")
-	}
-}
-
-func TestPluginFindsItsCollectorAndItsGateway(t *testing.T) {
-	all := load(t)
-	settings := all.plugin.PluginConfig.AsMap()["collector"].(map[string]any)
-	var port uint32
-	var host string
-	// outbound|PORT|SUBSET|HOST, as istiod names clusters
-	if _, err := fmt.Sscanf(settings["cluster"].(string), "outbound|%d||%s", &port, &host); err != nil {
-		t.Fatalf("collector.cluster: %v: %v", settings["cluster"], err)
-	}
-	if !all.serves(host, port) {
-		t.Errorf("collector.cluster: nothing serves %s:%d", host, port)
-	}
-	if all.services[host] == nil || all.services[host].Spec.Ports[0].AppProtocol == nil || *all.services[host].Spec.Ports[0].AppProtocol != "http" {
-		t.Errorf("the collector's port must have appProtocol: http")
-	}
-	if settings["authority"] != host {
-		t.Errorf("collector.authority is %v, the collector is %s", settings["authority"], host)
-	}
-
-	deployment := all.deployments["istio-egressgateway"]
-	for key, value := range all.plugin.Selector.MatchLabels {
-		if deployment.Spec.Template.Labels[key] != value {
-			t.Errorf("the plugin selects %s=%s, the gateway's pods have %v", key, value, deployment.Spec.Template.Labels)
-		}
-	}
-	// The token's name is one in three places: the settings, the VM's environment, the container's.
-	inVM, inContainer := false, false
-	for _, variable := range all.plugin.VmConfig.Env {
-		inVM = inVM || variable.Name == settings["token_env"] && variable.ValueFrom == extensions.EnvValueSource_HOST
-	}
-	for _, variable := range deployment.Spec.Template.Spec.Containers[0].Env {
-		inContainer = inContainer || variable.Name == settings["token_env"] && variable.ValueFrom.SecretKeyRef != nil
-	}
-	if !inVM || !inContainer {
-		t.Errorf("collector.token_env %v: in vmConfig.env as HOST: %v, in the gateway's env from a Secret: %v", settings["token_env"], inVM, inContainer)
+			for name, rule := range spec[*networking.DestinationRule](all, "DestinationRule") {
+				if !all.serves(rule.Host, 80) && !all.serves(rule.Host, 443) {
+					t.Errorf("%s is for %s, which nothing serves", name, rule.Host)
+				}
+			}
+		})
 	}
 }
 
-// The offline check of the settings, by the code that the filter itself runs.
+// A provider's host must be reached through TLS to a certificate of its own name.
+func TestEveryProviderIsReachedByTLS(t *testing.T) {
+	for _, name := range []string{"egress-gateway", "waypoint", "sidecar-client"} {
+		all := build(t, name)
+		rules := map[string]*networking.DestinationRule{}
+		for _, rule := range spec[*networking.DestinationRule](all, "DestinationRule") {
+			rules[rule.Host] = rule
+		}
+		hosts := 0
+		for _, entry := range spec[*networking.ServiceEntry](all, "ServiceEntry") {
+			for _, host := range entry.Hosts {
+				hosts++
+				if rules[host] == nil || len(rules[host].TrafficPolicy.PortLevelSettings) != 1 {
+					t.Errorf("%s: %s has no DestinationRule for its port", name, host)
+					continue
+				}
+				port := rules[host].TrafficPolicy.PortLevelSettings[0]
+				isItsOwn := port.Tls.GetSni() == host && port.Tls.CaCertificates == "system" && reflect.DeepEqual(port.Tls.SubjectAltNames, []string{host})
+				if port.Port.Number != 80 || port.Tls.GetMode() != networking.ClientTLSSettings_SIMPLE || !isItsOwn {
+					t.Errorf("%s: %s: port %d: tls is %v", name, host, port.Port.Number, port.Tls)
+				}
+			}
+		}
+		if hosts < 4 {
+			t.Errorf("%s: only %d hosts", name, hosts)
+		}
+	}
+}
+
+// code is what a WasmPlugin and a TrafficExtension have in common.
+type code struct {
+	url, failStrategy string
+	settings          map[string]any
+	environment       []*extensions.EnvVar
+	phase             extensions.PluginPhase
+}
+
+// plugin gives the one plugin of a placement, whichever its kind.
+func (a applied) plugin() code {
+	plugins := spec[*extensions.WasmPlugin](a, "WasmPlugin")
+	others := spec[*extensions.TrafficExtension](a, "TrafficExtension")
+	if len(plugins)+len(others) != 1 {
+		a.t.Fatalf("%d WasmPlugins and %d TrafficExtensions, must be one of both", len(plugins), len(others))
+	}
+	for _, p := range plugins {
+		return code{p.Url, p.FailStrategy.String(), p.PluginConfig.AsMap(), p.VmConfig.Env, p.Phase}
+	}
+	for _, p := range others {
+		w := p.GetWasm()
+		phase := extensions.PluginPhase(extensions.PluginPhase_value[p.Phase.String()])
+		return code{w.Url, w.FailStrategy.String(), w.PluginConfig.AsMap(), w.VmConfig.Env, phase}
+	}
+	panic("unreachable")
+}
+
+// The plugin calls the collector by the name that istiod gives its cluster, with a token that its pod has.
+func TestPluginFindsItsCollectorAndItsToken(t *testing.T) {
+	for _, name := range everyForm() {
+		t.Run(name, func(t *testing.T) {
+			all := build(t, name)
+			plugin := all.plugin()
+			settings := plugin.settings["collector"].(map[string]any)
+			var port uint32
+			var host string
+			// outbound|PORT|SUBSET|HOST, as istiod names clusters
+			if _, err := fmt.Sscanf(settings["cluster"].(string), "outbound|%d||%s", &port, &host); err != nil {
+				t.Fatalf("collector.cluster: %v: %v", settings["cluster"], err)
+			}
+			if !all.serves(host, port) {
+				t.Errorf("collector.cluster: nothing serves %s:%d", host, port)
+			}
+			if settings["authority"] != host {
+				t.Errorf("collector.authority is %v, the collector is %s", settings["authority"], host)
+			}
+			for _, service := range kind[corev1.Service](all, "Service") {
+				if p := service.Spec.Ports[0]; service.Name == "meshmeter-collector" && (p.AppProtocol == nil || *p.AppProtocol != "http") {
+					t.Errorf("the collector's port must have appProtocol: http")
+				}
+			}
+
+			if plugin.phase != extensions.PluginPhase_STATS {
+				t.Errorf("phase is %v: the claims of a JWT are not there yet", plugin.phase)
+			}
+			inVM := slices.ContainsFunc(plugin.environment, func(variable *extensions.EnvVar) bool {
+				return variable.Name == settings["token_env"] && variable.ValueFrom == extensions.EnvValueSource_HOST
+			})
+			pod := all.metering()
+			proxy := pod.Spec.Containers[slices.IndexFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == "istio-proxy" })]
+			inPod := slices.ContainsFunc(proxy.Env, func(variable corev1.EnvVar) bool {
+				return variable.Name == settings["token_env"] && variable.ValueFrom.SecretKeyRef.Name == "meshmeter-ingest"
+			})
+			if !inVM || !inPod {
+				t.Errorf("collector.token_env %v: in vmConfig.env as HOST: %v, in the proxy's env from a Secret: %v", settings["token_env"], inVM, inPod)
+			}
+		})
+	}
+}
+
+// everyForm lists the placements, each with a WasmPlugin and with a TrafficExtension.
+func everyForm() []string {
+	var forms []string
+	for _, name := range placements {
+		forms = append(forms, name, name+"/traffic-extension")
+	}
+	return forms
+}
+
+// One decision, made once: istio/README.md argues it.
+func TestFailStrategyIsTheSameEverywhere(t *testing.T) {
+	for _, name := range everyForm() {
+		if strategy := build(t, name).plugin().failStrategy; strategy != "FAIL_OPEN" {
+			t.Errorf("%s: failStrategy is %s", name, strategy)
+		}
+	}
+}
+
+// The collector's sidecar lets in the identity of the proxies that meter, and no other; reconcile's for what it needs.
+func TestPoliciesNameTheIdentitiesThatExist(t *testing.T) {
+	for _, name := range placements {
+		all := build(t, name)
+		pod := all.metering()
+		found := false
+		for id, policy := range spec[*security.AuthorizationPolicy](all, "AuthorizationPolicy") {
+			if policy.Action != security.AuthorizationPolicy_ALLOW || policy.Selector.MatchLabels["app.kubernetes.io/name"] != "meshmeter-collector" {
+				t.Errorf("%s: %s: must allow, at the collector", name, id)
+			}
+			for _, rule := range policy.Rules {
+				operation := rule.To[0].Operation
+				if !slices.Contains(operation.Paths, "/v1/events") {
+					continue
+				}
+				want := []string{fmt.Sprintf("cluster.local/ns/%s/sa/%s", pod.Namespace, pod.Spec.ServiceAccountName)}
+				if !reflect.DeepEqual(rule.From[0].Source.Principals, want) || !reflect.DeepEqual(operation.Methods, []string{"POST"}) {
+					t.Errorf("%s: %s lets in %v by %v, must be %v", name, id, rule.From[0].Source.Principals, operation.Methods, want)
+				}
+				found = true
+			}
+		}
+		if !found {
+			t.Errorf("%s: nobody may send events", name)
+		}
+	}
+}
+
+// The offline check of the settings, by the code that the plugin itself runs.
 func TestPluginConfigPassesMeshmeterCheck(t *testing.T) {
 	meshmeter := os.Getenv("MESHMETER_COLLECTOR")
 	if meshmeter == "" {
 		t.Skip("MESHMETER_COLLECTOR, the path of the binary meshmeter, is not set")
 	}
-	settings := load(t).plugin.PluginConfig.AsMap()
-	check := func() (string, error) {
+	check := func(settings map[string]any) (string, error) {
 		text, err := json.Marshal(settings)
 		if err != nil {
 			t.Fatal(err)
@@ -243,37 +246,45 @@ func TestPluginConfigPassesMeshmeterCheck(t *testing.T) {
 		said, err := exec.Command(meshmeter, "check", file).CombinedOutput()
 		return string(said), err
 	}
-	if said, err := check(); err != nil {
-		t.Errorf("%v: %s", err, said)
-	}
-	settings["colector"] = settings["collector"]
-	if said, err := check(); err == nil || !strings.Contains(said, "colector") {
-		t.Errorf("a misspelt key passed: %v: %s", err, said)
+	for _, name := range everyForm() {
+		settings := build(t, name).plugin().settings
+		if said, err := check(settings); err != nil {
+			t.Errorf("%s: %v: %s", name, err, said)
+		}
+		settings["colector"] = settings["collector"]
+		if said, err := check(settings); err == nil || !strings.Contains(said, "colector") {
+			t.Errorf("%s: a misspelt key passed: %v: %s", name, err, said)
+		}
 	}
 }
 
-func TestEveryLabelIsInExtraStatTags(t *testing.T) {
-	annotation := load(t).deployments["istio-egressgateway"].Spec.Template.Annotations["proxy.istio.io/config"]
-	var proxy meshconfig.ProxyConfig
-	if err := protomarshal.ApplyYAMLStrict(annotation, &proxy); err != nil {
-		t.Fatal(err)
-	}
-	if said := agent.ValidateDrainDuration(proxy.TerminationDrainDuration); said != nil {
-		t.Error(said)
-	}
+func TestProxiesKnowEveryLabelAndDrain(t *testing.T) {
+	for _, name := range placements {
+		pod := build(t, name).metering()
+		var proxy meshconfig.ProxyConfig
+		if err := protomarshal.ApplyYAMLStrict(pod.Annotations["proxy.istio.io/config"], &proxy); err != nil {
+			t.Fatal(err)
+		}
+		if said := agent.ValidateDrainDuration(proxy.TerminationDrainDuration); said != nil {
+			t.Error(said)
+		}
+		if grace := pod.Spec.TerminationGracePeriodSeconds; grace == nil || *grace <= proxy.TerminationDrainDuration.Seconds {
+			t.Errorf("%s: the pod is killed before its drain of %v ends", name, proxy.TerminationDrainDuration)
+		}
 
-	configured := sorted(proxy.ExtraStatTags)
-	if labels := sorted(metricsLabels(t)); !reflect.DeepEqual(configured, labels) {
-		t.Errorf("extraStatTags are %v, the metrics' labels are %v", configured, labels)
-	}
-	if labels := sorted(standaloneLabels(t)); !reflect.DeepEqual(configured, labels) {
-		t.Errorf("extraStatTags are %v, envoy.yaml has %v", configured, labels)
-	}
-	// Istio matches `LABEL=.=` anywhere in a name, so a label that ends another would take its value too.
-	for _, label := range configured {
-		for _, other := range configured {
-			if label != other && strings.HasSuffix(other, label) {
-				t.Errorf("label %s ends %s", label, other)
+		configured := sorted(proxy.ExtraStatTags)
+		if labels := sorted(metricsLabels(t)); !reflect.DeepEqual(configured, labels) {
+			t.Errorf("extraStatTags are %v, the metrics' labels are %v", configured, labels)
+		}
+		if labels := sorted(standaloneLabels(t)); !reflect.DeepEqual(configured, labels) {
+			t.Errorf("extraStatTags are %v, envoy.yaml has %v", configured, labels)
+		}
+		// Istio matches `LABEL=.=` anywhere in a name, so a label that ends another would take its value too.
+		for _, label := range configured {
+			for _, other := range configured {
+				if label != other && strings.HasSuffix(other, label) {
+					t.Errorf("label %s ends %s", label, other)
+				}
 			}
 		}
 	}

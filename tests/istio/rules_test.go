@@ -1,0 +1,258 @@
+// The alerts of istio/monitoring, by Prometheus' own parser and engine: each fires when it should, and not otherwise.
+package istio
+
+import (
+	"context"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/tsdb/chunks"
+	"github.com/prometheus/prometheus/util/annotations"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+)
+
+// alerts gives the rules of the PrometheusRules in a file of istio/monitoring, by their names.
+func alerts(t *testing.T, name string) map[string]rulefmt.Rule {
+	t.Helper()
+	found, err := objects(read(t, filepath.Join("monitoring", name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := map[string]rulefmt.Rule{}
+	for _, object := range found {
+		spec, isRule, err := unstructured.NestedMap(object.Object, "spec")
+		if err != nil || !isRule || object.GetKind() != "PrometheusRule" {
+			continue
+		}
+		text, err := yaml.Marshal(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// As `promtool check rules`: expressions, templates of annotations, names, unknown fields.
+		groups, wrong := rulefmt.Parse(text, false, model.UTF8Validation, parser.NewParser(parser.Options{}))
+		for _, problem := range wrong {
+			t.Errorf("%s: %v", name, problem)
+		}
+		for _, group := range groups.Groups {
+			for _, rule := range group.Rules {
+				if rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" || rule.Labels["severity"] == "" {
+					t.Errorf("%s: %s says too little", name, rule.Alert)
+				}
+				rules[rule.Alert] = rule
+			}
+		}
+	}
+	return rules
+}
+
+// alertTest is a test in the form that `promtool test rules` takes.
+type alertTest struct {
+	Name        string `json:"name"`
+	InputSeries []struct {
+		Series string `json:"series"`
+		Values string `json:"values"`
+	} `json:"input_series"`
+	AlertRuleTest []struct {
+		EvalTime  string `json:"eval_time"`
+		AlertName string `json:"alertname"`
+		ExpAlerts []struct {
+			ExpLabels map[string]string `json:"exp_labels"`
+		} `json:"exp_alerts"`
+	} `json:"alert_rule_test"`
+}
+
+const interval = time.Minute
+
+// sample is a number at a time.
+type sample struct {
+	at    int64
+	value float64
+}
+
+func (s sample) T() int64                      { return s.at }
+func (s sample) ST() int64                     { return 0 }
+func (s sample) F() float64                    { return s.value }
+func (s sample) H() *histogram.Histogram       { return nil }
+func (s sample) FH() *histogram.FloatHistogram { return nil }
+func (s sample) Type() chunkenc.ValueType      { return chunkenc.ValFloat }
+func (s sample) Copy() chunks.Sample           { return s }
+
+// seriesSet is what a selector found.
+type seriesSet struct {
+	series []storage.Series
+	at     int
+}
+
+func (s *seriesSet) Next() bool                        { s.at++; return s.at < len(s.series) }
+func (s *seriesSet) At() storage.Series                { return s.series[s.at] }
+func (s *seriesSet) Err() error                        { return nil }
+func (s *seriesSet) Warnings() annotations.Annotations { return nil }
+
+// written gives the series of a test, a sample a minute.
+func (test alertTest) written(t *testing.T) storage.Queryable {
+	t.Helper()
+	type line struct {
+		labels  labels.Labels
+		samples []chunks.Sample
+	}
+	var all []line
+	for _, given := range test.InputSeries {
+		of, values, err := parser.NewParser(parser.Options{}).ParseSeriesDesc(given.Series + " " + given.Values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := line{labels: of}
+		for i, value := range values {
+			if !value.Omitted {
+				one.samples = append(one.samples, sample{int64(i) * interval.Milliseconds(), value.Value})
+			}
+		}
+		all = append(all, one)
+	}
+	find := func(_ bool, _ *storage.SelectHints, wanted ...*labels.Matcher) storage.SeriesSet {
+		found := &seriesSet{at: -1}
+		for _, one := range all {
+			if !slices.ContainsFunc(wanted, func(m *labels.Matcher) bool { return !m.Matches(one.labels.Get(m.Name)) }) {
+				found.series = append(found.series, storage.NewListSeries(one.labels, one.samples))
+			}
+		}
+		return found
+	}
+	return &storage.MockQueryable{MockQuerier: &storage.MockQuerier{SelectMockFunction: find}}
+}
+
+// firing evaluates a rule every minute up to a time, and gives the labels of what fires then.
+func firing(t *testing.T, rule rulefmt.Rule, series storage.Queryable, at time.Duration) []map[string]string {
+	t.Helper()
+	engine := promql.NewEngine(promql.EngineOpts{
+		MaxSamples: 1_000_000, Timeout: time.Minute, LookbackDelta: 5 * time.Minute,
+		EnableNegativeOffset: true, Parser: parser.NewParser(parser.Options{}),
+	})
+	defer engine.Close()
+	since := map[string]time.Duration{}
+	var found []map[string]string
+	for now := time.Duration(0); now <= at; now += interval {
+		query, err := engine.NewInstantQuery(context.Background(), series, nil, rule.Expr, time.Unix(0, 0).Add(now))
+		if err != nil {
+			t.Fatal(err)
+		}
+		vector, err := query.Exec(context.Background()).Vector()
+		if err != nil {
+			t.Fatalf("%s: %v", rule.Alert, err)
+		}
+		active := map[string]time.Duration{}
+		found = nil
+		for _, sample := range vector {
+			of := sample.Metric.DropReserved(func(name string) bool { return name == model.MetricNameLabel })
+			begun, was := since[of.String()]
+			if !was {
+				begun = now
+			}
+			active[of.String()] = begun
+			if now-begun >= time.Duration(rule.For) {
+				found = append(found, of.Map())
+			}
+		}
+		since = active
+		query.Close()
+	}
+	slices.SortFunc(found, func(a, b map[string]string) int {
+		return strings.Compare(labels.FromMap(a).String(), labels.FromMap(b).String())
+	})
+	return found
+}
+
+func TestAlertsFireWhenTheyShould(t *testing.T) {
+	tested := map[string]bool{}
+	for _, file := range []string{"collector.yaml", "egress-gateway.yaml"} {
+		rules := alerts(t, file)
+		text, err := os.ReadFile(filepath.Join("testdata/alerts", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var given struct {
+			Tests []alertTest `json:"tests"`
+		}
+		if err := yaml.UnmarshalStrict(text, &given); err != nil {
+			t.Fatal(err)
+		}
+		fired := map[string]bool{}
+		for _, test := range given.Tests {
+			t.Run(test.Name, func(t *testing.T) {
+				series := test.written(t)
+				for _, expectation := range test.AlertRuleTest {
+					rule, exists := rules[expectation.AlertName]
+					if !exists {
+						t.Fatalf("no alert %s", expectation.AlertName)
+					}
+					at, err := model.ParseDuration(expectation.EvalTime)
+					if err != nil {
+						t.Fatal(err)
+					}
+					var want []map[string]string
+					for _, alert := range expectation.ExpAlerts {
+						if alert.ExpLabels == nil {
+							alert.ExpLabels = map[string]string{}
+						}
+						want = append(want, alert.ExpLabels)
+					}
+					have := firing(t, rule, series, time.Duration(at))
+					if !reflect.DeepEqual(have, want) {
+						t.Errorf("%s fires at %s for %v, must for %v", rule.Alert, expectation.EvalTime, have, want)
+					}
+					key := rule.Alert
+					fired[key] = fired[key] || len(want) > 0
+					tested[key] = tested[key] || len(want) == 0
+				}
+			})
+		}
+		for name := range rules {
+			if !fired[name] || !tested[name] {
+				t.Errorf("%s: no test says when it fires (%v) and when it does not (%v)", name, fired[name], tested[name])
+			}
+		}
+	}
+}
+
+// The placements have the same alerts, for their own pods.
+func TestEveryPlacementHasTheSameAlerts(t *testing.T) {
+	want := slices.Sorted(maps.Keys(alerts(t, "egress-gateway.yaml")))
+	for _, name := range []string{"waypoint", "sidecar-server", "sidecar-client"} {
+		have := slices.Sorted(maps.Keys(alerts(t, name+".yaml")))
+		if name != "waypoint" {
+			have = append(have, "MeshmeterEncryptedEndToEnd")
+			slices.Sort(have)
+		}
+		if !reflect.DeepEqual(have, want) {
+			t.Errorf("%s: %v", name, have)
+		}
+	}
+}
+
+// The guide names no alert that does not exist.
+func TestTheGuideNamesAlertsThatExist(t *testing.T) {
+	all := alerts(t, "egress-gateway.yaml")
+	maps.Copy(all, alerts(t, "collector.yaml"))
+	for _, word := range strings.FieldsFunc(string(read(t, "README.md")), func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z')
+	}) {
+		if _, exists := all[word]; strings.HasPrefix(word, "Meshmeter") && !exists {
+			t.Errorf("README.md names the alert %s", word)
+		}
+	}
+}
