@@ -290,6 +290,31 @@ func TestProxiesKnowEveryLabelAndDrain(t *testing.T) {
 	}
 }
 
+// Buckets are matched by the beginning of a name, and Istio ignores what is no JSON.
+func TestHistogramsHaveTheirBuckets(t *testing.T) {
+	documented, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	histograms := regexp.MustCompile("(?m)^\\| `gen_ai_[a-z_]+` \\| histogram \\|").FindAll(documented, -1)
+	for _, name := range placements {
+		var buckets map[string][]float64
+		text := build(t, name).metering().Annotations["sidecar.istio.io/statsHistogramBuckets"]
+		if err := json.Unmarshal([]byte(text), &buckets); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for metric, bounds := range buckets {
+			row := "| `" + strings.TrimPrefix(metric, "wasmcustom.") + "` | histogram |"
+			if !strings.Contains(string(documented), row) || !sort.Float64sAreSorted(bounds) {
+				t.Errorf("%s: %s: %v", name, metric, bounds)
+			}
+		}
+		if len(histograms) != len(buckets) {
+			t.Errorf("%s: %d of %d histograms have buckets", name, len(buckets), len(histograms))
+		}
+	}
+}
+
 func sorted(list []string) []string {
 	list = append([]string{}, list...)
 	sort.Strings(list)

@@ -58,6 +58,17 @@ fileFlushInterval: 0.01s
 terminationDrainDuration: 300s
 {{- end }}
 
+{{/* The bounds of the histograms' buckets, in milliseconds and in tokens: those that OpenTelemetry's conventions for generative
+AI advise. By the beginning of the name within Envoy. */}}
+{{- define "meshmeter.histogramBuckets" -}}
+{
+  "wasmcustom.gen_ai_client_operation_duration_milliseconds": [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10240, 20480, 40960, 81920, 163840, 327680, 655360],
+  "wasmcustom.gen_ai_server_time_to_first_token_milliseconds": [5, 10, 20, 40, 60, 80, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000, 30000, 60000],
+  "wasmcustom.gen_ai_server_time_per_output_token_milliseconds": [1, 5, 10, 25, 50, 75, 100, 150, 200, 300, 400, 500, 750, 1000, 2500],
+  "wasmcustom.gen_ai_client_token_usage": [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304]
+}
+{{- end }}
+
 {{/* The ports of a NetworkPolicy towards Istio and the collector, and DNS. */}}
 {{- define "meshmeter.meshEgress" -}}
 - to:
