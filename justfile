@@ -33,7 +33,7 @@ up: (demo "up")
 
 # everything below, as CI does
 [group('check')]
-test: (_setup "test") lint unit wasm e2e istio
+test: (_setup "test") lint unit wasm e2e istio image-test
 
 # format, clippy on both targets, licences and bans of the dependencies
 [group('check')]
@@ -175,17 +175,44 @@ mesh *ARGS: (_setup "istio") _collector filter
 manifests: (_setup "manifests")
     cd tests/chart && go run ./cmd/manifests ../../istio
 
+# what makes the images, on programs that do nothing; `just image` also starts what it made
+[group('check')]
+image-test: (_setup "image-test")
+    cd tools/image && "$(go env GOROOT)/bin/gofmt" -d . | diff /dev/null -
+    cd tools/image && go vet ./... && go test -count=1 ./...
+
 # the plugin: target/wasm32-wasip1/release/filter.wasm
 [group('build')]
 filter: (_setup "filter")
     cargo build --quiet -p filter --release --target wasm32-wasip1
     @printf 'filter.wasm: %s bytes, %s gzipped\n' "$(wc -c < '{{ MESHMETER_WASM }}')" "$(gzip -c '{{ MESHMETER_WASM }}' | wc -c)"
 
-# filter.wasm and the collector as they ship, with checksums and an SBOM each, in target/release-artifacts/
+# the images of the plugin and of the collector (amd64, arm64) as OCI layouts, without Docker; prints digests; --help
 [group('build')]
-release: (_setup "release") filter
-    cargo build --quiet --release -p collector --bin meshmeter
-    tools/release '{{ target }}'
+[linux]
+[positional-arguments]
+image *ARCHITECTURES: (_setup "image")
+    @exec tools/ship/images "$@"
+
+# publish the images: `just push registry.example.com/meshmeter`; credentials are those of `docker login` or `podman login`
+[group('build')]
+[linux]
+[positional-arguments]
+push *REPOSITORY: (_setup "image")
+    @exec tools/ship/push "$@"
+
+# Debian packages of the collector (amd64, arm64) and of the plugin, checked
+[group('build')]
+[linux]
+packages: (_setup "packages")
+    @tools/ship/packages
+    @ls '{{ target }}'/ship/packages/*.deb
+
+# all that a release has: binaries, images, packages, with checksums, SBOMs and provenance, in target/release-artifacts/
+[group('build')]
+[linux]
+release: (_setup "release")
+    @tools/ship/release
 
 # tables in the documents that are made from the code
 [group('build')]
