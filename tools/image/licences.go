@@ -16,7 +16,6 @@ import (
 
 // crate is a package as `cargo metadata` describes it.
 type crate struct {
-	ID           string
 	Name         string
 	Version      string
 	License      string
@@ -24,21 +23,6 @@ type crate struct {
 	Repository   string
 	Source       string // empty for those of the workspace
 	ManifestPath string `json:"manifest_path"`
-	Targets      []struct{ Kind []string }
-}
-
-// metadata is what `cargo metadata` prints, as far as it is needed here.
-type metadata struct {
-	Packages []crate
-	Resolve  struct {
-		Nodes []struct {
-			ID   string
-			Deps []struct {
-				Pkg      string
-				DepKinds []struct{ Kind *string } `json:"dep_kinds"`
-			}
-		}
-	}
 }
 
 // licences prints the notices that whoever passes on a binary must pass on too: the licence texts of the crates that are
@@ -58,59 +42,39 @@ func licences(args []string, out io.Writer) error {
 	if *name == "" || *target == "" {
 		return errors.New("licences: --package and --target are needed")
 	}
-	var complaint bytes.Buffer
-	cargo := exec.Command("cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", *target)
-	cargo.Stderr = &complaint
-	printed, err := cargo.Output()
-	if err != nil {
-		return fmt.Errorf("cargo metadata: %w\n%s", err, complaint.String())
-	}
-	var m metadata
-	if err := json.Unmarshal(printed, &m); err != nil {
-		return fmt.Errorf("cargo metadata: %w", err)
-	}
-	linked, err := m.linked(*name)
+	linked, err := linkedInto(*name, *target)
 	if err != nil {
 		return err
 	}
 	return notices(linked, also, out)
 }
 
-// linked is every crate of others that is linked into a package of the workspace: not what only builds or tests it.
-func (m metadata) linked(name string) ([]crate, error) {
-	of := map[string]crate{}
-	next := []string{}
-	for _, c := range m.Packages {
-		of[c.ID] = c
-		if c.Name == name && c.Source == "" {
-			next = append(next, c.ID)
+// linkedInto is every crate of others that is part of a package's binary: not what only builds or tests it, and not what
+// runs in the compiler.
+func linkedInto(name, target string) ([]crate, error) {
+	described, err := cargo("metadata", "--format-version", "1", "--filter-platform", target)
+	if err != nil {
+		return nil, err
+	}
+	var metadata struct{ Packages []crate }
+	if err := json.Unmarshal(described, &metadata); err != nil {
+		return nil, fmt.Errorf("cargo metadata: %w", err)
+	}
+	// The metadata unite the features of the whole workspace. The tree has those with which this package is built.
+	printed, err := cargo("tree", "--package", name, "--target", target, "--edges", "no-dev,no-build,no-proc-macro",
+		"--prefix", "none", "--format", "{p}")
+	if err != nil {
+		return nil, err
+	}
+	linked := map[string]bool{}
+	for _, line := range strings.Split(string(printed), "\n") {
+		if words := strings.Fields(line); len(words) >= 2 {
+			linked[words[0]+" "+strings.TrimPrefix(words[1], "v")] = true
 		}
 	}
-	if len(next) != 1 {
-		return nil, fmt.Errorf("the workspace has %d packages with the name %q", len(next), name)
-	}
-	needs := map[string][]string{}
-	for _, node := range m.Resolve.Nodes {
-		for _, dependency := range node.Deps {
-			for _, kind := range dependency.DepKinds {
-				if kind.Kind == nil { // neither "build" nor "dev"
-					needs[node.ID] = append(needs[node.ID], dependency.Pkg)
-					break
-				}
-			}
-		}
-	}
-	seen, found := map[string]bool{}, []crate{}
-	for len(next) > 0 {
-		id := next[0]
-		next = next[1:]
-		c := of[id]
-		if seen[id] || c.isMacro() {
-			continue
-		}
-		seen[id] = true
-		next = append(next, needs[id]...)
-		if c.Source != "" {
+	found := []crate{}
+	for _, c := range metadata.Packages {
+		if c.Source != "" && linked[c.label()] {
 			found = append(found, c)
 		}
 	}
@@ -118,14 +82,18 @@ func (m metadata) linked(name string) ([]crate, error) {
 	return found, nil
 }
 
-func (c crate) label() string { return c.Name + " " + c.Version }
-
-// isMacro says that the crate runs in the compiler.
-func (c crate) isMacro() bool {
-	return slices.ContainsFunc(c.Targets, func(target struct{ Kind []string }) bool {
-		return slices.Contains(target.Kind, "proc-macro")
-	})
+func cargo(command string, args ...string) ([]byte, error) {
+	var complaint bytes.Buffer
+	run := exec.Command("cargo", append([]string{command, "--locked"}, args...)...)
+	run.Stderr = &complaint
+	printed, err := run.Output()
+	if err != nil {
+		return nil, fmt.Errorf("cargo %s: %w\n%s", command, err, complaint.String())
+	}
+	return printed, nil
 }
+
+func (c crate) label() string { return c.Name + " " + c.Version }
 
 // texts gives the licence files that a crate ships, in the order of their names.
 func (c crate) texts() ([]string, error) {
@@ -159,13 +127,19 @@ func (c crate) texts() ([]string, error) {
 }
 
 func notices(linked []crate, also named, out io.Writer) error {
-	users := map[string][]string{} // of a text
-	order := []string{}
-	use := func(text, user string) {
-		if _, known := users[text]; !known {
-			order = append(order, text)
+	// Texts that differ in blanks and line breaks only are one.
+	type text struct {
+		words string
+		users []string
+	}
+	byWords, order := map[string]*text{}, []*text{}
+	use := func(words, user string) {
+		key := strings.Join(strings.Fields(words), " ")
+		if byWords[key] == nil {
+			byWords[key] = &text{words: words}
+			order = append(order, byWords[key])
 		}
-		users[text] = append(users[text], user)
+		byWords[key].users = append(byWords[key].users, user)
 	}
 	fmt.Fprintln(out, "Software of others that is part of this program, and its licences.")
 	fmt.Fprintln(out)
@@ -191,8 +165,8 @@ func notices(linked []crate, also named, out io.Writer) error {
 		fmt.Fprintf(out, "  %s\n", other)
 		use(strings.TrimSpace(string(text)), other)
 	}
-	for _, text := range order {
-		fmt.Fprintf(out, "\n%s\n%s\n\n%s\n", strings.Repeat("=", 80), strings.Join(users[text], ", "), text)
+	for _, t := range order {
+		fmt.Fprintf(out, "\n%s\n%s\n\n%s\n", strings.Repeat("=", 80), strings.Join(t.users, ", "), t.words)
 	}
 	return nil
 }

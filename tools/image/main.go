@@ -20,13 +20,15 @@ type command struct {
 	run                      func(args []string, out io.Writer) error
 }
 
-var commands = []command{
-	{"build", "--out DIR [OPTION]...", "write the images as OCI layouts: DIR/filter and DIR/meshmeter", build},
-	{"push", "DIR REPOSITORY", "publish the images in DIR as REPOSITORY/filter and REPOSITORY/meshmeter", push},
-	{"unpack", "LAYOUT DIR", "write the files of an image into DIR, which must be empty", unpack},
-	{"archive", "LAYOUT FILE", "write a layout as one tar file, for skopeo, podman load, docker load and ctr", archive},
-	{"licences", "--package NAME --target TARGET", "print the licences of all that is linked into a package", licences},
-	{"provenance", "--out FILE DIR", "write how the files in DIR were made, as an in-toto statement", provenance},
+func commands() []command {
+	return []command{
+		{"build", "--out DIR [OPTION]...", "write the images as OCI layouts: DIR/filter and DIR/meshmeter", build},
+		{"push", "DIR REPOSITORY", "publish the images in DIR as REPOSITORY/filter and REPOSITORY/meshmeter", push},
+		{"unpack", "LAYOUT DIR", "write the files of an image into DIR, which must be empty", unpack},
+		{"archive", "LAYOUT FILE", "write a layout as one tar file, for skopeo, podman load, docker load and ctr", archive},
+		{"licences", "--package NAME --target TARGET", "print the licences of all that is linked into a package", licences},
+		{"provenance", "--out FILE DIR", "write how the files in DIR were made, as an in-toto statement", provenance},
+	}
 }
 
 func main() {
@@ -44,7 +46,7 @@ func run(args []string, out io.Writer) error {
 		fmt.Fprint(out, usage())
 		return nil
 	}
-	for _, c := range commands {
+	for _, c := range commands() {
 		if c.name == args[0] {
 			return c.run(args[1:], out)
 		}
@@ -55,7 +57,7 @@ func run(args []string, out io.Writer) error {
 func usage() string {
 	var text strings.Builder
 	text.WriteString("Usage: image COMMAND ...\n\n")
-	for _, c := range commands {
+	for _, c := range commands() {
 		fmt.Fprintf(&text, "  %s %s\n      %s\n", c.name, c.arguments, c.summary)
 	}
 	text.WriteString("\n`image COMMAND --help` lists the options of a command.\n")
@@ -67,7 +69,7 @@ func options(name string, out io.Writer) *flag.FlagSet {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(out)
 	flags.Usage = func() {
-		for _, c := range commands {
+		for _, c := range commands() {
 			if c.name == name {
 				fmt.Fprintf(out, "Usage: image %s %s\n\nTo %s.\n\n", c.name, c.arguments, c.summary)
 			}
