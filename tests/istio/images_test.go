@@ -83,9 +83,9 @@ func publish(t *testing.T) published {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	p.repository = host + "/meshmeter/filter"
-	printed := regexp.MustCompile(`url: oci://(\S+)`).FindStringSubmatch(out)
+	printed := regexp.MustCompile(`(?m)^  plugin: (\S+)$`).FindStringSubmatch(out)
 	if printed == nil || !strings.HasPrefix(printed[1], p.repository+":1.2.3@sha256:") {
-		t.Fatalf("push printed no line for the WasmPlugin:\n%s", out)
+		t.Fatalf("push printed no line for the manifests:\n%s", out)
 	}
 	p.reference = printed[1]
 	return p

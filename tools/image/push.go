@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -24,29 +25,26 @@ func push(args []string, out io.Writer) error {
 		return err
 	}
 	dir, repository := flags.Arg(0), flags.Arg(1)
-	published := map[string]string{}
-	for _, image := range []string{filterName, collectorName} {
-		at := filepath.Join(dir, image)
+	var images, values strings.Builder
+	for _, each := range []struct{ image, part string }{{collectorName, "collector"}, {filterName, "plugin"}} {
+		at := filepath.Join(dir, each.image)
 		if _, err := os.Stat(at); os.IsNotExist(err) {
 			continue
 		}
-		reference, err := publish(at, repository+"/"+image, *tag, *insecure)
+		reference, err := publish(at, repository+"/"+each.image, *tag, *insecure)
 		if err != nil {
 			return fmt.Errorf("%s: %w", at, err)
 		}
 		fmt.Fprintf(out, "published %s\n", reference)
-		published[image] = reference
+		_, digest, _ := strings.Cut(reference, "@")
+		fmt.Fprintf(&images, "  %s: %s\n", each.part, reference)
+		fmt.Fprintf(&values, "  --set %[1]s.image.repository=%[2]s/%[3]s --set %[1]s.image.digest=%[4]s\n",
+			each.part, repository, each.image, digest)
 	}
-	if len(published) == 0 {
+	if images.Len() == 0 {
 		return fmt.Errorf("%s has no images", dir)
 	}
-	fmt.Fprintln(out, "\nFor the manifests, by digest, so that what runs is what was published:")
-	if reference, done := published[filterName]; done {
-		fmt.Fprintf(out, "  WasmPlugin   url: oci://%s\n", reference)
-	}
-	if reference, done := published[collectorName]; done {
-		fmt.Fprintf(out, "  collector    image: %s\n", reference)
-	}
+	fmt.Fprintf(out, "\nistio/images/images.yaml, for kustomize:\n%s\nHelm:\n%s", images.String(), values.String())
 	return nil
 }
 
