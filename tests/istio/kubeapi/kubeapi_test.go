@@ -206,8 +206,13 @@ func TestStatusDoesNotChangeTheRest(t *testing.T) {
 	if pod, err = pods.UpdateStatus(ctx, pod, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if pod.Status.PodIP != "10.0.0.1" || pod.Labels != nil {
+	// A controller that notes the generation in the status it writes would otherwise write for ever.
+	if pod.Status.PodIP != "10.0.0.1" || pod.Labels != nil || pod.Generation != 1 {
 		t.Errorf("%v", pod)
+	}
+	pod.Spec.NodeName = "node"
+	if pod, err = pods.Update(ctx, pod, metav1.UpdateOptions{}); err != nil || pod.Generation != 2 {
+		t.Errorf("%v, %v", pod, err)
 	}
 }
 

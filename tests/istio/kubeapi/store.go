@@ -146,7 +146,9 @@ func (s *Store) put(kind Kind, given *unstructured.Unstructured) (*unstructured.
 		}
 		establish(object)
 	}
-	object.SetGeneration(object.GetGeneration() + 1)
+	if old == nil || !sameContent(described(old), described(object)) {
+		object.SetGeneration(object.GetGeneration() + 1)
+	}
 	if s.objects[of] == nil {
 		s.objects[of] = map[name]*unstructured.Unstructured{}
 	}
@@ -159,6 +161,17 @@ func sameContent(a, b *unstructured.Unstructured) bool {
 	one, errOne := a.MarshalJSON()
 	other, errOther := b.MarshalJSON()
 	return errOne == nil && errOther == nil && string(one) == string(other)
+}
+
+// described is what a generation counts the changes of: neither the status nor the metadata.
+func described(object *unstructured.Unstructured) *unstructured.Unstructured {
+	rest := map[string]any{}
+	for field, value := range object.Object {
+		if field != "status" && field != "metadata" {
+			rest[field] = value
+		}
+	}
+	return &unstructured.Unstructured{Object: rest}
 }
 
 // establish adds the condition that clients wait for before they use a new kind.

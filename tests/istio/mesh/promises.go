@@ -24,6 +24,7 @@ var promises = []promise{
 	{"a wrong pluginConfig is refused, and the one before goes on", refused},
 	{"an image that cannot be pulled: FAIL_OPEN passes calls unmetered, agent and metrics say so, a good one heals it", unpulled},
 	{"the same plugin as a TrafficExtension", extended},
+	{"a WasmPlugin and a TrafficExtension at once: one of them meters, the other stands aside and counts it", doubled},
 	{"placement sidecar-server: calls to a model of one's own are metered by its sidecar", inFrontOfModel},
 	{"placement sidecar-client: calls that leave are metered by the caller's sidecar", withItsOwnSidecar},
 	{"placement waypoint, only validated: istiod serves it the plugin and the collector's cluster", servedToWaypoint},

@@ -287,6 +287,51 @@ func extended(w *world) ([]string, error) {
 	}, nil
 }
 
+// doubled adds the WasmPlugin again.
+func doubled(w *world) ([]string, error) {
+	both, err := readManifests(w.options.manifests, egressGateway)
+	if err != nil {
+		return nil, err
+	}
+	second, err := both.plugin()
+	if err != nil {
+		return nil, err
+	}
+	if err := w.store.Put(second); err != nil {
+		return nil, err
+	}
+	aside := func() (int, error) {
+		found, err := w.gateway.metrics()
+		return found.total("meshmeter_calls_already_metered_total", nil), err
+	}
+	if err := eventually(w.ctx, "a second instance stands aside", func() error {
+		if err := w.some(1, ""); err != nil {
+			return err
+		}
+		if count, err := aside(); err != nil || count == 0 {
+			return fmt.Errorf("meshmeter_calls_already_metered_total is %d, %w", count, err)
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	if err := w.some(20, ""); err != nil {
+		return nil, err
+	}
+	truth, err := w.settled()
+	if err != nil {
+		return nil, err
+	}
+	count, err := aside()
+	if err != nil {
+		return nil, err
+	}
+	w.store.Delete(second)
+	return []string{
+		fmt.Sprintf("meshmeter_calls_already_metered_total is %d; all %d calls so far are charged once", count, sum(truth).Calls),
+	}, nil
+}
+
 // emitters are the workers that have written records.
 func (w *world) emitters() (map[string]bool, error) {
 	events, err := w.events()
