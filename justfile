@@ -68,7 +68,7 @@ e2e-older: (_setup "e2e") _faulty filter _collector
     while read -r version; do
         echo "testing on Envoy $version …"
         MESHMETER_ENVOY='{{ tools }}'/bin/envoy-$version cargo test --quiet -p e2e -- \
-            --skip contract_envoy_has_the_version_of_the_project
+            --skip contract_envoy_has_the_version_of_the_project </dev/null
     done <'{{ justfile_directory() }}/envoy/OLDER_VERSIONS'
 
 # CALLS (100000) through a real Envoy while all is killed, cut off and updated: nothing lost, nothing charged twice; --help
