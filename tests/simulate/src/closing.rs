@@ -50,7 +50,7 @@ fn report(disk: &Disk) -> String {
     let selection =
         Selection { since: month.map(Month::first_day), until: month.map(Month::last_day), ..Selection::default() };
     let question = Question { selection, by: Dimension::ALL.to_vec(), round: Some(6) };
-    let report = Report::response(&disk.memory, question).and_then(|report| report.render(Format::Json));
+    let report = Report::of(&disk.memory, question).and_then(|report| report.render(Format::Json));
     report.unwrap_or_else(|error| error.to_string())
 }
 
