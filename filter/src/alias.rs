@@ -26,12 +26,28 @@ impl Aliased {
         (self.alias == alias && !self.cluster.is_empty()).then_some(self.cluster.as_str())
     }
 
-    fn set(&mut self, alias: &str, cluster: String) {
-        if self.alias != alias {
+    /// Whether it is another one than before.
+    fn set(&mut self, alias: &str, cluster: &str) -> bool {
+        let is_new = self.alias != alias || self.cluster != cluster;
+        if is_new {
             alias.clone_into(&mut self.alias);
+            cluster.clone_into(&mut self.cluster);
         }
-        self.cluster = cluster;
+        is_new
     }
+}
+
+/// Where the VMs tell each other: the one on the main thread takes over events after an update, and never sees a call.
+fn key(alias: &str) -> String {
+    ["meshmeter.alias.", alias].concat()
+}
+
+/// The cluster that an alias stands for, by the last call of this VM, else of another one.
+pub fn cluster(alias: &str) -> Option<String> {
+    vm::with(|vm| vm.aliased.cluster(alias).map(str::to_owned)).flatten().or_else(|| {
+        let (cluster, _) = host::shared(&key(alias)).ok()??;
+        String::from_utf8(cluster).ok().filter(|cluster| !cluster.is_empty())
+    })
 }
 
 /// Learns the collector's cluster from the route of the current stream, if it goes by an alias.
@@ -39,7 +55,9 @@ pub fn learn(collector: Option<&Collector>) {
     let Some(alias) = collector.and_then(|collector| collector.alias.as_deref()) else { return };
     let cluster = known(host::property(&[PLACE, alias].concat()));
     let cluster = cluster.and_then(|cluster| String::from_utf8(cluster).ok());
-    if let Some(cluster) = cluster.filter(|cluster| (1..=MAX).contains(&cluster.len())) {
-        vm::with(|vm| vm.aliased.set(alias, cluster));
+    let Some(cluster) = cluster.filter(|cluster| (1..=MAX).contains(&cluster.len())) else { return };
+    if vm::with(|vm| vm.aliased.set(alias, &cluster)) == Some(true) {
+        // Whatever stands there: the last call is right.
+        let _ = host::set_shared(&key(alias), cluster.as_bytes(), 0);
     }
 }

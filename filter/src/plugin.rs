@@ -10,6 +10,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, Status};
 
+use crate::alias;
 use crate::failures;
 use crate::host::{self, Buffer, Failure, Headers};
 use crate::process;
@@ -81,8 +82,7 @@ impl Plugin {
         let statement = batch.statement.to_string();
         let headers = batch.headers(collector, &statement, self.authorization.as_deref());
         let timeout = Duration::from_millis(collector.timeout_ms);
-        let alias = collector.alias.as_ref();
-        let aliased = alias.and_then(|alias| vm::with(|vm| vm.aliased.cluster(alias).map(str::to_owned))?);
+        let aliased = collector.alias.as_deref().and_then(alias::cluster);
         // A cluster that Envoy does not have sends nothing, so the next name may be tried at once, and nothing is sent twice.
         // Which one it was is not kept: clusters come and go.
         for cluster in aliased.iter().chain(&collector.clusters) {

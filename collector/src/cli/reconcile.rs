@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use collector::reconcile::{
-    self, Address, Finding, Format, Options, Output, Progress, ReconcileOptions, Summary, Watch,
+    self, Address, Finding, Format, Named, Options, Output, Progress, ReconcileOptions, Summary, Watch,
 };
 use collector::terminal::{self, complain};
 
@@ -77,8 +77,9 @@ pub fn run(args: Reconcile) -> ExitCode {
     if let Err(error) = watch_signals(interrupted.clone()) {
         return fail(&format!("signals: {error}"));
     }
+    let mut files = None;
     loop {
-        let code = once(&args, &interrupted);
+        let code = once(&args, &interrupted, &mut files);
         let Some(pause) = args.every else { return code };
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(pause) && !interrupted.load(Ordering::Relaxed) {
@@ -90,10 +91,17 @@ pub fn run(args: Reconcile) -> ExitCode {
     }
 }
 
-fn once(args: &Reconcile, interrupted: &Arc<AtomicBool>) -> ExitCode {
-    let files: Vec<PathBuf> = args.files.iter().flat_map(|name| reconcile::expand(name)).collect();
-    if files.is_empty() && args.every.is_some() {
-        return ExitCode::SUCCESS;
+/// One run. `before` is how many files the last one of several read.
+fn once(args: &Reconcile, interrupted: &Arc<AtomicBool>, before: &mut Option<usize>) -> ExitCode {
+    let files: Vec<Named> = args.files.iter().flat_map(|name| reconcile::expand(name)).collect();
+    if args.every.is_some() {
+        // A mistyped pattern would find nothing for ever.
+        if before.replace(files.len()) != Some(files.len()) {
+            complain(&format!("meshmeter: the names stand for {} files", files.len()));
+        }
+        if files.is_empty() {
+            return ExitCode::SUCCESS;
+        }
     }
     if files.is_empty() {
         let names: Vec<String> = args.files.iter().map(|name| terminal::file(name)).collect();
@@ -143,7 +151,7 @@ fn fail(problem: &str) -> ExitCode {
     ExitCode::from(1)
 }
 
-fn options(args: &Reconcile, files: Vec<PathBuf>) -> Result<Options, String> {
+fn options(args: &Reconcile, files: Vec<Named>) -> Result<Options, String> {
     let read = |file: &Path| std::fs::read(file).map_err(|error| format!("{}: {error}", terminal::file(file)));
     let (name, config) = match &args.plugin_config {
         None => ("the default configuration".to_owned(), Vec::new()),

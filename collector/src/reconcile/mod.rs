@@ -19,12 +19,11 @@ pub use access::{Reached, Unmetered};
 pub use chunk::Ranges;
 pub use client::{Address, Failure, Response};
 pub use input::Source;
-pub use names::expand;
+pub use names::{Named, expand};
 pub use report::{Format, Output};
 pub use summary::{Finding, Progress, Summary, Watch};
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -48,7 +47,7 @@ const LOOK_EVERY: u64 = 256;
 /// What is to be done.
 pub struct Options {
     /// Files; `-` is standard input.
-    pub files: Vec<PathBuf>,
+    pub files: Vec<Named>,
     /// The collector.
     pub address: Address,
     /// How long to try again when the collector does not respond.
@@ -74,9 +73,10 @@ pub struct ReconcileOptions {
 pub fn run(options: Options, interrupted: Arc<AtomicBool>, watch: &mut dyn Watch) -> (Summary, Result<(), String>) {
     // A wrong name is told before anything is done.
     let mut total = Some(0_u64);
-    for file in &options.files {
-        match Source::look(file) {
+    for named in &options.files {
+        match Source::look(&named.file) {
             Ok(size) => total = total.zip(size).map(|(total, size)| total.saturating_add(size)),
+            Err(_) if named.is_gone() => {}
             Err(problem) => return (Summary::default(), Err(problem)),
         }
     }
@@ -85,7 +85,10 @@ pub fn run(options: Options, interrupted: Arc<AtomicBool>, watch: &mut dyn Watch
         Ok(client) => client,
         Err(problem) => return (Summary::default(), Err(problem)),
     };
-    let sources = files.iter().map(|file| Source::open(file, &interrupted));
+    let sources = files.iter().filter_map(|named| match Source::open(&named.file, &interrupted) {
+        Err(_) if named.is_gone() => None,
+        opened => Some(opened),
+    });
     upload_missing(sources, total, &mut client, reconcile, interrupted.clone(), watch)
 }
 

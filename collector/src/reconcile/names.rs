@@ -3,13 +3,31 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+/// A file to read.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// Its name.
+    pub file: PathBuf,
+    /// A pattern stands for it, so that nobody has asked for this very file: it may be gone when it is read, for logs rotate.
+    pub by_pattern: bool,
+}
+
+impl Named {
+    /// Whether it is gone, and may be.
+    pub(super) fn is_gone(&self) -> bool {
+        let found = self.file.symlink_metadata();
+        self.by_pattern && found.is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    }
+}
+
 /// The files that a name stands for, in order. A name without a star, or of a file that is there, stands for itself.
-pub fn expand(name: &Path) -> Vec<PathBuf> {
+pub fn expand(name: &Path) -> Vec<Named> {
     if !has_star(name.as_os_str()) || name.exists() {
-        return vec![name.to_owned()];
+        return vec![Named { file: name.to_owned(), by_pattern: false }];
     }
     let mut found = vec![PathBuf::new()];
     for component in name.components() {
@@ -17,7 +35,7 @@ pub fn expand(name: &Path) -> Vec<PathBuf> {
     }
     found.retain(|file| file.is_file());
     found.sort();
-    found
+    found.into_iter().map(|file| Named { file, by_pattern: true }).collect()
 }
 
 fn has_star(name: &OsStr) -> bool {
@@ -54,6 +72,15 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn contract_only_a_file_that_a_pattern_found_may_be_gone() {
+        let gone = Path::new("/nowhere/at/all.log");
+        let named = |file: &Path, by_pattern| Named { file: file.to_owned(), by_pattern };
+        assert!(named(gone, true).is_gone());
+        assert!(!named(gone, false).is_gone(), "somebody has asked for it");
+        assert!(!named(Path::new(env!("CARGO_MANIFEST_DIR")), true).is_gone());
+    }
 
     #[test]
     fn deterministic_a_star_is_any_text() {

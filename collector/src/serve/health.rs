@@ -69,10 +69,10 @@ impl Disk {
 
     /// Looks at it once. What cannot be asked for is not held against it.
     pub fn look(&self, condition: &Condition) {
-        let Ok(disk) = rustix::fs::statvfs(&self.directory) else { return };
+        let Ok(disk) = rustix::fs::statvfs(&self.directory) else { return self.space.set(None) };
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         let size = disk.f_blocks.saturating_mul(disk.f_frsize);
-        self.space.set(Room { free, size, ledger: space::of_ledger(&self.ledger) });
+        self.space.set(Some(Room { free, size, ledger: space::of_ledger(&self.ledger) }));
         let is_full = free < self.min_free;
         if condition.disk_is_full.swap(is_full, Ordering::Relaxed) == is_full {
             return;

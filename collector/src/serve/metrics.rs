@@ -223,7 +223,7 @@ mod tests {
         // A family that has nothing to say yet is not even named.
         metrics.refused(StatusCode::UNAUTHORIZED, Reason("wrong_token"));
         metrics.wanting.set(Some(Default::default()));
-        metrics.space.set(Default::default());
+        metrics.space.set(Some(Default::default()));
         let text = metrics.text(&Now::default()).unwrap();
         let said = |what: &str| -> BTreeMap<&str, &str> {
             text.lines().filter_map(|line| line.strip_prefix(what)?.split_once(' ')).collect()

@@ -31,8 +31,9 @@ impl Space {
         space
     }
 
-    pub fn set(&self, room: Room) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(room);
+    /// What is seen now; none if it cannot be seen.
+    pub fn set(&self, room: Option<Room>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = room;
     }
 }
 

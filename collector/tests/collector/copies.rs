@@ -32,7 +32,10 @@ impl ReadOnly<'_> {
         // Beside the copies, for nobody may have a look at where it was built.
         let program = self.dir.file("meshmeter");
         if !program.exists() {
-            fs::copy(env!("CARGO_BIN_EXE_meshmeter"), &program).unwrap();
+            // By another process: what this one writes is "busy" as long as a child that another test starts right then has
+            // the file, too.
+            let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_meshmeter")).arg(&program).status().unwrap();
+            assert!(copied.success());
         }
         let mut command = Command::new(program);
         command.args(args).arg("--database").arg(self.path.join("ledger.db")).env_clear();

@@ -113,3 +113,14 @@ fn contract_an_alias_goes_before_the_clusters_and_they_stand_in_for_it() {
         respond(&mut plugin, sent[0].token, "200");
     }
 }
+
+#[test]
+fn contract_a_vm_that_sees_no_call_sends_to_the_cluster_that_another_one_has_learned() {
+    let mut plugin = configured(1, ALIAS);
+    abi::set_property(BACKEND, b"envoyextensionpolicy/a/b/backend/0");
+    call(&plugin);
+    // As the VM of the main thread is, which takes over what an update leaves: it has the shared data only.
+    crate::vm::with(|vm| vm.aliased = crate::alias::Aliased::default());
+    let sent = tick(&mut plugin, 1100);
+    assert_eq!((sent.len(), sent[0].cluster.as_str()), (1, "envoyextensionpolicy/a/b/backend/0"));
+}

@@ -60,6 +60,10 @@ fn contract_every_run_reads_names_and_files_anew_until_sigterm() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(!printed.contains("foreign\":{"), "each run would name them again: {printed}");
+    // A mistyped pattern is seen in the log, and only changes are.
+    let said = String::from_utf8(output.stderr).unwrap();
+    let counts: Vec<&str> = said.lines().filter(|line| line.contains("the names stand for")).collect();
+    assert!(counts.ends_with(&["meshmeter: the names stand for 2 files"]) && counts.len() <= 3, "{said}");
     assert!(gate.calls().iter().all(|call| call.header("meshmeter-emitter").is_none()), "no end is declared");
 }
 
