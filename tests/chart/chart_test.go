@@ -149,6 +149,25 @@ func TestAdditionsAreTheSameInKustomizeAndHelm(t *testing.T) {
 	}
 }
 
+// A database outside the mesh: the entry that istio/postgresql shows in its comment is the one that Helm makes.
+func TestTheDatabasesEntryIsTheSameInTheCommentAndHelm(t *testing.T) {
+	text, err := os.ReadFile(istio + "/postgresql/kustomization.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "of your overlay:\n#\n")
+	entry, _, ended := strings.Cut(rest, "\n#\n")
+	if !found || !ended {
+		t.Fatal("istio/postgresql shows no ServiceEntry")
+	}
+	entry = strings.ReplaceAll(strings.ReplaceAll("\n"+entry, "\n#   ", "\n"), "HOST", "db.example.com")
+	made := helm(t, Values{"collector": Values{"database": "postgresql", "databaseHost": "db.example.com"}})
+	const id = "ServiceEntry meshmeter/meshmeter-database"
+	if shown := objects(t, entry)[id]; shown == nil || !reflect.DeepEqual(shown, made[id]) {
+		t.Errorf("shown as %v, made as %v", shown, made[id])
+	}
+}
+
 // overlay is istio/ in memory, with a kustomization of a user's in /istio/overlay.
 func overlay(t *testing.T, kustomization string) filesys.FileSystem {
 	t.Helper()
@@ -234,6 +253,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"fail strategy": {Values{"plugin": Values{"failStrategy": "OPEN"}}, "failStrategy"},
 		"kind":          {Values{"plugin": Values{"kind": "EnvoyFilter"}}, "kind"},
 		"database":      {Values{"collector": Values{"database": "mysql"}}, "database"},
+		"database host": {Values{"collector": Values{"databaseHost": "postgres://db"}}, "databaseHost"},
 		"digest":        {Values{"plugin": Values{"image": Values{"digest": "latest"}}}, "digest"},
 		"host":          {Values{"providers": []any{Values{"name": "a", "hosts": []any{"https://api.a.com"}}}}, "hosts"},
 	} {
