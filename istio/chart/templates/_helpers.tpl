@@ -73,6 +73,9 @@ AI advise. By the beginning of the name within Envoy. */}}
 {{- define "meshmeter.meshEgress" -}}
 - to:
   - namespaceSelector: {}
+  # NodeLocal DNSCache: an address of the node, not of a pod.
+  - ipBlock:
+      cidr: 169.254.20.10/32
   ports:
   - { port: 53, protocol: UDP }
   - { port: 53, protocol: TCP }
