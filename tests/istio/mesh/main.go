@@ -81,6 +81,9 @@ func (o *options) check() error {
 			missing = errors.Join(missing, fmt.Errorf("%s: %w", part.name, err))
 		}
 	}
+	if !anyHolds(o.only) {
+		missing = errors.Join(missing, fmt.Errorf("-only: no promise holds %q", o.only))
+	}
 	return missing
 }
 

@@ -88,6 +88,10 @@ func upgraded(w *world) ([]string, error) {
 	hex := strings.TrimPrefix(digest, "sha256:")
 	var took time.Duration
 	made, err := w.underLoad(func() error {
+		old, err := w.emitters()
+		if err != nil {
+			return err
+		}
 		began := time.Now()
 		if err := w.edit(setURL(w.image)); err != nil {
 			return err
@@ -101,6 +105,10 @@ func upgraded(w *world) ([]string, error) {
 		}); err != nil {
 			return fmt.Errorf("%w\n%s", err, tail(strings.Join(w.proxy.says("asm"), "\n"), 10))
 		}
+		// VMs that were made need not be at work.
+		if err := eventually(w.ctx, "the new code meters", func() error { return w.newEmitter(old) }); err != nil {
+			return err
+		}
 		took = time.Since(began).Round(10 * time.Millisecond)
 		return nil
 	})
@@ -112,7 +120,7 @@ func upgraded(w *world) ([]string, error) {
 		return nil, err
 	}
 	return []string{
-		fmt.Sprintf("sha256:%s…, in the gateway %s after it was saved", hex[:12], took),
+		fmt.Sprintf("sha256:%s…, it meters %s after it was saved", hex[:12], took),
 		fmt.Sprintf("%d calls meanwhile; all %d calls so far are charged once, gaps = 0", made, sum(truth).Calls),
 	}, nil
 }
@@ -265,11 +273,7 @@ func extended(w *world) ([]string, error) {
 		if err := w.some(1, ""); err != nil {
 			return err
 		}
-		now, err := w.emitters()
-		if err == nil && len(now) == len(before) {
-			err = fmt.Errorf("there is no new emitter")
-		}
-		return err
+		return w.newEmitter(before)
 	}); err != nil {
 		return nil, err
 	}
@@ -340,4 +344,18 @@ func (w *world) emitters() (map[string]bool, error) {
 		found[event.Data.Emitter] = true
 	}
 	return found, err
+}
+
+// newEmitter is an error as long as only these have made records.
+func (w *world) newEmitter(before map[string]bool) error {
+	now, err := w.emitters()
+	if err != nil {
+		return err
+	}
+	for emitter := range now {
+		if !before[emitter] {
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no new emitter")
 }

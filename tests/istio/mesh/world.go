@@ -62,6 +62,8 @@ var differences = []string{
 	"api.openai.com, api.anthropic.com and registry.example.com are servers of the test with TLS, by an authority that " +
 		"the pods trust as they trust public ones",
 	"the volumes and the images of pods are directories and binaries of this machine",
+	"what a cluster would enforce of a manifest besides is not: NetworkPolicies, probes, preStop, " +
+		"HorizontalPodAutoscalers, PodDisruptionBudgets and securityContext",
 }
 
 func step(format string, values ...any) { fmt.Printf("· "+format+"\n", values...) }
