@@ -242,6 +242,31 @@ func TestImagesAreNamedInOnePlace(t *testing.T) {
 	}
 }
 
+// The plugin's configuration in the values is laid over that of the placement, which may have the same keys.
+func TestTheConfigurationIsLaidOverThatOfThePlacement(t *testing.T) {
+	tenant := []any{map[string]any{"from": "spiffe", "take": "namespace", "trust_domains": []any{"*"}}}
+	given := Values{
+		"tenant": tenant, "include_usage": true,
+		"collector": Values{"path": "/other"},
+	}
+	for _, shadow := range []bool{false, true} {
+		made := helm(t, Values{"plugin": Values{"config": given, "shadow": shadow}})
+		spec := made["WasmPlugin istio-egress/meshmeter"].(map[string]any)["spec"].(map[string]any)
+		config := spec["pluginConfig"].(map[string]any)
+		if !reflect.DeepEqual(config["tenant"], any(tenant)) {
+			t.Errorf("tenant is %v", config["tenant"])
+		}
+		collector := config["collector"].(map[string]any)
+		if collector["path"] != "/other" || collector["token_env"] != "MESHMETER_INGEST_TOKEN" {
+			t.Errorf("collector is %v", collector)
+		}
+		// A shadow changes nothing in calls, whatever the values say.
+		if config["include_usage"] != !shadow {
+			t.Errorf("include_usage is %v, shadow is %v", config["include_usage"], shadow)
+		}
+	}
+}
+
 // Values that no template could make sense of are refused by the schema of values.
 func TestWrongValuesAreRefused(t *testing.T) {
 	for name, wrong := range map[string]struct {

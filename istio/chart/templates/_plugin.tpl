@@ -19,7 +19,20 @@ pluginConfig:
   {{- include "meshmeter.pluginConfig" . | nindent 2 }}
 {{- end }}
 
+{{/* The placement's configuration, with that of the values laid over it: keys of maps one by one, lists as a whole. */}}
 {{- define "meshmeter.pluginConfig" -}}
+{{- if .Values.plugin.config -}}
+{{- $whole := mergeOverwrite (include "meshmeter.placementConfig" . | fromYaml) (deepCopy .Values.plugin.config) -}}
+{{- if .Values.plugin.shadow -}}
+{{- $_ := set $whole "include_usage" false -}}
+{{- end -}}
+{{ toYaml $whole }}
+{{- else -}}
+{{ include "meshmeter.placementConfig" . }}
+{{- end -}}
+{{- end }}
+
+{{- define "meshmeter.placementConfig" -}}
 collector:
   # Istio's name for port 8080 of the collector's Service.
   cluster: outbound|8080||{{ include "meshmeter.collectorHost" . }}
@@ -55,8 +68,5 @@ providers:
 {{- if .Values.plugin.shadow }}
 # The plugin reads, and changes nothing.
 include_usage: false
-{{- end }}
-{{- with .Values.plugin.config }}
-{{ toYaml . }}
 {{- end }}
 {{- end }}
