@@ -267,6 +267,19 @@ func TestTheConfigurationIsLaidOverThatOfThePlacement(t *testing.T) {
 	}
 }
 
+// A private registry: the pods of meshmeter's own image have its credentials.
+func TestPodsHaveTheRegistrysCredentials(t *testing.T) {
+	secrets := []any{map[string]any{"name": "registry"}}
+	made := helm(t, Values{"imagePullSecrets": secrets, "reconcile": Values{"enabled": true}})
+	for _, id := range []string{"StatefulSet meshmeter/meshmeter-collector", "DaemonSet meshmeter-reconcile/meshmeter-reconcile"} {
+		spec := made[id].(map[string]any)["spec"].(map[string]any)
+		pod := spec["template"].(map[string]any)["spec"].(map[string]any)
+		if !reflect.DeepEqual(pod["imagePullSecrets"], any(secrets)) {
+			t.Errorf("%s has %v", id, pod["imagePullSecrets"])
+		}
+	}
+}
+
 // Values that no template could make sense of are refused by the schema of values.
 func TestWrongValuesAreRefused(t *testing.T) {
 	for name, wrong := range map[string]struct {
