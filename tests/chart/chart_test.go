@@ -128,6 +128,21 @@ func TestKustomizeAndHelmBringTheSame(t *testing.T) {
 	compare(t, kustomize(t, filesys.MakeFsOnDisk(), filepath.Join(istio, "collector")), helm(t, Values{"placement": "none"}))
 }
 
+// The collector for Envoy Gateway: what Istio's has, without kinds that only Istio's definitions bring.
+func TestTheCollectorWithoutIstioHasNoKindOfIstios(t *testing.T) {
+	whole := kustomize(t, filesys.MakeFsOnDisk(), filepath.Join(istio, "collector"))
+	plain := kustomize(t, filesys.MakeFsOnDisk(), istio+"/../envoy/gateway/collector")
+	for id, object := range whole {
+		version, _ := object.(map[string]any)["apiVersion"].(string)
+		if isIstios := strings.Contains(version, ".istio.io/"); isIstios == (plain[id] != nil) {
+			t.Errorf("%s of %s: is there: %v", id, version, plain[id] != nil)
+		}
+	}
+	if len(plain) == 0 || len(plain) >= len(whole) {
+		t.Errorf("%d objects of %d", len(plain), len(whole))
+	}
+}
+
 // What is added to a placement: each folder with the value that turns the same on in the chart.
 func TestAdditionsAreTheSameInKustomizeAndHelm(t *testing.T) {
 	const base = "resources: [../egress-gateway]\n"
