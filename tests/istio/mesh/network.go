@@ -44,6 +44,9 @@ func newNetwork() (*network, error) {
 	}
 	attributes := netlink.NewLinkAttrs()
 	attributes.Name = "mesh0"
+	// Its own, or it would take that of the lowest cable whenever one is added, and pods would send to an address that is gone
+	// for as long as their neighbour tables remember it.
+	attributes.HardwareAddr = net.HardwareAddr{0x02, 0, 0, 0, 0, 0x01}
 	bridge := &netlink.Bridge{LinkAttrs: attributes}
 	if err := netlink.LinkAdd(bridge); err != nil {
 		return nil, fmt.Errorf("add a bridge: %w", err)

@@ -98,10 +98,11 @@ func upgraded(w *world) ([]string, error) {
 		}
 		// The agent pulls it, and tells Envoy a file of its own.
 		if err := eventually(w.ctx, "new VMs", func() error {
-			if now, err := w.gateway.stat("wasm.envoy.wasm.runtime.v8.created"); err != nil || now <= before {
-				return fmt.Errorf("%d VMs were created, %d before, %w", now, before, err)
+			now, err := w.gateway.stat("wasm.envoy.wasm.runtime.v8.created")
+			if err == nil && now <= before {
+				err = fmt.Errorf("%d VMs were created, %d before", now, before)
 			}
-			return nil
+			return err
 		}); err != nil {
 			return fmt.Errorf("%w\n%s", err, tail(strings.Join(w.proxy.says("asm"), "\n"), 10))
 		}
