@@ -18,6 +18,8 @@ import (
 
 	"istio.io/istio/pkg/config/schema/collections"
 	"istio.io/istio/pkg/config/schema/resource"
+
+	"github.com/meshmeter/meshmeter/tests/istio/kubeapi"
 )
 
 // applied is what `kubectl apply -k` would bring.
@@ -54,7 +56,7 @@ func build(t *testing.T, folder string) applied {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := objects(text)
+	found, err := kubeapi.Objects(text)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func served(t *testing.T, all applied) (*kubeapi.Store, string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		definitions, err := objects(text)
+		definitions, err := kubeapi.Objects(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,7 +109,7 @@ func control(t *testing.T) []*unstructured.Unstructured {
 	if err != nil {
 		t.Fatal(err)
 	}
-	installed, err := objects([]byte(injector))
+	installed, err := kubeapi.Objects([]byte(injector))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +251,7 @@ func TestIstioctlFindsWhatIsWrong(t *testing.T) {
 			t.Fatal(err)
 		}
 		want[path] = expected(t, file, "# analyzed: ")
-		broken, err := objects(file)
+		broken, err := kubeapi.Objects(file)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,12 +3,9 @@
 package istio
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,9 +24,10 @@ import (
 	"istio.io/istio/pkg/util/protomarshal"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
-	kubeyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/yaml"
+
+	"github.com/meshmeter/meshmeter/tests/istio/kubeapi"
 )
 
 const (
@@ -122,33 +120,6 @@ func judge(s resource.Schema, raw []byte) (*config.Config, error) {
 	return converted, errors.Join(err, warning)
 }
 
-// objects splits a YAML file. A key that stands twice is an error.
-func objects(file []byte) ([]*unstructured.Unstructured, error) {
-	var found []*unstructured.Unstructured
-	documents := kubeyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(file)))
-	for {
-		document, err := documents.Read()
-		if errors.Is(err, io.EOF) {
-			return found, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		asJSON, err := yaml.YAMLToJSONStrict(document)
-		if err != nil {
-			return nil, err
-		}
-		if string(asJSON) == "null" {
-			continue // comments only
-		}
-		object := &unstructured.Unstructured{}
-		if err := object.UnmarshalJSON(asJSON); err != nil {
-			return nil, err
-		}
-		found = append(found, object)
-	}
-}
-
 func read(t *testing.T, name string) []byte {
 	t.Helper()
 	file, err := os.ReadFile(filepath.Join(manifests, name))
@@ -160,7 +131,7 @@ func read(t *testing.T, name string) []byte {
 
 // admitFile is what `kubectl apply -f` would meet.
 func (c cluster) admitFile(file []byte) (int, error) {
-	found, err := objects(file)
+	found, err := kubeapi.Objects(file)
 	for _, object := range found {
 		if refused := c.admit(object); refused != nil {
 			err = errors.Join(err, fmt.Errorf("%s %s: %w", object.GetKind(), object.GetName(), refused))

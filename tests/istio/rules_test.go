@@ -24,12 +24,14 @@ import (
 	"github.com/prometheus/prometheus/util/annotations"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"github.com/meshmeter/meshmeter/tests/istio/kubeapi"
 )
 
 // alerts gives the rules of the PrometheusRules in a file of istio/monitoring, by their names.
 func alerts(t *testing.T, name string) map[string]rulefmt.Rule {
 	t.Helper()
-	found, err := objects(read(t, filepath.Join("monitoring", name)))
+	found, err := kubeapi.Objects(read(t, filepath.Join("monitoring", name)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,15 +49,23 @@ func Objects(file []byte) ([]*unstructured.Unstructured, error) {
 	}
 }
 
-// PutFile puts in what a YAML file holds.
-func (s *Store) PutFile(path string) error {
+func readFile(path string) ([]*unstructured.Unstructured, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	found, err := Objects(text)
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return found, nil
+}
+
+// PutFile puts in what a YAML file holds.
+func (s *Store) PutFile(path string) error {
+	found, err := readFile(path)
+	if err != nil {
+		return err
 	}
 	return s.Put(found...)
 }
@@ -99,13 +107,9 @@ func (f *Folder) Read() error {
 	now := map[string]*unstructured.Unstructured{}
 	var order []string
 	for _, path := range files {
-		text, err := os.ReadFile(path)
+		found, err := readFile(path)
 		if err != nil {
 			return err
-		}
-		found, err := Objects(text)
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
 		}
 		for _, object := range found {
 			key := fmt.Sprint(object.GroupVersionKind().GroupKind(), object.GetNamespace(), "/", object.GetName())

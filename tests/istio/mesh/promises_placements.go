@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -71,6 +72,15 @@ func (w *world) hasPlugin(p *pod, proxy *process) error {
 	})
 }
 
+// settledLines are those lines of the truth that fit, once the ledger has all of it.
+func (w *world) settledLines(fits func(string) bool) ([]string, error) {
+	truth, err := w.settled()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(lines(truth), func(line string) bool { return !fits(line) }), nil
+}
+
 func inFrontOfModel(w *world) ([]string, error) {
 	const port = 8000
 	if _, err := w.place(sidecarServer, port); err != nil {
@@ -88,17 +98,8 @@ func inFrontOfModel(w *world) ([]string, error) {
 			return nil, err
 		}
 	}
-	truth, err := w.settled()
-	if err != nil {
-		return nil, err
-	}
-	var evidence []string
-	for _, line := range lines(truth) {
-		if strings.Contains(line, ownModel) {
-			evidence = append(evidence, line)
-		}
-	}
-	return append(evidence, "the tenant is the namespace in the certificate of the caller's sidecar"), nil
+	evidence, err := w.settledLines(func(line string) bool { return strings.Contains(line, ownModel) })
+	return append(evidence, "the tenant is the namespace in the certificate of the caller's sidecar"), err
 }
 
 func withItsOwnSidecar(w *world) ([]string, error) {
@@ -113,15 +114,6 @@ func withItsOwnSidecar(w *world) ([]string, error) {
 			return nil, err
 		}
 	}
-	truth, err := w.settled()
-	if err != nil {
-		return nil, err
-	}
-	var evidence []string
-	for _, line := range lines(truth) {
-		if strings.HasPrefix(line, p.namespace+",") {
-			evidence = append(evidence, line)
-		}
-	}
-	return append(evidence, "the sidecar itself speaks TLS to the providers; the tenant is a trusted header"), nil
+	evidence, err := w.settledLines(func(line string) bool { return strings.HasPrefix(line, p.namespace+",") })
+	return append(evidence, "the sidecar itself speaks TLS to the providers; the tenant is a trusted header"), err
 }
