@@ -2,7 +2,6 @@
 
 mod decode;
 mod encode;
-mod json;
 
 pub use decode::{Event, decode};
 pub use encode::encode;

@@ -2,7 +2,8 @@
 //!
 //! A call's [`record::Record`] with its [`usage::Usage`] and [`identity::Identity`] travels as one CloudEvent ([`event`]).
 //! The emitter proves its name with a key ([`emitter`]) and states how far it has counted ([`statement`]); the collector
-//! responds with what it has quarantined ([`quarantine`]). Nothing here knows how any of it came about or is charged.
+//! responds with what it has quarantined ([`quarantine`]). What a worker may spend of a budget it holds as a lease
+//! ([`lease`]). Nothing here knows how any of it came about or is charged.
 //!
 //! The collector reads what anybody may have sent, and the plugin runs inside other people's proxies: nothing in here may
 //! panic, and every text has a cap that is a named constant.
@@ -32,6 +33,8 @@ pub mod emitter;
 pub mod event;
 pub mod identity;
 mod invalid;
+mod json;
+pub mod lease;
 pub mod quarantine;
 pub mod record;
 pub mod statement;

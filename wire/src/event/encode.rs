@@ -1,6 +1,6 @@
 //! Record to bytes: one line of JSON.
 
-use super::json::{Object, digits, rfc3339};
+use crate::json::{Object, digits, rfc3339};
 use super::{EXTRACTOR, Field, MAX_RAW_USAGE, MAX_TAGS, MAX_TEXT, SOURCE, TYPE};
 use crate::record::Record;
 

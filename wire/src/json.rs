@@ -77,6 +77,26 @@ impl<'a> Object<'a> {
         object.end();
     }
 
+    /// A field with a list of objects.
+    pub fn objects<T>(&mut self, name: &str, items: &[T], write: impl Fn(&mut Object<'_>, &T)) {
+        self.list(name, items, |out, item| {
+            let mut object = Object::begin(out);
+            write(&mut object, item);
+            object.end();
+        });
+    }
+
+    /// A field with a list of which each item is written by somebody else.
+    pub fn list<T>(&mut self, name: &str, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+        self.name(name);
+        self.out.push(b'[');
+        for (index, item) in items.iter().enumerate() {
+            self.out.extend_from_slice(if index == 0 { b"" } else { b"," });
+            write(self.out, item);
+        }
+        self.out.push(b']');
+    }
+
     /// Ends the object.
     pub fn end(self) {
         if self.before == b'{' {
