@@ -97,10 +97,15 @@ corpus *DIR: (_setup "rust")
 
 # recordings in DIR rated by the built-in book, beside what LiteLLM's and genai-prices' own calculators say of the same records
 [group('check')]
+[positional-arguments]
 compare-prices DIR *ARGS: (_setup "rust")
+    #!/usr/bin/env bash
+    set -euo pipefail
     cargo build --quiet -p collector --example corpus-prices
-    "$(tools/prices/venv)/bin/python" tools/prices/compare.py '{{ target }}/debug/examples/corpus-prices' \
-        '{{ clean(invocation_directory() / DIR) }}' {{ ARGS }}
+    python=$(tools/prices/venv)/bin/python
+    compare=$PWD/tools/prices/compare.py
+    cd '{{ invocation_directory() }}'
+    exec "$python" "$compare" '{{ target }}/debug/examples/corpus-prices' "$@"
 
 _envoy-corpus: (_setup "e2e") filter
     cargo build --quiet -p e2e --bin corpus

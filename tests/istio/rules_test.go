@@ -13,19 +13,16 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/tsdb/chunkenc"
-	"github.com/prometheus/prometheus/tsdb/chunks"
-	"github.com/prometheus/prometheus/util/annotations"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
 	"github.com/meshmeter/meshmeter/tests/istio/kubeapi"
+	"github.com/meshmeter/meshmeter/tests/istio/series"
 )
 
 // alerts gives the rules of the PrometheusRules in a file of istio/monitoring, by their names.
@@ -80,66 +77,28 @@ type alertTest struct {
 
 const interval = time.Minute
 
-// sample is a number at a time.
-type sample struct {
-	at    int64
-	value float64
-}
-
-func (s sample) T() int64                      { return s.at }
-func (s sample) ST() int64                     { return 0 }
-func (s sample) F() float64                    { return s.value }
-func (s sample) H() *histogram.Histogram       { return nil }
-func (s sample) FH() *histogram.FloatHistogram { return nil }
-func (s sample) Type() chunkenc.ValueType      { return chunkenc.ValFloat }
-func (s sample) Copy() chunks.Sample           { return s }
-
-// seriesSet is what a selector found.
-type seriesSet struct {
-	series []storage.Series
-	at     int
-}
-
-func (s *seriesSet) Next() bool                        { s.at++; return s.at < len(s.series) }
-func (s *seriesSet) At() storage.Series                { return s.series[s.at] }
-func (s *seriesSet) Err() error                        { return nil }
-func (s *seriesSet) Warnings() annotations.Annotations { return nil }
-
 // written gives the series of a test, a sample a minute.
 func (test alertTest) written(t *testing.T) storage.Queryable {
 	t.Helper()
-	type line struct {
-		labels  labels.Labels
-		samples []chunks.Sample
-	}
-	var all []line
+	var all []series.Series
 	for _, given := range test.InputSeries {
 		of, values, err := parser.NewParser(parser.Options{}).ParseSeriesDesc(given.Series + " " + given.Values)
 		if err != nil {
 			t.Fatal(err)
 		}
-		one := line{labels: of}
+		one := series.Series{Labels: of}
 		for i, value := range values {
 			if !value.Omitted {
-				one.samples = append(one.samples, sample{int64(i) * interval.Milliseconds(), value.Value})
+				one.Add(int64(i)*interval.Milliseconds(), value.Value)
 			}
 		}
 		all = append(all, one)
 	}
-	find := func(_ bool, _ *storage.SelectHints, wanted ...*labels.Matcher) storage.SeriesSet {
-		found := &seriesSet{at: -1}
-		for _, one := range all {
-			if !slices.ContainsFunc(wanted, func(m *labels.Matcher) bool { return !m.Matches(one.labels.Get(m.Name)) }) {
-				found.series = append(found.series, storage.NewListSeries(one.labels, one.samples))
-			}
-		}
-		return found
-	}
-	return &storage.MockQueryable{MockQuerier: &storage.MockQuerier{SelectMockFunction: find}}
+	return series.Queryable(func() []series.Series { return all })
 }
 
 // firing evaluates a rule every minute up to a time, and gives the labels of what fires then.
-func firing(t *testing.T, rule rulefmt.Rule, series storage.Queryable, at time.Duration) []map[string]string {
+func firing(t *testing.T, rule rulefmt.Rule, written storage.Queryable, at time.Duration) []map[string]string {
 	t.Helper()
 	engine := promql.NewEngine(promql.EngineOpts{
 		MaxSamples: 1_000_000, Timeout: time.Minute, LookbackDelta: 5 * time.Minute,
@@ -149,7 +108,7 @@ func firing(t *testing.T, rule rulefmt.Rule, series storage.Queryable, at time.D
 	since := map[string]time.Duration{}
 	var found []map[string]string
 	for now := time.Duration(0); now <= at; now += interval {
-		query, err := engine.NewInstantQuery(context.Background(), series, nil, rule.Expr, time.Unix(0, 0).Add(now))
+		query, err := engine.NewInstantQuery(context.Background(), written, nil, rule.Expr, time.Unix(0, 0).Add(now))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,7 +155,7 @@ func TestAlertsFireWhenTheyShould(t *testing.T) {
 		fired := map[string]bool{}
 		for _, test := range given.Tests {
 			t.Run(test.Name, func(t *testing.T) {
-				series := test.written(t)
+				written := test.written(t)
 				for _, expectation := range test.AlertRuleTest {
 					rule, exists := rules[expectation.AlertName]
 					if !exists {
@@ -213,7 +172,7 @@ func TestAlertsFireWhenTheyShould(t *testing.T) {
 						}
 						want = append(want, alert.ExpLabels)
 					}
-					have := firing(t, rule, series, time.Duration(at))
+					have := firing(t, rule, written, time.Duration(at))
 					if !reflect.DeepEqual(have, want) {
 						t.Errorf("%s fires at %s for %v, must for %v", rule.Alert, expectation.EvalTime, have, want)
 					}

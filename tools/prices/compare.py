@@ -7,6 +7,7 @@ record stands under a reason (`reason`), or under `different, no reason`, which 
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import tempfile
@@ -132,6 +133,8 @@ def reason(record, name, ours, theirs, other):
         return "the calculator has no price for what was written to or read from the cache, or another"
     if name == "genai-prices" and record.provider.startswith("azure."):
         return "LiteLLM's list has Azure's own price, genai-prices takes the maker's"
+    if theirs == 0:
+        return "the calculator's list has a free tier, LiteLLM's list the price"
     return None
 
 
@@ -164,7 +167,8 @@ def main():
         print(f"{name}: {len(records)} records of tokens")
         for kind, count in sorted(kinds.items(), key=lambda item: -item[1]):
             print(f"  {count:5}  {kind}")
-    with open("target/prices-compared.jsonl", "w") as file:
+    # In cargo's target directory, wherever this is run from.
+    with open(pathlib.Path(program).resolve().parents[2] / "prices-compared.jsonl", "w") as file:
         for (name, kind), all_of in examples.items():
             for example in all_of:
                 file.write(json.dumps([name, kind, *example]) + "\n")

@@ -7,14 +7,11 @@ import (
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
-	"github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/tsdb/chunkenc"
-	"github.com/prometheus/prometheus/tsdb/chunks"
-	"github.com/prometheus/prometheus/util/annotations"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/meshmeter/meshmeter/tests/istio/series"
 )
 
 // A second of the run is so long for the alerts: their windows are minutes.
@@ -23,14 +20,8 @@ const hastened = 60
 // prometheus scrapes proxies and evaluates the alerts of the manifests by Prometheus' own engine.
 type prometheus struct {
 	mu     sync.Mutex
-	series map[string]*history
+	series map[string]*series.Series
 	began  time.Time
-}
-
-// history is one series.
-type history struct {
-	labels  labels.Labels
-	samples []chunks.Sample
 }
 
 // target is what is scraped, with the labels that a PodMonitor adds.
@@ -51,7 +42,7 @@ func (p *pod) target() target {
 
 // watch scrapes until the context ends.
 func watch(ctx context.Context, targets ...target) *prometheus {
-	m := &prometheus{series: map[string]*history{}, began: time.Now()}
+	m := &prometheus{series: map[string]*series.Series{}, began: time.Now()}
 	for _, from := range targets {
 		go func() {
 			for ctx.Err() == nil {
@@ -88,9 +79,9 @@ func (m *prometheus) add(from target, found metrics) {
 			whole := of.Labels()
 			key := whole.String()
 			if m.series[key] == nil {
-				m.series[key] = &history{labels: whole}
+				m.series[key] = &series.Series{Labels: whole}
 			}
-			m.series[key].samples = append(m.series[key].samples, sample{at, value})
+			m.series[key].Add(at, value)
 		}
 	}
 }
@@ -113,7 +104,7 @@ func (m *prometheus) fires(ctx context.Context, expression string) ([]string, er
 	engine := promql.NewEngine(promql.EngineOpts{
 		MaxSamples: 10_000_000, Timeout: patience, LookbackDelta: 5 * time.Minute,
 	})
-	query, err := engine.NewInstantQuery(ctx, m, nil, expression, m.now())
+	query, err := engine.NewInstantQuery(ctx, series.Queryable(m.scraped), nil, expression, m.now())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", expression, err)
 	}
@@ -151,65 +142,13 @@ func (m *prometheus) alert(ctx context.Context, rules *manifests, name string) (
 	return nil, fmt.Errorf("istio/monitoring has no alert %s", name)
 }
 
-// Querier implements storage.Queryable.
-func (m *prometheus) Querier(_, _ int64) (storage.Querier, error) { return querier{m}, nil }
-
-type querier struct{ of *prometheus }
-
-// Select gives the series that match.
-func (q querier) Select(_ context.Context, _ bool, _ *storage.SelectHints, wanted ...*labels.Matcher) storage.SeriesSet {
-	q.of.mu.Lock()
-	defer q.of.mu.Unlock()
-	var found []storage.Series
-	for _, one := range q.of.series {
-		matches := true
-		for _, matcher := range wanted {
-			matches = matches && matcher.Matches(one.labels.Get(matcher.Name))
-		}
-		if matches {
-			found = append(found, storage.NewListSeries(one.labels, append([]chunks.Sample{}, one.samples...)))
-		}
+// scraped gives what there is by now.
+func (m *prometheus) scraped() []series.Series {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []series.Series
+	for _, one := range m.series {
+		all = append(all, *one)
 	}
-	return &seriesSet{found, -1}
+	return all
 }
-
-// LabelValues is not asked by queries.
-func (querier) LabelValues(
-	context.Context, string, *storage.LabelHints, ...*labels.Matcher,
-) ([]string, annotations.Annotations, error) {
-	return nil, nil, nil
-}
-
-// LabelNames is not asked by queries.
-func (querier) LabelNames(
-	context.Context, *storage.LabelHints, ...*labels.Matcher,
-) ([]string, annotations.Annotations, error) {
-	return nil, nil, nil
-}
-
-// Close has nothing to release.
-func (querier) Close() error { return nil }
-
-type seriesSet struct {
-	series []storage.Series
-	at     int
-}
-
-func (s *seriesSet) Next() bool                        { s.at++; return s.at < len(s.series) }
-func (s *seriesSet) At() storage.Series                { return s.series[s.at] }
-func (s *seriesSet) Err() error                        { return nil }
-func (s *seriesSet) Warnings() annotations.Annotations { return nil }
-
-// sample is a number at a time.
-type sample struct {
-	at    int64
-	value float64
-}
-
-func (s sample) T() int64                      { return s.at }
-func (s sample) ST() int64                     { return 0 }
-func (s sample) F() float64                    { return s.value }
-func (s sample) H() *histogram.Histogram       { return nil }
-func (s sample) FH() *histogram.FloatHistogram { return nil }
-func (s sample) Type() chunkenc.ValueType      { return chunkenc.ValFloat }
-func (s sample) Copy() chunks.Sample           { return s }
