@@ -96,7 +96,11 @@ pub const SECTIONS: &[Section] = &[
         help: "what calls of a model cost while the entry is valid",
         keys: &[
             key(PROVIDER, "string", "the provider, one of the [providers](#providers) or as it stands in the report"),
-            key(MODEL, NAMES, "the model; a full name wins, then the pattern that spells out most"),
+            key(
+                MODEL,
+                NAMES,
+                "the model; a full name wins, then the pattern that spells out most, then the one with fewer `*`, then the first by the alphabet",
+            ),
             key(VALID_FROM, DAY, "the first day (UTC)"),
             key(VALID_TO, DAY, "the last day; without it no end"),
             key(CURRENCY, "string, the `code` of a `[[currency]]`", "the currency of the prices; without it USD"),

@@ -1,7 +1,7 @@
 //! Record to bytes: one line of JSON.
 
-use crate::json::{Object, digits, rfc3339};
 use super::{EXTRACTOR, Field, MAX_RAW_USAGE, MAX_TAGS, MAX_TEXT, SOURCE, TYPE};
+use crate::json::{Object, digits, rfc3339};
 use crate::record::Record;
 
 /// What an event takes at most in most cases, bytes.

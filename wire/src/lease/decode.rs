@@ -60,9 +60,8 @@ fn priced(fields: &Fields<'_>) -> Result<Priced, Invalid> {
 }
 
 fn budget(fields: &Fields<'_>) -> Result<Budget, Invalid> {
-    let part = |name: &'static str| {
-        fields.fields.contains_key(name).then(|| fields.text(name, 1, MAX_NAME)).transpose()
-    };
+    let part =
+        |name: &'static str| fields.fields.contains_key(name).then(|| fields.text(name, 1, MAX_NAME)).transpose();
     Ok(Budget {
         name: fields.text("name", 1, MAX_NAME)?,
         scope: Scope { tenant: part("tenant")?, provider: part("provider")?, model: part("model")? },

@@ -43,7 +43,8 @@ pub fn encode_response(response: &Response) -> Vec<u8> {
 
 fn budget(object: &mut Object<'_>, budget: &Budget) {
     object.text("name", &budget.name);
-    let scope = [("tenant", &budget.scope.tenant), ("provider", &budget.scope.provider), ("model", &budget.scope.model)];
+    let scope =
+        [("tenant", &budget.scope.tenant), ("provider", &budget.scope.provider), ("model", &budget.scope.model)];
     for (name, value) in scope {
         if let Some(value) = value {
             object.text(name, value);

@@ -3,7 +3,8 @@ use serde_json::{Value, json};
 use super::*;
 
 fn full_request() -> Request {
-    let wanted = Wanted { budget: "org-day".into(), subject: "org/a".into(), at_s: 1_764_370_800, up_to: 5000, need: 2000 };
+    let wanted =
+        Wanted { budget: "org-day".into(), subject: "org/a".into(), at_s: 1_764_370_800, up_to: 5000, need: 2000 };
     let priced = Priced { tenant: "org/\"a\"".into(), provider: "openai".into(), model: "gpt-\u{e4}".into() };
     Request { number: 7, acknowledged: 120, revision: 3, leases: vec![wanted], prices: vec![priced] }
 }

@@ -147,13 +147,18 @@ impl Fields<'_> {
     }
 
     fn factors(&mut self, table: &Table) -> Vec<PriceFactor> {
-        let mut factors = Vec::new();
+        let mut factors: Vec<PriceFactor> = Vec::new();
         for mut fields in self.all_below(table, FACTOR) {
             if let Some(table) = fields.table("[[price.factor]]", false) {
                 let factor = fields.factor(table);
                 let conditions = fields.conditions(table);
                 let classes = fields.classes(table);
-                factors.extend(factor.map(|factor| PriceFactor { factor, conditions, classes }));
+                let factor = factor.map(|factor| PriceFactor { factor, conditions, classes });
+                if factor.as_ref().is_some_and(|factor| factors.contains(factor)) {
+                    fields
+                        .problem(FACTOR, "is there already, with the same conditions and classes; both would multiply");
+                }
+                factors.extend(factor);
             }
             self.problems.append(&mut fields.problems);
         }

@@ -116,6 +116,11 @@ impl Fields<'_> {
             return;
         }
         let (Some(provider), Some(is)) = (provider, is) else { return };
+        for (key, name) in names.iter().map(|name| (MODEL, name)).chain([(IS, &is)]) {
+            if name.contains('*') {
+                self.problem(key, &format!("must be a full name: {name} has a *, which stands for no other text here"));
+            }
+        }
         for model in names {
             if !known.insert((provider.clone(), model.clone())) {
                 self.problem(MODEL, &format!("{model} is another alias's already"));

@@ -152,6 +152,10 @@ fn contract_wrong_tables_name_the_place_and_what_is_allowed() {
         (factor("factor = \"1.00001\""), "price[0] (p m).factor[0].factor: must have at most 4 decimals"),
         (factor("region = \"eu\""), "price[0] (p m).factor[0].factor: is missing"),
         (
+            factor("factor = \"1.1\"\n[[price.factor]]\nfactor = \"1.1\""),
+            "price[0] (p m).factor[1].factor: is there already, with the same conditions and classes; both would multiply",
+        ),
+        (
             factor("factor = \"1.1\"\nclasses = [\"tokens\"]"),
             "price[0] (p m).factor[0].classes: must be \"*\" or a list of prices' names: input_text",
         ),
@@ -181,6 +185,11 @@ fn contract_wrong_tables_name_the_place_and_what_is_allowed() {
         ),
         (alias("a", ""), "alias[0] (p a).is: must be the name that has the price"),
         (alias("a", "b") + &alias("A", "c"), "alias[1] (p A).model: a is another alias's already"),
+        (
+            alias("a*", "b"),
+            "alias[0] (p a*).model: must be a full name: a* has a *, which stands for no other text here",
+        ),
+        (alias("a", "b*"), "alias[0] (p a).is: must be a full name: b* has a *, which stands for no other text here"),
         (alias("a", "a"), "alias[0] (p a).is: comes back to itself: a is a"),
         (
             alias("x", "b") + &alias("a", "b") + &alias("b", "c") + &alias("c", "A"),
