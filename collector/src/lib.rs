@@ -21,6 +21,7 @@
     )
 )]
 
+pub mod budget;
 pub mod copies;
 pub mod database;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -120,6 +120,11 @@ impl Charge {
         femto.checked_mul(YOCTO_PER_FEMTO).map(Charge)
     }
 
+    /// An amount in yocto-USD.
+    pub const fn from_yocto_usd(yocto: i128) -> Charge {
+        Charge(yocto)
+    }
+
     /// The amount in yocto-USD.
     pub fn yocto_usd(self) -> i128 {
         self.0

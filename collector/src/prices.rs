@@ -8,6 +8,7 @@ use jiff::civil::Date;
 
 mod adjust;
 mod alias;
+mod ceiling;
 mod conditions;
 mod entry;
 mod explain;

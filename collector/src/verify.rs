@@ -1,5 +1,5 @@
-//! Whether the ledger is what was written: no entry changed, none taken out, and the sums and ranges are those of its
-//! entries.
+//! Whether the ledger is what was written: no entry changed, none taken out, and the sums, ranges and balances of budgets are
+//! those of its entries.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -13,6 +13,9 @@ use crate::store::ranges::{Range, Ranges};
 use crate::store::sums::{Counted, Group, Sum};
 use crate::store::{Head, Reader, Selection, StoreError};
 use crate::terminal::printable;
+use budgets::{Balances, Changes};
+
+mod budgets;
 
 /// What was found wrong, first things first.
 #[derive(Debug)]
@@ -46,6 +49,7 @@ pub fn verify(reader: &dyn Reader, noted: &[Head], mut each: impl FnMut()) -> Re
     let mut late = None;
     let mut heads = reader.heads()?;
     let mut numbers: BTreeMap<String, Numbers> = BTreeMap::new();
+    let mut changes = Changes::default();
     for head in &mut heads {
         *head = chain(reader, *head, noted, &mut |entry| {
             if entry.kind.is_record() {
@@ -53,6 +57,7 @@ pub fn verify(reader: &dyn Reader, noted: &[Head], mut each: impl FnMut()) -> Re
             }
             months_closed = months_closed.saturating_add(usize::from(entry.kind == Kind::MonthClosed));
             late = late.take().or_else(|| closings.problem(entry));
+            changes.add(entry);
             each();
         })?;
     }
@@ -66,8 +71,11 @@ pub fn verify(reader: &dyn Reader, noted: &[Head], mut each: impl FnMut()) -> Re
     if months_closed != closings.0.len() {
         return broken(format!("{months_closed} months were closed, and {} are read back", closings.0.len()));
     }
+    let budgets = changes.budgets(reader)?;
     ranges(reader, &numbers)?;
-    sums(reader)?;
+    let mut balances = Balances::of(&budgets);
+    sums(reader, &mut balances)?;
+    balances.check(reader)?;
     Ok(heads)
 }
 
@@ -123,7 +131,7 @@ fn chain(reader: &dyn Reader, head: Head, noted: &[Head], each: &mut dyn FnMut(&
     let mut end = Head { entry: EntryId { writer, number: 0 }, hash: Hash::default() };
     let mut problem = None;
     let mut is_head = head.entry.number == 0;
-    reader.entries(writer, &mut |entry| {
+    reader.entries(EntryId { writer, number: 0 }, &mut |entry| {
         let expected = EntryId { writer, number: end.entry.number.saturating_add(1) };
         if problem.is_some() {
             return Ok(());
@@ -200,14 +208,15 @@ fn ranges(reader: &dyn Reader, numbers: &BTreeMap<String, Ranges>) -> Result<(),
 }
 
 /// The sums are those of the entries that stand.
-fn sums(reader: &dyn Reader) -> Result<(), Failure> {
+fn sums(reader: &dyn Reader, balances: &mut Balances<'_>) -> Result<(), Failure> {
     let every = Selection::default();
     let mut sums = Sums::stored(HashMap::new());
     let mut problem = None;
     reader.standing(&every, &mut |entry| {
         let added = Group::of_entry(&entry)
             .ok_or_else(|| format!("entry {}: began after the year 2262", entry.id))
-            .and_then(|group| sums.add(&group, &share_of(&entry)?));
+            .and_then(|group| sums.add(&group, &share_of(&entry)?))
+            .and_then(|()| balances.add(&entry));
         if let Err(why) = added {
             problem.get_or_insert(why);
         }

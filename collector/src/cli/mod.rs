@@ -8,6 +8,7 @@ use collector::secret;
 use collector::terminal::{self, complain};
 
 mod args;
+mod budgets;
 mod changes;
 mod check;
 mod close;
@@ -26,7 +27,7 @@ mod serve;
     name = "meshmeter",
     version,
     after_help = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 done, and there is something to look at (gaps, alarms, copies, close, \
-                  reconcile, rerate, correct, prices explain)."
+                  reconcile, rerate, correct, prices explain, budgets)."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -42,6 +43,7 @@ enum Command {
     #[command(subcommand)]
     Prices(prices::Prices),
     Gaps(gaps::Gaps),
+    Budgets(budgets::Budgets),
     Verify(ledger::Verify),
     Rerate(ledger::Rerate),
     Correct(correct::Correct),
@@ -82,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Reconcile(args) => return reconcile::run(args),
         Command::Prices(command) => return looked(prices::run(command)),
         Command::Gaps(args) => return looked(gaps::gaps(args)),
+        Command::Budgets(args) => return looked(budgets::run(args)),
         Command::Rerate(args) => return looked(ledger::rerate(args)),
         Command::Correct(args) => return looked(correct::correct(args)),
         Command::Close(args) => return looked(close::close(args)),

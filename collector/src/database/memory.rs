@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::budget::balance::WindowKey;
+use crate::budget::{Amount, Budgets};
+use crate::store::budgets::Lease;
 use crate::store::days::day_of;
 use crate::store::emitters::{Emitter, Note, What};
 use crate::store::entry::{Entry, EntryId, Kind};
@@ -13,6 +16,8 @@ use crate::store::{
     Changes, Dimension, Each, Head, Keys, Known, Quarantined, QuarantinedEvent, Reader, RollupRow, Selection, Store,
     StoreError, Tally, Total, Whose,
 };
+
+mod budgets;
 
 /// Everything that is kept.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +42,8 @@ pub struct Memory {
     pub quarantined: Vec<QuarantinedEvent>,
     /// What of it was released, by digest, and its entry.
     pub released: BTreeMap<[u8; 32], EntryId>,
+    /// The budgets in force, their balances, and who holds leases.
+    budgets: budgets::Kept,
     numbers: HashMap<(String, i64), usize>,
     closings: Vec<usize>,
 }
@@ -89,6 +96,7 @@ impl Memory {
             let kept = self.quarantined.iter().map(|event| (event.digest(), event.clone()));
             known.kept = kept.filter(|(digest, _)| waits(digest)).collect();
         }
+        self.budgets.load(keys, &mut known);
         known
     }
 
@@ -162,6 +170,7 @@ impl Memory {
             self.sums.entry(group).or_default().insert(counted, sum);
         }
         self.quarantined.extend(changes.quarantined);
+        self.budgets.keep(changes.budgets, changes.spent, changes.leases);
     }
 
     /// A sum over all groups.
@@ -228,8 +237,9 @@ impl Reader for Memory {
         Ok(vec![self.head])
     }
 
-    fn entries(&self, writer: i64, each: Each<'_, Entry>) -> Result<(), StoreError> {
-        self.entries.iter().filter(|entry| entry.id.writer == writer).cloned().try_for_each(each)
+    fn entries(&self, behind: EntryId, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        let is_behind = |entry: &&Entry| entry.id.writer == behind.writer && entry.id.number > behind.number;
+        self.entries.iter().filter(is_behind).cloned().try_for_each(each)
     }
 
     fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
@@ -277,6 +287,23 @@ impl Reader for Memory {
             self.closings.iter().filter_map(|index| self.entries.get(*index)).cloned().collect();
         closings.sort_by_key(|entry| entry.started_ns);
         Ok(closings)
+    }
+
+    fn budgets(&self) -> Result<Budgets, StoreError> {
+        Ok((*self.budgets.in_force).clone())
+    }
+
+    fn budget_changes(&self) -> Result<Vec<Entry>, StoreError> {
+        let changes = |entry: &&Entry| matches!(entry.kind, Kind::BudgetSet | Kind::BudgetRemoved);
+        Ok(self.entries.iter().filter(changes).cloned().collect())
+    }
+
+    fn balances(&self, budget: i64, from_s: i64, each: Each<'_, (WindowKey, Amount)>) -> Result<(), StoreError> {
+        self.budgets.balances(budget, from_s).try_for_each(each)
+    }
+
+    fn leases(&self, budget: i64, from_s: i64, each: Each<'_, (WindowKey, String, Lease)>) -> Result<(), StoreError> {
+        self.budgets.leases(budget, from_s).try_for_each(each)
     }
 
     fn possible_copies(&self, each: Each<'_, (PossibleKey, PossibleCopy)>) -> Result<(), StoreError> {

@@ -16,11 +16,12 @@ use crate::ledger::decide::Decision;
 use crate::ledger::{self, Arrival, Delivery, Ledger, Sender, Taken};
 use crate::prices::PriceBook;
 use crate::store::emitters::Emitter;
-use crate::store::entry::{Entry, Hash, Kind};
+use crate::store::entry::{Entry, EntryId, Hash, Kind};
 use crate::store::ranges::Range;
 use crate::store::{Each, Reader, Selection, Store, StoreError, Whose};
 
 mod again;
+pub mod budgets;
 mod closing;
 mod copies;
 mod corrections;
@@ -29,6 +30,7 @@ mod senders;
 mod totals;
 mod writers;
 
+pub use budgets::spends;
 pub use writers::{kinds, many_writers, seen_by};
 
 /// A new and empty store, and who reads it.
@@ -124,7 +126,7 @@ fn seen(reader: &dyn Reader) -> BTreeMap<String, Vec<String>> {
 
 fn entries(reader: &dyn Reader) -> Vec<Entry> {
     let heads = reader.heads().unwrap();
-    heads.iter().flat_map(|head| all(|each| reader.entries(head.entry.writer, each))).collect()
+    heads.iter().flat_map(|head| all(|each| reader.entries(EntryId { number: 0, ..head.entry }, each))).collect()
 }
 
 /// A delivery of one event.
@@ -135,6 +137,7 @@ pub fn delivery_of(sequence: u64) -> Delivery {
 /// Runs all cases.
 pub fn run(fresh: Fresh<'_>) {
     again::run(fresh);
+    budgets::run(fresh);
     closing::run(fresh);
     any_deliveries_leave_what_memory_has(fresh);
     numbers_far_apart_do_not_load_what_lies_between(fresh);

@@ -1,16 +1,18 @@
 //! Any requests through decoding and the ledger: every event becomes exactly one thing, and the same again changes nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use meter::fuzz::{Draw, seed};
 
 use super::laws::{self, Kept};
 use super::{NOW_NS, request};
+use crate::budget::Draft;
 use crate::database::memory::Memory;
 use crate::ingest::request::Form;
 use crate::ledger::correct::Correction;
-use crate::ledger::{Delivery, Ledger, Taken};
+use crate::ledger::leases::LeaseRequest;
+use crate::ledger::{Delivery, Ledger, Sender, Taken};
 use crate::money::Charge;
 use crate::prices::PriceBook;
 use crate::store::{Reader, Selection};
@@ -34,6 +36,7 @@ pub fn ingest(bytes: &[u8]) {
     }
     let mut ledger = Ledger::new(Memory::new());
     PRICES.with(|prices| ledger.set_prices(Some(prices.clone())));
+    set_budgets(&mut ledger);
     let mut draw = Draw(seed(bytes));
     let mut rest = deliveries.as_slice();
     while !rest.is_empty() {
@@ -52,10 +55,35 @@ pub fn ingest(bytes: &[u8]) {
         assert!(again.iter().all(|taken| taken.accepted == 0), "an event was taken twice");
         laws::unchanged(&before, ledger.store());
     }
+    lend(&mut ledger, bytes);
     laws::hold(ledger.store());
     laws::missing(ledger.store(), request::last(bytes));
     rate_anew(&mut ledger);
     release_all(&mut ledger);
+}
+
+/// Whatever comes counts in budgets; the laws look at their balances.
+fn set_budgets(ledger: &mut Ledger<Memory>) {
+    for (name, unit, window, per_tenant) in [("all", "usd", "month", false), ("each", "tokens", "hour", true)] {
+        let [limit, unit, window] = ["1000", unit, window].map(|text| Some(text.to_owned()));
+        let (name, who) = (name.to_owned(), "ann".to_owned());
+        let draft = Draft { name, limit, unit, window, per_tenant: Some(per_tenant), who, ..Draft::default() };
+        let set = ledger.set_budget(&draft, "a test", 0, &mut |_, _| Ok(BTreeMap::new()));
+        assert!(set.expect("memory does not fail").is_ok());
+    }
+}
+
+/// The bytes as a request for leases. Whatever is asked for, no more is granted than there is, and the same again gets the same.
+fn lend(ledger: &mut Ledger<Memory>, bytes: &[u8]) {
+    let Ok(request) = wire::lease::request(bytes) else { return };
+    let request =
+        LeaseRequest { sender: Sender { emitter: Some("a".repeat(32)), ..Sender::new("default", false) }, request };
+    let first = ledger.lease(&[&request], NOW_NS).unwrap().remove(0);
+    for lease in first.leases.iter().flatten() {
+        assert!(lease.granted <= lease.limit.max(lease.charged), "{lease:?}");
+    }
+    assert_eq!(ledger.lease(&[&request], NOW_NS).unwrap(), [first.clone()]);
+    assert_eq!(wire::lease::response(&wire::lease::encode_response(&first)).as_ref(), Ok(&first));
 }
 
 /// Everything that is quarantined is released, at most once each; the ledger is a ledger still.

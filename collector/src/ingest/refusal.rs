@@ -15,8 +15,8 @@ pub enum Refusal {
     TooSlow,
     /// The body is over the limit.
     TooLarge(usize),
-    /// The body is of another type.
-    UnsupportedType,
+    /// The body is of another type than this one.
+    UnsupportedType(&'static str),
     /// The credential has used up its rate; it may come again after so long.
     TooMany(Duration),
     /// It cannot be done now, and nothing of it was kept.
@@ -97,7 +97,7 @@ impl Refusal {
             Refusal::Forbidden => 403,
             Refusal::TooSlow => 408,
             Refusal::TooLarge(_) => 413,
-            Refusal::UnsupportedType => 415,
+            Refusal::UnsupportedType(_) => 415,
             Refusal::TooMany(_) => 429,
             Refusal::Busy(_) => 503,
             Refusal::Internal(_) => 500,
@@ -112,7 +112,7 @@ impl Refusal {
             Refusal::Forbidden => "scope",
             Refusal::TooSlow => "slow_body",
             Refusal::TooLarge(_) => "large_body",
-            Refusal::UnsupportedType => "content_type",
+            Refusal::UnsupportedType(_) => "content_type",
             Refusal::TooMany(_) => "rate",
             Refusal::Busy(busy) => busy.reason(),
             Refusal::Internal(_) => "internal",
@@ -127,10 +127,7 @@ impl Refusal {
             Refusal::Forbidden => "this token is not for this".to_owned(),
             Refusal::TooSlow => "the body did not come in time".to_owned(),
             Refusal::TooLarge(max) => format!("the body must have at most {max} bytes"),
-            Refusal::UnsupportedType => {
-                "content-type must be application/cloudevents-batch+json or application/cloudevents+json, not encoded"
-                    .to_owned()
-            }
+            Refusal::UnsupportedType(allowed) => format!("content-type must be {allowed}, not encoded"),
             Refusal::TooMany(_) => "more events than this token's rate allows".to_owned(),
             Refusal::Busy(busy) => busy.text().to_owned(),
         }

@@ -18,6 +18,8 @@ pub const MAX_BODY: usize = 8 << 20;
 /// Bytes of a body that count as an event where the events are fewer.
 const BYTES_PER_EVENT: usize = 4096;
 const EVENT_CONTENT_TYPE: &str = "application/cloudevents+json";
+/// Both types, for who sent another.
+const CONTENT_TYPES: &str = "application/cloudevents-batch+json or application/cloudevents+json";
 
 /// The headers that decide, as they came.
 #[derive(Clone, Copy, Debug, Default)]
@@ -115,7 +117,7 @@ impl Request {
         now: Instant,
     ) -> Result<Request, Refusal> {
         admitted.sender.emitter = head.proven_emitter();
-        let form = head.form().ok_or(Refusal::UnsupportedType)?;
+        let form = head.form().ok_or(Refusal::UnsupportedType(CONTENT_TYPES))?;
         if disk_is_full {
             return Err(Refusal::Busy(Busy::Disk));
         }
@@ -213,7 +215,7 @@ mod tests {
             other(b"application/cloudevents-batch+json\xff"),
             Head { content_encoding: Some(b"gzip"), ..HEAD },
         ] {
-            assert_eq!(begin(&head).err(), Some(Refusal::UnsupportedType), "{head:?}");
+            assert_eq!(begin(&head).err(), Some(Refusal::UnsupportedType(CONTENT_TYPES)), "{head:?}");
         }
         let now = Instant::now();
         let full = Request::begin(&HEAD, admitted(None), true, &room(4), now);

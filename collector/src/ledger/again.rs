@@ -86,7 +86,7 @@ impl<S: Store> Ledger<S> {
         let began = Group::began(&again.record);
         keys.groups.extend(began.map(|group| Group { tenant: again.instead.tenant.clone(), ..group }));
         let mut outcome = Err(String::new());
-        self.store.transact(&keys, &mut |known| {
+        self.transact(keys, &mut |known| {
             let mut decision = Decision::new(known, None, now_ns);
             outcome = decision.charge_again(again);
             decision.changes()
@@ -103,7 +103,9 @@ impl Decision<'_> {
         }
         let began = Group::began(record).ok_or("it began after the year 2262")?;
         let group = self.group(&Group { tenant: instead.tenant.clone(), ..began });
-        self.add(&group, &Share::of(&correct::event_of(record)?.record, &instead.rating))?;
+        let event = correct::event_of(record)?;
+        self.add(&group, &Share::of(&event.record, &instead.rating))?;
+        self.count(&event.record, &instead.tenant, instead.rating.charge(), None);
         let id = self.next_id();
         self.enter(Entry {
             kind: Kind::Correction,

@@ -25,7 +25,7 @@ impl<S: Store> Ledger<S> {
         now_ns: i64,
     ) -> Result<Result<EntryId, String>, StoreError> {
         let keys = Keys { now_ns, closes: true, ..Keys::default() };
-        self.close(&keys, |decision| decision.close_month(month, reason))
+        self.close(keys, |decision| decision.close_month(month, reason))
     }
 
     /// Closes an emitter: what is missing of it will not come, and it has ended. If it comes all the same, it is charged.
@@ -37,17 +37,18 @@ impl<S: Store> Ledger<S> {
     ) -> Result<Result<EntryId, String>, StoreError> {
         let mut keys = Keys { now_ns, ..Keys::default() };
         keys.emitters.entry(emitter.to_owned()).or_default();
-        self.close(&keys, |decision| decision.close_emitter(emitter, reason))
+        self.close(keys, |decision| decision.close_emitter(emitter, reason))
     }
 
     fn close(
         &mut self,
-        keys: &Keys,
+        keys: Keys,
         by: impl Fn(&mut Decision<'_>) -> Result<EntryId, String>,
     ) -> Result<Result<EntryId, String>, StoreError> {
         let mut outcome = Err(String::new());
-        self.store.transact(keys, &mut |known| {
-            let mut decision = Decision::new(known, None, keys.now_ns);
+        let now_ns = keys.now_ns;
+        self.transact(keys, &mut |known| {
+            let mut decision = Decision::new(known, None, now_ns);
             outcome = by(&mut decision);
             decision.changes()
         })?;

@@ -86,7 +86,7 @@ impl<S: Store> Ledger<S> {
         }
         let mut done = 0;
         let mut problem = None;
-        self.store.transact(&keys, &mut |known| {
+        self.transact(keys, &mut |known| {
             let mut decision = Decision::new(known, None, now_ns);
             (done, problem) = (0_u64, None);
             for correction in corrections {
@@ -113,7 +113,9 @@ impl Decision<'_> {
         }
         // Not where the entry counts: if that month was closed since, it stays as it is.
         let group = self.group(&Group::began(entry).ok_or("it began after the year 2262")?);
+        let event = event_of(entry)?;
         self.add(&group, &share_of(entry)?.reversed())?;
+        self.count_back(&event.record, &entry.tenant, entry.charge);
         let base = Entry {
             refers: Some(entry.id),
             received_ns: self.now_ns(),
@@ -126,8 +128,8 @@ impl Decision<'_> {
         let [charge, cost] = [entry.charge, entry.cost].map(|amount| amount.checked_neg().unwrap_or_default());
         self.enter(Entry { kind: Kind::Reversal, charge, cost, ..base.clone() });
         if let Some(Instead { tenant, rating }) = instead {
-            let share = Share::of(&event_of(entry)?.record, rating);
-            self.add(&Group { tenant: tenant.clone(), ..group }, &share)?;
+            self.add(&Group { tenant: tenant.clone(), ..group }, &Share::of(&event.record, rating))?;
+            self.count(&event.record, tenant, rating.charge(), None);
             self.enter(Entry {
                 kind: Kind::Correction,
                 tenant: tenant.clone(),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use wire::event::Event;
 
+use super::budgets::Counting;
 use super::correct::Correction;
 use super::entering::{Entering, Terms, entering, number};
 use super::share::{Share, Sums};
@@ -37,6 +38,7 @@ pub struct Decision<'a> {
     pub(super) possible: BTreeMap<PossibleKey, PossibleCopy>,
     quarantined: Vec<QuarantinedEvent>,
     pub(super) released: BTreeMap<[u8; 32], EntryId>,
+    pub(super) counting: Counting,
     /// What the delivery that is taken costs, charge and cost.
     charged: Charge,
     costs: Charge,
@@ -54,6 +56,7 @@ enum Outcome {
 impl<'a> Decision<'a> {
     pub fn new(mut known: Known, prices: Option<&'a PriceBook>, now_ns: i64) -> Self {
         let sums = Sums::stored(std::mem::take(&mut known.sums));
+        let counting = Counting::of(known.budgets.clone());
         Decision {
             head: known.head,
             known,
@@ -67,6 +70,7 @@ impl<'a> Decision<'a> {
             possible: BTreeMap::new(),
             quarantined: Vec::new(),
             released: BTreeMap::new(),
+            counting,
             charged: Charge::default(),
             costs: Charge::default(),
             fresh: HashMap::new(),
@@ -85,6 +89,9 @@ impl<'a> Decision<'a> {
             sums: self.sums.changed().map(|(group, counted, sum)| (group.clone(), counted, sum)).collect(),
             quarantined: self.quarantined,
             released: self.released,
+            budgets: self.counting.change,
+            spent: self.counting.spent,
+            leases: self.counting.leases,
         }
     }
 
@@ -120,6 +127,7 @@ impl<'a> Decision<'a> {
                 let by = if delivery.sender.journal { Ended::Journal } else { Ended::Emitter };
                 let (emitter, notes) = self.emitter(&statement.emitter, &delivery.sender);
                 emitter.state(statement, by, notes);
+                self.ended(&statement.emitter, &delivery.sender);
             } else {
                 taken.alarms = taken.alarms.saturating_add(1);
             }
@@ -213,6 +221,7 @@ impl<'a> Decision<'a> {
         if let Some(rating) = &rating {
             let group = self.group(group);
             self.sums.add(&group, &Share::of(&event.record, rating))?;
+            self.count(&event.record, &group.tenant, rating.charge(), Some(terms.emitter));
             self.charged = self.charged.checked_add(rating.charge()).unwrap_or(self.charged);
             self.costs = self.costs.checked_add(rating.cost()).unwrap_or(self.costs);
         }

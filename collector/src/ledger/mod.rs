@@ -6,23 +6,28 @@ use std::sync::Arc;
 use wire::event::Event;
 use wire::statement::Statement;
 
+use crate::budget::Budgets;
 use crate::money::Charge;
 use crate::prices::PriceBook;
 use crate::store::sums::Group;
-use crate::store::{Changes, Keys, QuarantinedEvent, Store, StoreError};
+use crate::store::{Changes, Keys, Known, QuarantinedEvent, Store, StoreError};
 use decide::Decision;
 use limits::Limits;
 
 pub mod again;
+pub mod budgets;
+mod ceilings;
 mod clock;
 pub mod closing;
 mod copies;
 pub mod correct;
 pub(crate) mod decide;
 mod entering;
+pub mod leases;
 pub mod limits;
 pub mod release;
 pub mod responses;
+pub mod scan;
 pub mod share;
 
 /// The longest event, bytes: several times what a meter sends.
@@ -100,6 +105,9 @@ pub struct Taken {
     /// What providers take for them.
     #[serde(skip)]
     pub cost: Charge,
+    /// The revision of the budgets in force.
+    #[serde(skip)]
+    pub budgets: i64,
 }
 
 /// The ledger, in a store.
@@ -133,17 +141,36 @@ pub struct Taken {
 pub struct Ledger<S> {
     store: S,
     prices: Option<Arc<PriceBook>>,
+    /// What prices of which calls can be asked for, of this book.
+    ceilings: ceilings::Ceilings,
+    /// The budgets as they were in the last transaction.
+    budgets: Arc<Budgets>,
+    /// When leases that are too old were taken out.
+    pruned_ns: i64,
 }
 
 impl<S: Store> Ledger<S> {
     /// The ledger in a store; nothing has a price yet.
     pub fn new(store: S) -> Ledger<S> {
-        Ledger { store, prices: None }
+        Ledger { store, prices: None, ceilings: Default::default(), budgets: Arc::default(), pruned_ns: 0 }
     }
 
     /// Rates what comes from now on by this book; by none, everything is unpriced.
     pub fn set_prices(&mut self, prices: Option<Arc<PriceBook>>) {
         self.prices = prices;
+        self.ceilings = Default::default();
+    }
+
+    /// A transaction with the budgets in force: known ones, if they are.
+    fn transact(&mut self, keys: Keys, decide: &mut dyn FnMut(Known) -> Changes) -> Result<(), StoreError> {
+        let keys = Keys { budgets: self.budgets.clone(), ..keys };
+        let mut budgets = None;
+        self.store.transact(&keys, &mut |known| {
+            budgets = Some(known.budgets.clone());
+            decide(known)
+        })?;
+        self.budgets = budgets.unwrap_or_default();
+        Ok(())
     }
 
     /// Where it is kept.
@@ -160,16 +187,18 @@ impl<S: Store> Ledger<S> {
     /// the clock is seen to be behind.
     pub fn append(&mut self, deliveries: &[&Delivery], now_ns: i64) -> Result<Vec<Taken>, StoreError> {
         let mut all = Ok(Vec::new());
-        let prices = self.prices.as_deref();
+        let prices = self.prices.clone();
         let keys = Keys { now_ns, ..keys(deliveries) };
-        self.store.transact(&keys, &mut |known| {
+        self.transact(keys, &mut |known| {
             if let Some(problem) = clock::behind(deliveries, known.written_ns, now_ns) {
                 all = Err(problem);
                 return Changes { head: known.head, written_ns: known.written_ns, ..Changes::default() };
             }
-            let mut decision = Decision::new(known, prices, now_ns);
+            let budgets = known.budgets.revision();
+            let mut decision = Decision::new(known, prices.as_deref(), now_ns);
             // A store that must begin anew asks again.
-            all = Ok(deliveries.iter().map(|delivery| decision.take(delivery)).collect());
+            let mut take = |delivery: &&Delivery| Taken { budgets, ..decision.take(delivery) };
+            all = Ok(deliveries.iter().map(&mut take).collect());
             decision.changes()
         })?;
         all
@@ -181,7 +210,9 @@ pub(crate) fn keys(deliveries: &[&Delivery]) -> Keys {
     let mut keys = Keys::default();
     for delivery in deliveries {
         if let Some(statement) = &delivery.statement {
-            keys.emitters.entry(statement.emitter.clone()).or_default();
+            let numbers = keys.emitters.entry(statement.emitter.clone()).or_default();
+            // Whether all of it is there.
+            numbers.extend(i64::try_from(statement.head).ok().filter(|head| statement.ended && *head > 0));
         }
         for arrival in &delivery.arrivals {
             let Ok(event) = &arrival.decoded else {

@@ -68,7 +68,7 @@ impl<S: Store> Ledger<S> {
             keys.emitters.entry(emitter.clone()).or_default().insert(*number);
         }
         let mut outcome = Err(String::new());
-        self.store.transact(&keys, &mut |known| {
+        self.transact(keys, &mut |known| {
             let mut decision = Decision::new(known, None, now_ns);
             outcome = decision.dismiss_unread(kept, reason);
             decision.changes()
@@ -95,7 +95,7 @@ impl<S: Store> Ledger<S> {
         keys.emitters.entry(own_name).or_default().insert(own_number);
         let mut outcome = Err(String::new());
         let prices = self.prices.clone();
-        self.store.transact(&keys, &mut |known| {
+        self.transact(keys, &mut |known| {
             let mut decision = Decision::new(known, prices.as_deref(), now_ns);
             let kept = Kept { digest, event, bytes: &arrival.bytes, is_foreign: kept.is_foreign() };
             outcome = by(&mut decision, &kept, reason);
@@ -152,6 +152,7 @@ impl Decision<'_> {
         let rating = self.rate(kept.event, &entering.group);
         let group = self.group(&entering.group);
         self.add(&group, &Share::of(record, &rating))?;
+        self.count(record, &group.tenant, rating.charge(), None);
         let terms = Terms { emitter: &number.0, sequence: number.1, kind: Kind::Release, reason: Some(reason) };
         let entry = entering.entry(self.next_id(), self.now_ns(), &terms, None, Some(rating));
         let entry = Entry { billed: self.billed(entering.started_ns), ..entry };

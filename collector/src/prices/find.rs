@@ -152,6 +152,30 @@ impl PriceBook {
         self.first(call, facts, resolved, |_| true)
     }
 
+    /// Every entry that may hold for a call, whatever its conditions say, each alone. What comes behind one that always holds is
+    /// never asked.
+    pub(super) fn may_hold(&self, call: &RatingInput<'_>, resolved: &Resolved) -> Vec<Found<'_>> {
+        let day = call.began.date();
+        let mut all = Vec::new();
+        for (number, hit) in &resolved.hits {
+            let Some(layer) = self.layers.get(*number) else { continue };
+            let mut is_sure = false;
+            for slot in &hit.slots {
+                let Some(entry) = layer.entries.get(slot.entry) else { continue };
+                let Some(pattern) = entry.models.get(slot.pattern) else { continue };
+                if entry.is_valid_on(day) && entry.means(&hit.name) {
+                    is_sure |= entry.conditions.are_none();
+                    let by_name = Some(hit.name.clone());
+                    all.push(Found { layer, entries: vec![entry], pattern, by_name, rank: hit.rank });
+                }
+            }
+            if is_sure {
+                break;
+            }
+        }
+        all
+    }
+
     /// What a book has for a call.
     pub(super) fn find_in(
         &self,

@@ -13,6 +13,7 @@ use notes::{Models, Notes};
 use sum::Sum;
 
 pub mod audit;
+pub mod budgets;
 mod csv;
 mod json;
 mod notes;

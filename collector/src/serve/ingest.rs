@@ -24,6 +24,9 @@ use crate::ingest::writer::Job;
 /// The numbers in quarantine, as `3,7-9`: those of the only emitter that has some. Where several have, the body tells.
 const QUARANTINE: HeaderName = HeaderName::from_static(quarantine::HEADER);
 
+/// The revision of the budgets in force.
+const REVISION: HeaderName = HeaderName::from_static(wire::lease::REVISION_HEADER);
+
 pub async fn events(
     State(app): State<Arc<App>>,
     Extension(connection): Extension<Arc<Connection>>,
@@ -47,12 +50,22 @@ async fn take(app: &App, connection: &Connection, headers: &HeaderMap, body: &mu
     let decoding = tokio::task::spawn_blocking(move || request.finish(&body, Instant::now()));
     let batch = decoding.await.map_err(|_| Refusal::Internal("decoding failed".to_owned()))??;
     let (waiter, outcome) = oneshot::channel();
-    app.jobs.try_send(Work::Store(Job { batch, waiter })).map_err(|error| match error {
-        TrySendError::Full(_) => Refusal::Busy(Busy::Queue),
-        TrySendError::Closed(_) => Refusal::Busy(Busy::Stopping),
-    })?;
+    app.hand_over(Work::Store(Job { batch, waiter }))?;
     let taken = outcome.await.map_err(|_| Refusal::Busy(Busy::Stopping))??;
-    response::Response::of(&taken).map(IntoResponse::into_response)
+    let mut response = response::Response::of(&taken)?.into_response();
+    // By this a worker sees that budgets have changed, or that there are any.
+    response.headers_mut().insert(REVISION, HeaderValue::from(taken.budgets));
+    Ok(response)
+}
+
+impl App {
+    /// Gives work to the writer, if there is room in its queue.
+    pub fn hand_over(&self, work: Work) -> Result<(), Refusal> {
+        self.jobs.try_send(work).map_err(|error| match error {
+            TrySendError::Full(_) => Refusal::Busy(Busy::Queue),
+            TrySendError::Closed(_) => Refusal::Busy(Busy::Stopping),
+        })
+    }
 }
 
 fn head(headers: &HeaderMap) -> Head<'_> {

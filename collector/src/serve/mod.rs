@@ -38,6 +38,7 @@ mod connections;
 mod files;
 mod health;
 mod ingest;
+mod leases;
 pub mod log;
 mod metrics;
 mod missing;
@@ -222,6 +223,7 @@ async fn serve(
 fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/v1/events", post(ingest::events))
+        .route("/v1/leases", post(leases::handle))
         .route("/v1/missing", post(missing::handle))
         .route("/v1/report", get(responses::report))
         .route("/metrics", get(responses::metrics))

@@ -3,23 +3,29 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
+use wire::lease;
 
 use super::health::Condition;
 use super::log;
 use super::metrics::Metrics;
 use super::pricing::Pricing;
 use crate::ingest::refusal::Refusal;
-use crate::ingest::writer::{Action, GONE, Job, MAX_GROUP, Writer};
+use crate::ingest::writer::{Action, GONE, Job, LeaseJob, MAX_GROUP, Writer};
 use crate::ledger::Taken;
 use crate::store::Store;
 
 /// To whom the response to a batch goes.
 pub type Waiter = oneshot::Sender<Result<Taken, Refusal>>;
 
+/// To whom the response to a request for leases goes.
+pub type Lessee = oneshot::Sender<Result<lease::Response, Refusal>>;
+
 /// What the writer is asked for.
 pub enum Work {
     /// To store a batch.
     Store(Job<Waiter>),
+    /// To grant leases.
+    Lend(LeaseJob<Lessee>),
     /// To try whether it could.
     Probe(oneshot::Sender<bool>),
     /// To see whether the ledger is still where it was, and whether there are new prices.
@@ -28,7 +34,7 @@ pub enum Work {
 
 /// The writer's thread.
 pub struct WriterThread<'a, S> {
-    pub writer: Writer<S, Waiter>,
+    pub writer: Writer<S, Waiter, Lessee>,
     pub prices: Pricing,
     pub condition: &'a Condition,
     pub metrics: &'a Metrics,
@@ -43,6 +49,7 @@ impl<S: Store> WriterThread<'_, S> {
             for work in works.drain(..) {
                 match work {
                     Work::Store(job) => self.writer.push(job),
+                    Work::Lend(job) => self.writer.ask(job),
                     Work::Probe(done) => {
                         // Who has gone away meanwhile does not want to know.
                         let _ = done.send(self.probe());
@@ -95,6 +102,10 @@ impl<S: Store> WriterThread<'_, S> {
                     // Who has gone away meanwhile will send again, and be told that it is a duplicate.
                     let _ = waiter.send(result);
                 }
+                Action::Lend { waiter, result } => {
+                    // Who has gone away meanwhile asks again, and is told what stands.
+                    let _ = waiter.send(result);
+                }
                 Action::Stored(well) => self.condition.stored(well),
                 Action::Failed(error) => {
                     log::often("cannot store, the senders will retry", || error.to_string());
@@ -126,7 +137,7 @@ fn say_alarms(credential: &str, taken: &Taken) {
     }
 }
 
-fn now_ns() -> i64 {
+pub fn now_ns() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -71,6 +71,10 @@ wire::words! {
         EmitterClosed "emitter_closed",
         /// An event that was quarantined and cannot be read was dismissed by a person.
         Dismissal "dismissal",
+        /// A person set a budget, or changed it: `event` says all of it.
+        BudgetSet "budget_set",
+        /// A person removed a budget.
+        BudgetRemoved "budget_removed",
     }
 }
 

@@ -2,6 +2,7 @@
 //! ledger's rules stand above it and know no database; the databases (`crate::database`) are adapters beneath it. Only what a
 //! version without a chain has left goes through the rules when its database is migrated.
 
+pub mod budgets;
 pub mod days;
 pub mod emitters;
 pub mod entry;

@@ -2,6 +2,7 @@
 
 use jiff::civil::Date;
 
+use super::budgets::Lease;
 use super::emitters::{Emitter, Note};
 use super::entry::{Entry, EntryId};
 use super::error::StoreError;
@@ -9,6 +10,8 @@ use super::ranges::{Range, Ranges};
 use super::responses::{PossibleCopy, PossibleKey};
 use super::totals::{Dimension, RollupRow, Total};
 use super::transaction::{Head, QuarantinedEvent};
+use crate::budget::balance::WindowKey;
+use crate::budget::{Amount, Budgets};
 
 /// Which calls.
 #[derive(Clone, Debug, Default)]
@@ -100,8 +103,8 @@ pub trait Reader: Send + Sync {
     fn totals(&self, selection: &Selection, by: &[Dimension], each: Each<'_, Total>) -> Result<(), StoreError>;
     /// Where each writer's chain ends.
     fn heads(&self) -> Result<Vec<Head>, StoreError>;
-    /// All entries of a writer, in their order.
-    fn entries(&self, writer: i64, each: Each<'_, Entry>) -> Result<(), StoreError>;
+    /// All entries of a writer behind one of its entries, in their order; behind number 0: all.
+    fn entries(&self, behind: EntryId, each: Each<'_, Entry>) -> Result<(), StoreError>;
     /// An entry, as it was written.
     fn entry(&self, id: EntryId) -> Result<Option<Entry>, StoreError>;
     /// The record of a number, whether it is charged or not.
@@ -114,6 +117,14 @@ pub trait Reader: Send + Sync {
     fn adjusted(&self, each: Each<'_, (Entry, String)>) -> Result<(), StoreError>;
     /// The entries that close months.
     fn closings(&self) -> Result<Vec<Entry>, StoreError>;
+    /// The budgets in force.
+    fn budgets(&self) -> Result<Budgets, StoreError>;
+    /// The entries that set budgets or remove them, in the order in which they were received.
+    fn budget_changes(&self) -> Result<Vec<Entry>, StoreError>;
+    /// The balances of a budget, of windows that begin at a time or later, by window and subject.
+    fn balances(&self, budget: i64, from_s: i64, each: Each<'_, (WindowKey, Amount)>) -> Result<(), StoreError>;
+    /// The leases of a budget, of such windows, by window, subject and emitter.
+    fn leases(&self, budget: i64, from_s: i64, each: Each<'_, (WindowKey, String, Lease)>) -> Result<(), StoreError>;
     /// Records that were charged and may be copies, in the order of their keys.
     fn possible_copies(&self, each: Each<'_, (PossibleKey, PossibleCopy)>) -> Result<(), StoreError>;
     /// Entries that count now, that is charged ones that were not taken back, each with the event of its call.

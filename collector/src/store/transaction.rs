@@ -1,15 +1,19 @@
 //! The port to what is kept, for the one who writes: what a transaction asks for, what it finds, and what it leaves.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::budgets::{BudgetsChange, LeaseChanges, Lessee, WindowState};
 use super::emitters::{Emitter, Note};
 use super::entry::{Entry, EntryId, Hash};
 use super::error::StoreError;
 use super::months::Closed;
 use super::responses::{Place, PossibleCopy, PossibleKey, ResponseKey};
 use super::sums::{Counted, Group, GroupSums, Sum};
+use crate::budget::balance::WindowKey;
+use crate::budget::{Amount, Budgets};
 
 /// What the rules must know before they decide.
 #[derive(Clone, Debug, Default)]
@@ -26,8 +30,15 @@ pub struct Keys {
     pub released: BTreeSet<[u8; 32]>,
     /// Entries that a correction may refer to already.
     pub corrected: BTreeSet<EntryId>,
-    /// Whether a month is to be closed: nobody else may write meanwhile, and all chains' ends are asked for.
+    /// Whether a month is to be closed, or the budgets are to change: nobody else may write meanwhile, and all chains' ends
+    /// are asked for.
     pub closes: bool,
+    /// The budgets in force, as far as is known. A store that has another revision loads its own.
+    pub budgets: Arc<Budgets>,
+    /// Windows of which leases are asked for: nobody else may grant any of them meanwhile.
+    pub windows: BTreeSet<WindowKey>,
+    /// Emitters that ask for leases.
+    pub lessees: BTreeSet<String>,
     /// Now: what is booked about calls of a closed month counts on this day.
     pub now_ns: i64,
 }
@@ -77,10 +88,16 @@ pub struct Known {
     pub corrected: BTreeSet<EntryId>,
     /// Months that are closed.
     pub closed: Closed,
-    /// Where every chain ends, if a month is to be closed.
+    /// Where every chain ends, if [`Keys::closes`].
     pub heads: Vec<EntryId>,
     /// Events quarantined that were not released yet.
     pub kept: BTreeMap<[u8; 32], QuarantinedEvent>,
+    /// The budgets in force.
+    pub budgets: Arc<Budgets>,
+    /// The windows that were asked for; one that has nothing yet may be absent.
+    pub windows: BTreeMap<WindowKey, WindowState>,
+    /// Those of the lessees that have asked before.
+    pub lessees: BTreeMap<String, Lessee>,
 }
 
 /// What a store must keep, all or nothing.
@@ -106,6 +123,12 @@ pub struct Changes {
     pub quarantined: Vec<QuarantinedEvent>,
     /// Events quarantined that were released, and the entries that they became.
     pub released: BTreeMap<[u8; 32], EntryId>,
+    /// How the budgets in force change.
+    pub budgets: Option<BudgetsChange>,
+    /// What is added to balances.
+    pub spent: BTreeMap<WindowKey, Amount>,
+    /// What becomes of leases.
+    pub leases: LeaseChanges,
 }
 
 /// An event that is quarantined.

@@ -1,6 +1,7 @@
 //! The real `meshmeter` process over real HTTP, on SQLite. What concerns the ledger runs on PostgreSQL too.
 
 mod auditing;
+mod budgets;
 mod closing;
 mod command;
 mod copies;

@@ -2,6 +2,8 @@
 
 #[path = "../collector/auditing.rs"]
 mod auditing;
+#[path = "../collector/budgets.rs"]
+mod budgets;
 #[path = "../collector/closing.rs"]
 mod closing;
 mod collectors;

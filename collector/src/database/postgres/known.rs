@@ -1,12 +1,14 @@
 //! What the rules ask for, locked: in one round trip, and more only if an event has come again or may replace an entry.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::str::FromStr;
 
 use tokio_postgres::{Row, Statement};
 use wire::record::Evidence;
 
+use super::budgets;
 use super::failure::Failure;
-use super::read::quarantined;
+use super::read::entry_id;
 use super::session::Session;
 use crate::money::Charge;
 use crate::store::emitters::{Emitter, Ended};
@@ -15,31 +17,51 @@ use crate::store::months::Closed;
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{Place, ResponseKey, without_counts};
 use crate::store::sums::{Counted, Group, GroupSums, Sum};
-use crate::store::{Head, Keys, Known, QuarantinedEvent, StoreError};
+use crate::store::{Head, Keys, Known, Quarantined, QuarantinedEvent, StoreError};
 
 /// Begins a transaction and loads what the keys name. `alone`: no other collector has one meanwhile.
 pub async fn load(session: &Session, keys: &Keys, alone: bool) -> Result<Known, Failure> {
     // Sent all at once; the server does one after the other, each seeing what was committed before it began.
     let statements = &session.statements;
-    let (_, _, (head, written_ns), closed, emitters, responses, mut sums, reversed, corrected) = tokio::try_join!(
+    let (_, _, (head, written_ns), closed, revision, emitters, responses, mut sums, reversed, corrected) = tokio::try_join!(
         biased;
         begin(session),
         turn(session, alone),
         head(session),
         closed(session),
+        budgets::revision(session),
         emitters(session, keys),
         responses(session, keys),
         sums(session, &keys.groups),
         referred(session, &statements.reversed, &keys.reversals),
         referred(session, &statements.corrected, &keys.corrected),
     )?;
+    let budgets = budgets::of_revision(session, keys, revision).await?;
+    let windows = budgets::windows(session, &keys.windows).await?;
+    let lessees = budgets::lessees(session, &keys.lessees).await?;
     let heads = if keys.closes { heads(session).await? } else { Vec::new() };
     let contents = contents(session, keys, &emitters).await?;
     let held = held(session, &responses).await?;
     let kept = kept(session, keys).await?;
     let more: BTreeSet<Group> = keys.all_groups(held.values(), &closed).difference(&keys.groups).cloned().collect();
     sums.extend(self::sums(session, &more).await?);
-    Ok(Known { head, written_ns, emitters, contents, responses, held, sums, reversed, corrected, kept, closed, heads })
+    Ok(Known {
+        head,
+        written_ns,
+        emitters,
+        contents,
+        responses,
+        held,
+        sums,
+        reversed,
+        corrected,
+        closed,
+        heads,
+        kept,
+        budgets,
+        windows,
+        lessees,
+    })
 }
 
 async fn closed(session: &Session) -> Result<Closed, Failure> {
@@ -315,6 +337,11 @@ pub fn hash(row: &Row, column: usize) -> Result<Hash, StoreError> {
     bytes.try_into().map(Hash).map_err(|_| StoreError::Unusable("hash: must be 32 bytes".to_owned()))
 }
 
+/// A number of any size.
+pub fn parsed<T: FromStr>(row: &Row, column: usize) -> Result<T, StoreError> {
+    row.try_get::<_, &str>(column)?.parse().map_err(|_| StoreError::too_large())
+}
+
 /// The value of a word in a column.
 pub fn word<T>(row: &Row, column: usize, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
     known(name, row.try_get(column)?, read)
@@ -322,4 +349,25 @@ pub fn word<T>(row: &Row, column: usize, name: &str, read: impl Fn(&str) -> Opti
 
 fn known<T>(name: &str, word: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
     read(word).ok_or_else(|| StoreError::unknown(name, word))
+}
+
+/// What is quarantined, by which `quarantined` reads.
+pub const KEPT: &str = "SELECT kind, reason, emitter, sequence, credential, event, deliveries, first_received_ns,
+    last_received_ns, released_writer, released_entry FROM quarantined";
+
+/// An event that is quarantined.
+pub fn quarantined(row: &Row) -> Result<Quarantined, StoreError> {
+    Ok(Quarantined {
+        last: QuarantinedEvent {
+            alarm: row.try_get::<_, &str>(0)? == "alarm",
+            reason: row.try_get(1)?,
+            number: row.try_get::<_, Option<String>>(2)?.zip(row.try_get(3)?),
+            credential: row.try_get(4)?,
+            bytes: row.try_get(5)?,
+            received_ns: row.try_get(8)?,
+        },
+        deliveries: row.try_get(6)?,
+        first_received_ns: row.try_get(7)?,
+        released: entry_id(row, 9)?,
+    })
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,18 +11,20 @@ use tokio_postgres::{Row, RowStream};
 use wire::record::Evidence;
 
 use super::address::Address;
+use super::budgets;
 use super::connection::{Connection, within};
-use super::known::{ENTRY, emitter, entry, hash, standing, sum, word};
+use super::known::{ENTRY, KEPT, emitter, entry, hash, parsed, quarantined, standing, sum, word};
 use super::{failure, schema};
+use crate::budget::balance::WindowKey;
+use crate::budget::{Amount, Budgets};
+use crate::store::budgets::Lease;
 use crate::store::days::day_begins_ns;
 use crate::store::emitters::{Emitter, Note, What};
 use crate::store::entry::{Entry, EntryId, Kind};
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{PossibleCopy, PossibleKey};
 use crate::store::sums::Counted;
-use crate::store::{
-    Dimension, Each, Head, Quarantined, QuarantinedEvent, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose,
-};
+use crate::store::{Dimension, Each, Head, Quarantined, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose};
 
 /// Connections kept for the next question.
 const IDLE: usize = 4;
@@ -146,11 +147,6 @@ fn column(dimension: Dimension) -> &'static str {
     }
 }
 
-/// A number of any size.
-fn parsed<T: FromStr>(row: &Row, column: usize) -> Result<T, StoreError> {
-    row.try_get::<_, &str>(column)?.parse().map_err(|_| StoreError::too_large())
-}
-
 impl Reader for PostgresReader {
     fn ping(&self) -> Result<(), StoreError> {
         let pooled = self.idle().pop();
@@ -224,9 +220,10 @@ impl Reader for PostgresReader {
         })
     }
 
-    fn entries(&self, writer: i64, each: Each<'_, Entry>) -> Result<(), StoreError> {
-        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.writer = $1 ORDER BY l.entry");
-        self.each_row(&sql, &[&writer], entry, each)
+    fn entries(&self, behind: EntryId, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        let sql =
+            format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.writer = $1 AND l.entry > $2 ORDER BY l.entry");
+        self.each_row(&sql, &[&behind.writer, &behind.number], entry, each)
     }
 
     fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
@@ -276,6 +273,26 @@ impl Reader for PostgresReader {
     fn closings(&self) -> Result<Vec<Entry>, StoreError> {
         let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind = 'month_closed' ORDER BY l.started_ns");
         self.all(&sql, &[], entry)
+    }
+
+    fn budgets(&self) -> Result<Budgets, StoreError> {
+        budgets::in_force(&self.all(budgets::IN_FORCE, &[], budgets::in_force_of)?)
+    }
+
+    fn budget_changes(&self) -> Result<Vec<Entry>, StoreError> {
+        let sql = format!(
+            "SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind IN ('budget_set', 'budget_removed')
+             ORDER BY l.received_ns, l.writer, l.entry"
+        );
+        self.all(&sql, &[], entry)
+    }
+
+    fn balances(&self, budget: i64, from_s: i64, each: Each<'_, (WindowKey, Amount)>) -> Result<(), StoreError> {
+        self.each_row(budgets::BALANCES, &[&budget, &from_s], budgets::balance_of, each)
+    }
+
+    fn leases(&self, budget: i64, from_s: i64, each: Each<'_, (WindowKey, String, Lease)>) -> Result<(), StoreError> {
+        self.each_row(budgets::LEASES, &[&budget, &from_s], budgets::lease_of, each)
     }
 
     fn possible_copies(&self, each: Each<'_, (PossibleKey, PossibleCopy)>) -> Result<(), StoreError> {
@@ -371,29 +388,8 @@ impl Reader for PostgresReader {
     }
 }
 
-/// What is quarantined, by which `quarantined` reads.
-pub const KEPT: &str = "SELECT kind, reason, emitter, sequence, credential, event, deliveries, first_received_ns,
-    last_received_ns, released_writer, released_entry FROM quarantined";
-
-/// An event that is quarantined.
-pub fn quarantined(row: &Row) -> Result<Quarantined, StoreError> {
-    Ok(Quarantined {
-        last: QuarantinedEvent {
-            alarm: row.try_get::<_, &str>(0)? == "alarm",
-            reason: row.try_get(1)?,
-            number: row.try_get::<_, Option<String>>(2)?.zip(row.try_get(3)?),
-            credential: row.try_get(4)?,
-            bytes: row.try_get(5)?,
-            received_ns: row.try_get(8)?,
-        },
-        deliveries: row.try_get(6)?,
-        first_received_ns: row.try_get(7)?,
-        released: entry_id(row, 9)?,
-    })
-}
-
 /// Writer and number of an entry, from one column on.
-fn entry_id(row: &Row, first: usize) -> Result<Option<EntryId>, StoreError> {
+pub fn entry_id(row: &Row, first: usize) -> Result<Option<EntryId>, StoreError> {
     let id = row.try_get::<_, Option<i64>>(first)?.zip(row.try_get(first.saturating_add(1))?);
     Ok(id.map(|(writer, number)| EntryId { writer, number }))
 }

@@ -57,8 +57,21 @@ statements! {
     closed: "SELECT started_ns FROM ledger WHERE kind = 'month_closed'";
     heads: "SELECT writer, entry FROM chain ORDER BY writer";
 
+    budget_revision: "SELECT revision FROM budget_revision";
+    // In the order of the locks, everywhere.
+    lock_windows: "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k";
+    window_leases: "SELECT l.budget, l.begins_s, l.subject, l.emitter, l.granted, l.charged::text, coalesce(e.seen_ns, 0)
+        FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS k (budget, begins_s, subject)
+        JOIN budget_leases l ON l.budget = k.budget AND l.begins_s = k.begins_s AND l.subject = k.subject
+        LEFT JOIN budget_lessees e ON e.emitter = l.emitter";
+    window_balances: "SELECT b.budget, b.begins_s, b.subject, sum(b.spent)::text
+        FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS k (budget, begins_s, subject)
+        JOIN budget_balances b ON b.budget = k.budget AND b.begins_s = k.begins_s AND b.subject = k.subject
+        GROUP BY b.budget, b.begins_s, b.subject";
+    lessees: "SELECT emitter, number, seen_ns FROM budget_lessees WHERE emitter = ANY ($1::text[])";
+
     kept: format!("{} WHERE digest = ANY ($1::bytea[]) AND released_entry IS NULL ORDER BY digest FOR UPDATE",
-        super::read::KEPT);
+        super::known::KEPT);
 
     // What is new here must not be new to two collectors: each is told how many rows it has made.
     new_emitters: "INSERT INTO emitters (emitter, credential, node, first_ns, heard_ns, last, head, dropped, ended)
@@ -120,4 +133,21 @@ statements! {
     release: "UPDATE quarantined s SET released_writer = k.writer, released_entry = k.entry
         FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) AS k (digest, writer, entry)
         WHERE s.digest = k.digest AND s.released_entry IS NULL";
+    put_balances: "INSERT INTO budget_balances AS b (budget, begins_s, subject, writer, spent)
+        SELECT budget, begins_s, subject, $1, spent::numeric
+        FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[]) AS k (budget, begins_s, subject, spent)
+        ON CONFLICT (budget, begins_s, subject, writer) DO UPDATE SET spent = b.spent + excluded.spent";
+    end_leases: "DELETE FROM budget_leases WHERE emitter = ANY ($1::text[])";
+    put_leases: "INSERT INTO budget_leases (budget, begins_s, subject, emitter, ends_s, granted, charged)
+        SELECT budget, begins_s, subject, emitter, ends_s, granted, 0
+        FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])
+            AS k (budget, begins_s, subject, emitter, ends_s, granted)
+        ON CONFLICT (budget, begins_s, subject, emitter) DO UPDATE SET granted = excluded.granted";
+    charge_leases: "UPDATE budget_leases l SET charged = l.charged + k.charged::numeric
+        FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[])
+            AS k (budget, begins_s, subject, emitter, charged)
+        WHERE l.budget = k.budget AND l.begins_s = k.begins_s AND l.subject = k.subject AND l.emitter = k.emitter";
+    put_lessees: "INSERT INTO budget_lessees AS e (emitter, number, seen_ns)
+        SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[])
+        ON CONFLICT (emitter) DO UPDATE SET number = greatest(e.number, excluded.number), seen_ns = excluded.seen_ns";
 }

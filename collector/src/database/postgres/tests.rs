@@ -79,7 +79,10 @@ fn race_collectors_that_start_at_once_make_the_schema_once_and_have_places_of_th
     let mut places: Vec<i64> = stores.iter().map(|store| store.session.as_ref().unwrap().writer).collect();
     places.sort_unstable();
     assert_eq!(places, [1, 2, 3, 4, 5, 6]);
-    assert_eq!(database.sql("SELECT version FROM version ORDER BY version").unwrap(), [["1"], ["2"], ["3"], ["4"]]);
+    assert_eq!(
+        database.sql("SELECT version FROM version ORDER BY version").unwrap(),
+        [["1"], ["2"], ["3"], ["4"], ["5"]]
+    );
 }
 
 #[test]
@@ -192,4 +195,42 @@ fn contract_a_certificate_is_checked() {
         drop(server);
     }
     let _ = std::fs::remove_file(&certificate);
+}
+
+/// Collectors that grant and charge at once: no unit is granted twice, and what is charged is in the balance once.
+#[test]
+fn race_two_collectors_that_grant_at_once_never_grant_more_than_there_is() {
+    use suite::budgets::{NOON_NS, ask, balances, draft, set};
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    let open = || Ledger::new(Postgres::open(&address(&database)).unwrap());
+    let id = set(&mut open(), &draft("day", "1000"), NOON_NS).unwrap();
+    let reader = PostgresReader::new(address(&database));
+    let workers: u64 = 4;
+    std::thread::scope(|scope| {
+        for worker in 0..workers {
+            let open = &open;
+            scope.spawn(move || {
+                let mut ledger = open();
+                let name = format!("{worker:032x}");
+                let (mut used, mut granted, mut sequence) = (0, 0, 0);
+                for number in 1..=25 {
+                    let request = ask(&name, number, "day", NOON_NS, used + 60, used + 7);
+                    let lease = ledger.lease(&[&request], NOON_NS).unwrap()[0].leases[0].unwrap();
+                    assert!(lease.granted >= granted, "nothing was given back");
+                    granted = lease.granted;
+                    while granted - used >= 5 && sequence < number * 8 {
+                        sequence += 1;
+                        used += 5;
+                        let delivery = suite::spends(&name, sequence, NOON_NS, 5);
+                        ledger.append(&[&delivery], NOON_NS).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let spent: Vec<String> = balances(&reader, id).into_iter().map(|(.., spent)| spent.stored()).collect();
+    let spent: u64 = spent[0].parse().unwrap();
+    assert!(spent <= 1000 && spent > 900, "{spent} were spent of 1000");
+    crate::verify::verify(&reader, &[], || ()).unwrap();
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
+use super::budgets;
 use super::failure::Failure;
 use super::session::Session;
 use crate::store::emitters::{Emitter, Ended, Note};
@@ -36,8 +37,21 @@ fn column<'a, T, C>(rows: &'a [T], read: impl Fn(&'a T) -> C) -> Vec<C> {
 
 /// Writes all of it. The order is the same for everybody: who waits for another holds nothing that he waits for.
 pub async fn changes(session: &Session, before: &Before, changes: &Changes) -> Result<(), Failure> {
-    let Changes { head, written_ns, entries, emitters, notes, responses, possible, sums, quarantined, released } =
-        changes;
+    let Changes {
+        head,
+        written_ns,
+        entries,
+        emitters,
+        notes,
+        responses,
+        possible,
+        sums,
+        quarantined,
+        released,
+        budgets: change,
+        spent,
+        leases,
+    } = changes;
     let (known, new): (Vec<_>, Vec<_>) = emitters.iter().partition(|(name, _)| before.emitters.contains(*name));
     let (held, free) = claims(before, responses);
     tokio::try_join!(
@@ -54,6 +68,9 @@ pub async fn changes(session: &Session, before: &Before, changes: &Changes) -> R
         put_sums(session, sums),
         quarantine(session, quarantined),
         release(session, released),
+        budgets::change(session, change.as_ref()),
+        budgets::spend(session, spent),
+        budgets::lend(session, leases),
     )?;
     Ok(())
 }

@@ -4,12 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::read::{KEPT, closed, emitter, entry, head, known_word, quarantined, ranges, referring, standing, sum};
+use super::read::{closed, emitter, entry, head, known_word, ranges, referring, standing, sum};
+use super::{WRITER, budgets};
 use crate::store::entry::{EntryId, Kind};
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{Place, without_counts};
 use crate::store::sums::{Counted, Group, GroupSums};
-use crate::store::{Keys, Known, StoreError};
+use crate::store::{Keys, Known, Quarantined, QuarantinedEvent, StoreError};
 
 /// What the rules ask for.
 pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
@@ -65,6 +66,7 @@ pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
         let kept = select.query_row([digest], quarantined).optional()?;
         known.kept.extend(kept.map(|kept| (*digest, kept.last)));
     }
+    budgets::load(tx, keys, &mut known)?;
     Ok(known)
 }
 
@@ -100,3 +102,24 @@ const NOW: &str = "l.entry IN (
         JOIN ledger r ON r.refers = now.entry AND r.kind = 'reversal'
         JOIN ledger n ON n.kind = 'correction' AND n.refers IN (now.entry, r.entry)
     ) SELECT entry FROM now)";
+
+/// What is quarantined, by which `quarantined` reads.
+pub(super) const KEPT: &str =
+    "SELECT kind, reason, emitter, sequence, credential, event, deliveries, first_received_ns,
+    last_received_ns, released FROM quarantined";
+
+pub(super) fn quarantined(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
+    Ok(Quarantined {
+        last: QuarantinedEvent {
+            alarm: row.get::<_, String>(0)? == "alarm",
+            reason: row.get(1)?,
+            number: row.get::<_, Option<String>>(2)?.zip(row.get(3)?),
+            credential: row.get(4)?,
+            bytes: row.get(5)?,
+            received_ns: row.get(8)?,
+        },
+        deliveries: row.get(6)?,
+        first_received_ns: row.get(7)?,
+        released: row.get::<_, Option<i64>>(9)?.map(|number| EntryId { writer: WRITER, number }),
+    })
+}

@@ -89,9 +89,24 @@ pub fn from_4(tx: &Transaction<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// From version 5, which had no budgets.
+pub fn from_5(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    let tables = ["budget_revision", "budgets", "budget_balances", "budget_leases", "budget_lessees"];
+    let tables: Vec<&str> = tables.into_iter().filter_map(table).collect();
+    let indexes = ["ledger_budgets", "budget_leases_emitters", "budget_leases_ends"];
+    let indexes: Vec<&str> = indexes.into_iter().filter_map(|name| statement("INDEX", name)).collect();
+    tx.execute_batch(&tables.concat())?;
+    tx.execute_batch(&indexes.concat())?;
+    Ok(())
+}
+
 /// The statement of the schema that makes a table.
 fn table(name: &str) -> Option<&'static str> {
-    let begin = SCHEMA.find(&format!("CREATE TABLE {name} "))?;
+    statement("TABLE", name)
+}
+
+fn statement(kind: &str, name: &str) -> Option<&'static str> {
+    let begin = SCHEMA.find(&format!("CREATE {kind} {name} "))?;
     let rest = SCHEMA.get(begin..)?;
     rest.get(..rest.find(';')?.saturating_add(1))
 }

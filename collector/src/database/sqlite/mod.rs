@@ -9,6 +9,7 @@ use crate::store::{Changes, Keys, Known, Store, StoreError};
 use crate::terminal;
 use files::Files;
 
+mod budgets;
 mod files;
 mod known;
 mod migrate;
@@ -22,12 +23,12 @@ pub use open::SqliteReader;
 /// "mesh" in ASCII: tells our file from another program's.
 const APPLICATION_ID: i32 = 0x6d65_7368;
 /// The schema's version.
-const VERSION: usize = 5;
+const VERSION: usize = 6;
 const SCHEMA: &str = include_str!("schema.sql");
 /// How long to wait for someone else's lock. Shorter than the senders' timeout, so that they hear of it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Statements kept prepared: all that a transaction uses.
-const STATEMENTS: usize = 40;
+const STATEMENTS: usize = 60;
 /// Pages kept in memory, KiB: those that a minute of events touches, so that they are not read and written in between.
 const CACHE_KIB: i64 = 64 << 10;
 /// Pages of the log before it is copied into the file (128 MiB): a page that many commits change is copied once.
@@ -67,7 +68,10 @@ impl Sqlite {
                     if version <= 3 {
                         migrate::from_3(&tx)?;
                     }
-                    migrate::from_4(&tx)?;
+                    if version <= 4 {
+                        migrate::from_4(&tx)?;
+                    }
+                    migrate::from_5(&tx)?;
                 }
             }
             #[cfg(feature = "forgetful")]

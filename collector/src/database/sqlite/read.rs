@@ -4,8 +4,12 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use wire::record::Evidence;
 
-use super::{SqliteReader, WRITER, totals};
+use super::known::{KEPT, quarantined};
+use super::{SqliteReader, WRITER, budgets, totals};
+use crate::budget::balance::WindowKey;
+use crate::budget::{Amount, Budgets};
 use crate::money::Charge;
+use crate::store::budgets::Lease;
 use crate::store::days::day_begins_ns;
 use crate::store::emitters::{Emitter, Ended, Note, What};
 use crate::store::entry::{Entry, EntryId, Hash, Kind};
@@ -13,9 +17,7 @@ use crate::store::months::Closed;
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{PossibleCopy, PossibleKey};
 use crate::store::sums::{Counted, Sum};
-use crate::store::{
-    Dimension, Each, Head, Quarantined, QuarantinedEvent, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose,
-};
+use crate::store::{Dimension, Each, Head, Quarantined, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose};
 
 /// Where the chain ends, and when it was last written to.
 pub(super) fn head(connection: &Connection) -> Result<(Head, i64), StoreError> {
@@ -204,12 +206,12 @@ impl Reader for SqliteReader {
         self.ask(|connection| Ok(vec![head(connection)?.0]))
     }
 
-    fn entries(&self, writer: i64, each: Each<'_, Entry>) -> Result<(), StoreError> {
-        if writer != WRITER {
+    fn entries(&self, behind: EntryId, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        if behind.writer != WRITER {
             return Ok(());
         }
-        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l ORDER BY l.entry");
-        self.ask(|connection| each_row(connection, &sql, [], entry, each))
+        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.entry > ?1 ORDER BY l.entry");
+        self.ask(|connection| each_row(connection, &sql, [behind.number], entry, each))
     }
 
     fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
@@ -270,6 +272,37 @@ impl Reader for SqliteReader {
         };
         self.ask(|connection| each_row(connection, &sql, [], entry, &mut each))?;
         Ok(closings)
+    }
+
+    fn budgets(&self) -> Result<Budgets, StoreError> {
+        self.ask(|connection| {
+            // Revision and budgets as of one moment.
+            let connection = connection.unchecked_transaction()?;
+            budgets::in_force(&connection)
+        })
+    }
+
+    fn budget_changes(&self) -> Result<Vec<Entry>, StoreError> {
+        let sql = format!(
+            "SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind IN ('budget_set', 'budget_removed') ORDER BY l.entry"
+        );
+        let mut changes = Vec::new();
+        let mut each = |entry| {
+            changes.push(entry);
+            Ok(())
+        };
+        self.ask(|connection| each_row(connection, &sql, [], entry, &mut each))?;
+        Ok(changes)
+    }
+
+    fn balances(&self, budget: i64, from_s: i64, each: Each<'_, (WindowKey, Amount)>) -> Result<(), StoreError> {
+        self.ask(|connection| {
+            each_row(connection, budgets::BALANCES, params![budget, from_s], budgets::balance_of, each)
+        })
+    }
+
+    fn leases(&self, budget: i64, from_s: i64, each: Each<'_, (WindowKey, String, Lease)>) -> Result<(), StoreError> {
+        self.ask(|connection| each_row(connection, budgets::LEASES, params![budget, from_s], budgets::lease_of, each))
     }
 
     fn possible_copies(&self, each: Each<'_, (PossibleKey, PossibleCopy)>) -> Result<(), StoreError> {
@@ -350,24 +383,4 @@ impl Reader for SqliteReader {
             |row: &Row<'_>| Ok(Tally { alarms: row.get(0)?, dead_letters: row.get(1)?, unpriced_calls: row.get(2)? });
         self.ask(|connection| Ok(connection.query_row(sql, [], read)?))
     }
-}
-
-pub(super) const KEPT: &str =
-    "SELECT kind, reason, emitter, sequence, credential, event, deliveries, first_received_ns,
-    last_received_ns, released FROM quarantined";
-
-pub(super) fn quarantined(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
-    Ok(Quarantined {
-        last: QuarantinedEvent {
-            alarm: row.get::<_, String>(0)? == "alarm",
-            reason: row.get(1)?,
-            number: row.get::<_, Option<String>>(2)?.zip(row.get(3)?),
-            credential: row.get(4)?,
-            bytes: row.get(5)?,
-            received_ns: row.get(8)?,
-        },
-        deliveries: row.get(6)?,
-        first_received_ns: row.get(7)?,
-        released: row.get::<_, Option<i64>>(9)?.map(|number| EntryId { writer: WRITER, number }),
-    })
 }

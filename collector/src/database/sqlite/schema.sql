@@ -1,4 +1,4 @@
--- Version 4. Days are UTC, times are nanoseconds since the Unix epoch, amounts are exact decimal numbers of USD.
+-- Version 6. Days are UTC, times are nanoseconds since the Unix epoch, amounts are exact decimal numbers of USD.
 
 -- Every event that was taken, as it was sent, and what was corrected since. Only ever added to. `hash` is over the entry
 -- and the hash before it, so that no entry can be changed or taken out unnoticed. `charge` is what the tenant pays, `cost`
@@ -34,6 +34,8 @@ CREATE UNIQUE INDEX ledger_corrections ON ledger (refers) WHERE kind = 'correcti
 CREATE UNIQUE INDEX ledger_closings ON ledger (started_ns) WHERE kind = 'month_closed';
 -- What was taken back of closed months, by which the sums are checked.
 CREATE INDEX ledger_adjustments ON ledger (entry) WHERE kind = 'reversal' AND billed IS NOT NULL;
+-- How budgets were changed, by which those in force are checked.
+CREATE INDEX ledger_budgets ON ledger (entry) WHERE kind IN ('budget_set', 'budget_removed');
 
 CREATE TRIGGER ledger_is_never_updated BEFORE UPDATE ON ledger
 BEGIN SELECT RAISE(ABORT, 'the ledger is append only'); END;
@@ -142,3 +144,48 @@ CREATE TABLE quarantined (
     released          INTEGER
 ) STRICT;
 CREATE INDEX quarantined_numbers ON quarantined (emitter, sequence);
+
+-- How often budgets were changed: who has this revision knows them. One row, none before the first change.
+CREATE TABLE budget_revision (
+    revision INTEGER NOT NULL
+) STRICT;
+
+-- The budgets in force, by their entries in the ledger. `budget` is the revision with which its counting began; `definition` is
+-- what the entry says.
+CREATE TABLE budgets (
+    name       TEXT NOT NULL PRIMARY KEY,
+    budget     INTEGER NOT NULL,
+    definition TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What was spent of a budget, by window and, where each tenant has the limit for itself, by tenant: whole tokens, or yocto-USD
+-- (10^-24 USD). Updated in the transaction that charges. A window begins at a second since 1970.
+CREATE TABLE budget_balances (
+    budget   INTEGER NOT NULL,
+    begins_s INTEGER NOT NULL,
+    subject  TEXT NOT NULL,
+    spent    TEXT NOT NULL,
+    PRIMARY KEY (budget, begins_s, subject)
+) STRICT, WITHOUT ROWID;
+
+-- What workers may spend of a window: `granted` in total, whole tokens or nano-USD, and what their events were `charged` there
+-- since, as in the balance.
+CREATE TABLE budget_leases (
+    budget   INTEGER NOT NULL,
+    begins_s INTEGER NOT NULL,
+    subject  TEXT NOT NULL,
+    emitter  TEXT NOT NULL,
+    ends_s   INTEGER NOT NULL,
+    granted  INTEGER NOT NULL,
+    charged  TEXT NOT NULL,
+    PRIMARY KEY (budget, begins_s, subject, emitter)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX budget_leases_emitters ON budget_leases (emitter);
+CREATE INDEX budget_leases_ends ON budget_leases (ends_s);
+
+-- Workers that have asked for leases: the number of the last request, and when it came.
+CREATE TABLE budget_lessees (
+    emitter TEXT NOT NULL PRIMARY KEY,
+    number  INTEGER NOT NULL,
+    seen_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

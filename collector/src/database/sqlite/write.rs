@@ -8,8 +8,21 @@ use crate::store::responses::{PossibleCopy, PossibleKey};
 use crate::store::{Changes, QuarantinedEvent, StoreError};
 
 pub fn changes(tx: &Transaction<'_>, changes: &Changes) -> Result<(), StoreError> {
-    let Changes { head, written_ns, entries, emitters, notes, responses, possible, sums, quarantined, released } =
-        changes;
+    let Changes {
+        head,
+        written_ns,
+        entries,
+        emitters,
+        notes,
+        responses,
+        possible,
+        sums,
+        quarantined,
+        released,
+        budgets,
+        spent,
+        leases,
+    } = changes;
     for entry in entries {
         append(tx, entry)?;
     }
@@ -57,7 +70,12 @@ pub fn changes(tx: &Transaction<'_>, changes: &Changes) -> Result<(), StoreError
         ])?;
     }
     quarantined.iter().try_for_each(|event| keep_apart(tx, event))?;
-    released.iter().try_for_each(|(digest, entry)| release(tx, digest, *entry))
+    released.iter().try_for_each(|(digest, entry)| release(tx, digest, *entry))?;
+    if let Some(change) = budgets {
+        super::budgets::change(tx, change)?;
+    }
+    super::budgets::spend(tx, spent)?;
+    super::budgets::lend(tx, leases)
 }
 
 fn note_copy(tx: &Transaction<'_>, key: &PossibleKey, noted: &PossibleCopy) -> Result<(), StoreError> {

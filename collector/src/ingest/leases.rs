@@ -1,0 +1,153 @@
+//! A request to `POST /v1/leases`: what its head and its body must be, and what it takes of the collector's limits.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wire::emitter::{EmitterKey, KEY_HEADER};
+use wire::lease;
+
+use super::rate::Admitted;
+use super::refusal::{Busy, Refusal};
+use super::room::{Place, Room};
+use crate::ledger::leases::LeaseRequest;
+
+/// The largest body, bytes: more than the most leases and prices take with the longest names.
+pub const MAX_BODY: usize = 512 << 10;
+/// The type of bodies, both ways.
+pub const CONTENT_TYPE: &str = "application/json";
+/// Leases and prices of a request that count as one event of its credential's rate.
+const PER_EVENT: usize = 16;
+
+/// The headers that decide, as they came.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Head<'h> {
+    /// `content-type`.
+    pub content_type: Option<&'h [u8]>,
+    /// `content-encoding`.
+    pub content_encoding: Option<&'h [u8]>,
+    /// The emitter's key.
+    pub emitter_key: Option<&'h [u8]>,
+}
+
+/// A request whose body is still to come.
+#[derive(Debug)]
+pub struct Request {
+    admitted: Admitted,
+    place: Place,
+}
+
+/// A request that can be granted.
+#[derive(Debug)]
+pub struct Asked {
+    /// What the ledger is given.
+    pub request: LeaseRequest,
+    /// The room that its body was given, until the response.
+    pub(super) place: Place,
+}
+
+impl Request {
+    /// The head has come from somebody who was let in. Nobody gets a lease who does not show whose it will be.
+    pub fn begin(
+        head: &Head<'_>,
+        mut admitted: Admitted,
+        disk_is_full: bool,
+        room: &Arc<Room>,
+        now: Instant,
+    ) -> Result<Request, Refusal> {
+        if !is_json(head) {
+            return Err(Refusal::UnsupportedType(CONTENT_TYPE));
+        }
+        let key = head.emitter_key.ok_or_else(|| Refusal::BadRequest(format!("{KEY_HEADER}: is missing")))?;
+        let key = EmitterKey::parse(key).map_err(|invalid| Refusal::BadRequest(invalid.to_string()))?;
+        admitted.sender.emitter = Some(key.emitter());
+        if disk_is_full {
+            return Err(Refusal::Busy(Busy::Disk));
+        }
+        admitted.take(0, now)?;
+        let place = room.place(&admitted.sender.credential, now);
+        Ok(Request { admitted, place })
+    }
+
+    /// The room from which the body takes its memory as it comes.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The body is whole: it is decoded, and has its place in the queue.
+    pub fn finish(self, body: &[u8], now: Instant) -> Result<Asked, Refusal> {
+        let Request { admitted, place } = self;
+        let request = lease::request(body);
+        let things = request.as_ref().map_or(0, |request| request.leases.len().saturating_add(request.prices.len()));
+        admitted.take(things.div_ceil(PER_EVENT).max(1), now)?;
+        let request = request.map_err(|invalid| Refusal::BadRequest(invalid.to_string()))?;
+        place.queue()?;
+        Ok(Asked { request: LeaseRequest { sender: admitted.sender, request }, place })
+    }
+}
+
+fn is_json(head: &Head<'_>) -> bool {
+    let essence = head.content_type.map(|value| value.split(|byte| *byte == b';').next().unwrap_or_default());
+    matches!(head.content_encoding, None | Some(b"identity"))
+        && essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(CONTENT_TYPE.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rate::Bucket;
+    use super::super::room::Bounds;
+    use super::*;
+    use crate::ledger::Sender;
+
+    const HEAD: Head<'static> = Head {
+        content_type: Some(b"application/json; charset=utf-8"),
+        content_encoding: None,
+        emitter_key: Some(b"00000000000000000000000000000abc"),
+    };
+
+    fn admitted(bucket: Option<Arc<Bucket>>) -> Admitted {
+        Admitted { sender: Sender::new("default", false), bucket }
+    }
+
+    fn begin(head: &Head<'_>) -> Result<Request, Refusal> {
+        let room = Room::new(Bounds { bytes: 1000, events: 8, batches: 4 });
+        Request::begin(head, admitted(None), false, &room, Instant::now())
+    }
+
+    #[test]
+    fn contract_nobody_asks_without_a_key_and_a_body_that_can_be_read() {
+        let refused = |head: Head<'_>| begin(&head).map(drop).unwrap_err();
+        for head in [
+            Head { content_type: None, ..HEAD },
+            Head { content_type: Some(b"application/cloudevents+json"), ..HEAD },
+            Head { content_encoding: Some(b"gzip"), ..HEAD },
+        ] {
+            assert_eq!(refused(head), Refusal::UnsupportedType(CONTENT_TYPE), "{head:?}");
+        }
+        let missing = "meshmeter-emitter-key: is missing".to_owned();
+        assert_eq!(refused(Head { emitter_key: None, ..HEAD }), Refusal::BadRequest(missing));
+        for key in [&b""[..], b"abc", b"00000000000000000000000000000ABC", b"\xff"] {
+            let wrong = "meshmeter-emitter-key: must be 32 lower-case hex digits".to_owned();
+            assert_eq!(refused(Head { emitter_key: Some(key), ..HEAD }), Refusal::BadRequest(wrong));
+        }
+        let finish = |body: &str| begin(&HEAD).unwrap().finish(body.as_bytes(), Instant::now());
+        let wrong = finish("[]").map(drop).unwrap_err();
+        assert_eq!(wrong.status(), 400, "{wrong:?}");
+        let body = r#"{"number": 1, "acknowledged": 0, "revision": 0}"#;
+        let Asked { request, .. } = finish(body).unwrap();
+        assert_eq!(request.sender.emitter.as_deref(), Some("a23bee2b24db041e1c3d9748ab7ffa99"), "the hash of the key");
+    }
+
+    #[test]
+    fn contract_requests_take_of_the_credentials_rate() {
+        let now = Instant::now();
+        let bucket = Arc::new(Bucket::new(1, now));
+        let room = Room::new(Bounds { bytes: 1000, events: 8, batches: 40 });
+        let body = br#"{"number": 1, "acknowledged": 0, "revision": 0}"#;
+        let mut passed = 0;
+        while let Ok(request) = Request::begin(&HEAD, admitted(Some(bucket.clone())), false, &room, now) {
+            request.finish(body, now).unwrap();
+            passed += 1;
+        }
+        assert_eq!(passed, 10, "the burst of 10 seconds");
+    }
+}

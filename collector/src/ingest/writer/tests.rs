@@ -1,0 +1,157 @@
+//! The writer on a store that fails as it is told to.
+
+use super::super::leases;
+use super::super::rate::Admitted;
+use super::super::request::{Head, Request};
+use super::super::room::{Bounds, Room};
+use super::*;
+use crate::database::memory::Memory;
+use crate::ledger::Sender;
+use crate::store::{Changes, Keys, Known};
+use wire::record::Record;
+
+/// A store that fails as it is told to.
+#[derive(Default)]
+struct Failing {
+    memory: Memory,
+    fails: Option<fn() -> StoreError>,
+}
+
+impl Store for Failing {
+    fn transact(&mut self, keys: &Keys, decide: &mut dyn FnMut(Known) -> Changes) -> Result<(), StoreError> {
+        match self.fails {
+            Some(error) => Err(error()),
+            None => self.memory.transact(keys, decide),
+        }
+    }
+
+    fn look(&self) -> Result<(), StoreError> {
+        self.fails.map_or(Ok(()), |error| Err(error()))
+    }
+}
+
+fn writer() -> Writer<Failing, u64> {
+    Writer::new(Ledger::new(Failing { memory: Memory::new(), fails: None }))
+}
+
+fn batch(room: &Arc<Room>, sequence: u64) -> Batch {
+    let record = Record { provider: "openai".to_owned(), ..Record::default() };
+    let event = wire::event::encode(&record, &"a".repeat(32), sequence);
+    let head = Head { content_type: Some(b"application/cloudevents+json"), ..Head::default() };
+    let admitted = Admitted { sender: Sender::new("default", false), bucket: None };
+    let request = Request::begin(&head, admitted, false, room, Instant::now()).unwrap();
+    request.place().bytes(1, Instant::now()).unwrap();
+    request.finish(&event, Instant::now()).unwrap()
+}
+
+fn actions(writer: &mut Writer<Failing, u64>) -> Vec<Action<u64>> {
+    std::iter::from_fn(|| writer.next_action()).collect()
+}
+
+fn words(writer: &mut Writer<Failing, u64>) -> Vec<String> {
+    let word = |action| match action {
+        Action::Respond { waiter, result, .. } => format!("{waiter}: {}", result.map_or(503, |_| 200)),
+        Action::Lend { waiter, result } => format!("{waiter} lends: {}", result.map_or(503, |_| 200)),
+        Action::Stored(well) => format!("stored {well}"),
+        Action::Failed(_) => "failed".to_owned(),
+        Action::Gone(_) => "gone".to_owned(),
+        Action::Back => "back".to_owned(),
+    };
+    actions(writer).into_iter().map(word).collect()
+}
+
+#[test]
+fn contract_batches_that_wait_share_one_commit_and_each_gets_its_own_response() {
+    let room = Room::new(Bounds { bytes: 40, events: 40, batches: 40 });
+    let mut writer = writer();
+    // Every second batch is the one before again.
+    for waiter in 0..20 {
+        writer.push(Job { batch: batch(&room, 1 + waiter / 2), waiter });
+    }
+    assert!(writer.begin() && writer.commit(Instant::now(), 1) && !writer.begin() && writer.is_idle());
+    let mut responded = 0;
+    for action in actions(&mut writer) {
+        let Action::Respond { waiter, credential, result } = action else { continue };
+        let taken = result.unwrap();
+        let expected = if waiter % 2 == 0 { (1, 0) } else { (0, 1) };
+        assert_eq!((taken.accepted, taken.duplicates, waiter), (expected.0, expected.1, responded));
+        assert_eq!(credential, "default");
+        responded += 1;
+    }
+    assert_eq!(responded, 20);
+    let place = room.place("default", Instant::now());
+    let all = (place.bytes(30, Instant::now()), place.events(30));
+    assert_eq!(all, (Ok(()), Ok(())), "the room of the bodies is free again");
+}
+
+#[test]
+fn contract_a_commit_takes_no_more_than_its_bound_and_what_comes_meanwhile_waits_for_the_next() {
+    let room = Room::new(Bounds { bytes: 4000, events: 4000, batches: 4000 });
+    let mut writer = writer();
+    let count = |writer: &mut Writer<Failing, u64>| {
+        actions(writer).iter().filter(|action| matches!(action, Action::Respond { .. })).count()
+    };
+    (0..300).for_each(|number| writer.push(Job { batch: batch(&room, number + 1), waiter: number }));
+    assert!(writer.begin());
+    writer.push(Job { batch: batch(&room, 301), waiter: 300 });
+    assert!(writer.begin() && writer.commit(Instant::now(), 1));
+    assert_eq!(count(&mut writer), MAX_GROUP);
+    assert!(writer.begin() && writer.commit(Instant::now(), 1));
+    assert_eq!((count(&mut writer), writer.is_idle()), (301 - MAX_GROUP, true));
+}
+
+#[test]
+fn contract_a_commit_that_fails_is_told_to_everybody_in_it_and_frees_their_room() {
+    let room = Room::new(Bounds { bytes: 8, events: 8, batches: 8 });
+    let mut writer = writer();
+    writer.ledger.store_mut().fails = Some(|| StoreError::Unusable("full".to_owned()));
+    (0..2).for_each(|waiter| writer.push(Job { batch: batch(&room, waiter + 1), waiter }));
+    assert!(writer.begin() && !writer.commit(Instant::now(), 1));
+    assert_eq!(words(&mut writer), ["stored false", "failed", "0: 503", "1: 503"]);
+    assert_eq!(room.place("default", Instant::now()).events(6), Ok(()));
+    // The senders come again.
+    writer.ledger.store_mut().fails = None;
+    writer.push(Job { batch: batch(&room, 1), waiter: 2 });
+    assert!(writer.begin() && writer.commit(Instant::now(), 1));
+    assert_eq!(words(&mut writer), ["stored true", "2: 200"]);
+}
+
+#[test]
+fn contract_leases_are_granted_behind_the_events_of_their_commit_and_fail_alone() {
+    let room = Room::new(Bounds { bytes: 4000, events: 40, batches: 40 });
+    let asked = |number: u64| {
+        let head = leases::Head {
+            content_type: Some(b"application/json"),
+            emitter_key: Some(b"00000000000000000000000000000abc"),
+            ..Default::default()
+        };
+        let admitted = Admitted { sender: Sender::new("default", false), bucket: None };
+        let request = leases::Request::begin(&head, admitted, false, &room, Instant::now()).unwrap();
+        let body = format!("{{\"number\": {number}, \"acknowledged\": 0, \"revision\": 0}}");
+        LeaseJob { asked: request.finish(body.as_bytes(), Instant::now()).unwrap(), waiter: number }
+    };
+    let mut writer = writer();
+    writer.ask(asked(7));
+    writer.push(Job { batch: batch(&room, 1), waiter: 1 });
+    assert!(!writer.is_idle() && writer.begin() && writer.commit(Instant::now(), 1) && writer.is_idle());
+    assert_eq!(words(&mut writer), ["stored true", "1: 200", "stored true", "7 lends: 200"]);
+    writer.ledger.store_mut().fails = Some(|| StoreError::Unusable("full".to_owned()));
+    writer.ask(asked(8));
+    assert!(writer.begin() && !writer.commit(Instant::now(), 1) && !writer.begin());
+    assert_eq!(words(&mut writer), ["stored false", "failed", "8 lends: 503"]);
+}
+
+#[test]
+fn deterministic_a_file_that_is_gone_is_told_once_and_lost_after_its_time() {
+    let mut writer = writer();
+    let begun = Instant::now();
+    writer.ledger.store_mut().fails = Some(|| StoreError::Gone("deleted".to_owned()));
+    writer.look(begun);
+    assert_eq!(words(&mut writer), ["stored false", "gone"]);
+    assert!(writer.probe(begun + GONE / 2).is_err());
+    assert_eq!(words(&mut writer), ["stored false", "stored false"]);
+    assert!(!writer.is_lost(begun + GONE / 2) && writer.is_lost(begun + GONE));
+    writer.ledger.store_mut().fails = Some(|| StoreError::Unusable("busy".to_owned()));
+    writer.look(begun + GONE);
+    assert_eq!((words(&mut writer), writer.is_lost(begun + GONE)), (vec!["back".to_owned()], false));
+}
