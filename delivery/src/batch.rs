@@ -47,6 +47,25 @@ impl Batch {
     }
 }
 
+/// The headers of a request for leases, to this path of the collector.
+pub fn lease_headers<'a>(
+    collector: &'a Collector,
+    path: &'a str,
+    key: &'a EmitterKey,
+    authorization: Option<&'a str>,
+) -> Vec<(&'static str, &'a str)> {
+    let mut headers = vec![
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", path),
+        (":authority", collector.authority.as_str()),
+        ("content-type", "application/json"),
+        (emitter::KEY_HEADER, key.secret()),
+    ];
+    headers.extend(authorization.map(|value| ("authorization", value)));
+    headers
+}
+
 /// What became of the batch in flight.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settled {

@@ -64,12 +64,13 @@ mod action;
 mod batch;
 mod handoff;
 mod jitter;
+pub mod lease;
 mod outbox;
 mod response;
 mod settings;
 mod worker;
 
 pub use action::{Action, Outcome, SharedValue, Unavailable, Written};
-pub use batch::{Batch, Settled};
+pub use batch::{Batch, Settled, lease_headers};
 pub use response::Response;
 pub use worker::{Delivery, Emitted};

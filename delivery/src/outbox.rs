@@ -126,6 +126,16 @@ impl Outbox {
         self.sequence
     }
 
+    /// All events up to this number are acknowledged, or given up.
+    pub fn acknowledged(&self) -> u64 {
+        self.queue.front().map_or(self.sequence, |entry| entry.sequence.saturating_sub(1))
+    }
+
+    /// What proves who counts.
+    pub fn key(&self) -> &EmitterKey {
+        &self.key
+    }
+
     /// Bytes of events in the queue.
     pub fn bytes(&self) -> usize {
         self.bytes

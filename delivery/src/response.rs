@@ -1,7 +1,7 @@
 //! The collector's response to a dispatch.
 
 use meter::failures::CollectorFailure;
-use wire::{quarantine, statement};
+use wire::{lease, quarantine, statement};
 
 /// What delivery has to know of a response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Response {
     pub is_page: bool,
     /// How many of the events are quarantined and not charged.
     pub quarantined: u64,
+    /// The revision of the budgets, if the collector says it.
+    pub budgets: Option<u64>,
     /// Why there was no response, if that is known; else none came in time.
     pub lost: Option<CollectorFailure>,
 }
@@ -31,6 +33,7 @@ impl Response {
             reads_statements: header(statement::COLLECTOR_HEADER).is_some(),
             is_page: has_body && header("content-type").is_some_and(is_html),
             quarantined: header(quarantine::HEADER).map_or(0, |numbers| quarantine::count(&numbers)),
+            budgets: number(lease::REVISION_HEADER),
             lost: None,
         }
     }
@@ -40,12 +43,13 @@ impl Response {
         Response { lost: Some(why), ..Response::default() }
     }
 
-    pub(crate) fn is_taken(&self) -> bool {
+    /// Whether it says yes, and is no page.
+    pub fn is_taken(&self) -> bool {
         matches!(self.status, Some(200..=299)) && !self.is_page
     }
 
-    /// What it means, if the events were not taken.
-    pub(crate) fn failure(&self) -> CollectorFailure {
+    /// What it means, if it does not.
+    pub fn failure(&self) -> CollectorFailure {
         match self.status {
             None => self.lost.unwrap_or(CollectorFailure::Timeout),
             Some(200..=299) => CollectorFailure::NotACollector,
@@ -66,9 +70,9 @@ mod tests {
 
     cases! {
         fn contract_headers_of_a_response_are_read_and_nonsense_is_nothing() {
-            let whole = [(":status", "200"), ("retry-after", " 3"), ("meshmeter-collector", "1"), ("meshmeter-quarantined", "3,7-9")];
+            let whole = [(":status", "200"), ("retry-after", " 3"), ("meshmeter-collector", "1"), ("meshmeter-quarantined", "3,7-9"), ("meshmeter-budgets", "12")];
             let expected = Response {
-                status: Some(200), retry_after_ms: Some(3000), reads_statements: true, quarantined: 4, ..Response::default()
+                status: Some(200), retry_after_ms: Some(3000), reads_statements: true, quarantined: 4, budgets: Some(12), ..Response::default()
             };
             assert_eq!(read(&whole, true), expected);
             let nonsense = [(":status", "two"), ("retry-after", "Thu, 01 Jan 1970 00:00:00 GMT")];

@@ -218,6 +218,22 @@ impl Delivery {
         self.own.emitter()
     }
 
+    /// What proves who counts here.
+    pub fn key(&self) -> &EmitterKey {
+        self.own.key()
+    }
+
+    /// All events of this VM up to this number are acknowledged, or given up.
+    pub fn acknowledged(&self) -> u64 {
+        self.own.acknowledged()
+    }
+
+    /// Whether this root context is the one that sends.
+    pub fn sends(&self, root: u32) -> bool {
+        let sender = self.roots.iter().rfind(|root| !root.is_leaving);
+        sender.is_some_and(|sender| sender.id == root && sender.patience_ms.is_some())
+    }
+
     /// Bytes of events that are not acknowledged yet.
     pub fn bytes(&self) -> usize {
         let predecessor = self.predecessor.as_ref().map_or(0, Outbox::bytes);
@@ -270,9 +286,7 @@ impl Delivery {
 
     /// Sends what is due, if this root context is the one that sends.
     fn send_due(&mut self, root: u32) {
-        let sender = self.roots.iter().rfind(|root| !root.is_leaving);
-        let sends = sender.is_some_and(|sender| sender.id == root && sender.patience_ms.is_some());
-        let now_ms = self.now_ms;
+        let (sends, now_ms) = (self.sends(root), self.now_ms);
         match self.in_flight().map(|outbox| outbox.is_overdue(now_ms)) {
             _ if !sends => return self.leave(root),
             Some(false) => return self.leave(root),

@@ -24,6 +24,7 @@ pub const CAS_MISMATCH: u32 = 8;
 pub enum Buffer {
     RequestBody = 0,
     ResponseBody = 1,
+    CallResponseBody = 4,
     PluginConfiguration = 7,
 }
 

@@ -16,6 +16,7 @@
 )]
 
 mod alias;
+mod budgets;
 mod caller;
 mod destination;
 mod envoy_version;

@@ -3,12 +3,14 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use delivery::{Action, Batch, Response, SharedValue, Unavailable, Written};
-use meter::config::{self, Config};
+use delivery::lease::Lost;
+use delivery::{Action, Batch, Response, SharedValue, Unavailable, Written, lease_headers};
+use meter::config::{self, Collector, Config};
 use meter::failures::CollectorFailure;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, Status};
+use wire::lease;
 
 use crate::alias;
 use crate::failures;
@@ -19,6 +21,8 @@ use crate::stream::Stream;
 use crate::unmapped;
 use crate::vm;
 
+/// The longest response with leases that is read, bytes: 1,000 budgets take some 300 KB.
+const MAX_LEASES: usize = 4 << 20;
 /// How often to tick where the VM's state cannot be had, ms.
 const TICK_MS: u32 = 250;
 
@@ -81,25 +85,73 @@ impl Plugin {
         let collector = collector.ok_or(CollectorFailure::NotSent)?;
         let statement = batch.statement.to_string();
         let headers = batch.headers(collector, &statement, self.authorization.as_deref());
-        let timeout = Duration::from_millis(collector.timeout_ms);
-        let aliased = collector.alias.as_deref().and_then(alias::cluster);
-        // A cluster that Envoy does not have sends nothing, so the next name may be tried at once, and nothing is sent twice.
-        // Which one it was is not kept: clusters come and go.
-        for cluster in aliased.iter().chain(&collector.clusters) {
-            // The SDK's own function, for it keeps the list of tokens; it returns both statuses that Envoy can give.
-            match hostcalls::dispatch_http_call(cluster, headers.clone(), Some(&batch.body), vec![], timeout) {
-                Ok(token) => return Ok(token),
-                Err(Status::BadArgument) => {}
-                Err(_) => return Err(CollectorFailure::NotSent),
-            }
-        }
-        Err(CollectorFailure::NoCluster)
+        send(collector, &headers, &batch.body)
     }
+
+    /// Asks the collector for leases, if it is time, and this root context is the one that sends.
+    fn ask(&self, now_ms: u64) {
+        let Some(config) = self.config.as_deref() else { return };
+        let (Some(collector), Some(budgets)) = (&config.collector, &config.budgets) else { return };
+        let asked = vm::with(|vm| {
+            if !vm.delivery.sends(self.context_id) {
+                return None;
+            }
+            let request = vm.leases.poll(now_ms, vm.delivery.acknowledged())?;
+            Some((request, vm.delivery.key().clone()))
+        });
+        let Some((request, key)) = asked.flatten() else { return };
+        let headers = lease_headers(collector, &budgets.path, &key, self.authorization.as_deref());
+        let result = send(collector, &headers, &lease::encode_request(&request));
+        vm::with(|vm| {
+            vm.leases.dispatched(now_ms, result);
+            if let Err(failure) = result {
+                vm.heard_leases(now_ms, Some(failure));
+            }
+        });
+    }
+
+    /// The response to a request for leases.
+    fn hear_leases(&self, token: u32, response: Response, size: usize) {
+        let now_ms = vm::millis(host::now_ns());
+        let lost = |failure| Lost { failure, retry_after_ms: response.retry_after_ms };
+        let leases = if response.is_taken() {
+            let body = host::buffer(Buffer::CallResponseBody, 0..size.min(MAX_LEASES)).ok().flatten();
+            let leases = body.and_then(|body| lease::response(&body).ok());
+            leases.ok_or_else(|| lost(CollectorFailure::NotACollector))
+        } else {
+            Err(lost(response.failure()))
+        };
+        let failure = leases.as_ref().err().map(|lost| lost.failure);
+        vm::with(|vm| {
+            let is_it = vm.leases.respond(now_ms, token, leases);
+            let failure = failure.or_else(|| (!is_it).then_some(CollectorFailure::NotACollector));
+            vm.heard_leases(now_ms, failure);
+        });
+        self.ask(now_ms);
+    }
+}
+
+/// Sends a request to the collector; its token, or why there is none.
+fn send(collector: &Collector, headers: &[(&str, &str)], body: &[u8]) -> Result<u32, CollectorFailure> {
+    let timeout = Duration::from_millis(collector.timeout_ms);
+    let aliased = collector.alias.as_deref().and_then(alias::cluster);
+    // A cluster that Envoy does not have sends nothing, so the next name may be tried at once, and nothing is sent twice.
+    // Which one it was is not kept: clusters come and go.
+    for cluster in aliased.iter().chain(&collector.clusters) {
+        // The SDK's own function, for it keeps the list of tokens; it returns both statuses that Envoy can give.
+        match hostcalls::dispatch_http_call(cluster, headers.to_vec(), Some(body), vec![], timeout) {
+            Ok(token) => return Ok(token),
+            Err(Status::BadArgument) => {}
+            Err(_) => return Err(CollectorFailure::NotSent),
+        }
+    }
+    Err(CollectorFailure::NoCluster)
 }
 
 impl Context for Plugin {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _trailers: usize) {
-        if !vm::with(|vm| vm.delivery.awaits(token)).unwrap_or(false) {
+        let is_lease = vm::with(|vm| vm.leases.awaits(token)).unwrap_or(false);
+        if !is_lease && !vm::with(|vm| vm.delivery.awaits(token)).unwrap_or(false) {
             return;
         }
         // One that was reset in the middle of the response has no headers.
@@ -107,6 +159,9 @@ impl Context for Plugin {
             0 => Response::lost(CollectorFailure::Reset),
             _ => Response::read(|name| host::header(Headers::CallResponse, name).ok().flatten(), body > 0),
         };
+        if is_lease {
+            return self.hear_leases(token, response, body);
+        }
         let now_ms = vm::millis(host::now_ns());
         vm::with(|vm| vm.delivery.respond(now_ms, self.context_id, token, response));
         self.deliver();
@@ -175,8 +230,10 @@ impl RootContext for Plugin {
             vm.count_running(now_ms);
             vm.metrics.tell();
             vm.delivery.tick(now_ms, self.context_id);
+            vm.release_rest();
         });
         self.deliver();
+        self.ask(now_ms);
     }
 
     fn get_type(&self) -> Option<ContextType> {

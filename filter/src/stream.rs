@@ -3,8 +3,11 @@
 //! Every callback lets the stream go on, whatever metering makes of it. The bytes are only looked at, but for one case:
 //! a stream of an API that counts only if asked is asked, and the response to that is taken out again (`include`).
 
+mod refusing;
+
 use std::rc::Rc;
 
+use delivery::lease::Ticket;
 use meter::call::{Call, Ended, RequestHead, ResponseHead, Told, TraceParent, counting_headers};
 use meter::config::Config;
 use meter::identity;
@@ -12,19 +15,20 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use wire::event::{LOGGED, MAX_TEXT};
 use wire::identity::Identity;
-use wire::record::{Flag, NotAsked, Outcome, ProviderSource};
+use wire::record::{Flag, Outcome, ProviderSource};
 use wire::usage::Usage;
 
 use crate::alias;
+use crate::budgets::{self, Arriving};
 use crate::caller::EnvoyCaller;
 use crate::destination::EnvoyDestination;
 use crate::host::{self, Buffer, Failure, Headers};
 use crate::include::Include;
 use crate::mark::Mark;
 use crate::refusals;
-use crate::refuse::refuse;
 use crate::response_flags;
 use crate::vm::{self, Vm};
+use refusing::Refused;
 
 /// So much of a body is fetched at once, bytes. Envoy hands over up to a megabyte; in pieces it takes less of the VM's memory,
 /// and a piece is read while it is in the processor's caches.
@@ -35,8 +39,14 @@ struct Metered {
     call: Call,
     identity: Identity,
     include: Option<Include>,
-    /// The plugin itself responded to the call, because it would not say its usage.
-    refused: Option<NotAsked>,
+    /// The plugin itself responded to the call.
+    refused: Option<Refused>,
+    /// How much of the request has come.
+    arriving: Arriving,
+    /// Budgets have been asked whether it may pass.
+    is_admitted: bool,
+    /// What it has reserved of them.
+    ticket: Ticket,
     request_id: Option<String>,
     trace: Option<TraceParent>,
     told: Told,
@@ -100,6 +110,9 @@ impl Stream {
             call,
             identity,
             refused: None,
+            arriving: Arriving::new(header("content-length")),
+            is_admitted: false,
+            ticket: Ticket::default(),
             unasked: false,
             request_id,
             trace: header("traceparent").and_then(TraceParent::parse),
@@ -108,31 +121,6 @@ impl Stream {
             published: false,
             mark,
         }))
-    }
-
-    /// Refuses a call that will not say its usage, if the configuration wants that; true if it did.
-    fn refuses(&mut self) -> bool {
-        let wanted = self.config.as_ref().is_some_and(|config| config.refuses_unasked);
-        let Some(metered) = self.metered.as_deref_mut().filter(|_| wanted) else { return false };
-        let Metered { call, include, refused, .. } = metered;
-        let objection = include.as_ref().and_then(|include| include.objection(call));
-        // Behind the head of a response there is no other.
-        if let (Some(reason), None, false) = (objection, *refused, call.has_response())
-            && known(refuse(reason).map(Some)).is_some()
-        {
-            *refused = Some(reason);
-        }
-        refused.is_some()
-    }
-
-    /// Learns that the provider does not take the question, before the client has seen all of the error.
-    fn hear_refusal(&mut self) {
-        let Some(metered) = &mut self.metered else { return };
-        if !metered.unasked && metered.call.is_asking_refused() {
-            metered.unasked = true;
-            let is_news = refusals::refused(&metered.call);
-            vm::with(|vm| vm.count_asking_refused(is_news));
-        }
     }
 
     /// The response is complete: rate limits and span tags may read its counts before the stream is over.
@@ -148,7 +136,14 @@ impl Stream {
 
     /// Makes the record, once: on_log comes whatever ends the stream.
     fn finish(&mut self) {
-        let Some(metered) = self.metered.take() else { return };
+        let Some(mut metered) = self.metered.take() else { return };
+        let mut ticket = std::mem::take(&mut metered.ticket);
+        self.record(*metered, &mut ticket);
+        // Of a call without an event.
+        budgets::release(ticket);
+    }
+
+    fn record(&self, metered: Metered, ticket: &mut Ticket) {
         let Metered {
             mut call,
             identity,
@@ -161,7 +156,7 @@ impl Stream {
             mut published,
             mark,
             ..
-        } = *metered;
+        } = metered;
         if !call.has_response() && is_sent_elsewhere() {
             // The same request comes again in another stream, and what comes of that is the call.
             if include.as_ref().is_some_and(Include::is_added) {
@@ -192,8 +187,8 @@ impl Stream {
             route,
             cluster,
             node: vm::with(|vm| vm.node().map(str::to_owned)).flatten(),
-            not_asked: refused.or(include.as_ref().and_then(Include::not_asked)),
-            refused: refused.is_some(),
+            not_asked: include.as_ref().and_then(Include::not_asked),
+            refused_by: refused.map(Refused::into_text),
         };
         let Some(records) = vm::with(|vm| call.finish(ended, &mut vm.ratios)) else { return vm::unrecorded() };
         let Some(record) = records.first() else { return };
@@ -212,7 +207,7 @@ impl Stream {
         }
         alias::learn(config.collector.as_ref());
         let (send, logs) = (config.collector.is_some(), config.journal_log);
-        if vm::with(|vm| vm.emit(&records, now_ns, send, |events| journal(events, logs))).is_none() {
+        if vm::with(|vm| vm.emit(&records, now_ns, send, ticket, |events| journal(events, logs))).is_none() {
             vm::unrecorded();
         }
     }
@@ -223,11 +218,13 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _headers: usize, end_of_stream: bool) -> Action {
         self.metered = self.begin(end_of_stream);
-        if self.refuses() { Action::Pause } else { Action::Continue }
+        self.refuses(end_of_stream)
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        if let Some(Metered { call, include, refused: None, .. }) = self.metered.as_deref_mut() {
+        let mut is_over = end_of_stream;
+        if let Some(Metered { call, include, refused: None, arriving, .. }) = self.metered.as_deref_mut() {
+            is_over |= arriving.add(size);
             // What may be changed is needed whole.
             let whole = include.as_ref().is_some_and(|include| size > 0 && include.rewrites());
             let bytes = if whole { known(host::buffer(Buffer::RequestBody, 0..size)) } else { None };
@@ -245,7 +242,12 @@ impl HttpContext for Stream {
                 }
             }
         }
-        if self.refuses() { Action::Pause } else { Action::Continue }
+        self.refuses(is_over)
+    }
+
+    /// With trailers the end of the body is not said.
+    fn on_http_request_trailers(&mut self, _trailers: usize) -> Action {
+        self.refuses(true)
     }
 
     fn on_http_response_headers(&mut self, _headers: usize, end_of_stream: bool) -> Action {

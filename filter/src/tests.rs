@@ -1,6 +1,7 @@
 //! The plugin on a proxy that fails, loses and interrupts as Envoy cannot be made to.
 
 pub(crate) mod abi;
+mod budgets;
 mod clusters;
 mod delivering;
 mod instances;

@@ -5,9 +5,12 @@
 use std::cell::{Cell, RefCell};
 use std::hash::BuildHasher;
 
+use delivery::lease::{Admission, Leases, Reason, Spending, Ticket};
 use delivery::{Delivery, Emitted, Outcome, Settled};
+use meter::call::Bound;
 use meter::config::Config;
 use meter::estimate::Ratios;
+use meter::failures::{CollectorFailure, Failures};
 use meter::identity::Refusal;
 use meter::telemetry::{Metric, Telemetry};
 use wire::emitter::EmitterKey;
@@ -34,6 +37,10 @@ thread_local! {
 pub struct Vm {
     /// How events get to the collector.
     pub delivery: Delivery,
+    /// What this worker may spend of the budgets.
+    pub leases: Leases,
+    /// What goes wrong with them.
+    lease_failures: Failures,
     telemetry: Telemetry,
     /// What Envoy knows of it.
     pub metrics: Metrics,
@@ -83,6 +90,7 @@ pub fn configure(config: &Config, root: u32, has_token: bool) -> Option<u64> {
         let vm = vm.get_or_insert_with(|| Vm::new(config));
         vm.report.configure(config, has_token);
         vm.telemetry.set_max_series(config.max_series);
+        vm.leases.configure(config);
         Some(vm.delivery.configure(root, config))
     })
 }
@@ -94,6 +102,8 @@ impl Vm {
         let key = EmitterKey::new(random.hash_one("emitter: high"), random.hash_one("emitter: low"));
         Vm {
             delivery: Delivery::new(key, random.hash_one("jitter"), config),
+            leases: Leases::new(random.hash_one("leases"), config),
+            lease_failures: Failures::default(),
             telemetry: Telemetry::new(config.max_series),
             metrics: Metrics::default(),
             ratios: Ratios::default(),
@@ -121,10 +131,46 @@ impl Vm {
                 self.telemetry.count_reason(&mut self.metrics, Metric::CollectorFailures, failure.as_str());
                 self.report.failed(now_ms, failure, response.status);
             }
-            None => self.report.succeeded(response.reads_statements),
+            None => {
+                self.report.succeeded(response.reads_statements);
+                response.budgets.map(|revision| self.leases.hear_revision(revision));
+            }
         }
         if settled.quarantined > 0 {
             self.report.quarantined(now_ms, settled.quarantined);
+        }
+    }
+
+    /// Whether a call may pass, by the budgets.
+    pub fn admit(&mut self, now_ms: u64, call: &Spending<'_>, bound: &Bound) -> Admission {
+        let admission = self.leases.admit(now_ms, call, bound);
+        let Vm { telemetry, metrics, .. } = self;
+        for budget in &admission.shadows {
+            telemetry.count_budget(metrics, &budget.name, Reason::Shadow.as_str());
+        }
+        if let Some(refusal) = &admission.refusal {
+            telemetry.count_budget(metrics, refusal.name(), refusal.reason.as_str());
+        }
+        telemetry.add(metrics, Metric::BudgetUnheld, i64::from(admission.is_unheld));
+        admission
+    }
+
+    /// A request for leases has had its response, or there is none: says so once in a while.
+    pub fn heard_leases(&mut self, now_ms: u64, failure: Option<CollectorFailure>) {
+        let Some(failure) = failure else {
+            if self.lease_failures.succeeded() {
+                log::info!("meshmeter: the collector gives leases again");
+            }
+            return;
+        };
+        self.telemetry.count_reason(&mut self.metrics, Metric::CollectorFailures, failure.as_str());
+        if let Some(count) = self.lease_failures.failed(now_ms, failure) {
+            log::warn!(
+                "meshmeter: the collector gives no leases of budgets: {}: {}; failed requests of this worker since this was last \
+                 said: {count}; what becomes of calls then is said by budgets.without_collector",
+                failure.as_str(),
+                failure.meaning()
+            );
         }
     }
 
@@ -181,6 +227,7 @@ impl Vm {
         records: &[Record],
         now_ns: u64,
         send: bool,
+        ticket: &mut Ticket,
         publish: impl FnOnce(&[u8]) -> Result<(), Failure>,
     ) {
         let parts = records.len().saturating_sub(1);
@@ -199,7 +246,24 @@ impl Vm {
         }
         if send {
             emitted.iter().for_each(|emitted| self.count_queued(emitted));
+            if let (Some(record), Some(last)) = (records.first(), emitted.last()) {
+                let ticket = std::mem::take(ticket);
+                self.settle(millis(now_ns), ticket, record, records, last.sequence);
+            }
         }
+    }
+
+    /// What a call has reserved makes room for what it has cost.
+    fn settle(&mut self, now_ms: u64, ticket: Ticket, call: &Record, records: &[Record], sequence: u64) {
+        let sum = |count: fn(&Record) -> Option<u64>| records.iter().filter_map(count).fold(0, u64::saturating_add);
+        let counts = (sum(|record| record.usage.input_total()), sum(|record| record.usage.output_total()));
+        let spending = Spending {
+            tenant: &call.identity.tenant,
+            provider: &call.provider,
+            model: call.request_model.as_deref().or(call.response_model.as_deref()),
+            started_s: millis(call.started_ns) / 1000,
+        };
+        self.leases.settle(now_ms, ticket, &spending, counts, sequence);
     }
 
     /// Says once of a cluster that no provider is known there. What stands there is the operator's word.

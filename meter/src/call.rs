@@ -1,5 +1,6 @@
 //! One call on its way: headers and chunks of bodies in, one record out.
 
+mod bound;
 mod estimate;
 mod finish;
 mod outcome;
@@ -9,6 +10,7 @@ mod told;
 mod trace;
 mod units;
 
+pub use bound::Bound;
 pub use finish::Ended;
 pub use outcome::Cut;
 pub use told::Told;
@@ -135,6 +137,21 @@ impl Call {
     /// The model that is asked for: the one that the path names, or else the body.
     pub fn model_asked(&self) -> Option<&str> {
         self.target.model.as_deref().or(self.asked.model())
+    }
+
+    /// The model that the record will have as the one that was asked for: the body's, or else the one that the path names.
+    pub fn request_model(&self) -> Option<&str> {
+        self.asked.model().or(self.target.model.as_deref())
+    }
+
+    /// The API that its path belongs to.
+    pub fn api(&self) -> Option<Api> {
+        self.target.api
+    }
+
+    /// When it began, nanoseconds since the Unix epoch.
+    pub fn started_ns(&self) -> u64 {
+        self.started_ns
     }
 
     /// The host that the client asked for; empty if it is too long for one.

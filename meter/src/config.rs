@@ -38,6 +38,19 @@ pub struct Config {
     pub include_usage: bool,
     /// Whether streams that are not asked are refused.
     pub refuses_unasked: bool,
+    /// How budgets are held; none: they are not.
+    pub budgets: Option<Budgets>,
+}
+
+/// How budgets are held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budgets {
+    /// The `:path` of requests for leases.
+    pub path: String,
+    /// Whether calls are refused where no lease can be had, because the collector is away.
+    pub is_closed: bool,
+    /// What a call without a limit of its output is taken to write at most, tokens.
+    pub assume_output_tokens: u64,
 }
 
 /// Where events go.
@@ -105,6 +118,11 @@ pub fn parse(json: &[u8]) -> Result<Config, Problems> {
         timeout_ms: reader.number("collector.timeout_ms"),
         heartbeat_ms: reader.number("collector.heartbeat_ms"),
     });
+    let budgets = value.get("budgets").map(|_| Budgets {
+        path: reader.text("budgets.path"),
+        is_closed: reader.text("budgets.without_collector") == "closed",
+        assume_output_tokens: reader.number("budgets.assume_output_tokens"),
+    });
     Ok(Config {
         collector,
         batch: Batch {
@@ -126,6 +144,7 @@ pub fn parse(json: &[u8]) -> Result<Config, Problems> {
         },
         include_usage: reader.bool("include_usage"),
         refuses_unasked: reader.text("include_usage_else") == "refuse",
+        budgets,
     })
 }
 

@@ -40,6 +40,7 @@ const TOKEN_TYPE: &str = "gen_ai_token_type";
 const OUTCOME: &str = "meshmeter_outcome";
 const EVIDENCE: &str = "meshmeter_evidence";
 const REASON: &str = "meshmeter_reason";
+const BUDGET: &str = "meshmeter_budget";
 
 macro_rules! metrics {
     ($($variant:ident $name:literal $kind:ident [$($label:expr),*] $help:literal;)+) => {
@@ -88,6 +89,8 @@ metrics! {
     NotAsked "meshmeter_usage_not_asked_total" Counter [REASON] "streams without counts that were not asked for them, or were refused, by reason: the words of `usage_not_asked`";
     AskingRefused "meshmeter_asking_refused_total" Counter [] "calls that the provider refused because the plugin had asked for their usage; it does not ask there again for that model for an hour";
     UnknownUsage "meshmeter_unknown_usage_total" Counter [PROVIDER] "calls whose response counts or holds something that may be charged and that the meter does not know; `unknown_usage` of the event names it";
+    BudgetRefused "meshmeter_budget_refused_total" Counter [BUDGET, REASON] "calls that a budget refused, by budget and reason: `exhausted` (what is left is less than the call can cost), `no_lease` (this worker holds too little of it; the next exchange with the collector may help), `too_large` (more than the limit), `collector_away` (`budgets.without_collector` is `closed`), `shadow` (it would have refused)";
+    BudgetUnheld "meshmeter_budget_unheld_total" Counter [] "calls that passed although a budget covers them that could not be held, because the collector is away (`budgets.without_collector` is `open`)";
     VmSeconds "meshmeter_vm_seconds_total" Counter [] "seconds that VMs of the plugin have run, added up: its rate is how many run, one for each worker and one for Envoy's main thread. Fewer: calls of a worker may pass unmetered";
     HostFailures "meshmeter_host_failures_total" Counter [] "hostcalls that failed; metering went on without their results";
     SeriesOverflow "meshmeter_series_overflow_total" Counter [] "records whose model, or tenant and model, became `overflow` because there was no room for another set";

@@ -16,6 +16,7 @@ pub mod fixture;
 pub mod gate;
 pub mod identity;
 pub mod include_usage;
+pub mod lender;
 pub mod live;
 pub mod openmeter;
 pub mod paths;

@@ -20,7 +20,7 @@ words! {
         /// Envoy itself responded; the provider never saw the call.
         #[default]
         NotSent "not_sent",
-        /// The meter refused it, because it could not be asked for its usage: the provider never saw all of it.
+        /// The meter refused it; the provider never saw all of it.
         Refused "refused",
     }
 }
@@ -220,6 +220,11 @@ words! {
     }
 }
 
+/// A call is refused because it could not be asked for its usage.
+pub const USAGE_NOT_ASKED: &str = "usage_not_asked";
+/// A call is refused by a budget; its name follows.
+pub const BUDGET: &str = "budget:";
+
 /// What is known of one call. Texts are capped where they are read; absent means unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
@@ -309,6 +314,8 @@ pub struct Record {
     pub missing_reason: Option<Missing>,
     /// Why it was not asked for them.
     pub usage_not_asked: Option<NotAsked>,
+    /// Why the meter refused it: [`USAGE_NOT_ASKED`], or [`BUDGET`] and a budget's name.
+    pub refused_by: Option<String>,
     /// What a reader of the counts should know.
     pub flags: Flags,
     /// The counts, in disjoint classes.

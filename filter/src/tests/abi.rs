@@ -18,6 +18,7 @@ pub const RESPONSE_HEADERS: u32 = 2;
 pub const DISPATCH_RESPONSE_HEADERS: u32 = 6;
 pub const REQUEST_BODY: u32 = 0;
 pub const RESPONSE_BODY: u32 = 1;
+pub const DISPATCH_RESPONSE_BODY: u32 = 4;
 const CONFIGURATION: u32 = 7;
 
 /// Values in the data that all VMs share, and their versions.
@@ -34,6 +35,20 @@ pub struct Sent {
 }
 
 impl Sent {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+}
+
+/// A response of the plugin's own.
+#[derive(Clone, Debug)]
+pub struct LocalResponse {
+    pub status: u32,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl LocalResponse {
     pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
@@ -60,6 +75,7 @@ struct Proxy {
     written: BTreeMap<String, String>,
     log: Vec<String>,
     sent: Vec<Sent>,
+    responses: Vec<LocalResponse>,
     tokens: u32,
     tick_ms: u32,
     done: u32,
@@ -177,6 +193,11 @@ pub fn set_shared(shared: Shared) {
 /// The dispatches that were made since this was last asked.
 pub fn sent() -> Vec<Sent> {
     proxy(|proxy| std::mem::take(&mut proxy.sent))
+}
+
+/// The responses of the plugin's own since this was last asked.
+pub fn responses() -> Vec<LocalResponse> {
+    proxy(|proxy| std::mem::take(&mut proxy.responses))
 }
 
 /// Filter state that the plugin has written, such as `meshmeter`, the records.

@@ -50,6 +50,7 @@ extraStatTags:
 - meshmeter_outcome
 - meshmeter_evidence
 - meshmeter_reason
+- meshmeter_budget
 # The journal (telemetry.yaml) keeps what has left the proxy when it is killed: a line longer than 1 KiB is
 # written at once, a shorter one within 10 ms. Istio's own setting is 64 KiB and a second.
 fileFlushMinSizeKb: 1

@@ -1,7 +1,7 @@
 //! The end of a call: what the proxy knows by then, and the records that come of it.
 
 use wire::identity::Identity;
-use wire::record::{Evidence, Flag, Flags, Missing, NotAsked, Outcome, Record};
+use wire::record::{Evidence, Flag, Flags, Missing, NotAsked, Outcome, Record, USAGE_NOT_ASKED};
 
 use super::estimate::{self, Seen};
 use super::outcome::outcome;
@@ -43,8 +43,8 @@ pub struct Ended {
     pub node: Option<String>,
     /// Why the call was not asked for its usage, if it streams and takes the option.
     pub not_asked: Option<NotAsked>,
-    /// It was refused for that.
-    pub refused: bool,
+    /// Why it was refused, if it was: as in [`Record::refused_by`].
+    pub refused_by: Option<String>,
 }
 
 impl Call {
@@ -74,12 +74,13 @@ impl Call {
     fn record(&mut self, ended: Ended, ratios: &mut Ratios) -> Option<(Record, Vec<(Part, Flags)>)> {
         let status = self.response.as_ref().and_then(|response| response.status);
         let own = self.response.as_ref().is_some_and(|response| response.own);
-        if ended.refused || own {
+        let is_refused = ended.refused_by.is_some();
+        if is_refused || own {
             // What it says is the meter's or the proxy's word.
             self.response = None;
         }
         let outcome = match outcome(ended.cut, status) {
-            _ if ended.refused => Outcome::Refused,
+            _ if is_refused => Outcome::Refused,
             Outcome::ErrorStatus if own => Outcome::NotSent,
             outcome => outcome,
         };
@@ -121,6 +122,7 @@ impl Call {
             tags,
             outcome,
             missing_reason: Some(Missing::NoResponse),
+            refused_by: ended.refused_by,
             flags: self.target.flags(),
             ..Record::default()
         };
@@ -158,7 +160,11 @@ impl Call {
         let unknown_path = self.target.may_take_include_usage && api == Api::OpenAiChat;
         let not_asked = ended.not_asked.or(unknown_path.then_some(NotAsked::UnknownPath));
         let counted = record.evidence == Evidence::Reported || self.asked.includes_usage();
-        record.usage_not_asked = not_asked.filter(|_| ended.refused || (record.stream && !counted));
+        let is_why = match record.refused_by.as_deref() {
+            Some(why) => why == USAGE_NOT_ASKED,
+            None => record.stream && !counted,
+        };
+        record.usage_not_asked = not_asked.filter(|_| is_why);
         let output = record.usage.output_total().and_then(|output| output.checked_sub(1)).filter(|&rest| rest > 0);
         if let (true, Some(first), Some(rest)) = (record.stream, first_byte_ns, output) {
             record.time_per_output_token_us = micros(first, ended.now_ns).checked_div(rest);

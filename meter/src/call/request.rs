@@ -1,147 +1,22 @@
 //! What a request asks for, read from its body as it streams by.
 
 mod form;
+mod places;
 mod wishes;
 
-use std::sync::OnceLock;
-
 use form::Form;
+use places::{Field, paths};
+use wishes::WISHES;
 pub(super) use wishes::Wishes;
-use wishes::{WISHES, Wish};
 
 use crate::encoding::Decoder;
 use crate::estimate::{Characters, Text};
 use crate::framing::{Body, Format, Values};
-use crate::provider::{Api, BARRING, Endpoint, barring_bits};
-use crate::scan::{Count, Paths, Piece, Scalar, Sink, count};
-
-#[derive(Clone, Copy, Debug)]
-enum Field {
-    Model,
-    Stream,
-    StreamOptions,
-    IncludeUsage,
-    Text,
-    /// Something that the model reads and no text here shows.
-    Other,
-    /// The same, and some providers refuse to be asked for usage beside it: its bit of [`BARRING`].
-    Barring(u8),
-    /// The definitions of tools.
-    Tools,
-    /// The kind of an item, which can stand for one that the provider keeps.
-    Kind,
-    /// How many tokens may be written.
-    Limit(&'static [Api]),
-    /// How many responses are wanted.
-    Choices,
-    /// A text whose characters may be paid for.
-    Spoken,
-    /// Something else that prices depend on.
-    Wish(Wish),
-}
-
-/// The texts whose characters may be paid for: those that are to be spoken, and some that are to be embedded.
-const SPOKEN: &[&str] = &["input", "text", "instances[].text"];
+use crate::provider::{Api, Endpoint};
+use crate::scan::{Count, Piece, Scalar, Sink, count};
 
 /// The most responses that one request can ask for.
 const MAX_CHOICES: u64 = 128;
-
-/// Where the text stands that the model reads.
-#[rustfmt::skip]
-const TEXTS: &[&str] = &[
-    "messages[].content", "messages[].content[].text", "messages[].tool_calls[].function.arguments",
-    // The results of tools.
-    "messages[].content[].content", "messages[].content[].content[].text",
-    "messages[].content[].toolResult.content[].text",
-    "system", "system[].text", "prompt", "prompt[]",
-    "input[]", "input[].content", "input[].content[].text", "input[].arguments", "input[].output", "instructions",
-    "contents[].parts[].text", "systemInstruction.parts[].text", "system_instruction.parts[].text",
-    "content.parts[].text", "requests[].content.parts[].text",
-    "message", "texts[]", "inputs", "inputs[]", "inputText", "query", "documents[]",
-];
-
-/// The same as objects, which the model reads as text.
-#[rustfmt::skip]
-const TEXT_OBJECTS: &[&str] = &[
-    "messages[].content[].input", "messages[].content[].toolUse.input", "messages[].content[].toolResult.content[].json",
-    "contents[].parts[].functionCall.args", "contents[].parts[].functionResponse.response",
-];
-
-/// Where something else stands that the model reads, or that makes the provider add something.
-#[rustfmt::skip]
-const OTHERS: &[&str] = &[
-    // Images, sound, video and files, in messages and by themselves.
-    "messages[].content[].image_url", "messages[].content[].input_audio", "messages[].content[].audio_url",
-    "messages[].content[].video_url", "messages[].content[].document_url", "messages[].content[].file",
-    "messages[].content[].source", "messages[].content[].content[].source", "messages[].content[].image",
-    "messages[].content[].audio", "messages[].content[].video", "messages[].content[].document",
-    "messages[].content[].toolResult.content[].image", "messages[].content[].toolResult.content[].document",
-    "messages[].images", "messages[].audio", "images", "image", "audio", "file",
-    "input[].content[].image_url", "input[].content[].input_audio", "input[].content[].file_id",
-    "input[].content[].file_data", "input[].content[].file_url", "input[].output[].image_url", "input[].encrypted_content",
-    "input[].image", "inputs[].content[].image_url", "inputs[].content[].image_base64", "inputs[].content[].video_url",
-    "contents[].parts[].inlineData", "contents[].parts[].inline_data", "contents[].parts[].fileData",
-    "contents[].parts[].file_data", "instances[].image", "instances[].video",
-    // What the provider keeps, finds, or writes itself into the prompt.
-    "mcp_servers", "plugins", "web_search_options",
-    "search_parameters", "connectors", "documents", "response_format", "text.format.schema",
-    "generationConfig.responseSchema", "container", "previous_response_id", "conversation", "conversation_id",
-    "prompt.id", "cachedContent", "cached_content", "assistant_id", "thread_id", "context_management",
-];
-
-/// Definitions of tools: the model reads them in words of the provider's own, and its own tools say nothing of what they add.
-const TOOLS: &[&str] = &["tools", "functions", "toolConfig.tools", "tool_config.tools"];
-
-/// Where limits of the output stand, and who obeys them. What an API does not know limits nothing.
-#[rustfmt::skip]
-const LIMITS: &[(&str, &[Api])] = &[
-    ("max_tokens", &[Api::OpenAiChat, Api::AnthropicMessages, Api::BedrockInvoke, Api::Cohere]),
-    ("max_completion_tokens", &[Api::OpenAiChat]),
-    ("max_output_tokens", &[Api::OpenAiResponses]),
-    ("max_tokens_to_sample", &[Api::AnthropicMessages, Api::BedrockInvoke]),
-    ("max_gen_len", &[Api::BedrockInvoke]),
-    ("textGenerationConfig.maxTokenCount", &[Api::BedrockInvoke]),
-    ("inferenceConfig.maxTokens", &[Api::BedrockConverse, Api::BedrockInvoke]),
-    ("inferenceConfig.max_new_tokens", &[Api::BedrockInvoke]),
-    ("generationConfig.maxOutputTokens", &[Api::Gemini]),
-    ("generation_config.max_output_tokens", &[Api::Gemini, Api::GeminiInteractions]),
-    ("options.num_predict", &[Api::Plain]),
-    ("parameters.max_new_tokens", &[Api::Plain]),
-];
-
-/// Where the number of responses stands.
-#[rustfmt::skip]
-const CHOICES: &[&str] = &[
-    "n", "best_of", "num_generations", "generationConfig.candidateCount", "parameters.sampleCount",
-    "imageGenerationConfig.numberOfImages",
-];
-
-fn paths() -> &'static Paths<Field> {
-    static PATHS: OnceLock<Paths<Field>> = OnceLock::new();
-    PATHS.get_or_init(|| {
-        let options = ("stream_options", Field::StreamOptions);
-        let mut leaves = vec![
-            ("model", Field::Model),
-            ("stream", Field::Stream),
-            options,
-            ("stream_options.include_usage", Field::IncludeUsage),
-            ("input[].type", Field::Kind),
-            // A call within a call, as Perplexity takes it for later.
-            ("request.model", Field::Model),
-            ("modelId", Field::Model),
-        ];
-        leaves.extend(WISHES.iter().map(|(path, wish)| (*path, Field::Wish(*wish))));
-        leaves.extend(LIMITS.iter().map(|(path, apis)| (*path, Field::Limit(apis))));
-        leaves.extend(CHOICES.iter().map(|path| (*path, Field::Choices)));
-        let all = |paths: &[&'static str], field| paths.iter().map(|path| (*path, field)).collect::<Vec<_>>();
-        let barring: Vec<_> =
-            BARRING.iter().zip(barring_bits()).map(|(name, bit)| (*name, Field::Barring(bit))).collect();
-        let others = [all(OTHERS, Field::Other), barring].concat();
-        let texts = [others.clone(), all(TEXTS, Field::Text), all(SPOKEN, Field::Spoken)].concat();
-        let objects = [vec![options], others, all(TEXT_OBJECTS, Field::Text), all(TOOLS, Field::Tools)].concat();
-        Paths::new(&leaves, &objects, &texts)
-    })
-}
 
 /// What a request asks for.
 #[derive(Debug)]
@@ -163,8 +38,22 @@ struct Found {
     /// By API the largest limit of the output, 0 if there is none.
     limits: [u32; Api::ALL.len()],
     choices: u64,
-    /// Which of [`BARRING`] are there, a bit each.
+    prompts: u64,
+    /// Which of [`BARRING`](crate::provider::BARRING) are there, a bit each.
     barring: u8,
+    /// How long the body is, decoded.
+    bytes: u64,
+    /// How many images, files and the like there are, and how long they are in the body.
+    items: u64,
+    item_bytes: u64,
+    /// There is something that the provider puts into words of its own.
+    forms: bool,
+    /// There are definitions of tools; tools of the client's own; and of the provider's.
+    tools: bool,
+    own_tools: bool,
+    other_tools: bool,
+    /// There is something that the body does not show.
+    unseen: bool,
     /// The characters of such texts, where they may be paid for.
     characters: Option<Box<Characters>>,
     wishes: Option<Box<Wishes>>,
@@ -190,6 +79,7 @@ impl Asked {
         if self.reads() {
             let Asked { decoder, body, form, found, .. } = self;
             decoder.feed(bytes, &mut |plain| {
+                found.bytes = found.bytes.saturating_add(plain.len() as u64);
                 if form.is_none() && body.format() == Format::Empty && plain.first() == Some(&b'-') {
                     *form = Some(Box::new(Form::new()));
                 }
@@ -213,6 +103,28 @@ impl Asked {
         !(self.found.whole || self.decoder.reads() && is_json)
     }
 
+    /// Whether the body's value is over.
+    pub(super) fn is_whole(&self) -> bool {
+        self.found.whole
+    }
+
+    /// What there is to read for the model.
+    pub(super) fn weight(&self) -> Weight {
+        let Found { bytes, items, item_bytes, forms, tools, own_tools, other_tools, unseen, .. } = self.found;
+        let is_unread = self.is_unread();
+        // What cannot be read is taken for a file: a form with sound or an image in it is one.
+        let (bytes, item_bytes) = if is_unread { (self.bytes, self.bytes) } else { (bytes, item_bytes) };
+        // A text may stand for one, too: an address, an id.
+        let items = items.max(u64::from(is_unread || unseen));
+        Weight {
+            text_bytes: bytes.saturating_sub(item_bytes),
+            items,
+            item_bytes,
+            has_tools: forms,
+            is_open: items > 0 || other_tools || tools && !own_tools,
+        }
+    }
+
     /// Whether the request has said that it asks for a stream, and not for its usage.
     pub(super) fn streams_without_usage(&self) -> bool {
         self.found.whole && self.found.stream && !self.found.include_usage
@@ -223,7 +135,7 @@ impl Asked {
         self.found.whole || self.is_unread()
     }
 
-    /// The members that some providers do not take the question for usage with, a bit of [`BARRING`] each.
+    /// The members that some providers do not take the question for usage with, a bit of [`BARRING`](crate::provider::BARRING) each.
     pub(super) fn barring(&self) -> u8 {
         self.found.barring
     }
@@ -284,16 +196,44 @@ impl Asked {
         self.found.choices.clamp(1, MAX_CHOICES)
     }
 
+    /// How many prompts it has, each of which gets responses of its own.
+    pub(super) fn prompts(&self) -> u64 {
+        self.found.prompts.max(1)
+    }
+
     /// How many tokens may be written in all, if the request says so in the words of its API.
     pub(super) fn limit(&self, api: Api) -> Option<u64> {
         let limit = self.found.limits.get(api as usize).copied().filter(|&limit| limit > 0)?;
-        Some(u64::from(limit).saturating_mul(self.choices()))
+        Some(u64::from(limit).saturating_mul(self.choices()).saturating_mul(self.prompts()))
     }
 }
 
+/// What a request has for the model to read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weight {
+    /// How long it is, decoded, without what is counted by the item.
+    pub text_bytes: u64,
+    /// Images, files and the like.
+    pub items: u64,
+    /// How long these are in the body.
+    pub item_bytes: u64,
+    /// Definitions of tools, schemas and the like.
+    pub has_tools: bool,
+    /// The model may read more than the body shows.
+    pub is_open: bool,
+}
+
 impl Found {
+    /// Something that the model reads and the body may not show.
+    fn item(&mut self) {
+        self.text.set_has_more();
+        self.unseen = true;
+        self.items = self.items.saturating_add(1);
+    }
+
     fn bar(&mut self, bit: u8) {
         self.text.set_has_more();
+        self.unseen = true;
         if !self.whole {
             self.barring |= bit;
         }
@@ -341,7 +281,15 @@ impl Sink<Field> for Found {
             (Field::Stream, value) => self.stream = value == Scalar::Bool(true),
             (Field::IncludeUsage, value) => self.include_usage = value == Scalar::Bool(true),
             (Field::StreamOptions, _) => self.include_usage = false,
-            (Field::Kind, Scalar::Text("item_reference")) => self.text.set_has_more(),
+            (Field::Kind, Scalar::Text("item_reference")) => {
+                self.text.set_has_more();
+                self.unseen = true;
+            }
+            (Field::ToolKind, Scalar::Text("function" | "custom" | "direct")) | (Field::ToolName, _) => {
+                self.own_tools = true
+            }
+            (Field::ToolKind, Scalar::Text(_)) => self.other_tools = true,
+            (Field::Prompt, Scalar::Text(_)) => self.prompts = self.prompts.saturating_add(1),
             (Field::Limit(apis), value) => self.limit(apis, value),
             (Field::Choices, value) => {
                 if let Count::Value(choices) = count(value) {
@@ -356,20 +304,31 @@ impl Sink<Field> for Found {
     fn raw_begin(&mut self, field: Field) {
         match field {
             Field::StreamOptions => self.include_usage &= self.whole,
-            Field::Other | Field::Tools => self.text.set_has_more(),
+            Field::Other => self.item(),
+            Field::Shown | Field::Tools => {
+                self.text.set_has_more();
+                self.tools |= matches!(field, Field::Tools);
+                self.forms = true;
+            }
+            Field::Prompt => self.prompts = self.prompts.saturating_add(1),
             Field::Barring(bit) => self.bar(bit),
             _ => {}
         }
     }
     fn raw(&mut self, field: Field, bytes: &[u8]) {
-        if !matches!(field, Field::StreamOptions) {
+        if !matches!(field, Field::StreamOptions | Field::Prompt) {
             self.flow(field, Piece::of(bytes));
         }
     }
     fn raw_end(&mut self, _: Field) {}
     fn flow(&mut self, field: Field, piece: Piece<'_>) {
         match field {
-            Field::Other => self.text.set_has_more(),
+            Field::Other => {
+                self.text.set_has_more();
+                self.unseen = true;
+                self.item_bytes = self.item_bytes.saturating_add(piece.bytes.len() as u64);
+            }
+            Field::Shown => self.text.set_has_more(),
             Field::Barring(bit) => self.bar(bit),
             Field::Spoken => {
                 if let Some(characters) = self.characters.as_mut().filter(|_| !self.whole) {

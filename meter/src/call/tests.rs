@@ -1,3 +1,4 @@
+mod bound;
 mod told;
 mod units;
 
@@ -303,7 +304,7 @@ cases! {
     fn contract_a_record_says_why_a_stream_was_not_asked() {
         let stream = r#"{"model":"m","stream":true}"#;
         let (chunks, counted) = (format!("{CHUNKS}data: [DONE]\n\n"), format!("{CHUNKS}{USAGE_CHUNK}"));
-        let made = |request: &str, path: &str, body: &str, not_asked, refused| {
+        let made = |request: &str, path: &str, body: &str, not_asked, refused: Option<&str>| {
             let head = RequestHead { method: b"POST", host: b"api.openai.com", path: path.as_bytes(), content_encoding: None };
             let mut call = Call::begin(&head, &DETECT, 0).unwrap();
             call.request_body(request.as_bytes());
@@ -311,20 +312,21 @@ cases! {
                 call.response_head(&ResponseHead { status: Some(200), content_type: None, content_encoding: None });
                 call.response_body(body.as_bytes());
             }
-            let record = call.finish(Ended { not_asked, refused, ..Ended::default() }, &mut Ratios::default()).remove(0);
+            let record = call.finish(Ended { not_asked, refused_by: refused.map(str::to_owned), ..Ended::default() }, &mut Ratios::default()).remove(0);
             (record.usage_not_asked, record.outcome, record.evidence)
         };
         let (path, signed) = ("/v1/chat/completions", Some(NotAsked::Signed));
-        assert_eq!(made(stream, path, &chunks, signed, false), (signed, Outcome::Completed, Evidence::Estimated));
-        assert_eq!(made(stream, path, &counted, signed, false), (None, Outcome::Completed, Evidence::Reported));
-        assert_eq!(made(stream, path, CHAT, signed, false), (None, Outcome::Completed, Evidence::Reported));
-        assert_eq!(made(r#"{"model":"m"}"#, path, r#"{"object":"chat.completion"}"#, signed, false), (None, Outcome::Completed, Evidence::Missing));
-        assert_eq!(made(r#"{"stream":true,"stream_options":{"include_usage":true}}"#, path, &chunks, signed, false).0, None);
-        assert_eq!(made(stream, "/v1/chat/complet", &chunks, None, false), (Some(NotAsked::UnknownPath), Outcome::Completed, Evidence::Estimated));
-        assert_eq!(made(stream, "/v1/responses", &chunks, None, false).0, None);
+        assert_eq!(made(stream, path, &chunks, signed, None), (signed, Outcome::Completed, Evidence::Estimated));
+        assert_eq!(made(stream, path, &counted, signed, None), (None, Outcome::Completed, Evidence::Reported));
+        assert_eq!(made(stream, path, CHAT, signed, None), (None, Outcome::Completed, Evidence::Reported));
+        assert_eq!(made(r#"{"model":"m"}"#, path, r#"{"object":"chat.completion"}"#, signed, None), (None, Outcome::Completed, Evidence::Missing));
+        assert_eq!(made(r#"{"stream":true,"stream_options":{"include_usage":true}}"#, path, &chunks, signed, None).0, None);
+        assert_eq!(made(stream, "/v1/chat/complet", &chunks, None, None), (Some(NotAsked::UnknownPath), Outcome::Completed, Evidence::Estimated));
+        assert_eq!(made(stream, "/v1/responses", &chunks, None, None).0, None);
         // The response is the meter's own.
-        assert_eq!(made(stream, path, &counted, signed, true), (signed, Outcome::Refused, Evidence::Missing));
-        assert_eq!(made(stream, path, "", signed, true), (signed, Outcome::Refused, Evidence::Missing));
+        assert_eq!(made(stream, path, &counted, signed, Some("usage_not_asked")), (signed, Outcome::Refused, Evidence::Missing));
+        assert_eq!(made(stream, path, "", signed, Some("usage_not_asked")), (signed, Outcome::Refused, Evidence::Missing));
+        assert_eq!(made(stream, path, "", signed, Some("budget:x")), (None, Outcome::Refused, Evidence::Missing));
     }
 
     fn deterministic_a_request_says_the_same_in_every_spelling() {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::keys::{self, ANY_OF, KEYS, Key, Kind, REQUIRED, UNIQUE};
+use super::keys::{self, ANY_OF, KEYS, Key, Kind, NEEDED, REQUIRED, UNIQUE};
 
 /// More problems than this are not listed.
 const MAX_PROBLEMS: usize = 20;
@@ -41,7 +41,14 @@ impl std::error::Error for Problems {}
 pub(super) fn check(value: &Value) -> Result<(), Problems> {
     let mut problems = Problems(Vec::new());
     match value {
-        Value::Object(object) => members(object, "", "", &mut problems),
+        Value::Object(object) => {
+            members(object, "", "", &mut problems);
+            for (name, needed) in NEEDED.iter().filter(|(name, _)| object.contains_key(*name)) {
+                if !object.contains_key(*needed) {
+                    problems.add(name, &format!("only allowed with {needed}"));
+                }
+            }
+        }
         _ => problems.add("", "must be an object"),
     }
     if problems.0.is_empty() { Ok(()) } else { Err(problems) }

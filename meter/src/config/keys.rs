@@ -101,6 +101,10 @@ pub const KEYS: &[Key] = &[
     key("providers[].include_usage", Kind::Bool, "", "whether it accepts `stream_options.include_usage`, so that streams are asked for their usage; without it as is known of `provider`"),
     key("include_usage", Kind::Bool, "true", "ask OpenAI-style streams for their usage where the client did not, at hosts known to accept it, and remove the extra chunk from the response"),
     key("include_usage_else", Kind::Word(&["pass", "refuse"]), "\"pass\"", "what happens to a stream that accepts the option, does not ask by itself and cannot be asked: `pass`: the record and a metric say why; `refuse`: the client gets a 400 that says why, and how to ask"),
+    key("budgets", Kind::Object, "", "hold the collector's [budgets](budgets.md#in-the-plugin): calls for which there is no room are refused before they leave; `{}` takes the defaults, and without this key nothing is held. Needs `collector`"),
+    key("budgets.path", Kind::Prefix(1024), "\"/v1/leases\"", "the `:path` at which the collector gives leases"),
+    key("budgets.without_collector", Kind::Word(&["open", "closed"]), "\"open\"", "what happens to calls when what this worker holds is used up, or out of date, and the collector has been away for 10 seconds or was never heard: `open`: they pass, and `meshmeter_budget_unheld_total` counts them; `closed`: they are refused"),
+    key("budgets.assume_output_tokens", Kind::Number(1, 10_000_000), "32768", "what a call that does not limit its output (`max_tokens` and the like) is taken to write at most"),
 ];
 
 /// The default of a key, null where there is none.
@@ -116,6 +120,9 @@ pub(super) const REQUIRED: &[(&str, &str)] = &[
     ("tags[].name", "the tag's name"),
     ("tags[].from", "jwt, header"),
 ];
+
+/// Keys that mean nothing without another.
+pub(super) const NEEDED: &[(&str, &str)] = &[("budgets", "collector")];
 
 /// Of the entries of this list none may have the same value of this key as another.
 pub(super) const UNIQUE: (&str, &str) = ("tags", "name");

@@ -19,6 +19,12 @@ cases! {
         assert_eq!((defaults.agent_headers.len(), defaults.tags.len()), (2, 0));
     }
 
+    fn contract_budgets_are_held_where_the_key_stands() {
+        let config = parse(br#"{"collector": {"cluster": "c"}, "budgets": {}}"#).unwrap();
+        assert_eq!(config.budgets, Some(Budgets { path: "/v1/leases".into(), is_closed: false, assume_output_tokens: 32_768 }));
+        assert_eq!(parse(br#"{"collector": {"cluster": "c"}}"#).unwrap().budgets, None);
+    }
+
     fn contract_every_default_is_allowed_by_its_own_key() {
         for key in KEYS.iter().filter(|key| !key.default.is_empty()) {
             let value: Value = serde_json::from_str(key.default).unwrap();
@@ -31,6 +37,7 @@ cases! {
             "collector": {"cluster": "c", "authority": "a", "path": "/p", "token_env": "T", "timeout_ms": 100, "heartbeat_ms": 0},
             "batch": {"max_events": 1, "max_bytes": 16384, "max_age_ms": 100},
             "outbox": {"max_bytes": 65536}, "journal": {"log": true}, "metrics": {"max_series": 1}, "detect": {"by_shape": false, "trust_host": true}, "include_usage": false, "include_usage_else": "refuse",
+            "budgets": {"path": "/l", "without_collector": "closed", "assume_output_tokens": 5},
             "providers": [{"host": "llm.corp", "path": "v2/ask", "provider": "corp", "api": "openai_chat", "include_usage": true}, {"host": "*.x", "provider": "x"},
                           {"prefix": "/p", "provider": "p"}, {"cluster": "c*", "provider": "c"}, {"route": "r", "host": "h", "provider": "r", "include_usage": false}],
             "session": {"headers": []}, "agent": {"headers": ["X-Agent"]},
@@ -70,6 +77,7 @@ cases! {
             },
             include_usage: false,
             refuses_unasked: true,
+            budgets: Some(Budgets { path: "/l".into(), is_closed: true, assume_output_tokens: 5 }),
         });
     }
 
@@ -92,7 +100,7 @@ cases! {
         let cases = [
             ("[]", "configuration: must be an object"),
             ("{", "configuration: not JSON: EOF while parsing an object at line 1 column 1"),
-            (r#"{"colector":{}}"#, "colector: unknown key; allowed: collector, batch, outbox, journal, tenant, tags, session, agent, metrics, detect, providers, include_usage, include_usage_else"),
+            (r#"{"colector":{}}"#, "colector: unknown key; allowed: collector, batch, outbox, journal, tenant, tags, session, agent, metrics, detect, providers, include_usage, include_usage_else, budgets"),
             (r#"{"collector":{}}"#, "collector: must have one of cluster, alias at least"),
             (r#"{"collector":{"cluster":"c","token":"s3cret"}}"#, "collector.token: unknown key; allowed: cluster, alias, authority, path, token_env, timeout_ms, heartbeat_ms"),
             (r#"{"collector":{"cluster":[]}}"#, "collector.cluster: must be a string of 1 to 256 printable ASCII characters without spaces, or an array of 1 to 8 of them"),
@@ -116,8 +124,11 @@ cases! {
             (r#"{"tags":[{"name":"a","from":"jwt"},{"name":"a","from":"header"}]}"#, "tags[1].name: must differ from that of every other entry"),
             (r#"{"tags":[{"from":"cookie"}]}"#, "tags[0].from: must be one of jwt, header\ntags[0].name: is missing; allowed: the tag's name"),
             (r#"{"tags":[{"name":"a","from":"header","claim":"b"}]}"#, "tags[0].claim: only allowed with \"from\": \"jwt\""),
+            (r#"{"budgets":{}}"#, "budgets: only allowed with collector"),
+            (r#"{"collector":{"cluster":"c"},"budgets":{"path":"v1","without_collector":"shut","assume_output_tokens":0,"limit":1}}"#,
+             "budgets.assume_output_tokens: must be an integer from 1 to 10000000\nbudgets.limit: unknown key; allowed: path, without_collector, assume_output_tokens\nbudgets.path: must be a string of 1 to 1024 printable ASCII characters without spaces that begins with a slash\nbudgets.without_collector: must be one of open, closed"),
             (r#"{"session":{"headers":["a b"]}}"#, "session.headers: must be an array of at most 8 header names (letters, digits, hyphens and underscores, at most 128)"),
-            (r#"{"batch":{"max_events":0},"x":1}"#, "batch.max_events: must be an integer from 1 to 1000\nx: unknown key; allowed: collector, batch, outbox, journal, tenant, tags, session, agent, metrics, detect, providers, include_usage, include_usage_else"),
+            (r#"{"batch":{"max_events":0},"x":1}"#, "batch.max_events: must be an integer from 1 to 1000\nx: unknown key; allowed: collector, batch, outbox, journal, tenant, tags, session, agent, metrics, detect, providers, include_usage, include_usage_else, budgets"),
         ];
         for (json, expected) in cases {
             assert_eq!(parse(json.as_bytes()).unwrap_err().to_string(), expected, "{json}");

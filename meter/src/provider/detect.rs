@@ -100,6 +100,11 @@ impl Target {
         &self.claimed_host
     }
 
+    /// The provider whose host the client asked for.
+    pub fn claimed(&self) -> Option<&'static str> {
+        self.claimed
+    }
+
     /// What a reader of the counts should know of it.
     pub fn flags(&self) -> Flags {
         let mut flags = Flags::default();

@@ -11,6 +11,8 @@ use super::room::{self, Room};
 const NO_RESPONSE: &str = "no_response";
 /// Histograms are dear (6 KB each in Envoy, five of them in a set): there are so many times fewer sets of them.
 const FEWER_DISTRIBUTIONS: usize = 4;
+/// Budgets with their reasons that are counted under their names; the others are counted together.
+const MAX_BUDGETS: usize = 1000;
 
 /// Where metrics live.
 pub trait Registry {
@@ -75,6 +77,8 @@ pub struct Telemetry {
     distributions: Room<Distributions>,
     plain: [Id; Metric::ALL.len()],
     reasons: Vec<(Metric, &'static str, Id)>,
+    /// Refusals by budget and reason.
+    budgets: Vec<(Box<str>, &'static str, Id)>,
     /// By provider: there are as many as the configuration and the meter name.
     unknown_usage: Vec<(Box<str>, Id)>,
     key: String,
@@ -88,6 +92,7 @@ impl Telemetry {
             distributions: Room::new(max_distributions(max_series)),
             plain: [Id::default(); Metric::ALL.len()],
             reasons: Vec::new(),
+            budgets: Vec::new(),
             unknown_usage: Vec::new(),
             key: String::new(),
         }
@@ -115,6 +120,26 @@ impl Telemetry {
         });
         if let Some((_, _, id)) = self.reasons.get_mut(index) {
             id.add(registry, metric, &[reason], 1);
+        }
+    }
+
+    /// Counts a call that a budget has refused, or would have.
+    pub fn count_budget(&mut self, registry: &mut impl Registry, budget: &str, reason: &'static str) {
+        let find = |budgets: &[(Box<str>, &'static str, Id)], name: &str| {
+            budgets.iter().position(|(known, word, _)| **known == *name && *word == reason)
+        };
+        let mut known = find(&self.budgets, budget);
+        let mut name = budget;
+        if known.is_none() && self.budgets.len() >= MAX_BUDGETS {
+            name = OVERFLOW;
+            known = find(&self.budgets, name);
+        }
+        let index = known.unwrap_or_else(|| {
+            self.budgets.push((name.into(), reason, Id::default()));
+            self.budgets.len().saturating_sub(1)
+        });
+        if let Some((_, _, id)) = self.budgets.get_mut(index) {
+            id.add(registry, Metric::BudgetRefused, &[name, reason], 1);
         }
     }
 

@@ -81,6 +81,20 @@ fn record(tenant: &str, model: &str) -> Record {
 }
 
 cases! {
+    fn contract_budgets_are_counted_by_name_and_reason_and_past_a_bound_together() {
+        let (mut book, mut telemetry) = (Book::default(), Telemetry::new(10));
+        for _ in 0..2 {
+            for number in 0..600 {
+                for reason in ["exhausted", "no_lease"] {
+                    telemetry.count_budget(&mut book, &format!("b{number}"), reason);
+                }
+            }
+        }
+        let count = |budget: &str, reason: &str| book.count(&name(Metric::BudgetRefused, &[budget, reason]));
+        assert_eq!((count("b0", "exhausted"), count("b499", "no_lease"), count("b500", "exhausted")), (2, 2, 0));
+        assert_eq!((count("overflow", "exhausted"), count("overflow", "no_lease")), (200, 200));
+    }
+
     fn contract_reasons_stand_in_the_help_of_their_metric() {
         let refusals = Refusal::ALL.iter().map(|refusal| (Metric::IdentityRefused, refusal.as_str()));
         let failures = CollectorFailure::ALL.iter().map(|failure| (Metric::CollectorFailures, failure.as_str()));

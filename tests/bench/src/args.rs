@@ -40,7 +40,7 @@ pub struct Args {
     /// queued_events.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     shapes: Option<Vec<String>>,
-    /// Only these: none read_only meshmeter ai_protocol_manager json_to_metadata sse_to_metadata lua buffered_serde; a difference
+    /// Only these: none read_only meshmeter meshmeter_budgets ai_protocol_manager json_to_metadata sse_to_metadata lua buffered_serde; a difference
     /// is taken from `none`.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     kinds: Option<Vec<String>>,

@@ -110,12 +110,22 @@ pub fn meter(shipped: &Bootstrap) -> Result<Kind> {
     Ok(Kind::new("meshmeter", vec![shipped.filter()?], Found::Record))
 }
 
+/// meshmeter with budgets: a thousand of them, of which two cover the calls.
+fn budgets(shipped: &Bootstrap) -> Result<Kind> {
+    let mut holding = shipped.clone();
+    let mut plugin = holding.plugin()?;
+    plugin["budgets"] = json!({});
+    holding.set_plugin(&plugin.to_string());
+    Ok(Kind::new("meshmeter_budgets", vec![holding.filter()?], Found::Record))
+}
+
 /// All kinds, in the order in which they are shown; `also` are further builds of meshmeter's filter.
 pub fn all(shipped: &Bootstrap, rivals: &Path, also: &[(String, PathBuf)]) -> Result<Vec<Kind>> {
     let mut kinds = vec![
         Kind::new("none", vec![], Found::Nothing),
         Kind::new("read_only", vec![wasm("read_only", rivals)?], Found::Bytes),
         meter(shipped)?,
+        budgets(shipped)?,
     ];
     for (name, file) in also {
         let mut other = shipped.filter()?;

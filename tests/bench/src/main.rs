@@ -9,6 +9,7 @@ mod growth;
 mod head;
 mod hold;
 mod kind;
+mod lender;
 mod load;
 mod measure;
 mod memory;

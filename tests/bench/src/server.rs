@@ -20,6 +20,7 @@ use tokio::{
 
 use crate::{
     head::{Head, after_head},
+    lender,
     pacer::Pacer,
 };
 
@@ -166,9 +167,16 @@ async fn take(stream: &mut TcpStream, shared: &Shared, body: &[u8]) -> Result<()
     if shared.down.load(Relaxed) {
         return Err("the collector is down".into());
     }
+    if lender::asks(body) {
+        return respond(stream, &lender::lend(body)?).await;
+    }
     let events = String::from_utf8_lossy(body).matches(EVENT).count() as u64;
     shared.events.fetch_add(events, Relaxed);
     let body = format!(r#"{{"accepted":{events},"duplicates":0,"dead_letters":0,"alarms":0}}"#);
+    respond(stream, &body).await
+}
+
+async fn respond(stream: &mut TcpStream, body: &str) -> Result<()> {
     let head = "HTTP/1.1 200 OK\r\nmeshmeter-collector: bench\r\ncontent-type: application/json\r\ncontent-length: ";
     Ok(stream.write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes()).await?)
 }

@@ -52,6 +52,13 @@ pub struct Recording {
     raw_file: Option<String>,
 }
 
+impl Recording {
+    /// Whether the request's body was recorded, too.
+    pub fn has_request(&self) -> bool {
+        self.request_file.is_some()
+    }
+}
+
 /// A line of `truth.jsonl`, as far as it is compared.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Truth {

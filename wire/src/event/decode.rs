@@ -134,6 +134,7 @@ impl Data<'_> {
             evidence: self.required(Field::Evidence, |data, field| data.word(field, Evidence::from_word))?,
             missing_reason: self.word(Field::MissingReason, Missing::from_word)?,
             usage_not_asked: self.word(Field::UsageNotAsked, NotAsked::from_word)?,
+            refused_by: self.text(Field::RefusedBy)?,
             flags: self.flags()?,
             usage: self.usage()?,
             provider_total: self.number(Field::ProviderTotal)?,

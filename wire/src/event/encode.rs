@@ -103,6 +103,7 @@ fn fields(data: &mut Object<'_>, record: &Record, emitter: &str, sequence: u64) 
     if let Some(reason) = record.usage_not_asked {
         data.text(Field::UsageNotAsked.name(), reason.as_str());
     }
+    text! { RefusedBy record.refused_by; }
     if !record.flags.is_empty() {
         data.words(Field::Flags.name(), record.flags.iter().map(|flag| flag.as_str()));
     }

@@ -62,6 +62,7 @@ fn full() -> Record {
         evidence: Evidence::Reported,
         missing_reason: Some(Missing::Absent),
         usage_not_asked: Some(NotAsked::Signed),
+        refused_by: text("budget:org-day"),
         provider_total: Some(66),
         provider_cost_nano_usd: Some(172_125),
         part: text("advisor_message"),

@@ -1,7 +1,7 @@
 //! The hostcalls, as the linker finds them.
 #![allow(unsafe_code)] // The ABI is C. The callers are the plugin's own wrappers and the SDK's, whose pointers are sound.
 
-use super::{BAD_ARGUMENT, CAS_MISMATCH, NOT_FOUND, OK, Sent, enter, proxy};
+use super::{BAD_ARGUMENT, CAS_MISMATCH, LocalResponse, NOT_FOUND, OK, Sent, enter, proxy};
 
 unsafe extern "C" {
     fn proxy_on_memory_allocate(size: usize) -> *mut u8;
@@ -148,9 +148,11 @@ hostcalls! {
     }
 
     fn proxy_send_local_response(
-        _status: u32, _details: *const u8, _details_size: usize, _body: *const u8, _body_size: usize,
-        _headers: *const u8, _headers_size: usize, _grpc_status: i32
+        status: u32, _details: *const u8, _details_size: usize, body: *const u8, body_size: usize,
+        headers: *const u8, headers_size: usize, _grpc_status: i32
     ) {
+        let (headers, body) = (deserialize(bytes(headers, headers_size)), text(body, body_size));
+        proxy(|proxy| proxy.responses.push(LocalResponse { status, headers, body }));
         OK
     }
 

@@ -158,13 +158,14 @@ cases! {
         let whole = asking("", "");
         let cut = &whole[..whole.len() - 1];
         let unreadable = whole.replace("]}]", "]},]");
-        let made = |request: &str, ended_by, sent, refused, ratios: &mut Ratios| {
+        let made = |request: &str, ended_by, sent, refused: bool, ratios: &mut Ratios| {
             let head = RequestHead { method: b"POST", host: b"llm.internal", path: CHAT.path.as_bytes(), content_encoding: None };
             let mut call = Call::begin(&head, &Detect { by_shape: true, trust_host: true, rules: Vec::new() }, 0).unwrap();
             request.as_bytes().chunks(7).for_each(|chunk| call.request_body(chunk));
             let identity = Identity { tenant: CHAT.tenant.to_owned(), ..Identity::default() };
             let cluster = Some(CHAT.cluster.to_owned());
-            let ended = Ended { cut: ended_by, attempts: Some(1), sent, refused, identity, cluster, ..Ended::default() };
+            let refused_by = refused.then(|| "budget:x".to_owned());
+            let ended = Ended { cut: ended_by, attempts: Some(1), sent, refused_by, identity, cluster, ..Ended::default() };
             let record = call.finish(ended, ratios).remove(0);
             assert_eq!((record.missing_reason, record.usage.output_total()), (Some(Missing::NoResponse), None));
             assert_eq!(record.evidence == Evidence::Estimated, record.usage.input_total().is_some(), "{:?}", record.evidence);

@@ -1,0 +1,161 @@
+//! Where in a request's body stands what a call is known by.
+
+use std::sync::OnceLock;
+
+use super::wishes::{WISHES, Wish};
+use crate::provider::{Api, BARRING, barring_bits};
+use crate::scan::Paths;
+
+/// What stands in a place.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Field {
+    Model,
+    Stream,
+    StreamOptions,
+    IncludeUsage,
+    Text,
+    /// Something that the model reads and no text here shows.
+    Other,
+    /// The same, but no longer than it is here.
+    Shown,
+    /// Like [`Field::Other`], and some providers refuse to be asked for usage beside it: its bit of [`BARRING`].
+    Barring(u8),
+    /// The definitions of tools.
+    Tools,
+    /// The kind of a tool.
+    ToolKind,
+    /// The name of a tool: one of the client's own, if it has no kind, or that of a function.
+    ToolName,
+    /// The kind of an item, which can stand for one that the provider keeps.
+    Kind,
+    /// How many tokens may be written.
+    Limit(&'static [Api]),
+    /// How many responses are wanted.
+    Choices,
+    /// A text whose characters may be paid for.
+    Spoken,
+    /// One of several prompts.
+    Prompt,
+    /// Something else that prices depend on.
+    Wish(Wish),
+}
+
+/// The texts whose characters may be paid for: those that are to be spoken, and some that are to be embedded.
+const SPOKEN: &[&str] = &["input", "text", "instances[].text"];
+
+/// Where the text stands that the model reads.
+#[rustfmt::skip]
+const TEXTS: &[&str] = &[
+    "messages[].content", "messages[].content[].text", "messages[].tool_calls[].function.arguments",
+    // The results of tools.
+    "messages[].content[].content", "messages[].content[].content[].text",
+    "messages[].content[].toolResult.content[].text",
+    "system", "system[].text", "prompt", "prompt[]",
+    "input[]", "input[].content", "input[].content[].text", "input[].arguments", "input[].output", "instructions",
+    "contents[].parts[].text", "systemInstruction.parts[].text", "system_instruction.parts[].text",
+    "content.parts[].text", "requests[].content.parts[].text",
+    "message", "texts[]", "inputs", "inputs[]", "inputText", "query", "documents[]",
+];
+
+/// The same as objects, which the model reads as text.
+#[rustfmt::skip]
+const TEXT_OBJECTS: &[&str] = &[
+    "messages[].content[].input", "messages[].content[].toolUse.input", "messages[].content[].toolResult.content[].json",
+    "contents[].parts[].functionCall.args", "contents[].parts[].functionResponse.response",
+];
+
+/// Where something else stands that the model reads, or that makes the provider add something.
+#[rustfmt::skip]
+const OTHERS: &[&str] = &[
+    // Images, sound, video and files, in messages and by themselves.
+    "messages[].content[].image_url", "messages[].content[].input_audio", "messages[].content[].audio_url",
+    "messages[].content[].video_url", "messages[].content[].document_url", "messages[].content[].file",
+    "messages[].content[].source", "messages[].content[].content[].source", "messages[].content[].image",
+    "messages[].content[].audio", "messages[].content[].video", "messages[].content[].document",
+    "messages[].content[].toolResult.content[].image", "messages[].content[].toolResult.content[].document",
+    "messages[].images", "messages[].audio", "images", "image", "audio", "file",
+    "input[].content[].image_url", "input[].content[].input_audio", "input[].content[].file_id",
+    "input[].content[].file_data", "input[].content[].file_url", "input[].output[].image_url",
+    "input[].image", "inputs[].content[].image_url", "inputs[].content[].image_base64", "inputs[].content[].video_url",
+    "contents[].parts[].inlineData", "contents[].parts[].inline_data", "contents[].parts[].fileData",
+    "contents[].parts[].file_data", "instances[].image", "instances[].video",
+    // What the provider keeps, finds, or writes itself into the prompt.
+    "mcp_servers", "plugins", "web_search_options", "search_parameters", "connectors", "container",
+    "previous_response_id", "conversation", "conversation_id", "prompt.id", "cachedContent", "cached_content", "assistant_id",
+    "thread_id", "context_management",
+];
+
+/// Where something stands that the provider puts into the prompt in words of its own.
+const SHOWN: &[&str] = &[
+    "documents",
+    "response_format",
+    "text.format.schema",
+    "generationConfig.responseSchema",
+    "input[].encrypted_content",
+];
+
+/// Definitions of tools: the model reads them in words of the provider's own, and its own tools say nothing of what they add.
+const TOOLS: &[&str] = &["tools", "functions", "toolConfig.tools", "tool_config.tools"];
+
+/// Where limits of the output stand, and who obeys them. What an API does not know limits nothing.
+#[rustfmt::skip]
+const LIMITS: &[(&str, &[Api])] = &[
+    ("max_tokens", &[Api::OpenAiChat, Api::AnthropicMessages, Api::BedrockInvoke, Api::Cohere]),
+    ("max_completion_tokens", &[Api::OpenAiChat]),
+    ("max_output_tokens", &[Api::OpenAiResponses]),
+    ("max_tokens_to_sample", &[Api::AnthropicMessages, Api::BedrockInvoke]),
+    ("max_gen_len", &[Api::BedrockInvoke]),
+    ("textGenerationConfig.maxTokenCount", &[Api::BedrockInvoke]),
+    ("inferenceConfig.maxTokens", &[Api::BedrockConverse, Api::BedrockInvoke]),
+    ("inferenceConfig.max_new_tokens", &[Api::BedrockInvoke]),
+    ("generationConfig.maxOutputTokens", &[Api::Gemini]),
+    ("generation_config.max_output_tokens", &[Api::Gemini, Api::GeminiInteractions]),
+    ("options.num_predict", &[Api::Plain]),
+    ("parameters.max_new_tokens", &[Api::Plain]),
+];
+
+/// Where the number of responses stands.
+#[rustfmt::skip]
+const CHOICES: &[&str] = &[
+    "n", "best_of", "num_generations", "generationConfig.candidateCount", "parameters.sampleCount",
+    "imageGenerationConfig.numberOfImages",
+];
+
+/// All places.
+pub(super) fn paths() -> &'static Paths<Field> {
+    static PATHS: OnceLock<Paths<Field>> = OnceLock::new();
+    PATHS.get_or_init(|| {
+        let options = ("stream_options", Field::StreamOptions);
+        let prompt = ("prompt[]", Field::Prompt);
+        let mut leaves = vec![
+            ("model", Field::Model),
+            ("stream", Field::Stream),
+            options,
+            ("stream_options.include_usage", Field::IncludeUsage),
+            ("input[].type", Field::Kind),
+            prompt,
+            ("tools[].type", Field::ToolKind),
+            // Tools of the client's own that code calls which the provider runs.
+            ("tools[].allowed_callers[]", Field::ToolKind),
+            ("tools[].name", Field::ToolName),
+            ("functions[].name", Field::ToolName),
+            ("toolConfig.tools[].toolSpec.name", Field::ToolName),
+            ("tools[].functionDeclarations[].name", Field::ToolName),
+            ("tools[].function_declarations[].name", Field::ToolName),
+            // A call within a call, as Perplexity takes it for later.
+            ("request.model", Field::Model),
+            ("modelId", Field::Model),
+        ];
+        leaves.extend(WISHES.iter().map(|(path, wish)| (*path, Field::Wish(*wish))));
+        leaves.extend(LIMITS.iter().map(|(path, apis)| (*path, Field::Limit(apis))));
+        leaves.extend(CHOICES.iter().map(|path| (*path, Field::Choices)));
+        let all = |paths: &[&'static str], field| paths.iter().map(|path| (*path, field)).collect::<Vec<_>>();
+        let barring: Vec<_> =
+            BARRING.iter().zip(barring_bits()).map(|(name, bit)| (*name, Field::Barring(bit))).collect();
+        let others = [all(OTHERS, Field::Other), all(SHOWN, Field::Shown), barring].concat();
+        let texts = [others.clone(), all(TEXTS, Field::Text), all(SPOKEN, Field::Spoken)].concat();
+        let objects =
+            [vec![options, prompt], others, all(TEXT_OBJECTS, Field::Text), all(TOOLS, Field::Tools)].concat();
+        Paths::new(&leaves, &objects, &texts)
+    })
+}

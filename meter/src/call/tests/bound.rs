@@ -1,0 +1,134 @@
+//! What a call can use at most, by its request.
+
+use super::*;
+
+fn call(host: &str, path: &str, body: &[u8], encoding: Option<&[u8]>) -> Call {
+    let head =
+        RequestHead { method: b"POST", host: host.as_bytes(), path: path.as_bytes(), content_encoding: encoding };
+    let mut call = Call::begin(&head, &DETECT, 0).unwrap();
+    call.request_body(body);
+    call
+}
+
+fn bound(host: &str, path: &str, body: &str) -> Bound {
+    call(host, path, body.as_bytes(), None).bound()
+}
+
+fn chat(body: &str) -> Bound {
+    bound("api.openai.com", "/v1/chat/completions", body)
+}
+
+const GEMINI: (&str, &str) = ("generativelanguage.googleapis.com", "/v1beta/models/gemini-2.5-pro:generateContent");
+
+cases! {
+    fn contract_the_output_is_bounded_by_the_limit_of_its_own_api_for_all_responses() {
+        let cases = [
+            ("api.openai.com", "/v1/chat/completions", r#"{"max_tokens":5}"#, Some(6)),
+            ("api.openai.com", "/v1/chat/completions", r#"{"max_completion_tokens":5,"n":3}"#, Some(18)),
+            ("api.openai.com", "/v1/chat/completions", r#"{"max_tokens":5,"max_completion_tokens":7,"max_tokens":6}"#, Some(8)),
+            ("api.openai.com", "/v1/chat/completions", r#"{"max_output_tokens":5}"#, None),
+            ("api.openai.com", "/v1/chat/completions", r#"{"max_tokens":null}"#, None),
+            ("api.openai.com", "/v1/chat/completions", r#"{"max_tokens":99999999999}"#, Some(u64::from(u32::MAX) + 1)),
+            ("api.openai.com", "/v1/completions", r#"{"max_tokens":5,"n":2,"best_of":4}"#, Some(24)),
+            ("api.openai.com", "/v1/completions", r#"{"max_tokens":5,"n":2,"prompt":["a","b","c"]}"#, Some(36)),
+            ("api.openai.com", "/v1/completions", r#"{"max_tokens":5,"prompt":[[1,2],[3]]}"#, Some(12)),
+            ("api.openai.com", "/v1/completions", r#"{"max_tokens":5,"prompt":[1,2,3]}"#, Some(6)),
+            ("api.openai.com", "/v1/responses", r#"{"max_output_tokens":5}"#, Some(6)),
+            ("api.openai.com", "/v1/responses", r#"{"max_tokens":5}"#, None),
+            ("api.openai.com", "/v1/embeddings", r#"{"input":"x"}"#, Some(0)),
+            ("api.openai.com", "/v1/images/generations", r#"{"n":2}"#, Some(16_384)),
+            ("api.openai.com", "/v1/batches", r#"{"input_file_id":"x"}"#, Some(0)),
+            ("api.anthropic.com", "/v1/messages", r#"{"max_tokens":5}"#, Some(6)),
+            (GEMINI.0, GEMINI.1, r#"{"generationConfig":{"maxOutputTokens":5,"candidateCount":2}}"#, Some(12)),
+            (GEMINI.0, GEMINI.1, r#"{"max_tokens":5}"#, None),
+            ("bedrock-runtime.us-east-1.amazonaws.com", "/model/m/converse", r#"{"inferenceConfig":{"maxTokens":5}}"#, Some(6)),
+            ("api.cohere.com", "/v2/rerank", r#"{"query":"x"}"#, Some(0)),
+        ];
+        for (host, path, body, output) in cases {
+            assert_eq!(bound(host, path, body).output, output, "{path} {body}");
+        }
+    }
+
+    fn contract_the_input_is_bounded_by_the_bytes_that_the_model_can_read() {
+        let body = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"How high is it?"}]}"#;
+        assert_eq!(chat(body), Bound { input: body.len() as u64 + 1024, output: None, choices: 1, is_open: false });
+        let tools = r#"{"tools":[{"type":"function","function":{"name":"f"}},{"type":"custom","name":"g"}]}"#;
+        assert_eq!(chat(tools), Bound { input: tools.len() as u64 + 1024 + 1024, output: None, choices: 1, is_open: false });
+        // An image is taken for what images take, not for the bytes of its encoding.
+        let data = "A".repeat(160_000);
+        let image = format!(r#"{{"messages":[{{"content":[{{"type":"image_url","image_url":{{"url":"{data}"}}}}]}}]}}"#);
+        let with_image = chat(&image);
+        assert!(with_image.is_open && (13_072..14_000).contains(&with_image.input), "{with_image:?}");
+    }
+
+    fn contract_what_the_request_does_not_show_leaves_the_input_open() {
+        let open = [
+            r#"{"previous_response_id":"x"}"#,
+            r#"{"input":[{"type":"item_reference","id":"x"}]}"#,
+            r#"{"input":[{"content":[{"type":"input_image","image_url":"https://x"}]}]}"#,
+            r#"{"tools":[{"type":"function","name":"f"},{"type":"web_search"}]}"#,
+            r#"{"tools":[{}]}"#,
+            r#"{"tools":[{"type":"custom","name":"f","allowed_callers":["direct","code_execution_20260120"]}]}"#,
+            r#"{"model":"o3-deep-research"}"#,
+            r#"{"data_sources":[{}]}"#,
+            r#"not JSON"#,
+            "--form\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n",
+        ];
+        for body in open {
+            assert!(bound("api.openai.com", "/v1/responses", body).is_open, "{body}");
+        }
+        let closed = [r#"{"tools":[]}"#, r#"{"response_format":{"type":"json_object"}}"#, r#"{"input":"x","stream":true}"#, ""];
+        for body in closed {
+            assert_eq!(bound("api.openai.com", "/v1/responses", body).is_open, body == r#"{"tools":[]}"#, "{body}");
+        }
+        let claude = |tools: &str| bound("api.anthropic.com", "/v1/messages", &format!(r#"{{"tools":[{tools}]}}"#)).is_open;
+        assert!(!claude(r#"{"name":"f","input_schema":{"type":"object"}},{"type":"custom","name":"g"}"#));
+        assert!(claude(r#"{"name":"f"},{"type":"web_search_20250305","name":"web_search"}"#));
+        let gemini = |tools: &str| bound(GEMINI.0, GEMINI.1, &format!(r#"{{"tools":[{tools}]}}"#)).is_open;
+        assert!(!gemini(r#"{"functionDeclarations":[{"name":"f"}]}"#));
+        assert!(gemini(r#"{"googleSearch":{}}"#));
+    }
+
+    fn contract_a_compressed_request_is_as_long_as_what_is_in_it() {
+        let body = format!(r#"{{"input":"{}"}}"#, "x ".repeat(5000));
+        // Stored blocks: no compression, but a coding.
+        let mut gzip = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1];
+        let length = body.len() as u16;
+        gzip.extend(length.to_le_bytes());
+        gzip.extend((!length).to_le_bytes());
+        gzip.extend(body.as_bytes());
+        let call = call("api.openai.com", "/v1/embeddings", &gzip, Some(b"gzip"));
+        assert_eq!(call.bound(), Bound { input: body.len() as u64 + 1024, output: Some(0), choices: 1, is_open: false });
+        let unknown = super::bound::call("api.openai.com", "/v1/embeddings", &gzip, Some(b"pigeon"));
+        assert!(unknown.bound().is_open);
+    }
+
+    fn contract_a_request_is_whole_when_its_value_is_and_a_call_when_it_says_so() {
+        let mut call = call("llm.internal", "/v1/chat/completions", br#"{"messages":[],"#, None);
+        assert!(!call.is_request_whole() && !call.is_sure());
+        call.request_body(br#""model":"m"}"#);
+        assert!(call.is_request_whole() && call.is_sure(), "no byte has to follow");
+        let head = RequestHead { method: b"POST", host: b"x", path: b"/any", content_encoding: None };
+        let mut shapeless = Call::begin(&head, &DETECT, 0).unwrap();
+        shapeless.request_body(br#"{"model":"m","max_tokens":5}"#);
+        assert!(!shapeless.is_sure(), "only its response can show it");
+    }
+
+    fn contract_who_will_respond_is_known_by_the_route_or_else_by_the_clients_word() {
+        struct To(Option<&'static str>, &'static str);
+        impl Destination for To {
+            fn cluster(&self) -> Option<&str> { self.0 }
+            fn route(&self) -> Option<&str> { None }
+            fn host(&self) -> Option<String> { Some(self.1.to_owned()) }
+            fn path(&self) -> Option<String> { None }
+            fn certificate(&self) -> Option<String> { None }
+        }
+        let openai = call("api.openai.com", "/v1/chat/completions", b"{}", None);
+        let provider = |to: To| openai.likely_provider(&to, &DETECT).into_owned();
+        assert_eq!(provider(To(Some("api.anthropic.com"), "api.openai.com")), "anthropic");
+        assert_eq!(provider(To(Some("egress"), "api.groq.com")), "groq", "the host is rewritten");
+        assert_eq!(provider(To(Some("egress"), "api.openai.com")), "openai");
+        let other = call("llm.internal", "/v1/chat/completions", b"{}", None);
+        assert_eq!(other.likely_provider(&To(None, "llm.internal"), &DETECT), "openai_compatible");
+    }
+}
