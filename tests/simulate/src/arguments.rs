@@ -5,12 +5,21 @@ use std::time::Duration;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Parser};
 
-use crate::Mutation;
 use crate::runner::Until;
+use crate::{Guard, budgets};
+
+/// In which world, and what to do there.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Arguments {
+    /// Where events are delivered.
+    Delivering(Task<crate::Mutation>),
+    /// Where budgets are held.
+    Budgeting(Task<budgets::Mutation>),
+}
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Arguments {
+pub enum Task<M> {
     /// Schedules from a seed on.
     Many {
         /// Until when.
@@ -20,7 +29,7 @@ pub enum Arguments {
         /// The first seed; none: any.
         from: Option<u64>,
         /// Without this guard.
-        mutation: Option<Mutation>,
+        mutation: Option<M>,
     },
     /// One schedule.
     One {
@@ -29,7 +38,7 @@ pub enum Arguments {
         /// Print its steps.
         trace: bool,
         /// Without this guard.
-        mutation: Option<Mutation>,
+        mutation: Option<M>,
     },
     /// Each guard taken away, and after how many schedules that is noticed.
     Mutations {
@@ -63,7 +72,10 @@ struct Options {
     trace: bool,
     /// Without a guard: something must be noticed.
     #[arg(long, value_name = "GUARD", value_parser = guards())]
-    mutate: Option<Mutation>,
+    mutate: Option<Without>,
+    /// In the world of budgets: workers with leases, and collectors that keep the balances. No worker spends what another has.
+    #[arg(long)]
+    budgets: bool,
     /// Takes away each guard in turn, and says after how many schedules that is noticed.
     #[arg(long)]
     mutations: bool,
@@ -74,10 +86,29 @@ fn seconds(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs_f64).ok_or_else(|| "must be a number of seconds".to_owned())
 }
 
-/// The guards by their words, with what is done without each.
-fn guards() -> impl TypedValueParser<Value = Mutation> {
-    let values = Mutation::ALL.iter().map(|one| PossibleValue::new(one.word()).help(one.help()));
-    PossibleValuesParser::new(values).try_map(|word| Mutation::from_word(&word).ok_or("no such guard"))
+/// A guard of one of the worlds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Without {
+    Delivering(crate::Mutation),
+    Budgeting(budgets::Mutation),
+}
+
+/// The guards by their words, with what is done without each. Those of budgets are of their world.
+fn guards() -> impl TypedValueParser<Value = Without> {
+    let values = helps::<crate::Mutation>().chain(helps::<budgets::Mutation>());
+    let find = |word: String| {
+        let delivering = of_word(&word).map(Without::Delivering);
+        delivering.or_else(|| of_word(&word).map(Without::Budgeting)).ok_or("no such guard")
+    };
+    PossibleValuesParser::new(values).try_map(find)
+}
+
+fn helps<G: Guard>() -> impl Iterator<Item = PossibleValue> {
+    G::ALL.iter().map(|one| PossibleValue::new(one.word()).help(one.help()))
+}
+
+fn of_word<G: Guard>(word: &str) -> Option<G> {
+    G::ALL.iter().copied().find(|guard| guard.word() == word)
 }
 
 impl Arguments {
@@ -94,11 +125,22 @@ impl Arguments {
 
 impl From<Options> for Arguments {
     fn from(options: Options) -> Arguments {
-        let Options { seconds, schedules, from, seed, trace, mutate: mutation, mutations } = options;
+        match options.mutate {
+            Some(Without::Budgeting(mutation)) => Arguments::Budgeting(options.task(Some(mutation))),
+            Some(Without::Delivering(mutation)) => Arguments::Delivering(options.task(Some(mutation))),
+            None if options.budgets => Arguments::Budgeting(options.task(None)),
+            None => Arguments::Delivering(options.task(None)),
+        }
+    }
+}
+
+impl Options {
+    fn task<M>(self, mutation: Option<M>) -> Task<M> {
+        let Options { seconds, schedules, from, seed, trace, mutations, .. } = self;
         match seed {
-            _ if mutations => Arguments::Mutations { bound: schedules.unwrap_or(2000) },
-            Some(seed) => Arguments::One { seed, trace, mutation },
-            None => Arguments::Many { until: seconds.unwrap_or_default(), schedules, from, mutation },
+            _ if mutations => Task::Mutations { bound: schedules.unwrap_or(2000) },
+            Some(seed) => Task::One { seed, trace, mutation },
+            None => Task::Many { until: seconds.unwrap_or_default(), schedules, from, mutation },
         }
     }
 }
@@ -114,12 +156,17 @@ mod tests {
 
     #[test]
     fn contract_the_command_line() {
-        let many = |until, schedules, from, mutation| Arguments::Many { until, schedules, from, mutation };
+        let many =
+            |until, schedules, from, mutation| Arguments::Delivering(Task::Many { until, schedules, from, mutation });
         assert_eq!(read("2.5").unwrap(), many(Duration::from_millis(2500), None, None, None));
         assert_eq!(read("--schedules 7 --from 3").unwrap(), many(Duration::ZERO, Some(7), Some(3), None));
-        let one = Arguments::One { seed: 9, trace: true, mutation: Some(Mutation::LoseASum) };
+        let one = Arguments::Delivering(Task::One { seed: 9, trace: true, mutation: Some(crate::Mutation::LoseASum) });
         assert_eq!(read("--seed 9 --trace --mutate lose-a-sum").unwrap(), one);
-        assert_eq!(read("--mutations").unwrap(), Arguments::Mutations { bound: 2000 });
+        assert_eq!(read("--mutations").unwrap(), Arguments::Delivering(Task::Mutations { bound: 2000 }));
+        let one =
+            Arguments::Budgeting(Task::One { seed: 9, trace: false, mutation: Some(budgets::Mutation::TellMore) });
+        assert_eq!(read("--seed 9 --mutate tell-more").unwrap(), one);
+        assert_eq!(read("--mutations --budgets").unwrap(), Arguments::Budgeting(Task::Mutations { bound: 2000 }));
         for (line, expected) in [
             ("", "the following required arguments were not provided"),
             ("soon", "must be a number of seconds"),

@@ -1,5 +1,6 @@
 //! What is counted in schedules.
 
+/// Declares `Counts`, what a world counts, by name and what it is.
 macro_rules! counts {
     ($($name:ident $help:literal;)+) => {
         /// What was counted.
@@ -8,19 +9,18 @@ macro_rules! counts {
             $(#[doc = $help] pub $name: u64,)+
         }
 
-        impl Counts {
-            /// Adds another's.
-            pub fn add(&mut self, more: &Counts) {
+        impl $crate::Counted for Counts {
+            fn add(&mut self, more: &Counts) {
                 $(self.$name += more.$name;)+
             }
 
-            /// All of them, with their names.
-            pub fn named(&self) -> [(&'static str, u64); [$(stringify!($name)),+].len()] {
-                [$((stringify!($name), self.$name)),+]
+            fn named(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name)),+]
             }
         }
     };
 }
+pub(crate) use counts;
 
 counts! {
     calls "Calls that passed an Envoy.";

@@ -41,6 +41,8 @@ pub struct Disk {
     pub kept: bool,
     /// Which guard is missing.
     pub mutation: Option<Mutation>,
+    /// Now and then what is spent of budgets is not written.
+    pub loses_charges: bool,
     /// Counts up, for mutations.
     commits: u64,
 }
@@ -55,6 +57,7 @@ impl Disk {
             begins_anew: false,
             kept: false,
             mutation,
+            loses_charges: false,
             commits: 0,
         }
     }
@@ -114,6 +117,9 @@ impl Disk {
         }
         if self.mutation == Some(Mutation::LoseASum) && self.commits.is_multiple_of(16) {
             changes.sums.pop();
+        }
+        if self.loses_charges && self.commits.is_multiple_of(16) {
+            changes.spent.clear();
         }
         self.memory.keep(changes);
         self.heads.insert(writer, self.memory.head);

@@ -1,5 +1,6 @@
 //! Guards that can be taken away, each at a seam of the simulation: a proof that does not notice proves nothing.
 
+/// Declares `Mutation`, the guards of a world, with their words and what is done without each.
 macro_rules! mutations {
     ($($variant:ident $word:literal $help:literal;)+) => {
         /// A guard that is missing.
@@ -8,22 +9,20 @@ macro_rules! mutations {
             $(#[doc = $help] $variant,)+
         }
 
-        impl Mutation {
-            /// Every one.
-            pub const ALL: &'static [Mutation] = &[$(Mutation::$variant,)+];
+        impl $crate::Guard for Mutation {
+            const ALL: &'static [Mutation] = &[$(Mutation::$variant,)+];
 
-            /// Its word on the command line.
-            pub const fn word(self) -> &'static str {
+            fn word(self) -> &'static str {
                 match self { $(Mutation::$variant => $word,)+ }
             }
 
-            /// What is missing.
-            pub const fn help(self) -> &'static str {
+            fn help(self) -> &'static str {
                 match self { $(Mutation::$variant => $help,)+ }
             }
         }
     };
 }
+pub(crate) use mutations;
 
 mutations! {
     AcknowledgeBeforeCommit "acknowledge-before-commit" "the collector responds as soon as it has read the batch";
@@ -51,11 +50,4 @@ mutations! {
     NeverEnd "never-end" "no final flush";
     LoseAJournalLine "lose-a-journal-line" "now and then a record is not written to the journal";
     SkipTheRest "skip-the-rest" "reading the journal back ends with the first interruption";
-}
-
-impl Mutation {
-    /// The mutation of a word.
-    pub fn from_word(word: &str) -> Option<Mutation> {
-        Mutation::ALL.iter().copied().find(|mutation| mutation.word() == word)
-    }
 }

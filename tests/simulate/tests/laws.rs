@@ -1,7 +1,8 @@
 //! The laws hold, and whoever takes a guard away is noticed.
 
+use simulate::budgets::Budgeting;
 use simulate::runner::{Until, run_many};
-use simulate::{Mutation, run};
+use simulate::{Counted, Delivering, Guard, Mutation, World, run};
 
 /// Enough that every fault happens with every other.
 const SCHEDULES: u64 = 80;
@@ -12,21 +13,36 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-#[test]
-fn race_whatever_goes_wrong_no_call_is_lost_and_none_charged_twice() {
-    let total = run_many(1, Until::Schedules(SCHEDULES), None, threads(), &|_| {});
+/// The laws hold in so many schedules, and everything that can happen does.
+fn holds<W: World>(schedules: u64) {
+    let total = run_many::<W>(1, Until::Schedules(schedules), None, threads(), &|_| {});
     assert_eq!(total.broken, None, "its steps: just simulate --seed N --trace");
     let idle: Vec<&str> =
         total.counts.named().into_iter().filter_map(|(name, count)| (count == 0).then_some(name)).collect();
     assert!(idle.is_empty(), "a run in which this never happens shows little: {idle:?}");
 }
 
-#[test]
-fn deterministic_without_a_guard_a_law_breaks() {
-    for mutation in Mutation::ALL {
-        let total = run_many(1, Until::Schedules(BOUND), Some(*mutation), threads(), &|_| {});
+fn notices<W: World>() {
+    for mutation in W::Mutation::ALL {
+        let total = run_many::<W>(1, Until::Schedules(BOUND), Some(*mutation), threads(), &|_| {});
         assert!(total.broken.is_some(), "{} was not noticed in {BOUND} schedules", mutation.word());
     }
+}
+
+#[test]
+fn race_whatever_goes_wrong_no_call_is_lost_and_none_charged_twice() {
+    holds::<Delivering>(SCHEDULES);
+}
+
+#[test]
+fn race_whatever_goes_wrong_no_worker_spends_what_another_has() {
+    holds::<Budgeting>(SCHEDULES);
+}
+
+#[test]
+fn deterministic_without_a_guard_a_law_breaks() {
+    notices::<Delivering>();
+    notices::<Budgeting>();
 }
 
 #[test]
@@ -42,7 +58,7 @@ fn deterministic_the_same_seed_gives_the_same_steps() {
 #[test]
 fn deterministic_a_broken_law_breaks_again_with_the_same_words() {
     let mutation = Some(Mutation::AcknowledgeBeforeCommit);
-    let total = run_many(1, Until::Schedules(BOUND), mutation, threads(), &|_| {});
+    let total = run_many::<Delivering>(1, Until::Schedules(BOUND), mutation, threads(), &|_| {});
     let (seed, violation) = total.broken.expect("it is noticed");
     assert_eq!(run(seed, mutation, false).violation, Some(violation));
 }

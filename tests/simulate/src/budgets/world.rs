@@ -1,0 +1,556 @@
+//! A schedule: workers, collectors and what is between them; what happens, one thing after the other.
+
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use collector::budget::Draft;
+use collector::ledger::leases::LeaseRequest;
+use collector::ledger::{Arrival, Delivery, Ledger, Sender};
+use collector::prices::PriceBook;
+use delivery::lease::{Lost, Reason};
+use meter::failures::CollectorFailure;
+use wire::lease;
+use wire::statement::Statement;
+
+use super::plan::{ASSUMED, MODELS, Plan, TENANTS};
+use super::truth::{BOOK, Call, Fact, Window};
+use super::worker::{Admitted, Worker};
+use super::{Counts, Mutation};
+use crate::disk::{Connection, Disk, Fault};
+use crate::nature::Violation;
+use crate::random::Random;
+
+/// How often a worker's timer comes, µs.
+const TICK_US: u64 = 250_000;
+/// Within so long after the last fault events must have arrived, µs.
+const CALM_US: u64 = 60_000_000;
+/// Within so long a call for which there is room must pass, µs.
+const SOON_US: u64 = 15_000_000;
+
+/// What is on its way to a collector.
+#[derive(Clone, Debug)]
+enum Sent {
+    Events { worker: usize, token: u32, last: u64, statement: Option<Statement>, events: Vec<Vec<u8>> },
+    Leases { worker: usize, token: u32, body: Vec<u8> },
+}
+
+/// What happens.
+#[derive(Clone, Debug)]
+enum Happening {
+    Tick { worker: usize },
+    Burst,
+    Ask { id: u64, worker: usize, call: Call, again: u32 },
+    End { worker: usize, id: u64 },
+    Arrive { sent: Rc<Sent> },
+    Taken { worker: usize, token: u32, last: Option<u64> },
+    Lent { worker: usize, token: u32, body: Option<Vec<u8>> },
+    Kill,
+    Finish,
+    Outage,
+    Change,
+}
+
+/// Everything there is.
+pub struct World {
+    pub plan: Plan,
+    pub(super) counts: Counts,
+    pub(super) facts: BTreeMap<Window, Fact>,
+    pub(super) disk: Rc<RefCell<Disk>>,
+    random: Random,
+    mutation: Option<Mutation>,
+    now_us: u64,
+    /// By time, then in the order in which they were planned.
+    planned: BinaryHeap<Reverse<(u64, u64)>>,
+    happenings: BTreeMap<u64, Happening>,
+    next: u64,
+    workers: Vec<Worker>,
+    collectors: Vec<Ledger<Connection>>,
+    outage_until_us: u64,
+    quiet: bool,
+    /// The limits of each budget, and since when they hold, µs.
+    pub(super) limits: Vec<Vec<(u64, u64)>>,
+    violation: Option<Violation>,
+}
+
+impl World {
+    pub fn new(seed: u64, mutation: Option<Mutation>) -> World {
+        let mut random = Random::new(seed);
+        let plan = Plan::draw(&mut random);
+        let disk = Rc::new(RefCell::new(Disk::new(None)));
+        disk.borrow_mut().loses_charges = mutation == Some(Mutation::LoseACharge);
+        let book = PriceBook::parse(BOOK).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let book = Arc::new(book);
+        let collectors = (0..plan.collectors).map(|index| {
+            let writer = index as i64 + 1;
+            disk.borrow_mut().open(writer);
+            let mut ledger = Ledger::new(Connection { disk: disk.clone(), writer });
+            ledger.set_prices(Some(book.clone()));
+            ledger
+        });
+        let mut world = World {
+            counts: Counts::default(),
+            facts: BTreeMap::new(),
+            collectors: collectors.collect(),
+            disk,
+            random,
+            mutation,
+            now_us: plan.start_us,
+            planned: BinaryHeap::new(),
+            happenings: BTreeMap::new(),
+            next: 0,
+            workers: Vec::new(),
+            outage_until_us: 0,
+            quiet: false,
+            limits: plan.budgets.iter().map(|budget| vec![(0, budget.limit)]).collect(),
+            violation: None,
+            plan,
+        };
+        for at in 0..world.plan.budgets.len() {
+            world.set_budget(at, world.plan.budgets[at].limit);
+        }
+        for _ in 0..world.plan.workers {
+            world.new_worker();
+        }
+        world
+    }
+
+    /// What was counted.
+    pub fn counts(&self) -> Counts {
+        Counts { simulated_seconds: (self.now_us - self.plan.start_us) / 1_000_000, ..self.counts }
+    }
+
+    /// The whole schedule. An error is a law that does not hold.
+    pub fn run(&mut self) -> Result<(), Violation> {
+        self.after(0, Happening::Burst);
+        for (mean_us, happening) in [
+            (self.plan.kill_us, Happening::Kill),
+            (self.plan.end_us, Happening::Finish),
+            (self.plan.outage_us, Happening::Outage),
+            (self.plan.change_us, Happening::Change),
+        ] {
+            self.sometime(mean_us, happening);
+        }
+        let quiet_us = self.plan.start_us + self.plan.active_us;
+        self.until(quiet_us)?;
+        self.quiet = true;
+        self.outage_until_us = 0;
+        let late_us = self.now_us + CALM_US;
+        while self.workers.iter().any(|worker| !worker.is_gone && !worker.is_idle()) {
+            if self.now_us > late_us {
+                return Err(Violation::new("what waits arrives", format!("{:?}", self.waiting())));
+            }
+            self.until(self.now_us + 1_000_000)?;
+        }
+        self.check_sums()?;
+        self.check_room()?;
+        self.check_sums()
+    }
+
+    /// In a fresh window whoever may spend is let pass.
+    fn check_room(&mut self) -> Result<(), Violation> {
+        if self.plan.budgets.iter().any(|budget| budget.window_s != 60) {
+            return Ok(());
+        }
+        // Everybody's clock is in it.
+        self.until((self.now_us / 60_000_000 + 1) * 60_000_000 + 4_000_000)?;
+        let workers: Vec<usize> = (0..self.workers.len()).filter(|at| !self.workers[*at].is_gone).collect();
+        let calls = workers.len() as u64 * 3;
+        for worker in workers {
+            for tenant in [TENANTS[0], TENANTS[1], TENANTS[3]] {
+                let call = Call { tenant, model: "alpha", input: 1, max_output: Some(1), output: 1, duration_us: 1000 };
+                let is_small = |at: usize| call.cost(&self.plan.budgets[at]) * calls * 4 <= self.limit(at);
+                if !call.windows(&self.plan.budgets, 0).iter().all(|(at, ..)| is_small(*at)) {
+                    continue;
+                }
+                let late_us = self.now_us + SOON_US;
+                while !self.ask(worker, &call, None) {
+                    if self.now_us > late_us {
+                        let found = format!("worker {worker}, {tenant}: {:?}", self.workers[worker].leases);
+                        return Err(Violation::new("who may spend passes", found));
+                    }
+                    self.until(self.now_us + 500_000)?;
+                }
+            }
+        }
+        self.until(self.now_us + 5_000_000)
+    }
+
+    fn waiting(&self) -> Vec<(usize, usize, usize)> {
+        let waits = |(at, worker): (usize, &Worker)| (at, worker.running.len(), worker.outbox.len());
+        self.workers.iter().enumerate().map(waits).collect()
+    }
+
+    /// What happens up to a time.
+    fn until(&mut self, end_us: u64) -> Result<(), Violation> {
+        while let Some(Reverse((at_us, number))) = self.planned.peek().copied().filter(|next| next.0.0 < end_us) {
+            self.planned.pop();
+            self.now_us = at_us;
+            if let Some(happening) = self.happenings.remove(&number) {
+                self.happen(happening);
+            }
+            if let Some(violation) = self.violation.take() {
+                return Err(violation);
+            }
+        }
+        self.now_us = end_us;
+        Ok(())
+    }
+
+    fn after(&mut self, delay_us: u64, happening: Happening) {
+        self.next += 1;
+        self.planned.push(Reverse((self.now_us + delay_us, self.next)));
+        self.happenings.insert(self.next, happening);
+    }
+
+    fn sometime(&mut self, mean_us: u64, happening: Happening) {
+        if mean_us > 0 && !self.quiet {
+            let delay_us = self.random.around(mean_us);
+            self.after(delay_us, happening);
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Tick { worker } => self.tick(worker),
+            Happening::Burst => {
+                self.sometime(self.plan.burst_every_us, Happening::Burst);
+                if !self.quiet {
+                    self.burst();
+                }
+            }
+            Happening::Ask { id, worker, call, again } => {
+                if !self.ask(worker, &call, Some((id, again))) && !self.workers[worker].is_gone && again > 0 {
+                    self.after(1_000_000, Happening::Ask { id, worker, call, again: again - 1 });
+                }
+            }
+            Happening::End { worker, id } => self.end(worker, id),
+            Happening::Arrive { sent } => self.arrive(&sent),
+            Happening::Taken { worker, token, last } => self.taken(worker, token, last),
+            Happening::Lent { worker, token, body } => self.lent(worker, token, body),
+            Happening::Kill => {
+                self.sometime(self.plan.kill_us, Happening::Kill);
+                let worker = self.random.place(self.workers.len());
+                if !self.quiet && !self.workers[worker].is_gone {
+                    self.counts.kills += 1;
+                    self.workers[worker].is_gone = true;
+                    self.workers[worker].running.clear();
+                    self.new_worker();
+                }
+            }
+            Happening::Finish => {
+                self.sometime(self.plan.end_us, Happening::Finish);
+                let worker = self.random.place(self.workers.len());
+                if !self.quiet && !self.workers[worker].is_gone && !self.workers[worker].is_ending {
+                    self.workers[worker].is_ending = true;
+                    self.new_worker();
+                }
+            }
+            Happening::Outage => {
+                self.sometime(self.plan.outage_us, Happening::Outage);
+                self.outage_until_us = self.now_us + self.random.within(500_000, 25_000_000);
+            }
+            Happening::Change => {
+                self.sometime(self.plan.change_us, Happening::Change);
+                if !self.quiet {
+                    let at = self.random.place(self.limits.len());
+                    self.counts.changes += 1;
+                    let limit = self.random.around(self.plan.budgets[at].limit);
+                    self.set_budget(at, limit);
+                    self.limits[at].push((self.now_us, limit));
+                }
+            }
+        }
+    }
+
+    fn new_worker(&mut self) {
+        let skew = self.plan.skew_ms;
+        let skew_ms = self.random.within(0, 2 * skew) as i64 - skew as i64;
+        let (seed, high) = (self.random.next(), self.random.next());
+        self.workers.push(Worker::new(seed, high, skew_ms, self.plan.is_closed));
+        let delay_us = self.random.below(TICK_US);
+        self.after(delay_us, Happening::Tick { worker: self.workers.len() - 1 });
+    }
+
+    /// The limit of a budget now.
+    fn limit(&self, at: usize) -> u64 {
+        self.limits[at].last().map_or(0, |(_, limit)| *limit)
+    }
+
+    /// A person sets a budget.
+    fn set_budget(&mut self, at: usize, limit: u64) {
+        let budget = self.plan.budgets[at].clone();
+        let some = |text: &str| Some(text.to_owned());
+        let usd = || format!("{}.{:09}", limit / 1_000_000_000, limit % 1_000_000_000);
+        let draft = Draft {
+            name: budget.name,
+            limit: Some(if budget.is_usd { usd() } else { limit.to_string() }),
+            unit: some(if budget.is_usd { "usd" } else { "tokens" }),
+            window: some(if budget.window_s == 60 { "minute" } else { "hour" }),
+            tenant: budget.tenant.and_then(some),
+            model: budget.model.and_then(some),
+            per_tenant: Some(budget.per_tenant),
+            who: "ann".to_owned(),
+            ..Draft::default()
+        };
+        let now_ns = self.now_us as i64 * 1000;
+        let set = self.collectors[0].set_budget(&draft, "because", now_ns, &mut |_, _| Ok(BTreeMap::new()));
+        match set {
+            Ok(Ok(_)) => {}
+            // Drawn as it was.
+            Ok(Err(problem)) if problem.contains("is so already") => {}
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn burst(&mut self) {
+        let calls = self.random.within(1, self.plan.burst);
+        let tenant = self.random.pick(&TENANTS);
+        let one = self.random.chance(400).then(|| self.random.place(self.workers.len()));
+        for _ in 0..calls {
+            let call = self.draw(tenant);
+            let worker = one.unwrap_or_else(|| self.random.place(self.workers.len()));
+            self.next += 1;
+            let id = self.next;
+            let again = self.random.pick(&[0, 0, 3]);
+            self.happen(Happening::Ask { id, worker, call, again });
+        }
+    }
+
+    fn draw(&mut self, tenant: &'static str) -> Call {
+        let model = self.random.pick(&MODELS);
+        let input = self.random.within(1, 500);
+        let is_open = self.random.chance(self.plan.open);
+        let max = self.random.pick(&[10, 200, 1000, 4000]);
+        let most = if is_open { ASSUMED } else { max };
+        let output = if self.random.chance(300) { most } else { self.random.within(0, most) };
+        let duration_us = self.random.around(self.plan.duration_us / 2);
+        Call { tenant, model, input, max_output: (!is_open).then_some(max), output, duration_us }
+    }
+
+    /// A call comes to a worker; whether it passes. `id`: who comes again, and how often.
+    fn ask(&mut self, worker: usize, call: &Call, id: Option<(u64, u32)>) -> bool {
+        if self.workers[worker].is_gone || self.workers[worker].is_ending {
+            return false;
+        }
+        self.counts.calls += 1;
+        let Admitted { admission, started_s } = self.workers[worker].admit(self.now_us, call, self.mutation);
+        let windows = call.windows(&self.plan.budgets, started_s);
+        if let Some(refusal) = admission.refusal {
+            *match refusal.reason {
+                Reason::NoLease => &mut self.counts.no_lease,
+                Reason::Exhausted => &mut self.counts.exhausted,
+                Reason::TooLarge => &mut self.counts.too_large,
+                Reason::CollectorAway => &mut self.counts.away,
+                Reason::Shadow => panic!("a shadow refuses nothing"),
+            } += 1;
+            self.check_refusal(call, &windows, refusal.name(), refusal.reason);
+            return false;
+        }
+        self.counts.admitted += 1;
+        self.counts.unheld += u64::from(admission.is_unheld);
+        for window in &windows {
+            let amount = call.cost(&self.plan.budgets[window.0]);
+            let fact = self.facts.entry(window.clone()).or_default();
+            if admission.is_unheld {
+                fact.unheld += amount;
+            } else if call.max_output.is_none() {
+                let dearest = fact.open.entry(worker).or_default();
+                *dearest = amount.max(*dearest);
+            }
+        }
+        let id = id.map_or_else(
+            || {
+                self.next += 1;
+                self.next
+            },
+            |(id, _)| id,
+        );
+        self.workers[worker].run(self.now_us, id, call.clone(), started_s, admission.ticket);
+        self.after(call.duration_us, Happening::End { worker, id });
+        true
+    }
+
+    /// Who is told that a budget is spent, or too small, is told the truth.
+    fn check_refusal(&mut self, call: &Call, windows: &[Window], name: &str, reason: Reason) {
+        let Some(window) = windows.iter().find(|(at, ..)| self.plan.budgets[*at].name == name) else {
+            if reason != Reason::CollectorAway {
+                self.violation = Some(Violation::new("who refuses covers the call", format!("{name}: {call:?}")));
+            }
+            return;
+        };
+        let budget = &self.plan.budgets[window.0];
+        let fact = self.facts.get(window).cloned().unwrap_or_default();
+        let most = call.amount(budget, call.max_output.unwrap_or(ASSUMED));
+        let (limit, is_changed) = self.limit_of(window);
+        let is_true = match reason {
+            Reason::Exhausted => fact.spent + most > limit,
+            Reason::TooLarge => most > limit,
+            _ => true,
+        };
+        if !is_true && !is_changed {
+            let found = format!("{window:?} {reason:?}: {most} of {limit}, spent {}: {call:?}", fact.spent);
+            self.violation = Some(Violation::new("a refusal is true", found));
+        }
+    }
+
+    fn end(&mut self, worker: usize, id: u64) {
+        let ended = self.workers[worker].end(self.now_us, id, self.mutation);
+        let Some((call, started_s)) = ended else { return };
+        for window in call.windows(&self.plan.budgets, started_s) {
+            let amount = call.cost(&self.plan.budgets[window.0]);
+            self.facts.entry(window).or_default().spent += amount;
+        }
+    }
+
+    fn tick(&mut self, at: usize) {
+        let now_us = self.now_us;
+        let worker = &mut self.workers[at];
+        if worker.is_gone {
+            return;
+        }
+        let now_ms = worker.now_ms(now_us);
+        let acknowledged = match self.mutation {
+            Some(Mutation::AcknowledgeTooMuch) => worker.sequence,
+            _ => worker.acknowledged,
+        };
+        let mut sent = Vec::new();
+        if let Some(request) = worker.leases.poll(now_ms, acknowledged) {
+            worker.token += 1;
+            worker.leases.dispatched(now_ms, Ok(worker.token));
+            sent.push(Sent::Leases { worker: at, token: worker.token, body: lease::encode_request(&request) });
+        }
+        if worker.batch.is_some() && now_us >= worker.batch_deadline_us {
+            worker.batch = None;
+        }
+        let is_over = match self.mutation {
+            Some(Mutation::EndWhileCallsRun) => worker.outbox.is_empty(),
+            _ => worker.is_idle(),
+        };
+        let ends = worker.is_ending && is_over;
+        if worker.batch.is_none() && (!worker.outbox.is_empty() || ends) {
+            worker.token += 1;
+            let events: Vec<Vec<u8>> = worker.outbox.iter().take(50).map(|(_, bytes)| bytes.clone()).collect();
+            let last = worker.outbox.iter().take(50).last().map_or(worker.acknowledged, |(number, _)| *number);
+            worker.batch = Some((worker.token, last));
+            worker.batch_deadline_us = now_us + 2_000_000;
+            let statement = worker.statement(ends);
+            sent.push(Sent::Events { worker: at, token: worker.token, last, statement, events });
+        }
+        for sent in sent {
+            self.send(Rc::new(sent));
+        }
+        self.after(TICK_US, Happening::Tick { worker: at });
+    }
+
+    fn send(&mut self, sent: Rc<Sent>) {
+        let delay_us = 1 + self.random.below(self.plan.latency_us);
+        if !self.goes_wrong(self.plan.lose) {
+            self.after(delay_us, Happening::Arrive { sent: sent.clone() });
+        }
+        if self.goes_wrong(self.plan.replay) {
+            self.counts.replayed += 1;
+            let later_us = self.random.within(1, 20_000_000);
+            self.after(later_us, Happening::Arrive { sent });
+        }
+    }
+
+    fn goes_wrong(&mut self, per_mille: u32) -> bool {
+        !self.quiet && self.random.chance(per_mille)
+    }
+
+    fn arrive(&mut self, sent: &Sent) {
+        if self.now_us < self.outage_until_us {
+            return;
+        }
+        let collector = self.random.place(self.collectors.len());
+        let fault = if self.goes_wrong(self.plan.fail) {
+            self.random.pick(&[Fault::Before, Fault::After])
+        } else {
+            Fault::None
+        };
+        let begins_anew = self.goes_wrong(50);
+        {
+            let mut disk = self.disk.borrow_mut();
+            (disk.fault, disk.begins_anew) = (fault, begins_anew);
+        }
+        let now_ns = self.now_us as i64 * 1000;
+        let back = match sent {
+            Sent::Events { worker, token, last, statement, events } => {
+                let sender = self.sender(*worker);
+                let arrivals = events.iter().cloned().map(Arrival::new).collect();
+                let delivery = Delivery { sender, statement: statement.clone(), arrivals };
+                let result = self.collectors[collector].append(&[&delivery], now_ns);
+                if let Some(taken) = result.as_ref().ok().and_then(|all| all.first())
+                    && taken.alarms + taken.dead_letters > 0
+                {
+                    self.violation = Some(Violation::new("events are accepted", format!("{taken:?}")));
+                }
+                Happening::Taken { worker: *worker, token: *token, last: result.ok().map(|_| *last) }
+            }
+            Sent::Leases { worker, token, body } => {
+                self.counts.requests += 1;
+                let sender = self.sender(*worker);
+                let request = lease::request(body).unwrap_or_else(|invalid| panic!("{invalid}"));
+                let request = LeaseRequest { sender, request };
+                let response = self.collectors[collector].lease(&[&request], now_ns).ok();
+                let body = response.and_then(|mut all| all.pop()).map(|response| self.encode(response));
+                Happening::Lent { worker: *worker, token: *token, body }
+            }
+        };
+        let delay_us = 1 + self.random.below(self.plan.latency_us);
+        if !self.goes_wrong(self.plan.lose) {
+            self.after(delay_us, back);
+        }
+        // Looking at everything after each step would take longer than the steps.
+        if self.next.is_multiple_of(8)
+            && let Err(violation) = self.check_held()
+        {
+            self.violation = Some(violation);
+        }
+    }
+
+    fn encode(&self, mut response: lease::Response) -> Vec<u8> {
+        if self.mutation == Some(Mutation::TellMore) {
+            response.leases.iter_mut().flatten().for_each(|lease| lease.granted += lease.granted / 2);
+        }
+        lease::encode_response(&response)
+    }
+
+    fn sender(&self, worker: usize) -> Sender {
+        Sender { emitter: Some(self.workers[worker].emitter.clone()), ..Sender::new("default", false) }
+    }
+
+    fn taken(&mut self, at: usize, token: u32, last: Option<u64>) {
+        let worker = &mut self.workers[at];
+        if worker.is_gone || worker.batch.is_none_or(|(waiting, _)| waiting != token) {
+            return;
+        }
+        worker.batch = None;
+        let Some(last) = last else { return };
+        worker.acknowledged = worker.acknowledged.max(last);
+        while worker.outbox.front().is_some_and(|(number, _)| *number <= last) {
+            worker.outbox.pop_front();
+        }
+        let may_go = worker.is_idle() || self.mutation == Some(Mutation::EndWhileCallsRun) && worker.running.is_empty();
+        if worker.is_ending && may_go {
+            worker.is_gone = true;
+            self.counts.ends += 1;
+        }
+    }
+
+    fn lent(&mut self, at: usize, token: u32, body: Option<Vec<u8>>) {
+        let worker = &mut self.workers[at];
+        if worker.is_gone {
+            return;
+        }
+        let now_ms = worker.now_ms(self.now_us);
+        let lost = Lost { failure: CollectorFailure::of_status(503), retry_after_ms: None };
+        let response = body.ok_or(lost).map(|body| {
+            lease::response(&body).unwrap_or_else(|invalid| panic!("{invalid}: {}", String::from_utf8_lossy(&body)))
+        });
+        worker.leases.respond(now_ms, token, response);
+    }
+}
