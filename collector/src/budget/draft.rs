@@ -185,7 +185,8 @@ mod tests {
     #[test]
     fn contract_everything_that_is_wrong_with_a_budget_is_named_with_what_is_allowed() {
         let some = |text: &str| Some(text.to_owned());
-        let cases: [(&dyn Fn(&mut Draft), &str); 26] = [
+        type Case<'c> = (&'c dyn Fn(&mut Draft), &'c str);
+        let cases: [Case<'_>; 26] = [
             (&|draft| draft.name = String::new(), "a budget's name must be 1 to 64 of a-z, 0-9, . _ and -"),
             (&|draft| draft.name = "A b".to_owned(), "\"A b\": a budget's name must be"),
             (&|draft| draft.name = "a".repeat(65), "a budget's name must be"),
