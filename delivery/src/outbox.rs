@@ -141,6 +141,11 @@ impl Outbox {
         self.bytes
     }
 
+    /// When the oldest event that waits was queued, ms; none: none waits.
+    pub fn oldest_ms(&self) -> Option<u64> {
+        self.queue.front().map(|entry| entry.queued_ms)
+    }
+
     /// Whether no event waits.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()

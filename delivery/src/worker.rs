@@ -240,6 +240,12 @@ impl Delivery {
         self.own.bytes().saturating_add(predecessor)
     }
 
+    /// When the oldest event of this VM's own that waits was queued, ms; none: none waits. A handoff does not say when its
+    /// events were queued.
+    pub fn oldest_ms(&self) -> Option<u64> {
+        self.own.oldest_ms()
+    }
+
     /// Whether no event waits, of this VM or of one before it.
     pub fn is_idle(&self) -> bool {
         self.own.is_empty() && self.predecessor.is_none()

@@ -41,6 +41,7 @@ mod tests;
 mod trap;
 mod unmapped;
 mod vm;
+mod waiting;
 
 use proxy_wasm::traits::RootContext;
 use proxy_wasm::types::LogLevel;

@@ -20,6 +20,7 @@ use crate::refusals;
 use crate::stream::Stream;
 use crate::unmapped;
 use crate::vm;
+use crate::waiting;
 
 /// The longest response with leases that is read, bytes: 1,000 budgets take some 300 KB.
 const MAX_LEASES: usize = 4 << 20;
@@ -210,7 +211,7 @@ impl RootContext for Plugin {
                 self.authorization = token.map(|token| format!("Bearer {}", token.trim()));
             }
         }
-        for shared in [process::NAME, failures::SAID, refusals::KNOWN, unmapped::SAID] {
+        for shared in [process::NAME, failures::SAID, refusals::KNOWN, unmapped::SAID, waiting::NOTES] {
             shared.prepare();
         }
         let tick_ms = vm::configure(&config, self.context_id, self.authorization.is_some());

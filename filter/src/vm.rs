@@ -26,6 +26,7 @@ use crate::process;
 use crate::redirected::Redirected;
 use crate::running::Running;
 use crate::unmapped::Unmapped;
+use crate::waiting;
 
 thread_local! {
     static VM: RefCell<Option<Vm>> = const { RefCell::new(None) };
@@ -179,10 +180,16 @@ impl Vm {
         self.telemetry.add(&mut self.metrics, Metric::Unrecorded, UNRECORDED.take());
     }
 
-    /// Counts how long this VM has run.
+    /// Counts how long this VM has run; about once a second it also says which version runs, and how long events have waited.
     pub fn count_running(&mut self, now_ms: u64) {
         let seconds = self.running.seconds(now_ms);
         self.telemetry.add(&mut self.metrics, Metric::VmSeconds, seconds);
+        if seconds > 0 {
+            self.telemetry.inform(&mut self.metrics, Metric::BuildInfo, env!("CARGO_PKG_VERSION"));
+            if let Some(age) = waiting::note(self.random.hash_one("waiting"), now_ms, self.delivery.oldest_ms()) {
+                self.telemetry.set(&mut self.metrics, Metric::OutboxAge, age);
+            }
+        }
     }
 
     /// Counts a call that another instance of the plugin meters, and says once that there is one.

@@ -1,7 +1,7 @@
 //! The metric catalogue, and the label sets in use.
 //!
-//! Names and labels follow OpenTelemetry's GenAI conventions in Prometheus form. How a metric with its labels is named in the
-//! proxy is the [`Registry`]'s affair.
+//! Names and labels follow OpenTelemetry's GenAI conventions in Prometheus form; docs/metrics.md says which state of them, and
+//! where they differ. How a metric with its labels is named in the proxy is the [`Registry`]'s affair.
 
 mod room;
 mod series;
@@ -39,8 +39,11 @@ const OPERATION: &str = "gen_ai_operation_name";
 const TOKEN_TYPE: &str = "gen_ai_token_type";
 const OUTCOME: &str = "meshmeter_outcome";
 const EVIDENCE: &str = "meshmeter_evidence";
+const STATUS: &str = "meshmeter_status";
 const REASON: &str = "meshmeter_reason";
 const BUDGET: &str = "meshmeter_budget";
+/// Not `version`: Istio's own `source_version` ends with it.
+const VERSION: &str = "meshmeter_version";
 
 macro_rules! metrics {
     ($($variant:ident $name:literal $kind:ident [$($label:expr),*] $help:literal;)+) => {
@@ -66,11 +69,12 @@ macro_rules! metrics {
 
 metrics! {
     Tokens "gen_ai_client_inference_usage_tokens_total" Counter [TENANT, PROVIDER, MODEL, TOKEN_TYPE] "tokens in disjoint classes: the sum over `gen_ai_token_type` is the total; `web_searches` are searches";
-    Calls "gen_ai_client_inference_calls_total" Counter [TENANT, PROVIDER, MODEL, OPERATION, OUTCOME, EVIDENCE] "calls, by how they ended and how good their counts are";
-    Duration "gen_ai_client_operation_duration_milliseconds" Histogram [PROVIDER, MODEL, OPERATION] "from the request's start to the end of the stream, ms";
-    TimeToFirstToken "gen_ai_server_time_to_first_token_milliseconds" Histogram [PROVIDER, MODEL, OPERATION] "from the request's start to the first byte of the response's body, ms; streams only";
+    Calls "gen_ai_client_inference_calls_total" Counter [TENANT, PROVIDER, MODEL, OPERATION, OUTCOME, EVIDENCE, STATUS] "calls, by how they ended, how good their counts are, and the response's HTTP status: `2xx`, `3xx`, `429`, `4xx` (any other), `5xx`, or `none`";
+    Duration "gen_ai_client_inference_duration_milliseconds" Histogram [PROVIDER, MODEL, OPERATION] "from the request's start to the end of the stream, ms";
+    TimeToFirstToken "gen_ai_client_inference_time_to_first_chunk_milliseconds" Histogram [PROVIDER, MODEL, OPERATION] "from the request's start to the first byte of the response's body, ms; streams only";
     TimePerOutputToken "gen_ai_server_time_per_output_token_milliseconds" Histogram [PROVIDER, MODEL, OPERATION] "time per output token after the first, ms; streams only";
-    CallTokens "gen_ai_client_token_usage" Histogram [PROVIDER, MODEL, TOKEN_TYPE] "tokens per call; `gen_ai_token_type` is `input` or `output` here";
+    InputTokens "gen_ai_client_inference_operation_input_tokens" Histogram [PROVIDER, MODEL, OPERATION] "input tokens per call, cache reads and writes included";
+    OutputTokens "gen_ai_client_inference_operation_output_tokens" Histogram [PROVIDER, MODEL, OPERATION] "output tokens per call, reasoning included";
     Seen "meshmeter_calls_total" Counter [] "LLM calls that ended";
     Parts "meshmeter_parts_total" Counter [] "records of what another model was used for in a call";
     Records "meshmeter_records_total" Counter [] "records made: as many as calls and parts, or some were lost";
@@ -83,6 +87,7 @@ metrics! {
     Rejected "meshmeter_events_rejected_total" Counter [] "events that the collector refuses, each alone in its batch; their ids are in Envoy's log";
     Quarantined "meshmeter_events_quarantined_total" Counter [] "acknowledged events that the collector has quarantined and not charged; `meshmeter alarms` says why, `meshmeter release` charges one";
     OutboxBytes "meshmeter_outbox_bytes" Gauge [] "bytes of events that are not acknowledged yet";
+    OutboxAge "meshmeter_outbox_oldest_age_seconds" Gauge [] "how long the oldest event that is not acknowledged has waited, of all workers; 0 if none waits";
     IdentityRefused "meshmeter_identity_refused_total" Counter [REASON] "identities that were not accepted, by reason: `untrusted_header` changes nothing; `repeated_header`, `no_claim`, `no_spiffe_id`, `several_uris`, `bad_spiffe_id`, `foreign_trust_domain`, `no_such_part`, `reserved_name` and `invalid_value` make the tenant `invalid`";
     CollectorFailures "meshmeter_collector_failures_total" Counter [REASON] "dispatches to the collector that failed, by reason: `unauthorized`, `not_found`, `refused_events`, `too_many_requests`, `unavailable`, `timeout`, `reset`, `no_cluster`, `not_sent`, `not_a_collector`, `unexpected_status`; Envoy's log says more";
     UsageMissing "meshmeter_usage_missing_total" Counter [REASON] "calls without counts, by reason";
@@ -92,6 +97,7 @@ metrics! {
     BudgetRefused "meshmeter_budget_refused_total" Counter [BUDGET, REASON] "calls that a budget refused, by budget and reason: `exhausted` (what is left is less than the call can cost), `no_lease` (this worker holds too little of it; the next exchange with the collector may help), `too_large` (more than the limit), `collector_away` (`budgets.without_collector` is `closed`), `shadow` (it would have refused)";
     BudgetUnheld "meshmeter_budget_unheld_total" Counter [] "calls that passed although a budget covers them that could not be held, because the collector is away (`budgets.without_collector` is `open`)";
     VmSeconds "meshmeter_vm_seconds_total" Counter [] "seconds that VMs of the plugin have run, added up: its rate is how many run, one for each worker and one for Envoy's main thread. Fewer: calls of a worker may pass unmetered";
+    BuildInfo "meshmeter_plugin_build_info" Gauge [VERSION] "always 1; the label is the plugin's version";
     HostFailures "meshmeter_host_failures_total" Counter [] "hostcalls that failed; metering went on without their results";
     SeriesOverflow "meshmeter_series_overflow_total" Counter [] "records whose model, or tenant and model, became `overflow` because there was no room for another set";
 }

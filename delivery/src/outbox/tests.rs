@@ -66,6 +66,25 @@ cases! {
         assert_eq!(large.poll(0, 10).unwrap().events, 1, "an event larger than a batch goes alone");
     }
 
+    fn contract_the_oldest_event_is_the_one_that_waits_longest_for_its_acknowledgement() {
+        let mut outbox = outbox(0);
+        assert_eq!(outbox.oldest_ms(), None);
+        for now_ms in [10, 20, 30, 40, 50] {
+            let sequence = outbox.next_sequence();
+            outbox.push(now_ms, sequence, b"{}".to_vec());
+        }
+        outbox.poll(60, 10).unwrap();
+        outbox.settle(70, status(503), 0);
+        assert_eq!(outbox.oldest_ms(), Some(10), "what was sent in vain still waits");
+        outbox.poll(10_000, 10).unwrap();
+        assert_eq!(outbox.oldest_ms(), Some(10), "and what is in flight");
+        outbox.settle(10_000, status(200), 0);
+        assert_eq!(outbox.oldest_ms(), Some(50));
+        outbox.poll(11_000, 10).unwrap();
+        outbox.settle(11_000, status(200), 0);
+        assert_eq!(outbox.oldest_ms(), None);
+    }
+
     fn contract_one_batch_in_flight_and_order_is_kept() {
         let mut outbox = outbox(5);
         let first = outbox.poll(0, 10).unwrap();

@@ -51,6 +51,19 @@ fn contract_a_record_is_sent_to_the_collector_and_acknowledged() {
 }
 
 #[test]
+fn contract_a_gauge_says_how_long_events_have_waited_and_one_which_version_runs() {
+    let mut plugin = configured(1, CONFIGURATION);
+    let age = || abi::metric("meshmeter_outbox_oldest_age_seconds");
+    call(&plugin);
+    let sent = tick(&mut plugin, 1100);
+    tick(&mut plugin, 9100);
+    assert_eq!((age(), abi::metric("meshmeter_plugin_build_info")), (8, 1), "it is in flight, and waits");
+    respond(&mut plugin, sent[0].token, "200");
+    tick(&mut plugin, 10_200);
+    assert_eq!((age(), abi::metric("meshmeter_plugin_build_info")), (0, 1));
+}
+
+#[test]
 fn contract_what_the_collector_quarantines_and_what_it_refuses_is_counted() {
     for (status, header, due) in [
         ("200", &[("meshmeter-quarantined", "1")][..], [1, 1, 0]),

@@ -49,8 +49,10 @@ extraStatTags:
 - gen_ai_token_type
 - meshmeter_outcome
 - meshmeter_evidence
+- meshmeter_status
 - meshmeter_reason
 - meshmeter_budget
+- meshmeter_version
 # The journal (telemetry.yaml) keeps what has left the proxy when it is killed: a line longer than 1 KiB is
 # written at once, a shorter one within 10 ms. Istio's own setting is 64 KiB and a second.
 fileFlushMinSizeKb: 1
@@ -60,13 +62,15 @@ terminationDrainDuration: 300s
 {{- end }}
 
 {{/* The bounds of the histograms' buckets, in milliseconds and in tokens: those that OpenTelemetry's conventions for generative
-AI advise. By the beginning of the name within Envoy. */}}
+AI advise, with two more between each of them from 0.64 s to 41 s, so that a quantile there is right to a quarter. By the
+beginning of the name within Envoy. envoy/envoy.yaml and envoy/gateway/gateway.yaml have the same. */}}
 {{- define "meshmeter.histogramBuckets" -}}
 {
-  "wasmcustom.gen_ai_client_operation_duration_milliseconds": [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10240, 20480, 40960, 81920, 163840, 327680, 655360],
-  "wasmcustom.gen_ai_server_time_to_first_token_milliseconds": [5, 10, 20, 40, 60, 80, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000, 30000, 60000],
+  "wasmcustom.gen_ai_client_inference_duration_milliseconds": [10, 20, 40, 80, 160, 320, 640, 800, 1000, 1280, 1600, 2000, 2560, 3200, 4000, 5120, 6400, 8000, 10240, 12800, 16000, 20480, 25600, 32000, 40960, 81920, 163840, 327680, 655360],
+  "wasmcustom.gen_ai_client_inference_time_to_first_chunk_milliseconds": [10, 20, 40, 80, 160, 320, 480, 640, 800, 1000, 1280, 1600, 2000, 2560, 3200, 4000, 5120, 6400, 8000, 10240, 12800, 16000, 20480, 25600, 32000, 40960, 81920],
   "wasmcustom.gen_ai_server_time_per_output_token_milliseconds": [1, 5, 10, 25, 50, 75, 100, 150, 200, 300, 400, 500, 750, 1000, 2500],
-  "wasmcustom.gen_ai_client_token_usage": [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304]
+  "wasmcustom.gen_ai_client_inference_operation_input_tokens": [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304],
+  "wasmcustom.gen_ai_client_inference_operation_output_tokens": [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304]
 }
 {{- end }}
 

@@ -20,7 +20,7 @@ pub trait Registry {
     fn define(&mut self, metric: Metric, values: &[&str]) -> Option<u32>;
     /// Adds to a counter or gauge.
     fn add(&mut self, id: u32, amount: i64);
-    /// Records a value of a histogram.
+    /// Records a value of a histogram, or sets a gauge.
     fn record(&mut self, id: u32, value: u64);
 }
 
@@ -55,7 +55,7 @@ impl Id {
 #[derive(Debug, Default)]
 struct Series {
     tokens: Vec<(Class, Id)>,
-    calls: Vec<(Outcome, Evidence, Id)>,
+    calls: Vec<([&'static str; 3], Id)>,
 }
 
 /// The ids of one provider and model.
@@ -76,9 +76,10 @@ pub struct Telemetry {
     /// By provider, model and operation; the tenant whose call brought a set is its owner.
     distributions: Room<Distributions>,
     plain: [Id; Metric::ALL.len()],
-    reasons: Vec<(Metric, &'static str, Id)>,
     /// Refusals by budget and reason.
     budgets: Vec<(Box<str>, &'static str, Id)>,
+    /// Of metrics with one label, whose values are few.
+    words: Vec<(Metric, &'static str, Id)>,
     /// By provider: there are as many as the configuration and the meter name.
     unknown_usage: Vec<(Box<str>, Id)>,
     key: String,
@@ -91,8 +92,8 @@ impl Telemetry {
             series: Room::new(max_series),
             distributions: Room::new(max_distributions(max_series)),
             plain: [Id::default(); Metric::ALL.len()],
-            reasons: Vec::new(),
             budgets: Vec::new(),
+            words: Vec::new(),
             unknown_usage: Vec::new(),
             key: String::new(),
         }
@@ -113,12 +114,7 @@ impl Telemetry {
 
     /// Adds one to a metric whose only label is a reason.
     pub fn count_reason(&mut self, registry: &mut impl Registry, metric: Metric, reason: &'static str) {
-        let known = self.reasons.iter().position(|(known, word, _)| *known == metric && *word == reason);
-        let index = known.unwrap_or_else(|| {
-            self.reasons.push((metric, reason, Id::default()));
-            self.reasons.len().saturating_sub(1)
-        });
-        if let Some((_, _, id)) = self.reasons.get_mut(index) {
+        if let Some(id) = self.word(metric, reason) {
             id.add(registry, metric, &[reason], 1);
         }
     }
@@ -141,6 +137,29 @@ impl Telemetry {
         if let Some((_, _, id)) = self.budgets.get_mut(index) {
             id.add(registry, Metric::BudgetRefused, &[name, reason], 1);
         }
+    }
+
+    /// Sets a gauge without labels. All VMs set the same one.
+    pub fn set(&mut self, registry: &mut impl Registry, metric: Metric, value: u64) {
+        if let Some(id) = self.plain.get_mut(metric as usize) {
+            id.record(registry, metric, &[], value);
+        }
+    }
+
+    /// Sets a gauge whose only label is this word to 1.
+    pub fn inform(&mut self, registry: &mut impl Registry, metric: Metric, word: &'static str) {
+        if let Some(id) = self.word(metric, word) {
+            id.record(registry, metric, &[word], 1);
+        }
+    }
+
+    fn word(&mut self, metric: Metric, word: &'static str) -> Option<&mut Id> {
+        let known = self.words.iter().position(|(known, other, _)| *known == metric && *other == word);
+        let index = known.unwrap_or_else(|| {
+            self.words.push((metric, word, Id::default()));
+            self.words.len().saturating_sub(1)
+        });
+        self.words.get_mut(index).map(|(_, _, id)| id)
     }
 
     fn unknown_usage(&mut self, registry: &mut impl Registry, provider: &str) {
@@ -221,7 +240,6 @@ impl Telemetry {
 
 impl Distributions {
     fn record(&mut self, registry: &mut impl Registry, record: &Record, labels: [&str; 3]) {
-        let [provider, model, _] = labels;
         let ms = |micros: u64| micros / 1000;
         self.duration.record(registry, Metric::Duration, &labels, ms(record.duration_us));
         if let (true, Some(time)) = (record.stream, record.time_to_first_token_us) {
@@ -231,10 +249,10 @@ impl Distributions {
             self.time_per_output_token.record(registry, Metric::TimePerOutputToken, &labels, ms(time));
         }
         if let Some(tokens) = record.usage.input_total() {
-            self.input.record(registry, Metric::CallTokens, &[provider, model, "input"], tokens);
+            self.input.record(registry, Metric::InputTokens, &labels, tokens);
         }
         if let Some(tokens) = record.usage.output_total() {
-            self.output.record(registry, Metric::CallTokens, &[provider, model, "output"], tokens);
+            self.output.record(registry, Metric::OutputTokens, &labels, tokens);
         }
     }
 }
@@ -255,16 +273,29 @@ impl Series {
         if record.part.is_some() {
             return;
         }
-        let (outcome, evidence) = (record.outcome, record.evidence);
-        let known = self.calls.iter().position(|(known, how_good, _)| *known == outcome && *how_good == evidence);
+        let ended = [record.outcome.as_str(), record.evidence.as_str(), status(record.status)];
+        let known = self.calls.iter().position(|(known, _)| *known == ended);
         let index = known.unwrap_or_else(|| {
-            self.calls.push((outcome, evidence, Id::default()));
+            self.calls.push((ended, Id::default()));
             self.calls.len().saturating_sub(1)
         });
-        if let Some((_, _, id)) = self.calls.get_mut(index) {
-            let labels = [tenant, provider, model, record.operation.as_str(), outcome.as_str(), evidence.as_str()];
+        if let Some((_, id)) = self.calls.get_mut(index) {
+            let [outcome, evidence, status] = ended;
+            let labels = [tenant, provider, model, record.operation.as_str(), outcome, evidence, status];
             id.add(registry, Metric::Calls, &labels, 1);
         }
+    }
+}
+
+/// The class of an HTTP status. Apart from the other errors of a client: that it came too often.
+fn status(status: Option<u64>) -> &'static str {
+    match status {
+        Some(200..=299) => "2xx",
+        Some(300..=399) => "3xx",
+        Some(429) => "429",
+        Some(400..=499) => "4xx",
+        Some(500..=599) => "5xx",
+        _ => "none",
     }
 }
 

@@ -72,6 +72,7 @@ fn record(tenant: &str, model: &str) -> Record {
         duration_us: 1_500_000,
         outcome: Outcome::Completed,
         evidence: Evidence::Reported,
+        status: Some(200),
         ..Record::default()
     };
     record.identity.tenant = tenant.into();
@@ -111,9 +112,11 @@ cases! {
         }
         let tokens = |kind: &str| name(Metric::Tokens, &["acme", "openai", "gpt", kind]);
         assert_eq!((book.count(&tokens("input_text")), book.count(&tokens("output_text"))), (21, 9));
-        assert_eq!(book.count(&name(Metric::Calls, &["acme", "openai", "gpt", "chat", "completed", "reported"])), 3);
+        assert_eq!(book.count(&name(Metric::Calls, &["acme", "openai", "gpt", "chat", "completed", "reported", "2xx"])), 3);
         let duration = book.ids[&name(Metric::Duration, &["openai", "gpt", "chat"])];
         assert_eq!(book.histograms[&duration], [1500, 1500, 1500]);
+        let of = |metric| &book.histograms[&book.ids[&name(metric, &["openai", "gpt", "chat"])]];
+        assert_eq!((of(Metric::InputTokens), of(Metric::OutputTokens)), (&vec![7; 3], &vec![3; 3]));
         assert_eq!(book.definitions, book.ids.len(), "each is defined once");
         assert!(!book.ids.keys().any(|name| name.contains("cache_read")), "what nobody reported does not exist");
         let missing = Record { missing_reason: Some(Missing::NoBody), evidence: Evidence::Missing, usage: Default::default(), ..record("acme", "gpt") };
@@ -125,12 +128,42 @@ cases! {
         assert_eq!(book.count(&name(Metric::UnknownUsage, &["openai"])), 2);
     }
 
+    fn contract_failures_are_told_apart_by_their_status() {
+        let mut book = Book::default();
+        let mut telemetry = Telemetry::new(10);
+        let statuses = [
+            (None, "none"), (Some(101), "none"), (Some(200), "2xx"), (Some(302), "3xx"), (Some(400), "4xx"), (Some(401), "4xx"),
+            (Some(429), "429"), (Some(499), "4xx"), (Some(500), "5xx"), (Some(529), "5xx"), (Some(999), "none"), (Some(u64::MAX), "none"),
+        ];
+        for (status, class) in statuses {
+            let calls = name(Metric::Calls, &["acme", "openai", "gpt", "chat", "completed", "reported", class]);
+            let before = book.count(&calls);
+            telemetry.record(&mut book, &Record { status, ..record("acme", "gpt") });
+            assert_eq!(book.count(&calls), before + 1, "{status:?}");
+        }
+        assert_eq!(book.sets().len(), 1);
+    }
+
+    fn contract_gauges_are_set_not_added_to() {
+        let mut book = Book::default();
+        let mut telemetry = Telemetry::new(10);
+        for seconds in [7, 3] {
+            telemetry.set(&mut book, Metric::OutboxAge, seconds);
+            telemetry.inform(&mut book, Metric::BuildInfo, "1.2.3");
+        }
+        let set = |name: &str| &book.histograms[&book.ids[name]];
+        assert_eq!(set("meshmeter_outbox_oldest_age_seconds"), &[7, 3]);
+        assert_eq!(set(&name(Metric::BuildInfo, &["1.2.3"])), &[1, 1]);
+        assert_eq!(book.definitions, 2);
+        assert!(book.counts.is_empty());
+    }
+
     fn contract_a_part_has_tokens_but_is_no_call() {
         let mut book = Book::default();
         let mut telemetry = Telemetry::new(10);
         telemetry.record(&mut book, &record("acme", "gpt"));
         telemetry.record(&mut book, &Record { part: Some("advisor_message".into()), ..record("acme", "other") });
-        let calls = |model: &str| book.count(&name(Metric::Calls, &["acme", "openai", model, "chat", "completed", "reported"]));
+        let calls = |model: &str| book.count(&name(Metric::Calls, &["acme", "openai", model, "chat", "completed", "reported", "2xx"]));
         let tokens = |model: &str| book.count(&name(Metric::Tokens, &["acme", "openai", model, "input_text"]));
         assert_eq!((calls("gpt"), calls("other"), tokens("gpt"), tokens("other")), (1, 0, 7, 7));
         assert!(!book.ids.contains_key(&name(Metric::Duration, &["openai", "other", "chat"])));
@@ -144,6 +177,7 @@ cases! {
             response_model: None,
             outcome: Outcome::ErrorStatus,
             evidence: Evidence::Missing,
+            status: Some(404),
             usage: Default::default(),
             ..record("acme", "")
         };
@@ -151,7 +185,7 @@ cases! {
             telemetry.record(&mut book, &refused(&format!("invented-{number}")));
         }
         let calls = |model: &str, outcome: &str, evidence: &str| {
-            book.count(&name(Metric::Calls, &["acme", "openai", model, "chat", outcome, evidence]))
+            book.count(&name(Metric::Calls, &["acme", "openai", model, "chat", outcome, evidence, "4xx"]))
         };
         assert_eq!(calls("no_response", "error_status", "missing"), 4200);
         assert!(!book.ids.keys().any(|name| name.contains("invented") || name.contains("overflow")));
@@ -160,7 +194,7 @@ cases! {
         telemetry.record(&mut book, &worked);
         telemetry.record(&mut book, &Record { outcome: Outcome::ClientAborted, evidence: Evidence::Partial, ..worked });
         let calls = |outcome: &str, evidence: &str| {
-            book.count(&name(Metric::Calls, &["acme", "openai", "titan", "chat", outcome, evidence]))
+            book.count(&name(Metric::Calls, &["acme", "openai", "titan", "chat", outcome, evidence, "2xx"]))
         };
         assert_eq!((calls("completed", "reported"), calls("client_aborted", "partial")), (1, 1));
     }
@@ -173,7 +207,7 @@ cases! {
         }
         // An eighth beyond its first; the rest under its own name.
         assert_eq!(book.models("noisy").len(), 80 / 8 + 2);
-        let rest = name(Metric::Calls, &["noisy", "overflow", "overflow", "chat", "completed", "reported"]);
+        let rest = name(Metric::Calls, &["noisy", "overflow", "overflow", "chat", "completed", "reported", "2xx"]);
         assert_eq!(book.count(&rest), 4200 - 11);
         for tenant in 0..5 {
             for model in ["a", "b"] {
@@ -181,7 +215,7 @@ cases! {
             }
             assert_eq!(book.models(&format!("t{tenant}")).len(), 2);
         }
-        let histograms = book.ids.keys().filter(|name| name.starts_with("gen_ai_client_operation_duration")).count();
+        let histograms = book.ids.keys().filter(|name| name.starts_with("gen_ai_client_inference_duration")).count();
         assert!(histograms <= 20 + 1, "{histograms}");
     }
 
@@ -199,7 +233,7 @@ cases! {
         assert_eq!(book.models("late").len(), 1);
         // What comes back goes on where it was.
         telemetry.record(&mut book, &at(3, "t0"));
-        assert_eq!(book.count(&name(Metric::Calls, &["t0", "openai", "gpt", "chat", "completed", "reported"])), 2);
+        assert_eq!(book.count(&name(Metric::Calls, &["t0", "openai", "gpt", "chat", "completed", "reported", "2xx"])), 2);
         for hours in 2..100 {
             for tenant in 0..8 {
                 telemetry.record(&mut book, &at(2 * hours, &format!("h{hours}-{tenant}")));
@@ -208,7 +242,7 @@ cases! {
         assert_eq!(book.tenants().len(), 4 * 8 + 1, "four times the room, and the overflow");
         let definitions = book.definitions;
         telemetry.record(&mut book, &at(500, "t0"));
-        assert_eq!(book.count(&name(Metric::Calls, &["t0", "openai", "gpt", "chat", "completed", "reported"])), 3);
+        assert_eq!(book.count(&name(Metric::Calls, &["t0", "openai", "gpt", "chat", "completed", "reported", "2xx"])), 3);
         assert_eq!(book.definitions, definitions, "what was made once is not made again");
     }
 
@@ -222,7 +256,7 @@ cases! {
             let total: i64 = book.ids.iter().filter(|(name, _)| name.contains("usage_tokens_total")).map(|(_, id)| book.counts[id]).sum();
             assert_eq!(total, (round + 1) * 10_000);
         }
-        assert_eq!(book.count(&name(Metric::Calls, &["overflow", "openai", "overflow", "chat", "completed", "reported"])), 2 * 995);
+        assert_eq!(book.count(&name(Metric::Calls, &["overflow", "openai", "overflow", "chat", "completed", "reported", "2xx"])), 2 * 995);
         assert_eq!(book.count("meshmeter_series_overflow_total"), 2 * 995);
         assert!(book.ids.len() < 60, "{}", book.ids.len());
     }

@@ -289,7 +289,7 @@ async fn has_its_own(stack: &Stack, server: &Server, tenant: &str) -> Result<()>
     .await?;
     let series = metrics.named("gen_ai_client_inference_calls_total").count();
     ensure(series < 200, || format!("{series} series of calls"))?;
-    let histograms = metrics.named("gen_ai_client_operation_duration_milliseconds_count").count();
+    let histograms = metrics.named("gen_ai_client_inference_duration_milliseconds_count").count();
     ensure(histograms < 50, || format!("{histograms} histograms of durations"))
 }
 

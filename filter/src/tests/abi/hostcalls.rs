@@ -212,7 +212,8 @@ hostcalls! {
         OK
     }
 
-    fn proxy_record_metric(_id: u32, _value: u64) {
+    fn proxy_record_metric(id: u32, value: u64) {
+        proxy(|proxy| proxy.metrics.entry(id).or_default().1 = value as i64);
         OK
     }
 
