@@ -30,6 +30,9 @@ pub struct Serve {
     /// that has neither the read token nor a certificate. Let the network decide who reaches it.
     #[arg(long, value_name = "ADDRESS:PORT", env = "MESHMETER_METRICS_LISTEN")]
     metrics_listen: Option<SocketAddr>,
+    /// At that address, say what each tenant is charged, too. At the other, the read token sees it in any case.
+    #[arg(long, requires = "metrics_listen", env = "MESHMETER_METRICS_TENANTS")]
+    metrics_tenants: bool,
     #[command(flatten)]
     database: Database,
     /// The books by which calls are rated as they come. They are read again when they change: a new price needs no restart.
@@ -120,6 +123,7 @@ pub fn run(args: Serve) -> Result<(), Failure> {
     let ended = serve::run(Options {
         listen: args.listen,
         metrics_listen: args.metrics_listen,
+        metrics_tenants: args.metrics_tenants,
         database: args.database.database,
         prices: args.prices.into(),
         credentials,

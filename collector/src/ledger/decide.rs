@@ -8,6 +8,7 @@ use super::budgets::Counting;
 use super::correct::Correction;
 use super::entering::{Entering, Terms, entering, number};
 use super::share::{Share, Sums};
+use super::spending::Spending;
 use super::{Arrival, Delivery, MAX_EVENT, Sender, Taken, again, clock, responses};
 use crate::money::Charge;
 use crate::prices::{PriceBook, Rating, RatingInput};
@@ -42,6 +43,7 @@ pub struct Decision<'a> {
     /// What the delivery that is taken costs, charge and cost.
     charged: Charge,
     costs: Charge,
+    spending: Spending,
     /// Where the events of this transaction stand in `entries`.
     fresh: HashMap<(String, i64), usize>,
 }
@@ -73,6 +75,7 @@ impl<'a> Decision<'a> {
             counting,
             charged: Charge::default(),
             costs: Charge::default(),
+            spending: Spending::default(),
             fresh: HashMap::new(),
         }
     }
@@ -98,7 +101,7 @@ impl<'a> Decision<'a> {
     /// Takes a delivery: first its events, then what the emitter says of itself.
     pub fn take(&mut self, delivery: &Delivery) -> Taken {
         let mut taken = Taken::default();
-        (self.charged, self.costs) = Default::default();
+        (self.charged, self.costs, self.spending) = Default::default();
         for arrival in &delivery.arrivals {
             let outcome = match &arrival.decoded {
                 Ok(event) => self.event(event, arrival, &delivery.sender),
@@ -119,7 +122,7 @@ impl<'a> Decision<'a> {
             };
             *count = count.saturating_add(1);
         }
-        (taken.charge, taken.cost) = (self.charged, self.costs);
+        (taken.charge, taken.cost, taken.spending) = (self.charged, self.costs, std::mem::take(&mut self.spending));
         if let Some(statement) = &delivery.statement {
             let head = i64::try_from(statement.head).unwrap_or(i64::MAX);
             let is_leap = !delivery.sender.journal && self.is_leap(&statement.emitter, head);
@@ -224,6 +227,7 @@ impl<'a> Decision<'a> {
             self.count(&event.record, &group.tenant, rating.charge(), Some(terms.emitter));
             self.charged = self.charged.checked_add(rating.charge()).unwrap_or(self.charged);
             self.costs = self.costs.checked_add(rating.cost()).unwrap_or(self.costs);
+            self.spending.add(&group, &event.record, rating);
         }
         let billed = self.billed(entering.started_ns).filter(|_| copy_of.is_none());
         match &first {

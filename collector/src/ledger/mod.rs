@@ -13,6 +13,7 @@ use crate::store::sums::Group;
 use crate::store::{Changes, Keys, Known, QuarantinedEvent, Store, StoreError};
 use decide::Decision;
 use limits::Limits;
+use spending::Spending;
 
 pub mod again;
 pub mod budgets;
@@ -29,6 +30,7 @@ pub mod release;
 pub mod responses;
 pub mod scan;
 pub mod share;
+pub mod spending;
 
 /// The longest event, bytes: several times what a meter sends.
 pub(crate) const MAX_EVENT: usize = 64 << 10;
@@ -108,6 +110,9 @@ pub struct Taken {
     /// The revision of the budgets in force.
     #[serde(skip)]
     pub budgets: i64,
+    /// Both, and what they used, by tenant, provider and model.
+    #[serde(skip)]
+    pub spending: Spending,
 }
 
 /// The ledger, in a store.

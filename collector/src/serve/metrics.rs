@@ -1,7 +1,7 @@
 //! The collector's own metrics, in Prometheus' text format.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -9,11 +9,13 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::connections::End;
 use super::refusal::Reason;
 use super::space::Space;
+use super::spend::{Bounds, Spend};
 use super::wanting::Wanting;
 use crate::ledger::Taken;
 use crate::money::Charge;
@@ -55,10 +57,22 @@ struct Outcome {
     outcome: &'static str,
 }
 
+/// Whether what a scrape says names tenants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tenants {
+    /// It has what each of them is charged.
+    Named,
+    /// It has totals.
+    Unnamed,
+}
+
 /// The metrics; clones share them.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
+    /// Those that name tenants.
+    by_tenant: Arc<Registry>,
+    spend: Spend,
     events: Family<Outcome, Counter>,
     batches: Counter,
     charged: Counter,
@@ -78,7 +92,13 @@ pub struct Metrics {
 
 impl Metrics {
     pub fn new() -> Metrics {
-        let mut registry = Registry::with_prefix("meshmeter_collector");
+        let (mut all, mut by_tenant) = (Registry::default(), Registry::with_prefix("meshmeter"));
+        // What is said of the ledger and of money, rather than of this collector.
+        let general = all.sub_registry_with_prefix("meshmeter");
+        general.register("build", "The collector's version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        let spend = Spend::new(Bounds::default());
+        spend.register(&mut by_tenant, general);
+        let registry = all.sub_registry_with_prefix("meshmeter_collector");
         let events = Family::default();
         let batches = Counter::default();
         let (charged, cost) = (Counter::default(), Counter::default());
@@ -138,8 +158,8 @@ impl Metrics {
         for end in End::ALL {
             drop(Family::<Ended, Counter>::get_or_create(&connections_ended, &Ended { reason: end.reason() }));
         }
-        let wanting = Wanting::registered(&mut registry);
-        let space = Space::registered(&mut registry);
+        let wanting = Wanting::registered(registry);
+        let space = Space::registered(registry);
         for outcome in OUTCOMES {
             drop(Family::<Outcome, Counter>::get_or_create(&events, &Outcome { outcome }));
         }
@@ -147,7 +167,9 @@ impl Metrics {
             drop(Family::<Outcome, Counter>::get_or_create(&commits, &Outcome { outcome }));
         }
         Metrics {
-            registry: Arc::new(registry),
+            registry: Arc::new(all),
+            by_tenant: Arc::new(by_tenant),
+            spend,
             events,
             batches,
             charged,
@@ -172,6 +194,7 @@ impl Metrics {
         self.batches.inc();
         self.charged.inc_by(nano_usd(taken.charge));
         self.cost.inc_by(nano_usd(taken.cost));
+        self.spend.add(&taken.spending, Instant::now());
     }
 
     pub fn refused(&self, status: StatusCode, Reason(reason): Reason) {
@@ -193,14 +216,18 @@ impl Metrics {
     }
 
     /// The text of now.
-    pub fn text(&self, now: &Now) -> Result<String, std::fmt::Error> {
+    pub fn text(&self, now: &Now, tenants: Tenants) -> Result<String, std::fmt::Error> {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.queue.set(number(now.queued));
         for (state, count) in [("unknown", now.strangers), ("known", now.known)] {
             self.connections.get_or_create(&Of { state }).set(number(count));
         }
         let mut text = String::new();
-        text::encode(&mut text, &self.registry)?;
+        text::encode_registry(&mut text, &self.registry)?;
+        if tenants == Tenants::Named {
+            text::encode_registry(&mut text, &self.by_tenant)?;
+        }
+        text::encode_eof(&mut text)?;
         Ok(text)
     }
 }
@@ -224,14 +251,18 @@ mod tests {
         metrics.refused(StatusCode::UNAUTHORIZED, Reason("wrong_token"));
         metrics.wanting.set(Some(Default::default()));
         metrics.space.set(Some(Default::default()));
-        let text = metrics.text(&Now::default()).unwrap();
+        let text = metrics.text(&Now::default(), Tenants::Named).unwrap();
         let said = |what: &str| -> BTreeMap<&str, &str> {
             text.lines().filter_map(|line| line.strip_prefix(what)?.split_once(' ')).collect()
         };
         let kinds = said("# TYPE ");
         let mut table = String::from("| metric | kind | meaning |\n|---|---|---|\n");
         for (name, help) in said("# HELP ") {
-            let suffix = if kinds[name] == "counter" { "_total" } else { "" };
+            let suffix = match kinds[name] {
+                "counter" => "_total",
+                "info" => "_info",
+                _ => "",
+            };
             writeln!(table, "| `{name}{suffix}` | {} | {} |", kinds[name], help.trim_end_matches('.')).unwrap();
         }
         table

@@ -24,7 +24,7 @@ use crate::store::Reader;
 use crate::terminal;
 use connections::{Bounds, Connection, Registry, Server};
 use health::{Condition, Disk};
-use metrics::Metrics;
+use metrics::{Metrics, Tenants};
 use pricing::Pricing;
 use refusal::Reason;
 use tls::Tls;
@@ -47,6 +47,7 @@ mod refusal;
 mod responses;
 mod scrape;
 mod space;
+mod spend;
 mod tls;
 mod wanting;
 mod watch;
@@ -61,6 +62,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const MAX_SHOWN: usize = 100;
 /// Questions to the ledger at a time.
 const READERS: usize = 8;
+/// Long texts of metrics at a time.
+const SCRAPES: usize = 4;
 
 /// What the service is started with.
 pub struct Options {
@@ -68,6 +71,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where it has metrics for whoever asks.
     pub metrics_listen: Option<SocketAddr>,
+    /// Whether those name tenants.
+    pub metrics_tenants: bool,
     /// Where the ledger is kept.
     pub database: Location,
     /// The price books by which calls are rated as they come.
@@ -92,6 +97,8 @@ struct App {
     jobs: mpsc::Sender<Work>,
     room: Arc<Room>,
     readers: Semaphore,
+    scrapes: Arc<Semaphore>,
+    open_tenants: Tenants,
     metrics: Metrics,
     reader: Arc<dyn Reader>,
     condition: Arc<Condition>,
@@ -157,6 +164,8 @@ pub fn run(options: Options) -> Result<(), String> {
         registry: Arc::new(Registry::new(bounds)),
         room: Room::with_queue(jobs.max_capacity()),
         readers: Semaphore::new(READERS),
+        scrapes: Arc::new(Semaphore::new(SCRAPES)),
+        open_tenants: if options.metrics_tenants { Tenants::Named } else { Tenants::Unnamed },
         jobs,
         metrics,
         reader: options.database.reader(),

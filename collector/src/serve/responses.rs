@@ -2,19 +2,25 @@
 
 use std::sync::Arc;
 
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, State};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::auth::Scope;
 use super::connections::Connection;
+use super::metrics::Tenants;
 use super::{App, metrics};
 use crate::ingest::refusal::{Busy, Refusal};
 use crate::report::{self, Format, Question, Report};
 use crate::store::Selection;
+
+/// A longer text of metrics, bytes, takes a place until it is sent: each is in memory as long.
+const LONG: usize = 1 << 20;
 
 /// The parameters of a report.
 #[derive(Debug, Default, Deserialize)]
@@ -86,17 +92,42 @@ pub async fn metrics(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     app.admit(&connection, &headers, &[Scope::Read]).await?;
-    open_metrics(State(app)).await
+    scraped(app, Tenants::Named).await
 }
 
-/// The same for whoever asks.
+/// The same for whoever asks, as far as it is for everybody.
 pub async fn open_metrics(State(app): State<Arc<App>>) -> Result<Response, Refusal> {
+    let tenants = app.open_tenants;
+    scraped(app, tenants).await
+}
+
+async fn scraped(app: Arc<App>, tenants: Tenants) -> Result<Response, Refusal> {
+    // Held until the text is sent.
+    let place = app.scrapes.clone().acquire_owned().await.map_err(|_| Refusal::Busy(Busy::Stopping))?;
     app.metrics.wanting.refresh(app.reader.clone()).await;
     let queued = app.jobs.max_capacity().saturating_sub(app.jobs.capacity());
     let (strangers, known) = app.registry.count();
     let now = metrics::Now { queued, strangers, known };
-    let text = app.metrics.text(&now).map_err(|error| Refusal::Internal(error.to_string()))?;
-    Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
+    let metrics = app.metrics.clone();
+    // Of a hundred thousand tenants it takes a while.
+    let text = blocking(move || metrics.text(&now, tenants).map_err(|error| error.to_string()));
+    let text = text.await.map_err(Refusal::Internal)?;
+    // One that is short is nothing to wait for.
+    let place = (text.len() > LONG).then_some(place);
+    let body = Body::from(Bytes::from_owner(Scrape { text, _place: place }));
+    Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], body).into_response())
+}
+
+/// A text on its way, and its place among those that are.
+struct Scrape {
+    text: String,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Scrape {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
 }
 
 impl App {

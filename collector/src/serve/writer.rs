@@ -150,7 +150,7 @@ mod tests {
     use crate::ingest::request::{Head, Request};
     use crate::ingest::room::{Bounds, Room};
     use crate::ledger::{Ledger, Sender};
-    use crate::serve::metrics::Now;
+    use crate::serve::metrics::{Now, Tenants};
 
     #[test]
     fn contract_the_thread_responds_to_all_that_wait_and_counts_one_commit() {
@@ -177,7 +177,7 @@ mod tests {
             assert_eq!(response.try_recv().unwrap().unwrap().dead_letters, 1);
         }
         assert!(probed.try_recv().unwrap());
-        let text = metrics.text(&Now::default()).unwrap();
+        let text = metrics.text(&Now::default(), Tenants::Unnamed).unwrap();
         assert!(text.contains("meshmeter_collector_commits_total{outcome=\"stored\"} 1\n"), "{text}");
         assert!(text.contains("meshmeter_collector_batches_total 20\n"), "{text}");
     }

@@ -80,6 +80,8 @@ fn contract_metrics_are_for_whoever_asks_at_an_address_of_their_own_and_nothing_
     assert_eq!((metrics.status, get("/livez").status, get("/readyz").status), (200, 200, 200));
     assert!(metrics.body.contains("meshmeter_collector_events_total{outcome=\"accepted\"} 1\n"), "{metrics:?}");
     assert!(metrics.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    assert!(metrics.body.contains("meshmeter_ledger_calls_total{") && !metrics.body.contains("tenant="), "{metrics:?}");
+    assert!(server.get("/metrics", Some(READ)).body.contains("meshmeter_charge_usd_total{tenant="));
     assert_eq!(server.get("/metrics", None).status, 401, "the other address asks for the read token as ever");
     let bearer = format!("Bearer {READ}");
     for path in ["/v1/report", "/v1/events", "/v1/missing", "/"] {
@@ -95,6 +97,23 @@ fn contract_metrics_are_for_whoever_asks_at_an_address_of_their_own_and_nothing_
     assert_eq!(server.metric("meshmeter_collector_connections{state=\"unknown\"}"), 0);
     drop(strangers);
     assert!(server.terminate().success(), "it ends in order with both");
+}
+
+#[test]
+fn contract_the_address_for_metrics_names_tenants_only_where_it_is_told_to() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &["--metrics-listen", "127.0.0.1:0", "--metrics-tenants"]);
+    assert_eq!(server.send(&events(&emitter(1), [1])).taken(), (1, 0, 0));
+    let log = server.log();
+    let told =
+        log.lines().find_map(|line| line.split_once("metrics for whoever asks: http://")?.1.strip_suffix("/metrics"));
+    let address = told.unwrap_or_else(|| panic!("{log}")).parse().unwrap();
+    let metrics = request(address, "GET", "/metrics", &[], b"").unwrap();
+    assert!(metrics.body.contains("meshmeter_charge_usd_total{tenant="), "{metrics:?}");
+    assert!(metrics.body.ends_with("# EOF\n"), "{metrics:?}");
+    let mut command = meshmeter(&["serve", "--database", &dir.database(), "--metrics-tenants"]);
+    let output = command.env("MESHMETER_INGEST_TOKEN", INGEST).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "there is no such address: {output:?}");
 }
 
 #[test]

@@ -118,7 +118,7 @@ var whichLabels = map[string][]string{
 	},
 	"gen_ai_client_inference_calls_total": {
 		"tenant", "gen_ai_provider_name", "gen_ai_response_model", "gen_ai_operation_name", "meshmeter_outcome",
-		"meshmeter_evidence",
+		"meshmeter_evidence", "meshmeter_status",
 	},
 	"meshmeter_calls_total": {},
 }

@@ -1,0 +1,62 @@
+//! What the calls of a delivery used and cost, by who is charged and for what: what metrics are made of.
+
+use std::collections::BTreeMap;
+
+use wire::record::Record;
+use wire::usage::Class;
+
+use crate::money::Charge;
+use crate::prices::Rating;
+use crate::store::sums::Group;
+
+/// Who is charged, and for what.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// The tenant.
+    pub tenant: String,
+    /// The provider.
+    pub provider: String,
+    /// The model that responded, else the one that was asked for, else empty.
+    pub model: String,
+}
+
+/// What calls used and cost.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// How many calls.
+    pub calls: u64,
+    /// Records of which something has no price.
+    pub unpriced: u64,
+    /// What the tenant pays.
+    pub charge: Charge,
+    /// What the provider charges.
+    pub cost: Charge,
+    /// The counts.
+    pub usage: BTreeMap<Class, u64>,
+}
+
+/// What the new calls of a delivery used and cost, before corrections.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spending(BTreeMap<Owner, Spent>);
+
+impl Spending {
+    /// Adds a record that is charged.
+    pub(super) fn add(&mut self, group: &Group, record: &Record, rating: &Rating) {
+        let Group { tenant, provider, model, .. } = group.clone();
+        let spent = self.0.entry(Owner { tenant, provider, model }).or_default();
+        // A part is another model's share of a call, no call of its own.
+        spent.calls = spent.calls.saturating_add(u64::from(record.part.is_none()));
+        spent.unpriced = spent.unpriced.saturating_add(u64::from(rating.is_unpriced()));
+        spent.charge = spent.charge.checked_add(rating.charge()).unwrap_or(spent.charge);
+        spent.cost = spent.cost.checked_add(rating.cost()).unwrap_or(spent.cost);
+        for (class, count) in record.usage.iter() {
+            let sum = spent.usage.entry(class).or_default();
+            *sum = sum.saturating_add(count);
+        }
+    }
+
+    /// Who spent what.
+    pub fn iter(&self) -> impl Iterator<Item = (&Owner, &Spent)> {
+        self.0.iter()
+    }
+}

@@ -1,0 +1,271 @@
+//! What calls used and cost, as counters: by tenant, provider and model, and, without tenants, by provider and model.
+//!
+//! They count what this collector has entered since it started, before corrections; the ledger has what is owed. So they begin
+//! at zero when it starts anew, as Prometheus expects of counters, and those of several collectors on one ledger add up. Nobody
+//! asks the database for them, and whoever writes never waits for a scrape: it takes a copy of the list, and then one set after
+//! the other.
+//!
+//! A new set stands at zero for its first minute. Prometheus cannot know that a series which appears with a value has grown to it,
+//! and `increase()` would miss the first call of each tenant.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeLabelSet, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+use wire::identity::{OVERFLOW, UNKNOWN};
+use wire::usage::Class;
+
+use crate::ledger::spending::{Owner, Spending, Spent};
+use crate::money::Charge;
+
+/// How long a new set stands at zero: whoever scrapes once a minute sees that.
+const HOLD: Duration = Duration::from_secs(60);
+/// The labels of the plugin's metrics, so that both can be put side by side.
+const TENANT: &str = "tenant";
+const PROVIDER: &str = "gen_ai_provider_name";
+const MODEL: &str = "gen_ai_response_model";
+const TOKEN_TYPE: &str = "gen_ai_token_type";
+
+/// How many sets there are at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Of a tenant, a provider and a model: some 300 bytes each.
+    pub sets: usize,
+    /// Of one tenant.
+    pub of_tenant: usize,
+    /// Of a provider and a model.
+    pub models: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { sets: 200_000, of_tenant: 200, models: 2000 }
+    }
+}
+
+/// The counters. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Spend {
+    bounds: Bounds,
+    owners: Arc<Mutex<Owners>>,
+    models: Arc<Mutex<Models>>,
+}
+
+/// By tenant, provider and model.
+#[derive(Debug, Default)]
+struct Owners {
+    sets: HashMap<Owner, Arc<Set>>,
+    of_tenants: HashMap<String, usize>,
+    /// All of them again, to be copied at once.
+    list: Vec<Arc<Set>>,
+}
+
+#[derive(Debug)]
+struct Set {
+    owner: Owner,
+    since: Instant,
+    /// Charge and cost.
+    amounts: Mutex<(Charge, Charge)>,
+}
+
+/// By provider and model.
+type Models = BTreeMap<(String, String), Model>;
+
+#[derive(Clone, Debug)]
+struct Model {
+    since: Instant,
+    calls: u64,
+    unpriced: u64,
+    /// Each class with the time since when there is a count of it.
+    usage: BTreeMap<Class, (Instant, u64)>,
+}
+
+/// The part with tenants.
+#[derive(Debug)]
+struct ByTenant(Spend);
+
+/// The part without.
+#[derive(Debug)]
+struct ByModel(Spend);
+
+impl Spend {
+    /// Nothing is spent yet.
+    pub fn new(bounds: Bounds) -> Spend {
+        Spend { bounds, owners: Arc::default(), models: Arc::default() }
+    }
+
+    /// Makes them known: what names tenants apart from what does not.
+    pub fn register(&self, by_tenant: &mut Registry, by_model: &mut Registry) {
+        by_tenant.register_collector(Box::new(ByTenant(self.clone())));
+        by_model.register_collector(Box::new(ByModel(self.clone())));
+    }
+
+    /// Adds what the calls of a delivery used and cost.
+    pub fn add(&self, spending: &Spending, now: Instant) {
+        for (owner, spent) in spending.iter() {
+            let set = held(&self.owners).get(owner, self.bounds, now);
+            let mut amounts = held(&set.amounts);
+            *amounts = (grown(amounts.0, spent.charge), grown(amounts.1, spent.cost));
+            drop(amounts);
+            let mut models = held(&self.models);
+            let mut key = (owner.provider.clone(), owner.model.clone());
+            if !models.contains_key(&key) && models.len() >= self.bounds.models {
+                key = (OVERFLOW.to_owned(), OVERFLOW.to_owned());
+            }
+            models.entry(key).or_insert_with(|| Model::new(now)).add(spent, now);
+        }
+    }
+}
+
+impl Owners {
+    /// The set of an owner. A tenant that has too many shares one for the others, and tenants that come when all are taken
+    /// share one.
+    fn get(&mut self, owner: &Owner, bounds: Bounds, now: Instant) -> Arc<Set> {
+        if let Some(set) = self.sets.get(owner) {
+            return set.clone();
+        }
+        let rest = |tenant: &str| Owner {
+            tenant: tenant.to_owned(),
+            provider: OVERFLOW.to_owned(),
+            model: OVERFLOW.to_owned(),
+        };
+        let of_tenant = self.of_tenants.get(&owner.tenant).copied().unwrap_or(0);
+        let is_free = self.list.len() < bounds.sets;
+        if is_free && of_tenant < bounds.of_tenant {
+            return self.make(owner.clone(), now);
+        }
+        // One more for each tenant that has any: at most twice the bound in all.
+        let rest = rest(if of_tenant > 0 { &owner.tenant } else { OVERFLOW });
+        match self.sets.get(&rest) {
+            Some(set) => set.clone(),
+            None => self.make(rest, now),
+        }
+    }
+
+    fn make(&mut self, owner: Owner, now: Instant) -> Arc<Set> {
+        let count = self.of_tenants.entry(owner.tenant.clone()).or_default();
+        *count = count.saturating_add(1);
+        let set = Arc::new(Set { owner: owner.clone(), since: now, amounts: Mutex::default() });
+        self.sets.insert(owner, set.clone());
+        self.list.push(set.clone());
+        set
+    }
+}
+
+impl Model {
+    fn new(now: Instant) -> Model {
+        Model { since: now, calls: 0, unpriced: 0, usage: BTreeMap::new() }
+    }
+
+    fn add(&mut self, spent: &Spent, now: Instant) {
+        self.calls = self.calls.saturating_add(spent.calls);
+        self.unpriced = self.unpriced.saturating_add(spent.unpriced);
+        for (class, count) in &spent.usage {
+            let (_, sum) = self.usage.entry(*class).or_insert((now, 0));
+            *sum = sum.saturating_add(*count);
+        }
+    }
+}
+
+impl Collector for ByTenant {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let ByTenant(spend) = self;
+        let sets = held(&spend.owners).list.clone();
+        let now = Instant::now();
+        let families: [(&str, &str, fn(&Set) -> Charge); 2] = [
+            (
+                "charge_usd",
+                "What tenants pay for the calls that this collector accepted, before corrections; a floating-point number, \
+                 the ledger is exact.",
+                |set| held(&set.amounts).0,
+            ),
+            (
+                "cost_usd",
+                "What providers charge for the calls that this collector accepted, before corrections; a floating-point \
+                 number, the ledger is exact.",
+                |set| held(&set.amounts).1,
+            ),
+        ];
+        for (name, help, amount) in families {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for set in &sets {
+                let Owner { tenant, provider, model } = &set.owner;
+                let labels = [(TENANT, word(tenant)), (PROVIDER, word(provider)), (MODEL, word(model))];
+                let usd = if is_new(set.since, now) { 0.0 } else { usd(amount(set)) };
+                counter(&mut family, &labels, usd)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Collector for ByModel {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let ByModel(spend) = self;
+        let models = held(&spend.models).clone();
+        let now = Instant::now();
+        let families: [(&str, &str, fn(&Model) -> u64); 2] = [
+            ("ledger_calls", "Calls that this collector entered into the ledger, before corrections.", |model| model.calls),
+            (
+                "unpriced_calls",
+                "Records that this collector entered into the ledger and of which something has no price.",
+                |model| model.unpriced,
+            ),
+        ];
+        for (name, help, count) in families {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for ((provider, model), counts) in &models {
+                let labels = [(PROVIDER, word(provider)), (MODEL, word(model))];
+                let count = if is_new(counts.since, now) { 0 } else { count(counts) };
+                counter(&mut family, &labels, count)?;
+            }
+        }
+        let help = "What this collector entered into the ledger, in disjoint classes, before corrections.";
+        let mut family = encoder.encode_descriptor("ledger_usage", help, None, MetricType::Counter)?;
+        for ((provider, model), counts) in &models {
+            for (class, (since, count)) in &counts.usage {
+                let labels = [(PROVIDER, word(provider)), (MODEL, word(model)), (TOKEN_TYPE, class.token_type())];
+                counter(&mut family, &labels, if is_new(*since, now) { 0 } else { *count })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn counter(
+    family: &mut MetricEncoder<'_>,
+    labels: &impl EncodeLabelSet,
+    value: impl EncodeCounterValue,
+) -> Result<(), fmt::Error> {
+    family.encode_family(labels)?.encode_counter::<NoLabelSet, _, f64>(&value, None)
+}
+
+fn is_new(since: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(since) < HOLD
+}
+
+fn word(text: &str) -> &str {
+    if text.is_empty() { UNKNOWN } else { text }
+}
+
+/// A counter never goes down.
+fn grown(sum: Charge, more: Charge) -> Charge {
+    sum.checked_add(more.max(Charge::default())).unwrap_or(sum)
+}
+
+/// The one place where an amount becomes a floating-point number: Prometheus has no other.
+fn usd(amount: Charge) -> f64 {
+    amount.yocto_usd() as f64 / 1e24
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;
