@@ -49,7 +49,7 @@ func alerts(t *testing.T, name string) map[string]rulefmt.Rule {
 		}
 		for _, group := range groups.Groups {
 			for _, rule := range group.Rules {
-				if rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" || rule.Labels["severity"] == "" {
+				if rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" || rule.Annotations["runbook_url"] == "" || rule.Labels["severity"] == "" {
 					t.Errorf("%s: %s says too little", name, rule.Alert)
 				}
 				rules[rule.Alert] = rule
@@ -62,6 +62,7 @@ func alerts(t *testing.T, name string) map[string]rulefmt.Rule {
 // alertTest is a test in the form that `promtool test rules` takes.
 type alertTest struct {
 	Name        string `json:"name"`
+	Interval    string `json:"interval"`
 	InputSeries []struct {
 		Series string `json:"series"`
 		Values string `json:"values"`
@@ -70,14 +71,49 @@ type alertTest struct {
 		EvalTime  string `json:"eval_time"`
 		AlertName string `json:"alertname"`
 		ExpAlerts []struct {
-			ExpLabels map[string]string `json:"exp_labels"`
+			ExpLabels      map[string]string `json:"exp_labels"`
+			ExpAnnotations map[string]string `json:"exp_annotations"`
 		} `json:"exp_alerts"`
 	} `json:"alert_rule_test"`
 }
 
-const interval = time.Minute
+// alertTests are the tests of a file of alerts: those on the collector are in envoy/prometheus, as the alerts are, where
+// promtool runs them too.
+func alertTests(t *testing.T, name string) []alertTest {
+	t.Helper()
+	file := filepath.Join("testdata/alerts", name)
+	if name == "collector.yaml" {
+		file = filepath.Join("../../envoy/prometheus/tests", name)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var given struct {
+		RuleFiles          []string    `json:"rule_files"`
+		EvaluationInterval string      `json:"evaluation_interval"`
+		Tests              []alertTest `json:"tests"`
+	}
+	if err := yaml.UnmarshalStrict(text, &given); err != nil {
+		t.Fatal(err)
+	}
+	return given.Tests
+}
 
-// written gives the series of a test, a sample a minute.
+// step is the time between two samples, and between two evaluations.
+func (test alertTest) step(t *testing.T) time.Duration {
+	t.Helper()
+	if test.Interval == "" {
+		return time.Minute
+	}
+	step, err := model.ParseDuration(test.Interval)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(step)
+}
+
+// written gives the series of a test.
 func (test alertTest) written(t *testing.T) storage.Queryable {
 	t.Helper()
 	var all []series.Series
@@ -89,7 +125,7 @@ func (test alertTest) written(t *testing.T) storage.Queryable {
 		one := series.Series{Labels: of}
 		for i, value := range values {
 			if !value.Omitted {
-				one.Add(int64(i)*interval.Milliseconds(), value.Value)
+				one.Add(int64(i)*test.step(t).Milliseconds(), value.Value)
 			}
 		}
 		all = append(all, one)
@@ -97,8 +133,8 @@ func (test alertTest) written(t *testing.T) storage.Queryable {
 	return series.Queryable(func() []series.Series { return all })
 }
 
-// firing evaluates a rule every minute up to a time, and gives the labels of what fires then.
-func firing(t *testing.T, rule rulefmt.Rule, written storage.Queryable, at time.Duration) []map[string]string {
+// firing evaluates a rule at every step up to a time, and gives the labels of what fires then.
+func firing(t *testing.T, rule rulefmt.Rule, written storage.Queryable, step, at time.Duration) []map[string]string {
 	t.Helper()
 	engine := promql.NewEngine(promql.EngineOpts{
 		MaxSamples: 1_000_000, Timeout: time.Minute, LookbackDelta: 5 * time.Minute,
@@ -107,7 +143,7 @@ func firing(t *testing.T, rule rulefmt.Rule, written storage.Queryable, at time.
 	defer engine.Close()
 	since := map[string]time.Duration{}
 	var found []map[string]string
-	for now := time.Duration(0); now <= at; now += interval {
+	for now := time.Duration(0); now <= at; now += step {
 		query, err := engine.NewInstantQuery(context.Background(), written, nil, rule.Expr, time.Unix(0, 0).Add(now))
 		if err != nil {
 			t.Fatal(err)
@@ -142,18 +178,8 @@ func TestAlertsFireWhenTheyShould(t *testing.T) {
 	tested := map[string]bool{}
 	for _, file := range []string{"collector.yaml", "egress-gateway.yaml"} {
 		rules := alerts(t, file)
-		text, err := os.ReadFile(filepath.Join("testdata/alerts", file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var given struct {
-			Tests []alertTest `json:"tests"`
-		}
-		if err := yaml.UnmarshalStrict(text, &given); err != nil {
-			t.Fatal(err)
-		}
 		fired := map[string]bool{}
-		for _, test := range given.Tests {
+		for _, test := range alertTests(t, file) {
 			t.Run(test.Name, func(t *testing.T) {
 				written := test.written(t)
 				for _, expectation := range test.AlertRuleTest {
@@ -167,12 +193,16 @@ func TestAlertsFireWhenTheyShould(t *testing.T) {
 					}
 					var want []map[string]string
 					for _, alert := range expectation.ExpAlerts {
-						if alert.ExpLabels == nil {
-							alert.ExpLabels = map[string]string{}
+						// promtool wants the labels that the rule adds as well.
+						labels := map[string]string{}
+						for name, value := range alert.ExpLabels {
+							if rule.Labels[name] != value {
+								labels[name] = value
+							}
 						}
-						want = append(want, alert.ExpLabels)
+						want = append(want, labels)
 					}
-					have := firing(t, rule, written, time.Duration(at))
+					have := firing(t, rule, written, test.step(t), time.Duration(at))
 					if !reflect.DeepEqual(have, want) {
 						t.Errorf("%s fires at %s for %v, must for %v", rule.Alert, expectation.EvalTime, have, want)
 					}
