@@ -22,6 +22,7 @@ pub mod openmeter;
 pub mod paths;
 pub mod process;
 pub mod prometheus;
+pub mod promql;
 pub mod provider;
 pub mod reading;
 pub mod script;

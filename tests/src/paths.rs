@@ -81,6 +81,13 @@ pub fn sdk_python() -> Result<PathBuf> {
     present(path, "a Python with the SDKs (MESHMETER_SDK_PYTHON; tools/setup e2e brings it)")
 }
 
+/// Prometheus or promtool, on the PATH, where Debian's package puts both.
+pub fn prometheus(program: &str) -> Result<PathBuf> {
+    let found = env::var_os("PATH")
+        .and_then(|path| env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file()));
+    found.ok_or_else(|| format!("no {program} on the PATH: tools/setup e2e brings Debian's package prometheus").into())
+}
+
 /// A file under `tests/sdk`.
 pub fn sdk(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk").join(name)
