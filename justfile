@@ -71,6 +71,13 @@ e2e-older: (_setup "e2e") _faulty filter _collector
             --skip contract_envoy_has_the_version_of_the_project </dev/null
     done <'{{ justfile_directory() }}/envoy/OLDER_VERSIONS'
 
+# a collector with TENANTS, scraped by a real Prometheus while events come in: totals to the token, and what it took
+[group('check')]
+tenants TENANTS='100000': (_setup "e2e")
+    cargo build --quiet --release -p collector --bin meshmeter
+    MESHMETER_TENANTS={{ TENANTS }} MESHMETER_COLLECTOR='{{ target }}/release/meshmeter' \
+        cargo test --quiet -p e2e --test fidelity_prometheus_tenants -- --nocapture
+
 # CALLS (100000) through a real Envoy while all is killed, cut off and updated: nothing lost, nothing charged twice; --help
 [group('check')]
 chaos *ARGS: (_setup "demo") _faulty filter _collector
