@@ -35,7 +35,7 @@ fn counts(number: usize) -> (u64, u64) {
 fn event(sequence: usize, tenant: &str, (input, output): (u64, u64)) -> Value {
     json!({
         "specversion": "1.0", "type": "meshmeter.call.v1", "source": "meshmeter", "id": format!("{EMITTER}-{sequence}"),
-        "time": "2026-11-01T12:00:00Z", "subject": tenant,
+        "time": "2025-11-01T12:00:00Z", "subject": tenant,
         "data": {
             "emitter": EMITTER, "sequence": sequence, "tenant": tenant, "tenant_source": "spiffe", "provider": "openai",
             "api": "openai_chat", "operation": "chat", "response_model": "gpt-4.1", "outcome": "completed",
@@ -79,7 +79,7 @@ async fn fidelity_promql_gives_the_ledgers_totals_of_many_tenants() -> Result<()
     let config = format!(
         "global: {{ scrape_interval: {interval}, scrape_timeout: {interval} }}\n\
          scrape_configs:\n\
-         - {{ job_name: collector, authorization: {{ credentials: {READ_TOKEN} }}, static_configs: [targets: [\"{address}\"]] }}\n"
+         - {{ job_name: collector, authorization: {{ credentials: {READ_TOKEN} }}, static_configs: [{{ targets: [\"{address}\"] }}] }}\n"
     );
     let prometheus = Prometheus::start(dir.path(), &config).await?;
     let mut line = Line::new(Route::plain(address));

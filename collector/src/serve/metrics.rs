@@ -93,7 +93,7 @@ pub struct Metrics {
 impl Metrics {
     pub fn new() -> Metrics {
         let (mut all, mut by_tenant) = (Registry::default(), Registry::with_prefix("meshmeter"));
-        // What is said of the ledger and of money, rather than of this collector.
+        // What is said of the ledger, of money and of budgets, rather than of this collector.
         let general = all.sub_registry_with_prefix("meshmeter");
         general.register("build", "The collector's version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let spend = Spend::new(Bounds::default());
