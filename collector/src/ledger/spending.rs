@@ -10,7 +10,7 @@ use crate::prices::Rating;
 use crate::store::sums::Group;
 
 /// Who is charged, and for what.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Owner {
     /// The tenant.
     pub tenant: String,

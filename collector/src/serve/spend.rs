@@ -59,7 +59,7 @@ pub struct Spend {
 /// By tenant, provider and model.
 #[derive(Debug, Default)]
 struct Owners {
-    sets: HashMap<Owner, Arc<Set>>,
+    sets: HashMap<Arc<Owner>, Arc<Set>>,
     of_tenants: HashMap<String, usize>,
     /// All of them again, to be copied at once.
     list: Vec<Arc<Set>>,
@@ -67,7 +67,7 @@ struct Owners {
 
 #[derive(Debug)]
 struct Set {
-    owner: Owner,
+    owner: Arc<Owner>,
     since: Instant,
     /// Charge and cost.
     amounts: Mutex<(Charge, Charge)>,
@@ -150,6 +150,7 @@ impl Owners {
     fn make(&mut self, owner: Owner, now: Instant) -> Arc<Set> {
         let count = self.of_tenants.entry(owner.tenant.clone()).or_default();
         *count = count.saturating_add(1);
+        let owner = Arc::new(owner);
         let set = Arc::new(Set { owner: owner.clone(), since: now, amounts: Mutex::default() });
         self.sets.insert(owner, set.clone());
         self.list.push(set.clone());
@@ -194,7 +195,7 @@ impl Collector for ByTenant {
         for (name, help, amount) in families {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for set in &sets {
-                let Owner { tenant, provider, model } = &set.owner;
+                let Owner { tenant, provider, model } = &*set.owner;
                 let labels = [(TENANT, word(tenant)), (PROVIDER, word(provider)), (MODEL, word(model))];
                 let usd = if is_new(set.since, now) { 0.0 } else { usd(amount(set)) };
                 counter(&mut family, &labels, usd)?;

@@ -1,7 +1,7 @@
 //! Label sets in use: defined once, found again without allocation, capped.
 
 use wire::identity::{OVERFLOW, UNKNOWN};
-use wire::record::{Evidence, Flag, Outcome, Record};
+use wire::record::{Flag, Outcome, Record};
 use wire::usage::Class;
 
 use super::Metric;
