@@ -31,7 +31,7 @@ async fn traffic(stack: &Stack, rounds: usize) -> Result<u64> {
             calls += 1;
         }
         for status in [429, 500, 400] {
-            let fixture = stack.provider.catalogue().get("chat.json")?.clone();
+            let fixture = stack.provider.catalogue().get("messages.json")?.clone();
             let call = fixture.call().header(TENANT_HEADER, "acme").fault(Fault::Status(status));
             let response = stack.llm().send(&with_request_id(call, &format!("fails-{round}-{status}"))).await?;
             ensure(response.status == status, || format!("HTTP {}, expected {status}", response.status))?;
@@ -157,7 +157,7 @@ async fn fidelity_promql_gives_the_ledgers_totals_to_the_token() -> Result<()> {
     }
     // Between 1 and 30 s a bucket is at most a quarter wider than the one before.
     let bounds = prometheus.query("count by (le) (gen_ai_client_inference_duration_milliseconds_bucket)").await?;
-    let mut bounds: Vec<f64> = bounds.iter().map(|sample| sample.labels["le"].parse()).collect::<Result<_, _>>()?;
+    let mut bounds: Vec<f64> = bounds.iter().map(|sample| Ok(sample.labels["le"].parse()?)).collect::<Result<_>>()?;
     bounds.sort_by(f64::total_cmp);
     let fine: Vec<f64> = bounds.into_iter().filter(|bound| (1000.0..=32_000.0).contains(bound)).collect();
     assert!(fine.len() > 10 && fine.windows(2).all(|pair| pair[1] / pair[0] <= 1.29), "{fine:?}");
