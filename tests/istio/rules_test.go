@@ -81,23 +81,27 @@ type alertTest struct {
 // promtool runs them too.
 func alertTests(t *testing.T, name string) []alertTest {
 	t.Helper()
-	file := filepath.Join("testdata/alerts", name)
+	files := []string{filepath.Join("testdata/alerts", name)}
 	if name == "collector.yaml" {
-		file = filepath.Join("../../envoy/prometheus/tests", name)
+		files = []string{"../../envoy/prometheus/tests/collector.yaml", "../../envoy/prometheus/tests/spend.yaml"}
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
+	var all []alertTest
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var given struct {
+			RuleFiles          []string    `json:"rule_files"`
+			EvaluationInterval string      `json:"evaluation_interval"`
+			Tests              []alertTest `json:"tests"`
+		}
+		if err := yaml.UnmarshalStrict(text, &given); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, given.Tests...)
 	}
-	var given struct {
-		RuleFiles          []string    `json:"rule_files"`
-		EvaluationInterval string      `json:"evaluation_interval"`
-		Tests              []alertTest `json:"tests"`
-	}
-	if err := yaml.UnmarshalStrict(text, &given); err != nil {
-		t.Fatal(err)
-	}
-	return given.Tests
+	return all
 }
 
 // step is the time between two samples, and between two evaluations.
