@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
@@ -23,24 +23,32 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const SHARE: u32 = 50;
 
 /// The budgets in the windows of now, as they were read last. Clones share them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Budgets {
-    all: Arc<Mutex<Vec<Standing>>>,
+    all: Shared,
     /// When they may be read again.
     next: Arc<tokio::sync::Mutex<Option<Instant>>>,
-    /// Whether those of one tenant are left out.
-    without_tenants: bool,
+    /// The gauges of all of them, and of those that name no tenant.
+    registries: Arc<[Registry; 2]>,
 }
 
+type Shared = Arc<Mutex<Vec<Standing>>>;
+
 impl Budgets {
-    /// The gauges of all budgets.
-    pub fn register(&self, registry: &mut Registry) {
-        registry.register_collector(Box::new(self.clone()));
+    pub fn new() -> Budgets {
+        let all = Shared::default();
+        let registries = [true, false].map(|with_tenants| {
+            let mut registry = Registry::with_prefix("meshmeter");
+            registry.register_collector(Box::new(Gauges { all: all.clone(), with_tenants }));
+            registry
+        });
+        Budgets { all, next: Arc::default(), registries: Arc::new(registries) }
     }
 
-    /// The gauges of those that name no tenant.
-    pub fn register_without_tenants(&self, registry: &mut Registry) {
-        registry.register_collector(Box::new(Budgets { without_tenants: true, ..self.clone() }));
+    /// Adds the gauges to a text, or only those of budgets that name no tenant.
+    pub fn encode(&self, text: &mut String, with_tenants: bool) -> Result<(), fmt::Error> {
+        let [all, without_tenants] = &*self.registries;
+        text::encode_registry(text, if with_tenants { all } else { without_tenants })
     }
 
     /// Reads them again, if it is time to. Who asks meanwhile waits for the same response.
@@ -93,10 +101,17 @@ const GAUGES: [Gauge; 4] = [
     ),
 ];
 
-impl Collector for Budgets {
+/// What a registry asks for its text.
+#[derive(Debug)]
+struct Gauges {
+    all: Shared,
+    with_tenants: bool,
+}
+
+impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        all.retain(|standing| !self.without_tenants || standing.budget.budget.scope.tenant.is_none());
+        all.retain(|standing| self.with_tenants || standing.budget.budget.scope.tenant.is_none());
         for (name, help, value) in GAUGES {
             if !all.iter().any(|standing| value(standing).is_some()) {
                 continue;
@@ -118,65 +133,67 @@ impl Collector for Budgets {
     }
 }
 
+/// One that has every gauge, for the reference.
+#[cfg(test)]
+pub fn example() -> Standing {
+    use crate::budget::{Budgets, Draft, Span};
+    let [limit, unit, window] = ["7", "tokens", "day"].map(|text| Some(text.to_owned()));
+    let (name, who) = ("b".to_owned(), "ann".to_owned());
+    let draft = Draft { name, limit, unit, window, per_tenant: Some(true), who, ..Draft::default() };
+    Standing {
+        budget: draft.complete(&Budgets::default(), 0).unwrap(),
+        span: Span { begins_s: 0, ends_s: 86_400 },
+        spent: Amount::of_tokens(6),
+        subject: None,
+        leased: 1,
+        tenants: 9,
+        exhausted: 4,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use prometheus_client::encoding::text;
-
     use super::*;
-    use crate::budget::{Budgets as InForce, Draft, Span};
+    use crate::budget::{Budgets as InForce, Draft};
+
+    fn lines(budgets: &Budgets, with_tenants: bool) -> Vec<String> {
+        let mut text = String::new();
+        budgets.encode(&mut text, with_tenants).unwrap();
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    }
 
     #[test]
-    fn contract_every_budget_has_its_limit_what_was_spent_and_what_is_held() {
-        let draft = |name: &str, limit: &str, unit: &str, per_tenant| Draft {
-            name: name.to_owned(),
-            limit: Some(limit.to_owned()),
-            unit: Some(unit.to_owned()),
-            window: Some("day".to_owned()),
-            per_tenant: Some(per_tenant),
-            who: "ann".to_owned(),
-            ..Draft::default()
+    fn contract_every_budget_has_its_limit_what_was_spent_and_what_is_held_and_tenants_are_named_to_who_may_know() {
+        let budgets = Budgets::new();
+        assert_eq!(lines(&budgets, true), [""; 0]);
+        let [limit, unit, window, tenant] = ["2.5", "usd", "month", "acme"].map(|text| Some(text.to_owned()));
+        let (name, who) = ("a".to_owned(), "ann".to_owned());
+        let of_tenant = Draft { name, limit, unit, window, tenant, who, ..Draft::default() };
+        let of_tenant = Standing {
+            budget: of_tenant.complete(&InForce::default(), 0).unwrap(),
+            spent: Amount::of_charge("1.25".parse().unwrap()),
+            leased: 250_000_000,
+            ..example()
         };
-        let stands = |draft: Draft, spent: Amount, leased| Standing {
-            budget: draft.complete(&InForce::default(), 0).unwrap(),
-            span: Span { begins_s: 0, ends_s: 86_400 },
-            spent,
-            subject: None,
-            leased,
-            tenants: 9,
-            exhausted: 4,
-        };
-        let (mut registry, mut without) = (Registry::with_prefix("meshmeter"), Registry::default());
-        let budgets = Budgets::default();
-        budgets.register(&mut registry);
-        budgets.register_without_tenants(&mut without);
-        let mut none = String::new();
-        text::encode(&mut none, &registry).unwrap();
-        assert_eq!(none, "# EOF\n");
-        budgets.set(vec![
-            stands(draft("a", "2.5", "usd", false), Amount::of_charge("1.25".parse().unwrap()), 250_000_000),
-            stands(draft("b", "7", "tokens", true), Amount::of_tokens(6), 1),
-        ]);
-        let mut text = String::new();
-        text::encode(&mut text, &registry).unwrap();
-        let found: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
-        let (a, b) = (
-            "{budget=\"a\",unit=\"usd\",window=\"day\",mode=\"hard\"}",
-            "{budget=\"b\",unit=\"tokens\",window=\"day\",mode=\"hard\"}",
-        );
-        let expected = [
+        budgets.set(vec![of_tenant, example()]);
+        let a = "{budget=\"a\",unit=\"usd\",window=\"month\",mode=\"hard\"}";
+        let b = "{budget=\"b\",unit=\"tokens\",window=\"day\",mode=\"hard\"}";
+        let of_a = [
             format!("meshmeter_budget_limit{a} 2.5"),
-            format!("meshmeter_budget_limit{b} 7.0"),
             format!("meshmeter_budget_spent{a} 1.25"),
-            format!("meshmeter_budget_spent{b} 6.0"),
             format!("meshmeter_budget_leased{a} 0.25"),
+        ];
+        let of_b = [
+            format!("meshmeter_budget_limit{b} 7.0"),
+            format!("meshmeter_budget_spent{b} 6.0"),
             format!("meshmeter_budget_leased{b} 1.0"),
             format!("meshmeter_budget_exhausted_tenants{b} 4.0"),
         ];
-        assert_eq!(found, expected);
-        let of_tenant = Draft { tenant: Some("acme".to_owned()), ..draft("acme", "7", "tokens", false) };
-        budgets.set(vec![stands(of_tenant, Amount::default(), 0)]);
-        let mut text = String::new();
-        text::encode(&mut text, &without).unwrap();
-        assert_eq!(text, "# EOF\n", "what is said without a token names no tenant");
+        assert_eq!(lines(&budgets, false), of_b);
+        let mut all = lines(&budgets, true);
+        let mut both: Vec<String> = of_a.into_iter().chain(of_b).collect();
+        all.sort();
+        both.sort();
+        assert_eq!(all, both);
     }
 }

@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::budgets::Budgets;
 use super::connections::End;
 use super::refusal::Reason;
 use super::space::Space;
@@ -88,6 +89,8 @@ pub struct Metrics {
     pub wanting: Wanting,
     /// The room that its disk has.
     pub space: Space,
+    /// What is left of budgets.
+    pub budgets: Budgets,
 }
 
 impl Metrics {
@@ -183,6 +186,7 @@ impl Metrics {
             connections_ended,
             wanting,
             space,
+            budgets: Budgets::new(),
         }
     }
 
@@ -227,6 +231,7 @@ impl Metrics {
         if tenants == Tenants::Named {
             text::encode_registry(&mut text, &self.by_tenant)?;
         }
+        self.budgets.encode(&mut text, tenants == Tenants::Named)?;
         text::encode_eof(&mut text)?;
         Ok(text)
     }
@@ -251,6 +256,7 @@ mod tests {
         metrics.refused(StatusCode::UNAUTHORIZED, Reason("wrong_token"));
         metrics.wanting.set(Some(Default::default()));
         metrics.space.set(Some(Default::default()));
+        metrics.budgets.set(vec![super::super::budgets::example()]);
         let text = metrics.text(&Now::default(), Tenants::Named).unwrap();
         let said = |what: &str| -> BTreeMap<&str, &str> {
             text.lines().filter_map(|line| line.strip_prefix(what)?.split_once(' ')).collect()

@@ -34,6 +34,7 @@ use writer::{Work, WriterThread};
 mod admit;
 mod auth;
 mod bodies;
+mod budgets;
 mod connections;
 mod files;
 mod health;

@@ -105,6 +105,7 @@ async fn scraped(app: Arc<App>, tenants: Tenants) -> Result<Response, Refusal> {
     // Held until the text is sent.
     let place = app.scrapes.clone().acquire_owned().await.map_err(|_| Refusal::Busy(Busy::Stopping))?;
     app.metrics.wanting.refresh(app.reader.clone()).await;
+    app.metrics.budgets.refresh(app.reader.clone()).await;
     let queued = app.jobs.max_capacity().saturating_sub(app.jobs.capacity());
     let (strangers, known) = app.registry.count();
     let now = metrics::Now { queued, strangers, known };

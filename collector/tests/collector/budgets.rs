@@ -96,6 +96,12 @@ fn contract_a_budget_is_set_spent_changed_and_removed_while_the_collector_runs()
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     let values = ["limit", "spent", "leased", "left", "unit", "mode", "zone"].map(|name| json[0][name].clone());
     assert_eq!(values, ["100", "15", "59", "85", "tokens", "hard", "UTC"]);
+    let metrics = server.get("/metrics", Some(READ)).body;
+    for (name, value) in [("limit", "100.0"), ("spent", "15.0"), ("leased", "59.0")] {
+        let line =
+            format!("meshmeter_budget_{name}{{budget=\"day\",unit=\"tokens\",window=\"day\",mode=\"hard\"}} {value}\n");
+        assert!(metrics.contains(&line), "{line} is not in {metrics}");
+    }
     // Less than is spent: nothing is left, and the command says that there is something to look at.
     let (code, out, error) = set(&dir, "day", &["--limit", "15"]);
     assert!(code == 0 && out.contains("day is changed: "), "{out}{error}");

@@ -9,11 +9,11 @@ use super::*;
 use crate::budget::period::second;
 use crate::budget::{Amount, Draft};
 use crate::ledger::leases::LeaseRequest;
-use crate::ledger::limits::Limits;
 use crate::ledger::scan::Scan;
 use crate::store::budgets::Lease;
 use crate::store::entry::EntryId;
-use crate::tenant::TenantPattern;
+
+mod tenants;
 
 /// 2026-11-29T12:00:00Z.
 pub const NOON_NS: i64 = 1_795_953_600_000_000_000;
@@ -25,8 +25,9 @@ pub fn run(fresh: Fresh<'_>) {
     a_budget_that_is_set_late_counts_its_running_window(fresh);
     leases_are_granted_once_and_paid_by_events(fresh);
     who_ends_or_falls_silent_holds_nothing(fresh);
-    a_credential_of_one_tenant_gets_no_others_lease(fresh);
+    tenants::a_credential_of_one_tenant_gets_no_others_lease(fresh);
     windows_that_are_far_are_not_granted(fresh);
+    a_clock_that_is_set_back_frees_nothing(fresh);
     verify_finds_a_balance_that_is_not_that_of_its_entries(fresh);
 }
 
@@ -294,64 +295,6 @@ fn who_ends_or_falls_silent_holds_nothing(fresh: Fresh<'_>) {
     both.assert_same();
 }
 
-fn a_credential_of_one_tenant_gets_no_others_lease(fresh: Fresh<'_>) {
-    let mut both = Both::new(fresh);
-    let of = |name: &str, tenant: Option<&str>, per_tenant| Draft {
-        tenant: tenant.map(str::to_owned),
-        per_tenant: Some(per_tenant),
-        ..draft(name, "100")
-    };
-    for budget in [
-        of("acme", Some("acme"), false),
-        of("acme-ml", Some("acme/ml"), false),
-        of("globex", Some("globex"), false),
-        of("all", None, false),
-        of("each", None, true),
-    ] {
-        both.set(&budget, NOON_NS);
-    }
-    let limits = Limits { tenants: vec![TenantPattern::parse("acme/ml/*").unwrap()], ..Limits::default() };
-    let at_s = second(NOON_NS) as u64;
-    let wants = [
-        ("acme", "", true),
-        ("acme-ml", "", true),
-        ("globex", "", false),
-        ("all", "", true),
-        ("each", "acme/ml/ann", true),
-        ("each", "acme/ml", false),
-        ("each", "globex", false),
-        ("each", "", false),
-        ("each", "acme/ml/../x", false),
-        ("acme", "acme/ml/ann", false),
-        ("none", "", false),
-    ];
-    let wanted = |(budget, subject, _): &(&str, &str, bool)| {
-        let (budget, subject) = ((*budget).to_owned(), (*subject).to_owned());
-        Wanted { budget, subject, at_s, up_to: 10, need: 10 }
-    };
-    let priced = |tenant: &str| wire::lease::Priced {
-        tenant: tenant.to_owned(),
-        provider: "openai".to_owned(),
-        model: "responded".to_owned(),
-    };
-    let request = Request {
-        number: 1,
-        leases: wants.iter().map(wanted).collect(),
-        prices: vec![priced("acme/ml/ann"), priced("globex")],
-        ..Request::default()
-    };
-    let sender = Sender { limits: limits.into(), ..by_key(&emitter(1)) };
-    let response = both.lease(&LeaseRequest { sender, request }, NOON_NS);
-    for ((budget, subject, is_allowed), lease) in wants.iter().zip(&response.leases) {
-        assert_eq!(lease.map(|lease| lease.granted), is_allowed.then_some(10), "{budget} {subject}");
-    }
-    let names: Vec<String> = response.budgets.unwrap().into_iter().map(|budget| budget.name).collect();
-    assert_eq!(names, ["acme", "acme-ml", "all", "each"]);
-    let ceiling = wire::lease::Ceiling { input: 2500, ..Default::default() };
-    assert_eq!(response.prices, [Some(ceiling), None], "nor does it hear what others pay");
-    both.assert_same();
-}
-
 fn windows_that_are_far_are_not_granted(fresh: Fresh<'_>) {
     let mut both = Both::new(fresh);
     both.set(&Draft { window: Some("minute".to_owned()), ..draft("minute", "100") }, NOON_NS);
@@ -364,6 +307,21 @@ fn windows_that_are_far_are_not_granted(fresh: Fresh<'_>) {
             assert_eq!((lease.window_s as i64, lease.until_s as i64), (at_s - at_s % 60, at_s - at_s % 60 + 60));
         }
     }
+    both.assert_same();
+}
+
+/// The collector's clock goes back over the end of a month, and on again.
+fn a_clock_that_is_set_back_frees_nothing(fresh: Fresh<'_>) {
+    let mut both = Both::new(fresh);
+    both.set(&Draft { window: Some("month".to_owned()), ..draft("month", "100") }, NOON_NS);
+    let asks = |of: u8, number, at_ns, up_to| ask(&emitter(of), number, "month", at_ns, up_to, up_to);
+    let back = NOON_NS - 35 * DAY_NS as i64;
+    assert_eq!(said(&both.lease(&asks(1, 1, NOON_NS, 60), NOON_NS)), Some((60, 0, 100)));
+    assert_eq!(both.lease(&asks(2, 1, NOON_NS, 100), back).leases, [None], "that window is far ahead of it");
+    // October is another window, and what is granted there is no part of November.
+    assert_eq!(said(&both.lease(&asks(2, 2, back, 100), back)), Some((100, 0, 100)));
+    assert_eq!(said(&both.lease(&asks(2, 3, NOON_NS, 100), NOON_NS)), Some((10, 0, 100)), "40 are left for it");
+    assert_eq!(said(&both.lease(&asks(1, 2, NOON_NS, 60), NOON_NS)), Some((60, 0, 100)), "and nobody has lost any");
     both.assert_same();
 }
 
