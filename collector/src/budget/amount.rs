@@ -64,13 +64,9 @@ impl Amount {
         }
     }
 
-    /// In USD or tokens, for a metric: the only floating-point number that comes of it.
+    /// In USD or tokens, for a metric: the nearest floating-point number, the only one that comes of it.
     pub fn metric(self, unit: Unit) -> f64 {
-        let units = self.0 as f64;
-        match unit {
-            Unit::Tokens => units,
-            Unit::Usd => units / 1e24,
-        }
+        self.text(unit).parse().unwrap_or_default()
     }
 
     /// As it stands in the database: a whole number.
