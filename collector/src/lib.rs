@@ -3,9 +3,10 @@
 //! [`serve`] receives, [`store`] keeps, [`report`] adds up; [`prices`] and [`money`] are what a charge is made of.
 //! The binary `meshmeter` is a thin command line over this library.
 //!
-//! What arrives is read with the crate [`wire`]. Of [`meter`] this library uses detection alone: [`reconcile`] judges with it
-//! which lines of an access log are calls, [`prices`] knows the providers by the names that it gives them, and `check` checks
-//! the plugin's configuration. How a response is read, and what its counts mean, is no business of the collector's.
+//! What arrives is read with the crate [`wire`]. Of [`meter`] this library uses detection and catalogues alone: [`reconcile`]
+//! judges with it which lines of an access log are calls, [`prices`] knows the providers by the names that it gives them, `check`
+//! checks the plugin's configuration, and [`doctor`] knows the plugin's metrics and the providers' hosts. How a response is read,
+//! and what its counts mean, is no business of the collector's.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -24,6 +25,9 @@
 pub mod budget;
 pub mod copies;
 pub mod database;
+pub mod doctor;
+pub mod exposition;
+pub mod fetch;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod gaps;

@@ -28,7 +28,7 @@ mod unknown;
 
 pub use asking::Asking;
 pub(crate) use asking::{BARRING, bits as barring_bits};
-pub use catalogue::known;
+pub use catalogue::{known, provider_of, provider_of_cluster};
 pub use destination::Destination;
 pub use detect::{Certainty, Target, detect};
 pub(crate) use facts::{Fact, Facts, HEADERS, Made, response_paths};

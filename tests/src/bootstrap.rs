@@ -21,6 +21,11 @@ impl Bootstrap {
         Ok(Self(serde_saphyr::from_str(&yaml)?))
     }
 
+    /// All of it, for changes that no other test makes.
+    pub fn json(&mut self) -> &mut Value {
+        &mut self.0
+    }
+
     /// Writes it where Envoy can read it.
     pub fn write(&self, path: &Path) -> Result<()> {
         Ok(fs::write(path, serde_json::to_vec_pretty(&self.0)?)?)

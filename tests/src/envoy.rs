@@ -44,12 +44,25 @@ impl Envoy {
 
     /// The same with this program.
     pub fn of(program: &Path, dir: &Path, bootstrap: &Bootstrap, token: Option<&str>, workers: u8) -> Result<Self> {
+        // As envoy.yaml tells its users.
+        Self::with_arguments(program, dir, bootstrap, token, workers, &["--file-flush-min-size-kb", "0"])
+    }
+
+    /// The same with other arguments than those that envoy.yaml tells its users.
+    pub fn with_arguments(
+        program: &Path,
+        dir: &Path,
+        bootstrap: &Bootstrap,
+        token: Option<&str>,
+        workers: u8,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let (config, admin) = (dir.join("envoy.json"), dir.join("admin"));
         bootstrap.write(&config)?;
         let mut command = Command::new(program);
-        command.arg("-c").arg(config).arg("--admin-address-path").arg(&admin);
-        // As envoy.yaml tells its users; the base id lets several Envoys share a machine.
-        command.args(["--file-flush-min-size-kb", "0", "--use-dynamic-base-id", "--concurrency", &workers.to_string()]);
+        command.arg("-c").arg(config).arg("--admin-address-path").arg(&admin).args(arguments);
+        // The base id lets several Envoys share a machine.
+        command.args(["--use-dynamic-base-id", "--concurrency", &workers.to_string()]);
         command.args(["--log-level", "info", "--drain-time-s", "1", "--parent-shutdown-time-s", "2"]);
         command.env_remove("MESHMETER_INGEST_TOKEN");
         if let Some(token) = token {

@@ -7,6 +7,7 @@ pub mod bootstrap;
 pub mod client;
 pub mod collector;
 pub mod command;
+pub mod doctor;
 pub mod envoy;
 pub mod event;
 pub mod exchange;

@@ -86,7 +86,11 @@ fn contract_unit_tests_say_of_each_alert_when_it_fires_and_when_it_does_not() ->
             for expectation in test["alert_rule_test"].as_array().into_iter().flatten() {
                 let expected = expectation["exp_alerts"].as_array().is_some_and(|alerts| !alerts.is_empty());
                 let name = expectation["alertname"].as_str().unwrap_or_default().to_owned();
-                if expected { fires.insert(name) } else { is_silent.insert(name) };
+                if expected {
+                    fires.insert(name)
+                } else {
+                    is_silent.insert(name)
+                };
             }
         }
         let all: BTreeSet<String> = alerts(file)?.into_keys().collect();
@@ -113,11 +117,18 @@ fn contract_each_alert_says_what_happened_and_is_explained() -> Result<()> {
     for file in STANDALONE.into_iter().chain(ISTIO) {
         for (name, alert) in alerts(file)? {
             for text in ["summary", "description"] {
-                assert!(alert["annotations"][text].as_str().is_some_and(|text| text.len() > 10), "{file}: {name}: {text}");
+                assert!(
+                    alert["annotations"][text].as_str().is_some_and(|text| text.len() > 10),
+                    "{file}: {name}: {text}"
+                );
             }
             let severity = alert["labels"]["severity"].as_str().unwrap_or_default();
             assert!(["critical", "warning"].contains(&severity), "{file}: {name}: {severity}");
-            assert_eq!(alert["annotations"]["runbook_url"], format!("{RUNBOOK}{}", name.to_lowercase()), "{file}: {name}");
+            assert_eq!(
+                alert["annotations"]["runbook_url"],
+                format!("{RUNBOOK}{}", name.to_lowercase()),
+                "{file}: {name}"
+            );
             names.insert(name);
         }
     }
@@ -175,7 +186,9 @@ fn contract_rules_and_dashboards_ask_for_metrics_that_exist() -> Result<()> {
     let mut known: BTreeSet<&str> = BTreeSet::new();
     for row in reference.lines().filter(|line| line.starts_with("| `")) {
         let columns: Vec<&str> = row.split('|').collect();
-        known.extend(columns.iter().skip(1).take(3).flat_map(|column| column.split('`')).filter(|word| !word.trim().is_empty()));
+        known.extend(
+            columns.iter().skip(1).take(3).flat_map(|column| column.split('`')).filter(|word| !word.trim().is_empty()),
+        );
     }
     let records = rules("envoy/prometheus/recording.yaml")?;
     known.extend(records.iter().filter_map(|rule| rule["record"].as_str()));
@@ -203,8 +216,9 @@ fn contract_rules_and_dashboards_ask_for_metrics_that_exist() -> Result<()> {
 }
 
 fn dashboards() -> Result<Vec<Value>> {
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(paths::workspace().join("envoy/grafana"))?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    let mut files: Vec<PathBuf> = fs::read_dir(paths::workspace().join("envoy/grafana"))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
     files.sort();
     assert_eq!(files.len(), 4, "{files:?}");
     files.iter().map(|file| Ok(serde_json::from_str(&fs::read_to_string(file)?)?)).collect()

@@ -47,7 +47,8 @@ fn event(sequence: usize, tenant: &str, (input, output): (u64, u64)) -> Value {
 
 /// Sends a batch; how long the collector took to acknowledge it.
 async fn send(line: &mut Line, events: &[Value]) -> Result<Duration> {
-    let call = Call::post("collector", "/v1/events", &Value::from(events)).header("authorization", &format!("Bearer {INGEST_TOKEN}"));
+    let call = Call::post("collector", "/v1/events", &Value::from(events))
+        .header("authorization", &format!("Bearer {INGEST_TOKEN}"));
     let call = Call { headers: content_type(call.headers), ..call };
     let begun = Instant::now();
     match line.send(&call, usize::MAX).await? {

@@ -1,5 +1,6 @@
 //! The arguments that several commands share.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -40,6 +41,58 @@ impl Database {
         }
         Ok(self.database.reader())
     }
+}
+
+/// How to read from a collector.
+#[derive(Args)]
+pub(super) struct Reading {
+    /// Environment variable that holds the read token.
+    #[arg(long, value_name = "NAME", default_value = "MESHMETER_READ_TOKEN")]
+    read_token_env: String,
+    /// File with the read token, instead of the variable.
+    #[arg(long, value_name = "FILE")]
+    read_token_file: Option<PathBuf>,
+    /// File with the certificates (PEM) that vouch for an https:// address, instead of the public ones.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+impl Reading {
+    /// The read token, if there is one.
+    pub(super) fn token(&self) -> Result<Option<String>, String> {
+        token("the read token", self.read_token_file.as_deref(), &self.read_token_env)
+    }
+
+    /// The certificates.
+    pub(super) fn authorities(&self) -> Result<Option<Vec<u8>>, String> {
+        self.ca_file.as_deref().map(read).transpose()
+    }
+}
+
+/// The token that a file or a variable holds: `what` names it.
+pub(super) fn token(what: &str, file: Option<&Path>, variable: &str) -> Result<Option<String>, String> {
+    let token = match file {
+        Some(file) => {
+            let text = String::from_utf8_lossy(&read(file)?).into_owned();
+            Some(first_token(&text).ok_or_else(|| format!("{}: has no token in it", terminal::file(file)))?)
+        }
+        None => std::env::var(variable).ok().and_then(|text| first_token(&text)),
+    };
+    if token.as_ref().is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
+        return Err(format!("{what} must be of visible ASCII characters, without spaces"));
+    }
+    Ok(token)
+}
+
+/// A file's bytes.
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(file).map_err(|error| format!("{}: {error}", terminal::file(file)))
+}
+
+/// The token of a text as the collector reads it: `TOKEN` or `NAME TOKEN`, options behind it, the first line that has one.
+fn first_token(text: &str) -> Option<String> {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    line.split_ascii_whitespace().rfind(|word| !collector::serve::is_option(word)).map(str::to_owned)
 }
 
 /// How to print what was found.

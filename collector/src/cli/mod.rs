@@ -1,5 +1,5 @@
 //! The command line: what can be asked for, and how it ends: 0 done, 1 failed, 2 wrong use, 3 done, and there is something to
-//! look at.
+//! look at, 4 done, and `doctor` has found errors.
 
 use std::process::ExitCode;
 
@@ -13,6 +13,7 @@ mod changes;
 mod check;
 mod close;
 mod correct;
+mod doctor;
 mod gaps;
 mod ledger;
 mod prices;
@@ -27,7 +28,7 @@ mod serve;
     name = "meshmeter",
     version,
     after_help = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 done, and there is something to look at (gaps, alarms, copies, close, \
-                  reconcile, rerate, correct, prices explain, budgets)."
+                  reconcile, rerate, correct, prices explain, budgets, doctor), 4 done, and doctor has found errors."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -52,6 +53,7 @@ enum Command {
     Alarms(quarantine::Alarms),
     Release(quarantine::Release),
     Check(check::Check),
+    Doctor(Box<doctor::Doctor>),
 }
 
 /// How a command ends when it does not work out.
@@ -82,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Report(args) => report::run(args),
         Command::Audit(args) => report::audit(args),
         Command::Reconcile(args) => return reconcile::run(args),
+        Command::Doctor(args) => return doctor::run(*args),
         Command::Prices(command) => return looked(prices::run(command)),
         Command::Gaps(args) => return looked(gaps::gaps(args)),
         Command::Budgets(args) => return looked(budgets::run(args)),

@@ -1,6 +1,6 @@
 //! `meshmeter reconcile`: its arguments, and how it ends.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +11,8 @@ use collector::reconcile::{
     self, Address, Finding, Format, Named, Options, Output, Progress, ReconcileOptions, Summary, Watch,
 };
 use collector::terminal::{self, complain};
+
+use super::args::{self, read};
 
 /// How long a graceful shutdown may take: a collector may hang, and nobody may read what is printed.
 const GRACE: Duration = Duration::from_secs(10);
@@ -152,22 +154,12 @@ fn fail(problem: &str) -> ExitCode {
 }
 
 fn options(args: &Reconcile, files: Vec<Named>) -> Result<Options, String> {
-    let read = |file: &Path| std::fs::read(file).map_err(|error| format!("{}: {error}", terminal::file(file)));
     let (name, config) = match &args.plugin_config {
         None => ("the default configuration".to_owned(), Vec::new()),
         Some(file) => (terminal::file(file), read(file)?),
     };
     let config = meter::config::parse(&config).map_err(|problems| format!("{name}: {problems}"))?;
-    let token = match &args.journal_token_file {
-        Some(file) => {
-            let text = String::from_utf8_lossy(&read(file)?).into_owned();
-            Some(token(&text).ok_or_else(|| format!("{}: has no token in it", terminal::file(file)))?)
-        }
-        None => std::env::var(&args.journal_token_env).ok().and_then(|text| token(&text)),
-    };
-    if token.as_ref().is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
-        return Err("the journal token must be of visible ASCII characters, without spaces".to_owned());
-    }
+    let token = args::token("the journal token", args.journal_token_file.as_deref(), &args.journal_token_env)?;
     let authorities = args.ca_file.as_deref().map(read).transpose()?;
     Ok(Options {
         files,
@@ -175,12 +167,6 @@ fn options(args: &Reconcile, files: Vec<Named>) -> Result<Options, String> {
         patience: Duration::from_secs(args.patience),
         reconcile: ReconcileOptions { rules: config.detect, all: args.all, live: args.live, dry_run: args.dry_run },
     })
-}
-
-/// The token of a file as the collector reads it: `TOKEN` or `NAME TOKEN`, options behind it, the first line that has one.
-fn token(text: &str) -> Option<String> {
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-    line.split_ascii_whitespace().rfind(|word| !collector::serve::is_option(word)).map(str::to_owned)
 }
 
 /// The first SIGINT or SIGTERM asks for a graceful shutdown, the second ends at once, and so does a shutdown that takes too long.

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{RootCerts, TlsConfig};
 use wire::event::BATCH_CONTENT_TYPE;
 use wire::statement::{self, Statement};
 
 use super::Collector;
 use super::chunk::Ranges;
 use super::summary::Watch;
+use crate::fetch;
 use crate::terminal::printable;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -70,13 +71,7 @@ pub struct Client {
 
 impl Client {
     pub fn new(address: Address, patience: Duration, interrupted: Arc<AtomicBool>) -> Result<Client, String> {
-        let base = address.url.trim_end_matches('/');
-        let uri = base.parse::<ureq::http::Uri>().map_err(|error| format!("--collector: {error}"))?;
-        let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
-        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'));
-        if !is_http || authority.is_none() || uri.query().is_some() {
-            return Err("--collector: must be http:// or https://, a host, perhaps a port and a path".to_owned());
-        }
+        let base = fetch::base(&address.url).map_err(|problem| format!("--collector: {problem}"))?;
         let mut config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -85,11 +80,11 @@ impl Client {
             .timeout_global(Some(TIMEOUT))
             .user_agent(wire::event::EXTRACTOR);
         if let Some(pem) = address.authorities {
-            let roots = RootCerts::new_with_certs(&certificates(&pem)?);
+            let roots = RootCerts::new_with_certs(&fetch::certificates(&pem)?);
             config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
         }
         let authorization = address.token.map(|token| format!("Bearer {token}"));
-        Ok(Client { agent: config.build().new_agent(), base: base.to_owned(), authorization, patience, interrupted })
+        Ok(Client { agent: config.build().new_agent(), base, authorization, patience, interrupted })
     }
 
     fn parsed<T: for<'a> Deserialize<'a>>(&self, path: &str, response: &[u8]) -> Result<T, Failure> {
@@ -240,14 +235,4 @@ fn drawn(bound: Duration) -> Duration {
     let random = RandomState::new().hash_one(0u8);
     let micros = u64::try_from(bound.as_micros()).unwrap_or(u64::MAX);
     Duration::from_micros(random.checked_rem(micros.saturating_add(1)).unwrap_or(0))
-}
-
-fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
-    let mut certificates = Vec::new();
-    for item in parse_pem(pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|error| format!("--ca-file: {error}"))? {
-            certificates.push(certificate);
-        }
-    }
-    if certificates.is_empty() { Err("--ca-file: has no certificate in PEM".to_owned()) } else { Ok(certificates) }
 }

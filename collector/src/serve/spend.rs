@@ -211,7 +211,9 @@ impl Collector for ByModel {
         let models = held(&spend.models).clone();
         let now = Instant::now();
         let families: [(&str, &str, fn(&Model) -> u64); 2] = [
-            ("ledger_calls", "Calls that this collector entered into the ledger, before corrections.", |model| model.calls),
+            ("ledger_calls", "Calls that this collector entered into the ledger, before corrections.", |model| {
+                model.calls
+            }),
             (
                 "unpriced_calls",
                 "Records that this collector entered into the ledger and of which something has no price.",

@@ -6,6 +6,7 @@ mod closing;
 mod command;
 mod copies;
 mod correcting;
+mod doctoring;
 mod durability;
 #[cfg(target_os = "linux")]
 mod hostile;

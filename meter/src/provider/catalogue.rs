@@ -109,7 +109,7 @@ pub(super) fn provider_named(name: &str) -> Option<&'static str> {
 
 /// The provider of a host, which may carry a port. What could not be shown as it is, is nobody's: it would not be the same any
 /// more where it was read as a text.
-pub(super) fn provider_of(host: &[u8]) -> Option<&'static str> {
+pub fn provider_of(host: &[u8]) -> Option<&'static str> {
     if !host.iter().all(u8::is_ascii_graphic) {
         return None;
     }
@@ -118,7 +118,7 @@ pub(super) fn provider_of(host: &[u8]) -> Option<&'static str> {
 }
 
 /// The provider of a cluster that is named after its host.
-pub(super) fn provider_of_cluster(cluster: &str) -> Option<&'static str> {
+pub fn provider_of_cluster(cluster: &str) -> Option<&'static str> {
     provider_of(hosts::host_of_cluster(cluster)?.as_bytes())
 }
 

@@ -41,7 +41,9 @@ fn taken(records: &[Record]) -> Taken {
     let event = |(at, record): (usize, &Record)| Arrival::new(wire::event::encode(record, &emitter, at as u64 + 1));
     let arrivals: Vec<Arrival> = records.iter().enumerate().map(event).collect();
     let delivery = Delivery { sender: Sender::new("egress", true), statement: None, arrivals };
-    let [first, again] = &ledger.append(&[&delivery, &delivery], 1_769_860_801_000_000_000).unwrap()[..] else { panic!() };
+    let [first, again] = &ledger.append(&[&delivery, &delivery], 1_769_860_801_000_000_000).unwrap()[..] else {
+        panic!()
+    };
     assert_eq!(again.spending, Spending::default(), "what came before is not spent again");
     first.clone()
 }
@@ -95,7 +97,9 @@ fn contract_what_is_charged_is_counted_once_by_who_is_charged_and_for_what() {
 
 /// Whether two samples are of one series and, but for the last bits, of one value.
 fn same(have: &str, want: &str) -> bool {
-    let (Some((have, left)), Some((want, right))) = (have.rsplit_once(' '), want.rsplit_once(' ')) else { return false };
+    let (Some((have, left)), Some((want, right))) = (have.rsplit_once(' '), want.rsplit_once(' ')) else {
+        return false;
+    };
     let (Ok(left), Ok(right)) = (left.parse::<f64>(), right.parse::<f64>()) else { return false };
     have == want && (left - right).abs() <= right.abs() * 1e-12
 }
@@ -113,7 +117,11 @@ fn contract_a_new_series_stands_at_zero_before_it_has_its_value() {
     let spend = Spend::new(Bounds::default());
     spend.add(&taken.spending, long_ago());
     spend.add(&taken.spending, Instant::now());
-    assert!(lines(&spend).1.contains("ledger_calls_total{gen_ai_provider_name=\"openai\",gen_ai_response_model=\"gpt\"} 2\n"));
+    assert!(
+        lines(&spend)
+            .1
+            .contains("ledger_calls_total{gen_ai_provider_name=\"openai\",gen_ai_response_model=\"gpt\"} 2\n")
+    );
 }
 
 #[test]
@@ -145,7 +153,10 @@ fn contract_sets_are_bounded_and_no_tenant_crowds_out_another() {
         let values = text.lines().filter(|line| line.starts_with(name)).map(|line| line.rsplit_once(' ').unwrap().1);
         values.map(|value| value.parse::<f64>().unwrap()).sum()
     };
-    assert!((sum(&by_tenant, "charge_usd_total") - 200.0 * 0.0000475).abs() < 1e-12, "nothing is left out of the totals");
+    assert!(
+        (sum(&by_tenant, "charge_usd_total") - 200.0 * 0.0000475).abs() < 1e-12,
+        "nothing is left out of the totals"
+    );
     assert_eq!(sum(&by_model, "ledger_calls_total"), 700.0);
     assert_eq!(sum(&by_model, "ledger_usage_total"), 7000.0);
     assert_eq!(by_model.lines().filter(|line| line.starts_with("ledger_calls_total")).count(), 21);
