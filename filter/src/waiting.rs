@@ -1,8 +1,6 @@
 //! How long the oldest event has waited in any worker's outbox. A gauge of Envoy's has one value for all workers, so they note
 //! in the memory that they share since when each has events waiting, and any of them can set the gauge to the longest wait.
 
-use std::fmt::Write as _;
-
 use crate::shared::{Change, Shared};
 
 /// The notes: a line for each VM that has events waiting. Workers that change them at the same time are few.
@@ -23,8 +21,10 @@ fn renewed(notes: &str, vm: u64, now_ms: u64, since_ms: Option<u64>) -> Change<u
     let mut oldest_ms = since_ms.unwrap_or(now_ms);
     let mut text = String::new();
     let mut write = |vm: u64, noted_ms: u64, since_ms: u64| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{vm:x} {noted_ms} {since_ms}");
+        for (number, end) in [(vm, ' '), (noted_ms, ' '), (since_ms, '\n')] {
+            text.push_str(&number.to_string());
+            text.push(end);
+        }
     };
     if let Some(since_ms) = since_ms {
         write(vm, now_ms, since_ms);
@@ -41,9 +41,9 @@ fn renewed(notes: &str, vm: u64, now_ms: u64, since_ms: Option<u64>) -> Change<u
 }
 
 fn note_of(line: &str) -> Option<(u64, u64, u64)> {
-    let mut parts = line.splitn(3, ' ');
-    let vm = u64::from_str_radix(parts.next()?, 16).ok()?;
-    Some((vm, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    let mut numbers = line.splitn(3, ' ').map(str::parse);
+    let mut number = || numbers.next()?.ok();
+    Some((number()?, number()?, number()?))
 }
 
 #[cfg(test)]
@@ -82,10 +82,10 @@ mod tests {
 
     #[test]
     fn contract_what_is_no_note_is_left_out_and_notes_are_bounded() {
-        for notes in ["", "\n\n", "1", "1 2", "x 1 2", "1 2 3 4", "1 -2 3", "99999999999999999 1 2"] {
+        for notes in ["", "\n\n", "1", "1 2", "x 1 2", "1 2 3 4", "1 -2 3", "99999999999999999999 1 2"] {
             assert_eq!(after(notes, 7, 50, Some(50)), ("7 50 50\n".to_owned(), 0), "{notes:?}");
         }
-        let many: String = (1..5000).map(|vm| format!("{vm:x} 50 50\n")).collect();
+        let many: String = (1..5000).map(|vm| format!("{vm} 50 50\n")).collect();
         let (notes, _) = after(&many, 0, 50, Some(50));
         assert_eq!(notes.lines().count(), MAX_NOTES + 1);
     }
