@@ -8,6 +8,7 @@
 //! A new set stands at zero for its first minute. Prometheus cannot know that a series which appears with a value has grown to it,
 //! and `increase()` would miss the first call of each tenant.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +23,7 @@ use wire::usage::Class;
 
 use crate::ledger::spending::{Owner, Spending, Spent};
 use crate::money::Charge;
+use crate::terminal::printable;
 
 /// How long a new set stands at zero: whoever scrapes once a minute sees that.
 const HOLD: Duration = Duration::from_secs(60);
@@ -108,7 +110,8 @@ impl Spend {
     /// Adds what the calls of a delivery used and cost.
     pub fn add(&self, spending: &Spending, now: Instant) {
         for (owner, spent) in spending.iter() {
-            let set = held(&self.owners).get(owner, self.bounds, now);
+            let owner = shown(owner);
+            let set = held(&self.owners).get(&owner, self.bounds, now);
             let mut amounts = held(&set.amounts);
             *amounts = (grown(amounts.0, spent.charge), grown(amounts.1, spent.cost));
             drop(amounts);
@@ -196,7 +199,7 @@ impl Collector for ByTenant {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for set in &sets {
                 let Owner { tenant, provider, model } = &*set.owner;
-                let labels = [(TENANT, word(tenant)), (PROVIDER, word(provider)), (MODEL, word(model))];
+                let labels = [(TENANT, tenant.as_str()), (PROVIDER, provider), (MODEL, model)];
                 let usd = if is_new(set.since, now) { 0.0 } else { usd(amount(set)) };
                 counter(&mut family, &labels, usd)?;
             }
@@ -223,7 +226,7 @@ impl Collector for ByModel {
         for (name, help, count) in families {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for ((provider, model), counts) in &models {
-                let labels = [(PROVIDER, word(provider)), (MODEL, word(model))];
+                let labels = [(PROVIDER, provider.as_str()), (MODEL, model)];
                 let count = if is_new(counts.since, now) { 0 } else { count(counts) };
                 counter(&mut family, &labels, count)?;
             }
@@ -232,7 +235,7 @@ impl Collector for ByModel {
         let mut family = encoder.encode_descriptor("ledger_usage", help, None, MetricType::Counter)?;
         for ((provider, model), counts) in &models {
             for (class, (since, count)) in &counts.usage {
-                let labels = [(PROVIDER, word(provider)), (MODEL, word(model)), (TOKEN_TYPE, class.token_type())];
+                let labels = [(PROVIDER, provider.as_str()), (MODEL, model), (TOKEN_TYPE, class.token_type())];
                 counter(&mut family, &labels, if is_new(*since, now) { 0 } else { *count })?;
             }
         }
@@ -252,8 +255,15 @@ fn is_new(since: Instant, now: Instant) -> bool {
     now.saturating_duration_since(since) < HOLD
 }
 
-fn word(text: &str) -> &str {
-    if text.is_empty() { UNKNOWN } else { text }
+/// The names as they are shown, for anybody may have chosen them; an empty label would be none.
+fn shown(owner: &Owner) -> Cow<'_, Owner> {
+    let Owner { tenant, provider, model } = owner;
+    let is_plain = |name: &&String| !name.is_empty() && name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if [tenant, provider, model].iter().all(is_plain) {
+        return Cow::Borrowed(owner);
+    }
+    let word = |name: &str| if name.is_empty() { UNKNOWN.to_owned() } else { printable(name) };
+    Cow::Owned(Owner { tenant: word(tenant), provider: word(provider), model: word(model) })
 }
 
 /// A counter never goes down.

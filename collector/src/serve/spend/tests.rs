@@ -130,7 +130,7 @@ fn contract_names_that_anybody_chose_stay_in_their_label() {
     let model = "a\"} 1\n# EOF\nb\\";
     spend.add(&taken(&[record("acme", model), record("acme", "")]).spending, long_ago());
     let (by_tenant, _) = lines(&spend);
-    assert!(by_tenant.contains(r#"gen_ai_response_model="a\"} 1\n# EOF\nb\\"} 0.0"#), "{by_tenant}");
+    assert!(by_tenant.contains(r#"gen_ai_response_model="a\"} 1\\n# EOF\\nb\\"} 0.0"#), "{by_tenant}");
     assert!(by_tenant.contains(r#"gen_ai_response_model="unknown"} "#), "{by_tenant}");
     assert_eq!(by_tenant.lines().filter(|line| line.starts_with("# EOF")).count(), 1);
 }
