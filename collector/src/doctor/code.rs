@@ -166,7 +166,11 @@ codes! {
     CallsUnrecorded "calls_unrecorded" Error
         "Calls ended without a record; they are in no other count and in no journal",
         "report it as a bug, with Envoy's log",
-        "metrics.md#what-to-alert-on";
+        "metrics.md#alerts";
+    BudgetUnheld "budget_unheld" Warning
+        "Calls passed that a budget covers and that could not be held to it, because the collector was away",
+        "see the findings about the collector; `budgets.without_collector` says what happens then",
+        "budgets.md";
     UsageMissing "usage_missing" Warning
         "More than a tenth of the calls have no counts, errors of providers aside",
         "see the reasons in `meshmeter_usage_missing_total`",
