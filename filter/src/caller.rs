@@ -1,28 +1,33 @@
 //! What Envoy knows of the caller.
 
-use meter::identity::{Caller, Refusal, Shown};
+use meter::identity::{Caller, Refusal, San, Shown};
 
 use crate::host::{self, Failure, HeaderMap};
 use crate::vm::{self, Vm};
 
-/// Filter state in which the configuration of a listener may put all URIs that name its client; Envoy's own property has
-/// the first one only.
-const ALL_URIS: &str = "filter_state\0meshmeter.client_uris";
+/// Where the names of a client are: the filter state in which the configuration of a listener may put all of a kind, and Envoy's
+/// own property, which has the first one only.
+fn places(san: San) -> (&'static str, Option<&'static str>) {
+    match san {
+        San::Uri => ("filter_state\0meshmeter.client_uris", Some("connection\0uri_san_peer_certificate")),
+        San::Dns => ("filter_state\0meshmeter.client_dns_names", Some("connection\0dns_san_peer_certificate")),
+        San::Email => ("filter_state\0meshmeter.client_emails", None),
+    }
+}
 
 /// The caller of the current stream, with the request's headers.
 pub struct EnvoyCaller<'a>(pub &'a HeaderMap);
 
 impl Caller for EnvoyCaller<'_> {
     fn certificate(&self) -> Shown {
-        // Asked first: most connections have no certificate, and then this is the only question.
-        match host::property("connection\0mtls").as_ref().map(Option::as_deref) {
-            Ok(Some([1])) => {}
-            Ok(_) => return outer("filter_state\0io.istio.peer_principal").map_or(Shown::Nothing, Shown::Value),
-            Err(_) => return Shown::Unusable(Refusal::NoSpiffeId),
+        match names(San::Uri, Refusal::NoSpiffeId) {
+            Shown::Nothing => outer("filter_state\0io.istio.peer_principal").map_or(Shown::Nothing, Shown::Value),
+            shown => shown,
         }
-        let uris = given(host::property(ALL_URIS));
-        let uris = uris.or_else(|| given(host::property("connection\0uri_san_peer_certificate")));
-        uris.map_or(Shown::Unusable(Refusal::NoSpiffeId), Shown::Value)
+    }
+
+    fn names(&self, san: San) -> Shown {
+        names(san, Refusal::NoName)
     }
 
     fn own_certificate(&self) -> Option<Vec<u8>> {
@@ -45,6 +50,13 @@ impl Caller for EnvoyCaller<'_> {
         }
     }
 
+    fn node(&self, path: &[String]) -> Shown {
+        match host::property(&format!("xds\0node\0metadata\0{}", path.join("\0"))) {
+            Ok(value) => value.filter(|value| !value.is_empty()).map_or(Shown::Nothing, Shown::Value),
+            Err(_) => Shown::Unusable(Refusal::InvalidValue),
+        }
+    }
+
     fn header(&self, name: &str) -> Shown {
         let mut values = self.0.all(name);
         match (values.next(), values.next()) {
@@ -53,6 +65,19 @@ impl Caller for EnvoyCaller<'_> {
             (Some(_), Some(_)) => Shown::Unusable(Refusal::RepeatedHeader),
         }
     }
+}
+
+/// The names of a kind in the client's certificate, if it has shown one.
+fn names(san: San, none: Refusal) -> Shown {
+    // Asked first: most connections have no certificate, and then this is the only question.
+    match host::property("connection\0mtls").as_ref().map(Option::as_deref) {
+        Ok(Some([1])) => {}
+        Ok(_) => return Shown::Nothing,
+        Err(_) => return Shown::Unusable(none),
+    }
+    let (all, first) = places(san);
+    let found = given(host::property(all)).or_else(|| given(host::property(first?)));
+    found.map_or(Shown::Unusable(none), Shown::Value)
 }
 
 /// An identity of the connection around this one: behind Istio's HBONE the inner connection has no certificate, and the

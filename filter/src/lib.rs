@@ -27,6 +27,7 @@ mod mark;
 mod metrics;
 mod plugin;
 mod process;
+mod publish;
 mod redirected;
 mod refusals;
 mod refuse;

@@ -190,7 +190,7 @@ impl RootContext for Plugin {
             log::error!("meshmeter: configuration refused: Envoy does not give it");
             return false;
         };
-        let config = match config::parse(&json.unwrap_or_default()) {
+        let mut config = match config::parse(&json.unwrap_or_default()) {
             Ok(config) => config,
             Err(problems) => {
                 for problem in problems.to_string().lines() {
@@ -210,6 +210,12 @@ impl RootContext for Plugin {
                 let token = std::env::var(&collector.token_env).ok().filter(|token| !token.trim().is_empty());
                 self.authorization = token.map(|token| format!("Bearer {}", token.trim()));
             }
+        }
+        for variable in config.take_secrets(|name| std::env::var(name).ok()) {
+            log::error!(
+                "meshmeter: the environment variable {variable} (tenant[].secret_env) holds no secret of 16 characters or more: \
+                 calls with an API key are charged to nobody (tenant `invalid`, reason no_hash_key)"
+            );
         }
         for shared in [process::NAME, failures::SAID, refusals::KNOWN, unmapped::SAID, waiting::NOTES] {
             shared.prepare();

@@ -11,12 +11,12 @@ use delivery::lease::Ticket;
 use meter::call::{Call, Ended, RequestHead, ResponseHead, Told, TraceParent, counting_headers};
 use meter::config::Config;
 use meter::identity;
+use meter::signals::{Known, When};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use wire::event::{LOGGED, MAX_TEXT};
 use wire::identity::Identity;
 use wire::record::{Flag, Outcome, ProviderSource};
-use wire::usage::Usage;
 
 use crate::alias;
 use crate::budgets::{self, Arriving};
@@ -25,6 +25,7 @@ use crate::destination::EnvoyDestination;
 use crate::host::{self, Buffer, Failure, Headers};
 use crate::include::Include;
 use crate::mark::Mark;
+use crate::publish::Published;
 use crate::refusals;
 use crate::response_flags;
 use crate::vm::{self, Vm};
@@ -53,8 +54,8 @@ struct Metered {
     provider_request_id: Option<String>,
     /// The provider refused to be asked, and that is known.
     unasked: bool,
-    /// The single values are in the filter state.
-    published: bool,
+    /// The single values that are in the filter state.
+    published: Published,
     /// By which other instances of the plugin leave it to this one.
     mark: Mark,
 }
@@ -93,6 +94,8 @@ impl Stream {
             vm::with(|vm| vm.count_refusal(refusal));
         });
         let told = Told::read(config, &caller);
+        let mut published = Published::default();
+        published.so_far(config, &call, &identity, told.session_id.as_deref(), When::Head);
         let request_id = header("x-request-id").and_then(text);
         let asking = call.asking();
         let takes = !end_of_stream && asking.is_known();
@@ -118,19 +121,24 @@ impl Stream {
             trace: header("traceparent").and_then(TraceParent::parse),
             told,
             provider_request_id: None,
-            published: false,
+            published,
             mark,
         }))
     }
 
-    /// The response is complete: rate limits and span tags may read its counts before the stream is over.
+    /// The response is complete.
     fn responded(&mut self) {
         if let Some(metered) = &mut self.metered {
             metered.call.response_end();
-            if let (false, Some(usage)) = (metered.published, metered.call.usage()) {
-                metered.published = true;
-                publish(&metered.identity, &usage);
-            }
+        }
+        self.publish(When::Response);
+    }
+
+    /// Rate limits and span attributes read values before the stream is over.
+    fn publish(&mut self, now: When) {
+        if let (Some(metered), Some(config)) = (self.metered.as_deref_mut(), self.config.as_deref()) {
+            let Metered { call, identity, told, published, .. } = metered;
+            published.so_far(config, call, identity, told.session_id.as_deref(), now);
         }
     }
 
@@ -168,9 +176,8 @@ impl Stream {
         // The dearest question of all (2.7 µs), asked only where the response does not say itself how the call ended.
         let flags = if call.is_completed() { None } else { known(host::number("response\0flags")) };
         let to = EnvoyDestination::default();
-        if self.config.as_ref().is_some_and(|config| call.settle(&to, &config.detect)) {
-            // What a provider's counts mean may depend on who it is.
-            published = false;
+        if let Some(config) = &self.config {
+            call.settle(&to, &config.detect);
         }
         let (cluster, route) = to.into_names();
         let ended = Ended {
@@ -202,9 +209,8 @@ impl Stream {
         } else if record.provider_source == Some(ProviderSource::Shape) && record.outcome == Outcome::Completed {
             vm::with(|vm| vm.warn_of_unmapped(record));
         }
-        if !published {
-            publish(&record.identity, &record.usage);
-        }
+        // What a provider's counts mean may depend on who it is, and that is known only now.
+        published.write(&config.publish, &Known::of(record));
         alias::learn(config.collector.as_ref());
         let (send, logs) = (config.collector.is_some(), config.journal_log);
         if vm::with(|vm| vm.emit(&records, now_ns, send, ticket, |events| journal(events, logs))).is_none() {
@@ -218,6 +224,9 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _headers: usize, end_of_stream: bool) -> Action {
         self.metered = self.begin(end_of_stream);
+        if end_of_stream {
+            self.publish(When::Request);
+        }
         self.refuses(end_of_stream)
     }
 
@@ -241,6 +250,9 @@ impl HttpContext for Stream {
                     call.asked_for_usage();
                 }
             }
+        }
+        if is_over {
+            self.publish(When::Request);
         }
         self.refuses(is_over)
     }
@@ -350,19 +362,6 @@ fn journal(events: &[u8], logs: bool) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// Puts single values into the filter state, for access logs, span tags and rate limits.
-fn publish(identity: &Identity, usage: &Usage) {
-    let set = |name: &str, value: &str| known(host::set_property(name, value.as_bytes()).map(Some));
-    set("meshmeter_tenant", &identity.tenant);
-    for (name, count) in
-        [("meshmeter_input_tokens", usage.input_total()), ("meshmeter_output_tokens", usage.output_total())]
-    {
-        if let Some(count) = count {
-            set(name, &count.to_string());
-        }
-    }
 }
 
 /// Fetches a chunk that stays as it is, piece by piece, for as long as the call wants it.

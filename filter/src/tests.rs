@@ -4,6 +4,7 @@ pub(crate) mod abi;
 mod budgets;
 mod clusters;
 mod delivering;
+mod identity;
 mod instances;
 mod metering;
 

@@ -6,6 +6,7 @@ mod finish;
 mod outcome;
 mod request;
 mod response;
+mod tell;
 mod told;
 mod trace;
 mod units;

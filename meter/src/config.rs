@@ -2,14 +2,16 @@
 
 mod check;
 mod keys;
+mod tenant;
 
 pub use check::Problems;
 pub use keys::{KEYS, Key, Kind};
 
 use serde_json::Value;
 
-use crate::identity::{SpiffePart, TagRule, TenantSource, ValueSource};
+use crate::identity::{HashKey, Shows, TagRule, TenantSource, ValueSource};
 use crate::provider::{Api, Detect, Rule};
+use crate::signals::Signal;
 
 /// The checked configuration. Every value lies within the limits of its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub struct Config {
     pub agent_headers: Vec<String>,
     /// The tags of a call.
     pub tags: Vec<TagRule>,
+    /// What is written into the filter state.
+    pub publish: Vec<Signal>,
     /// The bound of label sets per worker.
     pub max_series: usize,
     /// Which requests are LLM calls, beside the built-in hosts and paths.
@@ -51,6 +55,22 @@ pub struct Budgets {
     pub is_closed: bool,
     /// What a call without a limit of its output is taken to write at most, tokens.
     pub assume_output_tokens: u64,
+}
+
+impl Config {
+    /// Takes the secrets by which API keys are known from the environment of the VM. Returns the variables that hold none, or
+    /// too short a one: keys that depend on them name nobody.
+    pub fn take_secrets(&mut self, env: impl Fn(&str) -> Option<String>) -> Vec<String> {
+        let mut missing = Vec::new();
+        for source in &mut self.tenant {
+            let Shows::ApiKey(keys) = &mut source.shows else { continue };
+            keys.hash_key = env(&keys.secret_env).as_deref().and_then(HashKey::new);
+            if keys.hash_key.is_none() {
+                missing.push(keys.secret_env.clone());
+            }
+        }
+        missing
+    }
 }
 
 /// Where events go.
@@ -136,6 +156,7 @@ pub fn parse(json: &[u8]) -> Result<Config, Problems> {
         session_headers: reader.headers("session.headers"),
         agent_headers: reader.headers("agent.headers"),
         tags: reader.tags(),
+        publish: reader.signals(),
         max_series: reader.size("metrics.max_series"),
         detect: Detect {
             by_shape: reader.bool("detect.by_shape"),
@@ -175,12 +196,18 @@ impl Reader<'_> {
 
     fn tenant(&self) -> Vec<TenantSource> {
         let list = self.value("tenant");
-        list.as_array().into_iter().flatten().filter_map(Self::source).collect()
+        list.as_array().into_iter().flatten().filter_map(tenant::source).collect()
     }
 
     fn headers(&self, path: &str) -> Vec<String> {
         let list = self.value(path);
         list.as_array().into_iter().flatten().filter_map(|name| Some(name.as_str()?.to_ascii_lowercase())).collect()
+    }
+
+    fn signals(&self) -> Vec<Signal> {
+        let words = texts(Some(&self.value("publish"))).unwrap_or_default();
+        let is_wanted = |signal: &&Signal| words.iter().any(|word| word == signal.spec().word);
+        Signal::ALL.iter().filter(is_wanted).copied().collect()
     }
 
     fn tags(&self) -> Vec<TagRule> {
@@ -213,25 +240,6 @@ impl Reader<'_> {
         // The order of the words is the rank; rules of one rank keep theirs.
         rules.sort_by_key(|rule| rule.source() as u8);
         rules
-    }
-
-    fn source(entry: &Value) -> Option<TenantSource> {
-        let text = |key: &str| or_default(entry, "tenant[]", key);
-        let texts = |key: &str| {
-            let list = entry.get(key).and_then(Value::as_array).into_iter().flatten();
-            list.filter_map(Value::as_str).map(str::to_owned).collect()
-        };
-        match entry.get("from")?.as_str()? {
-            "spiffe" => Some(TenantSource::Spiffe {
-                take: match text("take").as_str() {
-                    "path" => SpiffePart::Path,
-                    "trust_domain" => SpiffePart::TrustDomain,
-                    _ => SpiffePart::Namespace,
-                },
-                trust_domains: texts("trust_domains"),
-            }),
-            _ => value_source(entry, "tenant[]", &text("claim"), &text("name")).map(TenantSource::Value),
-        }
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod encoding;
 mod framing;
+mod identity;
 mod oracle;
 mod provider;
 mod rewrite;
@@ -23,6 +24,7 @@ pub mod smoke;
 
 pub use encoding::encoding;
 pub use framing::framing;
+pub use identity::identity;
 pub use provider::provider;
 pub use rewrite::rewrite;
 pub use scan::scan;
@@ -31,8 +33,14 @@ pub use scan::scan;
 pub type Function = fn(&[u8]);
 
 /// Every fuzz function by the name of its target.
-pub const TARGETS: &[(&str, Function)] =
-    &[("encoding", encoding), ("framing", framing), ("provider", provider), ("rewrite", rewrite), ("scan", scan)];
+pub const TARGETS: &[(&str, Function)] = &[
+    ("encoding", encoding),
+    ("framing", framing),
+    ("identity", identity),
+    ("provider", provider),
+    ("rewrite", rewrite),
+    ("scan", scan),
+];
 
 /// The ways to cut bytes up that are tried: as one piece, byte by byte, and in pieces whose lengths follow from the
 /// bytes, so that an input says all there is to know and any body can be one.

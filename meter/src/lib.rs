@@ -34,4 +34,5 @@ pub mod identity;
 pub mod provider;
 pub mod rewrite;
 pub mod scan;
+pub mod signals;
 pub mod telemetry;

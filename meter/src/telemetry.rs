@@ -88,7 +88,7 @@ metrics! {
     Quarantined "meshmeter_events_quarantined_total" Counter [] "acknowledged events that the collector has quarantined and not charged; `meshmeter alarms` says why, `meshmeter release` charges one";
     OutboxBytes "meshmeter_outbox_bytes" Gauge [] "bytes of events that are not acknowledged yet";
     OutboxAge "meshmeter_outbox_oldest_age_seconds" Gauge [] "how long the oldest event that is not acknowledged has waited, of all workers; 0 if none waits";
-    IdentityRefused "meshmeter_identity_refused_total" Counter [REASON] "identities that were not accepted, by reason: `untrusted_header` changes nothing; `repeated_header`, `no_claim`, `no_spiffe_id`, `several_uris`, `bad_spiffe_id`, `foreign_trust_domain`, `no_such_part`, `reserved_name` and `invalid_value` make the tenant `invalid`";
+    IdentityRefused "meshmeter_identity_refused_total" Counter [REASON] "identities that were not accepted, by [reason](troubleshooting.md#4-does-it-have-a-tenant): `untrusted_header` changes nothing, every other makes the tenant `invalid`";
     CollectorFailures "meshmeter_collector_failures_total" Counter [REASON] "dispatches to the collector that failed, by reason: `unauthorized`, `not_found`, `refused_events`, `too_many_requests`, `unavailable`, `timeout`, `reset`, `no_cluster`, `not_sent`, `not_a_collector`, `unexpected_status`; Envoy's log says more";
     UsageMissing "meshmeter_usage_missing_total" Counter [REASON] "calls without counts, by reason";
     NotAsked "meshmeter_usage_not_asked_total" Counter [REASON] "streams without counts that were not asked for them, or were refused, by reason: the words of `usage_not_asked`";

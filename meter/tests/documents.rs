@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use meter::signals::{Signal, When};
 use meter::{config, telemetry};
 use wire::event;
 
@@ -50,6 +51,23 @@ fn fields() -> String {
     table
 }
 
+fn signals() -> String {
+    let mut table =
+        String::from("| `publish` | filter state | attribute | there with | value |\n|---|---|---|---|---|\n");
+    for signal in Signal::ALL {
+        let spec = signal.spec();
+        let when = match spec.when {
+            When::Head => "the request's head",
+            When::Request => "the request's end",
+            When::Response => "the response's end",
+            When::End => "the end of the stream",
+        };
+        let (word, key, attribute) = (spec.word, spec.key, spec.attribute);
+        writeln!(table, "| `{word}` | `wasm.{key}` | `{attribute}` | {when} | {} |", spec.help).unwrap();
+    }
+    table
+}
+
 /// Puts a table between its marks.
 fn replace(path: &str, text: &str, name: &str, table: &str) -> String {
     let (begin, end) = (format!("<!-- table: {name} -->\n"), "<!-- end of table -->");
@@ -65,6 +83,7 @@ fn contract_the_reference_is_what_the_code_says() {
         ("docs/configuration.md", "configuration", configuration()),
         ("docs/metrics.md", "metrics", metrics()),
         ("docs/events.md", "event", fields()),
+        ("docs/tracing.md", "values", signals()),
     ];
     for (path, name, table) in tables {
         let found = std::fs::read_to_string(root.join(path)).unwrap();
@@ -99,9 +118,13 @@ fn examples(path: &str, language: &str) -> Vec<String> {
 
 #[test]
 fn contract_examples_of_the_configuration_are_valid() {
-    for (path, count) in
-        [("README.md", 1), ("docs/configuration.md", 3), ("docs/identity.md", 2), ("docs/attribution.md", 3)]
-    {
+    for (path, count) in [
+        ("README.md", 1),
+        ("docs/configuration.md", 3),
+        ("docs/identity.md", 7),
+        ("docs/attribution.md", 3),
+        ("docs/tracing.md", 1),
+    ] {
         let examples = examples(path, "json");
         assert_eq!(examples.len(), count, "{path}");
         for example in examples {

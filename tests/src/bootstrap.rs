@@ -207,6 +207,62 @@ impl Bootstrap {
         });
     }
 
+    /// Has the listener with certificates show the plugin all of a client's host names and e-mail addresses, too.
+    pub fn all_client_names(&mut self) {
+        let kinds = [("client_dns_names", "DNS"), ("client_emails", "EMAIL")];
+        visit(&mut self.0, &mut |value| {
+            let Some(state) = value.get_mut("on_downstream_tls_handshake").and_then(Value::as_array_mut) else {
+                return;
+            };
+            for (name, kind) in kinds {
+                let format = format!("%DOWNSTREAM_PEER_{kind}_SAN%");
+                let mut entry = state[0].clone();
+                entry["object_key"] = format!("meshmeter.{name}").into();
+                entry["format_string"]["text_format_source"]["inline_string"] = format.into();
+                state.push(entry);
+            }
+        });
+    }
+
+    /// Makes the listener with certificates a gateway of its own in front of the plugin: it tells who the client is in
+    /// `x-forwarded-client-cert`, and sends everything to another listener, at this abstract socket, where the plugin is.
+    pub fn behind_a_gateway(&mut self, socket: &str) -> Result<()> {
+        let listeners = self.0["static_resources"]["listeners"].as_array_mut().ok_or("no listeners")?;
+        let named = |name: &str| listeners.iter().position(|listener| listener["name"] == name);
+        let (inner, edge) = (named("llm").ok_or("no listener llm")?, named("llm_mtls").ok_or("no listener llm_mtls")?);
+        let pipe = json!({"pipe": {"path": socket}});
+        let mut behind = listeners[inner].clone();
+        behind["name"] = "behind".into();
+        behind["address"] = pipe.clone();
+        visit(&mut behind, &mut |value| {
+            if value.get("http_filters").is_some() {
+                value["forward_client_cert_details"] = "ALWAYS_FORWARD_ONLY".into();
+            }
+        });
+        visit(&mut listeners[edge], &mut |value| {
+            if let Some(filters) = value.get_mut("http_filters").and_then(Value::as_array_mut) {
+                filters.retain(|filter| filter["name"] != FILTER);
+                value["forward_client_cert_details"] = "APPEND_FORWARD".into();
+                value["set_current_client_cert_details"] = json!({"subject": true, "uri": true, "dns": true});
+                value["access_log"] = json!([]);
+            }
+            if value.get("match").is_some() && value.get("route").is_some() {
+                value["route"] = json!({"cluster": "behind", "timeout": "0s"});
+            }
+        });
+        listeners.push(behind);
+        let endpoint = json!({"lb_endpoints": [{"endpoint": {"address": pipe}}]});
+        let assignment = json!({"cluster_name": "behind", "endpoints": [endpoint]});
+        let clusters = self.0["static_resources"]["clusters"].as_array_mut().ok_or("no clusters")?;
+        clusters.push(json!({"name": "behind", "type": "STATIC", "load_assignment": assignment}));
+        Ok(())
+    }
+
+    /// What the proxy's node says of itself.
+    pub fn node_metadata(&mut self, metadata: Value) {
+        self.0["node"]["metadata"] = metadata;
+    }
+
     /// Makes it a waypoint of Istio's ambient mesh, as far as the meter can see: by its node id, and by the filter state with
     /// the identities of the outer connection.
     pub fn waypoint(&mut self, principal: &str) {
@@ -281,6 +337,11 @@ impl Bootstrap {
             }
         });
         found.ok_or_else(|| "the bootstrap has no plugin".into())
+    }
+
+    /// Visits every value.
+    pub(crate) fn each(&mut self, mut act: impl FnMut(&mut Value)) {
+        visit(&mut self.0, &mut act);
     }
 
     fn listeners(&mut self) -> impl Iterator<Item = &mut Value> {

@@ -112,7 +112,7 @@ impl Identity {
         self.named(&[spiffe], to)
     }
 
-    /// A TLS client whose certificate has these names: URIs, and host names.
+    /// A TLS client whose certificate has these names: URIs, e-mail addresses, and host names.
     pub fn client_named(&self, names: &[&str]) -> Result<Arc<ClientConfig>> {
         self.named(names, self)
     }
@@ -121,6 +121,8 @@ impl Identity {
         let san = |name: &&str| -> Result<SanType> {
             Ok(if name.contains(':') {
                 SanType::URI((*name).try_into()?)
+            } else if name.contains('@') {
+                SanType::Rfc822Name((*name).try_into()?)
             } else {
                 SanType::DnsName((*name).try_into()?)
             })

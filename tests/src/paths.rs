@@ -88,6 +88,21 @@ pub fn prometheus(program: &str) -> Result<PathBuf> {
     found.ok_or_else(|| format!("no {program} on the PATH: tools/setup e2e brings Debian's package prometheus").into())
 }
 
+/// The OpenTelemetry Collector: `MESHMETER_OTELCOL`, else where tools/setup puts it.
+pub fn otelcol() -> Result<PathBuf> {
+    tool("otelcol", "MESHMETER_OTELCOL")
+}
+
+/// Envoy's rate limit service: `MESHMETER_RATELIMIT`, else where tools/setup puts it.
+pub fn ratelimit() -> Result<PathBuf> {
+    tool("ratelimit", "MESHMETER_RATELIMIT")
+}
+
+fn tool(name: &str, variable: &str) -> Result<PathBuf> {
+    let path = env::var_os(variable).map_or_else(|| workspace().join(".tools/bin").join(name), PathBuf::from);
+    present(path, &format!("{name} ({variable}; tools/setup e2e brings it)"))
+}
+
 /// A file under `tests/sdk`.
 pub fn sdk(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk").join(name)

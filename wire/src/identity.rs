@@ -19,6 +19,14 @@ words! {
     Source {
         /// The client certificate's SPIFFE id.
         Spiffe "spiffe",
+        /// Another name in the client certificate.
+        Certificate "certificate",
+        /// A name in the client certificate that a proxy in front has checked.
+        Xfcc "xfcc",
+        /// What the proxy's node says of itself.
+        Node "node",
+        /// An API key, known by its hash.
+        ApiKey "api_key",
         /// A claim of a verified JWT.
         Jwt "jwt",
         /// A request header that the configuration trusts.
@@ -70,7 +78,7 @@ pub fn is_from(name: &str, source: Source) -> bool {
     match source {
         Source::Unknown => name == UNKNOWN,
         Source::Invalid => name == INVALID,
-        Source::Spiffe | Source::Jwt | Source::Header => tenant(name.as_bytes()).is_some(),
+        _ => tenant(name.as_bytes()).is_some(),
     }
 }
 

@@ -15,6 +15,7 @@ mod close;
 mod correct;
 mod doctor;
 mod gaps;
+mod hash_key;
 mod ledger;
 mod prices;
 mod quarantine;
@@ -54,6 +55,7 @@ enum Command {
     Release(quarantine::Release),
     Check(check::Check),
     Doctor(Box<doctor::Doctor>),
+    HashKey(hash_key::HashKeys),
 }
 
 /// How a command ends when it does not work out.
@@ -96,6 +98,7 @@ pub fn run() -> ExitCode {
         Command::Verify(args) => ledger::verify(args),
         Command::Release(args) => quarantine::release(args),
         Command::Check(args) => check::run(args),
+        Command::HashKey(args) => hash_key::run(args),
     };
     ended(result)
 }

@@ -8,6 +8,7 @@ mod copies;
 mod correcting;
 mod doctoring;
 mod durability;
+mod hashing;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod ingest;

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::keys::{self, ANY_OF, KEYS, Key, Kind, NEEDED, REQUIRED, UNIQUE};
+use super::tenant;
 
 /// More problems than this are not listed.
 const MAX_PROBLEMS: usize = 20;
@@ -76,6 +77,9 @@ fn members(object: &Map<String, Value>, path: &str, pattern: &str, problems: &mu
             problems.add(&join(path, name), &format!("is missing; allowed: {allowed}"));
         }
     }
+    if pattern == "tenant[]" {
+        tenant::check(object, |name, problem| problems.add(&join(path, name), problem));
+    }
     for (owner, names) in ANY_OF {
         if pattern == *owner && !names.iter().any(|name| object.contains_key(*name)) {
             problems.add(path, &format!("must have one of {} at least", names.join(", ")));
@@ -101,10 +105,11 @@ fn elements(list: &[Value], path: &str, pattern: &str, problems: &mut Problems) 
 /// A key that only some sources have must stand beside the right `from`.
 fn belongs(object: &Map<String, Value>, key: &Key, here: &str, problems: &mut Problems) {
     let from = object.get("from").and_then(Value::as_str);
-    if let (Some(owner), Some(from)) = (keys::source_of(key.path), from)
-        && owner != from
+    if let (owners, Some(from)) = (keys::sources_of(key.path), from)
+        && !owners.is_empty()
+        && !owners.contains(&from)
     {
-        problems.add(here, &format!("only allowed with \"from\": \"{owner}\""));
+        problems.add(here, &format!("only allowed with \"from\": \"{}\"", owners.join("\" or \"")));
     }
 }
 

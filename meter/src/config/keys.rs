@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 use wire::event::MAX_TAGS;
+use wire::identity::{ALLOWED, tenant};
 
+use crate::identity::Hash;
 use crate::provider::Api;
+use crate::signals::Signal;
 
 /// What a key takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,10 @@ pub enum Kind {
     Prefix(usize),
     /// A list of at most so many names of headers.
     Headers(usize),
+    /// An object of at most so many members: hashes of API keys, and their tenants.
+    Hashes(usize),
+    /// A list of these words.
+    Words(&'static [&'static str]),
     /// One of these words.
     Word(&'static [&'static str]),
     /// A whole number from .0 to .1.
@@ -47,6 +54,9 @@ const fn key(path: &'static str, kind: Kind, default: &'static str, help: &'stat
     Key { path, kind, default, help }
 }
 
+/// Where a tenant can come from.
+const SOURCES: &[&str] = &["spiffe", "certificate", "jwt", "xfcc", "api_key", "header", "node"];
+
 /// Every key.
 #[rustfmt::skip]
 pub const KEYS: &[Key] = &[
@@ -67,13 +77,22 @@ pub const KEYS: &[Key] = &[
     key("journal", Kind::Object, "{}", "where records are written besides the access log"),
     key("journal.log", Kind::Bool, "false", "also write each record to Envoy's own log (standard error, level `info`), before the client has the end of its response, so that not even SIGKILL loses one. The access log is written by a separate thread, which on a busy machine is some milliseconds late"),
     key("tenant", Kind::Objects(16), r#"[{"from":"spiffe"},{"from":"jwt"},{"from":"header","name":"x-tenant-id"}]"#, "where the tenant comes from: the first source that shows anything decides"),
-    key("tenant[].from", Kind::Word(&["spiffe", "jwt", "header"]), "", "`spiffe`: client certificate; `jwt`: claim that jwt_authn verified; `header`: request header"),
-    key("tenant[].take", Kind::Word(&["namespace", "path", "trust_domain"]), "\"namespace\"", "`spiffe` only: the part of the ID that is the tenant; `namespace` is the segment after `ns`"),
-    key("tenant[].trust_domains", Kind::TrustDomains(16), "", "`spiffe` only: the trust domains that count, `*` for all that the listener accepts; without it the proxy's own, that of the certificate it presents to the caller (as Istio's proxies do); a caller from any other is `invalid`"),
-    key("tenant[].claim", Kind::Texts(128), "\"tenant\"", "`jwt` only: the claim; an array is a path into nested claims"),
+    key("tenant[].from", Kind::Word(SOURCES), "", "`spiffe`: the SPIFFE ID of the client certificate, or of Istio's peer; `certificate`: another name in the client certificate; `jwt`: claim that jwt_authn verified; `xfcc`: certificate that a proxy in front verified; `api_key`: API key, known by its hash; `header`: request header; `node`: metadata of Envoy's node"),
+    key("tenant[].pattern", Kind::Text(256), "", "not with `api_key`: what the whole identity must look like, such as `spiffe://prod.example/ns/{ns}/sa/{sa}`; a name in braces stands for one character or more, up to a `/` or to the character behind the brace; without it the identity itself is the tenant. Of entries that follow each other and look at the same identity, the first whose pattern matches decides"),
+    key("tenant[].tenant", Kind::Text(128), "", "beside `pattern`: the tenant that it makes, such as `org/{ns}/{sa}`"),
+    key("tenant[].take", Kind::Word(&["namespace", "path", "trust_domain"]), "\"namespace\"", "`spiffe` without `pattern`: the part of the ID that is the tenant; `namespace` is the segment after `ns`"),
+    key("tenant[].trust_domains", Kind::TrustDomains(16), "", "`spiffe` only: the trust domains that count, `*` for all that the listener accepts; without it that of `pattern`, or the proxy's own, that of the certificate it presents to the caller (as Istio's proxies do); a caller from any other is `invalid`"),
+    key("tenant[].san", Kind::Word(&["uri", "dns", "email"]), "\"uri\"", "`certificate` and `xfcc`: the kind of name; there must be one of that kind. `email` with `certificate` only"),
+    key("tenant[].claim", Kind::Texts(128), "\"tenant\"", "`jwt` only: the claim; an array is a path into nested claims, where a number picks an element of a list"),
     key("tenant[].payload_key", Kind::Text(256), "\"jwt_payload\"", "`jwt` only: jwt_authn's `payload_in_metadata`"),
+    key("tenant[].element", Kind::Word(&["first", "matching"]), "", "`jwt` only: the claim is a list of strings, and this element counts: the `first`, or the one that `pattern` matches; several that match as different tenants are `invalid`"),
+    key("tenant[].hops", Kind::Number(0, 8), "0", "`xfcc` only: how many elements at the end of `x-forwarded-client-cert` to pass over, because proxies of yours added them behind the one that counts"),
+    key("tenant[].metadata", Kind::Texts(128), "\"NAMESPACE\"", "`node` only: the path of a string in the metadata of Envoy's node; Istio has `NAMESPACE`, `WORKLOAD_NAME`, `[\"LABELS\",\"app\"]`"),
+    key("tenant[].headers", Kind::Headers(8), "[\"authorization\",\"x-api-key\",\"api-key\",\"x-goog-api-key\"]", "`api_key` only: the headers that may hold the key; of `authorization` the scheme `Bearer`"),
+    key("tenant[].secret_env", Kind::Text(128), "\"MESHMETER_HASH_KEY\"", "`api_key` only: the environment variable of the VM that holds the secret of the hash, at least 16 characters"),
+    key("tenant[].keys", Kind::Hashes(1000), "", "`api_key` only: the hash of each API key, as `meshmeter hash-key` prints it, and its tenant"),
     key("tenant[].name", Kind::Text(128), "\"x-tenant-id\"", "`header` only: the header's name"),
-    key("tenant[].trusted", Kind::Bool, "false", "`header` only: whether the header counts; if not, it changes nothing, and requests that carry it are counted"),
+    key("tenant[].trusted", Kind::Bool, "false", "`header` and `xfcc`: whether the header counts; if not, it changes nothing, and requests that carry it are counted"),
     key("tags", Kind::Objects(MAX_TAGS), "[]", "facts about a call that its record keeps, by name, such as a team or an application: `{\"name\":\"team\",\"from\":\"jwt\"}`. Never in metrics"),
     key("tags[].name", Kind::Text(64), "", "the tag's name in the record; unique"),
     key("tags[].from", Kind::Word(&["jwt", "header"]), "", "`jwt`: claim that jwt_authn verified; `header`: request header"),
@@ -85,6 +104,7 @@ pub const KEYS: &[Key] = &[
     key("session.headers", Kind::Headers(8), "[\"x-claude-code-session-id\",\"session-id\",\"session_id\",\"x-session-id\"]", "the headers that name it, the first that is present: those of Claude Code and Codex, and what others use. The client's word: it proves nothing"),
     key("agent", Kind::Object, "{}", "how a client names its agent"),
     key("agent.headers", Kind::Headers(8), "[\"x-claude-code-agent-id\",\"x-openai-subagent\"]", "the headers that name it, likewise"),
+    key("publish", Kind::Words(Signal::WORDS), "[\"tenant\",\"input_tokens\",\"output_tokens\"]", "the [values](tracing.md#values) that are written into the filter state, for access logs, span attributes and rate limits; each costs about a microsecond per call"),
     key("metrics", Kind::Object, "{}", "the cost of metrics"),
     key("metrics.max_series", Kind::Number(1, 100_000), "2000", "sets of tenant, provider and model in use per worker, of which one tenant gets an eighth at most; a model past that becomes `overflow`, and so does a tenant when there is no room at all; the totals stay right"),
     key("detect", Kind::Object, "{}", "how calls are found"),
@@ -115,7 +135,7 @@ pub(super) fn default(path: &str) -> Value {
 
 /// Keys that must be there as soon as what holds them is, and what they name.
 pub(super) const REQUIRED: &[(&str, &str)] = &[
-    ("tenant[].from", "spiffe, jwt, header"),
+    ("tenant[].from", "spiffe, certificate, jwt, xfcc, api_key, header, node"),
     ("providers[].provider", "the provider's name"),
     ("tags[].name", "the tag's name"),
     ("tags[].from", "jwt, header"),
@@ -131,13 +151,21 @@ pub(super) const UNIQUE: (&str, &str) = ("tags", "name");
 pub(super) const ANY_OF: &[(&str, &[&str])] =
     &[("collector", &["cluster", "alias"]), ("providers[]", &["cluster", "route", "prefix", "host"])];
 
-/// The value of `from` that a key of `tenant[]` belongs to; none: all of them.
-pub(super) fn source_of(path: &str) -> Option<&'static str> {
+/// The values of `from` that a key of an entry belongs to; none: all of them.
+pub(super) fn sources_of(path: &str) -> &'static [&'static str] {
     match path {
-        "tenant[].take" | "tenant[].trust_domains" => Some("spiffe"),
-        "tenant[].claim" | "tenant[].payload_key" | "tags[].claim" | "tags[].payload_key" => Some("jwt"),
-        "tenant[].name" | "tenant[].trusted" | "tags[].header" | "tags[].trusted" => Some("header"),
-        _ => None,
+        "tenant[].take" | "tenant[].trust_domains" => &["spiffe"],
+        "tenant[].pattern" | "tenant[].tenant" => &["spiffe", "certificate", "jwt", "xfcc", "header", "node"],
+        "tenant[].san" => &["certificate", "xfcc"],
+        "tenant[].hops" => &["xfcc"],
+        "tenant[].metadata" => &["node"],
+        "tenant[].headers" | "tenant[].secret_env" | "tenant[].keys" => &["api_key"],
+        "tenant[].claim" | "tenant[].payload_key" | "tenant[].element" | "tags[].claim" | "tags[].payload_key" => {
+            &["jwt"]
+        }
+        "tenant[].trusted" => &["header", "xfcc"],
+        "tenant[].name" | "tags[].header" | "tags[].trusted" => &["header"],
+        _ => &[],
     }
 }
 
@@ -164,6 +192,10 @@ impl Kind {
                     "an array of at most {max} header names (letters, digits, hyphens and underscores, at most 128)"
                 )
             }
+            Kind::Hashes(max) => format!(
+                "an object of at most {max} members: 64 hexadecimal digits in lower case, and a tenant, which {ALLOWED}"
+            ),
+            Kind::Words(words) => format!("an array of any of {}", words.join(", ")),
             Kind::Word(words) => format!("one of {}", words.join(", ")),
             Kind::Number(min, max) => format!("an integer from {min} to {max}"),
             Kind::Bool => "true or false".to_owned(),
@@ -180,6 +212,8 @@ impl Kind {
             Kind::Texts(max) => format!("string, 1–{max} printable ASCII, or array of 1–8 of these"),
             Kind::TrustDomains(max) => format!("array of strings, 1–{max}: trust domains (`a-z0-9.-_:`) or `*`"),
             Kind::Headers(max) => format!("array of strings, at most {max}: header names (`A-Za-z0-9-_`, 1–128)"),
+            Kind::Hashes(max) => format!("object, at most {max}: 64 hexadecimal digits to tenant"),
+            Kind::Words(_) => "array of strings".to_owned(),
             Kind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
             Kind::Number(min, max) => format!("integer, {min}–{max}"),
             Kind::Bool => "boolean".to_owned(),
@@ -204,6 +238,14 @@ impl Kind {
             }
             (Kind::Headers(max), Value::Array(list)) => {
                 list.len() <= *max && list.iter().all(|name| name.as_str().is_some_and(is_header))
+            }
+            (Kind::Hashes(max), Value::Object(map)) => {
+                let is_tenant = |value: &Value| value.as_str().is_some_and(|text| tenant(text.as_bytes()).is_some());
+                map.len() <= *max && map.iter().all(|(hash, value)| Hash::parse(hash).is_some() && is_tenant(value))
+            }
+            (Kind::Words(words), Value::Array(list)) => {
+                list.len() <= words.len()
+                    && list.iter().all(|word| word.as_str().is_some_and(|word| words.contains(&word)))
             }
             (Kind::Word(words), Value::String(text)) => words.contains(&text.as_str()),
             (Kind::Number(min, max), value) => value.as_u64().is_some_and(|number| (*min..=*max).contains(&number)),

@@ -2,7 +2,7 @@
 
 use wire::identity::MAX_PRINCIPAL;
 
-use super::{Caller, Refusal, Shown, SpiffePart, checked};
+use super::{Caller, Pattern, Refusal, Shown, SpiffePart, checked};
 
 /// The trust domain of a configuration that stands for every one.
 const ANY: &str = "*";
@@ -57,15 +57,20 @@ impl Id {
         self.text.get(self.slash.saturating_add(1)..)
     }
 
-    /// The tenant, if the trust domain counts.
+    /// The tenant, if the trust domain counts. A pattern is first: it may be for the ids of another trust domain.
     pub(super) fn tenant(
         &self,
         take: SpiffePart,
+        pattern: Option<&Pattern>,
         trust_domains: &[String],
         caller: &impl Caller,
     ) -> Result<String, Refusal> {
+        let named = pattern.map(|pattern| pattern.tenant(&self.text)).transpose()?;
         if !self.is_trusted(trust_domains, caller) {
             return Err(Refusal::ForeignTrustDomain);
+        }
+        if let Some(tenant) = named {
+            return Ok(tenant);
         }
         let part = self.part(take).ok_or(Refusal::NoSuchPart)?;
         checked(part.as_bytes()).map(str::to_owned)

@@ -94,6 +94,16 @@ impl Target {
         self.upstream_host = upstream.into_inner().flatten();
     }
 
+    /// The provider, before the host is known that the upstream is asked for: by what no client can bend. Where a provider's
+    /// host has several services, the path decides, and that is not known either.
+    pub fn provider_so_far<'a>(&'a self, to: &dyn Destination, detect: &Detect) -> Option<Cow<'a, str>> {
+        if let Some(rule) = self.rules(detect, to).find(|rule| rule.host.is_none()) {
+            return Some(Cow::Owned(rule.provider.clone()));
+        }
+        let provider = self.shown(to, detect, || None).provider?;
+        (!catalogue::depends_on_path(provider)).then_some(Cow::Borrowed(provider))
+    }
+
     /// The provider without a rule that says so.
     fn shown<'h>(&self, to: &dyn Destination, detect: &Detect, upstream: impl FnOnce() -> Option<&'h [u8]>) -> Shown {
         let (claimed, cluster) = (self.claimed, to.cluster());

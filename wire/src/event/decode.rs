@@ -86,7 +86,7 @@ impl Data<'_> {
             let allowed = match identity.source {
                 Source::Unknown => "must be unknown, as the tenant_source is",
                 Source::Invalid => "must be invalid, as the tenant_source is",
-                Source::Spiffe | Source::Jwt | Source::Header => ALLOWED,
+                _ => ALLOWED,
             };
             return Err(Invalid::new("data.tenant", allowed));
         }
