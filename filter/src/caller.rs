@@ -19,6 +19,7 @@ fn places(san: San) -> (&'static str, Option<&'static str>) {
 pub struct EnvoyCaller<'a>(pub &'a HeaderMap);
 
 impl Caller for EnvoyCaller<'_> {
+    #[inline(never)]
     fn certificate(&self) -> Shown {
         match names(San::Uri, Refusal::NoSpiffeId) {
             Shown::Nothing => outer("filter_state\0io.istio.peer_principal").map_or(Shown::Nothing, Shown::Value),
@@ -35,6 +36,7 @@ impl Caller for EnvoyCaller<'_> {
         certificate.or_else(|| outer("filter_state\0io.istio.local_principal"))
     }
 
+    #[inline(never)]
     fn claim(&self, payload_key: &str, claim: &[String]) -> Shown {
         let payload = format!("metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0{payload_key}");
         match host::property(&format!("{payload}\0{}", claim.join("\0"))) {
@@ -57,6 +59,7 @@ impl Caller for EnvoyCaller<'_> {
         }
     }
 
+    #[inline(never)]
     fn header(&self, name: &str) -> Shown {
         let mut values = self.0.all(name);
         match (values.next(), values.next()) {
@@ -68,6 +71,7 @@ impl Caller for EnvoyCaller<'_> {
 }
 
 /// The names of a kind in the client's certificate, if it has shown one.
+#[inline(never)]
 fn names(san: San, none: Refusal) -> Shown {
     // Asked first: most connections have no certificate, and then this is the only question.
     match host::property("connection\0mtls").as_ref().map(Option::as_deref) {

@@ -17,9 +17,9 @@ pub struct Published(Vec<(Signal, String)>);
 
 impl Published {
     /// Writes what is known by now of a call on its way.
+    #[inline(never)] // Called in many places, and bytes count.
     pub fn so_far(&mut self, config: &Config, call: &Call, identity: &Identity, session_id: Option<&str>, now: When) {
-        // What may be no call at all says nothing until its response has counts.
-        if call.certainty() == Certainty::Shape && (now != When::Response || call.usage().is_none()) {
+        if call.certainty() == Certainty::Shape && now != When::Response {
             return;
         }
         let is_now = |signal: &&Signal| signal.spec().when as u8 <= now as u8;
@@ -31,6 +31,10 @@ impl Published {
         if now != When::Head {
             call.tell(&mut known, now == When::Response);
         }
+        // What may be no call at all says nothing until its response has counts.
+        if call.certainty() == Certainty::Shape && known.usage.is_none() {
+            return;
+        }
         if wanted.contains(&Signal::Provider) {
             known.provider = call.provider_so_far(&EnvoyDestination::default(), &config.detect);
         }
@@ -38,6 +42,7 @@ impl Published {
     }
 
     /// Writes what is known.
+    #[inline(never)]
     pub fn write(&mut self, wanted: &[Signal], all: &Known<'_>) {
         for signal in wanted {
             let Some(value) = all.value(*signal) else { continue };

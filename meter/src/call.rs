@@ -287,6 +287,7 @@ impl Call {
     }
 
     /// The counts so far; final after [`Call::response_end`].
+    #[inline(never)] // The reading of all APIs is in it.
     pub fn usage(&self) -> Option<Usage> {
         let response = self.response.as_ref()?;
         let usage = read(self.api_of(response)?, &response.facts, &self.target).usage;

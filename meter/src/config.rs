@@ -60,6 +60,7 @@ pub struct Budgets {
 impl Config {
     /// Takes the secrets by which API keys are known from the environment of the VM. Returns the variables that hold none, or
     /// too short a one: keys that depend on them name nobody.
+    #[cold]
     pub fn take_secrets(&mut self, env: impl Fn(&str) -> Option<String>) -> Vec<String> {
         let mut missing = Vec::new();
         for source in &mut self.tenant {
@@ -123,6 +124,7 @@ pub struct Batch {
 }
 
 /// Checks a configuration. Nothing at all is the same as `{}`.
+#[cold]
 pub fn parse(json: &[u8]) -> Result<Config, Problems> {
     let json = if json.trim_ascii().is_empty() { b"{}" } else { json };
     let value: Value =

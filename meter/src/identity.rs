@@ -197,6 +197,7 @@ impl TenantSource {
 }
 
 /// What a source shows as its tenant, if it can be one.
+#[inline(never)]
 fn checked(value: &[u8]) -> Result<&str, Refusal> {
     let reserved = || std::str::from_utf8(value).is_ok_and(is_reserved);
     tenant(value).ok_or_else(|| if reserved() { Refusal::ReservedName } else { Refusal::InvalidValue })

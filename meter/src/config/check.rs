@@ -56,6 +56,7 @@ pub(super) fn check(value: &Value) -> Result<(), Problems> {
 }
 
 /// Checks an object's members; `path` is where it stands, `pattern` the same as the catalogue writes it.
+#[cold]
 fn members(object: &Map<String, Value>, path: &str, pattern: &str, problems: &mut Problems) {
     for (name, value) in object {
         let here = join(path, name);

@@ -6,6 +6,7 @@ use super::{or_default, texts, value_source};
 use crate::identity::{ApiKeys, Element, Hash, Pattern, San, Shows, SpiffePart, TenantSource};
 
 /// Checks what the catalogue of keys cannot say of an entry of `tenant`; `add` is given a key and its problem.
+#[cold]
 pub(super) fn check(entry: &Map<String, Value>, mut add: impl FnMut(&str, &str)) {
     let text = |key: &str| entry.get(key).and_then(Value::as_str);
     let from = text("from").unwrap_or_default();
@@ -35,6 +36,7 @@ pub(super) fn check(entry: &Map<String, Value>, mut add: impl FnMut(&str, &str))
 }
 
 /// Reads a checked entry.
+#[cold]
 pub(super) fn source(entry: &Value) -> Option<TenantSource> {
     let text = |key: &str| or_default(entry, "tenant[]", key);
     let pattern = entry.get("pattern").and_then(Value::as_str);
@@ -82,12 +84,18 @@ fn trust_domain(pattern: &Pattern) -> Option<String> {
 fn api_keys(entry: &Value, secret_env: String) -> ApiKeys {
     let headers = entry.get("headers").cloned().unwrap_or_else(|| super::keys::default("tenant[].headers"));
     let headers = texts(Some(&headers)).unwrap_or_default();
-    let tenants = entry.get("keys").and_then(Value::as_object).into_iter().flatten();
-    let tenants = tenants.filter_map(|(hash, tenant)| Some((Hash::parse(hash)?, tenant.as_str()?.to_owned())));
+    let mut tenants = Vec::new();
+    for (hash, tenant) in entry.get("keys").and_then(Value::as_object).into_iter().flatten() {
+        if let (Some(hash), Some(tenant)) = (Hash::parse(hash), tenant.as_str()) {
+            // They mostly come in order. Sorting them is many more bytes of code.
+            let place = tenants.partition_point(|(known, _)| *known < hash);
+            tenants.insert(place, (hash, tenant.to_owned()));
+        }
+    }
     ApiKeys {
         headers: headers.iter().map(|name| name.to_ascii_lowercase()).collect(),
         secret_env,
         hash_key: None,
-        tenants: tenants.collect(),
+        tenants,
     }
 }

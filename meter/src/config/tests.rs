@@ -160,7 +160,7 @@ cases! {
         let spiffe = Shows::Spiffe { take: SpiffePart::Namespace, trust_domains: vec!["td".into()] };
         let element = |claim: &str, payload_key: &str, element| Shows::Element { claim: vec![claim.into()], payload_key: payload_key.into(), element };
         let keys = |headers: &[&str], secret_env: &str| ApiKeys {
-            headers: headers.iter().map(|&name| name.into()).collect(), secret_env: secret_env.into(), hash_key: None, tenants: Default::default(),
+            headers: headers.iter().map(|&name| name.into()).collect(), secret_env: secret_env.into(), hash_key: None, tenants: vec![],
         };
         let known = ApiKeys {
             tenants: [(Hash::parse(&hash).unwrap(), "acme".into())].into(),

@@ -29,6 +29,7 @@ pub(super) fn first(list: &[u8], pattern: Option<&Pattern>) -> Result<String, Re
 }
 
 /// The elements, if the bytes are a list and nothing else.
+#[inline(never)]
 fn elements(list: &[u8]) -> Option<impl Iterator<Item = &[u8]>> {
     let number = |bytes: &[u8; 4]| usize::try_from(u32::from_le_bytes(*bytes)).ok();
     let (count, rest) = list.split_first_chunk::<4>()?;

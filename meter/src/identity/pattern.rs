@@ -28,6 +28,7 @@ pub type Problem = (&'static str, String);
 
 impl Pattern {
     /// Reads both halves.
+    #[cold]
     pub fn parse(identity: &str, tenant: &str) -> Result<Pattern, Problem> {
         let identity = pieces(identity).map_err(|problem| ("pattern", problem.to_owned()))?;
         let tenant = pieces(tenant).map_err(|problem| ("tenant", problem.to_owned()))?;
@@ -57,6 +58,7 @@ impl Pattern {
     }
 
     /// The tenant of an identity.
+    #[inline(never)]
     pub fn tenant(&self, identity: &str) -> Result<String, Refusal> {
         let values = self.values(identity).ok_or(Refusal::NoMatch)?;
         let value = |wanted: &str| values.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
@@ -114,6 +116,7 @@ impl Piece {
 }
 
 /// Splits a text at its names in braces.
+#[cold]
 fn pieces(text: &str) -> Result<Vec<Piece>, &'static str> {
     let mut pieces = Vec::new();
     let mut rest = text;

@@ -40,7 +40,7 @@ fn claimed(value: &[u8]) -> Option<String> {
     let number = f64::from_le_bytes(value.try_into().ok()?);
     // No money: a name that is a number, such as that of a project. Larger ones are not exact.
     let is_whole = number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0;
-    is_whole.then(|| format!("{number:.0}"))
+    is_whole.then(|| (number as i64).to_string())
 }
 
 /// A text that may be shown: control characters and what is no UTF-8 are replaced, and it is cut at [`MAX_TEXT`] bytes.

@@ -11,6 +11,7 @@ use super::{Refusal, San};
 const MAX_KEY: usize = 16;
 
 /// The names of a kind in one element, joined by commas as in a certificate's; `hops` elements behind it are passed over.
+#[inline(never)]
 pub(super) fn names(header: &[u8], san: San, hops: usize) -> Result<Vec<u8>, Refusal> {
     let key: &[u8] = match san {
         San::Uri => b"uri",

@@ -26,11 +26,13 @@ impl Caller for Headers {
 
 fn keys(secret: Option<&str>) -> ApiKeys {
     let of = |key: &str| HashKey::new(SECRET).unwrap().hash(key.as_bytes()).unwrap();
+    let mut tenants = vec![(of("sk-acme"), "acme".to_owned()), (of("sk-globex"), "org/globex".to_owned())];
+    tenants.sort();
     ApiKeys {
         headers: ["authorization", "x-api-key"].map(str::to_owned).to_vec(),
         secret_env: "S".to_owned(),
         hash_key: secret.and_then(HashKey::new),
-        tenants: [(of("sk-acme"), "acme".to_owned()), (of("sk-globex"), "org/globex".to_owned())].into(),
+        tenants,
     }
 }
 
