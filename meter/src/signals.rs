@@ -78,7 +78,7 @@ signals! {
     ErrorType "error_type" "error.type" Response "the provider's word for an error";
     InputTokens "input_tokens" "gen_ai.usage.input_tokens" Response "all that the model read, caches included";
     OutputTokens "output_tokens" "gen_ai.usage.output_tokens" Response "all that the model wrote, reasoning included";
-    TotalTokens "total_tokens" "meshmeter.total_tokens" Response "the sum of both";
+    TotalTokens "total_tokens" "meshmeter.total_tokens" Response "the sum of both, for rate limits; 0 when the stream is over and nothing was counted";
     CacheReadTokens "cache_read_tokens" "gen_ai.usage.cache_read.input_tokens" Response "input from the provider's cache";
     CacheWriteTokens "cache_write_tokens" "gen_ai.usage.cache_creation.input_tokens" Response "input written to the provider's cache";
     ReasoningTokens "reasoning_tokens" "gen_ai.usage.reasoning.output_tokens" Response "output spent on reasoning";
@@ -146,7 +146,11 @@ impl<'a> Known<'a> {
             Signal::ErrorType => text(self.error_type),
             Signal::Outcome => text(self.ended.map(|(outcome, _)| outcome)),
             Signal::Evidence => text(self.ended.map(|(_, evidence)| evidence)),
-            counted => Some(Cow::Owned(count(counted, self.usage.as_deref()?)?.to_string())),
+            counted => {
+                // Envoy's rate limits want a number of every stream, and complain of none.
+                let none = (counted == Signal::TotalTokens && self.ended.is_some()).then_some(0);
+                Some(Cow::Owned(count(counted, self.usage.as_deref()?).or(none)?.to_string()))
+            }
         }
     }
 }
@@ -218,9 +222,11 @@ mod tests {
             assert!(Signal::ALL.iter().all(|&signal| nothing.value(signal).is_none()));
             let none = Record { usage: Usage::default(), ..record() };
             let known = Known::of(&none);
-            for signal in [Signal::InputTokens, Signal::OutputTokens, Signal::TotalTokens, Signal::ReasoningTokens] {
+            for signal in [Signal::InputTokens, Signal::OutputTokens, Signal::ReasoningTokens] {
                 assert_eq!(known.value(signal), None, "{signal:?}");
             }
+            assert_eq!(known.value(Signal::TotalTokens).as_deref(), Some("0"), "for rate limits");
+            assert_eq!(Known { ended: None, ..known }.value(Signal::TotalTokens), None);
         }
 
         fn contract_names_are_unique() {

@@ -23,10 +23,9 @@ fn limits() -> Result<Value> {
     let text = fs::read_to_string(paths::workspace().join("envoy/ratelimit/limits.yaml"))?;
     let mut limits: Value = serde_saphyr::from_str(&text)?;
     for descriptor in limits["descriptors"].as_array_mut().into_iter().flatten() {
-        let limit = &mut descriptor["rate_limit"];
-        assert_eq!(limit["unit"], "minute", "tokens per minute");
+        assert_eq!(descriptor["rate_limit"]["unit"], "minute", "tokens per minute");
         let tokens = if descriptor["value"] == "acme/search" { 1_000_000 } else { TOKENS };
-        *limit = json!({"unit": "day", "requests_per_unit": tokens});
+        descriptor["rate_limit"] = json!({"unit": "day", "requests_per_unit": tokens});
     }
     Ok(limits)
 }
@@ -91,6 +90,7 @@ async fn fidelity_a_tenant_without_tokens_gets_429_and_no_other_does() -> Result
     let refused = send(&stack, &json, "small", "refused").await?;
     assert_eq!((refused.status, left(&refused)), (429, Some(0)), "{refused:?}");
     assert_eq!(tokens(&stack, "refused").await?, 0, "it did not reach the provider");
+    told(&stack, 2 * calls + 2).await?;
     for tenant in ["other", "acme/search"] {
         assert_eq!(send(&stack, &json, tenant, tenant).await?.status, 200, "{tenant}");
     }
@@ -100,6 +100,7 @@ async fn fidelity_a_tenant_without_tokens_gets_429_and_no_other_does() -> Result
     let billed: u64 =
         report.lines.iter().filter(|line| line.tenant == "small").flat_map(|line| line.usage.values()).sum();
     assert_eq!(billed, used, "the ledger and the service count the same");
+    assert!(!stack.envoy.log().contains("hits_addend"), "every stream has a number");
     stack.finish()?;
     service.stop()
 }
