@@ -65,7 +65,7 @@ async fn contract_doctor_finds_nothing_wrong_with_the_shipped_bootstrap() -> Res
     other["tenant"] = json!([]);
     std::fs::write(&config, other.to_string())?;
     let models = format!("{}/openai/v1/moderations", url(stack.gateway_address()));
-    let call = ["--call", &models, "--call-model", "none"];
+    let call = ["--call", &models, "--call-model", "none", "--call-header", "x-fault: unknown-shape"];
     let report = doctor(&[&["--envoy", &envoy, "--config", &config], &call[..]].concat()).await?;
     let what = report.what("config_differs")?;
     assert!(what.contains("listener gateway: metrics, tenant\n"), "{what}");
