@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use meter::identity::{TenantSource, ValueSource};
+use meter::identity::{Shows, ValueSource};
 use meter::telemetry::Metric;
 
 use crate::doctor::code::Code;
@@ -154,9 +154,12 @@ fn order(http: &Http, config: &Config, findings: &mut Findings) {
     let own = plugin.plugin().and_then(|plugin| meter::config::parse(plugin.configuration.as_bytes()).ok());
     let is_claim = |source: &ValueSource| matches!(source, ValueSource::Jwt { .. });
     let reads_claims = own.is_some_and(|own| {
-        let mut sources = own.tenant.iter();
-        sources.any(|source| matches!(source, TenantSource::Value(source) if is_claim(source)))
-            || own.tags.iter().any(|tag| is_claim(&tag.from))
+        let mut sources = own.tenant.iter().map(|source| &source.shows);
+        sources.any(|shows| match shows {
+            Shows::Element { .. } => true,
+            Shows::Value(source) => is_claim(source),
+            _ => false,
+        }) || own.tags.iter().any(|tag| is_claim(&tag.from))
     });
     let behind = http.filters.iter().skip(*first).any(|filter| filter.kind.ends_with("JwtAuthentication"));
     if reads_claims && behind {

@@ -45,7 +45,8 @@ fn what(found: &[Finding], code: Code) -> Option<&str> {
 
 #[test]
 fn contract_what_the_plugin_counts_of_faults_is_found() {
-    let counted = "meshmeter_host_failures_total 2\nmeshmeter_calls_unrecorded_total 3\nmeshmeter_budget_unheld_total 4\n";
+    let counted =
+        "meshmeter_host_failures_total 2\nmeshmeter_calls_unrecorded_total 3\nmeshmeter_budget_unheld_total 4\n";
     let found = found(envoy("", counted));
     assert_eq!(what(&found, Code::BudgetUnheld), Some("calls since Envoy started: 4"));
     assert_eq!(what(&found, Code::HostcallsFail), Some("hostcalls that failed since Envoy started: 2"));
