@@ -1,6 +1,6 @@
 //! Budgets: how much the calls of a window of time may cost, in tokens or in money. Rules only, without I/O and without a clock.
 //!
-//! The collector keeps the [`balance`](balance) of every window in the transaction that charges. Workers hold leases of it,
+//! The collector keeps the [`balance`] of every window in the transaction that charges. Workers hold leases of it,
 //! which [`grant`] gives, and spend from them without asking. What the ledger's transactions do with both is in
 //! `ledger::budgets` and `ledger::leases`.
 

@@ -1,7 +1,7 @@
 //! Leases: what workers ask for, and what they get, decided within a transaction.
 //!
 //! An emitter that was silent for long holds nothing any more: when it comes back it begins anew. What it may have spent in
-//! between was let pass by its own clock, which is shorter ([`SILENT_NS`]).
+//! between was let pass by its own clock, which is shorter: `SILENT_NS`.
 
 use wire::lease::{Budget, Lease, MAX_AMOUNT, Request, Response, Wanted};
 

@@ -176,12 +176,15 @@ impl Model {
     }
 }
 
+/// A metric's name, what it means, and its value of something.
+type Family<T, V> = (&'static str, &'static str, fn(&T) -> V);
+
 impl Collector for ByTenant {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let ByTenant(spend) = self;
         let sets = held(&spend.owners).list.clone();
         let now = Instant::now();
-        let families: [(&str, &str, fn(&Set) -> Charge); 2] = [
+        let families: [Family<Set, Charge>; 2] = [
             (
                 "charge_usd",
                 "What tenants pay for the calls that this collector accepted, before corrections; a floating-point number, \
@@ -213,7 +216,7 @@ impl Collector for ByModel {
         let ByModel(spend) = self;
         let models = held(&spend.models).clone();
         let now = Instant::now();
-        let families: [(&str, &str, fn(&Model) -> u64); 2] = [
+        let families: [Family<Model, u64>; 2] = [
             ("ledger_calls", "Calls that this collector entered into the ledger, before corrections.", |model| {
                 model.calls
             }),

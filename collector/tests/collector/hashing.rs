@@ -41,7 +41,8 @@ fn contract_hashes_are_those_that_the_plugin_knows_keys_by() {
 fn contract_a_refusal_says_why_and_never_shows_a_key_or_a_secret() {
     let long = [b"sk-", "k".repeat(600).as_bytes()].concat();
     let short = [("MESHMETER_HASH_KEY", "sk-short")];
-    let cases: [(&[&str], &[(&str, &str)], &[u8], &str); 5] = [
+    type Case<'c> = (&'c [&'c str], &'c [(&'c str, &'c str)], &'c [u8], &'c str);
+    let cases: [Case<'_>; 5] = [
         (&[], &[], b"sk-acme", "MESHMETER_HASH_KEY must hold a secret of at least 16 characters"),
         (&[], &short, b"sk-acme", "MESHMETER_HASH_KEY must hold a secret of at least 16 characters"),
         (&["--tenant", "a b"], &[SECRET], b"sk-acme", "--tenant: must be ASCII letters"),
