@@ -267,9 +267,7 @@ func TestAlertsAskForMetricsThatExist(t *testing.T) {
 			}
 			parser.Inspect(expression, func(node parser.Node, _ []parser.Node) error {
 				selector, isSelector := node.(*parser.VectorSelector)
-				// docs/budgets.md describes the gauges of budgets.
-				isOurs := isSelector && strings.HasPrefix(selector.Name, "meshmeter_") &&
-					!strings.HasPrefix(selector.Name, "meshmeter_budget_")
+				isOurs := isSelector && strings.HasPrefix(selector.Name, "meshmeter_")
 				if isOurs && !strings.Contains(string(documented), "| `"+selector.Name+"` |") {
 					t.Errorf("%s asks for %s", name, selector.Name)
 				}

@@ -1,7 +1,7 @@
 //! A real Prometheus scrapes Envoy and the collector, with the shipped configuration: PromQL gives the ledger's totals to the
 //! token, and every panel of every dashboard has data.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, process::Command, time::Duration};
 
 use e2e::{
     Result,
@@ -92,7 +92,7 @@ const CLASS: &str = "gen_ai_token_type";
 async fn fidelity_promql_gives_the_ledgers_totals_to_the_token() -> Result<()> {
     let stack = Stack::start().await?;
     let dir = tempfile::tempdir()?;
-    let config = promql::shipped(dir.path(), stack.envoy.admin()?, stack.collector.address(), &[])?;
+    let config = promql::shipped(dir.path(), stack.envoy.admin()?, stack.collector.address())?;
     let prometheus = Prometheus::start(dir.path(), &config).await?;
     let calls = traffic(&stack, 3).await?;
     let report = stack.settled(calls).await?;
@@ -187,23 +187,12 @@ async fn rules_are_healthy(prometheus: &Prometheus) -> Result<()> {
     .await
 }
 
-/// Budgets that nobody needs to spend first.
-const BUDGETS: &str = r#"
-groups:
-- name: budgets
-  rules:
-  - { record: meshmeter_budget_limit, expr: vector(100), labels: { budget: acme, unit: usd, window: month, mode: hard } }
-  - { record: meshmeter_budget_spent, expr: vector(40), labels: { budget: acme, unit: usd, window: month, mode: hard } }
-"#;
-
 #[tokio::test(flavor = "multi_thread")]
 async fn fidelity_every_panel_of_every_dashboard_has_data() -> Result<()> {
     let stack = Stack::start().await?;
     let dir = tempfile::tempdir()?;
-    let budgets = dir.path().join("budgets.yaml");
-    fs::write(&budgets, BUDGETS)?;
-    let admin = stack.envoy.admin()?;
-    let config = promql::shipped(dir.path(), admin, stack.collector.address(), &[budgets.as_path()])?;
+    set_a_budget(stack.collector.database())?;
+    let config = promql::shipped(dir.path(), stack.envoy.admin()?, stack.collector.address())?;
     let prometheus = Prometheus::start(dir.path(), &config).await?;
     let mut expressions = Vec::new();
     for name in ["fleet", "tenant", "money", "health"] {
@@ -231,6 +220,16 @@ async fn fidelity_every_panel_of_every_dashboard_has_data() -> Result<()> {
     assert!(left.is_empty(), "without data: {left:#?}");
     prometheus.stop()?;
     stack.finish()
+}
+
+/// While the collector runs, as people do.
+fn set_a_budget(database: &Path) -> Result<()> {
+    let mut command = Command::new(paths::collector()?);
+    command.args(["budgets", "set", "acme", "--tenant", "acme", "--limit", "250.00", "--unit", "usd"]);
+    command.args(["--window", "month", "--zone", "Europe/Berlin", "--who", "test", "--why", "to be shown"]);
+    let output = command.arg("--database").arg(database).output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure(output.status.success(), || format!("meshmeter budgets set: {said}"))
 }
 
 /// One more round of calls, each with an id of its own.

@@ -87,6 +87,9 @@ struct Model {
     usage: BTreeMap<Class, (Instant, u64)>,
 }
 
+/// A metric: its name, what it means, and its value of a set.
+type Family<T, V> = (&'static str, &'static str, fn(&T) -> V);
+
 /// The part with tenants.
 #[derive(Debug)]
 struct ByTenant(Spend);
