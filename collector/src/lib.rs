@@ -44,4 +44,5 @@ pub mod serve;
 pub mod store;
 pub mod tenant;
 pub mod terminal;
+pub mod top;
 pub mod verify;

@@ -89,6 +89,12 @@ pub fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Whether a person can use what is drawn: input and output are a terminal.
+#[expect(clippy::disallowed_methods, reason = "nothing is written")]
+pub fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

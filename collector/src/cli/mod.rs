@@ -22,6 +22,7 @@ mod quarantine;
 mod reconcile;
 mod report;
 mod serve;
+mod top;
 
 /// The billing-grade meter for LLM traffic: takes usage events from the mesh, keeps the ledger, rates it and reports.
 #[derive(Parser)]
@@ -56,6 +57,7 @@ enum Command {
     Check(check::Check),
     Doctor(Box<doctor::Doctor>),
     HashKey(hash_key::HashKeys),
+    Top(top::Top),
 }
 
 /// How a command ends when it does not work out.
@@ -87,6 +89,7 @@ pub fn run() -> ExitCode {
         Command::Audit(args) => report::audit(args),
         Command::Reconcile(args) => return reconcile::run(args),
         Command::Doctor(args) => return doctor::run(*args),
+        Command::Top(args) => return top::run(args),
         Command::Prices(command) => return looked(prices::run(command)),
         Command::Gaps(args) => return looked(gaps::gaps(args)),
         Command::Budgets(args) => return looked(budgets::run(args)),

@@ -80,6 +80,17 @@ impl Look {
         Ok(Look { collector, target })
     }
 
+    /// What was seen so far; what has grown has done so since these metrics.
+    pub fn now(self, before: Option<Scrape>) -> Collector {
+        let mut collector = self.collector;
+        if collector.unread.is_none() {
+            let now = std::mem::take(&mut collector.before);
+            collector.before = before.unwrap_or_else(|| now.clone());
+            collector.after = Some(now);
+        }
+        collector
+    }
+
     /// Looks again.
     pub fn end(mut self) -> Collector {
         if self.collector.unread.is_none() {

@@ -19,5 +19,6 @@ mod reading;
 mod reconcile;
 mod serving;
 mod support;
+mod watching;
 
 const ON_POSTGRES: bool = false;

@@ -1,0 +1,85 @@
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::super::rows::{Amounts, Key};
+use super::*;
+use crate::doctor::code::Code;
+
+fn key(tenant: &str, model: &str) -> Key {
+    Key { tenant: tenant.to_owned(), provider: "openai".to_owned(), model: model.to_owned() }
+}
+
+fn view(rows: &[(&str, &str)], findings: Vec<Finding>) -> View {
+    let mut view = View::new("http://127.0.0.1:8080".to_owned(), Duration::from_secs(5), By::Both, Sort::Name);
+    let amounts = |calls, unpriced| Amounts { calls, tokens: 1_234_567, charge: "0.123456".parse().unwrap(), unpriced };
+    let at = Instant::now();
+    for (calls, at) in [(10, at), (13, at + Duration::from_secs(30))] {
+        let rows: BTreeMap<_, _> =
+            rows.iter().map(|(tenant, model)| (key(tenant, model), amounts(calls, *tenant == "acme"))).collect();
+        view.take(Reading { at, day: "2026-11-29".to_owned(), rows: Ok(rows), findings: findings.clone() });
+    }
+    view
+}
+
+#[test]
+fn contract_a_frame_has_rows_totals_and_what_is_wrong() {
+    let finding = |code, what: &str| Finding { code, at: String::new(), what: what.to_owned() };
+    let findings =
+        vec![finding(Code::NumbersMissing, "2 records are missing"), finding(Code::VersionsDiffer, "not worth a line")];
+    let text = view(&[("acme", "gpt-4.1"), ("beta/ml", "gpt-4.1-mini")], findings).text(140, 8);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 8, "{text}");
+    assert_eq!(lines[0], "meshmeter top  http://127.0.0.1:8080  2026-11-29 UTC, every 5 s, by name");
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(words(lines[2]), "TENANT PROVIDER MODEL CALLS TOKENS CHARGE USD CALLS/MIN TOKENS/MIN USD/H");
+    assert_eq!(words(lines[3]), "all (2) 26 2,469,134 0.2469 * 12 0 0.00");
+    assert_eq!(words(lines[4]), "acme openai gpt-4.1 13 1,234,567 0.1235 * 6 0 0.00");
+    assert_eq!(words(lines[5]), "beta/ml openai gpt-4.1-mini 13 1,234,567 0.1235 6 0 0.00");
+    assert_eq!(lines[7], "numbers_missing: 2 records are missing");
+}
+
+#[test]
+fn contract_names_cannot_steer_the_terminal_or_another_column() {
+    let hostile = "\u{1b}[2J\u{202e}evil\r\nacme";
+    let text = view(&[(hostile, "m\u{9b}31m")], Vec::new()).text(160, 7);
+    assert!(text.contains("\\u{1b}[2J\\u{202e}evil\\r\\nacme"), "{text}");
+    assert!(text.chars().all(|c| c == '\n' || crate::terminal::is_plain(c)), "{text}");
+    assert_eq!(text.lines().last(), Some("nothing is wrong"));
+    // Wide letters take two places, and what does not fit is left out.
+    let text = view(&[(&"漢".repeat(200), "m")], Vec::new()).text(60, 7);
+    assert_eq!(text.lines().count(), 7);
+}
+
+#[test]
+fn contract_any_size_of_the_terminal_will_do() {
+    let rows: Vec<String> = (0..300).map(|number| format!("tenant-{number:03}")).collect();
+    let rows: Vec<(&str, &str)> = rows.iter().map(|tenant| (tenant.as_str(), "m")).collect();
+    let mut view = view(&rows, Vec::new());
+    for (width, height) in [(0, 0), (1, 1), (3, 2), (20, 5), (500, 3), (160, 400)] {
+        assert_eq!(view.text(width, height).lines().count(), usize::from(height));
+    }
+    assert!(view.text(160, 10).contains("tenant-003") && !view.text(160, 10).contains("tenant-004"));
+    view.scroll(isize::MAX);
+    assert!(view.text(160, 10).contains("tenant-299"), "the last rows fill the screen");
+    view.scroll(isize::MIN);
+    assert!(view.text(160, 10).contains("tenant-000"));
+}
+
+#[test]
+fn contract_groups_have_their_columns() {
+    let mut view = view(&[("acme", "gpt-4.1"), ("beta", "gpt-4.1")], Vec::new());
+    view.by = By::Tenant;
+    assert!(!view.text(120, 8).contains("openai"));
+    view.by = By::Model;
+    let text = view.text(120, 8);
+    assert!(text.contains("openai") && !text.contains("acme"), "{text}");
+}
+
+#[test]
+fn contract_what_could_not_be_read_is_said_and_the_rows_stay() {
+    let mut view = view(&[("acme", "gpt-4.1")], Vec::new());
+    let rows = Err("the collector does not accept the read token".to_owned());
+    view.take(Reading { at: Instant::now(), day: "2026-11-29".to_owned(), rows, findings: Vec::new() });
+    let text = view.text(120, 8);
+    assert!(text.contains("acme") && text.ends_with("the collector does not accept the read token\n"), "{text}");
+}

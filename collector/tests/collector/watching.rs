@@ -1,0 +1,103 @@
+//! `meshmeter top` on a running collector.
+
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
+use wire::usage::Class;
+
+use crate::support::*;
+
+fn top(server: &Server, token: &str, more: &[&str]) -> String {
+    let url = format!("http://{}", server.address);
+    let mut command = meshmeter(&[&["top", "--once", "--every", "1", "--collector", &url], more].concat());
+    let output = command.env("MESHMETER_READ_TOKEN", token).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// An event of today.
+fn today(tenant: &str, model: &str, sequence: u64) -> Vec<u8> {
+    let mut record = record(model, &[(Class::InputText, 3), (Class::OutputText, 2)]);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    record.started_ns = u64::try_from(now.as_nanos()).unwrap();
+    record.identity.tenant = tenant.to_owned();
+    wire::event::encode(&record, &emitter(1), sequence)
+}
+
+#[test]
+fn contract_top_shows_todays_use_and_what_is_wrong() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &["--prices", price_book().to_str().unwrap()]);
+    let events = [
+        today("acme", "gpt-4.1", 1),
+        today("acme", "gpt-4.1", 2),
+        today("acme/ml", "gpt-4.1", 3),
+        today("evil\u{202e}", "\u{1b}[2J", 4),
+        // Not of today.
+        event(&emitter(1), 7),
+    ];
+    assert_eq!(server.send(&events).taken(), (5, 0, 0));
+    let text = top(&server, READ, &[]);
+    let words: Vec<String> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert!(words.contains(&"all (3) 4 20 0.0001 * 0 0 0.00".to_owned()), "{text}");
+    assert!(words.contains(&"acme openai gpt-4.1 2 10 0.00 0 0 0.00".to_owned()), "{text}");
+    assert!(text.contains("evil\\u{202e}") && text.contains("\\u{1b}[2J") && !text.contains('\u{1b}'), "{text}");
+    let last = text.lines().last().unwrap();
+    assert!(last.starts_with("numbers_missing: 2 records are missing") && last.contains("prices_missing"), "{last}");
+    let text = top(&server, READ, &["--tenant", "acme", "--group", "tenant", "--sort", "calls"]);
+    assert!(text.contains("acme/ml") && !text.contains("evil") && !text.contains("gpt-4.1"), "{text}");
+}
+
+#[test]
+fn contract_top_says_what_it_cannot_read() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    let text = top(&server, "wrong", &[]);
+    assert!(text.lines().last().unwrap().starts_with("the collector does not accept the read token"), "{text}");
+    let output = meshmeter(&["top"]).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), error.contains("no terminal to draw on")), (Some(1), true), "{error}");
+}
+
+/// In a terminal, which `script` imitates. Whatever ends it, the terminal is left as it was.
+#[cfg(target_os = "linux")]
+#[test]
+fn contract_top_gives_the_terminal_back() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &[]);
+    assert_eq!(server.send(&[today("acme", "gpt-4.1", 1)]).taken(), (1, 0, 0));
+    for end in [b"q".as_slice(), b"\x03", b""] {
+        let pid = dir.file("pid");
+        let shell = format!(
+            "stty rows 24 cols 160; echo $$ >{}; exec {} top --every 1 --collector http://{}",
+            pid.display(),
+            env!("CARGO_BIN_EXE_meshmeter"),
+            server.address
+        );
+        let mut script = Command::new("script");
+        script.args(["-q", "-e", "-c", &shell, "/dev/null"]).env("SHELL", "/bin/sh");
+        script.env("MESHMETER_READ_TOKEN", READ).env("TERM", "xterm");
+        let mut script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (mut keys, mut screen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+        let mut seen = Vec::new();
+        while !String::from_utf8_lossy(&seen).contains("acme") {
+            let mut piece = [0; 4096];
+            let read = screen.read(&mut piece).unwrap();
+            assert!(read > 0, "it ended: {}", String::from_utf8_lossy(&seen));
+            seen.extend(&piece[..read]);
+        }
+        if end.is_empty() {
+            let pid = std::fs::read_to_string(&pid).unwrap();
+            assert!(Command::new("sh").args(["-c", &format!("kill -TERM {}", pid.trim())]).status().unwrap().success());
+        } else {
+            keys.write_all(end).unwrap();
+        }
+        screen.read_to_end(&mut seen).unwrap();
+        let status = script.wait().unwrap();
+        let seen = String::from_utf8_lossy(&seen);
+        assert!(status.success(), "{status}: {seen}");
+        let entered = seen.find("\u{1b}[?1049h").expect("it takes the screen");
+        let left = seen.rfind("\u{1b}[?1049l").expect("and gives it back");
+        assert!(entered < left && seen.rfind("\u{1b}[?25h").is_some_and(|shown| shown > entered), "{seen}");
+    }
+}
