@@ -202,9 +202,13 @@ impl Leases {
                     Price::Never => self.judge(now_ms, &budget, call, MAX_AMOUNT, true),
                     price => match price.of(bound.input, output) {
                         Some(amount) => self.judge(now_ms, &budget, call, amount, is_open),
+                        // It is asked for, with a lease. A budget that is spent is so whatever the price.
                         None => {
                             self.is_urgent = true;
-                            self.without_lease(now_ms)
+                            match self.judge(now_ms, &budget, call, MAX_AMOUNT, true) {
+                                Judgement::Fits { .. } => self.without_lease(now_ms),
+                                judgement => judgement,
+                            }
                         }
                     },
                 },
@@ -239,16 +243,17 @@ impl Leases {
     ) -> Judgement {
         let (subject, at_s) = (budget.subject(call.tenant), call.started_s);
         // What a call takes whose price nobody knows says nothing of what one needs.
-        let usual = if amount < MAX_AMOUNT { amount } else { self.first(budget.unit) };
+        let known = (amount < MAX_AMOUNT).then_some(amount);
+        let first = known.unwrap_or(self.first(budget.unit));
         let place = self.accounts.find(&budget.name, subject, at_s);
         let place = place
-            .or_else(|| self.accounts.add(Account::new(Arc::clone(budget), subject.to_owned(), at_s, now_ms, usual)));
+            .or_else(|| self.accounts.add(Account::new(Arc::clone(budget), subject.to_owned(), at_s, now_ms, first)));
         let is_away = self.is_away(now_ms);
         let is_usable = self.heard_ms.is_some_and(|heard_ms| now_ms.saturating_sub(heard_ms) < USABLE_MS);
         let Some((place, account)) = place.and_then(|place| Some((place, self.accounts.get(place)?))) else {
             return self.without_lease(now_ms);
         };
-        account.touch(now_ms, usual);
+        let usual = account.touch(now_ms, known);
         let soon = Judgement::Not { reason: Reason::NoLease, retry_after_ms: Some(SOON_MS) };
         match account.fits(amount, is_open) {
             Ok(fitting) if is_usable => Judgement::Fits { place, amount, fitting },

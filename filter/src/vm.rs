@@ -134,7 +134,9 @@ impl Vm {
             }
             None => {
                 self.report.succeeded(response.reads_statements);
-                response.budgets.map(|revision| self.leases.hear_revision(revision));
+                if let Some(revision) = response.budgets {
+                    self.leases.hear_revision(revision);
+                }
             }
         }
         if settled.quarantined > 0 {

@@ -127,8 +127,7 @@ pub struct Batch {
 #[cold]
 pub fn parse(json: &[u8]) -> Result<Config, Problems> {
     let json = if json.trim_ascii().is_empty() { b"{}" } else { json };
-    let value: Value =
-        serde_json::from_slice(json).map_err(|error| Problems::one("", &format!("not JSON: {error}")))?;
+    let value = wire::read_json(json).map_err(|error| Problems::one("", &format!("not JSON: {error}")))?;
     check::check(&value)?;
     let reader = Reader(&value);
     let collector = value.get("collector").map(|collector| Collector {

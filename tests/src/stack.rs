@@ -291,7 +291,19 @@ impl Stack {
     }
 
     /// The same for a test that has stopped Envoy itself.
-    pub fn finish_stopped(mut self) -> Result<()> {
+    pub fn finish_stopped(self) -> Result<()> {
+        let broken = self.provider.broken();
+        self.ended()?;
+        wait::ensure(broken.is_empty(), || format!("requests with a wrong length reached the provider: {broken:?}"))
+    }
+
+    /// Stops everything where calls were refused when the provider had a part of them.
+    pub fn finish_refused(mut self) -> Result<()> {
+        self.envoy.stop()?;
+        self.ended()
+    }
+
+    fn ended(mut self) -> Result<()> {
         self.collector.stop()?;
         let log = self.envoy.log();
         let bad = ["wasm trap", "panicked", "Proxy-Wasm plugin in-VM backtrace", "[critical]", "Function: proxy_on"];
@@ -300,8 +312,7 @@ impl Stack {
         }
         self.envoy.quiet();
         self.collector.quiet();
-        let broken = self.provider.broken();
-        wait::ensure(broken.is_empty(), || format!("requests with a wrong length reached the provider: {broken:?}"))
+        Ok(())
     }
 }
 

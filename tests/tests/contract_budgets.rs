@@ -127,26 +127,27 @@ async fn race_bursts_of_64_on_two_envoys_with_two_workers_each_stay_within_the_l
         })
         .await?;
     }
-    let (mut passed, mut number, mut exhausted) = (0, 0, 0);
-    while exhausted < 64 && number < 64 * 100 {
+    // Until nobody has passed for a while: what little is left is less than a call can cost, or in pieces on several workers.
+    let (mut passed, mut number, mut in_vain) = (0, 0, 0);
+    while in_vain < 8 && number < 64 * 100 {
         let mut burst = JoinSet::new();
         for (held, lane) in [&first, &second].into_iter().cycle().zip(0..64) {
             number += 1;
             let call = call(&format!("org/{}", lane % 5)).header(script::HEADER, &held.script);
             burst.spawn(send(held.stack.llm(), call, format!("burst-{number}")));
         }
-        exhausted = 0;
+        in_vain += 1;
         for response in burst.join_all().await {
             let response = response?;
             match response.status {
-                200 => passed += 1,
-                429 => exhausted += usize::from(retry_after(&response)? > 1),
+                200 => (passed, in_vain) = (passed + 1, 0),
+                429 => assert!(retry_after(&response)? >= 1),
                 status => return Err(format!("HTTP {status}").into()),
             }
         }
         sleep(Duration::from_millis(300)).await;
     }
-    assert_eq!(exhausted, 64, "the budget is not exhausted by {number} calls");
+    assert_eq!(in_vain, 8, "the budget is not spent by {number} calls, {passed} of which have passed");
     let arrived = first.arrived() + second.arrived();
     let spent = wait::until("the ledger to have every call", || async {
         let spent = first.spent()?;
@@ -155,7 +156,7 @@ async fn race_bursts_of_64_on_two_envoys_with_two_workers_each_stay_within_the_l
     })
     .await?;
     assert!(passed > 0 && spent <= LIMIT, "{spent} of {LIMIT} are spent");
-    assert!(spent > LIMIT / 2, "{spent} of {LIMIT} are spent: most of it is held by somebody who does not need it");
+    assert!(spent > LIMIT * 3 / 4, "{spent} of {LIMIT} are spent: the rest is held by somebody who does not need it");
     second.stack.finish()?;
     first.stack.finish()
 }
@@ -186,7 +187,7 @@ async fn contract_who_waits_as_long_as_retry_after_says_passes_in_the_next_windo
         &held.stack,
         "set",
         "org",
-        &["--tenant", "org", "--unit", "tokens", "--window", "minute", "--limit", "600"],
+        &["--tenant", "org", "--unit", "tokens", "--window", "minute", "--limit", "3000"],
     )?;
     let wait_s = wait::until("the minute to be spent", || async {
         let response = held.send("org/a", "spends").await?;
@@ -198,7 +199,8 @@ async fn contract_who_waits_as_long_as_retry_after_says_passes_in_the_next_windo
     .await?;
     assert!(wait_s <= 60);
     sleep(Duration::from_secs(wait_s)).await;
-    assert_eq!(held.send("org/a", "next").await?.status, 200);
+    let next = held.send("org/a", "next").await?;
+    assert_eq!(next.status, 200, "{:?} {}", next.headers, String::from_utf8_lossy(&next.body));
     held.stack.finish()
 }
 

@@ -43,9 +43,8 @@ pub struct Account {
     charged: u64,
     limit: u64,
     left: u64,
-    /// What calls have cost that the collector may not have charged yet, by the number of their event.
+    /// What calls have cost that the collector may not have charged yet, by the number of their event; and its sum.
     spent: VecDeque<(u64, u64)>,
-    /// Its sum.
     spent_sum: u64,
     /// What running calls may cost at most.
     reserved: u64,
@@ -63,8 +62,9 @@ pub struct Account {
     recent: [u64; 2],
     used_ms: u64,
     heard_ms: Option<u64>,
-    /// The last response gave less than was asked for.
+    /// The last response gave less than was asked for, and less than a call needed.
     is_short: bool,
+    is_denied: bool,
 }
 
 /// What is to be asked for.
@@ -115,6 +115,7 @@ impl Account {
             used_ms: now_ms,
             heard_ms: None,
             is_short: false,
+            is_denied: false,
         }
     }
 
@@ -160,11 +161,13 @@ impl Account {
         }
     }
 
-    /// Takes note of a call that wants to pass.
-    pub fn touch(&mut self, now_ms: u64, amount: u64) {
+    /// Takes note of a call that wants to pass, and of what it needs, if that is known. Returns what such a call needs.
+    pub fn touch(&mut self, now_ms: u64, amount: Option<u64>) -> u64 {
         self.used_ms = self.used_ms.max(now_ms);
-        let fallen = self.dear.saturating_sub(self.dear / 16);
-        self.dear = fallen.max(amount);
+        if let Some(amount) = amount {
+            self.dear = self.dear.saturating_sub(self.dear / 16).max(amount);
+        }
+        amount.unwrap_or(self.dear)
     }
 
     /// A call found no room that may have it with another lease.
@@ -173,7 +176,7 @@ impl Account {
         self.wanted = self.wanted.saturating_add(amount).min(MAX_AMOUNT);
     }
 
-    /// Whether a call waits for more, though it may be too early to ask for it.
+    /// Whether a call waits for more.
     pub fn is_needed(&self, now_ms: u64) -> bool {
         self.need > 0 && !self.is_over(now_ms)
     }
@@ -241,6 +244,11 @@ impl Account {
         now_ms.saturating_sub(self.used_ms) >= self.idle_ms()
     }
 
+    fn is_fresh(&self, now_ms: u64) -> bool {
+        let begins_ms = self.window.map_or(0, |(from_s, _)| from_s.saturating_mul(1000));
+        now_ms < begins_ms.saturating_add(self.idle_ms())
+    }
+
     /// Whether nobody has used it for long. What all tenants share, one of them will use.
     fn is_forgotten(&self, now_ms: u64) -> bool {
         self.budget.per_tenant && now_ms.saturating_sub(self.used_ms) >= REGULAR_MS
@@ -257,8 +265,9 @@ impl Account {
         self.recent(now_ms).max(self.dear).saturating_mul(2)
     }
 
-    /// What is to be asked for now. `is_full`: others have no room here; an idle one is returned whole.
-    pub fn wish(&self, now_ms: u64, is_full: bool) -> Option<Wish> {
+    /// What is to be asked for now. `is_full`: others have no room here; an idle one is returned whole. `gives_way`: drawn by
+    /// lot; of several workers whose leases are too small for a call each, some return theirs, so that others have enough.
+    pub fn wish(&self, now_ms: u64, is_full: bool, gives_way: bool) -> Option<Wish> {
         if self.is_over(now_ms) {
             return None;
         }
@@ -274,10 +283,18 @@ impl Account {
         if since_ms.is_some_and(|since_ms| since_ms < patience_ms) {
             return None;
         }
+        if self.is_denied && gives_way && room > 0 {
+            return Some(Wish { is_urgent: true, up_to: used, need: 0 });
+        }
         let is_urgent = self.need > 0;
         let is_low = room < headroom / 4;
         // What is granted goes down by little only when it is needed nowhere.
-        let kept = if self.is_idle(now_ms) { headroom } else { headroom.saturating_mul(4) };
+        let kept = match self.is_idle(now_ms) {
+            // Its window has just begun, or not yet: who is expected in it has not come.
+            _ if self.is_fresh(now_ms) => u64::MAX,
+            true => headroom,
+            false => headroom.saturating_mul(4),
+        };
         let is_much = room > kept;
         let refresh_ms = match self.is_idle(now_ms) && self.spent.is_empty() {
             false => REFRESH_MS,
@@ -314,6 +331,7 @@ impl Account {
         }
         self.heard_ms = Some(now_ms);
         self.is_short = lease.granted < wanted.up_to;
+        self.is_denied = lease.granted < wanted.need;
     }
 
     /// There is no lease.

@@ -101,11 +101,13 @@ impl Leases {
     /// wait behind another's.
     fn wanted(&mut self, now_ms: u64) -> Vec<(Place, Wanted)> {
         let is_full = self.accounts.is_full();
-        let (mut wishes, mut others): (Vec<(Place, Wish)>, Vec<(Place, Wish)>) = Default::default();
+        let mut wishes: Vec<(Place, Wish)> = Vec::new();
+        let mut others = Vec::new();
         let mut has_waiting = false;
         for place in self.accounts.places(self.behind) {
+            let gives_way = self.jitter.next() & 1 == 1;
             let Some(account) = self.accounts.get(place) else { continue };
-            match account.wish(now_ms, is_full) {
+            match account.wish(now_ms, is_full, gives_way) {
                 Some(wish) if wish.is_urgent => wishes.push((place, wish)),
                 Some(wish) => others.push((place, wish)),
                 None => has_waiting |= account.is_needed(now_ms),

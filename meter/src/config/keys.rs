@@ -130,7 +130,7 @@ pub const KEYS: &[Key] = &[
 /// The default of a key, null where there is none.
 pub(super) fn default(path: &str) -> Value {
     let key = KEYS.iter().find(|key| key.path == path);
-    key.and_then(|key| serde_json::from_str(key.default).ok()).unwrap_or(Value::Null)
+    key.and_then(|key| wire::read_json(key.default.as_bytes()).ok()).unwrap_or(Value::Null)
 }
 
 /// Keys that must be there as soon as what holds them is, and what they name.

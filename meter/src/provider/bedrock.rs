@@ -105,7 +105,7 @@ fn is_openai(facts: &Facts, target: &Target) -> bool {
 fn writes(facts: &Facts, write: Option<u64>, reading: &mut Reading) {
     let Some(write) = write else { return };
     let raw = facts.raw(Raw::Usage).or_else(|| facts.raw(Raw::MetadataUsage));
-    let details = raw.and_then(|raw| serde_json::from_slice::<serde_json::Value>(raw).ok());
+    let details = raw.and_then(|raw| wire::read_json(raw).ok());
     let hour = details.as_ref().and_then(|usage| usage.get("cacheDetails")?.as_array()).map(|details| {
         let of_an_hour = details.iter().filter(|detail| detail.get("ttl").and_then(|ttl| ttl.as_str()) == Some("1h"));
         let tokens =

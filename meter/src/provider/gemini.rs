@@ -216,7 +216,7 @@ impl Details {
             memchr::memmem::find_iter(raw, "modality").any(is_other)
                 || memchr::memmem::find(raw, b"grounding_tool").is_some()
         };
-        Details(raw.filter(other).and_then(|raw| serde_json::from_slice(raw).ok()))
+        Details(raw.filter(other).and_then(|raw| wire::read_json(raw).ok()))
     }
 
     /// Interactions count what grounded them.

@@ -92,7 +92,7 @@ fn ceiling(fields: &Fields<'_>) -> Result<Ceiling, Invalid> {
 }
 
 fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Invalid> {
-    match serde_json::from_slice(bytes) {
+    match crate::read_json(bytes) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(Invalid::new("", "must be a JSON object")),
         Err(error) => Err(Invalid::new("", format!("not readable as JSON: {error}"))),

@@ -20,7 +20,8 @@ cases! {
                 let mut found: Vec<_> = catalogue.covering(&call).iter().map(|budget| budget.name.clone()).collect();
                 let covers = |budget: &&Budget| budget.mode != Mode::Soft && budget.scope.covers(tenant, provider, model);
                 let mut expected: Vec<_> = budgets.iter().filter(covers).map(|budget| budget.name.clone()).collect();
-                (found.sort(), expected.sort());
+                found.sort();
+                expected.sort();
                 assert_eq!(found, expected, "{tenant} {provider} {model:?}");
                 all += found.len();
             }

@@ -87,7 +87,7 @@ cases! {
     fn contract_a_model_without_a_price_costs_nothing() {
         let money = Budget { unit: Unit::Usd, ..budget("money") };
         let mut worker = Worker::holds("", money, lease(NOW, 0, 0, [10_000, 0]));
-        worker.refuses(NOW, &call("a"), &bound(1));
+        assert_eq!(worker.refuses(NOW, &call("a"), &bound(1)).0, Reason::Exhausted, "whatever the price");
         let request = worker.ask(NOW + 300, 0).unwrap();
         let leases = request.leases.iter().map(|_| Some(lease(NOW, 0, 0, [10_000, 0]))).collect();
         worker.hear(NOW, Response { number: request.number, revision: 3, budgets: None, leases, prices: vec![None] });
@@ -139,6 +139,9 @@ cases! {
                 Some(if window_ms > NOW { lease(window_ms, wanted.need, 0, [1000, 1000]) } else { lease(NOW, 0, 0, [1000, 10]) })
             }).collect();
             worker.gets(asked_ms, &request, &leases);
+            // It is not returned before it can be used.
+            let again = worker.ask(asked_ms + 250, 0);
+            assert!(again.is_none_or(|request| request.leases.iter().all(|wanted| wanted.at_s < NOW / 1000 + 60)));
         }
         assert!(worker.admit(NOW + 60_000, &at("a", NOW + 60_000), &bound(99)).is_ok());
     }

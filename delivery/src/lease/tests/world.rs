@@ -7,6 +7,8 @@ use meter::failures::CollectorFailure;
 
 use super::*;
 
+mod together;
+
 /// What a budget counts for, in which window.
 type Key = (String, String, u64);
 
@@ -184,7 +186,7 @@ impl World {
             budgets: vec![budget("all"), per_tenant, money],
             revision: 1,
             limits: limits.into(),
-            length_s: if random.next() % 2 == 0 { 60 } else { 3600 },
+            length_s: if random.next().is_multiple_of(2) { 60 } else { 3600 },
             ..Collector::default()
         };
         let mut world = World {
@@ -378,50 +380,5 @@ impl World {
             let limit = self.collector.limits[&key.0];
             assert!(amount <= limit, "seed {seed}: {key:?} has {amount} of {limit}");
         }
-    }
-}
-
-cases! {
-    fn race_calls_of_all_workers_together_stay_within_every_limit_whatever_gets_lost() {
-        let (mut passed, mut refused) = (0, 0);
-        for seed in 0..40 {
-            let mut world = World::new(seed);
-            for _ in 0..3000 {
-                world.step();
-                world.check(seed);
-            }
-            passed += world.passed;
-            refused += world.refused;
-        }
-        assert!(passed > 2000 && refused > 2000, "{passed} passed, {refused} refused: nothing is shown");
-    }
-
-    fn race_what_is_returned_by_some_is_found_by_others() {
-        let mut world = World::new(3);
-        world.collector.length_s = 3600;
-        world.collector.limits.values_mut().for_each(|limit| *limit = 1_200_000);
-        world.collector.limits.insert("money".to_owned(), 12_000_000);
-        // One after the other spends all there is, while the others hold what they do not need.
-        let mut spent = 0;
-        for round in 0..4000 {
-            let worker = round / 1000;
-            world.begin(worker);
-            while let Some(running) = world.running.pop() {
-                spent += most(&world.collector.budgets[0], &running.bound);
-                world.end(running);
-            }
-            for worker in 0..4 {
-                world.ask(worker);
-            }
-            while !world.requests.is_empty() {
-                world.arrive();
-            }
-            while !world.responses.is_empty() {
-                world.hear();
-            }
-            world.deliver(worker);
-            world.now_ms += 100;
-        }
-        assert!(world.passed > 3800 && spent > 0, "{} of 4000 passed", world.passed);
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn apply(facts: &Facts, reading: &mut Reading) {
     let raw = facts.raw(Raw::Usage).or_else(|| facts.raw(Raw::MessageUsage));
     // Most usage objects have none: no need to build a tree to learn that.
     let Some(raw) = raw.filter(|raw| raw.windows(12).any(|window| window == b"\"iterations\"")) else { return };
-    let Ok(usage) = serde_json::from_slice::<Value>(raw) else { return };
+    let Ok(usage) = wire::read_json(raw) else { return };
     let Some(Value::Array(entries)) = usage.get("iterations") else { return };
     let kind = |entry: &Value| entry.get("type").and_then(Value::as_str).map(str::to_owned);
     let mut own = Usage::default();

@@ -1,0 +1,79 @@
+//! What the workers spend together.
+
+use super::*;
+
+cases! {
+    fn race_calls_of_all_workers_together_stay_within_every_limit_whatever_gets_lost() {
+        let (mut passed, mut refused) = (0, 0);
+        for seed in 0..40 {
+            let mut world = World::new(seed);
+            for _ in 0..3000 {
+                world.step();
+                world.check(seed);
+            }
+            passed += world.passed;
+            refused += world.refused;
+        }
+        assert!(passed > 2000 && refused > 2000, "{passed} passed, {refused} refused: nothing is shown");
+    }
+
+    fn race_pieces_that_are_too_small_for_a_call_each_come_together() {
+        for seed in 0..20 {
+            let mut world = World::new(seed);
+            world.collector.length_s = 3600;
+            world.collector.limits.values_mut().for_each(|limit| *limit = 1_000_000);
+            world.collector.limits.insert("all".to_owned(), 1000);
+            let mut passed = 0;
+            for _ in 0..300 {
+                for worker in 0..4 {
+                    let now_ms = world.now_ms;
+                    let call = at("other", now_ms);
+                    let admission = world.workers[worker].leases.admit(now_ms, &call, &bound(400));
+                    if admission.refusal.is_none() {
+                        passed += 1;
+                        let (tenant, bound, started_s) = ("other".to_owned(), bound(400), now_ms / 1000);
+                        world.running.push(Running { worker, tenant, bound, started_s, ticket: admission.ticket });
+                    }
+                    world.ask(worker);
+                }
+                while let Some(flying) = world.requests.pop() {
+                    let response = world.collector.respond(world.now_ms, flying.emitter, &flying.request);
+                    let emitter = world.workers.iter_mut().find(|emitter| emitter.name == flying.emitter).unwrap();
+                    emitter.leases.respond(world.now_ms, flying.token, Ok(response));
+                }
+                world.now_ms += 100;
+                world.check(seed);
+            }
+            assert_eq!(passed, 2, "of 1000, 400 each");
+        }
+    }
+
+    fn race_what_is_returned_by_some_is_found_by_others() {
+        let mut world = World::new(3);
+        world.collector.length_s = 3600;
+        world.collector.limits.values_mut().for_each(|limit| *limit = 1_200_000);
+        world.collector.limits.insert("money".to_owned(), 12_000_000);
+        // One after the other spends all there is, while the others hold what they do not need.
+        let mut spent = 0;
+        for round in 0..4000 {
+            let worker = round / 1000;
+            world.begin(worker);
+            while let Some(running) = world.running.pop() {
+                spent += most(&world.collector.budgets[0], &running.bound);
+                world.end(running);
+            }
+            for worker in 0..4 {
+                world.ask(worker);
+            }
+            while !world.requests.is_empty() {
+                world.arrive();
+            }
+            while !world.responses.is_empty() {
+                world.hear();
+            }
+            world.deliver(worker);
+            world.now_ms += 100;
+        }
+        assert!(world.passed > 3800 && spent > 0, "{} of 4000 passed", world.passed);
+    }
+}
