@@ -40,9 +40,9 @@ fn contract_a_frame_has_rows_totals_and_what_is_wrong() {
 
 #[test]
 fn contract_names_cannot_steer_the_terminal_or_another_column() {
-    let hostile = "\u{1b}[2J\u{202e}evil\r\nacme";
+    let hostile = "\u{1b}[2J\u{202e}a\r\nb";
     let text = view(&[(hostile, "m\u{9b}31m")], Vec::new()).text(160, 7);
-    assert!(text.contains("\\u{1b}[2J\\u{202e}evil\\r\\nacme"), "{text}");
+    assert!(text.contains("\\u{1b}[2J\\u{202e}a\\r\\nb"), "{text}");
     assert!(text.chars().all(|c| c == '\n' || crate::terminal::is_plain(c)), "{text}");
     assert_eq!(text.lines().last(), Some("nothing is wrong"));
     // Wide letters take two places, and what does not fit is left out.
@@ -58,7 +58,7 @@ fn contract_any_size_of_the_terminal_will_do() {
     for (width, height) in [(0, 0), (1, 1), (3, 2), (20, 5), (500, 3), (160, 400)] {
         assert_eq!(view.text(width, height).lines().count(), usize::from(height));
     }
-    assert!(view.text(160, 10).contains("tenant-003") && !view.text(160, 10).contains("tenant-004"));
+    assert!(view.text(160, 10).contains("tenant-004") && !view.text(160, 10).contains("tenant-005"));
     view.scroll(isize::MAX);
     assert!(view.text(160, 10).contains("tenant-299"), "the last rows fill the screen");
     view.scroll(isize::MIN);
