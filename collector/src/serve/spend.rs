@@ -179,9 +179,6 @@ impl Model {
     }
 }
 
-/// A metric's name, what it means, and its value of something.
-type Family<T, V> = (&'static str, &'static str, fn(&T) -> V);
-
 impl Collector for ByTenant {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let ByTenant(spend) = self;
