@@ -7,13 +7,15 @@ use serde_json::{Value, json};
 use crate::{Result, bootstrap::Bootstrap, paths};
 
 impl Bootstrap {
-    /// Adds the parts in a file under `envoy/`: `plugin` to the plugin's configuration, `http_connection_manager` and
+    /// Adds the parts in a file under `envoy/`: `plugin` to the plugin's configuration, `listener` and
+    /// `http_connection_manager` and
     /// `access_log` to each of these, `http_filters` behind the plugin, `route` to each route, `clusters` to the clusters.
     pub fn add_parts(&mut self, file: &str) -> Result<()> {
         let path = paths::workspace().join("envoy").join(file);
         let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         let parts: Value = serde_saphyr::from_str(&text)?;
-        let known = ["plugin", "http_connection_manager", "access_log", "http_filters", "route", "clusters"];
+        let known =
+            ["plugin", "listener", "http_connection_manager", "access_log", "http_filters", "route", "clusters"];
         if let Some(name) =
             parts.as_object().into_iter().flatten().map(|(name, _)| name).find(|name| !known.contains(&name.as_str()))
         {
@@ -31,6 +33,9 @@ impl Bootstrap {
                         filters.insert(filters.len() - 1 - place, filter.clone());
                     }
                 }
+            }
+            if value.get("filter_chains").is_some() {
+                merge(value, &parts["listener"]);
             }
             if value.get("match").is_some() && value.get("route").is_some() {
                 merge(value, &parts["route"]);
