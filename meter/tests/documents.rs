@@ -144,7 +144,8 @@ fn contract_the_example_of_an_event_is_one() {
 
 #[test]
 fn contract_troubleshooting_explains_every_reason_for_which_an_identity_is_refused() {
-    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/troubleshooting.md")).unwrap();
+    let page =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/troubleshooting.md")).unwrap();
     for refusal in meter::identity::Refusal::ALL {
         assert!(page.contains(&format!("`{}`", refusal.as_str())), "{}", refusal.as_str());
     }

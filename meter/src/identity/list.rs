@@ -67,7 +67,8 @@ mod tests {
     cases! {
         fn deterministic_the_one_element_that_matches_names_the_tenant() {
             let pattern = Pattern::parse("tenant:{t}", "org/{t}").unwrap();
-            let cases: [(&[&[u8]], Result<&str, Refusal>); 8] = [
+            type Case<'c> = (&'c [&'c [u8]], Result<&'c str, Refusal>);
+            let cases: [Case<'_>; 8] = [
                 (&[b"dev", b"tenant:acme", b"ops"], Ok("org/acme")),
                 (&[b"tenant:acme", b"tenant:acme"], Ok("org/acme")),
                 (&[b"tenant:acme", b"tenant:globex"], Err(Refusal::SeveralMatches)),

@@ -433,7 +433,7 @@ impl World {
         if worker.batch.is_none() && (!worker.outbox.is_empty() || ends) {
             worker.token += 1;
             let events: Vec<Vec<u8>> = worker.outbox.iter().take(50).map(|(_, bytes)| bytes.clone()).collect();
-            let last = worker.outbox.iter().take(50).last().map_or(worker.acknowledged, |(number, _)| *number);
+            let last = worker.outbox.iter().take(50).next_back().map_or(worker.acknowledged, |(number, _)| *number);
             worker.batch = Some((worker.token, last));
             worker.batch_deadline_us = now_us + 2_000_000;
             let statement = worker.statement(ends);
