@@ -35,7 +35,7 @@ async fn contract_metrics_have_real_labels_and_equal_the_sum_of_the_records() ->
     let calls = traffic(&stack).await?;
     stack.settled(calls).await?;
     let mut tokens: BTreeMap<[String; 4], u64> = BTreeMap::new();
-    let mut ended: BTreeMap<[String; 6], u64> = BTreeMap::new();
+    let mut ended: BTreeMap<[String; 7], u64> = BTreeMap::new();
     for event in stack.journal()? {
         let text = |name: &str| event.text(name).to_owned();
         // A name that only a client has said is no label.
@@ -49,7 +49,13 @@ async fn contract_metrics_have_real_labels_and_equal_the_sum_of_the_records() ->
                 *tokens.entry([tenant.clone(), provider.clone(), model.clone(), kind]).or_default() += count;
             }
         }
-        *ended.entry([tenant, provider, model, text("operation"), text("outcome"), text("evidence")]).or_default() += 1;
+        let status = match event.count("status") {
+            None => "none".to_owned(),
+            Some(429) => "429".to_owned(),
+            Some(status) => format!("{}xx", status / 100),
+        };
+        let key = [tenant, provider, model, text("operation"), text("outcome"), text("evidence"), status];
+        *ended.entry(key).or_default() += 1;
     }
     let metrics = stack.envoy.metrics().await?;
     let labels = ["tenant", "gen_ai_provider_name", "gen_ai_response_model", "gen_ai_token_type"];
@@ -61,6 +67,7 @@ async fn contract_metrics_have_real_labels_and_equal_the_sum_of_the_records() ->
         "gen_ai_operation_name",
         "meshmeter_outcome",
         "meshmeter_evidence",
+        "meshmeter_status",
     ];
     assert_eq!(series(&metrics, CALLS, labels)?, ended);
     let unread: Vec<_> = metrics.named("_.;").chain(metrics.named("=.=")).map(|sample| &sample.name).collect();
