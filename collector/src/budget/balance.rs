@@ -8,7 +8,6 @@ use super::period::second;
 use super::set::Windows;
 use super::{Amount, Budgets, Definition};
 use crate::money::Charge;
-use crate::store::sums::storable;
 
 /// A window of a budget: of one tenant, or of all together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,7 +24,7 @@ pub struct WindowKey {
 #[derive(Clone, Debug)]
 pub struct Counted<'c> {
     tenant: &'c str,
-    provider: String,
+    provider: &'c str,
     model: Option<&'c str>,
     started_ns: i64,
     tokens: Amount,
@@ -39,7 +38,7 @@ impl<'c> Counted<'c> {
         let totals = [usage.input_total(), usage.output_total()].into_iter().flatten();
         Some(Counted {
             tenant,
-            provider: storable(&record.provider),
+            provider: &record.provider,
             // What the worker knows when it lets the call pass.
             model: record.request_model.as_deref().or(record.response_model.as_deref()),
             started_ns: i64::try_from(record.started_ns).ok()?,
@@ -68,13 +67,13 @@ impl<'c> Counted<'c> {
 
     /// Every window in which it counts, and how much.
     pub fn windows(&self, budgets: &Budgets, windows: &mut Windows) -> Vec<(WindowKey, Amount)> {
-        let covering = budgets.covering(self.tenant, &self.provider, self.model);
+        let covering = budgets.covering(self.tenant, self.provider, self.model);
         covering.filter_map(|definition| self.in_budget(definition, windows)).collect()
     }
 
     /// Whether a budget covers it at all.
     pub fn is_covered_by(&self, definition: &Definition) -> bool {
-        definition.budget.scope.covers(self.tenant, &self.provider, self.model)
+        definition.budget.scope.covers(self.tenant, self.provider, self.model)
     }
 }
 
