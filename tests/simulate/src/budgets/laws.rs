@@ -21,7 +21,7 @@ struct Stands {
 
 impl World {
     /// What is spent and what workers hold together is not more than the limit, but for what may be.
-    pub(super) fn check_held(&mut self) -> Result<(), Violation> {
+    pub(super) fn check_held(&self) -> Result<(), Violation> {
         for (window, Stands { spent, held }) in self.stands()? {
             let (limit, most) = self.most(&window);
             if spent + held > most {
