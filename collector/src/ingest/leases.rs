@@ -8,6 +8,7 @@ use wire::lease;
 
 use super::rate::Admitted;
 use super::refusal::{Busy, Refusal};
+use super::request::Head;
 use super::room::{Place, Room};
 use crate::ledger::leases::LeaseRequest;
 
@@ -17,17 +18,6 @@ pub const MAX_BODY: usize = 512 << 10;
 pub const CONTENT_TYPE: &str = "application/json";
 /// Leases and prices of a request that count as one event of its credential's rate.
 const PER_EVENT: usize = 16;
-
-/// The headers that decide, as they came.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Head<'h> {
-    /// `content-type`.
-    pub content_type: Option<&'h [u8]>,
-    /// `content-encoding`.
-    pub content_encoding: Option<&'h [u8]>,
-    /// The emitter's key.
-    pub emitter_key: Option<&'h [u8]>,
-}
 
 /// A request whose body is still to come.
 #[derive(Debug)]
@@ -102,6 +92,7 @@ mod tests {
         content_type: Some(b"application/json; charset=utf-8"),
         content_encoding: None,
         emitter_key: Some(b"00000000000000000000000000000abc"),
+        statement: None,
     };
 
     fn admitted(bucket: Option<Arc<Bucket>>) -> Admitted {

@@ -68,7 +68,8 @@ impl App {
     }
 }
 
-fn head(headers: &HeaderMap) -> Head<'_> {
+/// The headers that decide about a request of an emitter.
+pub(super) fn head(headers: &HeaderMap) -> Head<'_> {
     let value = |name: HeaderName| headers.get(name).map(HeaderValue::as_bytes);
     Head {
         content_type: value(CONTENT_TYPE),

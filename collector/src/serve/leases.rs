@@ -5,17 +5,18 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Extension, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::oneshot;
-use wire::{emitter, lease};
+use wire::lease;
 
 use super::auth::Scope;
 use super::connections::Connection;
+use super::ingest::head;
 use super::writer::Work;
 use super::{App, bodies};
-use crate::ingest::leases::{self, Head, MAX_BODY, Request};
+use crate::ingest::leases::{self, MAX_BODY, Request};
 use crate::ingest::refusal::{Busy, Refusal};
 use crate::ingest::writer::LeaseJob;
 
@@ -39,13 +40,4 @@ async fn lend(app: &App, connection: &Connection, headers: &HeaderMap, body: &mu
     app.hand_over(Work::Lend(LeaseJob { asked, waiter }))?;
     let response = outcome.await.map_err(|_| Refusal::Busy(Busy::Stopping))??;
     Ok(([(CONTENT_TYPE, leases::CONTENT_TYPE)], lease::encode_response(&response)).into_response())
-}
-
-fn head(headers: &HeaderMap) -> Head<'_> {
-    let value = |name: HeaderName| headers.get(name).map(HeaderValue::as_bytes);
-    Head {
-        content_type: value(CONTENT_TYPE),
-        content_encoding: value(CONTENT_ENCODING),
-        emitter_key: value(HeaderName::from_static(emitter::KEY_HEADER)),
-    }
 }

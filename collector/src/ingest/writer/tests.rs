@@ -120,10 +120,10 @@ fn contract_a_commit_that_fails_is_told_to_everybody_in_it_and_frees_their_room(
 fn contract_leases_are_granted_behind_the_events_of_their_commit_and_fail_alone() {
     let room = Room::new(Bounds { bytes: 4000, events: 40, batches: 40 });
     let asked = |number: u64| {
-        let head = leases::Head {
+        let head = Head {
             content_type: Some(b"application/json"),
             emitter_key: Some(b"00000000000000000000000000000abc"),
-            ..Default::default()
+            ..Head::default()
         };
         let admitted = Admitted { sender: Sender::new("default", false), bucket: None };
         let request = leases::Request::begin(&head, admitted, false, &room, Instant::now()).unwrap();
