@@ -47,7 +47,7 @@ lint: (_setup "lint")
 # the crates' own tests on this machine; the plugin runs on a mock of the ABI
 [group('check')]
 unit: (_setup "unit")
-    cargo test --quiet -p wire -p meter -p delivery -p filter -p collector -p corpus -p modules -p simulate
+    cargo test --quiet --no-fail-fast -p wire -p meter -p delivery -p filter -p collector -p corpus -p modules -p simulate
     {{ if env("MESHMETER_CORPUS", "") == "" { "" } else { "cargo test --quiet -p meter --test estimates -- --ignored" } }}
 
 # the cases of the wire, the meter and delivery again, in a WebAssembly VM (Node)
@@ -58,7 +58,7 @@ wasm: (_setup "wasm")
 # a real Envoy, the collector and a provider, end to end
 [group('check')]
 e2e: (_setup "e2e") _faulty filter _collector
-    cargo test --quiet -p e2e
+    cargo test --quiet -p e2e --no-fail-fast
 
 # all of e2e on each Envoy of envoy/OLDER_VERSIONS; `just e2e` has a short form of it
 [group('check')]
