@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Long enough on loopback for what does not wait for anything.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// How a request's body is sent.
 #[derive(Clone, Copy, Debug)]

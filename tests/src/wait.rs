@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use crate::Result;
 
 /// Long enough for a slow machine under load; a healthy run never comes near it.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 const STEP: Duration = Duration::from_millis(20);
 
 /// Polls until `probe` gives a value; after [`PATIENCE`] fails with what was awaited and why it was not there.
