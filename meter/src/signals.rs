@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use wire::for_readers;
 use wire::identity::Identity;
 use wire::record::Record;
 use wire::usage::{Class, Usage};
@@ -58,7 +59,7 @@ macro_rules! signals {
                         key: concat!("meshmeter_", $word),
                         attribute: $attribute,
                         when: When::$when,
-                        help: $help,
+                        help: for_readers($help),
                     },)+
                 }
             }

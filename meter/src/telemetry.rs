@@ -6,6 +6,8 @@
 mod room;
 mod series;
 
+use wire::for_readers;
+
 pub use series::{Registry, Telemetry};
 
 /// What a metric is.
@@ -60,7 +62,7 @@ macro_rules! metrics {
             /// Name, kind, labels and help.
             pub const fn spec(self) -> Spec {
                 match self {
-                    $(Metric::$variant => Spec { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help },)+
+                    $(Metric::$variant => Spec { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: for_readers($help) },)+
                 }
             }
         }

@@ -7,6 +7,7 @@ pub use decode::{Event, decode};
 pub use encode::encode;
 
 use crate::emitter::MAX_SEQUENCE;
+use crate::for_readers;
 use crate::identity::{MAX_PRINCIPAL, MAX_TENANT, Source};
 use crate::record::{Deferred, Evidence, Missing, NotAsked, Outcome, ProviderSource};
 use crate::usage::{self, Class};
@@ -73,7 +74,7 @@ macro_rules! fields {
             /// Name, kind, unit and help.
             pub const fn spec(self) -> Spec {
                 match self {
-                    $(Field::$variant => Spec { name: $name, kind: $kind, unit: $unit, help: $help },)+
+                    $(Field::$variant => Spec { name: $name, kind: $kind, unit: $unit, help: for_readers($help) },)+
                 }
             }
         }

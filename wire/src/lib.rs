@@ -47,3 +47,8 @@ pub use invalid::Invalid;
 pub fn read_json(bytes: &[u8]) -> Result<serde_json::Value, serde_json::Error> {
     serde_json::from_slice(bytes)
 }
+
+/// The words of a catalogue for its readers: what makes the tables of the documentation has them, the plugin has not.
+pub const fn for_readers(text: &'static str) -> &'static str {
+    if cfg!(target_os = "wasi") { "" } else { text }
+}

@@ -2,6 +2,8 @@
 //!
 //! A total is always a sum of classes. Absent is not zero: a class nobody reported stays `None`.
 
+use crate::for_readers;
+
 /// What a class counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -40,7 +42,7 @@ macro_rules! classes {
 
             /// One sentence for the reader of a table.
             pub const fn help(self) -> &'static str {
-                match self { $(Class::$variant => $help,)+ }
+                match self { $(Class::$variant => for_readers($help),)+ }
             }
         }
 

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use wire::event::MAX_TAGS;
+use wire::for_readers;
 use wire::identity::{ALLOWED, tenant};
 
 use crate::identity::Hash;
@@ -51,7 +52,7 @@ pub struct Key {
 }
 
 const fn key(path: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Key {
-    Key { path, kind, default, help }
+    Key { path, kind, default, help: for_readers(help) }
 }
 
 /// Where a tenant can come from.
