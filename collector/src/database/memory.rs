@@ -13,8 +13,8 @@ use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{Place, PossibleCopy, PossibleKey, ResponseKey, without_counts};
 use crate::store::sums::{Counted, Group, GroupSums, Sum};
 use crate::store::{
-    Changes, Dimension, Each, Head, Keys, Known, Quarantined, QuarantinedEvent, Reader, RollupRow, Selection, Store,
-    StoreError, Tally, Total, Whose,
+    Booked, Changes, Dimension, Each, Head, Keys, Known, Quarantined, QuarantinedEvent, Reader, RollupRow, Selection,
+    Store, StoreError, Tally, Total, Whose,
 };
 
 mod budgets;
@@ -287,6 +287,25 @@ impl Reader for Memory {
             self.closings.iter().filter_map(|index| self.entries.get(*index)).cloned().collect();
         closings.sort_by_key(|entry| entry.started_ns);
         Ok(closings)
+    }
+
+    fn booked(&self, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        let taken_back = |entry: &Entry| {
+            let of = self.entries.iter().find(|other| entry.kind == Kind::Reversal && Some(other.id) == entry.refers);
+            of.and_then(|of| of.rating.clone())
+        };
+        let with_rating = |entry: &Entry| {
+            let rating = entry.rating.clone().or_else(|| taken_back(entry));
+            Entry { rating, ..self.with_event(entry) }
+        };
+        self.entries.iter().filter(|entry| which.includes(entry)).map(with_rating).try_for_each(each)
+    }
+
+    fn holders(&self, day: i64, response: i64) -> Result<Vec<EntryId>, StoreError> {
+        let here = self.responses.iter().filter(|(key, _)| (key.day, key.response) == (day, response));
+        let mut places: Vec<(&ResponseKey, &Place)> = here.collect();
+        places.sort_by_key(|(key, _)| key.proof);
+        Ok(places.into_iter().flat_map(|(_, place)| place.entries()).collect())
     }
 
     fn budgets(&self) -> Result<Budgets, StoreError> {

@@ -8,11 +8,13 @@
 //! other reports. So a forged record frees nobody: what it is
 //! taken for is charged to the same tenant, at the same price.
 
+use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 use wire::event::Event;
 use wire::identity::Source;
 use wire::record::{Evidence, Record};
 
+use crate::store::days::day_begins_ns;
 use crate::store::entry::EntryId;
 use crate::store::responses::{Holder, ResponseKey, days};
 
@@ -120,6 +122,13 @@ pub fn keys(record: &Record) -> Vec<ResponseKey> {
     let days = days(started_ns);
     let key = |day: &i64| proofs.iter().map(|proof| ResponseKey { day: *day, response, proof: *proof }).collect();
     days.iter().flat_map(|day| -> Vec<ResponseKey> { key(day) }).collect()
+}
+
+/// Where a response of a provider is to be looked for among the calls that began on a day, without a proof.
+pub fn key(provider: &str, response_id: &str, day: Date) -> ResponseKey {
+    let response = hash(&[Some(provider), Some(response_id), None]);
+    let day = days(day_begins_ns(day)).into_iter().next().unwrap_or_default();
+    ResponseKey { day, response, proof: 0 }
 }
 
 /// What the mesh says of a call that every meter on its way sees: its request id, and its trace with the span.

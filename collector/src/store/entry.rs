@@ -1,6 +1,7 @@
 //! An entry of the ledger, and the hash that ties it to the one before.
 
 use std::fmt;
+use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 use wire::record::Evidence;
@@ -49,6 +50,20 @@ pub struct EntryId {
 impl fmt::Display for EntryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.writer, self.number)
+    }
+}
+
+/// Reads `1:42`.
+impl FromStr for EntryId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<EntryId, &'static str> {
+        let number = |text: &str| text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let read = || {
+            let (writer, entry) = text.split_once(':')?;
+            Some(EntryId { writer: number(writer)?, number: number(entry)? })
+        };
+        read().ok_or("must be an entry, its writer and its number, such as 1:42")
     }
 }
 

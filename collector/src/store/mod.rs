@@ -2,6 +2,7 @@
 //! ledger's rules stand above it and know no database; the databases (`crate::database`) are adapters beneath it. Only what a
 //! version without a chain has left goes through the rules when its database is migrated.
 
+mod booked;
 pub mod budgets;
 pub mod days;
 pub mod emitters;
@@ -15,6 +16,7 @@ pub mod sums;
 mod totals;
 mod transaction;
 
+pub use booked::Booked;
 pub use error::StoreError;
 pub use reader::{Each, Quarantined, Reader, Selection, Tally, Whose};
 pub use totals::{Dimension, RollupRow, Total};

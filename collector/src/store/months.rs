@@ -39,6 +39,11 @@ impl Month {
         self.0.last_of_month()
     }
 
+    /// When it ends: what begins then is of the next.
+    pub fn ends_ns(self) -> i64 {
+        self.next().map_or(i64::MAX, Month::begins_ns)
+    }
+
     fn next(self) -> Option<Month> {
         Some(Month(self.last_day().tomorrow().ok()?))
     }
@@ -131,6 +136,11 @@ impl Closing {
     /// As it stands in the entry.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Where each chain ended.
+    pub fn heads(&self) -> impl Iterator<Item = EntryId> {
+        self.heads.iter().map(|(writer, number)| EntryId { writer: *writer, number: *number })
     }
 
     /// Whether an entry came after it.

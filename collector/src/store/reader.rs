@@ -2,6 +2,7 @@
 
 use jiff::civil::Date;
 
+use super::booked::Booked;
 use super::budgets::Lease;
 use super::emitters::{Emitter, Note};
 use super::entry::{Entry, EntryId};
@@ -117,6 +118,11 @@ pub trait Reader: Send + Sync {
     fn adjusted(&self, each: Each<'_, (Entry, String)>) -> Result<(), StoreError>;
     /// The entries that close months.
     fn closings(&self) -> Result<Vec<Entry>, StoreError>;
+    /// Charged entries and reversals that are booked so, in the order of their chain, each with the event of its call, and a
+    /// reversal with the rating of what it takes back.
+    fn booked(&self, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError>;
+    /// The records that are kept as charged for calls of a response id, which began on a day.
+    fn holders(&self, day: i64, response: i64) -> Result<Vec<EntryId>, StoreError>;
     /// The budgets in force.
     fn budgets(&self) -> Result<Budgets, StoreError>;
     /// The entries that set budgets or remove them, in the order in which they were received.

@@ -110,6 +110,11 @@ impl Place {
         Place { holder, latest: None, possible: 0 }
     }
 
+    /// The records that are charged here.
+    pub fn entries(&self) -> impl Iterator<Item = EntryId> {
+        std::iter::once(self.holder.entry).chain(self.latest.as_ref().map(|latest| latest.entry))
+    }
+
     /// The last record that was charged here.
     pub fn latest(&self) -> &Holder {
         self.latest.as_ref().unwrap_or(&self.holder)

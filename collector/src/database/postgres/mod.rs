@@ -13,6 +13,7 @@ use failure::Failure;
 use session::Session;
 
 mod address;
+mod booked;
 mod budgets;
 mod connection;
 mod failure;

@@ -11,10 +11,9 @@ use tokio_postgres::{Row, RowStream};
 use wire::record::Evidence;
 
 use super::address::Address;
-use super::budgets;
 use super::connection::{Connection, within};
 use super::known::{ENTRY, KEPT, emitter, entry, hash, parsed, quarantined, standing, sum, word};
-use super::{failure, schema};
+use super::{booked, budgets, failure, schema};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
 use crate::store::budgets::Lease;
@@ -24,7 +23,9 @@ use crate::store::entry::{Entry, EntryId, Kind};
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{PossibleCopy, PossibleKey};
 use crate::store::sums::Counted;
-use crate::store::{Dimension, Each, Head, Quarantined, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose};
+use crate::store::{
+    Booked, Dimension, Each, Head, Quarantined, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose,
+};
 
 /// Connections kept for the next question.
 const IDLE: usize = 4;
@@ -37,7 +38,7 @@ pub struct PostgresReader {
     idle: Mutex<Vec<Connection>>,
 }
 
-type Values<'a> = [&'a (dyn ToSql + Sync)];
+pub type Values<'a> = [&'a (dyn ToSql + Sync)];
 
 impl PostgresReader {
     /// A reader of the database there.
@@ -84,7 +85,7 @@ impl PostgresReader {
         Ok((connection, rows))
     }
 
-    fn each_row<T>(
+    pub(super) fn each_row<T>(
         &self,
         sql: &str,
         values: &Values<'_>,
@@ -109,7 +110,7 @@ impl PostgresReader {
         Ok(self.all(&sql, &[&id.writer, &id.number], |row| entry_id(row, 0))?.pop().flatten())
     }
 
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         sql: &str,
         values: &Values<'_>,
@@ -273,6 +274,14 @@ impl Reader for PostgresReader {
     fn closings(&self) -> Result<Vec<Entry>, StoreError> {
         let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind = 'month_closed' ORDER BY l.started_ns");
         self.all(&sql, &[], entry)
+    }
+
+    fn booked(&self, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        booked::booked(self, which, each)
+    }
+
+    fn holders(&self, day: i64, response: i64) -> Result<Vec<EntryId>, StoreError> {
+        booked::holders(self, day, response)
     }
 
     fn budgets(&self) -> Result<Budgets, StoreError> {

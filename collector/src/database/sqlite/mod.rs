@@ -9,6 +9,7 @@ use crate::store::{Changes, Keys, Known, Store, StoreError};
 use crate::terminal;
 use files::Files;
 
+mod booked;
 mod budgets;
 mod files;
 mod known;

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use wire::record::Evidence;
 
 use super::known::{KEPT, quarantined};
-use super::{SqliteReader, WRITER, budgets, totals};
+use super::{SqliteReader, WRITER, booked, budgets, totals};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
 use crate::money::Charge;
@@ -17,7 +17,9 @@ use crate::store::months::Closed;
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{PossibleCopy, PossibleKey};
 use crate::store::sums::{Counted, Sum};
-use crate::store::{Dimension, Each, Head, Quarantined, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose};
+use crate::store::{
+    Booked, Dimension, Each, Head, Quarantined, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose,
+};
 
 /// Where the chain ends, and when it was last written to.
 pub(super) fn head(connection: &Connection) -> Result<(Head, i64), StoreError> {
@@ -107,7 +109,7 @@ pub fn known_word<T>(column: usize, word: &str, read: impl Fn(&str) -> Option<T>
     })
 }
 
-const ENTRY: &str =
+pub(super) const ENTRY: &str =
     "l.entry, l.kind, l.emitter, l.sequence, l.refers, l.started_ns, l.received_ns, l.tenant, l.provider,
     l.model, l.evidence, l.charge, l.rating, l.reason, l.hash, l.cost, l.billed";
 
@@ -158,7 +160,7 @@ pub fn selected(selection: &Selection) -> [Option<String>; 3] {
     [text(selection.since), text(selection.until), selection.tenant.clone()]
 }
 
-fn each_row<T>(
+pub(super) fn each_row<T>(
     connection: &Connection,
     sql: &str,
     params: impl rusqlite::Params,
@@ -272,6 +274,14 @@ impl Reader for SqliteReader {
         };
         self.ask(|connection| each_row(connection, &sql, [], entry, &mut each))?;
         Ok(closings)
+    }
+
+    fn booked(&self, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        self.ask(|connection| booked::booked(connection, which, each))
+    }
+
+    fn holders(&self, day: i64, response: i64) -> Result<Vec<EntryId>, StoreError> {
+        self.ask(|connection| booked::holders(connection, day, response))
     }
 
     fn budgets(&self) -> Result<Budgets, StoreError> {

@@ -1,0 +1,33 @@
+//! What is booked for a tenant in a month, and which entries a response id leads to.
+
+use super::known::{ENTRY, entry, word};
+use super::read::{PostgresReader, Values};
+use crate::store::entry::{Entry, EntryId};
+use crate::store::responses::Place;
+use crate::store::{Booked, Each, StoreError};
+
+/// What is booked, each with the event of its call, a reversal with the rating of what it takes back.
+pub fn booked(reader: &PostgresReader, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError> {
+    let sql = format!(
+        "SELECT {}, coalesce(l.event, c.event) FROM ledger l
+         LEFT JOIN ledger o ON l.kind = 'reversal' AND o.writer = l.refers_writer AND o.entry = l.refers_entry
+         LEFT JOIN ledger c ON l.event IS NULL
+         AND c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
+         WHERE l.kind IN ('call', 'correction', 'release', 'reversal') AND l.writer = $1 AND l.entry <= $2
+         AND (l.tenant = $3 OR $4 AND starts_with(l.tenant, $3 || '/'))
+         AND (l.billed IS NULL AND l.started_ns >= $5 AND l.started_ns < $6 OR l.billed >= $7 AND l.billed <= $8)
+         ORDER BY l.entry",
+        ENTRY.replace("l.rating", "coalesce(l.rating, o.rating)")
+    );
+    let ((begins, ends), (first, last)) = (which.begins_and_ends_ns(), which.days());
+    let Booked { tenant, below, until, .. } = which;
+    let values: &Values<'_> = &[&until.writer, &until.number, tenant, below, &begins, &ends, &first, &last];
+    reader.each_row(&sql, values, entry, each)
+}
+
+/// The records that are charged for calls of a response id, which began on a day.
+pub fn holders(reader: &PostgresReader, day: i64, response: i64) -> Result<Vec<EntryId>, StoreError> {
+    let sql = "SELECT place FROM responses WHERE day = $1 AND response = $2 ORDER BY proof";
+    let places = reader.all(sql, &[&day, &response], |row| word(row, 0, "place", Place::from_text))?;
+    Ok(places.iter().flat_map(Place::entries).collect())
+}
