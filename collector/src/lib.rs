@@ -26,6 +26,7 @@ pub mod budget;
 pub mod copies;
 pub mod database;
 pub mod doctor;
+pub mod explain;
 pub mod exposition;
 pub mod fetch;
 #[cfg(any(test, feature = "fuzzing"))]

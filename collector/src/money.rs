@@ -31,6 +31,16 @@ pub enum Per {
     ThousandUnits,
 }
 
+impl Per {
+    /// How many it is for.
+    pub const fn units(self) -> u32 {
+        match self {
+            Per::MillionTokens => 1_000_000,
+            Per::ThousandUnits => 1_000,
+        }
+    }
+}
+
 /// A price: pico-USD per million tokens or per thousand units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Price(u64);

@@ -32,7 +32,7 @@ pub use explain::Explained;
 pub use input::RatingInput;
 pub use layers::Books;
 pub use policy::Policy;
-pub use rating::{By, Line, Rated, Rating};
+pub use rating::{By, Line, Rated, Rating, amounts, price_is_per};
 
 use adjust::Adjust;
 use alias::{Alias, Aliases};

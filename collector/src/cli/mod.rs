@@ -14,6 +14,7 @@ mod check;
 mod close;
 mod correct;
 mod doctor;
+mod explain;
 mod gaps;
 mod hash_key;
 mod ledger;
@@ -47,6 +48,7 @@ enum Command {
     Prices(prices::Prices),
     Gaps(gaps::Gaps),
     Budgets(budgets::Budgets),
+    Explain(explain::Explain),
     Verify(ledger::Verify),
     Rerate(ledger::Rerate),
     Correct(correct::Correct),
@@ -98,6 +100,7 @@ pub fn run() -> ExitCode {
         Command::Close(args) => return looked(close::close(args)),
         Command::Copies(args) => return looked(quarantine::copies(args)),
         Command::Alarms(args) => return looked(quarantine::alarms(args)),
+        Command::Explain(args) => explain::run(args),
         Command::Verify(args) => ledger::verify(args),
         Command::Release(args) => quarantine::release(args),
         Command::Check(args) => check::run(args),

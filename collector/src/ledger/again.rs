@@ -47,19 +47,31 @@ pub struct Again {
 
 /// What is charged now for the call of an entry.
 pub fn now(reader: &dyn Reader, entry: Entry) -> Result<Now, StoreError> {
+    follow(reader, entry, &mut |_| ())
+}
+
+/// What is charged now for the call of an entry, and on the way to it every entry that was charged for the call, each with the
+/// reversal behind it.
+pub fn follow(reader: &dyn Reader, entry: Entry, passed: &mut dyn FnMut(&Entry)) -> Result<Now, StoreError> {
     let mut entry = match entry.refers.filter(|_| entry.kind == Kind::Copy) {
-        Some(holder) => found(reader, holder)?,
+        Some(holder) => {
+            passed(&entry);
+            found(reader, holder)?
+        }
         None => entry,
     };
     loop {
+        passed(&entry);
         let Some(reversal) = reader.reversal_of(entry.id)? else { return Ok(Now::Stands(entry)) };
+        let taken_back = found(reader, reversal)?;
+        passed(&taken_back);
         let corrected = match reader.correction_of(entry.id)? {
             None => reader.correction_of(reversal)?,
             corrected => corrected,
         };
         entry = match corrected {
             Some(correction) => found(reader, correction)?,
-            None => match instead(reader, reversal, &entry)? {
+            None => match instead(reader, &taken_back, &entry)? {
                 Some(other) => other,
                 None => return Ok(Now::Void(Void { last: entry, reversal })),
             },
@@ -68,11 +80,10 @@ pub fn now(reader: &dyn Reader, entry: Entry) -> Result<Now, StoreError> {
 }
 
 /// The other meter's record that an entry was taken back for: it stands right before the reversal.
-fn instead(reader: &dyn Reader, reversal: EntryId, entry: &Entry) -> Result<Option<Entry>, StoreError> {
-    let reason = found(reader, reversal)?.reason;
-    let before = EntryId { number: reversal.number.saturating_sub(1), ..reversal };
+fn instead(reader: &dyn Reader, reversal: &Entry, entry: &Entry) -> Result<Option<Entry>, StoreError> {
+    let before = EntryId { number: reversal.id.number.saturating_sub(1), ..reversal.id };
     let is_other = |other: &Entry| other.kind.is_record() && other.kind.is_charged() && other.emitter != entry.emitter;
-    Ok(if reason.as_deref() == Some(SAW_MORE) { reader.entry(before)?.filter(is_other) } else { None })
+    Ok(if reversal.reason.as_deref() == Some(SAW_MORE) { reader.entry(before)?.filter(is_other) } else { None })
 }
 
 fn found(reader: &dyn Reader, id: EntryId) -> Result<Entry, StoreError> {

@@ -7,7 +7,7 @@ use super::entry::{Entry, PriceFactor};
 use super::find::{Candidate, Found, Resolved};
 use super::policy::Policy;
 use super::rate::Priced;
-use super::rating::{By, Rated, Rating};
+use super::rating::{Rating, amounts};
 use super::read::charged;
 use super::surcharge::Surcharge;
 use super::{Layer, PriceBook, RatingInput};
@@ -192,20 +192,7 @@ fn prices(priced: &Priced<'_>, found: &Found<'_>) -> String {
 
 fn charges(rating: &Rating, call: &RatingInput<'_>, policy: Policy) -> String {
     let mut text = String::new();
-    for item in &rating.lines {
-        let says = match item.rated {
-            Rated::Unpriced => "unpriced: its cost is unknown".to_owned(),
-            Rated::Priced { price, charge, cost } => format!("at {price}: {}", amounts(charge, cost)),
-            Rated::Fallback { price, charge, cost } => format!("at {price}, fallback: {}", amounts(charge, cost)),
-        };
-        line(&mut text, &format!("{} {} {says}", item.quantity, item.class.name()));
-    }
-    match rating.by {
-        Some(By::Own) => line(&mut text, "the provider's own price is charged"),
-        Some(By::NotBilled) => line(&mut text, "the provider bills nothing for this call"),
-        Some(By::Prepaid) => line(&mut text, "its tokens are paid for by time: provisioned throughput"),
-        None => {}
-    }
+    rating.says().iter().for_each(|says| line(&mut text, says));
     if let Some(nano) = call.provider_cost_nano_usd {
         let book = rating.book.map(|book| format!(", by the book {book}")).unwrap_or_default();
         let own = Charge::from_nano_usd(nano);
@@ -215,8 +202,4 @@ fn charges(rating: &Rating, call: &RatingInput<'_>, policy: Policy) -> String {
         line(&mut text, &format!("in all {}", amounts(rating.charge(), rating.cost())));
     }
     headed("charged:\n", text)
-}
-
-fn amounts(charge: Charge, cost: Charge) -> String {
-    if charge == cost { format!("{charge} USD") } else { format!("{charge} USD, cost {cost} USD") }
 }

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use serde_json::Value;
 use wire::usage::Class;
 
-use crate::money::{Charge, Price};
+use super::entry::per;
+use crate::money::{Charge, Per, Price};
 
 /// How a call was rated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +46,18 @@ pub struct Line {
     pub rated: Rated,
 }
 
+/// What a price of a class is for.
+pub fn price_is_per(class: Class) -> Per {
+    per(class)
+}
+
+impl Line {
+    /// What it costs by the list price, before discounts and mark-ups, if there is a price.
+    pub fn list(&self) -> Option<Charge> {
+        self.rated.price()?.of(self.quantity, per(self.class))
+    }
+}
+
 /// What a count costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rated {
@@ -71,6 +84,14 @@ pub enum Rated {
 }
 
 impl Rated {
+    /// The list price, if there is one.
+    pub fn price(self) -> Option<Price> {
+        match self {
+            Rated::Priced { price, .. } | Rated::Fallback { price, .. } => Some(price),
+            Rated::Unpriced => None,
+        }
+    }
+
     /// What is charged, if there is a price.
     pub fn charge(self) -> Option<Charge> {
         match self {
@@ -121,6 +142,24 @@ impl Rating {
     pub fn by_the_book(&self) -> Option<Charge> {
         let is_priced = self.entry.is_some() && !self.is_unpriced();
         if self.by == Some(By::Own) { self.book } else { is_priced.then(|| self.cost()) }
+    }
+
+    /// For a person: a line for each count and what it costs, then what decided in place of the book.
+    pub fn says(&self) -> Vec<String> {
+        let line = |line: &Line| {
+            let says = match line.rated {
+                Rated::Unpriced => "unpriced: its cost is unknown".to_owned(),
+                Rated::Priced { price, charge, cost } => format!("at {price}: {}", amounts(charge, cost)),
+                Rated::Fallback { price, charge, cost } => format!("at {price}, fallback: {}", amounts(charge, cost)),
+            };
+            format!("{} {} {says}", line.quantity, line.class.name())
+        };
+        let by = self.by.map(|by| match by {
+            By::Own => "the provider's own price is charged",
+            By::NotBilled => "the provider bills nothing for this call",
+            By::Prepaid => "its tokens are paid for by time: provisioned throughput",
+        });
+        self.lines.iter().map(line).chain(by.map(str::to_owned)).collect()
     }
 
     /// `None` only for a sum beyond 128 bits, which [`super::PriceBook::rate`] does not make, and [`Rating::from_json`] refuses.
@@ -205,6 +244,11 @@ impl Rating {
         }
         Ok(rating)
     }
+}
+
+/// An amount, and what the provider charges if that is another one.
+pub fn amounts(charge: Charge, cost: Charge) -> String {
+    if charge == cost { format!("{charge} USD") } else { format!("{charge} USD, cost {cost} USD") }
 }
 
 fn line_from(value: &Value) -> Result<Line, String> {

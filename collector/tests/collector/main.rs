@@ -8,6 +8,7 @@ mod copies;
 mod correcting;
 mod doctoring;
 mod durability;
+mod explaining;
 mod hashing;
 #[cfg(target_os = "linux")]
 mod hostile;

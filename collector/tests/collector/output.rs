@@ -62,13 +62,15 @@ fn contract_no_command_prints_what_steers_a_terminal() {
     let prices = prices.to_str().unwrap();
     let by = "day,month,tenant,provider,model";
     let call = format!("{}-1", emitter(1));
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 12] = [
         &["report", "--by", by],
         &["report", "--by", by, "--format", "json"],
         &["report", "--by", by, "--format", "csv"],
         &["gaps", "--all"],
         &["gaps", "--all", "--format", "json"],
         &["verify"],
+        &["explain", &call],
+        &["explain", &call, "--format", "json"],
         &["rerate", "--prices", prices, "--reason", HOSTILE],
         &["rerate", "--prices", prices, "--dry-run"],
         &["correct", &call, "--void", "--reason", HOSTILE],

@@ -11,6 +11,8 @@ mod collectors;
 mod correcting;
 #[path = "../collector/durability.rs"]
 mod durability;
+#[path = "../collector/explaining.rs"]
+mod explaining;
 #[path = "../collector/ingest.rs"]
 mod ingest;
 #[path = "../collector/quarantine.rs"]
