@@ -76,6 +76,7 @@ signals! {
     ResponseModel "response_model" "gen_ai.response.model" Response "the model that responded";
     ResponseId "response_id" "gen_ai.response.id" Response "the provider's ID of the response";
     ServiceTier "service_tier" "meshmeter.service_tier" Response "the service tier that the provider says it used";
+    FinishReasons "finish_reasons" "gen_ai.response.finish_reasons" Response "why the model stopped, in the provider's words, each once and separated by commas";
     ErrorType "error_type" "error.type" Response "the provider's word for an error";
     InputTokens "input_tokens" "gen_ai.usage.input_tokens" Response "all that the model read, caches included";
     OutputTokens "output_tokens" "gen_ai.usage.output_tokens" Response "all that the model wrote, reasoning included";
@@ -106,6 +107,8 @@ pub struct Known<'a> {
     pub response_id: Option<&'a str>,
     /// The service tier.
     pub service_tier: Option<&'a str>,
+    /// Why the model stopped.
+    pub finish_reasons: Option<&'a str>,
     /// The provider's word for an error.
     pub error_type: Option<&'a str>,
     /// The counts.
@@ -126,6 +129,8 @@ impl<'a> Known<'a> {
             response_model: record.response_model.as_deref(),
             response_id: record.response_id.as_deref(),
             service_tier: record.service_tier.as_deref(),
+            // A signal only: the record does not have it.
+            finish_reasons: None,
             error_type: record.error_type.as_deref(),
             usage: Some(Cow::Borrowed(&record.usage)),
             ended: Some((record.outcome.as_str(), record.evidence.as_str())),
@@ -144,6 +149,7 @@ impl<'a> Known<'a> {
             Signal::ResponseModel => text(self.response_model),
             Signal::ResponseId => text(self.response_id),
             Signal::ServiceTier => text(self.service_tier),
+            Signal::FinishReasons => text(self.finish_reasons),
             Signal::ErrorType => text(self.error_type),
             Signal::Outcome => text(self.ended.map(|(outcome, _)| outcome)),
             Signal::Evidence => text(self.ended.map(|(_, evidence)| evidence)),
@@ -211,7 +217,7 @@ mod tests {
             let known = Known::of(&record);
             let found: Vec<_> = Signal::ALL.iter().map(|&signal| known.value(signal).map(Cow::into_owned)).collect();
             let expected = [
-                Some("acme"), Some("s"), Some("chat"), Some("openai"), Some("m"), Some("m-1"), Some("r"), Some("flex"), None,
+                Some("acme"), Some("s"), Some("chat"), Some("openai"), Some("m"), Some("m-1"), Some("r"), Some("flex"), None, None,
                 Some("128"), Some("17"), Some("145"), Some("23"), Some("5"), Some("7"),
                 Some(record.outcome.as_str()), Some(record.evidence.as_str()),
             ];

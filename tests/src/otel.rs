@@ -37,6 +37,12 @@ impl Sent {
         self.attributes.get(name).and_then(|value| value["stringValue"].as_str()).unwrap_or_default()
     }
 
+    /// An attribute that is a list of strings; empty if there is none.
+    pub fn texts(&self, name: &str) -> Vec<&str> {
+        let values = self.attributes.get(name).and_then(|value| value["arrayValue"]["values"].as_array());
+        values.into_iter().flatten().filter_map(|value| value["stringValue"].as_str()).collect()
+    }
+
     /// An attribute that is a whole number. OTLP's JSON has these as strings.
     pub fn number(&self, name: &str) -> Option<u64> {
         self.attributes.get(name)?["intValue"].as_str()?.parse().ok()

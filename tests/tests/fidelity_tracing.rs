@@ -59,12 +59,13 @@ async fn fidelity_spans_have_the_attributes_of_the_convention_for_streams_too() 
     let stack = Stack::with(Options { change, ..Options::default() }).await?;
     // By the reverse proxy, where the route rewrites the host, and by the forward proxy.
     let fixtures = [
-        ("chat_two.json", "/openai"),
-        ("chat_stream.sse", ""),
-        ("messages_stream.sse", ""),
-        ("responses_stream.sse", "/openai"),
+        ("chat_two.json", "/openai", &["stop"][..]),
+        ("chat_stream.sse", "", &["tool_calls"]),
+        ("messages_stream.sse", "", &["tool_use"]),
+        // OpenAI's Responses say why only where something is missing.
+        ("responses_stream.sse", "/openai", &[]),
     ];
-    for (number, (fixture, prefix)) in (1..).zip(fixtures) {
+    for (number, (fixture, prefix, finish_reasons)) in (1..).zip(fixtures) {
         let id = fixture;
         let mut call =
             stack.as_tenant(in_trace(stack.provider.catalogue().get(fixture)?.call(), number), "acme/search")?;
@@ -86,6 +87,7 @@ async fn fidelity_spans_have_the_attributes_of_the_convention_for_streams_too() 
             assert_eq!(span.text(attribute), event.text(field), "{id}: {attribute}: {span:?}");
         }
         assert_eq!(span.text("meshmeter.tenant"), "acme/search", "{id}");
+        assert_eq!(span.texts("gen_ai.response.finish_reasons"), finish_reasons, "{id}: {span:?}");
         for (attribute, field) in
             [("gen_ai.usage.input_tokens", "input_tokens"), ("gen_ai.usage.output_tokens", "output_tokens")]
         {

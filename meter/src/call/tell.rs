@@ -17,6 +17,7 @@ impl Call {
         known.response_id = facts.id.as_deref();
         known.service_tier = facts.service_tier.as_deref();
         known.error_type = facts.error_type.as_deref();
+        known.finish_reasons = facts.finish_reasons.as_deref();
         known.usage = self.usage().map(Cow::Owned);
     }
 

@@ -127,7 +127,7 @@ cases! {
             (r#"{"tags":[{"name":"a","from":"jwt"},{"name":"a","from":"header"}]}"#, "tags[1].name: must differ from that of every other entry"),
             (r#"{"tags":[{"from":"cookie"}]}"#, "tags[0].from: must be one of jwt, header\ntags[0].name: is missing; allowed: the tag's name"),
             (r#"{"tags":[{"name":"a","from":"header","claim":"b"}]}"#, "tags[0].claim: only allowed with \"from\": \"jwt\""),
-            (r#"{"publish":["tenant","cost"]}"#, "publish: must be an array of any of tenant, session_id, operation, provider, request_model, response_model, response_id, service_tier, error_type, input_tokens, output_tokens, total_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, outcome, evidence"),
+            (r#"{"publish":["tenant","cost"]}"#, "publish: must be an array of any of tenant, session_id, operation, provider, request_model, response_model, response_id, service_tier, finish_reasons, error_type, input_tokens, output_tokens, total_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, outcome, evidence"),
             (r#"{"budgets":{}}"#, "budgets: only allowed with collector"),
             (r#"{"collector":{"cluster":"c"},"budgets":{"path":"v1","without_collector":"shut","assume_output_tokens":0,"limit":1}}"#,
              "budgets.assume_output_tokens: must be an integer from 1 to 10000000\nbudgets.limit: unknown key; allowed: path, without_collector, assume_output_tokens\nbudgets.path: must be a string of 1 to 1024 printable ASCII characters without spaces that begins with a slash\nbudgets.without_collector: must be one of open, closed"),

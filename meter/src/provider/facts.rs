@@ -52,6 +52,8 @@ pub struct Facts {
     pub tool_model: Option<String>,
     /// The model refused.
     pub is_refused: bool,
+    /// Why the model stopped, several separated by commas.
+    pub finish_reasons: Option<String>,
     /// What the endpoint makes, where an event says so.
     pub makes: Option<Class>,
     cost_nano_usd: Option<u64>,

@@ -10,13 +10,18 @@ use crate::provider::{Detect, Rule};
 
 const DETECT: Detect = Detect { by_shape: true, trust_host: false, rules: Vec::new() };
 
-/// Facts of a body, and their reading.
-fn reading(api: Api, body: &str) -> Reading {
+/// Facts of a body.
+fn facts(body: &str) -> Facts {
     let mut facts = Facts::default();
     let mut reader = Body::new(None);
     reader.feed(response_paths(), body.as_bytes(), &mut facts);
     reader.end(response_paths(), &mut facts);
-    read(api, &facts, &Target::of(api))
+    facts
+}
+
+/// Their reading.
+fn reading(api: Api, body: &str) -> Reading {
+    read(api, &facts(body), &Target::of(api))
 }
 
 #[track_caller]
@@ -34,6 +39,30 @@ cases! {
             &[(InputText, 16), (InputAudio, 37), (OutputText, 123)], &[]);
         expect(Api::OpenAiChat, r#"{"usage":{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,"prompt_tokens_details":{"cached_tokens":64,"cache_write_tokens":6},"completion_tokens_details":{"reasoning_tokens":40,"audio_tokens":0}}}"#,
             &[(InputText, 30), (CacheRead, 64), (CacheWriteOther, 6), (OutputText, 10), (OutputReasoning, 40), (OutputAudio, 0)], &[]);
+    }
+
+    fn deterministic_each_reason_why_the_model_stopped_is_kept_once() {
+        let stream = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}\n\ndata: {\"choices\":[{\"index\":1,\"delta\":{},\"finish_reason\":\"length\"}]}\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+        let long = format!(r#"{{"finish_reason":"{}"}}"#, "x".repeat(65));
+        let cases = [
+            (r#"{"choices":[{"finish_reason":"stop"},{"finish_reason":"length"},{"finish_reason":"stop"}]}"#, Some("stop,length")),
+            (stream, Some("length,stop")),
+            (r#"{"type":"message","stop_reason":"end_turn"}"#, Some("end_turn")),
+            (r#"{"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"}}"#, Some("max_output_tokens")),
+            (r#"{"candidates":[{"finishReason":"MAX_TOKENS"}]}"#, Some("MAX_TOKENS")),
+            (r#"{"output":{},"stopReason":"tool_use"}"#, Some("tool_use")),
+            (r#"{"type":"message-end","delta":{"finish_reason":"COMPLETE"}}"#, Some("COMPLETE")),
+            (r#"{"model":"m","done":true,"done_reason":"stop"}"#, Some("stop")),
+            (r#"{"generated_text":"a","details":{"finish_reason":"eos_token"}}"#, Some("eos_token")),
+            // What is no word may be anything.
+            (r#"{"choices":[{"finish_reason":"a sentence"},{"finish_reason":"a,b"},{"finish_reason":""},{"finish_reason":7},{"finish_reason":null}]}"#, None),
+            (&long, None),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(facts(body).finish_reasons.as_deref(), expected, "{body}");
+        }
+        let many: Vec<String> = (0..1000).map(|number| format!(r#"{{"finish_reason":"reason-{number}"}}"#)).collect();
+        assert!(facts(&format!(r#"{{"choices":[{}]}}"#, many.join(","))).finish_reasons.unwrap().len() <= 256 + 1);
     }
 
     fn deterministic_the_total_proves_parts_that_lie_beside() {

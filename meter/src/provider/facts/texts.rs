@@ -28,11 +28,17 @@ pub enum Text {
     InferenceGeo,
     /// The model of a tool that is a model itself.
     ToolModel,
-    /// Why the model stopped.
+    /// Why the model stopped, in Anthropic's places: there it can be a refusal that is not charged.
     StopReason,
+    /// The same elsewhere.
+    FinishReason,
     /// How much a search put into the prompt.
     SearchContext,
 }
+
+/// The longest reason why a model stopped that is kept, bytes; and from which length on no further one is added to others.
+const MAX_REASON: usize = 64;
+const MAX_REASONS: usize = 192;
 
 pub(super) const TEXTS: &[(&str, Text)] = &[
     ("object", Text::Object),
@@ -87,6 +93,18 @@ pub(super) const TEXTS: &[(&str, Text)] = &[
     ("stop_reason", Text::StopReason),
     ("delta.stop_reason", Text::StopReason),
     ("message.stop_reason", Text::StopReason),
+    ("choices[].finish_reason", Text::FinishReason),
+    ("candidates[].finishReason", Text::FinishReason),
+    ("response.candidates[].finishReason", Text::FinishReason),
+    ("incomplete_details.reason", Text::FinishReason),
+    ("response.incomplete_details.reason", Text::FinishReason),
+    ("stopReason", Text::FinishReason),
+    ("messageStop.stopReason", Text::FinishReason),
+    ("finish_reason", Text::FinishReason),
+    ("delta.finish_reason", Text::FinishReason),
+    ("response.finish_reason", Text::FinishReason),
+    ("details.finish_reason", Text::FinishReason),
+    ("done_reason", Text::FinishReason),
     ("usage.search_context_size", Text::SearchContext),
     // LM Studio.
     ("model_instance_id", Text::Model),
@@ -106,13 +124,29 @@ impl Facts {
             Text::InferenceGeo => keep_last(&mut self.inference_geo, value),
             Text::ToolModel => keep_last(&mut self.tool_model, value),
             Text::SearchContext => keep_last(&mut self.search_context, value),
-            Text::StopReason => self.is_refused |= value == "refusal",
+            Text::StopReason => {
+                self.is_refused |= value == "refusal";
+                self.finish(value);
+            }
+            Text::FinishReason => self.finish(value),
             // A sentence is a message, and messages may repeat the prompt.
             Text::ErrorType if value.len() <= 64 && !value.contains(' ') => keep_first(&mut self.error_type, value),
             Text::ErrorType => {}
             // Making a cached content counts its tokens, but they are paid for when they are read.
             Text::Name => self.not_own |= value.starts_with("cachedContents/") || value.contains("/cachedContents/"),
         }
+    }
+
+    /// The model has stopped, for one or several of its responses. Each reason is kept once.
+    fn finish(&mut self, reason: &str) {
+        // A word, as those of errors.
+        let is_word = !reason.is_empty() && reason.len() <= MAX_REASON && !reason.contains([' ', ',']);
+        let reasons = self.finish_reasons.as_deref().unwrap_or_default();
+        if !is_word || reasons.split(',').any(|known| known == reason) || reasons.len() >= MAX_REASONS {
+            return;
+        }
+        let comma = if reasons.is_empty() { "" } else { "," };
+        self.finish_reasons = Some([reasons, comma, reason].concat());
     }
 
     fn object(&mut self, value: &str) {
