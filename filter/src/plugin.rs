@@ -123,10 +123,14 @@ impl Plugin {
             Err(lost(response.failure()))
         };
         let failure = leases.as_ref().err().map(|lost| lost.failure);
+        let is_missing = leases.as_ref().is_ok_and(|response| response.leases.contains(&None));
         vm::with(|vm| {
             let is_it = vm.leases.respond(now_ms, token, leases);
             let failure = failure.or_else(|| (!is_it).then_some(CollectorFailure::NotACollector));
             vm.heard_leases(now_ms, failure);
+            if is_it && is_missing {
+                vm.missed_lease();
+            }
         });
         self.ask(now_ms);
     }

@@ -12,7 +12,7 @@ use meter::config::Config;
 use meter::estimate::Ratios;
 use meter::failures::{CollectorFailure, Failures};
 use meter::identity::Refusal;
-use meter::telemetry::{Metric, Telemetry};
+use meter::telemetry::{Metric, NOT_GRANTED, Telemetry};
 use wire::emitter::EmitterKey;
 use wire::event;
 use wire::record::Record;
@@ -166,7 +166,7 @@ impl Vm {
             }
             return;
         };
-        self.telemetry.count_reason(&mut self.metrics, Metric::CollectorFailures, failure.as_str());
+        self.telemetry.count_reason(&mut self.metrics, Metric::LeaseFailures, failure.as_str());
         if let Some(count) = self.lease_failures.failed(now_ms, failure) {
             log::warn!(
                 "meshmeter: the collector gives no leases of budgets: {}: {}; failed requests of this worker since this was last \
@@ -175,6 +175,11 @@ impl Vm {
                 failure.meaning()
             );
         }
+    }
+
+    /// Counts a response that gives some lease not.
+    pub fn missed_lease(&mut self) {
+        self.telemetry.count_reason(&mut self.metrics, Metric::LeaseFailures, NOT_GRANTED);
     }
 
     /// Counts the calls that ended while the state was held.

@@ -44,6 +44,8 @@ const EVIDENCE: &str = "meshmeter_evidence";
 const STATUS: &str = "meshmeter_status";
 const REASON: &str = "meshmeter_reason";
 const BUDGET: &str = "meshmeter_budget";
+/// The reason of [`Metric::LeaseFailures`] where the collector responds, and gives a lease not.
+pub const NOT_GRANTED: &str = "not_granted";
 /// Not `version`: Istio's own `source_version` ends with it.
 const VERSION: &str = "meshmeter_version";
 
@@ -91,13 +93,14 @@ metrics! {
     OutboxBytes "meshmeter_outbox_bytes" Gauge [] "bytes of events that are not acknowledged yet";
     OutboxAge "meshmeter_outbox_oldest_age_seconds" Gauge [] "how long the oldest event that is not acknowledged has waited, of all workers; 0 if none waits";
     IdentityRefused "meshmeter_identity_refused_total" Counter [REASON] "identities that were not accepted, by [reason](troubleshooting.md#4-does-it-have-a-tenant): `untrusted_header` changes nothing, every other makes the tenant `invalid`";
-    CollectorFailures "meshmeter_collector_failures_total" Counter [REASON] "dispatches to the collector that failed, by reason: `unauthorized`, `not_found`, `refused_events`, `too_many_requests`, `unavailable`, `timeout`, `reset`, `no_cluster`, `not_sent`, `not_a_collector`, `unexpected_status`; Envoy's log says more";
+    CollectorFailures "meshmeter_collector_failures_total" Counter [REASON] "dispatches of events to the collector that failed, by reason: `unauthorized`, `not_found`, `refused_events`, `too_many_requests`, `unavailable`, `timeout`, `reset`, `no_cluster`, `not_sent`, `not_a_collector`, `unexpected_status`; Envoy's log says more";
     UsageMissing "meshmeter_usage_missing_total" Counter [REASON] "calls without counts, by reason";
     NotAsked "meshmeter_usage_not_asked_total" Counter [REASON] "streams without counts that were not asked for them, or were refused, by reason: the words of `usage_not_asked`";
     AskingRefused "meshmeter_asking_refused_total" Counter [] "calls that the provider refused because the plugin had asked for their usage; it does not ask there again for that model for an hour";
     UnknownUsage "meshmeter_unknown_usage_total" Counter [PROVIDER] "calls whose response counts or holds something that may be charged and that the meter does not know; `unknown_usage` of the event names it";
     BudgetRefused "meshmeter_budget_refused_total" Counter [BUDGET, REASON] "calls that a budget refused, by budget and reason: `exhausted` (what is left is less than the call can cost), `no_lease` (this worker holds too little of it; the next exchange with the collector may help), `too_large` (more than the limit), `collector_away` (`budgets.without_collector` is `closed`), `shadow` (it would have refused)";
     BudgetUnheld "meshmeter_budget_unheld_total" Counter [] "calls that passed although a budget covers them that could not be held, because the collector is away (`budgets.without_collector` is `open`)";
+    LeaseFailures "meshmeter_lease_failures_total" Counter [REASON] "requests for leases that failed, by the reasons of `meshmeter_collector_failures_total`; `not_granted`: responses without some lease that was asked for, because there is no such budget any more, the credential's tenants cannot spend it, or the clocks are more than 10 minutes apart";
     VmSeconds "meshmeter_vm_seconds_total" Counter [] "seconds that VMs of the plugin have run, added up: its rate is how many run, one for each worker and one for Envoy's main thread. Fewer: calls of a worker may pass unmetered";
     BuildInfo "meshmeter_plugin_build_info" Gauge [VERSION] "always 1; the label is the plugin's version";
     HostFailures "meshmeter_host_failures_total" Counter [] "hostcalls that failed; metering went on without their results";

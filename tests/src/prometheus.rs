@@ -35,9 +35,10 @@ impl Scrape {
 
     /// What the plugin counted of calls and events. What never comes to rest is left out: what it tries again and again, and how long it runs.
     pub fn counts(&self) -> Vec<Sample> {
-        const RESTLESS: [&str; 6] = [
+        const RESTLESS: [&str; 7] = [
             "meshmeter_events_retried_total",
             "meshmeter_collector_failures_total",
+            "meshmeter_lease_failures_total",
             "meshmeter_outbox_bytes",
             "meshmeter_outbox_oldest_age_seconds",
             "meshmeter_plugin_build_info",

@@ -279,7 +279,24 @@ fn race_where_the_collector_gives_no_leases_calls_pass_and_it_is_said_once() {
     tick(&mut plugin, 100_000);
     assert_eq!(abi::metric("meshmeter_budget_unheld_total"), 1);
     assert_eq!(abi::times_logged("gives no leases of budgets: not_found"), 1);
-    assert!(abi::metric("meshmeter_collector_failures_total") > 5);
+    assert!(abi::metric("meshmeter_lease_failures_total") > 5);
+    assert_eq!(abi::metric("meshmeter_collector_failures_total"), 0, "of events none has failed");
+}
+
+#[test]
+fn contract_a_lease_that_is_not_given_is_counted_and_calls_pass_as_without_the_collector() {
+    let mut plugin = configured(1, HELD);
+    let (token, _) = asked(&tick(&mut plugin, 1000)).unwrap();
+    let budgets = Some(vec![budget("all", Unit::Tokens)]);
+    let budgets = Response { number: 1, revision: 2, budgets, ..Response::default() };
+    let (token, request) = asked(&give(&mut plugin, token, "200", &lease::encode_response(&budgets))).unwrap();
+    assert_eq!(request.leases.len(), 1);
+    let none = Response { number: 2, revision: 2, leases: vec![None], ..Response::default() };
+    give(&mut plugin, token, "200", &lease::encode_response(&none));
+    assert!(refused(&plugin, BOUNDED).is_none());
+    tick(&mut plugin, 1500);
+    let counted = ["meshmeter_lease_failures_total", "meshmeter_budget_unheld_total"].map(abi::metric);
+    assert_eq!((counted, abi::times_logged("gives no leases of budgets")), ([1, 1], 0));
 }
 
 #[test]
