@@ -12,7 +12,7 @@ use super::prices::Books;
 
 /// Takes usage events over HTTP, keeps them in the ledger and serves reports.
 ///
-/// POST /v1/events takes CloudEvents and responds after the commit. GET /v1/report and /metrics need the read token (but see
+/// POST /v1/events takes CloudEvents and responds after the commit. GET /v1/report, /v1/budgets and /metrics need the read token (but see
 /// --metrics-listen); /livez (the process works) and /readyz (what is sent will be stored) are open. SIGTERM and SIGINT end it in order: what
 /// was taken is committed and acknowledged. A ledger that does not exist is created; several collectors may share one in
 /// PostgreSQL.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use wire::record::Record;
 use wire::usage::Class;
 
+use crate::budget;
 use crate::money::Charge;
 use crate::prices::Rating;
 use crate::store::sums::Group;
@@ -37,18 +38,30 @@ pub struct Spent {
 
 /// What the new calls of a delivery used and cost, before corrections.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Spending(BTreeMap<Owner, Spent>);
+pub struct Spending {
+    owners: BTreeMap<Owner, Spent>,
+    refused: BTreeMap<String, u64>,
+}
+
+/// What stands before a budget's name in `refused_by`.
+const BUDGET: &str = "budget:";
 
 impl Spending {
     /// Adds a record that is charged.
     pub(super) fn add(&mut self, group: &Group, record: &Record, rating: &Rating) {
         let Group { tenant, provider, model, .. } = group.clone();
-        let spent = self.0.entry(Owner { tenant, provider, model }).or_default();
+        let spent = self.owners.entry(Owner { tenant, provider, model }).or_default();
         // A part is another model's share of a call, no call of its own.
         spent.calls = spent.calls.saturating_add(u64::from(record.part.is_none()));
         spent.unpriced = spent.unpriced.saturating_add(u64::from(rating.is_unpriced()));
         spent.charge = spent.charge.checked_add(rating.charge()).unwrap_or(spent.charge);
         spent.cost = spent.cost.checked_add(rating.cost()).unwrap_or(spent.cost);
+        // The name is an emitter's word.
+        let budget = record.refused_by.as_deref().and_then(|why| why.strip_prefix(BUDGET));
+        if let Some(budget) = budget.filter(|name| budget::draft::name(name).is_ok()) {
+            let calls = self.refused.entry(budget.to_owned()).or_default();
+            *calls = calls.saturating_add(1);
+        }
         for (class, count) in record.usage.iter() {
             let sum = spent.usage.entry(class).or_default();
             *sum = sum.saturating_add(count);
@@ -57,6 +70,11 @@ impl Spending {
 
     /// Who spent what.
     pub fn iter(&self) -> impl Iterator<Item = (&Owner, &Spent)> {
-        self.0.iter()
+        self.owners.iter()
+    }
+
+    /// Calls that budgets have refused, by the budget's name.
+    pub fn refused(&self) -> impl Iterator<Item = (&String, u64)> {
+        self.refused.iter().map(|(budget, calls)| (budget, *calls))
     }
 }

@@ -1,20 +1,32 @@
-//! Budgets as gauges: read when somebody asks for the metrics, and not again for a while.
+//! Budgets as gauges and as JSON: read when somebody asks for them, and not again for a while.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::extract::{Extension, State};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
 use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use wire::identity::OVERFLOW;
+use wire::lease::MAX_BUDGETS;
 
-use super::log;
+use super::auth::Scope;
+use super::connections::Connection;
 use super::responses::blocking;
 use super::writer::now_ns;
+use super::{App, log};
 use crate::budget::Amount;
-use crate::report::budgets::{Standing, standing};
+use crate::ingest::refusal::{Busy, Refusal};
+use crate::report::budgets::{Standing, json, standing};
 use crate::store::Reader;
 
 /// How often they are read at most.
@@ -30,19 +42,37 @@ pub struct Budgets {
     next: Arc<tokio::sync::Mutex<Option<Instant>>>,
     /// The gauges of all of them, and of those that name no tenant.
     registries: Arc<[Registry; 2]>,
+    /// Calls that were refused.
+    refused: Family<OfBudget, Counter>,
+    /// The names that have been counted: at most as many as there can be budgets.
+    names: Arc<Mutex<BTreeSet<String>>>,
 }
 
-type Shared = Arc<Mutex<Vec<Standing>>>;
+/// None: they could not be read.
+type Shared = Arc<Mutex<Option<Vec<Standing>>>>;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfBudget {
+    budget: String,
+}
 
 impl Budgets {
     pub fn new() -> Budgets {
-        let all = Shared::default();
+        let (all, refused) = (Shared::default(), Family::<OfBudget, Counter>::default());
         let registries = [true, false].map(|with_tenants| {
             let mut registry = Registry::with_prefix("meshmeter");
             registry.register_collector(Box::new(Gauges { all: all.clone(), with_tenants }));
+            // Whose budget it is, only the name would tell.
+            if with_tenants {
+                registry.register(
+                    "ledger_refused_calls",
+                    "Calls that a `budget` refused, by the events that this collector entered into the ledger",
+                    refused.clone(),
+                );
+            }
             registry
         });
-        Budgets { all, next: Arc::default(), registries: Arc::new(registries) }
+        Budgets { all, next: Arc::default(), registries: Arc::new(registries), refused, names: Arc::default() }
     }
 
     /// Adds the gauges to a text, or only those of budgets that name no tenant.
@@ -61,10 +91,10 @@ impl Budgets {
         // Should whoever asks go away meanwhile, nobody else begins at once.
         *next = begun.checked_add(INTERVAL);
         match blocking(move || standing(&*reader, now_ns()).map_err(|error| error.to_string())).await {
-            Ok(all) => self.set(all),
+            Ok(all) => self.set(Some(all)),
             Err(problem) => {
                 log::warn(&format!("the budgets cannot be read: {problem}"));
-                self.set(Vec::new());
+                self.set(None);
             }
         }
         let now = Instant::now();
@@ -72,9 +102,37 @@ impl Budgets {
         *next = now.checked_add(pause);
     }
 
-    pub fn set(&self, all: Vec<Standing>) {
-        *self.all.lock().unwrap_or_else(PoisonError::into_inner) = all;
+    pub fn set(&self, all: Option<Vec<Standing>>) {
+        *held(&self.all) = all;
     }
+
+    /// Counts calls that budgets have refused.
+    pub fn refused<'a>(&self, by_budget: impl IntoIterator<Item = (&'a String, u64)>) {
+        for (budget, calls) in by_budget {
+            let mut names = held(&self.names);
+            let is_known = names.contains(budget) || (names.len() < MAX_BUDGETS && names.insert(budget.clone()));
+            let budget = if is_known { budget.clone() } else { OVERFLOW.to_owned() };
+            self.refused.get_or_create(&OfBudget { budget }).inc_by(calls);
+        }
+    }
+}
+
+/// `GET /v1/budgets`: what `meshmeter budgets --format json` prints, no more than some seconds old.
+pub async fn handle(
+    State(app): State<Arc<App>>,
+    Extension(connection): Extension<Arc<Connection>>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    app.admit(&connection, &headers, &[Scope::Read]).await?;
+    let budgets = &app.metrics.budgets;
+    budgets.refresh(app.reader.clone()).await;
+    let text = held(&budgets.all).as_ref().map(|all| json(all));
+    let text = text.ok_or(Refusal::Busy(Busy::Database))?.map_err(Refusal::Internal)?;
+    Ok(([(CONTENT_TYPE, "application/json")], text).into_response())
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A gauge of every budget. Its value is a floating-point number, the ledger's are exact.
@@ -110,7 +168,7 @@ struct Gauges {
 
 impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut all = held(&self.all).clone().unwrap_or_default();
         all.retain(|standing| self.with_tenants || standing.budget.budget.scope.tenant.is_none());
         for (name, help, value) in GAUGES {
             if !all.iter().any(|standing| value(standing).is_some()) {
@@ -175,7 +233,7 @@ mod tests {
             leased: 250_000_000,
             ..example()
         };
-        budgets.set(vec![of_tenant, example()]);
+        budgets.set(Some(vec![of_tenant, example()]));
         let a = "{budget=\"a\",unit=\"usd\",window=\"month\",mode=\"hard\"}";
         let b = "{budget=\"b\",unit=\"tokens\",window=\"day\",mode=\"hard\"}";
         let of_a = [
@@ -195,5 +253,19 @@ mod tests {
         all.sort();
         both.sort();
         assert_eq!(all, both);
+    }
+
+    #[test]
+    fn contract_refusals_are_counted_by_budget_for_who_may_know_and_names_have_a_bound() {
+        let budgets = Budgets::new();
+        let names: Vec<String> = (0..=MAX_BUDGETS).map(|number| format!("b{number}")).collect();
+        budgets.refused(names.iter().map(|name| (name, 1)));
+        budgets.refused([(&names[0], 4)]);
+        let all = lines(&budgets, true);
+        assert_eq!(all.len(), MAX_BUDGETS + 1);
+        for line in ["{budget=\"b0\"} 5", "{budget=\"b999\"} 1", "{budget=\"overflow\"} 1"] {
+            assert!(all.contains(&format!("meshmeter_ledger_refused_calls_total{line}")), "{line}");
+        }
+        assert_eq!(lines(&budgets, false), [""; 0]);
     }
 }

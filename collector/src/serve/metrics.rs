@@ -199,6 +199,7 @@ impl Metrics {
         self.charged.inc_by(nano_usd(taken.charge));
         self.cost.inc_by(nano_usd(taken.cost));
         self.spend.add(&taken.spending, Instant::now());
+        self.budgets.refused(taken.spending.refused());
     }
 
     pub fn refused(&self, status: StatusCode, Reason(reason): Reason) {
@@ -256,7 +257,8 @@ mod tests {
         metrics.refused(StatusCode::UNAUTHORIZED, Reason("wrong_token"));
         metrics.wanting.set(Some(Default::default()));
         metrics.space.set(Some(Default::default()));
-        metrics.budgets.set(vec![super::super::budgets::example()]);
+        metrics.budgets.set(Some(vec![super::super::budgets::example()]));
+        metrics.budgets.refused([(&"b".to_owned(), 1)]);
         let text = metrics.text(&Now::default(), Tenants::Named).unwrap();
         let said = |what: &str| -> BTreeMap<&str, &str> {
             text.lines().filter_map(|line| line.strip_prefix(what)?.split_once(' ')).collect()

@@ -193,7 +193,7 @@ async fn serve(
     let listener = TcpListener::bind(listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
     if !app.tokens.allow(Scope::Read) {
-        log::warn("no read token is set: /v1/report and /metrics response 401");
+        log::warn("no read token is set: /v1/report, /v1/budgets and /metrics respond with 401");
     }
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (registry, metrics) = (app.registry.clone(), app.metrics.clone());
@@ -235,6 +235,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/events", post(ingest::events))
         .route("/v1/leases", post(leases::handle))
         .route("/v1/missing", post(missing::handle))
+        .route("/v1/budgets", get(budgets::handle))
         .route("/v1/report", get(responses::report))
         .route("/metrics", get(responses::metrics))
         .route("/livez", get(health::live))

@@ -33,7 +33,7 @@ impl IntoResponse for Refusal {
 }
 
 pub async fn not_found() -> Response {
-    let paths = "there are /v1/events, /v1/leases, /v1/missing, /v1/report, /metrics, /livez and /readyz";
+    let paths = "there are /v1/budgets, /v1/events, /v1/leases, /v1/missing, /v1/report, /metrics, /livez and /readyz";
     response(StatusCode::NOT_FOUND, paths, "path")
 }
 

@@ -234,3 +234,26 @@ fn contract_leases_are_for_who_shows_a_token_and_a_key_and_for_its_tenants_only(
     assert_eq!(got.budgets.unwrap().iter().map(|budget| budget.name.as_str()).collect::<Vec<_>>(), ["acme"]);
     assert_eq!(got.prices, [None], "no book has a price");
 }
+
+#[test]
+fn contract_budgets_over_http_are_those_of_the_command_and_for_readers_only() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &["--prices", price_book().to_str().unwrap()]);
+    let none = server.get("/v1/budgets", Some(READ));
+    assert_eq!((none.status, none.json()), (200, serde_json::json!([])));
+    let month = ["--tenant", "acme", "--unit", "usd", "--window", "month", "--limit", "2.50"];
+    assert_eq!(set(&dir, "acme", &month).0, 0);
+    let key = EmitterKey::new(1, 2);
+    assert_eq!(server.send(&[event_now(&key, 1, "acme/ml")]).taken(), (1, 0, 0));
+    until("the budgets to be read again", || {
+        let spent = server.get("/v1/budgets", Some(READ)).json()[0]["spent"].clone();
+        spent.as_str().is_some_and(|spent| spent != "0.00")
+    });
+    let over_http = server.get("/v1/budgets", Some(READ));
+    let (_, printed, _) = run(&dir, &["budgets", "--format", "json"]);
+    assert_eq!(over_http.json(), serde_json::from_str::<serde_json::Value>(&printed).unwrap());
+    for token in [None, Some("wrong-token-0123456789"), Some(INGEST)] {
+        let status = server.get("/v1/budgets", token).status;
+        assert!(matches!(status, 401 | 403), "{token:?}: {status}");
+    }
+}
