@@ -19,10 +19,11 @@ use super::{Failure, ended, print};
 /// The size of a frame that is printed, where no terminal says another.
 const SIZE: (u16, u16) = (160, 50);
 
-/// Shows live usage and spend by tenant and model: today's sums (UTC), and rates of the last minute.
+/// Shows live usage and spend by tenant and model: today's sums (UTC), rates of the last minute, and what is left of budgets.
 ///
-/// It reads the report and the metrics of a running collector. The last line says what is wrong, in the words of `meshmeter
-/// doctor`. An amount with a * leaves out something that has no price.
+/// It reads the report, the budgets and the metrics of a running collector. Budgets that cover a tenant in view come first, those
+/// with the least left before others. The last line says what is wrong, in the words of `meshmeter doctor`, and which budgets are
+/// spent, or nearly. An amount with a * leaves out something that has no price.
 #[derive(Args)]
 #[command(
     after_help = "Keys: q, Esc or Ctrl-C end it; s, r, t, c, n sort by spend, rate, tokens, calls, name; g groups by tenant and \

@@ -1,13 +1,15 @@
 //! `meshmeter top`: who spends what at this moment, by tenant and model, from the collector's HTTP.
 //!
-//! [`read`] asks for the report of the day and the metrics, [`rows`] makes rows with rates of several reports, [`view`] draws
-//! them, [`screen`] has the terminal. Names come from calls: what is drawn is escaped.
+//! [`read`] asks for the report of the day, the budgets and the metrics, [`rows`] makes rows with rates of several reports,
+//! [`budgets`] says which budgets matter, [`view`] draws both, [`screen`] has the terminal. Names come from calls: what is drawn
+//! is escaped.
 
 use std::time::Duration;
 
 use read::Source;
 use view::View;
 
+pub mod budgets;
 pub mod read;
 pub mod rows;
 pub mod screen;

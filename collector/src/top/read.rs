@@ -1,4 +1,4 @@
-//! What the collector says: the report of the day, and what is wrong.
+//! What the collector says: the report of the day, the budgets, and what is wrong.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,17 +8,22 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use wire::usage::{Class, Kind};
 
+use super::budgets::Budget;
 use super::rows::{Amounts, Key};
 use crate::doctor::collector::{Collector, Look, Target};
 use crate::doctor::finding::{Finding, Unseen};
 use crate::doctor::{Observation, diagnose};
 use crate::exposition::Scrape;
-use crate::fetch::Bounds;
+use crate::fetch::{Bounds, Page};
 use crate::money::Charge;
 use crate::terminal::printable;
 
 /// A report of a hundred thousand rows is some forty megabytes.
 const REPORT: Bounds = Bounds { size: 128 << 20, time: Duration::from_secs(30) };
+/// There are at most a thousand.
+const BUDGETS: Bounds = Bounds { size: 4 << 20, time: Duration::from_secs(10) };
+/// Calls that budgets refused.
+const REFUSED: &str = "meshmeter_ledger_refused_calls_total";
 
 /// Where it is read.
 #[derive(Debug)]
@@ -39,6 +44,10 @@ pub struct Reading {
     pub day: String,
     /// What was used on that day, or why it is not known.
     pub rows: Result<BTreeMap<Key, Amounts>, String>,
+    /// The budgets, or why they are not known. A collector that is older than budgets has none.
+    pub budgets: Result<Vec<Budget>, String>,
+    /// Calls that each of them has refused, since the collector started.
+    pub refused: BTreeMap<String, i128>,
     /// What is wrong with the collector and its ledger.
     pub findings: Vec<Finding>,
 }
@@ -81,11 +90,14 @@ impl Source {
     pub fn read(&mut self) -> Reading {
         let day = Timestamp::now().to_zoned(TimeZone::UTC).date().to_string();
         let rows = self.report(&day);
+        let budgets = self.budgets();
         // Rates are of what the ledger had then.
         let at = Instant::now();
         let seen = Look::begin(self.target.clone()).map(|look| look.now(self.before.take()));
         self.before = seen.as_ref().ok().and_then(|collector: &Collector| collector.after.clone());
-        Reading { at, day, rows, findings: self.diagnosed(seen) }
+        let refused = self.before.iter().flat_map(|scrape| scrape.by(REFUSED, "budget"));
+        let refused = refused.map(|(budget, calls)| (budget.to_owned(), calls as i128)).collect();
+        Reading { at, day, rows, budgets, refused, findings: self.diagnosed(seen) }
     }
 
     fn diagnosed(&self, seen: Result<Collector, Unseen>) -> Vec<Finding> {
@@ -99,12 +111,30 @@ impl Source {
             url.extend(tenant.bytes().map(escaped));
         }
         let page = self.target.get(&url, REPORT).map_err(|problem| problem.in_words())?;
-        match page.status {
-            200 => parse(&page.body),
-            401 | 403 => Err("the collector does not accept the read token".to_owned()),
-            status if page.collector.is_some() => Err(format!("the collector returned {status}")),
-            _ => Err(format!("what responds is {}", page.looks_like())),
+        if page.status == 200 { parse(&page.body) } else { Err(refusal(&page)) }
+    }
+
+    fn budgets(&self) -> Result<Vec<Budget>, String> {
+        let page = self.target.get(&format!("{}/v1/budgets", self.target.url), BUDGETS);
+        let page = page.map_err(|problem| problem.in_words())?;
+        let mut budgets: Vec<Budget> = match page.status {
+            200 => serde_json::from_slice(&page.body)
+                .map_err(|error| format!("the budgets cannot be read: {}", printable(error.to_string())))?,
+            404 if page.collector.is_some() => Vec::new(),
+            _ => return Err(refusal(&page)),
+        };
+        if let Some(tenant) = &self.tenant {
+            budgets.retain(|budget| budget.concerns(tenant));
         }
+        Ok(budgets)
+    }
+}
+
+fn refusal(page: &Page) -> String {
+    match page.status {
+        401 | 403 => "the collector does not accept the read token".to_owned(),
+        status if page.collector.is_some() => format!("the collector returned {status}"),
+        _ => format!("what responds is {}", page.looks_like()),
     }
 }
 

@@ -127,6 +127,7 @@ struct Kept {
     at: Instant,
     day: String,
     rows: BTreeMap<Key, Amounts>,
+    refused: BTreeMap<String, i128>,
 }
 
 impl Readings {
@@ -136,7 +137,8 @@ impl Readings {
         if self.0.back().is_some_and(|last| last.day != reading.day) {
             self.0.clear();
         }
-        self.0.push_back(Kept { at: reading.at, day: reading.day.clone(), rows: rows.clone() });
+        let (day, refused) = (reading.day.clone(), reading.refused.clone());
+        self.0.push_back(Kept { at: reading.at, day, rows: rows.clone(), refused });
         while self.0.len() > 2 && (self.is_old(reading.at) || self.size() > MAX_ROWS) {
             self.0.pop_front();
         }
@@ -151,10 +153,17 @@ impl Readings {
         self.0.iter().map(|kept| kept.rows.len()).sum()
     }
 
+    /// How many calls a budget refuses a minute; none: there is one reading only.
+    pub fn refused(&self, budget: &str) -> Option<i128> {
+        let (first, last) = (self.0.front()?, self.0.back()?);
+        let of = |kept: &Kept| kept.refused.get(budget).copied().unwrap_or_default();
+        per(of(last).saturating_sub(of(first)), MS_PER_MINUTE, elapsed_ms(first, last))
+    }
+
     /// The rows, in order, and all of them together.
     pub fn rows(&self, by: By, sort: Sort) -> (Vec<Row>, Row) {
         let (Some(first), Some(last)) = (self.0.front(), self.0.back()) else { return Default::default() };
-        let elapsed_ms = i128::try_from(last.at.saturating_duration_since(first.at).as_millis()).unwrap_or(i128::MAX);
+        let elapsed_ms = elapsed_ms(first, last);
         let mut rows: BTreeMap<Key, (Amounts, Amounts)> = BTreeMap::new();
         let mut total = (Amounts::default(), Amounts::default());
         for (key, amounts) in &last.rows {
@@ -172,12 +181,31 @@ impl Readings {
     }
 }
 
+fn elapsed_ms(first: &Kept, last: &Kept) -> i128 {
+    i128::try_from(last.at.saturating_duration_since(first.at).as_millis()).unwrap_or(i128::MAX)
+}
+
+/// What a difference is in so many milliseconds.
+fn per(difference: i128, ms: i128, elapsed_ms: i128) -> Option<i128> {
+    difference.max(0).saturating_mul(ms).checked_div(elapsed_ms)
+}
+
+/// A number with a comma before each three digits.
+pub fn grouped(number: i128) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = if number < 0 { "-".to_owned() } else { String::new() };
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && digits.len().saturating_sub(index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 impl Rate {
     fn of(now: &Amounts, before: &Amounts, elapsed_ms: i128) -> Option<Rate> {
-        let per = |difference: i128, ms: i128| {
-            let all = difference.max(0).saturating_mul(ms);
-            all.checked_div(elapsed_ms)
-        };
+        let per = |difference: i128, ms: i128| per(difference, ms, elapsed_ms);
         let spent = now.charge.checked_sub(before.charge)?.yocto_usd().checked_div(YOCTO_PER_FEMTO)?;
         Some(Rate {
             calls: per(now.calls.saturating_sub(before.calls), MS_PER_MINUTE)?,

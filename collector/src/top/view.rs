@@ -1,5 +1,6 @@
-//! What is drawn: a head, the rows, all of them together, and in the last line what is wrong.
+//! What is drawn: a head, the rows, all of them together, the budgets, and in the last line what is wrong.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
@@ -8,8 +9,9 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Text};
 use ratatui::widgets::{Cell, Paragraph, Row as Drawn, Table, Widget};
 
+use super::budgets::{self, Budget};
 use super::read::Reading;
-use super::rows::{By, Readings, Row, Sort};
+use super::rows::{By, Readings, Row, Sort, grouped};
 use crate::doctor::code::Severity;
 use crate::doctor::finding::Finding;
 use crate::money::Charge;
@@ -19,6 +21,10 @@ use crate::terminal::printable;
 const DECIMALS: u8 = 4;
 const COLUMNS: [&str; 9] =
     ["TENANT", "PROVIDER", "MODEL", "CALLS", "TOKENS", "CHARGE USD", "CALLS/MIN", "TOKENS/MIN", "USD/H"];
+/// The columns of budgets, beneath those.
+const BUDGETS: [&str; 9] = ["BUDGET", "OF", "KIND", "LIMIT", "SPENT", "LEFT", "USED", "UNTIL UTC", "REFUSED/MIN"];
+/// Budgets that are shown at most.
+const MOST_BUDGETS: usize = 6;
 /// The columns of names; the others are numbers.
 const NAMES: usize = 3;
 /// How wide a number is.
@@ -79,6 +85,7 @@ impl View {
     fn wrong(&self) -> (String, Option<Severity>) {
         let Some(reading) = &self.last else { return ("reading …".to_owned(), None) };
         let mut said: Vec<String> = reading.rows.as_ref().err().cloned().into_iter().collect();
+        said.extend(reading.budgets.as_ref().err().filter(|problem| !said.contains(problem)).cloned());
         said.extend(
             reading
                 .findings
@@ -86,24 +93,36 @@ impl View {
                 .filter(|found| found.severity() > Severity::Note)
                 .map(|found| format!("{}: {}", found.code.spec().word, printable(&found.what))),
         );
+        let is_unread = reading.rows.is_err() || reading.budgets.is_err();
+        let budgets = budgets::said(self.budgets());
+        let spent = (!budgets.is_empty()).then_some(Severity::Warning);
+        said.extend(budgets);
         if said.is_empty() {
             return ("nothing is wrong".to_owned(), None);
         }
-        let severity = reading.findings.iter().map(Finding::severity).max();
-        (said.join("; "), severity.filter(|_| reading.rows.is_ok()).or(Some(Severity::Error)))
+        let severity = reading.findings.iter().map(Finding::severity).chain(spent).max();
+        (said.join("; "), severity.filter(|_| !is_unread).or(Some(Severity::Error)))
     }
 }
 
 impl Widget for &View {
     fn render(self, area: Rect, buffer: &mut Buffer) {
-        let parts =
-            Layout::vertical([Constraint::Length(1), Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]);
-        let [head, keys, table, wrong] = parts.areas(area);
+        // Budgets take a third of the rest at most, with a head and a line that sets them off.
+        let room = usize::from(area.height).saturating_sub(3) / 3;
+        let shown = self.budgets().len().min(MOST_BUDGETS).min(room.saturating_sub(2));
+        let height = if shown > 0 { u16::try_from(shown.saturating_add(2)).unwrap_or(0) } else { 0 };
+        let one = Constraint::Length(1);
+        let parts = Layout::vertical([one, one, Constraint::Min(0), Constraint::Length(height), one]);
+        let [head, keys, table, budgets, wrong] = parts.areas(area);
         let bold = Style::new().add_modifier(Modifier::BOLD);
         Paragraph::new(Line::styled(self.head(), bold)).render(head, buffer);
         let help = "q quit  s spend  r rate  t tokens  c calls  n name  g group  arrows scroll";
         Paragraph::new(help).render(keys, buffer);
-        self.table(table, buffer);
+        let tenants = self.table(table, buffer);
+        if shown > 0 {
+            let budgets = Layout::vertical([one, Constraint::Min(0)]).areas::<2>(budgets)[1];
+            self.limits(budgets, buffer, &tenants, shown);
+        }
         let (text, severity) = self.wrong();
         let style = if severity.is_some() { bold.add_modifier(Modifier::REVERSED) } else { Style::new() };
         Paragraph::new(Line::styled(text, style)).render(wrong, buffer);
@@ -111,7 +130,25 @@ impl Widget for &View {
 }
 
 impl View {
-    fn table(&self, area: Rect, buffer: &mut Buffer) {
+    fn budgets(&self) -> &[Budget] {
+        let budgets = self.last.as_ref().and_then(|reading| reading.budgets.as_ref().ok());
+        budgets.map_or(&[], |budgets| budgets)
+    }
+
+    /// Draws the budgets, those of these tenants first.
+    fn limits(&self, area: Rect, buffer: &mut Buffer, tenants: &BTreeSet<String>, shown: usize) {
+        let tenants = tenants.iter().map(String::as_str).collect();
+        let drawn = |cells: [String; BUDGETS.len()]| {
+            Drawn::new(cells.into_iter().enumerate().map(|(column, text)| cell(column, text)).collect::<Vec<_>>())
+        };
+        let lines = budgets::in_order(self.budgets(), &tenants).into_iter().take(shown);
+        let lines = lines.map(|budget| drawn(budget.cells(self.readings.refused(&budget.name))));
+        let head = drawn(BUDGETS.map(str::to_owned)).style(Style::new().add_modifier(Modifier::BOLD));
+        Widget::render(Table::new(lines, (0..BUDGETS.len()).map(width)).header(head), area, buffer);
+    }
+
+    /// Draws the rows. Returns the tenants that are in view.
+    fn table(&self, area: Rect, buffer: &mut Buffer) -> BTreeSet<String> {
         let (rows, total) = self.readings.rows(self.by, self.sort);
         // The head of the table, and all rows together, take a line each.
         let shown = usize::from(area.height).saturating_sub(2);
@@ -127,17 +164,24 @@ impl View {
             let used = cells.into_iter().enumerate().filter(|(column, _)| used(*column) || *column == 0);
             Drawn::new(used.map(|(column, text)| cell(column, text)).collect::<Vec<_>>())
         };
-        let lines = rows.iter().skip(above).take(shown).map(|row| drawn(cells(row)));
-        let widths = (0..COLUMNS.len()).filter(|column| used(*column) || *column == 0).map(|column| match column {
-            0 => Constraint::Fill(3),
-            1 => Constraint::Fill(2),
-            2 => Constraint::Fill(3),
-            _ => Constraint::Length(NUMBER),
-        });
+        let in_view = rows.iter().skip(above).take(shown);
+        let tenants = in_view.clone().map(|row| row.key.tenant.clone()).collect();
+        let lines = in_view.map(|row| drawn(cells(row)));
+        let widths = (0..COLUMNS.len()).filter(|column| used(*column) || *column == 0).map(width);
         let bold = Style::new().add_modifier(Modifier::BOLD);
         let lines = [drawn(total).style(bold)].into_iter().chain(lines);
         let head = drawn(COLUMNS.map(str::to_owned)).style(bold);
         Widget::render(Table::new(lines, widths.collect::<Vec<_>>()).header(head), area, buffer);
+        tenants
+    }
+}
+
+fn width(column: usize) -> Constraint {
+    match column {
+        0 => Constraint::Fill(3),
+        1 => Constraint::Fill(2),
+        2 => Constraint::Fill(3),
+        _ => Constraint::Length(NUMBER),
     }
 }
 
@@ -164,19 +208,6 @@ fn cells(row: &Row) -> [String; COLUMNS.len()] {
 
 fn amount(charge: Charge) -> String {
     charge.rounded(DECIMALS).unwrap_or(charge).to_string()
-}
-
-/// A number with a comma before each three digits.
-fn grouped(number: i128) -> String {
-    let digits = number.unsigned_abs().to_string();
-    let mut text = if number < 0 { "-".to_owned() } else { String::new() };
-    for (index, digit) in digits.char_indices() {
-        if index > 0 && digits.len().saturating_sub(index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

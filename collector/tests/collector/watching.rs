@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use wire::usage::Class;
 
+use crate::auditing::run;
 use crate::support::*;
 
 fn top(server: &Server, token: &str, more: &[&str]) -> String {
@@ -17,7 +18,15 @@ fn top(server: &Server, token: &str, more: &[&str]) -> String {
 
 /// An event of today.
 fn today(tenant: &str, model: &str, sequence: u64) -> Vec<u8> {
-    let mut record = record(model, &[(Class::InputText, 3), (Class::OutputText, 2)]);
+    refused_today(tenant, model, sequence, None)
+}
+
+/// The same of a call that was refused, if there is a reason.
+fn refused_today(tenant: &str, model: &str, sequence: u64, refused_by: Option<&str>) -> Vec<u8> {
+    let counts: &[(Class, u64)] =
+        if refused_by.is_some() { &[] } else { &[(Class::InputText, 3), (Class::OutputText, 2)] };
+    let mut record = record(model, counts);
+    record.refused_by = refused_by.map(str::to_owned);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     record.started_ns = u64::try_from(now.as_nanos()).unwrap();
     record.identity.tenant = tenant.to_owned();
@@ -50,6 +59,39 @@ fn contract_top_shows_todays_use_and_what_is_wrong() {
     );
     let text = top(&server, READ, &["--tenant", "acme", "--group", "tenant", "--sort", "calls"]);
     assert!(text.contains("acme/ml") && !text.contains("evil") && !text.contains("gpt-4.1"), "{text}");
+}
+
+#[test]
+fn contract_top_shows_what_is_left_of_budgets_and_names_those_that_are_spent() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &["--prices", price_book().to_str().unwrap()]);
+    let set = |name: &str, tenant: &str, limit: &str| {
+        let scope = ["--tenant", tenant, "--unit", "tokens", "--window", "month", "--limit", limit];
+        let (code, _, error) =
+            run(&dir, &[&["budgets", "set", name, "--who", "ann", "--why", "a test"], &scope[..]].concat());
+        assert_eq!(code, 0, "{error}");
+    };
+    set("small", "acme", "10");
+    set("large", "acme/ml", "1000");
+    set("other", "beta", "1000");
+    let refused = refused_today("acme", "gpt-4.1", 3, Some("budget:small"));
+    let events = [today("acme", "gpt-4.1", 1), today("acme/ml", "gpt-4.1", 2), refused];
+    assert_eq!(server.send(&events).taken(), (3, 0, 0));
+    assert_eq!(server.metric("meshmeter_ledger_refused_calls_total{budget=\"small\"}"), 1);
+    let text = top(&server, READ, &[]);
+    let words: Vec<String> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let at = |beginning: &str| {
+        words.iter().position(|line| line.starts_with(beginning)).unwrap_or_else(|| panic!("{beginning}: {text}"))
+    };
+    assert!(
+        at("small acme hard, tokens a month 10 10 0 100 %") < at("large acme/ml hard, tokens a month 1,000 5 995 0 %")
+    );
+    assert!(at("large") < at("other beta"), "tenants in view come first: {text}");
+    let last = text.lines().last().unwrap();
+    assert!(last.starts_with("budget small (hard) is spent until ") && !last.contains("large"), "{last}");
+    let text = top(&server, READ, &["--tenant", "beta"]);
+    assert!(text.contains("other") && !text.contains("small"), "{text}");
+    assert_eq!(text.lines().last(), Some("nothing is wrong"));
 }
 
 #[test]

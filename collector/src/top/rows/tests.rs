@@ -10,7 +10,14 @@ fn amounts(calls: i128, tokens: i128, charge: &str) -> Amounts {
 
 fn reading(at: Instant, day: &str, rows: &[(&str, &str, Amounts)]) -> Reading {
     let rows = rows.iter().map(|(tenant, model, amounts)| (key(tenant, model), *amounts)).collect();
-    Reading { at, day: day.to_owned(), rows: Ok(rows), findings: Vec::new() }
+    Reading {
+        at,
+        day: day.to_owned(),
+        rows: Ok(rows),
+        budgets: Ok(Vec::new()),
+        refused: BTreeMap::new(),
+        findings: Vec::new(),
+    }
 }
 
 #[test]
@@ -29,6 +36,21 @@ fn deterministic_rates_are_differences_by_time() {
     // A correction makes less of it: nobody is paid by the hour.
     readings.take(&reading(later + Duration::from_secs(1), "d", &[("a", "m", amounts(13, 400, "0.50"))]));
     assert_eq!(readings.rows(By::Both, Sort::Spend).0[0].rate.unwrap().charge, Charge::default());
+}
+
+#[test]
+fn deterministic_refusals_are_counted_by_the_minute_and_a_collector_that_began_anew_has_refused_none() {
+    let (begun, mut readings) = (Instant::now(), Readings::default());
+    let with = |seconds: u64, calls: i128| {
+        let refused = BTreeMap::from([("b".to_owned(), calls)]);
+        Reading { refused, ..reading(begun + Duration::from_secs(seconds), "d", &[]) }
+    };
+    readings.take(&with(0, 100));
+    assert_eq!(readings.refused("b"), None);
+    readings.take(&with(30, 107));
+    assert_eq!((readings.refused("b"), readings.refused("other")), (Some(14), Some(0)));
+    readings.take(&with(40, 2));
+    assert_eq!(readings.refused("b"), Some(0));
 }
 
 #[test]

@@ -9,6 +9,32 @@ fn key(tenant: &str, model: &str) -> Key {
     Key { tenant: tenant.to_owned(), provider: "openai".to_owned(), model: model.to_owned() }
 }
 
+/// One of nothing.
+fn reading(at: Instant) -> Reading {
+    Reading {
+        at,
+        day: "2026-11-29".to_owned(),
+        rows: Ok(BTreeMap::new()),
+        budgets: Ok(Vec::new()),
+        refused: BTreeMap::new(),
+        findings: Vec::new(),
+    }
+}
+
+fn budget(name: &str, tenant: &str, spent: &str) -> Budget {
+    Budget {
+        name: name.to_owned(),
+        tenant: Some(tenant.to_owned()),
+        mode: "hard".to_owned(),
+        window: "day".to_owned(),
+        unit: "tokens".to_owned(),
+        limit: "1000".to_owned(),
+        spent: spent.to_owned(),
+        left: "0".to_owned(),
+        ..Budget::default()
+    }
+}
+
 fn view(rows: &[(&str, &str)], findings: Vec<Finding>) -> View {
     let mut view = View::new("http://127.0.0.1:8080".to_owned(), Duration::from_secs(5), By::Both, Sort::Name);
     let amounts = |calls, unpriced| Amounts { calls, tokens: 1_234_567, charge: "0.123456".parse().unwrap(), unpriced };
@@ -16,7 +42,7 @@ fn view(rows: &[(&str, &str)], findings: Vec<Finding>) -> View {
     for (calls, at) in [(10, at), (13, at + Duration::from_secs(30))] {
         let rows: BTreeMap<_, _> =
             rows.iter().map(|(tenant, model)| (key(tenant, model), amounts(calls, *tenant == "acme"))).collect();
-        view.take(Reading { at, day: "2026-11-29".to_owned(), rows: Ok(rows), findings: findings.clone() });
+        view.take(Reading { rows: Ok(rows), findings: findings.clone(), ..reading(at) });
     }
     view
 }
@@ -79,7 +105,38 @@ fn contract_groups_have_their_columns() {
 fn contract_what_could_not_be_read_is_said_and_the_rows_stay() {
     let mut view = view(&[("acme", "gpt-4.1")], Vec::new());
     let rows = Err("the collector does not accept the read token".to_owned());
-    view.take(Reading { at: Instant::now(), day: "2026-11-29".to_owned(), rows, findings: Vec::new() });
+    view.take(Reading { rows, ..reading(Instant::now()) });
     let text = view.text(120, 8);
     assert!(text.contains("acme") && text.ends_with("the collector does not accept the read token\n"), "{text}");
+}
+
+#[test]
+fn contract_budgets_stand_beneath_the_rows_and_the_last_line_names_those_that_are_spent() {
+    let rows: Vec<String> = (0..40).map(|number| format!("tenant-{number:02}")).collect();
+    let rows: Vec<(&str, &str)> = rows.iter().map(|tenant| (tenant.as_str(), "m")).collect();
+    let mut view = view(&rows, Vec::new());
+    let known = |refused: i128| BTreeMap::from([("late".to_owned(), refused)]);
+    let budgets =
+        vec![budget("late", "tenant-39", "1000"), budget("early", "tenant-00", "10"), budget("no", "x", "20")];
+    let at = view.last.as_ref().unwrap().at + Duration::from_secs(30);
+    let rows = view.last.as_ref().unwrap().rows.clone();
+    view.take(Reading { rows, budgets: Ok(budgets), refused: known(9), ..reading(at) });
+    let text = view.text(160, 24);
+    let lines: Vec<&str> = text.lines().collect();
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!((lines.len(), lines[18]), (24, ""), "{text}");
+    assert_eq!(words(lines[19]), "BUDGET OF KIND LIMIT SPENT LEFT USED UNTIL UTC REFUSED/MIN");
+    assert_eq!(words(lines[20]), "early tenant-00 hard, tokens a day 1,000 10 0 1 % 01-01 00:00 0", "it is in view");
+    assert_eq!(words(lines[21]), "late tenant-39 hard, tokens a day 1,000 1,000 0 100 % 01-01 00:00 9");
+    assert_eq!(lines[23], "budget late (hard) is spent until 1970-01-01 00:00 UTC");
+    view.scroll(isize::MAX);
+    let text = view.text(160, 24);
+    assert!(text.lines().nth(20).unwrap().starts_with("late"), "{text}");
+    // In a low terminal there is room for the last line only.
+    let text = view.text(160, 9);
+    assert!(!text.contains("BUDGET") && text.ends_with("is spent until 1970-01-01 00:00 UTC\n"), "{text}");
+    let budgets = Err("the collector returned 500".to_owned());
+    let rows = view.last.as_ref().unwrap().rows.clone();
+    view.take(Reading { rows, budgets, ..reading(at) });
+    assert!(view.text(160, 9).ends_with("the collector returned 500\n"));
 }
