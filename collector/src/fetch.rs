@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use wire::statement::COLLECTOR_HEADER;
 
@@ -36,6 +38,8 @@ pub struct Page {
     pub content_type: String,
     /// The collector's version, if a collector responded.
     pub collector: Option<String>,
+    /// By how many seconds the clock there is ahead of this host's, by the header `date`.
+    pub ahead_s: Option<i64>,
     /// Its body.
     pub body: Vec<u8>,
 }
@@ -119,8 +123,15 @@ fn read(url: &str, response: Result<Response, ureq::Error>, bounds: Bounds) -> R
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let content_type = header("content-type").unwrap_or_default().to_ascii_lowercase();
     let (status, collector) = (response.status().as_u16(), header(COLLECTOR_HEADER));
+    let ahead_s = header("date").and_then(|date| ahead_s(&date, Timestamp::now()));
     let body = response.body_mut().with_config().limit(bounds.size).read_to_vec().map_err(failed)?;
-    Ok(Page { status, content_type, collector, body })
+    Ok(Page { status, content_type, collector, ahead_s, body })
+}
+
+/// By how much a date is ahead of now, seconds.
+fn ahead_s(date: &str, now: Timestamp) -> Option<i64> {
+    let there = rfc2822::parse(date).ok()?.timestamp();
+    there.as_second().checked_sub(now.as_second())
 }
 
 fn no_page(url: &str, error: &ureq::Error, bounds: Bounds) -> NoPage {
@@ -184,4 +195,20 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
         }
     }
     if certificates.is_empty() { Err("--ca-file: has no certificate in PEM".to_owned()) } else { Ok(certificates) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deterministic_clocks_are_compared_by_the_date_of_a_response() {
+        let now = Timestamp::from_second(1_795_955_692).unwrap();
+        assert_eq!(ahead_s("Sun, 29 Nov 2026 12:34:52 GMT", now), Some(0));
+        assert_eq!(ahead_s("Sun, 29 Nov 2026 12:50:00 GMT", now), Some(908));
+        assert_eq!(ahead_s("Sat, 28 Nov 2026 12:34:52 GMT", now), Some(-86_400));
+        for date in ["", "now", "29 Nov", "1795955692", "Sun, 29 Nov 99999 12:34:52 GMT"] {
+            assert_eq!(ahead_s(date, now), None, "{date}");
+        }
+    }
 }

@@ -12,6 +12,9 @@ use crate::terminal::printable;
 const BOUNDS: Bounds = Bounds { size: 16 << 20, time: Duration::from_secs(20) };
 /// The longest reason that is shown, characters.
 const MAX_SHOWN: usize = 300;
+/// The metrics that are of interest: of the collector itself, of budgets and what they refused, and of what has no price.
+const METRICS: &[&str] =
+    &["meshmeter_collector_", "meshmeter_budget_", "meshmeter_ledger_refused_", "meshmeter_unpriced_"];
 
 /// A collector, as it was seen.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +25,8 @@ pub struct Collector {
     pub version: String,
     /// Why it is not ready, if it is not.
     pub unready: Option<String>,
+    /// By how many seconds its clock is ahead of this host's.
+    pub ahead_s: Option<i64>,
     /// Its metrics at the beginning.
     pub before: Scrape,
     /// Its metrics at the end; none: they could not be read.
@@ -72,7 +77,8 @@ impl Look {
             return Err(Unseen::Other(format!("what responds is {}", page.looks_like())));
         };
         let unready = (page.status != 200).then(|| reason(&page));
-        let mut collector = Collector { url: target.url.clone(), version, unready, ..Collector::default() };
+        let (url, ahead_s) = (target.url.clone(), page.ahead_s);
+        let mut collector = Collector { url, version, unready, ahead_s, ..Collector::default() };
         match target.metrics() {
             Ok(scrape) => collector.before = scrape,
             Err(problem) => collector.unread = Some(problem),
@@ -113,9 +119,7 @@ impl Target {
 
     fn metrics(&self) -> Result<Scrape, NoMetrics> {
         match self.get(&format!("{}/metrics", self.url), BOUNDS) {
-            Ok(page) if page.status == 200 => {
-                Ok(Scrape::parse(&String::from_utf8_lossy(&page.body), &["meshmeter_collector_"]))
-            }
+            Ok(page) if page.status == 200 => Ok(Scrape::parse(&String::from_utf8_lossy(&page.body), METRICS)),
             Ok(page) if matches!(page.status, 401 | 403) => Err(NoMetrics::Refused { has_token: self.token.is_some() }),
             Ok(page) => Err(NoMetrics::Failed(format!("status {}: {}", page.status, reason(&page)))),
             Err(problem) => Err(NoMetrics::Failed(problem.in_words())),

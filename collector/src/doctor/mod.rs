@@ -4,7 +4,9 @@
 //! nothing. Everything that is read is another program's, perhaps not the one that was meant.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use call::{Call, Sent};
 use collector::{Collector, Target};
@@ -22,6 +24,12 @@ pub mod finding;
 pub mod print;
 
 pub use checks::diagnose;
+
+/// The plugin's workers tell Envoy four times a second what they have counted: what the collector has counted at first, Envoy has
+/// after this.
+const LAG: Duration = Duration::from_millis(500);
+/// The collector is read first, if it does not take longer than this.
+const FIRST: Duration = Duration::from_secs(3);
 
 /// What to look at.
 #[derive(Debug)]
@@ -62,7 +70,20 @@ impl Observation {
 pub fn look(options: Options) -> Observation {
     let Options { envoys, collector, file, call, fetcher } = options;
     let url = collector.as_ref().map(|target| target.url.clone());
+    let failed = || Unseen::Other("the examination failed".to_owned());
     thread::scope(|scope| {
+        let (read, is_read) = mpsc::channel();
+        let collector = collector.map(|target| {
+            scope.spawn(move || {
+                let look = collector::Look::begin(target);
+                // Nobody may wait any more.
+                let _ = read.send(());
+                look
+            })
+        });
+        if collector.is_some() && is_read.recv_timeout(FIRST).is_ok() && !envoys.is_empty() {
+            thread::sleep(LAG);
+        }
         let begun: Vec<_> = envoys
             .into_iter()
             .map(|url| {
@@ -74,8 +95,7 @@ pub fn look(options: Options) -> Observation {
                 (url, look)
             })
             .collect();
-        let collector = collector.map(collector::Look::begin);
-        let failed = || Unseen::Other("the examination failed".to_owned());
+        let collector = collector.map(|look| look.join().unwrap_or_else(|_| Err(failed())));
         let begun: Vec<_> =
             begun.into_iter().map(|(url, look)| (url, look.join().unwrap_or_else(|_| Err(failed())))).collect();
         let call = call.map(|call| call.send(&fetcher));

@@ -236,6 +236,27 @@ fn contract_doctor_says_that_nobody_responds() {
 }
 
 #[test]
+fn contract_doctor_finds_clocks_that_are_apart() {
+    let dated = |body: &'static str, date: &'static str| {
+        server(move |_, stream| {
+            let headers = format!("date: {date}\r\nmeshmeter-collector: {}\r\n", env!("CARGO_PKG_VERSION"));
+            drop(stream.write_all(page("200 OK", &headers, body).as_bytes()));
+        })
+    };
+    let info = r#"{"version": "x/1.40.0/x", "state": "LIVE", "command_line_options": {"concurrency": 1}}"#;
+    let envoy = dated(info, "Sun, 29 Nov 2026 12:34:52 GMT");
+    let collector = dated("", "Sun, 29 Nov 2026 12:19:52 GMT");
+    let (_, found) = doctor(READ, &["--envoy", &url(envoy), "--collector", &url(collector)]);
+    let clocks: Vec<_> = found.iter().filter(|[code, ..]| code == "clocks_differ").collect();
+    assert_eq!(clocks.len(), 1, "{found:?}");
+    // Between the two responses a second may pass.
+    assert!(
+        clocks[0][2].starts_with("Envoy's clock is ") && clocks[0][2].ends_with(" s ahead of the collector's"),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn contract_doctor_survives_a_collector_whose_metrics_have_no_end() {
     let address = server(|head, stream| {
         if head.starts_with("GET /metrics") {

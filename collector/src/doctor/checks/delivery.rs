@@ -10,9 +10,9 @@ use crate::doctor::code::Code;
 use crate::doctor::envoy::Envoy;
 use crate::doctor::envoy::config::Config;
 use crate::doctor::envoy::http::Plugin;
-use crate::doctor::finding::{Findings, some};
+use crate::doctor::finding::Findings;
 
-use super::REASON;
+use super::{REASON, budgets};
 
 pub fn check(envoy: &Envoy, config: &Config, findings: &mut Findings) {
     let mut seen = BTreeSet::new();
@@ -96,10 +96,9 @@ fn failures(envoy: &Envoy, missing: bool, findings: &mut Findings) -> bool {
             findings.add(failed.code(), format!("{}; bytes of events that wait: {waiting}", failed.in_words()));
         }
     }
-    if now.is_empty() && !past.is_empty() {
-        let past: Vec<String> = past.iter().map(|failed| failed.in_words()).collect();
-        findings.add(Code::CollectorFailedBefore, some(&past));
-    }
+    let mut past: Vec<String> = past.iter().filter(|_| now.is_empty()).map(|failed| failed.in_words()).collect();
+    past.extend(budgets::failed_before(envoy));
+    findings.add_each(Code::CollectorFailedBefore, &past, str::to_owned);
     !now.is_empty()
 }
 

@@ -55,10 +55,6 @@ fn calls(envoy: &Envoy, findings: &mut Findings) {
     if unrecorded > 0.0 {
         findings.add(Code::CallsUnrecorded, format!("calls since Envoy started: {unrecorded}"));
     }
-    let unheld = envoy.count(Metric::BudgetUnheld);
-    if unheld > 0.0 {
-        findings.add(Code::BudgetUnheld, format!("calls since Envoy started: {unheld}"));
-    }
     let all = envoy.count(Metric::Seen);
     let reasons = envoy.after.by(Metric::UsageMissing.spec().name, REASON);
     let reasons: Vec<_> = reasons.into_iter().filter(|(reason, _)| *reason != "error_status").collect();

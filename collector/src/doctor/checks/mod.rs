@@ -9,6 +9,7 @@ use super::collector::Collector;
 use super::envoy::Envoy;
 use super::finding::{Finding, Findings, Unseen};
 
+mod budgets;
 mod delivery;
 mod file;
 mod journal;
@@ -21,6 +22,8 @@ mod providers;
 const TENANT: &str = "tenant";
 const PROVIDER: &str = "gen_ai_provider_name";
 const REASON: &str = "meshmeter_reason";
+/// Clocks that differ by less than this may as well be read at different times, seconds.
+const CLOCKS_S: i64 = 60;
 
 /// Judges what was seen; the most serious findings come first.
 pub fn diagnose(seen: &Observation) -> Vec<Finding> {
@@ -40,7 +43,9 @@ pub fn diagnose(seen: &Observation) -> Vec<Finding> {
             Err(Unseen::Other(problem)) => findings.add(Code::NotCollector, problem.clone()),
             Ok(collector) => {
                 ledger::check(collector, &mut findings);
+                budgets::of_collector(collector, &mut findings);
                 same_collector(seen, collector, &mut findings);
+                beside(seen, collector, &mut found);
             }
         }
     }
@@ -64,6 +69,7 @@ fn judge(envoy: &Envoy, findings: &mut Findings) {
     plugin::check(envoy, config, findings);
     providers::check(envoy, config, findings);
     metrics::check(envoy, config, findings);
+    budgets::check(envoy, findings);
     delivery::check(envoy, config, findings);
     journal::check(envoy, config, findings);
 }
@@ -78,6 +84,21 @@ fn same_collector(seen: &Observation, collector: &Collector, findings: &mut Find
             Code::AnotherCollector,
             format!("events acknowledged just now: {acknowledged}; received by this collector: 0"),
         );
+    }
+}
+
+/// What only both together show.
+fn beside(seen: &Observation, collector: &Collector, found: &mut Vec<Finding>) {
+    for envoy in seen.envoys.values().flatten() {
+        let mut findings = Findings::about(format!("Envoy {}", envoy.url), found);
+        budgets::off(envoy, collector, &mut findings);
+        let clocks = envoy.info.ahead_s.zip(collector.ahead_s);
+        let apart_s = clocks.and_then(|(envoy, collector)| envoy.checked_sub(collector)).unwrap_or_default();
+        if apart_s.saturating_abs() > CLOCKS_S {
+            let word = if apart_s > 0 { "ahead of" } else { "behind" };
+            let by_s = apart_s.unsigned_abs();
+            findings.add(Code::ClocksDiffer, format!("Envoy's clock is {by_s} s {word} the collector's"));
+        }
     }
 }
 

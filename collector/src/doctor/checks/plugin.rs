@@ -57,6 +57,12 @@ fn refused(envoy: &Envoy, config: &Config, findings: &mut Findings) {
     if !config.refused.is_empty() {
         return;
     }
+    // What came by itself, by ECDS, Envoy shows although the plugin has refused it.
+    let problems = problems(config);
+    if !problems.is_empty() && envoy.after.has(Metric::VmSeconds.spec().name) {
+        let what = format!("the plugin refuses the configuration that Envoy was given last: {problems}");
+        return findings.add(Code::ConfigurationRefused, what);
+    }
     let is_refusal = |name: &str| {
         name == "envoy_listener_manager_lds_update_rejected"
             || name == "envoy_listener_manager_listener_create_failure"
@@ -99,9 +105,7 @@ fn running(envoy: &Envoy, config: &Config, findings: &mut Findings) {
         return;
     }
     if !envoy.after.has(Metric::VmSeconds.spec().name) {
-        let problems = plugins.iter().filter_map(|plugin| meter::config::parse(plugin.configuration.as_bytes()).err());
-        let problems: BTreeSet<String> = problems.map(|problems| problems.to_string()).collect();
-        let why = problems.into_iter().collect::<Vec<_>>().join("; ").replace('\n', "; ");
+        let why = problems(config);
         let why = if why.is_empty() { why } else { format!(": its configuration is wrong: {why}") };
         findings.add(Code::PluginNotRunning, format!("there is no {}{why}", Metric::VmSeconds.spec().name));
     }
@@ -122,6 +126,14 @@ fn running(envoy: &Envoy, config: &Config, findings: &mut Findings) {
     findings.add_each(Code::FailOpen, &open.into_iter().collect::<Vec<_>>(), |names| {
         format!("the failure policy of {names} is FAIL_OPEN")
     });
+}
+
+/// What is wrong with the configurations of the plugin.
+fn problems(config: &Config) -> String {
+    let problems =
+        config.plugins().filter_map(|(_, plugin)| meter::config::parse(plugin.configuration.as_bytes()).err());
+    let problems: BTreeSet<String> = problems.map(|problems| problems.to_string()).collect();
+    problems.into_iter().collect::<Vec<_>>().join("; ").replace('\n', "; ")
 }
 
 fn crashed(envoy: &Envoy, findings: &mut Findings) {

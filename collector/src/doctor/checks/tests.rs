@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::envoy::Info;
 use super::super::envoy::config::Config;
-use super::super::envoy::http::{AccessLog, Content};
+use super::super::envoy::http::{AccessLog, Content, Is};
 use super::*;
 use crate::exposition::Scrape;
 
@@ -45,10 +45,8 @@ fn what(found: &[Finding], code: Code) -> Option<&str> {
 
 #[test]
 fn contract_what_the_plugin_counts_of_faults_is_found() {
-    let counted =
-        "meshmeter_host_failures_total 2\nmeshmeter_calls_unrecorded_total 3\nmeshmeter_budget_unheld_total 4\n";
+    let counted = "meshmeter_host_failures_total 2\nmeshmeter_calls_unrecorded_total 3\n";
     let found = found(envoy("", counted));
-    assert_eq!(what(&found, Code::BudgetUnheld), Some("calls since Envoy started: 4"));
     assert_eq!(what(&found, Code::HostcallsFail), Some("hostcalls that failed since Envoy started: 2"));
     assert_eq!(what(&found, Code::CallsUnrecorded), Some("calls since Envoy started: 3"));
     assert_eq!(found[0].code, Code::CallsUnrecorded, "the most serious comes first");
@@ -82,6 +80,30 @@ fn contract_where_envoy_counts_no_writes_its_interval_tells_whether_lines_wait()
     for interval in ["0.010s", "10s", ""] {
         assert_eq!(with(interval), None);
     }
+}
+
+#[test]
+fn contract_a_configuration_that_the_plugin_refuses_is_said_while_the_one_before_runs() {
+    let mut refused = envoy("", "");
+    let text = r#"{"colector": {"cluster": "c"}}"#;
+    for listener in refused.config.iter_mut().flat_map(|config| &mut config.listeners) {
+        if let Content::Http(http) = &mut listener.chains[0].content
+            && let Is::Plugin(plugin) = &mut http.filters[0].is
+        {
+            plugin.configuration = text.to_owned();
+        }
+    }
+    let running = found(refused.clone());
+    let said = what(&running, Code::ConfigurationRefused).unwrap();
+    assert!(
+        said.starts_with("the plugin refuses the configuration that Envoy was given last: colector: unknown key"),
+        "{said}"
+    );
+    assert_eq!(what(&running, Code::PluginNotRunning), None);
+    refused.after = Scrape::default();
+    let stopped = found(refused);
+    assert!(what(&stopped, Code::PluginNotRunning).unwrap().contains("colector: unknown key"));
+    assert_eq!(what(&stopped, Code::ConfigurationRefused), None);
 }
 
 #[test]
@@ -122,6 +144,86 @@ fn contract_a_failure_is_told_from_one_that_is_over() {
     }
 }
 
+#[test]
+fn contract_requests_for_leases_that_fail_now_are_told_from_those_that_did() {
+    let counted =
+        |reason: &str, count: u64| format!("meshmeter_lease_failures_total{{meshmeter_reason=\"{reason}\"}} {count}\n");
+    let now = found(envoy(&counted("not_found", 1), &counted("not_found", 3)));
+    let said = what(&now, Code::LeasesFail).unwrap();
+    assert!(said.contains("not_found (it has no leases at this path) since Envoy started: 3, just now: 2"), "{said}");
+    assert_eq!(what(&now, Code::CollectorMisplaced), None, "events arrive");
+    let past = found(envoy(&counted("timeout", 3), &counted("timeout", 3)));
+    assert_eq!(what(&past, Code::LeasesFail), None);
+    assert!(what(&past, Code::CollectorFailedBefore).unwrap().contains("requests for leases that failed with timeout"));
+    let unheld = "meshmeter_budget_unheld_total 4\n";
+    let passes = found(envoy("", &(counted("timeout", 1) + unheld)));
+    assert_eq!(what(&passes, Code::BudgetUnheld), Some("calls since Envoy started: 4"));
+    let passed = found(envoy(unheld, unheld));
+    assert_eq!(what(&passed, Code::BudgetUnheldBefore), Some("calls since Envoy started: 4"));
+    assert_eq!(what(&passed, Code::BudgetUnheld), None);
+    // Of a budget that was removed no lease is given, once.
+    let removed = found(envoy(&counted("not_granted", 1), &counted("not_granted", 1)));
+    assert!(
+        [Code::LeasesNotGranted, Code::LeasesFail, Code::CollectorFailedBefore]
+            .iter()
+            .all(|code| { what(&removed, *code).is_none() })
+    );
+    let never = found(envoy("", &counted("not_granted", 2)));
+    assert!(
+        what(&never, Code::LeasesNotGranted).unwrap().ends_with("since Envoy started: 2, just now: 2"),
+        "{never:?}"
+    );
+}
+
+/// A collector with these metrics, beside an Envoy whose plugin has no `budgets`.
+fn beside(metrics: &str, clocks: [Option<i64>; 2]) -> Vec<Finding> {
+    let collector = Collector {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        after: Some(Scrape::parse(metrics, &[""])),
+        ahead_s: clocks[1],
+        ..Collector::default()
+    };
+    let mut envoy = envoy("", "");
+    envoy.info.ahead_s = clocks[0];
+    diagnose(&Observation {
+        envoys: [("http://e".to_owned(), Ok(envoy))].into(),
+        collector: Some(("http://c".to_owned(), Ok(collector))),
+        ..Observation::default()
+    })
+}
+
+#[test]
+fn contract_soft_budgets_need_no_plugin_and_tokens_no_price() {
+    let gauges = |unit: &str, mode: &str, spent: u64| {
+        let labels = format!("{{budget=\"b\",unit=\"{unit}\",window=\"day\",mode=\"{mode}\"}}");
+        format!("meshmeter_budget_limit{labels} 7.0\nmeshmeter_budget_spent{labels} {spent}\n")
+    };
+    let unpriced = "meshmeter_collector_unpriced_calls 3\nmeshmeter_unpriced_calls_total{gen_ai_provider_name=\"p\",gen_ai_response_model=\"m\"} 2\n";
+    let hard = beside(&(gauges("usd", "hard", 6) + unpriced), [None, None]);
+    assert_eq!(
+        what(&hard, Code::BudgetsOff),
+        Some("the plugin of listener l has no `budgets`; the collector has b (hard)")
+    );
+    let said = what(&hard, Code::BudgetUnpriced).unwrap();
+    assert_eq!(said, "budgets in USD: b; models without a price since the collector started: p m");
+    assert_eq!(what(&hard, Code::BudgetSpent), None);
+    let soft = beside(&(gauges("usd", "soft", 7) + unpriced), [None, None]);
+    assert_eq!((what(&soft, Code::BudgetsOff), what(&soft, Code::BudgetUnpriced)), (None, None));
+    assert_eq!(what(&soft, Code::BudgetSpent), Some("nothing is left of b (soft, 7 of 7 usd)"));
+    let tokens = beside(&(gauges("tokens", "shadow", 0) + unpriced), [None, None]);
+    assert!(what(&tokens, Code::BudgetsOff).is_some() && what(&tokens, Code::BudgetUnpriced).is_none());
+}
+
+#[test]
+fn contract_clocks_are_compared_with_each_other_and_not_with_this_hosts() {
+    let said = |envoy, collector| what(&beside("", [envoy, collector]), Code::ClocksDiffer).map(str::to_owned);
+    assert_eq!(said(Some(7200), Some(7190)), None);
+    assert_eq!(said(None, Some(7200)), None);
+    assert_eq!(said(Some(900), Some(0)).as_deref(), Some("Envoy's clock is 900 s ahead of the collector's"));
+    assert_eq!(said(Some(0), Some(61)).as_deref(), Some("Envoy's clock is 61 s behind the collector's"));
+    assert_eq!(said(Some(i64::MIN), Some(i64::MAX)), None, "no clock says that");
+}
+
 /// Each code stands in a test that provokes it.
 #[test]
 fn contract_no_finding_is_without_a_test() {
@@ -130,6 +232,7 @@ fn contract_no_finding_is_without_a_test() {
         "tests/collector/doctoring.rs",
         "src/doctor/checks/tests.rs",
         "../tests/tests/contract_doctor.rs",
+        "../tests/tests/contract_doctor_budgets.rs",
         "../tests/tests/contract_doctor_envoy.rs",
     ];
     let tests: String = files.map(|file| std::fs::read_to_string(root.join(file)).unwrap()).concat();

@@ -33,7 +33,7 @@ const METRICS: &[&str] = &[
 /// How often a counter of seconds is read in a second, and the distance of two such seconds. Each VM counts whole seconds, in
 /// its own time; the mean over a whole second is free of that.
 const READINGS: u32 = 10;
-/// See [`READINGS`].
+/// The distance of the two seconds for which counters are read, or of two readings.
 pub const DISTANCE: Duration = Duration::from_secs(4);
 const SECOND: Duration = Duration::from_secs(1);
 /// The plugin repeats a failed dispatch after half a minute at the latest: then it is known why events wait.
@@ -69,6 +69,8 @@ pub struct Info {
     pub state: String,
     /// Its worker threads.
     pub workers: u64,
+    /// By how many seconds its clock is ahead of this host's.
+    pub ahead_s: Option<i64>,
     /// How long a line of a file may wait in memory, as Envoy writes it, such as `10s`. How many bytes may wait it does not say:
     /// `file_flush_min_size` is always 0 here.
     pub flush_interval: String,
@@ -235,6 +237,7 @@ impl Info {
             version,
             state: text(&value, "state").to_owned(),
             workers: options.get("concurrency").and_then(Value::as_u64).unwrap_or_default(),
+            ahead_s: page.ahead_s,
             flush_interval: text(options, "file_flush_interval").to_owned(),
         })
     }

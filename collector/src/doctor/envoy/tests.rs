@@ -163,8 +163,13 @@ fn contract_server_info_and_hosts_are_read() {
         "state": "LIVE",
         "command_line_options": {"concurrency": 4, "file_flush_interval": "10s", "file_flush_min_size": 0},
     })));
-    let expected =
-        Info { version: "1.40.0".to_owned(), state: "LIVE".to_owned(), workers: 4, flush_interval: "10s".to_owned() };
+    let expected = Info {
+        version: "1.40.0".to_owned(),
+        state: "LIVE".to_owned(),
+        workers: 4,
+        ahead_s: None,
+        flush_interval: "10s".to_owned(),
+    };
     assert_eq!(info, Some(expected));
     for other in [json!({}), json!({"version": "1"}), json!([]), json!({"version": "1", "command_line_options": {}})] {
         assert_eq!(Info::parse(&page(other)), None);
