@@ -33,9 +33,9 @@ func (l ledger) charged() (map[account]served, error) {
 	}
 	var report struct {
 		Lines []struct {
-			Tenant, Model string
-			Calls         int
-			Usage         map[string]int
+			Tenant, Model, Evidence string
+			Calls                   int
+			Usage                   map[string]int
 		}
 	}
 	if err := json.Unmarshal([]byte(text), &report); err != nil {
@@ -43,6 +43,10 @@ func (l ledger) charged() (map[account]served, error) {
 	}
 	sums := map[account]served{}
 	for _, line := range report.Lines {
+		// A call that a budget refused: no provider has served it. One that was served would be missed in the sums.
+		if line.Evidence == "missing" && len(line.Usage) == 0 {
+			continue
+		}
 		to := account{line.Tenant, line.Model}
 		sum := sums[to]
 		sum.Calls += line.Calls

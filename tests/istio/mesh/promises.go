@@ -19,6 +19,8 @@ var promises = []promise{
 	{"metrics have the labels of extraStatTags, and no others", labelled},
 	{"the collector gets its events through Istio's cluster, by mutual TLS, and from the gateway only", delivered},
 	{"the Telemetry resource writes the journal, and `meshmeter reconcile` reads it", journalled},
+	{"`meshmeter doctor` finds nothing wrong with the gateway and the collector", healthy},
+	{"a budget that is set at the collector refuses calls in the gateway; leases pass the collector's policy", budgeted},
 	{"a changed pluginConfig arrives under load, and no record is lost or doubled", configured},
 	{"a new image, named by its digest, arrives under load, and no record is lost or doubled", upgraded},
 	{"a wrong pluginConfig is refused, and the one before goes on", refused},

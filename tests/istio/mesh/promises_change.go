@@ -196,6 +196,10 @@ func refused(w *world) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	found, err := w.diagnosed("configuration_refused")
+	if err != nil {
+		return nil, err
+	}
 	w.plugin = good
 	if err := w.store.Put(good); err != nil {
 		return nil, err
@@ -205,6 +209,7 @@ func refused(w *world) ([]string, error) {
 		"istiod: " + strings.Join(counted, ", "),
 		"the gateway's log: " + tail(said[0], 1),
 		"istiod's log: " + tail(told[0], 1),
+		found,
 		fmt.Sprintf("%d calls, all charged once: the configuration before is at work", sum(truth).Calls),
 	}, nil
 }
@@ -241,6 +246,10 @@ func unpulled(w *world) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	found, err := w.diagnosed("plugin_not_fetched")
+	if err != nil {
+		return nil, err
+	}
 	healed, err := w.change("meshmeter-collector", setURL(w.image))
 	if err != nil {
 		return nil, err
@@ -255,6 +264,7 @@ func unpulled(w *world) ([]string, error) {
 	return []string{
 		fmt.Sprintf("after %s the gateway has a filter that allows everything; the agent's log: %s", took, tail(said[0], 1)),
 		fired,
+		found,
 		fmt.Sprintf("%d calls passed, and none of them is in the ledger", passed),
 		fmt.Sprintf("the good image heals it in %s: of the next 40 calls %d are charged", healed, sum(after).Calls-sum(before).Calls),
 	}, nil
@@ -331,9 +341,14 @@ func doubled(w *world) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	found, err := w.diagnosed("plugin_twice")
+	if err != nil {
+		return nil, err
+	}
 	w.store.Delete(second)
 	return []string{
 		fmt.Sprintf("meshmeter_calls_already_metered_total is %d; all %d calls so far are charged once", count, sum(truth).Calls),
+		found,
 	}, nil
 }
 

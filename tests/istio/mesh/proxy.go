@@ -17,6 +17,9 @@ const (
 	adminPort     = 15000
 )
 
+// collectorPort is where the collector listens in its pod, behind its sidecar.
+const collectorPort = 8080
+
 // startProxy starts pilot-agent as Istio's injector would have the kubelet do it. `more` is the container's own
 // environment.
 func (w *world) startProxy(p *pod, role string, more map[string]string) (*process, error) {

@@ -49,6 +49,8 @@ type world struct {
 	image  string
 	// Reads from the collector as whoever is in its pod.
 	local *http.Client
+	// Where the doctor finds the gateway and the collector, once it was called.
+	ports []string
 }
 
 // differences is all that is not as in a cluster. It is printed before anything is proven.
@@ -108,15 +110,16 @@ func data() (map[string]string, error) {
 		"models/meshmeter-ingest/token":              ingest,
 		"team-a/meshmeter-ingest/token":              ingest,
 		"meshmeter/meshmeter-collector/ingest-token": ingest,
-		"meshmeter/meshmeter-collector/read-token":   random(),
-		journalToken:                                 random(),
-		"meshmeter/meshmeter-prices/prices.toml":     string(book),
+		readToken:                                random(),
+		journalToken:                             random(),
+		"meshmeter/meshmeter-prices/prices.toml": string(book),
 	}, nil
 }
 
 const (
 	ingestToken  = "istio-egress/meshmeter-ingest/token"
 	journalToken = "meshmeter/meshmeter-collector/journal-token"
+	readToken    = "meshmeter/meshmeter-collector/read-token"
 )
 
 // startOutside starts what is not in the cluster: DNS, the providers, the registry.
