@@ -42,6 +42,7 @@ pub mod reconcile;
 pub mod report;
 pub mod secret;
 pub mod serve;
+pub mod statement;
 pub mod store;
 pub mod tenant;
 pub mod terminal;

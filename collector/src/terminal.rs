@@ -57,6 +57,19 @@ pub fn json(text: &str) -> String {
     safe
 }
 
+/// Digits in groups of three.
+pub fn grouped(number: i128) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::from(if number < 0 { "-" } else { "" });
+    for (position, digit) in digits.chars().enumerate() {
+        if position != 0 && digits.len().saturating_sub(position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// The name of a file. What looks like the address of a database has a password in it, and is not shown.
 pub fn file(path: &Path) -> String {
     printable(secret::masked(&path.to_string_lossy()))

@@ -23,6 +23,7 @@ mod quarantine;
 mod reconcile;
 mod report;
 mod serve;
+mod statement;
 mod top;
 
 /// The billing-grade meter for LLM traffic: takes usage events from the mesh, keeps the ledger, rates it and reports.
@@ -42,6 +43,7 @@ struct Cli {
 enum Command {
     Serve(Box<serve::Serve>),
     Report(report::ReportArgs),
+    Statement(statement::Statement),
     Audit(report::AuditArgs),
     Reconcile(reconcile::Reconcile),
     #[command(subcommand)]
@@ -88,6 +90,7 @@ pub fn run() -> ExitCode {
     let result = match command {
         Command::Serve(args) => serve::run(*args),
         Command::Report(args) => report::run(args),
+        Command::Statement(args) => statement::run(args),
         Command::Audit(args) => report::audit(args),
         Command::Reconcile(args) => return reconcile::run(args),
         Command::Doctor(args) => return doctor::run(*args),

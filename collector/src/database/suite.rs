@@ -27,6 +27,7 @@ mod copies;
 mod corrections;
 mod quarantine;
 mod senders;
+mod statements;
 mod totals;
 mod writers;
 
@@ -150,6 +151,7 @@ pub fn run(fresh: Fresh<'_>) {
     nothing_is_kept_of_a_transaction_that_fails(fresh);
     copies::run(fresh);
     quarantine::run(fresh);
+    statements::run(fresh);
 }
 
 fn any_deliveries_leave_what_memory_has(fresh: Fresh<'_>) {

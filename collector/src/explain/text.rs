@@ -200,11 +200,8 @@ fn rated(rating: &Rating) -> Vec<String> {
 
 fn counts(counts: &Counts) -> String {
     let Counts { day, adjusts, closed } = counts;
-    let adjusts = if adjusts.is_empty() {
-        String::new()
-    } else {
-        format!(", as an adjustment of {adjusts}, which was closed before")
-    };
+    let adjusts =
+        if adjusts.is_empty() { String::new() } else { format!(", and adjusts {adjusts}, which was closed before") };
     let closed = closed.map(|id| format!("; its month is closed since, by entry {id}")).unwrap_or_default();
     format!("counts on {day} (UTC){adjusts}{closed}")
 }

@@ -46,6 +46,11 @@ impl Share {
         Share(share)
     }
 
+    /// What it counts, and how much.
+    pub fn iter(&self) -> impl Iterator<Item = &(Counted, Sum)> {
+        self.0.iter()
+    }
+
     /// The same, taken back.
     pub fn reversed(mut self) -> Share {
         for (_, sum) in &mut self.0 {

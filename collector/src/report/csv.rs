@@ -43,7 +43,7 @@ fn names<'a>(classes: impl Iterator<Item = &'a Class>) -> String {
 
 /// A name that came with a call: never a formula, and quoted unless it is a word, whatever else than a comma may part
 /// fields where it is read.
-fn name(value: &str) -> String {
+pub fn name(value: &str) -> String {
     let mut text = printable(value);
     if text.trim_start().starts_with(FORMULA) {
         text.insert(0, TEXT);

@@ -1,5 +1,8 @@
 //! Reports: usage and cost, read from the rollup alone, as it was rated when the calls came in or were re-rated.
 
+pub(crate) use csv::name as csv_field;
+pub(crate) use round::distributed;
+
 pub use crate::store::Dimension;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -46,7 +46,7 @@ impl Invoices {
 
 /// The parts, rounded to so many decimals, so that they add up to their sum, rounded. The first part wins of those with the
 /// same remainder. `None` if something does not fit in 128 bits.
-fn distributed(parts: &[Charge], decimals: u8) -> Option<Vec<Charge>> {
+pub fn distributed(parts: &[Charge], decimals: u8) -> Option<Vec<Charge>> {
     let total = parts.iter().try_fold(Charge::default(), |sum, part| sum.checked_add(*part))?;
     let mut left = total.rounded(decimals)?;
     let unit = Charge::unit(decimals);

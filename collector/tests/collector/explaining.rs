@@ -143,7 +143,7 @@ fn contract_what_became_of_a_call_is_told_whichever_of_its_entries_is_named() {
     assert_eq!(steps(&explained(&dir, &["1:2"])), of_copy);
     let (_, out, _) = run(&dir, &["explain", "1:2"]);
     assert!(out.contains("another meter's record of the call that entry 1:1 charges: not charged"), "{out}");
-    assert!(out.contains("as an adjustment of 2026-01, which was closed before"), "{out}");
+    assert!(out.contains("and adjusts 2026-01, which was closed before"), "{out}");
     let closing = explained(&dir, &["1:3"]);
     assert_eq!((&closing["entries"][0]["says"]["month"], &closing["event"]), (&"2026-01".into(), &Value::Null));
     let (_, out, _) = run(&dir, &["explain", "1:3"]);

@@ -19,6 +19,7 @@ mod quarantine;
 mod reading;
 mod reconcile;
 mod serving;
+mod statements;
 mod support;
 mod watching;
 

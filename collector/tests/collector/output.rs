@@ -62,6 +62,10 @@ fn contract_no_command_prints_what_steers_a_terminal() {
     let prices = prices.to_str().unwrap();
     let by = "day,month,tenant,provider,model";
     let call = format!("{}-1", emitter(1));
+    let month = ["statement", "--tenant", "acme", "--month", "2026-01"];
+    let of_month = |more: &[&'static str]| [&month, more].concat();
+    let statements =
+        [&["--records"][..], &[], &["--format", "csv"], &["--format", "json"], &["--format", "html"]].map(of_month);
     let commands: [&[&str]; 12] = [
         &["report", "--by", by],
         &["report", "--by", by, "--format", "json"],
@@ -76,7 +80,8 @@ fn contract_no_command_prints_what_steers_a_terminal() {
         &["correct", &call, "--void", "--reason", HOSTILE],
         &["verify"],
     ];
-    for command in commands {
+    let statements = statements.iter().map(Vec::as_slice);
+    for command in commands.into_iter().chain(statements) {
         let (code, out, error) = ask(command, &dir);
         assert!([0, 3].contains(&code) && error.is_empty() && !out.is_empty(), "{command:?}: {code} {error}");
         is_safe(&format!("{command:?}"), &out);

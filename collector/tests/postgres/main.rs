@@ -21,6 +21,8 @@ mod quarantine;
 mod reading;
 #[path = "../collector/reconcile/mod.rs"]
 mod reconcile;
+#[path = "../collector/statements.rs"]
+mod statements;
 #[path = "../collector/support.rs"]
 mod support;
 

@@ -1,0 +1,241 @@
+//! The lines of a billing statement: what tells them apart, and what an entry adds to them.
+
+use std::fmt::Write;
+
+use wire::record::Evidence;
+use wire::usage::Class;
+
+use crate::money::{Charge, Price};
+use crate::prices::{By, Line, Rated, Rating};
+use crate::store::entry::{Entry, Kind};
+use crate::store::sums::Group;
+
+/// What tells lines apart, in their order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub tenant: String,
+    /// The month of the calls, if it was closed before and this adjusts it; else empty.
+    pub adjusts: String,
+    pub provider: String,
+    pub model: String,
+    /// The entry of the price book, if one had prices for the call.
+    pub entry: Option<String>,
+    pub item: Item,
+    pub evidence: Grade,
+}
+
+/// What is charged in a line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Item {
+    /// A quantity of a class of usage.
+    Usage { class: Class, basis: Basis },
+    /// What discounts and mark-ups make of the list price; the factor, where it is a decimal number.
+    Adjustment { factor: Option<String> },
+}
+
+/// By what a quantity is charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Basis {
+    /// The price that the book names for it.
+    Price(Price),
+    /// A price that stands in for one that the book does not name.
+    Fallback(Price),
+    /// What the response of each call says that it costs.
+    Stated,
+    /// Nothing by itself: what decides in place of the book's prices.
+    Free(Free),
+    /// There is no price: the cost is unknown, not nothing.
+    Unpriced,
+}
+
+wire::words! {
+    /// Why a quantity costs nothing by itself.
+    #[derive(PartialOrd, Ord)]
+    Free {
+        /// It is in the price that the response states.
+        Own "own",
+        /// The provider bills nothing for such a call.
+        NotBilled "not_billed",
+        /// It was served by throughput that is paid for by time.
+        Prepaid "prepaid",
+    }
+}
+
+/// Evidence in the order of reports: best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Grade(pub Evidence);
+
+impl Grade {
+    fn rank(self) -> Option<usize> {
+        Evidence::ALL.iter().position(|evidence| *evidence == self.0)
+    }
+}
+
+impl Ord for Grade {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl PartialOrd for Grade {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Basis {
+    /// The price of one unit, if there is one.
+    pub fn price(self) -> Option<Price> {
+        match self {
+            Basis::Price(price) | Basis::Fallback(price) => Some(price),
+            Basis::Stated | Basis::Free(_) | Basis::Unpriced => None,
+        }
+    }
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Basis::Price(_) => "price",
+            Basis::Fallback(_) => "fallback",
+            Basis::Stated => "stated",
+            Basis::Free(free) => free.as_str(),
+            Basis::Unpriced => "unpriced",
+        }
+    }
+}
+
+/// What is added to a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    /// How many.
+    pub quantity: i128,
+    /// The list price that a discount or a mark-up is of.
+    pub base: Charge,
+    /// What the tenant pays; nothing of what has no price.
+    pub amount: Charge,
+}
+
+impl Part {
+    pub fn checked_add(self, more: Part) -> Option<Part> {
+        Some(Part {
+            quantity: self.quantity.checked_add(more.quantity)?,
+            base: self.base.checked_add(more.base)?,
+            amount: self.amount.checked_add(more.amount)?,
+        })
+    }
+
+    fn reversed(self) -> Option<Part> {
+        Some(Part {
+            quantity: self.quantity.checked_neg()?,
+            base: self.base.checked_neg()?,
+            amount: self.amount.checked_neg()?,
+        })
+    }
+
+    /// Whether corrections have left nothing of it.
+    pub fn is_nothing(&self) -> bool {
+        *self == Part::default()
+    }
+}
+
+/// What an entry adds to which lines. Its charge is the sum of their amounts, to the last decimal.
+pub(super) fn parts(entry: &Entry, rating: &Rating) -> Result<Vec<(Key, Part)>, String> {
+    let problem = |what: &str| format!("entry {}: {what}", entry.id);
+    let adjusts = Group::of_entry(entry).map(|group| group.adjusts).unwrap_or_default();
+    let key = |item: Item| Key {
+        tenant: entry.tenant.clone(),
+        adjusts: adjusts.clone(),
+        provider: entry.provider.clone(),
+        model: entry.model.clone(),
+        entry: rating.entry.clone(),
+        item,
+        evidence: Grade(entry.evidence),
+    };
+    let too_large = || problem("an amount does not fit in 128 bits");
+    let mut parts = Vec::new();
+    let mut sum = Charge::default();
+    for line in &rating.lines {
+        let (list, charge) = (line.list().unwrap_or_default(), line.rated.charge().unwrap_or_default());
+        let usage = Item::Usage { class: line.class, basis: basis(line, rating.by) };
+        parts.push((key(usage), Part { quantity: line.quantity.into(), amount: list, ..Part::default() }));
+        let difference = charge.checked_sub(list).ok_or_else(too_large)?;
+        if difference != Charge::default() {
+            let factor = factor(list, charge);
+            parts.push((key(Item::Adjustment { factor }), Part { base: list, amount: difference, quantity: 0 }));
+        }
+        sum = sum.checked_add(charge).ok_or_else(too_large)?;
+    }
+    let is_back = entry.kind == Kind::Reversal;
+    if is_back {
+        sum = sum.checked_neg().ok_or_else(too_large)?;
+        for (_, part) in &mut parts {
+            *part = part.reversed().ok_or_else(too_large)?;
+        }
+    }
+    match sum == entry.charge {
+        true => Ok(parts),
+        false => Err(problem("its charge is not the sum of its rating; meshmeter verify says whether it was altered")),
+    }
+}
+
+fn basis(line: &Line, by: Option<By>) -> Basis {
+    let free = match by {
+        Some(By::Own) if line.class == Class::Requests => return Basis::Stated,
+        Some(By::Own) => Some(Free::Own),
+        Some(By::NotBilled) => Some(Free::NotBilled),
+        Some(By::Prepaid) => Some(Free::Prepaid),
+        None => None,
+    };
+    match (line.rated, free) {
+        (Rated::Unpriced, _) => Basis::Unpriced,
+        (Rated::Priced { price, .. } | Rated::Fallback { price, .. }, Some(free)) if price == Price::ZERO => {
+            Basis::Free(free)
+        }
+        (Rated::Priced { price, .. }, _) => Basis::Price(price),
+        (Rated::Fallback { price, .. }, _) => Basis::Fallback(price),
+    }
+}
+
+/// Decimals that the factors of a call have together, at most.
+const DECIMALS: usize = 6;
+const ONE: i128 = 1_000_000;
+
+/// By what a list price was multiplied, if that is a decimal number.
+fn factor(list: Charge, charge: Charge) -> Option<String> {
+    let (list, scaled) = (list.yocto_usd(), charge.yocto_usd().checked_mul(ONE)?);
+    if list <= 0 || scaled < 0 || scaled.checked_rem(list)? != 0 {
+        return None;
+    }
+    let factor = scaled.checked_div(list)?;
+    let mut text = factor.checked_div(ONE)?.to_string();
+    let decimals = format!("{:0DECIMALS$}", factor.checked_rem(ONE)?);
+    let decimals = decimals.trim_end_matches('0');
+    if !decimals.is_empty() {
+        // Writing to a text cannot fail.
+        let _ = write!(text, ".{decimals}");
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deterministic_a_factor_is_told_where_it_is_a_decimal_number() {
+        let cases = [
+            ("1.00", "1.5", Some("1.5")),
+            ("0.000003", "0.000003105", Some("1.035")),
+            ("3.00", "3.00", Some("1")),
+            ("3.00", "0.00", Some("0")),
+            ("3.00", "300.000003", Some("100.000001")),
+            ("3.00", "1.00", None),
+            ("0.00", "1.00", None),
+            ("-1.00", "1.00", None),
+        ];
+        for (list, charge, expected) in cases {
+            let found = factor(list.parse().unwrap(), charge.parse().unwrap());
+            assert_eq!(found.as_deref(), expected, "{list} {charge}");
+        }
+    }
+}
