@@ -48,6 +48,17 @@ impl TenantPattern {
     }
 }
 
+/// Whether a tenant is a path, or below it: `acme/ml` is below `acme`.
+pub fn is_within(tenant: &str, path: &str) -> bool {
+    tenant.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The first segments of a tenant's path.
+pub fn cut(tenant: &str, segments: usize) -> &str {
+    let end = tenant.match_indices('/').nth(segments.saturating_sub(1)).map(|(end, _)| end);
+    end.and_then(|end| tenant.get(..end)).unwrap_or(tenant)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -75,6 +75,50 @@ pub fn file(path: &Path) -> String {
     printable(secret::masked(&path.to_string_lossy()))
 }
 
+/// Passes a long text on line by line, each made safe.
+pub struct ByLine<W, F> {
+    to: W,
+    safe: F,
+    line: Vec<u8>,
+}
+
+impl<W: Write, F: Fn(&str) -> Cow<'_, str>> ByLine<W, F> {
+    /// To there, made safe so.
+    pub fn new(to: W, safe: F) -> ByLine<W, F> {
+        ByLine { to, safe, line: Vec::new() }
+    }
+
+    /// Writes what has no end of a line behind it.
+    pub fn end(&mut self) -> io::Result<()> {
+        let line = std::mem::take(&mut self.line);
+        self.to.write_all((self.safe)(&String::from_utf8_lossy(&line)).as_bytes())
+    }
+}
+
+impl<W: Write, F: Fn(&str) -> Cow<'_, str>> Write for ByLine<W, F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.line.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                self.end()?;
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+/// Prints what is written bit by bit, as [`print`] does a text.
+pub fn print_with<E: From<io::Error>>(write: impl FnOnce(&mut dyn Write) -> Result<(), E>) -> Result<(), E> {
+    let mut out = ByLine::new(io::BufWriter::new(out()), lines);
+    write(&mut out)?;
+    out.end()?;
+    Ok(out.flush()?)
+}
+
 /// Prints results. Who reads them may have seen enough: `meshmeter report | head`.
 pub fn print(text: &str) -> Result<(), String> {
     let mut out = out();

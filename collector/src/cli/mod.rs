@@ -149,13 +149,14 @@ fn say(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
 }
 
-/// Only `serve` has rules that the parser does not know.
+/// Some commands have rules that the parser does not know.
 fn refuse(problem: &str) -> ExitCode {
     let mut command = Cli::command();
     command.build();
     let error = |command: &mut clap::Command| command.error(ErrorKind::InvalidValue, problem);
-    let error = match command.find_subcommand_mut("serve") {
-        Some(serve) => error(serve),
+    let name = std::env::args_os().nth(1).unwrap_or_default();
+    let error = match command.find_subcommand_mut(name) {
+        Some(asked) => error(asked),
         None => error(&mut command),
     };
     say(&error)

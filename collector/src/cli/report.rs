@@ -1,21 +1,29 @@
 //! `meshmeter report` and `audit`.
 
+use std::io;
+
 use clap::Args;
 use collector::report::audit::Audit;
-use collector::report::{self, Dimension, Format, Question, Report};
-use collector::store::Selection;
+use collector::report::{self, Bounds, Format, Question, Report, ReportError};
+use collector::terminal;
 use indicatif::ProgressBar;
-use jiff::civil::Date;
 
-use super::args::{self, Calls, Database, Output};
+use super::args::{self, Calls, Database, Output, now_ns};
 use super::{Failure, print};
 
-/// Prints usage, charge and cost from the ledger's sums.
+/// Calls between two steps of the progress bar.
+const STEP: u64 = 1000;
+
+/// Prints usage, charge and cost from the ledger.
 ///
 /// The charge is what the tenant pays, the cost what the provider charges.
 /// Calls with different evidence (reported, partial, estimated, missing) have lines and totals of their own; only the last line,
 /// `total all`, adds them up. The columns are disjoint:
 /// input is what no cache served, output is without reasoning. A model without a price is unpriced, not free.
+///
+/// Days (UTC), months, tenants, providers and models come from the ledger's sums. Everything else, and days of another time
+/// zone, comes from the calls themselves: every call of the period is read, which is the current month if --since does not say
+/// otherwise.
 #[derive(Args)]
 pub struct ReportArgs {
     #[command(flatten)]
@@ -23,39 +31,94 @@ pub struct ReportArgs {
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// First day (UTC, when the call began; what came after its month was closed counts on the day on which it came).
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = report::day)]
-    since: Option<Date>,
-    /// Last day.
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = report::day)]
-    until: Option<Date>,
-    /// Only this tenant and what is below it: acme is acme, acme/ml and acme/ml/ann.
+    /// First day (when the call began; what came after its month was closed counts on the day on which it came), month, or
+    /// moment (2026-11-01T12:00:00Z).
+    #[arg(long, value_name = "DAY")]
+    since: Option<String>,
+    /// Last day or month, or the moment before which calls count.
+    #[arg(long, value_name = "DAY")]
+    until: Option<String>,
+    /// Where days, months and hours are those of, such as Europe/Berlin.
+    #[arg(long, value_name = "NAME", default_value = "UTC")]
+    time_zone: String,
+    /// Only this tenant and what is below it: acme is acme, acme/ml and acme/ml/ann. Several may be given.
     #[arg(long)]
-    tenant: Option<String>,
-    /// What tells lines apart: any of day, month, tenant, provider, model, separated by commas.
-    #[arg(long, value_name = "COLUMNS", default_value = report::DEFAULT_BY, value_parser = By::parse)]
-    by: By,
+    tenant: Vec<String>,
+    /// Only calls that are so: provider=openai, model=gpt-4*, tag:task=T17, session= (none). Of one name any value will do; what
+    /// --by takes can be named, but not times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    filter: Vec<(String, String)>,
+    /// What tells lines apart, separated by commas: any of hour, day, month, tenant, tenant:DEPTH, principal, provider, model,
+    /// operation, route, session, agent, trace, tag:NAME, node, emitter.
+    #[arg(long, value_name = "COLUMNS", default_value = report::DEFAULT_BY)]
+    by: String,
+    /// Only so many lines, the largest; the others are one line.
+    #[arg(long, value_name = "N")]
+    top: Option<String>,
+    /// What the lines of --top have most of: charge, cost, tokens or calls.
+    #[arg(long, value_name = "WHAT", requires = "top")]
+    sort: Option<String>,
+    /// Beside each line what it was in the period before: of the same length, or as many months.
+    #[arg(long)]
+    compare: bool,
     /// Round to so many decimals, as on an invoice: what a tenant owes for a month is rounded once, and the lines add up to it,
     /// whatever they are. Without it amounts are exact.
-    #[arg(long, value_name = "DECIMALS", value_parser = clap::value_parser!(u8).range(0..=15))]
-    round: Option<u8>,
+    #[arg(long, value_name = "DECIMALS")]
+    round: Option<String>,
 }
 
-/// The columns of a report, as one argument.
-#[derive(Clone)]
-struct By(Vec<Dimension>);
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
 
-impl By {
-    fn parse(text: &str) -> Result<By, String> {
-        report::dimensions(text).map(By)
+impl ReportArgs {
+    fn question(&mut self) -> Result<Question, Failure> {
+        let mut given: Vec<(String, String)> = vec![
+            ("time_zone".to_owned(), std::mem::take(&mut self.time_zone)),
+            ("by".to_owned(), std::mem::take(&mut self.by)),
+            ("compare".to_owned(), self.compare.to_string()),
+        ];
+        let once = [("since", &mut self.since), ("until", &mut self.until), ("top", &mut self.top)];
+        let once = once.into_iter().chain([("sort", &mut self.sort), ("round", &mut self.round)]);
+        given.extend(once.filter_map(|(name, value)| Some((name.to_owned(), value.take()?))));
+        given.extend(self.tenant.drain(..).map(|tenant| ("tenant".to_owned(), tenant)));
+        for (name, value) in self.filter.drain(..) {
+            // Only what is no option of its own.
+            if report::PARAMETERS.iter().any(|known| known.name == name) {
+                return Err(Failure::Usage(format!("--filter {name}: is no filter; see --{}", name.replace('_', "-"))));
+            }
+            given.push((name, value));
+        }
+        Question::parse(given, now_ns()).map_err(|bad| {
+            let is_option = report::PARAMETERS.iter().any(|known| known.name == bad.name);
+            let option =
+                if is_option { format!("--{}", bad.name.replace('_', "-")) } else { format!("--filter {}", bad.name) };
+            Failure::Usage(format!("{option}: {}", bad.problem))
+        })
     }
 }
 
-pub fn run(args: ReportArgs) -> Result<(), Failure> {
-    let selection = Selection { since: args.since, until: args.until, tenant: args.tenant, call: None };
-    let question = Question { selection, by: args.by.0, round: args.round };
-    let report = Report::of(&*args.database.reader()?, question).map_err(Failure::failed)?;
-    print(&report.render(args.format).map_err(Failure::failed)?)
+pub fn run(mut args: ReportArgs) -> Result<(), Failure> {
+    let question = args.question()?;
+    let reader = args.database.reader()?;
+    let bar = if question.reads_entries() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    let mut each = |calls: u64| {
+        if calls.is_multiple_of(STEP) {
+            bar.set_position(calls);
+            bar.set_message(format!("{calls} calls read"));
+        }
+        Ok(())
+    };
+    let report = Report::within(&*reader, question, &mut Bounds { calls: u64::MAX, each: &mut each });
+    bar.finish_and_clear();
+    let report = report.map_err(Failure::failed)?;
+    match terminal::print_with(|out| report.write(args.format, out)) {
+        // Who reads it may have seen enough.
+        Err(ReportError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(ReportError::Output(error)) => Err(Failure::Failed(format!("standard output: {error}"))),
+        done => done.map_err(Failure::failed),
+    }
 }
 
 /// Compares what providers say that calls cost with what the price book says.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use jiff::civil::Date;
+
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
 use crate::store::budgets::Lease;
@@ -13,8 +15,8 @@ use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{Place, PossibleCopy, PossibleKey, ResponseKey, without_counts};
 use crate::store::sums::{Counted, Group, GroupSums, Sum};
 use crate::store::{
-    Booked, Changes, Dimension, Each, Head, Keys, Known, Quarantined, QuarantinedEvent, Reader, RollupRow, Selection,
-    Store, StoreError, Tally, Total, Whose,
+    Booked, Changes, CountedEntry, Dimension, Each, Head, Keys, Known, Quarantined, QuarantinedEvent, Reader,
+    RollupRow, Selection, Span, Store, StoreError, Tally, Total, Whose,
 };
 
 mod budgets;
@@ -280,6 +282,21 @@ impl Reader for Memory {
             Some((self.with_event(entry), billed))
         });
         adjusted.collect::<Vec<_>>().into_iter().try_for_each(each)
+    }
+
+    fn counted(&self, span: &Span, each: Each<'_, CountedEntry>) -> Result<(), StoreError> {
+        let standing = self.standing().map(|entry| CountedEntry { entry, taken_back: None });
+        let mut all: Vec<CountedEntry> = standing.collect();
+        for reversal in self.entries.iter().filter(|entry| entry.kind == Kind::Reversal) {
+            let entry = self.entries.iter().find(|entry| Some(entry.id) == reversal.refers);
+            if let (Some(day), Some(entry)) = (&reversal.billed, entry) {
+                let taken_back = Some((reversal.received_ns, day.clone()));
+                all.push(CountedEntry { entry: self.with_event(entry), taken_back });
+            }
+        }
+        let whose = Selection { tenant: span.tenant.clone(), ..Selection::default() };
+        let is_theirs = |counted: &CountedEntry| whose.includes(Date::default(), &counted.entry.tenant);
+        all.into_iter().filter(is_theirs).try_for_each(each)
     }
 
     fn closings(&self) -> Result<Vec<Entry>, StoreError> {

@@ -26,6 +26,7 @@ mod closing;
 mod copies;
 mod corrections;
 mod quarantine;
+mod reports;
 mod senders;
 mod statements;
 mod totals;
@@ -151,6 +152,7 @@ pub fn run(fresh: Fresh<'_>) {
     nothing_is_kept_of_a_transaction_that_fails(fresh);
     copies::run(fresh);
     quarantine::run(fresh);
+    reports::run(fresh);
     statements::run(fresh);
 }
 

@@ -4,7 +4,6 @@ use crate::database::memory::Memory;
 use crate::gaps::{self, Question, State};
 use crate::ingest::missing;
 use crate::report::{self, Report};
-use crate::store::Selection;
 use crate::store::emitters::Ended;
 use crate::store::entry::{Entry, Kind};
 use crate::store::ranges::Range;
@@ -62,11 +61,15 @@ pub fn hold(store: &Memory) {
         gaps::table(&all, &nameless, all.len());
         gaps::json(&all, &nameless).unwrap();
     }
-    for format in [report::Format::Table, report::Format::Json, report::Format::Csv] {
-        let by = report::Dimension::ALL.to_vec();
-        let question = report::Question { selection: Selection::default(), by, round: Some(2) };
+    use report::Format::{Csv, Json, Markdown, Table};
+    // From the sums, and from the entries.
+    for by in ["day,month,tenant,model", "hour,tenant:1,principal,session,trace,tag:task"] {
+        let by = report::dimensions(by).unwrap();
+        let question = report::Question { by, round: Some(2), ..report::Question::default() };
         let report = Report::of(store, question).unwrap_or_else(|error| panic!("{error}"));
-        report.render(format).unwrap_or_else(|error| panic!("{error}"));
+        for format in [Table, Json, Csv, Markdown] {
+            report.render(format).unwrap_or_else(|error| panic!("{error}"));
+        }
     }
 }
 

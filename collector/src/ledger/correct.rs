@@ -67,6 +67,30 @@ pub fn rating_of(entry: &Entry) -> Result<Rating, String> {
     Ok(entry.rating.as_deref().map(Rating::from_json).transpose()?.unwrap_or_default())
 }
 
+/// An entry with the call that it is about, read.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// The entry.
+    pub entry: Entry,
+    /// The call, as it was sent.
+    pub event: Event,
+    /// How it was rated.
+    pub rating: Rating,
+}
+
+impl Called {
+    /// Reads what an entry has as texts.
+    pub fn of(entry: Entry) -> Result<Called, String> {
+        let (event, rating) = (event_of(&entry)?, rating_of(&entry)?);
+        Ok(Called { entry, event, rating })
+    }
+
+    /// What it counts.
+    pub fn share(&self) -> Share {
+        Share::of(&self.event.record, &self.rating)
+    }
+}
+
 /// What an entry counts.
 pub fn share_of(entry: &Entry) -> Result<Share, String> {
     Ok(Share::of(&event_of(entry)?.record, &rating_of(entry)?))

@@ -1,40 +1,71 @@
 //! A report as CSV (RFC 4180): one line per group and evidence, one column per usage class, no totals. Names are safe in a
 //! spreadsheet and on a terminal; JSON has them as they are.
 
+use std::io::Write;
+
 use wire::usage::Class;
 
-use super::{Report, ReportError};
+use super::change::Change;
+use super::{Line, Report, ReportError};
 use crate::terminal::printable;
 
 /// What a spreadsheet takes for the begin of a formula, in any of its languages, and the mark that says that it is none.
 const FORMULA: [char; 9] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}', TEXT];
 const TEXT: char = '\'';
 
-pub fn render(report: &Report) -> Result<String, ReportError> {
-    let by = report.question.by.iter().map(|dimension| dimension.name());
+/// Columns of the period before.
+const COMPARED: [&str; 5] =
+    ["before_calls", "before_charge_usd", "before_cost_usd", "change_charge_usd", "change_percent"];
+
+pub fn write(report: &Report, out: &mut dyn Write) -> Result<(), ReportError> {
+    let question = &report.question;
+    let mut header: Vec<String> = question.by.iter().map(|dimension| name(&dimension.name())).collect();
+    // How many others a line is about: a name of such a line could be any call's.
+    header.extend(question.top.map(|_| "others".to_owned()));
     let classes = Class::ALL.iter().map(|class| class.name());
-    let header: Vec<&str> = by
-        .chain(["adjusts", "evidence", "calls"])
-        .chain(classes)
-        .chain(["charge_usd", "cost_usd", "unpriced", "fallback"])
-        .collect();
-    let mut text = header.join(",") + "\r\n";
-    for ((key, grade), sum) in &report.lines {
-        let mut fields: Vec<String> = key.columns.iter().map(|value| name(value)).collect();
-        fields.push(name(&key.adjusts));
-        fields.push(grade.0.as_str().to_owned());
-        fields.push(sum.calls.to_string());
-        // Absent is not zero: a class that nobody reported is an empty field.
-        fields.extend(Class::ALL.iter().map(|class| sum.usage.get(class).map(i128::to_string).unwrap_or_default()));
-        let total = sum.total()?;
+    let counts = ["adjusts", "evidence", "calls"].into_iter().chain(classes);
+    let amounts = ["charge_usd", "cost_usd", "unpriced", "fallback"].into_iter();
+    let compared = COMPARED.into_iter().filter(|_| question.compare);
+    header.extend(counts.chain(amounts).chain(compared).chain(["time_zone"]).map(str::to_owned));
+    line(out, &header)?;
+    report.each(&mut |of| line(out, &fields(report, of)?))
+}
+
+fn line(out: &mut dyn Write, fields: &[String]) -> Result<(), ReportError> {
+    out.write_all(fields.join(",").as_bytes())?;
+    Ok(out.write_all(b"\r\n")?)
+}
+
+fn fields(report: &Report, Line { key, grade, sum, before }: &Line) -> Result<Vec<String>, ReportError> {
+    let question = &report.question;
+    let mut fields: Vec<String> = key.columns.iter().map(|value| name(value)).collect();
+    fields.resize(question.by.len(), String::new());
+    if question.top.is_some() {
+        fields.push(key.others.map(|others| others.to_string()).unwrap_or_default());
+    }
+    fields.push(name(&key.adjusts));
+    fields.push(grade.0.as_str().to_owned());
+    fields.push(sum.calls.to_string());
+    // Absent is not zero: a class that nobody reported is an empty field.
+    fields.extend(Class::ALL.iter().map(|class| sum.usage.get(class).map(i128::to_string).unwrap_or_default()));
+    let total = sum.total()?;
+    fields.push(total.map(|total| total.charge.to_string()).unwrap_or_default());
+    fields.push(total.map(|total| total.cost.to_string()).unwrap_or_default());
+    fields.push(names(sum.unpriced.keys()));
+    fields.push(names(sum.fallback.keys()));
+    if let Some(before) = before {
+        let total = before.total()?;
+        let change = Change::of(sum, before)?;
+        fields.push(before.calls.to_string());
         fields.push(total.map(|total| total.charge.to_string()).unwrap_or_default());
         fields.push(total.map(|total| total.cost.to_string()).unwrap_or_default());
-        fields.push(names(sum.unpriced.keys()));
-        fields.push(names(sum.fallback.iter()));
-        text.push_str(&fields.join(","));
-        text.push_str("\r\n");
+        fields.push(change.by.to_string());
+        // A number: the sign and the unit are for the eye.
+        let percent = change.percent.unwrap_or_default();
+        fields.push(percent.trim_start_matches('+').trim_end_matches('%').to_owned());
     }
-    Ok(text)
+    fields.push(name(question.period.zone.name()));
+    Ok(fields)
 }
 
 fn names<'a>(classes: impl Iterator<Item = &'a Class>) -> String {

@@ -1,13 +1,17 @@
 //! A report as JSON: counts are numbers, amounts are exact decimal texts, what is unknown is absent.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::Write;
 
+use serde::ser::{Error, SerializeSeq};
 use serde::{Serialize, Serializer};
 use wire::usage::Class;
 
+use super::change::Change;
 use super::notes::{Notes, Unpriced};
 use super::sum::{Amounts, Sum};
-use super::{Grade, Report, ReportError};
+use super::{Report, ReportError};
 use crate::money::Charge;
 use crate::terminal;
 
@@ -17,14 +21,47 @@ struct Document<'a> {
     since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
+    time_zone: &'a str,
+    /// The period that lines are compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<Days>,
+    /// If there is only one; it is among the filters, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    filters: BTreeMap<String, Vec<String>>,
     currency: &'static str,
-    by: Vec<&'static str>,
-    lines: Vec<Line<'a>>,
+    by: Vec<Cow<'static, str>>,
+    lines: Lines<'a>,
     /// One per evidence: add them up only if you know why.
     totals: Vec<Line<'a>>,
     notes: Said<'a>,
+}
+
+#[derive(Serialize)]
+struct Days {
+    since: Option<String>,
+    until: Option<String>,
+}
+
+/// All lines, one after the other: there may be a million.
+struct Lines<'a>(&'a Report);
+
+impl Serialize for Lines<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut lines = serializer.serialize_seq(None)?;
+        let mut failed = None;
+        let done = self.0.each(&mut |of| {
+            lines.serialize_element(&line(self.0, of)?).map_err(|error| {
+                failed = Some(error);
+                ReportError::Stopped(String::new())
+            })
+        });
+        match (failed, done) {
+            (Some(error), _) => Err(error),
+            (None, done) => done.map_err(S::Error::custom).and_then(|()| lines.end()),
+        }
+    }
 }
 
 /// What the amounts leave out, and what nobody knows yet.
@@ -56,6 +93,9 @@ struct Model<'a> {
 struct Line<'a> {
     #[serde(flatten)]
     key: Columns<'a>,
+    /// Instead of columns: how many others it adds up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    others: Option<u64>,
     /// The closed month whose calls are adjusted here.
     #[serde(skip_serializing_if = "str::is_empty")]
     adjusts: &'a str,
@@ -76,14 +116,39 @@ struct Line<'a> {
     /// Classes charged by the price of another class.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fallback: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<Before>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<Changed>,
+}
+
+/// The same of the period before.
+#[derive(Serialize)]
+struct Before {
+    calls: i128,
+    usage: ByClass<i128>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charge: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<String>,
+}
+
+/// What is more now.
+#[derive(Serialize)]
+struct Changed {
+    calls: i128,
+    charge: String,
+    /// Of the charge; `new` where there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    percent: Option<String>,
 }
 
 /// The values of the columns, in their order; one that is empty is unknown.
-struct Columns<'a>(Vec<(&'static str, &'a str)>);
+struct Columns<'a>(Vec<(Cow<'static, str>, &'a str)>);
 
 impl Serialize for Columns<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().filter(|(_, value)| !value.is_empty()).copied())
+        serializer.collect_map(self.0.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name, value)))
     }
 }
 
@@ -101,32 +166,31 @@ impl<T: Serialize> Serialize for ByClass<T> {
     }
 }
 
-pub fn render(report: &Report) -> Result<String, ReportError> {
+pub fn write(report: &Report, out: &mut dyn Write) -> Result<(), ReportError> {
     let question = &report.question;
-    let lines: Result<_, _> = report
-        .lines
-        .iter()
-        .map(|((key, grade), sum)| {
-            let names = question.by.iter().map(|dimension| dimension.name());
-            let columns = Columns(names.zip(key.columns.iter().map(String::as_str)).collect());
-            line(columns, &key.adjusts, *grade, sum)
-        })
-        .collect();
-    let totals = report.totals()?;
-    let totals: Result<_, _> = totals.iter().map(|(grade, sum)| line(Columns(Vec::new()), "", *grade, sum)).collect();
+    let bound = |bound: Option<super::Bound>| bound.map(|bound| bound.to_string());
+    let before = question.compare.then(|| question.period.before().ok()).flatten();
     let document = Document {
-        since: question.selection.since.map(|day| day.to_string()),
-        until: question.selection.until.map(|day| day.to_string()),
-        tenant: question.selection.tenant.as_deref(),
+        since: bound(question.period.since),
+        until: bound(question.period.until),
+        time_zone: question.period.zone.name(),
+        before: before.map(|before| Days { since: bound(before.since), until: bound(before.until) }),
+        tenant: question.filters.only_tenant(),
+        filters: question.filters.shown().into_iter().collect(),
         currency: "USD",
         by: question.by.iter().map(|dimension| dimension.name()).collect(),
-        lines: lines?,
-        totals: totals?,
+        lines: Lines(report),
+        totals: report.totals.values().map(|total| line(report, total)).collect::<Result<_, _>>()?,
         notes: said(&report.notes),
     };
-    let text = serde_json::to_string_pretty(&document)
-        .map_err(|_| ReportError::TooLarge("the report cannot be written as JSON"))?;
-    Ok(terminal::json(&text) + "\n")
+    let mut safe = terminal::ByLine::new(&mut *out, |line| terminal::json(line).into());
+    let written = serde_json::to_writer_pretty(&mut safe, &document);
+    written.map_err(|error| match error.io_error_kind() {
+        Some(kind) => ReportError::Output(kind.into()),
+        None => ReportError::Stopped(format!("the report cannot be written as JSON: {error}")),
+    })?;
+    safe.end()?;
+    Ok(writeln!(out)?)
 }
 
 fn model<'a>(((provider, model), of): (&'a (String, String), &Unpriced)) -> Model<'a> {
@@ -147,14 +211,18 @@ fn said(notes: &Notes) -> Said<'_> {
     }
 }
 
-fn line<'a>(key: Columns<'a>, adjusts: &'a str, grade: Grade, sum: &Sum) -> Result<Line<'a>, ReportError> {
+fn line<'a>(report: &Report, line: &'a super::Line) -> Result<Line<'a>, ReportError> {
+    let super::Line { key, grade, sum, before } = line;
     let total = sum.total()?;
     let by_class = |amount: fn(&Amounts) -> Charge| {
         ByClass(sum.amounts.iter().map(|(class, amounts)| (*class, amount(amounts).to_string())).collect())
     };
+    let names = report.question.by.iter().map(|dimension| dimension.name());
+    let change = before.as_ref().map(|before| changed(sum, before)).transpose()?;
     Ok(Line {
-        key,
-        adjusts,
+        key: Columns(names.zip(key.columns.iter().map(String::as_str)).collect()),
+        others: key.others,
+        adjusts: &key.adjusts,
         evidence: grade.0.as_str(),
         calls: sum.calls,
         usage: ByClass(sum.usage.iter().map(|(class, count)| (*class, *count)).collect()),
@@ -163,6 +231,24 @@ fn line<'a>(key: Columns<'a>, adjusts: &'a str, grade: Grade, sum: &Sum) -> Resu
         cost: total.map(|total| total.cost.to_string()),
         costs: by_class(|amounts| amounts.cost),
         unpriced: ByClass(sum.unpriced.iter().map(|(class, count)| (*class, *count)).collect()),
-        fallback: sum.fallback.iter().map(|class| class.name()).collect(),
+        fallback: sum.fallback.keys().map(|class| class.name()).collect(),
+        before: before.as_ref().map(former).transpose()?,
+        change,
     })
+}
+
+fn former(sum: &Sum) -> Result<Before, ReportError> {
+    let total = sum.total()?;
+    Ok(Before {
+        calls: sum.calls,
+        usage: ByClass(sum.usage.iter().map(|(class, count)| (*class, *count)).collect()),
+        charge: total.map(|total| total.charge.to_string()),
+        cost: total.map(|total| total.cost.to_string()),
+    })
+}
+
+fn changed(sum: &Sum, before: &Sum) -> Result<Changed, ReportError> {
+    let change = Change::of(sum, before)?;
+    let calls = sum.calls.checked_sub(before.calls).ok_or(super::TOO_LARGE)?;
+    Ok(Changed { calls, charge: change.by.to_string(), percent: change.percent })
 }

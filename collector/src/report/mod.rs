@@ -1,28 +1,46 @@
-//! Reports: usage and cost, read from the rollup alone, as it was rated when the calls came in or were re-rated.
+//! Reports: usage and cost, as it was rated when the calls came in or were re-rated. What the sums tell apart is read from
+//! them alone; the rest from the entries that count in the period.
 
 pub(crate) use csv::name as csv_field;
 pub(crate) use round::distributed;
 
-pub use crate::store::Dimension;
+pub use dimension::{Dimension, dimensions};
+pub use filter::{Filters, Pattern, Restriction};
+pub use period::{Bound, Period, Zone};
+pub use question::{BadParameter, DEFAULT_BY, PARAMETERS, Parameter, Question, Sort, Top};
+pub use sum::{Amounts, Sum};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io::Write;
 
 use jiff::civil::Date;
 use wire::record::Evidence;
+use wire::usage::Class;
 
-use crate::store::{Reader, Selection, StoreError};
-use notes::{Models, Notes};
-use sum::Sum;
+use crate::store::{Reader, StoreError};
+use gather::Gathered;
+use lines::{Lines, Which};
+use notes::Notes;
 
 pub mod audit;
 pub mod budgets;
+mod change;
 mod csv;
+mod dimension;
+mod filter;
+mod gather;
+mod grid;
 mod json;
+mod lines;
+mod markdown;
 mod notes;
+mod period;
+mod question;
 mod round;
 mod sum;
 mod table;
+mod top;
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -33,62 +51,108 @@ pub enum Format {
     Json,
     /// CSV with one column per usage class.
     Csv,
+    /// A table of Markdown.
+    Markdown,
 }
-
-/// What is asked for.
-#[derive(Clone, Debug)]
-pub struct Question {
-    /// The rows that are summed up.
-    pub selection: Selection,
-    /// The columns that tell lines apart, in their order.
-    pub by: Vec<Dimension>,
-    /// Round to so many decimals, as on an invoice: what a tenant owes for a month is rounded once, whatever the lines are.
-    pub round: Option<u8>,
-}
-
-/// Reads the columns of a report: `tenant,model`.
-pub fn dimensions(text: &str) -> Result<Vec<Dimension>, String> {
-    let mut by = BTreeSet::new();
-    for name in text.split(',') {
-        match Dimension::ALL.iter().find(|dimension| dimension.name() == name.trim()) {
-            // A model's name says nothing without who serves it.
-            Some(Dimension::Model) => by.extend([Dimension::Provider, Dimension::Model]),
-            Some(dimension) => drop(by.insert(*dimension)),
-            None => {
-                let allowed: Vec<&str> = Dimension::ALL.iter().map(|dimension| dimension.name()).collect();
-                return Err(format!("must be a list of {}, separated by commas", allowed.join(", ")));
-            }
-        }
-    }
-    Ok(by.into_iter().collect())
-}
-
-/// The columns of a report nobody chose columns for.
-pub const DEFAULT_BY: &str = "tenant,model";
 
 /// Reads a day of a question.
 pub fn day(text: &str) -> Result<Date, String> {
     crate::prices::day(text).ok_or_else(|| "must be a date such as 2026-01-31".to_owned())
 }
 
+/// How much may be read for a report, and who hears of it.
+pub struct Bounds<'a> {
+    /// Calls that may be read.
+    pub calls: u64,
+    /// Hears how many calls were read; what it returns ends the report.
+    pub each: &'a mut dyn FnMut(u64) -> Result<(), String>,
+}
+
+impl Bounds<'_> {
+    fn read(&mut self, calls: u64) -> Result<(), ReportError> {
+        if calls > self.calls {
+            let most = self.calls;
+            let problem = format!(
+                "reads every call of its period, and these are more than {most}: a later since, or an earlier until"
+            );
+            return Err(ReportError::TooMuch(problem));
+        }
+        (self.each)(calls).map_err(ReportError::Stopped)
+    }
+}
+
 /// A report.
 #[derive(Debug)]
 pub struct Report {
     question: Question,
-    lines: BTreeMap<(Key, Grade), Sum>,
+    lines: Found,
+    /// How many lines there are.
+    count: usize,
+    /// One per evidence, best first: what is estimated is never mixed up with what was reported.
+    totals: BTreeMap<Grade, Line>,
     notes: Notes,
+    marks: Marks,
+    /// Calls that were read, if the sums could not tell.
+    read: Option<u64>,
 }
 
-/// What tells a line apart: the values of its columns, and the closed month that it adjusts, else an empty text.
+#[derive(Debug)]
+enum Found {
+    All(Box<Lines>),
+    Top(Vec<Line>),
+}
+
+/// What occurs in any line, and has to be explained or given a column.
+#[derive(Debug, Default)]
+struct Marks {
+    adjusts: bool,
+    fallback: bool,
+    unpriced: bool,
+    uncharged: bool,
+    /// Classes of which there is a count that is not zero.
+    classes: BTreeSet<Class>,
+}
+
+impl Marks {
+    fn see(&mut self, line: &Line) {
+        let Line { key, sum, before, .. } = line;
+        self.adjusts |= !key.adjusts.is_empty();
+        for sum in [Some(sum), before.as_ref()].into_iter().flatten() {
+            self.fallback |= !sum.fallback.is_empty();
+            self.unpriced |= !sum.unpriced.is_empty();
+            self.uncharged |= sum.amounts.is_empty() && sum.unpriced.is_empty();
+            self.classes.extend(sum.usage.iter().filter(|(_, count)| **count != 0).map(|(class, _)| *class));
+        }
+    }
+}
+
+/// A line of a report.
+#[derive(Clone, Debug, Default)]
+pub struct Line {
+    /// What tells it apart.
+    pub key: Key,
+    /// How good its counts are.
+    pub grade: Grade,
+    /// What it adds up.
+    pub sum: Sum,
+    /// The same of the period before, if that was asked for.
+    pub before: Option<Sum>,
+}
+
+/// What tells a line apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    columns: Vec<String>,
-    adjusts: String,
+pub struct Key {
+    /// The values of its columns; of the line of the others none.
+    pub columns: Vec<String>,
+    /// The closed month that it adjusts, else empty.
+    pub adjusts: String,
+    /// Instead of columns: how many others it is about.
+    pub others: Option<u64>,
 }
 
 /// Evidence in the order of reports: best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Grade(Evidence);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grade(pub Evidence);
 
 impl Grade {
     fn rank(self) -> usize {
@@ -115,6 +179,12 @@ pub enum ReportError {
     Store(StoreError),
     /// A sum or an amount is more than 128 bits hold.
     TooLarge(&'static str),
+    /// It is more than may be read, or more than there can be.
+    TooMuch(String),
+    /// What it is made of cannot be read, or the one who asked has gone.
+    Stopped(String),
+    /// It could not be written.
+    Output(std::io::Error),
 }
 
 impl fmt::Display for ReportError {
@@ -122,6 +192,8 @@ impl fmt::Display for ReportError {
         match self {
             ReportError::Store(error) => error.fmt(f),
             ReportError::TooLarge(problem) => f.write_str(problem),
+            ReportError::TooMuch(problem) | ReportError::Stopped(problem) => f.write_str(problem),
+            ReportError::Output(error) => error.fmt(f),
         }
     }
 }
@@ -134,78 +206,109 @@ impl From<StoreError> for ReportError {
     }
 }
 
-const TOO_LARGE: ReportError = ReportError::TooLarge("a sum does not fit in 128 bits");
-
-impl Report {
-    /// Makes the report that a question asks for, from the rollup in one pass: it has millions of rows.
-    pub fn of(reader: &dyn Reader, question: Question) -> Result<Report, ReportError> {
-        let mut lines: BTreeMap<(Key, Grade), Sum> = BTreeMap::new();
-        let mut invoices = round::Invoices::default();
-        let mut models = Models::default();
-        let mut by = question.by.clone();
-        let [adjusts, provider, model] =
-            [Dimension::Adjusts, Dimension::Provider, Dimension::Model].map(|dimension| place(&mut by, dimension));
-        let invoice = question.round.map(|_| round::INVOICE.map(|dimension| place(&mut by, dimension)));
-        let width = question.by.len();
-        let mut failed = Ok(());
-        reader.totals(&question.selection, &by, &mut |total| {
-            let value = |place: usize| total.key.get(place).cloned().unwrap_or_default();
-            let key = Key { adjusts: value(adjusts), columns: total.key.iter().take(width).cloned().collect() };
-            let line = (key, Grade(total.evidence));
-            if let (Ok(()), Some(invoice)) = (&failed, &invoice) {
-                failed = invoices.add(invoice.map(value).into(), &line, &total);
-            }
-            if failed.is_ok() {
-                failed = models.add(&value(provider), &value(model), &total);
-            }
-            if failed.is_ok() {
-                failed = lines.entry(line).or_default().add(&total);
-            }
-            Ok(())
-        })?;
-        failed?;
-        lines.values_mut().for_each(Sum::settle);
-        if let Some(decimals) = question.round {
-            for (line, amounts) in invoices.rounded(decimals)? {
-                if let Some(sum) = lines.get_mut(&line).filter(|sum| !sum.amounts.is_empty()) {
-                    sum.rounded = Some(amounts);
-                }
-            }
-        }
-        let notes = Notes::of(lines.values(), models)?;
-        Ok(Report { question, lines, notes })
-    }
-
-    /// Whether a line adjusts a month that was closed before.
-    fn has_adjustments(&self) -> bool {
-        self.lines.keys().any(|(key, _)| !key.adjusts.is_empty())
-    }
-
-    /// Writes the report.
-    pub fn render(&self, format: Format) -> Result<String, ReportError> {
-        match format {
-            Format::Table => table::render(self),
-            Format::Json => json::render(self),
-            Format::Csv => csv::render(self),
-        }
-    }
-
-    /// The sums by evidence, best first: what is estimated is never mixed up with what was reported.
-    fn totals(&self) -> Result<BTreeMap<Grade, Sum>, ReportError> {
-        let mut totals: BTreeMap<Grade, Sum> = BTreeMap::new();
-        for ((_, grade), sum) in &self.lines {
-            totals.entry(*grade).or_default().merge(sum)?;
-        }
-        Ok(totals)
+impl From<std::io::Error> for ReportError {
+    fn from(error: std::io::Error) -> Self {
+        ReportError::Output(error)
     }
 }
 
-/// Where a dimension stands among those that are told apart; it is added if it does not.
-fn place(by: &mut Vec<Dimension>, dimension: Dimension) -> usize {
-    by.iter().position(|known| *known == dimension).unwrap_or_else(|| {
-        by.push(dimension);
-        by.len().saturating_sub(1)
-    })
+const TOO_LARGE: ReportError = ReportError::TooLarge("a sum does not fit in 128 bits");
+
+impl Report {
+    /// Makes the report that a question asks for.
+    pub fn of(reader: &dyn Reader, question: Question) -> Result<Report, ReportError> {
+        Report::within(reader, question, &mut Bounds { calls: u64::MAX, each: &mut |_| Ok(()) })
+    }
+
+    /// The same, if it takes no more than is allowed.
+    pub fn within(reader: &dyn Reader, question: Question, bounds: &mut Bounds<'_>) -> Result<Report, ReportError> {
+        let mut gathered = Gathered::new(&question);
+        gathered.read(reader, Which::Now, bounds)?;
+        if question.compare {
+            gathered.read(reader, Which::Before, bounds)?;
+        }
+        let Gathered { mut lines, invoices, models, read, .. } = gathered;
+        if let Some(decimals) = question.round {
+            let [now, before] = invoices;
+            lines.round([now.rounded(decimals)?, before.rounded(decimals)?]);
+        }
+        let read = question.reads_entries().then_some(read);
+        let lines = match question.top {
+            Some(top) => Found::Top(top::top(&lines, question.by.len(), top, question.compare)?),
+            None => Found::All(Box::new(lines)),
+        };
+        let (count, totals, notes, marks) = Default::default();
+        let mut report = Report { question, lines, count, totals, notes, marks, read };
+        report.finish(models)?;
+        Ok(report)
+    }
+
+    fn finish(&mut self, models: notes::Models) -> Result<(), ReportError> {
+        let (mut count, mut notes, mut marks) = (0_usize, Notes::default(), Marks::default());
+        let mut totals: BTreeMap<Grade, Line> = BTreeMap::new();
+        self.each(&mut |line| {
+            count = count.saturating_add(1);
+            marks.see(line);
+            notes.line(&line.sum)?;
+            totals.entry(line.grade).or_insert_with(|| Line { grade: line.grade, ..Line::default() }).merge(line)
+        })?;
+        notes.end(models)?;
+        (self.count, self.totals, self.notes, self.marks) = (count, totals, notes, marks);
+        Ok(())
+    }
+
+    /// What was asked.
+    pub fn question(&self) -> &Question {
+        &self.question
+    }
+
+    /// How many lines it has.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// All lines, in their order.
+    pub fn each(&self, each: &mut dyn FnMut(&Line) -> Result<(), ReportError>) -> Result<(), ReportError> {
+        match &self.lines {
+            Found::Top(lines) => lines.iter().try_for_each(each),
+            Found::All(lines) => lines.each(self.question.compare, &mut |_, line| each(&line)),
+        }
+    }
+
+    /// The sums by evidence, best first.
+    pub fn totals(&self) -> impl Iterator<Item = &Line> {
+        self.totals.values()
+    }
+
+    /// Writes the report.
+    pub fn write(&self, format: Format, out: &mut dyn Write) -> Result<(), ReportError> {
+        match format {
+            Format::Table => table::write(self, out),
+            Format::Json => json::write(self, out),
+            Format::Csv => csv::write(self, out),
+            Format::Markdown => markdown::write(self, out),
+        }
+    }
+
+    /// The report as a text.
+    pub fn render(&self, format: Format) -> Result<String, ReportError> {
+        let mut text = Vec::new();
+        self.write(format, &mut text)?;
+        String::from_utf8(text).map_err(|_| ReportError::Stopped("the report is no text".to_owned()))
+    }
+}
+
+impl Line {
+    /// Adds another one.
+    fn merge(&mut self, other: &Line) -> Result<(), ReportError> {
+        self.sum.merge(&other.sum)?;
+        other.before.as_ref().map_or(Ok(()), |before| self.before.get_or_insert_default().merge(before))
+    }
 }
 
 #[cfg(test)]

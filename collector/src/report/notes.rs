@@ -77,19 +77,22 @@ impl Models {
 }
 
 impl Notes {
-    /// What there is to say of lines, and of the models in them.
-    pub fn of<'l>(lines: impl Iterator<Item = &'l Sum>, models: Models) -> Result<Notes, ReportError> {
-        let mut notes = Notes { unpriced: models.unpriced()?, ..Notes::default() };
-        for sum in lines {
-            for (why, calls) in &sum.deferred {
-                add(notes.deferred.entry(why).or_default(), *calls)?;
-            }
-            for (name, calls) in &sum.unknown {
-                add(notes.unknown.entry(name.clone()).or_default(), *calls)?;
-            }
+    /// Notes what there is to say of a line.
+    pub fn line(&mut self, sum: &Sum) -> Result<(), ReportError> {
+        for (why, calls) in &sum.deferred {
+            add(self.deferred.entry(why).or_default(), *calls)?;
         }
-        notes.deferred.retain(|_, calls| *calls != 0);
-        notes.unknown.retain(|_, calls| *calls != 0);
-        Ok(notes)
+        for (name, calls) in &sum.unknown {
+            add(self.unknown.entry(name.clone()).or_default(), *calls)?;
+        }
+        Ok(())
+    }
+
+    /// When all lines were there: what there is to say of the models in them.
+    pub fn end(&mut self, models: Models) -> Result<(), ReportError> {
+        self.unpriced = models.unpriced()?;
+        self.deferred.retain(|_, calls| *calls != 0);
+        self.unknown.retain(|_, calls| *calls != 0);
+        Ok(())
     }
 }

@@ -3,33 +3,47 @@
 
 use std::collections::BTreeMap;
 
+use super::dimension::Dimension;
+use super::lines::LineKey;
 use super::sum::Amounts;
-use super::{Dimension, Grade, Key, ReportError, TOO_LARGE};
+use super::{ReportError, TOO_LARGE};
 use crate::money::Charge;
 use crate::store::Total;
 
 /// What an invoice is of.
-pub const INVOICE: [Dimension; 2] = [Dimension::Month, Dimension::Tenant];
-
-type Line = (Key, Grade);
+pub const INVOICE: [Dimension; 2] = [Dimension::Month, Dimension::Tenant(None)];
+/// Parts of invoices: each is in memory.
+const MOST: usize = 4_000_000;
 
 /// The parts of each invoice, by the lines that they are in.
 #[derive(Default)]
-pub struct Invoices(BTreeMap<Vec<String>, BTreeMap<Line, Amounts>>);
+pub struct Invoices {
+    parts: BTreeMap<Vec<String>, BTreeMap<LineKey, Amounts>>,
+    count: usize,
+}
 
 impl Invoices {
     /// Adds a part, if it has a price.
-    pub fn add(&mut self, invoice: Vec<String>, line: &Line, total: &Total) -> Result<(), ReportError> {
+    pub fn add(&mut self, invoice: Vec<String>, line: &LineKey, total: &Total) -> Result<(), ReportError> {
         let Some(amounts) = Amounts::of(total) else { return Ok(()) };
-        let part = self.0.entry(invoice).or_default().entry(line.clone()).or_default();
-        *part = part.add(amounts)?;
+        let parts = self.parts.entry(invoice).or_default();
+        if let Some(part) = parts.get_mut(line) {
+            *part = part.plus(amounts)?;
+            return Ok(());
+        }
+        self.count = self.count.saturating_add(1);
+        if self.count > MOST {
+            let problem = format!("more than {MOST} lines to round: fewer columns, or a shorter period");
+            return Err(ReportError::TooMuch(problem));
+        }
+        parts.insert(line.clone(), amounts);
         Ok(())
     }
 
     /// The amounts of all lines, rounded.
-    pub fn rounded(self, decimals: u8) -> Result<BTreeMap<Line, Amounts>, ReportError> {
-        let mut lines: BTreeMap<Line, Amounts> = BTreeMap::new();
-        for parts in self.0.into_values() {
+    pub fn rounded(self, decimals: u8) -> Result<BTreeMap<LineKey, Amounts>, ReportError> {
+        let mut lines: BTreeMap<LineKey, Amounts> = BTreeMap::new();
+        for parts in self.parts.into_values() {
             let of = |amount: fn(&Amounts) -> Charge| {
                 let exact: Vec<Charge> = parts.values().map(amount).collect();
                 distributed(&exact, decimals).ok_or(TOO_LARGE)
@@ -37,7 +51,7 @@ impl Invoices {
             let (charges, costs) = (of(|part| part.charge)?, of(|part| part.cost)?);
             for ((line, charge), cost) in parts.into_keys().zip(charges).zip(costs) {
                 let sum = lines.entry(line).or_default();
-                *sum = sum.add(Amounts { charge, cost })?;
+                *sum = sum.plus(Amounts { charge, cost })?;
             }
         }
         Ok(lines)

@@ -1,6 +1,6 @@
 //! The sums of a line.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use wire::record::Deferred;
 use wire::usage::{Class, Kind};
@@ -28,20 +28,23 @@ impl Amounts {
     }
 
     /// The sum.
-    pub fn add(self, more: Amounts) -> Result<Amounts, ReportError> {
+    pub fn plus(self, more: Amounts) -> Result<Amounts, ReportError> {
         let charge = self.charge.checked_add(more.charge).ok_or(TOO_LARGE)?;
         Ok(Amounts { charge, cost: self.cost.checked_add(more.cost).ok_or(TOO_LARGE)? })
     }
 }
 
 /// Calls, counts and amounts summed up.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
+    /// Calls.
     pub calls: i128,
+    /// Counts. What nobody has counted is absent.
     pub usage: BTreeMap<Class, i128>,
+    /// What has a price.
     pub amounts: BTreeMap<Class, Amounts>,
-    /// Classes of which some was charged by another class's price.
-    pub fallback: BTreeSet<Class>,
+    /// Of which classes so many were charged by another class's price.
+    pub fallback: BTreeMap<Class, i128>,
     /// What has no price, and how many of it.
     pub unpriced: BTreeMap<Class, i128>,
     /// Calls whose counts are to come in another one, by why.
@@ -68,22 +71,40 @@ impl Sum {
             add(self.unpriced.entry(class).or_default(), total.unpriced)?;
         }
         if total.fallback != 0 {
-            self.fallback.insert(class);
+            add(self.fallback.entry(class).or_default(), total.fallback)?;
         }
         Amounts::of(total).map_or(Ok(()), |amounts| self.pay(class, amounts))
     }
 
     fn pay(&mut self, class: Class, more: Amounts) -> Result<(), ReportError> {
         let sum = self.amounts.entry(class).or_default();
-        *sum = sum.add(more)?;
+        *sum = sum.plus(more)?;
         Ok(())
     }
 
     /// When all is added: what nothing of has a price has no amount. Credits and debits may leave an amount of nothing.
     pub fn settle(&mut self) {
-        let Sum { amounts, usage, unpriced, .. } = self;
+        let Sum { amounts, usage, unpriced, fallback, deferred, unknown, .. } = self;
+        // What was taken back is no more.
+        [&mut *unpriced, fallback].into_iter().for_each(|counts| counts.retain(|_, count| *count != 0));
+        deferred.retain(|_, calls| *calls != 0);
+        unknown.retain(|_, calls| *calls != 0);
         let of = |counts: &BTreeMap<Class, i128>, class: &Class| counts.get(class).copied().unwrap_or(0);
         amounts.retain(|class, sum| *sum != Amounts::default() || of(unpriced, class) != of(usage, class));
+    }
+
+    /// Whether nothing is left of it: all of it was taken back.
+    pub fn is_nothing(&self) -> bool {
+        let Sum { calls, usage, amounts, unpriced, deferred, unknown, .. } = self;
+        let none = unpriced.is_empty() && deferred.is_empty() && unknown.is_empty();
+        *calls == 0 && none && amounts.is_empty() && usage.values().all(|count| *count == 0)
+    }
+
+    /// Input and output together.
+    pub fn tokens(&self) -> i128 {
+        let of_tokens = |class: &Class| matches!(class.kind(), Kind::Input | Kind::Output);
+        let counts = self.usage.iter().filter(|(class, _)| of_tokens(class)).map(|(_, count)| *count);
+        counts.fold(0, i128::saturating_add)
     }
 
     /// Adds another line.
@@ -104,19 +125,87 @@ impl Sum {
         for (name, calls) in &other.unknown {
             add(self.unknown.entry(name.clone()).or_default(), *calls)?;
         }
-        self.fallback.extend(&other.fallback);
+        for (class, quantity) in &other.fallback {
+            add(self.fallback.entry(*class).or_default(), *quantity)?;
+        }
         if let Some(more) = other.rounded {
-            self.rounded = Some(self.rounded.unwrap_or_default().add(more)?);
+            self.rounded = Some(self.rounded.unwrap_or_default().plus(more)?);
         }
         Ok(())
     }
 
     /// The amounts of all that has a price; `None` if nothing has.
     pub fn total(&self) -> Result<Option<Amounts>, ReportError> {
-        if self.rounded.is_some() || self.amounts.is_empty() {
-            return Ok(self.rounded);
+        if self.rounded.is_some() { Ok(self.rounded) } else { self.exact() }
+    }
+
+    /// The same, not rounded.
+    pub fn exact(&self) -> Result<Option<Amounts>, ReportError> {
+        if self.amounts.is_empty() {
+            return Ok(None);
         }
-        self.amounts.values().try_fold(Amounts::default(), |sum, amounts| sum.add(*amounts)).map(Some)
+        self.amounts.values().try_fold(Amounts::default(), |sum, amounts| sum.plus(*amounts)).map(Some)
+    }
+}
+
+/// As a text, for a file that this process reads back.
+type Stored = (
+    i128,
+    Vec<(usize, i128)>,
+    Vec<(usize, i128, i128)>,
+    Vec<(usize, i128)>,
+    Vec<(usize, i128)>,
+    Vec<(String, i128)>,
+    Vec<(String, i128)>,
+);
+
+fn stored(counts: &BTreeMap<Class, i128>) -> Vec<(usize, i128)> {
+    counts.iter().map(|(class, count)| (place(*class), *count)).collect()
+}
+
+fn place(class: Class) -> usize {
+    Class::ALL.iter().position(|known| *known == class).unwrap_or(usize::MAX)
+}
+
+fn counts(stored: Vec<(usize, i128)>) -> Option<BTreeMap<Class, i128>> {
+    stored.into_iter().map(|(place, count)| Some((*Class::ALL.get(place)?, count))).collect()
+}
+
+impl Sum {
+    /// As a text that [`Sum::from_text`] reads; not what is rounded.
+    pub fn to_text(&self) -> String {
+        let amounts = self.amounts.iter();
+        let amounts = amounts.map(|(class, sum)| (place(*class), sum.charge.yocto_usd(), sum.cost.yocto_usd()));
+        let stored: Stored = (
+            self.calls,
+            stored(&self.usage),
+            amounts.collect(),
+            stored(&self.fallback),
+            stored(&self.unpriced),
+            self.deferred.iter().map(|(why, calls)| ((*why).to_owned(), *calls)).collect(),
+            self.unknown.iter().map(|(name, calls)| (name.clone(), *calls)).collect(),
+        );
+        serde_json::to_string(&stored).unwrap_or_default()
+    }
+
+    /// Reads what was stored.
+    pub fn from_text(text: &str) -> Option<Sum> {
+        let (calls, usage, amounts, fallback, unpriced, deferred, unknown): Stored = serde_json::from_str(text).ok()?;
+        let amount = |(place, charge, cost): (usize, i128, i128)| {
+            let [charge, cost] = [charge, cost].map(Charge::from_yocto_usd);
+            Some((*Class::ALL.get(place)?, Amounts { charge, cost }))
+        };
+        let why = |(why, calls): (String, i128)| Some((Deferred::from_word(&why)?.as_str(), calls));
+        Some(Sum {
+            calls,
+            usage: counts(usage)?,
+            amounts: amounts.into_iter().map(amount).collect::<Option<_>>()?,
+            fallback: counts(fallback)?,
+            unpriced: counts(unpriced)?,
+            deferred: deferred.into_iter().map(why).collect::<Option<_>>()?,
+            unknown: unknown.into_iter().collect(),
+            rounded: None,
+        })
     }
 }
 

@@ -5,19 +5,36 @@ use crate::money::Charge;
 use crate::store::Total;
 use crate::store::sums::Counted;
 
-fn key(model: &str) -> Key {
-    Key { columns: vec![model.to_owned()], adjusts: String::new() }
+/// A report of one line.
+fn report(model: &str, evidence: Evidence, sum: Sum) -> Report {
+    let mut lines = Lines::default();
+    let mut key = lines::LineKey::default();
+    [model, ""].iter().for_each(|text| key.push(text));
+    key.end(Grade(evidence));
+    *lines.line(&key, Which::Now).unwrap() = sum;
+    let question = Question { by: vec![Dimension::Model], ..Question::default() };
+    let (count, totals, notes, marks) = Default::default();
+    let mut report = Report { question, lines: Found::All(Box::new(lines)), count, totals, notes, marks, read: None };
+    report.finish(notes::Models::default()).unwrap();
+    report
 }
 
 #[test]
 fn deterministic_a_model_brings_its_provider_and_columns_have_one_order() {
-    let names =
-        |text: &str| dimensions(text).map(|by| by.into_iter().map(Dimension::name).collect::<Vec<_>>().join(" "));
+    let names = |text: &str| {
+        dimensions(text).map(|by| by.iter().map(|of| of.name().into_owned()).collect::<Vec<_>>().join(" "))
+    };
     assert_eq!(names("model,tenant"), Ok("tenant provider model".to_owned()));
-    assert_eq!(names("provider, day,day"), Ok("day provider".to_owned()));
-    let allowed = "must be a list of day, month, tenant, provider, model, separated by commas";
-    assert_eq!(names(""), Err(allowed.to_owned()));
-    assert_eq!(names("tenant,"), Err(allowed.to_owned()));
+    assert_eq!(names("provider, day,day,evidence"), Ok("day provider".to_owned()));
+    assert_eq!(names("tag:b,session,tenant:2,tenant,tag:a"), Ok("tenant tenant:2 session tag:a tag:b".to_owned()));
+    let allowed = "must be a list of hour, day, month, tenant, principal, provider, model, operation, route, session, agent, \
+                   trace, node, emitter, evidence, tenant:DEPTH, tag:NAME, separated by commas";
+    for bad in ["", "tenant,", "colour", "Tenant", "tag", "tenant\u{202e}"] {
+        assert_eq!(names(bad), Err(allowed.to_owned()), "{bad}");
+    }
+    for bad in ["tenant:0", "tenant:x", "tenant:65", "tag:"] {
+        assert!(names(bad).is_err(), "{bad}");
+    }
 }
 
 #[test]
@@ -69,14 +86,13 @@ fn contract_the_footnote_says_of_what_there_is_no_price_and_nets_what_was_priced
     ] {
         models.add("p", model, &total).unwrap();
     }
-    let notes = Notes::of([].iter(), models).unwrap();
-    let question = Question { selection: Selection::default(), by: vec![Dimension::Model], round: None };
-    let lines = BTreeMap::from([((key("mute"), Grade(Evidence::Reported)), Sum { calls: 4, ..Sum::default() })]);
-    let report = Report { question, lines, notes };
+    let mut report = report("mute", Evidence::Reported, Sum { calls: 4, ..Sum::default() });
+    report.notes.end(models).unwrap();
+    report.marks.unpriced = true;
     let table = report.render(Format::Table).unwrap();
     assert!(table.contains("p mute: 4 calls, 1,200 tokens, 3 web_searches without a price"), "{table}");
     assert!(table.contains("p searches: 1 calls, 2 web_searches without a price"), "{table}");
-    assert!(!table.contains("later") && !table.contains("priced:"), "{table}");
+    assert!(!table.contains("p later:") && !table.contains("p priced:"), "{table}");
     let json: serde_json::Value = serde_json::from_str(&report.render(Format::Json).unwrap()).unwrap();
     assert_eq!(json["notes"]["unpriced"][0]["units"], serde_json::json!({"web_searches": 3}));
     assert_eq!(json["notes"]["unpriced"].as_array().map(Vec::len), Some(2));
@@ -105,21 +121,18 @@ fn contract_a_name_in_csv_is_one_field_and_never_a_formula() {
         ("\u{1b}[2J\u{9b}\u{202e}x", r#""\u{1b}[2J\u{9b}\u{202e}x""#),
     ];
     for (name, expected) in cases {
-        let lines = BTreeMap::from([((key(name), Grade(Evidence::Missing)), Sum { calls: -1, ..Sum::default() })]);
-        let question = Question { selection: Selection::default(), by: vec![Dimension::Model], round: None };
-        let csv = Report { question, lines, notes: Notes::default() }.render(Format::Csv).unwrap();
+        let report = report(name, Evidence::Missing, Sum { calls: -1, ..Sum::default() });
+        let csv = report.render(Format::Csv).unwrap();
         let (_, line) = csv.split_once("\r\n").unwrap();
         let empty = ",".repeat(Class::ALL.len() + 4);
-        assert_eq!(line, format!("{expected},,missing,-1{empty}\r\n"), "{name:?}");
+        assert_eq!(line, format!("{expected},,missing,-1{empty},UTC\r\n"), "{name:?}");
     }
 }
 
 #[test]
 fn contract_json_has_names_as_they_are_and_no_character_that_steers() {
     let name = "=1\u{1b}[2J\u{9b}\u{202e}\u{200b}\u{feff}\u{e0041}\r\n\t\"\\ü中";
-    let lines = BTreeMap::from([((key(name), Grade(Evidence::Missing)), Sum::default())]);
-    let question = Question { selection: Selection::default(), by: vec![Dimension::Model], round: None };
-    let json = Report { question, lines, notes: Notes::default() }.render(Format::Json).unwrap();
+    let json = report(name, Evidence::Missing, Sum { calls: 1, ..Sum::default() }).render(Format::Json).unwrap();
     assert_eq!(crate::terminal::lines(&json), json);
     assert!(json.contains(r"=1\u001b[2J\u009b\u202e\u200b\ufeff\udb40\udc41\r\n\t\"), "{json}");
     let read: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -147,4 +160,37 @@ fn contract_an_adjustment_by_another_price_is_an_amount_of_nothing() {
     unpriced.add(&Total { unpriced: 5, ..total }).unwrap();
     unpriced.settle();
     assert!(unpriced.total().unwrap().is_none(), "what has no price costs nobody knows what");
+}
+
+/// The tables of docs/reports.md.
+fn tables() -> [(&'static str, String); 2] {
+    let mut columns = "| name | what it is | read from | filter |\n|---|---|---|---|\n".to_owned();
+    for (name, help, sums, filter) in dimension::described() {
+        let (from, filter) = (if sums { "sums" } else { "calls" }, if filter { "yes" } else { "" });
+        columns.push_str(&format!("| `{name}` | {help} | {from} | {filter} |\n"));
+    }
+    let mut parameters = "| option | parameter of HTTP | value | what it does |\n|---|---|---|---|\n".to_owned();
+    for Parameter { name, form, help } in PARAMETERS {
+        let option = name.replace('_', "-");
+        parameters.push_str(&format!("| `--{option}` | `{name}` | {form} | {help} |\n"));
+    }
+    [("columns", columns), ("parameters", parameters)]
+}
+
+#[test]
+fn contract_the_reference_names_every_column_and_parameter() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reports.md");
+    let found = std::fs::read_to_string(&path).unwrap();
+    let mut expected = found.clone();
+    for (name, table) in tables() {
+        let mark = format!("<!-- table: {name} -->\n");
+        let (before, rest) = expected.split_once(&mark).expect("docs/reports.md has the mark");
+        let (_, behind) = rest.split_once("<!-- end of table -->").expect("docs/reports.md has the end mark");
+        expected = format!("{before}{mark}{table}<!-- end of table -->{behind}");
+    }
+    if std::env::var_os("MESHMETER_WRITE_DOCS").is_some() {
+        std::fs::write(path, expected).unwrap();
+    } else {
+        assert!(found == expected, "docs/reports.md is not what the code says: run `just docs`");
+    }
 }

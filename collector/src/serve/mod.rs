@@ -63,6 +63,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const MAX_SHOWN: usize = 100;
 /// Questions to the ledger at a time.
 const READERS: usize = 8;
+/// Of these so many that read calls, not sums: each reads the whole of its period.
+const SCANS: usize = 1;
 /// Long texts of metrics at a time.
 const SCRAPES: usize = 4;
 
@@ -98,6 +100,7 @@ struct App {
     jobs: mpsc::Sender<Work>,
     room: Arc<Room>,
     readers: Semaphore,
+    scans: Semaphore,
     scrapes: Arc<Semaphore>,
     open_tenants: Tenants,
     metrics: Metrics,
@@ -165,6 +168,7 @@ pub fn run(options: Options) -> Result<(), String> {
         registry: Arc::new(Registry::new(bounds)),
         room: Room::with_queue(jobs.max_capacity()),
         readers: Semaphore::new(READERS),
+        scans: Semaphore::new(SCANS),
         scrapes: Arc::new(Semaphore::new(SCRAPES)),
         open_tenants: if options.metrics_tenants { Tenants::Named } else { Tenants::Unnamed },
         jobs,

@@ -18,6 +18,6 @@ mod transaction;
 
 pub use booked::Booked;
 pub use error::StoreError;
-pub use reader::{Each, Quarantined, Reader, Selection, Tally, Whose};
+pub use reader::{CountedEntry, Each, Quarantined, Reader, Selection, Span, Tally, Whose};
 pub use totals::{Dimension, RollupRow, Total};
 pub use transaction::{Changes, Head, Keys, Known, QuarantinedEvent, Store};

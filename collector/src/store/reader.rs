@@ -4,6 +4,7 @@ use jiff::civil::Date;
 
 use super::booked::Booked;
 use super::budgets::Lease;
+use super::days::day_of;
 use super::emitters::{Emitter, Note};
 use super::entry::{Entry, EntryId};
 use super::error::StoreError;
@@ -13,6 +14,7 @@ use super::totals::{Dimension, RollupRow, Total};
 use super::transaction::{Head, QuarantinedEvent};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
+use crate::tenant::is_within;
 
 /// Which calls.
 #[derive(Clone, Debug, Default)]
@@ -30,11 +32,9 @@ pub struct Selection {
 impl Selection {
     /// Whether calls of a day and a tenant are among them.
     pub fn includes(&self, day: Date, tenant: &str) -> bool {
-        let below =
-            |wanted: &str| tenant.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         self.since.is_none_or(|since| since <= day)
             && self.until.is_none_or(|until| day <= until)
-            && self.tenant.as_deref().is_none_or(below)
+            && self.tenant.as_deref().is_none_or(|path| is_within(tenant, path))
     }
 }
 
@@ -91,6 +91,33 @@ pub struct Tally {
     pub unpriced_calls: i64,
 }
 
+/// When entries count, and whose they are.
+#[derive(Clone, Debug)]
+pub struct Span {
+    /// From then on.
+    pub from_ns: i64,
+    /// Until before then.
+    pub until_ns: i64,
+    /// Only this tenant, and what is below it.
+    pub tenant: Option<String>,
+}
+
+impl Span {
+    /// Its first and its last day, UTC.
+    pub fn days(&self) -> [String; 2] {
+        [self.from_ns, self.until_ns.saturating_sub(1)].map(|ns| day_of(ns).unwrap_or_default())
+    }
+}
+
+/// An entry that counts: now, or in a month that was closed before it was taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountedEntry {
+    /// The entry, with the event of its call.
+    pub entry: Entry,
+    /// If it was taken back after its month was closed: when that was written, and the day on which it counts.
+    pub taken_back: Option<(i64, String)>,
+}
+
 /// What takes one row after the other; its error ends the reading.
 pub type Each<'a, T> = &'a mut dyn FnMut(T) -> Result<(), StoreError>;
 
@@ -135,6 +162,9 @@ pub trait Reader: Send + Sync {
     fn possible_copies(&self, each: Each<'_, (PossibleKey, PossibleCopy)>) -> Result<(), StoreError>;
     /// Entries that count now, that is charged ones that were not taken back, each with the event of its call.
     fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError>;
+    /// Entries that count in a span of time, in any order: those that stand, and those that were taken back after their month was
+    /// closed, which count there still, and their opposite where that is booked. Some that count outside of it may be among them.
+    fn counted(&self, span: &Span, each: Each<'_, CountedEntry>) -> Result<(), StoreError>;
     /// All emitters with all their ranges, by name.
     fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError>;
     /// The ranges of an emitter; none if it is not known.

@@ -154,6 +154,7 @@ fn contract_the_table_shows_evidence_apart_and_ends_with_totals() {
             "- as charge or cost: nothing was counted that could be charged; what was counted and is free has 0",
             "unpriced: the price book had no price for it; unknown is not free. A price that came later: meshmeter rerate",
             "openai \\u{1b}[2Jmodel: 1 calls, 1 tokens without a price",
+            "all days, time zone UTC",
         ]
     );
 }

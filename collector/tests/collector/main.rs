@@ -1,5 +1,6 @@
 //! The real `meshmeter` process over real HTTP, on SQLite. What concerns the ledger runs on PostgreSQL too.
 
+mod asking;
 mod auditing;
 mod budgets;
 mod closing;

@@ -118,7 +118,7 @@ fn contract_questions_select_and_group() {
         ("cost_usd", "2.0000585"),
     ];
     let line = |by: (&str, &str), cells: &[(&str, &str)]| -> BTreeMap<String, String> {
-        let cells = cells.iter().chain([&by, &("evidence", "reported")]);
+        let cells = cells.iter().chain([&by, &("evidence", "reported"), &("time_zone", "UTC")]);
         cells.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     };
     let cases = [
@@ -135,7 +135,7 @@ fn contract_questions_select_and_group() {
         let heads = lines.next().unwrap();
         let classes = Class::ALL.iter().map(|class| class.name());
         let by = question.strip_prefix("by=").unwrap().split('&').next().unwrap();
-        let tail = ["charge_usd", "cost_usd", "unpriced", "fallback"];
+        let tail = ["charge_usd", "cost_usd", "unpriced", "fallback", "time_zone"];
         assert_eq!(
             heads,
             [by, "adjusts", "evidence", "calls"].into_iter().chain(classes).chain(tail).collect::<Vec<_>>()
@@ -154,10 +154,31 @@ fn contract_a_wrong_question_is_400_and_says_what_is_allowed() {
     let dir = Dir::new();
     let server = Server::start(&dir, &[]);
     let cases = [
-        ("format=xml", "format: must be json or csv"),
-        ("since=2026-02-30", "since: must be a date such as 2026-01-31"),
+        ("format=xml", "format: must be json, csv or markdown"),
+        ("format=csv&format=json", "format: must be json, csv or markdown"),
+        ("since=2026-02-30", "since: must be a date such as 2026-01-31, a month such as 2026-01, or a moment"),
         ("until=tomorrow", "until: must be a date such as 2026-01-31"),
-        ("by=price", "by: must be a list of day, month, tenant, provider, model, separated by commas"),
+        ("since=2026-02-02&until=2026-02-01", "since: must be before until"),
+        ("since=2026-02-01&since=2026-02-02", "since: is given more than once"),
+        ("time_zone=Mars/Olympus", "time_zone: must be the name of a time zone such as Europe/Berlin"),
+        ("by=price", "by: must be a list of hour, day, month, tenant, principal, provider, model"),
+        ("by=tenant:0", "by: tenant:DEPTH: must be from 1 to 64"),
+        ("by=hour&since=2020-01-01", "by: hour: of at most 366 days"),
+        ("evidence=guessed", "evidence: must be one of reported, partial, estimated, missing"),
+        ("day=2026-01-01", "day: cannot be filtered by: since, until and tenant can"),
+        ("top=0", "top: must be a whole number from 1 to 10000"),
+        ("top=3&by=evidence", "top: needs a column in by"),
+        ("sort=calls", "sort: orders the lines of top"),
+        ("top=3&sort=luck", "sort: must be one of charge, cost, tokens, calls"),
+        ("compare=yes", "compare: must be true or false"),
+        ("compare=true", "compare: needs since and until"),
+        ("compare=true&by=day&since=2026-01&until=2026-01", "compare: cannot be by day"),
+        ("round=1.5", "round: must be a whole number from 0 to 15"),
+        ("tag:=x", "tag:: is no parameter"),
+        (
+            "tenant'%20OR%201=1",
+            "is no parameter; allowed: since, until, time_zone, by, top, sort, compare, round, and the filters",
+        ),
         ("colour=red", "colour"),
     ];
     for (question, expected) in cases {

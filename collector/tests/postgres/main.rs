@@ -1,5 +1,7 @@
 //! What the tests of `collector` say of the ledger, on PostgreSQL; and several collectors on one database.
 
+#[path = "../collector/asking.rs"]
+mod asking;
 #[path = "../collector/auditing.rs"]
 mod auditing;
 #[path = "../collector/budgets.rs"]

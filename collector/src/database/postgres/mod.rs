@@ -23,6 +23,7 @@ mod schema;
 mod session;
 mod statements;
 mod tls;
+mod totals;
 mod write;
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use wire::record::Evidence;
 
 use super::address::Address;
 use super::connection::{Connection, within};
-use super::known::{ENTRY, KEPT, emitter, entry, hash, parsed, quarantined, standing, sum, word};
+use super::known::{ENTRY, KEPT, emitter, entry, hash, quarantined, standing, sum, word};
+use super::totals::{self, SELECTED, selected};
 use super::{booked, budgets, failure, schema};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
@@ -24,7 +25,8 @@ use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{PossibleCopy, PossibleKey};
 use crate::store::sums::Counted;
 use crate::store::{
-    Booked, Dimension, Each, Head, Quarantined, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose,
+    Booked, CountedEntry, Dimension, Each, Head, Quarantined, Reader, RollupRow, Selection, Span, StoreError, Tally,
+    Total, Whose,
 };
 
 /// Connections kept for the next question.
@@ -130,24 +132,6 @@ fn range(row: &Row, first: usize) -> Result<Option<Range>, StoreError> {
     Ok(range.map(|(first, last)| Range { first, last }))
 }
 
-/// Rows of the rollup that are asked for: `selected` has the values.
-const SELECTED: &str = "($1::text IS NULL OR day >= $1::text::date) AND ($2::text IS NULL OR day <= $2::text::date)
-    AND ($3::text IS NULL OR tenant = $3 OR starts_with(tenant, $3 || '/'))";
-
-fn selected(selection: &Selection) -> [Option<String>; 3] {
-    let text = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string());
-    [text(selection.since), text(selection.until), selection.tenant.clone()]
-}
-
-/// A dimension as a text.
-fn column(dimension: Dimension) -> &'static str {
-    match dimension {
-        Dimension::Day => "to_char(day, 'YYYY-MM-DD')",
-        Dimension::Month => "to_char(day, 'YYYY-MM')",
-        Dimension::Adjusts | Dimension::Tenant | Dimension::Provider | Dimension::Model => dimension.name(),
-    }
-}
-
 impl Reader for PostgresReader {
     fn ping(&self) -> Result<(), StoreError> {
         let pooled = self.idle().pop();
@@ -192,27 +176,8 @@ impl Reader for PostgresReader {
     }
 
     fn totals(&self, selection: &Selection, by: &[Dimension], each: Each<'_, Total>) -> Result<(), StoreError> {
-        let apart: String = by.iter().map(|dimension| format!("{}, ", column(*dimension))).collect();
-        // Over many days even a count can be more than 64 bits hold.
-        let sql = format!(
-            "SELECT {apart}evidence, class, sum(quantity)::text, sum(charge)::text, sum(coalesce(cost, charge))::text,
-                sum(unpriced)::text, sum(fallback)::text FROM rollup WHERE {SELECTED} GROUP BY {apart}evidence, class"
-        );
-        let read = |row: &Row| {
-            let mut columns = 0..;
-            let mut next = || columns.next().unwrap_or_default();
-            let key = by.iter().map(|_| Ok(row.try_get(next())?)).collect::<Result<_, StoreError>>()?;
-            let evidence = word(row, next(), "evidence", Evidence::from_word)?;
-            let counted = word(row, next(), "class", Counted::from_name)?;
-            let quantity = parsed(row, next())?;
-            let charge = parsed(row, next())?;
-            let cost = parsed(row, next())?;
-            let unpriced = parsed(row, next())?;
-            let fallback = parsed(row, next())?;
-            Ok(Total { key, evidence, counted, quantity, charge, cost, unpriced, fallback })
-        };
         let [since, until, tenant] = selected(selection);
-        self.each_row(&sql, &[&since, &until, &tenant], read, each)
+        self.each_row(&totals::sql(by), &[&since, &until, &tenant], |row| totals::total(row, by.len()), each)
     }
 
     fn heads(&self) -> Result<Vec<Head>, StoreError> {
@@ -237,6 +202,12 @@ impl Reader for PostgresReader {
         let until = selection.until.and_then(|day| day.tomorrow().ok()).map_or(i64::MAX, day_begins_ns);
         let (emitter, sequence) = selection.call.clone().unzip();
         self.each_row(&sql, &[&since, &until, &selection.tenant, &emitter, &sequence], entry, each)
+    }
+
+    fn counted(&self, span: &Span, each: Each<'_, CountedEntry>) -> Result<(), StoreError> {
+        let [first, last] = span.days();
+        let values: [&(dyn ToSql + Sync); 5] = [&span.from_ns, &span.until_ns, &span.tenant, &first, &last];
+        self.each_row(&totals::counted_sql(), &values, totals::counted, each)
     }
 
     fn entry(&self, id: EntryId) -> Result<Option<Entry>, StoreError> {

@@ -11,6 +11,7 @@ use files::Files;
 
 mod booked;
 mod budgets;
+mod counted;
 mod files;
 mod known;
 mod migrate;

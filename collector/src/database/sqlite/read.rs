@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use wire::record::Evidence;
 
 use super::known::{KEPT, quarantined};
-use super::{SqliteReader, WRITER, booked, budgets, totals};
+use super::{SqliteReader, WRITER, booked, budgets, counted, totals};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
 use crate::money::Charge;
@@ -18,7 +18,8 @@ use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{PossibleCopy, PossibleKey};
 use crate::store::sums::{Counted, Sum};
 use crate::store::{
-    Booked, Dimension, Each, Head, Quarantined, Reader, RollupRow, Selection, StoreError, Tally, Total, Whose,
+    Booked, CountedEntry, Dimension, Each, Head, Quarantined, Reader, RollupRow, Selection, Span, StoreError, Tally,
+    Total, Whose,
 };
 
 /// Where the chain ends, and when it was last written to.
@@ -227,6 +228,10 @@ impl Reader for SqliteReader {
         let (emitter, sequence) = selection.call.clone().unzip();
         let key = params![since, until, selection.tenant, emitter, sequence];
         self.ask(|connection| each_row(connection, &sql, key, entry, each))
+    }
+
+    fn counted(&self, span: &Span, each: Each<'_, CountedEntry>) -> Result<(), StoreError> {
+        self.ask(|connection| counted::counted(connection, span, each))
     }
 
     fn entry(&self, id: EntryId) -> Result<Option<Entry>, StoreError> {

@@ -1,8 +1,7 @@
 //! What a person closes: months and emitters.
 
 use super::*;
-use crate::report::{Format, Question, Report};
-use crate::store::Dimension;
+use crate::report::{Dimension, Format, Period, Question, Report, dimensions};
 use crate::store::months::Month;
 
 /// 2026-11-03, in the middle of a day.
@@ -54,8 +53,8 @@ fn only_a_month_that_is_over_is_closed_and_once(fresh: Fresh<'_>) {
 
 fn report(reader: &dyn Reader, text: &str, by: &[Dimension]) -> String {
     let month = month(text);
-    let selection = Selection { since: Some(month.first_day()), until: Some(month.last_day()), ..Selection::default() };
-    let question = Question { selection, by: by.to_vec(), round: Some(4) };
+    let period = Period::days(Some(month.first_day()), Some(month.last_day()));
+    let question = Question { period, by: by.to_vec(), round: Some(4), ..Question::default() };
     Report::of(reader, question).unwrap().render(Format::Json).unwrap()
 }
 
@@ -120,7 +119,8 @@ fn the_report_of_a_closed_month_never_changes(fresh: Fresh<'_>) {
         };
         assert!(closed.is_ok());
     }
-    let columns: [&[Dimension]; 3] = [&[], &[Dimension::Month, Dimension::Tenant], &Dimension::ALL];
+    let [sums, entries] = ["day,month,tenant,model", "hour,tenant,session"].map(|by| dimensions(by).unwrap());
+    let columns: [&[Dimension]; 4] = [&[], &[Dimension::Month, Dimension::Tenant(None)], &sums, &entries];
     let reports = |reader: &dyn Reader, text: &str| columns.map(|by| report(reader, text, by));
     let october = reports(&*reader, "2026-10");
     let correct =
@@ -142,7 +142,7 @@ fn the_report_of_a_closed_month_never_changes(fresh: Fresh<'_>) {
     ];
     correct(ledger, memory, &corrections, NOVEMBER_NS + DAY_NS as i64);
     assert_eq!(reports(&*reader, "2026-10"), october);
-    let november = report(&*reader, "2026-11", &[Dimension::Tenant]);
+    let november = report(&*reader, "2026-11", &[Dimension::Tenant(None)]);
     let read: serde_json::Value = serde_json::from_str(&november).unwrap();
     let lines: Vec<String> = read["lines"]
         .as_array()

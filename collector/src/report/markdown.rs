@@ -1,0 +1,79 @@
+//! A report as a table of Markdown, for an issue or a mail. Names are text in it: nothing in them is markup.
+
+use std::io::Write;
+
+use super::grid::{self, Grid};
+use super::{Report, ReportError};
+
+/// What begins markup, or ends a cell; HTML is a part of Markdown.
+const MARKUP: &[char] = &['\\', '`', '*', '_', '[', ']', '#', '|', '~', '$'];
+
+pub fn write(report: &Report, out: &mut dyn Write) -> Result<(), ReportError> {
+    let said = report.question.period.said();
+    if report.is_empty() {
+        return Ok(writeln!(out, "No calls {}", escaped(&said))?);
+    }
+    let Grid { header, lines, totals, names } = Grid::of(report)?;
+    row(out, header.iter().map(|head| escaped(head)))?;
+    let last = header.len().saturating_sub(1);
+    row(out, (0..header.len()).map(|place| if (names..last).contains(&place) { "---:" } else { "---" }.to_owned()))?;
+    for cells in &lines {
+        row(out, cells.iter().map(|cell| escaped(cell.trim_end())))?;
+    }
+    for cells in &totals {
+        let bold = |cell: &String| {
+            if cell.trim().is_empty() { String::new() } else { format!("**{}**", escaped(cell.trim_end())) }
+        };
+        row(out, cells.iter().map(bold))?;
+    }
+    writeln!(out)?;
+    for (note, lines) in grid::notes(report) {
+        writeln!(out, "- {}", escaped(&note))?;
+        lines.iter().try_for_each(|line| writeln!(out, "  - {}", escaped(line)))?;
+    }
+    Ok(())
+}
+
+fn row(out: &mut dyn Write, cells: impl Iterator<Item = String>) -> Result<(), ReportError> {
+    let cells: Vec<String> = cells.collect();
+    Ok(writeln!(out, "| {} |", cells.join(" | "))?)
+}
+
+/// A text that is only that. What readers of Markdown would make an address of, `://` and `www.`, is none.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    let mut before = ' ';
+    for c in text.chars() {
+        let is_address = matches!((before, c), (':', '/') | ('w' | 'W', '.'));
+        match c {
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '&' => safe.push_str("&amp;"),
+            c if is_address || MARKUP.contains(&c) => safe.extend(['\\', c]),
+            c => safe.push(c),
+        }
+        before = c;
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contract_a_name_in_markdown_is_text_in_one_cell() {
+        let cases = [
+            ("acme/ml", "acme/ml"),
+            ("a|b", "a\\|b"),
+            ("a\\|b", "a\\\\\\|b"),
+            ("<img src=x onerror=y>&", "&lt;img src=x onerror=y&gt;&amp;"),
+            ("[x](javascript:y)", "\\[x\\](javascript:y)"),
+            ("`*_~$#", "\\`\\*\\_\\~\\$\\#"),
+            ("https://www.x", "https:\\//www\\.x"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(escaped(text), expected);
+        }
+    }
+}
