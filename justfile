@@ -158,6 +158,11 @@ bench-ingest *ARGS: (_setup "rust")
     '{{ target }}/release/examples/load' --dir "$dir" --collector '{{ target }}/release/meshmeter' \
         --prices collector/prices/example.toml "$@"
 
+# a report of a million sessions: its memory and its time
+[group('check')]
+bench-sessions: (_setup "rust")
+    cargo test --quiet --profile simulate -p collector --test collector -- --ignored --nocapture fidelity_a_million_sessions
+
 # how long a price book takes to read, and a call to rate: the built-in one, or BOOK
 [group('check')]
 bench-prices BOOK='': (_setup "rust")

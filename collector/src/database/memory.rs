@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use jiff::civil::Date;
-
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
 use crate::store::budgets::Lease;
@@ -20,6 +18,7 @@ use crate::store::{
 };
 
 mod budgets;
+mod counted;
 
 /// Everything that is kept.
 #[derive(Clone, Debug, Default)]
@@ -285,18 +284,7 @@ impl Reader for Memory {
     }
 
     fn counted(&self, span: &Span, each: Each<'_, CountedEntry>) -> Result<(), StoreError> {
-        let standing = self.standing().map(|entry| CountedEntry { entry, taken_back: None });
-        let mut all: Vec<CountedEntry> = standing.collect();
-        for reversal in self.entries.iter().filter(|entry| entry.kind == Kind::Reversal) {
-            let entry = self.entries.iter().find(|entry| Some(entry.id) == reversal.refers);
-            if let (Some(day), Some(entry)) = (&reversal.billed, entry) {
-                let taken_back = Some((reversal.received_ns, day.clone()));
-                all.push(CountedEntry { entry: self.with_event(entry), taken_back });
-            }
-        }
-        let whose = Selection { tenant: span.tenant.clone(), ..Selection::default() };
-        let is_theirs = |counted: &CountedEntry| whose.includes(Date::default(), &counted.entry.tenant);
-        all.into_iter().filter(is_theirs).try_for_each(each)
+        counted::counted(self, span).into_iter().try_for_each(each)
     }
 
     fn closings(&self) -> Result<Vec<Entry>, StoreError> {

@@ -176,6 +176,11 @@ pub(super) fn each_row<T>(
     Ok(())
 }
 
+/// The entries that a question has, of which there are few.
+fn all(connection: &Connection, sql: &str) -> Result<Vec<Entry>, StoreError> {
+    Ok(connection.prepare(sql)?.query_map([], entry)?.collect::<Result<_, _>>()?)
+}
+
 impl Reader for SqliteReader {
     fn ping(&self) -> Result<(), StoreError> {
         self.ask(|connection| Ok(connection.query_row("SELECT EXISTS (SELECT 1 FROM rollup)", [], |_| Ok(()))?))
@@ -272,13 +277,7 @@ impl Reader for SqliteReader {
 
     fn closings(&self) -> Result<Vec<Entry>, StoreError> {
         let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind = 'month_closed' ORDER BY l.started_ns");
-        let mut closings = Vec::new();
-        let mut each = |entry| {
-            closings.push(entry);
-            Ok(())
-        };
-        self.ask(|connection| each_row(connection, &sql, [], entry, &mut each))?;
-        Ok(closings)
+        self.ask(|connection| all(connection, &sql))
     }
 
     fn booked(&self, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError> {
@@ -301,13 +300,7 @@ impl Reader for SqliteReader {
         let sql = format!(
             "SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind IN ('budget_set', 'budget_removed') ORDER BY l.entry"
         );
-        let mut changes = Vec::new();
-        let mut each = |entry| {
-            changes.push(entry);
-            Ok(())
-        };
-        self.ask(|connection| each_row(connection, &sql, [], entry, &mut each))?;
-        Ok(changes)
+        self.ask(|connection| all(connection, &sql))
     }
 
     fn balances(&self, budget: i64, from_s: i64, each: Each<'_, (WindowKey, Amount)>) -> Result<(), StoreError> {
