@@ -80,10 +80,10 @@ impl Explanation {
             Some(record) => (record.event.clone(), Some(event_of(record))),
             None => (None, None),
         };
-        if let Some(record) = record {
-            if let Now::Stands(stands) = again::follow(reader, record, &mut |entry| entries.push(entry.clone()))? {
-                charged = Some(stands);
-            }
+        if let Some(record) = record
+            && let Now::Stands(stands) = again::follow(reader, record, &mut |entry| entries.push(entry.clone()))?
+        {
+            charged = Some(stands);
         }
         if !entries.iter().any(|known| known.id == asked) {
             entries.push(entry);

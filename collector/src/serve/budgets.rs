@@ -126,7 +126,7 @@ pub async fn handle(
     app.admit(&connection, &headers, &[Scope::Read]).await?;
     let budgets = &app.metrics.budgets;
     budgets.refresh(app.reader.clone()).await;
-    let text = held(&budgets.all).as_ref().map(|all| json(all));
+    let text = held(&budgets.all).as_ref().map(json);
     let text = text.ok_or(Refusal::Busy(Busy::Database))?.map_err(Refusal::Internal)?;
     Ok(([(CONTENT_TYPE, "application/json")], text).into_response())
 }
