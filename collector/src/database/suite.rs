@@ -15,7 +15,7 @@ use crate::ledger::correct::{Correction, Instead};
 use crate::ledger::decide::Decision;
 use crate::ledger::{self, Arrival, Delivery, Ledger, Sender, Taken};
 use crate::prices::PriceBook;
-use crate::store::emitters::Emitter;
+use crate::store::emitters::{Emitter, Ended};
 use crate::store::entry::{Entry, EntryId, Hash, Kind};
 use crate::store::ranges::Range;
 use crate::store::{Each, Reader, Selection, Store, StoreError, Whose};

@@ -6,6 +6,7 @@ use std::time::Instant;
 use wire::emitter::{EmitterKey, KEY_HEADER};
 use wire::lease;
 
+use super::queue::Whose;
 use super::rate::Admitted;
 use super::refusal::{Busy, Refusal};
 use super::request::Head;
@@ -35,6 +36,16 @@ pub struct Asked {
     pub(super) place: Place,
 }
 
+impl Asked {
+    /// Whose turn it waits for.
+    pub(super) fn whose(&self) -> Whose {
+        let LeaseRequest { sender, request } = &self.request;
+        let mut subjects = request.leases.iter().map(|wanted| wanted.subject.as_str());
+        let first = subjects.next().filter(|first| !first.is_empty() && subjects.all(|subject| subject == *first));
+        Whose::of(sender, first)
+    }
+}
+
 impl Request {
     /// The head has come from somebody who was let in. Nobody gets a lease who does not show whose it will be.
     pub fn begin(
@@ -44,7 +55,7 @@ impl Request {
         room: &Arc<Room>,
         now: Instant,
     ) -> Result<Request, Refusal> {
-        if !is_json(head) {
+        if !head.essence().is_some_and(|essence| essence.eq_ignore_ascii_case(CONTENT_TYPE)) {
             return Err(Refusal::UnsupportedType(CONTENT_TYPE));
         }
         let key = head.emitter_key.ok_or_else(|| Refusal::BadRequest(format!("{KEY_HEADER}: is missing")))?;
@@ -54,7 +65,7 @@ impl Request {
             return Err(Refusal::Busy(Busy::Disk));
         }
         admitted.take(0, now)?;
-        let place = room.place(&admitted.sender.credential, now);
+        let place = room.place(&admitted.sender.credential, admitted.sender.emitter.as_deref(), now);
         Ok(Request { admitted, place })
     }
 
@@ -73,12 +84,6 @@ impl Request {
         place.queue()?;
         Ok(Asked { request: LeaseRequest { sender: admitted.sender, request }, place })
     }
-}
-
-fn is_json(head: &Head<'_>) -> bool {
-    let essence = head.content_type.map(|value| value.split(|byte| *byte == b';').next().unwrap_or_default());
-    matches!(head.content_encoding, None | Some(b"identity"))
-        && essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(CONTENT_TYPE.as_bytes()))
 }
 
 #[cfg(test)]
@@ -110,6 +115,8 @@ mod tests {
         for head in [
             Head { content_type: None, ..HEAD },
             Head { content_type: Some(b"application/cloudevents+json"), ..HEAD },
+            Head { content_type: Some(b"application/json; charset=\xff"), ..HEAD },
+            Head { content_type: Some(b"application/json;\x7f"), ..HEAD },
             Head { content_encoding: Some(b"gzip"), ..HEAD },
         ] {
             assert_eq!(refused(head), Refusal::UnsupportedType(CONTENT_TYPE), "{head:?}");

@@ -7,6 +7,7 @@
 
 pub mod leases;
 pub mod missing;
+pub mod queue;
 pub mod rate;
 pub mod refusal;
 pub mod request;

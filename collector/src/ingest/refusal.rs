@@ -19,6 +19,13 @@ pub enum Refusal {
     UnsupportedType(&'static str),
     /// The credential has used up its rate; it may come again after so long.
     TooMany(Duration),
+    /// The credential, or the emitter of it, has as much on its way as it may; the rest is for others.
+    Share {
+        /// Which credential.
+        credential: String,
+        /// What it has as much of: bodies, their events, or places in the queue.
+        of: Busy,
+    },
     /// It cannot be done now, and nothing of it was kept.
     Busy(Busy),
     /// It cannot be done: something on this side is wrong.
@@ -98,7 +105,7 @@ impl Refusal {
             Refusal::TooSlow => 408,
             Refusal::TooLarge(_) => 413,
             Refusal::UnsupportedType(_) => 415,
-            Refusal::TooMany(_) => 429,
+            Refusal::TooMany(_) | Refusal::Share { .. } => 429,
             Refusal::Busy(_) => 503,
             Refusal::Internal(_) => 500,
         }
@@ -114,6 +121,7 @@ impl Refusal {
             Refusal::TooLarge(_) => "large_body",
             Refusal::UnsupportedType(_) => "content_type",
             Refusal::TooMany(_) => "rate",
+            Refusal::Share { .. } => "share",
             Refusal::Busy(busy) => busy.reason(),
             Refusal::Internal(_) => "internal",
         }
@@ -129,6 +137,7 @@ impl Refusal {
             Refusal::TooLarge(max) => format!("the body must have at most {max} bytes"),
             Refusal::UnsupportedType(allowed) => format!("content-type must be {allowed}, not encoded"),
             Refusal::TooMany(_) => "more events than this token's rate allows".to_owned(),
+            Refusal::Share { of, .. } => format!("{} of this sender; the rest is for others", of.text()),
             Refusal::Busy(busy) => busy.text().to_owned(),
         }
     }
@@ -141,7 +150,7 @@ impl Refusal {
                 let whole = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
                 Some(whole.max(1))
             }
-            Refusal::Busy(busy) => Some(busy.retry_after()),
+            Refusal::Busy(busy) | Refusal::Share { of: busy, .. } => Some(busy.retry_after()),
             _ => None,
         }
     }

@@ -7,6 +7,7 @@ use wire::emitter::EmitterKey;
 use wire::event::BATCH_CONTENT_TYPE;
 use wire::statement::Statement;
 
+use super::queue::Whose;
 use super::rate::Admitted;
 use super::refusal::{Busy, Refusal};
 use super::room::{Place, Room};
@@ -35,12 +36,17 @@ pub struct Head<'h> {
 }
 
 impl Head<'_> {
-    /// How the events come, if that can be read.
-    pub fn form(&self) -> Option<Form> {
+    /// The type of the body without its parameters, if it can be read and the body is not encoded.
+    pub(super) fn essence(&self) -> Option<&str> {
         if !matches!(self.content_encoding, None | Some(b"identity")) {
             return None;
         }
-        let essence = visible(self.content_type?)?.split(';').next()?.trim();
+        Some(visible(self.content_type?)?.split(';').next()?.trim())
+    }
+
+    /// How the events come, if that can be read.
+    pub fn form(&self) -> Option<Form> {
+        let essence = self.essence()?;
         if essence.eq_ignore_ascii_case(BATCH_CONTENT_TYPE) {
             Some(Form::Batch)
         } else if essence.eq_ignore_ascii_case(EVENT_CONTENT_TYPE) {
@@ -107,6 +113,17 @@ pub struct Batch {
     pub(super) place: Place,
 }
 
+impl Batch {
+    /// Whose turn it waits for.
+    pub(super) fn whose(&self) -> Whose {
+        let Delivery { sender, arrivals, .. } = &self.delivery;
+        let events = arrivals.iter().filter_map(|arrival| arrival.decoded.as_ref().ok());
+        let mut tenants = events.map(|event| event.record.identity.tenant.as_str());
+        let first = tenants.next().filter(|first| tenants.all(|tenant| tenant == *first));
+        Whose::of(sender, first)
+    }
+}
+
 impl Request {
     /// The head has come from somebody who was let in. What cannot be taken is refused now, so that its body need not come.
     pub fn begin(
@@ -126,7 +143,7 @@ impl Request {
             Ok(statement) => (statement, false),
             Err(()) => (None, true),
         };
-        let place = room.place(&admitted.sender.credential, now);
+        let place = room.place(&admitted.sender.credential, admitted.sender.emitter.as_deref(), now);
         Ok(Request { form, statement, statement_refused, admitted, place })
     }
 
@@ -241,10 +258,11 @@ mod tests {
         let begin = || Request::begin(&HEAD, admitted(None), false, &room, Instant::now()).unwrap();
         let finish = |request: Request, body: &str| request.finish(body.as_bytes(), Instant::now());
         assert_eq!(finish(begin(), "[{}").err().map(|refusal| refusal.status()), Some(400));
-        assert_eq!(finish(begin(), "[1,2,3,4,5,6,7]").err(), Some(Refusal::Busy(Busy::Events)));
+        let over_share = |of| Some(Refusal::Share { credential: "default".to_owned(), of });
+        assert_eq!(finish(begin(), "[1,2,3,4,5,6,7]").err(), over_share(Busy::Events));
         let first = finish(begin(), "[1,2,3]").unwrap();
-        assert_eq!(finish(begin(), "[1,2,3]").err(), Some(Refusal::Busy(Busy::Queue)));
+        assert_eq!(finish(begin(), "[1]").err(), over_share(Busy::Queue));
         drop(first);
-        assert!(finish(begin(), "[1,2,3,4,5,6]").is_ok());
+        assert!(finish(begin(), "[1,2,3,4,5]").is_ok());
     }
 }

@@ -1,12 +1,15 @@
-//! The memory of bodies and their events, and the places in the writer's queue: bounded in all and for each credential.
-//! A sender that is slow gives way to one that is not.
+//! The memory of bodies and their events, and the places in the writer's queue: bounded in all and shared between credentials
+//! and their emitters. A sender that is slow gives way to one that is not.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::refusal::{Busy, Refusal};
+use shares::{Amount, Lacks, Owner, Shares};
+
+mod shares;
 
 /// A body that is still coming after so long gives way to others.
 const YIELDS_AFTER: Duration = Duration::from_secs(10);
@@ -29,14 +32,6 @@ const BODIES: usize = 128 << 20;
 /// Events of all bodies together, each of which takes about 1 KiB however short it is.
 const EVENTS: usize = 128 << 10;
 
-impl Bounds {
-    /// What one credential may have of it: whoever has stolen one leaves room for the others.
-    fn share(self) -> Bounds {
-        let most = |all: usize| all.saturating_sub(all / 4);
-        Bounds { bytes: most(self.bytes), events: most(self.events), batches: most(self.batches) }
-    }
-}
-
 /// All there is.
 #[derive(Debug)]
 pub struct Room {
@@ -47,23 +42,14 @@ pub struct Room {
 #[derive(Debug, Default)]
 struct Taken {
     next: u64,
-    all: Amount,
-    of: HashMap<String, Amount>,
+    shares: Shares,
     /// By number, and so by age.
     places: BTreeMap<u64, Held>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Amount {
-    places: usize,
-    bytes: usize,
-    events: usize,
-    batches: usize,
-}
-
 #[derive(Debug)]
 struct Held {
-    credential: String,
+    owner: Owner,
     since: Instant,
     /// When it last got on.
     progress: Instant,
@@ -92,18 +78,23 @@ impl Room {
         Arc::new(Room { bounds, taken: Mutex::default() })
     }
 
-    /// A place for a request; it has nothing yet.
-    pub fn place(self: &Arc<Room>, credential: &str, now: Instant) -> Place {
+    /// A place for a request, of an emitter that shows its key or of none; it has nothing yet.
+    pub fn place(self: &Arc<Room>, credential: &str, emitter: Option<&str>, now: Instant) -> Place {
+        let owner = Owner { credential: credential.to_owned(), emitter: emitter.map(str::to_owned) };
         let mut taken = self.taken();
         let number = taken.next;
         taken.next = number.saturating_add(1);
+        taken.shares.enter(&owner);
         let amount = Amount { places: 1, ..Amount::default() };
-        taken.of.entry(credential.to_owned()).or_default().add(amount);
-        let held =
-            Held { credential: credential.to_owned(), since: now, progress: now, coming: true, amount, waits: None };
+        let held = Held { owner, since: now, progress: now, coming: true, amount, waits: None };
         taken.places.insert(number, held);
         drop(taken);
         Place { room: self.clone(), number }
+    }
+
+    /// How many batches wait for the writer.
+    pub fn waiting(&self) -> usize {
+        self.taken().shares.all.batches
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -113,18 +104,14 @@ impl Room {
     /// Takes more for a place, if there is so much. Bodies that have been coming for long by `now` give way; without it none.
     fn take(&self, number: u64, more: Amount, busy: Busy, now: Option<Instant>) -> Result<(), Refusal> {
         let mut taken = self.taken();
-        let share = self.bounds.share();
         loop {
             let held = taken.places.get(&number).ok_or(Refusal::Busy(Busy::Bodies))?;
-            let of = taken.of.get(&held.credential).copied().unwrap_or_default();
-            let in_share = of.with(more).fits(share);
-            if in_share && taken.all.with(more).fits(self.bounds) {
-                break;
-            }
+            let Err(lacks) = taken.shares.may_have(&held.owner, more, self.bounds) else { break };
             // Beyond the own share only one's own can give way.
-            let own = (!in_share).then(|| held.credential.clone());
+            let is_own = lacks == Lacks::Share { is_own: true };
+            let own = is_own.then(|| held.owner.credential.clone());
             if !now.is_some_and(|now| taken.give_way(number, own.as_deref(), now)) {
-                return Err(Refusal::Busy(busy));
+                return Err(taken.refusal(number, lacks, busy));
             }
         }
         taken.add(number, more);
@@ -133,25 +120,23 @@ impl Room {
 }
 
 impl Taken {
+    fn refusal(&self, number: u64, lacks: Lacks, busy: Busy) -> Refusal {
+        match (lacks, self.places.get(&number)) {
+            (Lacks::Share { .. }, Some(held)) => Refusal::Share { credential: held.owner.credential.clone(), of: busy },
+            _ => Refusal::Busy(busy),
+        }
+    }
+
     fn add(&mut self, number: u64, more: Amount) {
         let Some(held) = self.places.get_mut(&number) else { return };
-        held.amount.add(more);
-        self.all.add(more);
-        if let Some(of) = self.of.get_mut(&held.credential) {
-            of.add(more);
-        }
+        held.amount = held.amount.with(more);
+        self.shares.add(&held.owner, more);
     }
 
     /// Takes everything from a place.
     fn remove(&mut self, number: u64) -> Option<Held> {
         let held = self.places.remove(&number)?;
-        self.all.sub(held.amount);
-        if let Some(of) = self.of.get_mut(&held.credential) {
-            of.sub(held.amount);
-            if of.places == 0 {
-                self.of.remove(&held.credential);
-            }
-        }
+        self.shares.sub(&held.owner, held.amount);
         Some(held)
     }
 
@@ -162,7 +147,7 @@ impl Taken {
             held.coming
                 && held.amount.bytes > 0
                 && (for_long(held.since, YIELDS_AFTER) || for_long(held.progress, YIELDS_IDLE))
-                && own.is_none_or(|own| held.credential == own)
+                && own.is_none_or(|own| held.owner.credential == own)
         };
         let oldest = self.places.iter().find(|(number, held)| **number != asking && is_meant(held));
         let Some(number) = oldest.map(|(number, _)| *number) else { return false };
@@ -207,13 +192,10 @@ impl Place {
     /// It waits in the queue no more.
     pub fn dequeued(&self) {
         let mut taken = self.room.taken();
-        let Some(held) = taken.places.get_mut(&self.number) else { return };
+        let Taken { places, shares, .. } = &mut *taken;
+        let Some(held) = places.get_mut(&self.number) else { return };
         let less = Amount { batches: std::mem::take(&mut held.amount.batches), ..Amount::default() };
-        let credential = held.credential.clone();
-        taken.all.sub(less);
-        if let Some(of) = taken.of.get_mut(&credential) {
-            of.sub(less);
-        }
+        shares.sub(&held.owner, less);
     }
 
     /// Ready when another needs the room more: what this place had is taken from it.
@@ -234,112 +216,5 @@ impl Drop for Place {
     }
 }
 
-impl Amount {
-    fn with(mut self, more: Amount) -> Amount {
-        self.add(more);
-        self
-    }
-
-    fn add(&mut self, more: Amount) {
-        self.places = self.places.saturating_add(more.places);
-        self.bytes = self.bytes.saturating_add(more.bytes);
-        self.events = self.events.saturating_add(more.events);
-        self.batches = self.batches.saturating_add(more.batches);
-    }
-
-    fn sub(&mut self, less: Amount) {
-        self.places = self.places.saturating_sub(less.places);
-        self.bytes = self.bytes.saturating_sub(less.bytes);
-        self.events = self.events.saturating_sub(less.events);
-        self.batches = self.batches.saturating_sub(less.batches);
-    }
-
-    fn fits(self, bounds: Bounds) -> bool {
-        self.bytes <= bounds.bytes && self.events <= bounds.events && self.batches <= bounds.batches
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const BOUNDS: Bounds = Bounds { bytes: 400, events: 40, batches: 4 };
-
-    fn gave_way(place: &Place) -> bool {
-        place.poll_gives_way(&mut Context::from_waker(Waker::noop())).is_ready()
-    }
-
-    #[test]
-    fn contract_one_credential_leaves_room_for_others() {
-        let room = Room::new(BOUNDS);
-        let now = Instant::now();
-        let (stolen, honest) = (room.place("stolen", now), room.place("honest", now));
-        assert_eq!(stolen.bytes(300, now), Ok(()));
-        assert_eq!(stolen.bytes(1, now), Err(Refusal::Busy(Busy::Bodies)));
-        assert_eq!((stolen.events(30), stolen.events(1)), (Ok(()), Err(Refusal::Busy(Busy::Events))));
-        let more: Vec<Place> = (0..3).map(|_| room.place("stolen", now)).collect();
-        assert!(more.iter().all(|place| place.queue().is_ok()));
-        assert_eq!(stolen.queue(), Err(Refusal::Busy(Busy::Queue)));
-        assert_eq!((honest.bytes(100, now), honest.events(10), honest.queue()), (Ok(()), Ok(()), Ok(())));
-        more[0].dequeued();
-        assert_eq!(stolen.queue(), Ok(()), "what the writer has taken waits no more");
-    }
-
-    #[test]
-    fn contract_a_body_that_has_been_coming_for_long_gives_way_and_a_whole_one_does_not() {
-        let room = Room::new(BOUNDS);
-        let now = Instant::now();
-        let places: Vec<Place> = (0..3).map(|_| room.place("one", now)).collect();
-        assert!(places.iter().all(|place| place.bytes(100, now).is_ok()));
-        let late = room.place("one", now);
-        assert_eq!(late.bytes(50, now), Err(Refusal::Busy(Busy::Bodies)), "none of them is slow yet");
-        places[0].whole().unwrap();
-        let then = now + YIELDS_IDLE;
-        places[2].progress(then);
-        late.progress(then);
-        assert!(!gave_way(&places[1]));
-        assert_eq!(late.bytes(50, then), Ok(()));
-        assert!(gave_way(&places[1]) && !gave_way(&places[0]) && !gave_way(&places[2]));
-        assert_eq!(places[1].whole(), Err(Refusal::Busy(Busy::Bodies)), "what gave way is not taken");
-        assert_eq!(places[1].bytes(1, then), Err(Refusal::Busy(Busy::Bodies)));
-        assert_eq!(late.bytes(100, then), Err(Refusal::Busy(Busy::Bodies)), "the whole one stays");
-        let (long, other) = (now + YIELDS_AFTER, room.place("other", now));
-        places[2].progress(long);
-        late.whole().unwrap();
-        assert_eq!(other.bytes(200, long), Ok(()), "in all there is no room: the slow one of another gives way");
-        assert!(gave_way(&places[2]), "however much it got on");
-        drop((places, late, other));
-        let taken = room.taken();
-        assert!(taken.of.is_empty() && taken.places.is_empty() && taken.all == Amount::default(), "{taken:?}");
-    }
-
-    proptest! {
-        #[test]
-        fn deterministic_what_is_taken_is_what_the_places_hold(
-            steps in prop::collection::vec((0_usize..6, 0_usize..8, 0_usize..150), 0..200)
-        ) {
-            let room = Room::new(BOUNDS);
-            let mut now = Instant::now();
-            let mut places: Vec<Place> = Vec::new();
-            for (step, which, amount) in steps {
-                let which = which % places.len().max(1);
-                match (step, places.get(which)) {
-                    (0, _) | (_, None) => places.push(room.place(["a", "b", "c"][amount % 3], now)),
-                    (1, Some(place)) => { let _ = place.bytes(amount, now); }
-                    (2, Some(place)) => { let _ = place.events(amount / 10); }
-                    (3, Some(place)) => { let _ = place.whole().and_then(|()| place.queue()); }
-                    (4, Some(place)) => place.dequeued(),
-                    _ => drop(places.swap_remove(which)),
-                }
-                now += Duration::from_millis(100 * amount as u64);
-                let taken = room.taken();
-                let sum = taken.places.values().fold(Amount::default(), |sum, held| sum.with(held.amount));
-                prop_assert_eq!(Amount { places: 0, ..sum }, taken.all);
-                prop_assert!(taken.all.fits(BOUNDS) && taken.of.values().all(|of| of.fits(BOUNDS.share())));
-                let by_credential = taken.of.values().fold(Amount::default(), |sum, of| sum.with(*of));
-                prop_assert_eq!(by_credential, sum);
-            }
-        }
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use wire::lease::{self, Response};
 
 use super::leases::Asked;
+use super::queue::{Most, Next, Queue};
 use super::refusal::{Busy, Refusal};
 use super::request::Batch;
 use crate::ledger::leases::LeaseRequest;
@@ -14,10 +15,12 @@ use crate::ledger::{Delivery, Ledger, Taken};
 use crate::prices::PriceBook;
 use crate::store::{Store, StoreError};
 
-/// The most batches of one commit: bounds how long the first one waits.
+/// The most batches of one commit, and the most requests for leases.
 pub const MAX_GROUP: usize = 256;
-/// The most leases of one commit: for each the window is looked up with all who hold something of it.
-const MAX_LEASES: usize = 4 * lease::MAX_LEASES;
+/// What one commit takes: bounds how long the next one is waited for. Events, a quarter of a second of slow cores.
+const BATCHES: Most = Most { things: MAX_GROUP, cost: 4096 };
+/// The same of requests for leases: for each lease the window is looked up with all who hold something of it.
+const LEASES: Most = Most { things: MAX_GROUP, cost: 4 * lease::MAX_LEASES };
 /// How long the ledger's file may be gone before only a new start helps.
 pub const GONE: Duration = Duration::from_secs(10);
 
@@ -48,6 +51,8 @@ pub enum Action<W, L = W> {
         waiter: W,
         /// Under which credential the batch came.
         credential: String,
+        /// For how many commits it waited, its own included: 1 if no other's turn came before.
+        commits: u64,
         /// What became of it.
         result: Result<Taken, Refusal>,
     },
@@ -55,6 +60,10 @@ pub enum Action<W, L = W> {
     Lend {
         /// To whom.
         waiter: L,
+        /// Under which credential it was asked for.
+        credential: String,
+        /// For how many commits it waited, its own included.
+        commits: u64,
         /// What it may spend.
         result: Result<Response, Refusal>,
     },
@@ -72,13 +81,13 @@ pub enum Action<W, L = W> {
 #[derive(Debug)]
 pub struct Writer<S, W, L = W> {
     ledger: Ledger<S>,
-    waiting: VecDeque<Job<W>>,
+    waiting: Queue<Job<W>>,
     /// What the commit that has begun takes.
-    group: Vec<Job<W>>,
+    group: Vec<Next<Job<W>>>,
     /// Requests for leases that wait.
-    asking: VecDeque<LeaseJob<L>>,
+    asking: Queue<LeaseJob<L>>,
     /// Those that the commit that has begun takes.
-    lending: Vec<LeaseJob<L>>,
+    lending: Vec<Next<LeaseJob<L>>>,
     /// Since when the ledger's file has been gone.
     gone_since: Option<Instant>,
     actions: VecDeque<Action<W, L>>,
@@ -89,9 +98,9 @@ impl<S: Store, W, L> Writer<S, W, L> {
     pub fn new(ledger: Ledger<S>) -> Writer<S, W, L> {
         Writer {
             ledger,
-            waiting: VecDeque::new(),
+            waiting: Queue::default(),
             group: Vec::new(),
-            asking: VecDeque::new(),
+            asking: Queue::default(),
             lending: Vec::new(),
             gone_since: None,
             actions: VecDeque::new(),
@@ -105,12 +114,14 @@ impl<S: Store, W, L> Writer<S, W, L> {
 
     /// A batch waits for a commit.
     pub fn push(&mut self, job: Job<W>) {
-        self.waiting.push_back(job);
+        let events = job.batch.delivery.arrivals.len();
+        self.waiting.push(job.batch.whose(), events, job);
     }
 
     /// A request for leases waits for a commit.
     pub fn ask(&mut self, job: LeaseJob<L>) {
-        self.asking.push_back(job);
+        let leases = job.asked.request.request.leases.len();
+        self.asking.push(job.asked.whose(), leases, job);
     }
 
     /// Whether nothing waits, and no commit has begun.
@@ -126,18 +137,10 @@ impl<S: Store, W, L> Writer<S, W, L> {
     /// takes no more.
     pub fn begin(&mut self) -> bool {
         if !self.has_begun() {
-            let most = self.waiting.len().min(MAX_GROUP);
-            self.group.extend(self.waiting.drain(..most));
-            self.group.iter().for_each(|job| job.batch.place.dequeued());
-            let mut leases = 0_usize;
-            // The first one always fits.
-            let fits = |job: &&LeaseJob<L>| {
-                leases = leases.saturating_add(job.asked.request.request.leases.len());
-                leases <= MAX_LEASES
-            };
-            let most = self.asking.iter().take(MAX_GROUP).take_while(fits).count();
-            self.lending.extend(self.asking.drain(..most));
-            self.lending.iter().for_each(|job| job.asked.place.dequeued());
+            self.group = self.waiting.take(BATCHES);
+            self.group.iter().for_each(|next| next.thing.batch.place.dequeued());
+            self.lending = self.asking.take(LEASES);
+            self.lending.iter().for_each(|next| next.thing.asked.place.dequeued());
         }
         self.has_begun()
     }
@@ -151,49 +154,45 @@ impl<S: Store, W, L> Writer<S, W, L> {
     }
 
     fn lend(&mut self, now: Instant, now_ns: i64) -> bool {
-        let requests: Vec<&LeaseRequest> = self.lending.iter().map(|job| &job.asked.request).collect();
+        let requests: Vec<&LeaseRequest> = self.lending.iter().map(|next| &next.thing.asked.request).collect();
         let result = self.ledger.lease(&requests, now_ns);
         let stored = result.is_ok();
         self.actions.push_back(Action::Stored(stored));
         self.looked(result.as_ref().err(), now);
         // Their room is free before they know it.
-        let waiters = self.lending.drain(..).map(|job| job.waiter);
+        let heard = self.lending.drain(..).map(|Next { thing: LeaseJob { asked, waiter }, commits }| {
+            (waiter, asked.request.sender.credential, commits)
+        });
+        let lend = |((waiter, credential, commits), result)| Action::Lend { waiter, credential, commits, result };
         match result {
-            Ok(all) => self
-                .actions
-                .extend(waiters.zip(all).map(|(waiter, response)| Action::Lend { waiter, result: Ok(response) })),
+            Ok(all) => self.actions.extend(heard.zip(all.into_iter().map(Ok)).map(lend)),
             Err(error) => {
                 self.actions.push_back(Action::Failed(error));
                 let not_stored = || Err(Refusal::Busy(Busy::NotStored));
-                self.actions.extend(waiters.map(|waiter| Action::Lend { waiter, result: not_stored() }));
+                self.actions.extend(heard.zip(std::iter::repeat_with(not_stored)).map(lend));
             }
         }
         stored
     }
 
     fn store(&mut self, now: Instant, now_ns: i64) -> bool {
-        let deliveries: Vec<&Delivery> = self.group.iter().map(|job| &job.batch.delivery).collect();
+        let deliveries: Vec<&Delivery> = self.group.iter().map(|next| &next.thing.batch.delivery).collect();
         let result = self.ledger.append(&deliveries, now_ns);
         let stored = result.is_ok();
         self.actions.push_back(Action::Stored(stored));
         self.looked(result.as_ref().err(), now);
-        let group = self.group.drain(..);
         // Their room is free before they know it.
-        let heard = group.map(|Job { batch: Batch { delivery, .. }, waiter }| (waiter, delivery.sender.credential));
+        let heard = self
+            .group
+            .drain(..)
+            .map(|Next { thing: Job { batch, waiter }, commits }| (waiter, batch.delivery.sender.credential, commits));
+        let respond = |((waiter, credential, commits), result)| Action::Respond { waiter, credential, commits, result };
         match result {
-            Ok(all) => self.actions.extend(heard.zip(all).map(|((waiter, credential), taken)| Action::Respond {
-                waiter,
-                credential,
-                result: Ok(taken),
-            })),
+            Ok(all) => self.actions.extend(heard.zip(all.into_iter().map(Ok)).map(respond)),
             Err(error) => {
                 self.actions.push_back(Action::Failed(error));
                 let not_stored = || Err(Refusal::Busy(Busy::NotStored));
-                self.actions.extend(heard.map(|(waiter, credential)| Action::Respond {
-                    waiter,
-                    credential,
-                    result: not_stored(),
-                }));
+                self.actions.extend(heard.zip(std::iter::repeat_with(not_stored)).map(respond));
             }
         }
         stored

@@ -12,7 +12,7 @@ use super::spending::Spending;
 use super::{Arrival, Delivery, MAX_EVENT, Sender, Taken, again, clock, responses};
 use crate::money::Charge;
 use crate::prices::{PriceBook, Rating, RatingInput};
-use crate::store::emitters::{BY_KEY, Emitter, Ended, Notes, NotesOf, What};
+use crate::store::emitters::{Emitter, Ended, Notes, NotesOf, What};
 use crate::store::entry::{Entry, EntryId, Kind};
 use crate::store::responses::{Holder, Place, PossibleCopy, PossibleKey, ResponseKey};
 use crate::store::sums::{Group, storable};
@@ -320,7 +320,7 @@ impl<'a> Decision<'a> {
         if !sender.journal {
             emitter.heard_ns = emitter.heard_ns.max(now_ns);
             if sender.emitter.as_deref() == Some(name) {
-                emitter.credential = BY_KEY.to_owned();
+                emitter.proven();
             } else if emitter.credential.is_empty() {
                 emitter.credential = sender.credential.clone();
             }

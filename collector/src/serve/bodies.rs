@@ -136,7 +136,7 @@ mod tests {
     async fn outcome(mut body: Body, announced: Option<usize>) -> Result<usize, Refusal> {
         let headers: HeaderMap =
             announced.map(|length| (CONTENT_LENGTH, length.to_string().parse().unwrap())).into_iter().collect();
-        read(MAX, &headers, &mut body, &room().place("one", Instant::now())).await.map(|bytes| bytes.len())
+        read(MAX, &headers, &mut body, &room().place("one", None, Instant::now())).await.map(|bytes| bytes.len())
     }
 
     /// After how many seconds a body is given up of which so much is there after each, if it is.
@@ -179,11 +179,12 @@ mod tests {
             assert_eq!(outcome(body(chunks, length), announced).await, expected);
         }
         let tight = Room::new(Bounds { bytes: 400_000, events: 1, batches: 1 });
-        let place = tight.place("one", Instant::now());
+        let place = tight.place("one", None, Instant::now());
         let mut large = body(400, 1024);
-        assert_eq!(read(MAX, &HeaderMap::new(), &mut large, &place).await, Err(Refusal::Busy(Busy::Bodies)));
+        let over_share = Refusal::Share { credential: "one".to_owned(), of: Busy::Bodies };
+        assert_eq!(read(MAX, &HeaderMap::new(), &mut large, &place).await, Err(over_share));
         let mut fits = body(200, 1024);
-        let place = tight.place("other", Instant::now());
+        let place = tight.place("other", None, Instant::now());
         let bytes = read(MAX, &HeaderMap::new(), &mut fits, &place).await;
         assert!(bytes.is_err(), "the first still has what it had");
     }

@@ -17,6 +17,7 @@ use super::connections::End;
 use super::refusal::Reason;
 use super::space::Space;
 use super::spend::{Bounds, Spend};
+use super::turns::Turns;
 use super::wanting::Wanting;
 use crate::ledger::Taken;
 use crate::money::Charge;
@@ -89,6 +90,8 @@ pub struct Metrics {
     pub wanting: Wanting,
     /// The room that its disk has.
     pub space: Space,
+    /// Whose turn it was.
+    pub turns: Turns,
     /// What is left of budgets.
     pub budgets: Budgets,
 }
@@ -163,6 +166,7 @@ impl Metrics {
         }
         let wanting = Wanting::registered(registry);
         let space = Space::registered(registry);
+        let turns = Turns::registered(registry);
         for outcome in OUTCOMES {
             drop(Family::<Outcome, Counter>::get_or_create(&events, &Outcome { outcome }));
         }
@@ -186,6 +190,7 @@ impl Metrics {
             connections_ended,
             wanting,
             space,
+            turns,
             budgets: Budgets::new(),
         }
     }
@@ -255,6 +260,8 @@ mod tests {
         let metrics = Metrics::new();
         // A family that has nothing to say yet is not even named.
         metrics.refused(StatusCode::UNAUTHORIZED, Reason("wrong_token"));
+        metrics.turns.waited("egress", 2);
+        metrics.turns.refused("egress");
         metrics.wanting.set(Some(Default::default()));
         metrics.space.set(Some(Default::default()));
         metrics.budgets.set(Some(vec![super::super::budgets::example()]));

@@ -27,7 +27,7 @@ pub async fn handle(
 
 async fn asked(app: &App, connection: &Connection, headers: &HeaderMap, body: &mut Body) -> Result<Response, Refusal> {
     let admitted = app.admit(connection, headers, &[Scope::Journal]).await?;
-    let place = app.room.place(&admitted.sender.credential, Instant::now());
+    let place = app.room.place(&admitted.sender.credential, None, Instant::now());
     let body = bodies::read(MAX_BODY, headers, body, &place).await?;
     let reader = app.reader.clone();
     let response = app.reading(move || {

@@ -26,7 +26,7 @@ use connections::{Bounds, Connection, Registry, Server};
 use health::{Condition, Disk};
 use metrics::{Metrics, Tenants};
 use pricing::Pricing;
-use refusal::Reason;
+use refusal::{OverShare, Reason};
 use tls::Tls;
 use watch::Watch;
 use writer::{Work, WriterThread};
@@ -50,6 +50,7 @@ mod scrape;
 mod space;
 mod spend;
 mod tls;
+mod turns;
 mod wanting;
 mod watch;
 mod writer;
@@ -65,6 +66,8 @@ const MAX_SHOWN: usize = 100;
 const READERS: usize = 8;
 /// Of these so many that read calls, not sums: each reads the whole of its period.
 const SCANS: usize = 1;
+/// What the writer may be asked for besides batches and leases: to look, and to try.
+const ASKED: usize = 16;
 /// Long texts of metrics at a time.
 const SCRAPES: usize = 4;
 
@@ -136,7 +139,8 @@ pub fn run(options: Options) -> Result<(), String> {
     ledger.set_prices(fresh);
     let metrics = Metrics::new();
     let condition = Condition::new();
-    let (jobs, waiting) = mpsc::channel(options.queue);
+    // The room has as many places as the queue: what has one finds a place here.
+    let (jobs, waiting) = mpsc::channel(options.queue.saturating_add(ASKED));
     let disk = match &options.database {
         Location::Sqlite(path) => Some(Disk::of(path, options.min_free, metrics.space.clone())),
         Location::Postgres(_) => None,
@@ -166,7 +170,7 @@ pub fn run(options: Options) -> Result<(), String> {
         tokens,
         wrong: admit::Wrong::default(),
         registry: Arc::new(Registry::new(bounds)),
-        room: Room::with_queue(jobs.max_capacity()),
+        room: Room::with_queue(options.queue),
         readers: Semaphore::new(READERS),
         scans: Semaphore::new(SCANS),
         scrapes: Arc::new(Semaphore::new(SCRAPES)),
@@ -261,10 +265,15 @@ async fn count_refusals(State(app): State<Arc<App>>, request: Request, next: Nex
     if status.is_client_error() || status.is_server_error() {
         let reason = response.extensions().get().copied().unwrap_or(Reason("other"));
         app.metrics.refused(status, reason);
+        let over_share = response.extensions().get::<OverShare>();
+        if let Some(OverShare(credential)) = over_share {
+            app.metrics.turns.refused(credential);
+        }
         log::often(reason.0, || {
             let path: String = uri.path().chars().take(MAX_SHOWN).collect();
             let peer = connection.map_or_else(|| "nobody".to_owned(), |connection| connection.peer.to_string());
-            format!("{method} {path} from {peer} got {}", status.as_u16())
+            let of = over_share.map_or_else(String::new, |OverShare(credential)| format!(", credential {credential}"));
+            format!("{method} {path} from {peer}{of} got {}", status.as_u16())
         });
     }
     response

@@ -11,10 +11,17 @@ use crate::terminal;
 #[derive(Clone, Copy, Debug)]
 pub struct Reason(pub &'static str);
 
+/// Whose share was taken.
+#[derive(Clone, Debug)]
+pub struct OverShare(pub String);
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = response(status, &self.text(), self.reason());
+        if let Refusal::Share { credential, .. } = &self {
+            response.extensions_mut().insert(OverShare(credential.clone()));
+        }
         let mut header = |name: HeaderName, value: HeaderValue| drop(response.headers_mut().insert(name, value));
         match &self {
             Refusal::Unauthorized(_) => {

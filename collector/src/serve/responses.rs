@@ -120,9 +120,8 @@ async fn scraped(app: Arc<App>, tenants: Tenants) -> Result<Response, Refusal> {
     let place = app.scrapes.clone().acquire_owned().await.map_err(|_| Refusal::Busy(Busy::Stopping))?;
     app.metrics.wanting.refresh(app.reader.clone()).await;
     app.metrics.budgets.refresh(app.reader.clone()).await;
-    let queued = app.jobs.max_capacity().saturating_sub(app.jobs.capacity());
     let (strangers, known) = app.registry.count();
-    let now = metrics::Now { queued, strangers, known };
+    let now = metrics::Now { queued: app.room.waiting(), strangers, known };
     let metrics = app.metrics.clone();
     // Of a hundred thousand tenants it takes a while.
     let text = blocking(move || metrics.text(&now, tenants).map_err(|error| error.to_string()));

@@ -46,8 +46,10 @@ impl Watch {
             reread.look(tls);
         }
         if let Some(jobs) = self.jobs.upgrade() {
-            // A writer with a full queue looks at the file with each transaction.
-            let _ = jobs.try_send(Work::Look);
+            // A writer that has something to do looks at the file with each transaction.
+            if jobs.capacity() == jobs.max_capacity() {
+                let _ = jobs.try_send(Work::Look);
+            }
         }
         log::tick();
     }

@@ -10,7 +10,7 @@ use super::log;
 use super::metrics::Metrics;
 use super::pricing::Pricing;
 use crate::ingest::refusal::Refusal;
-use crate::ingest::writer::{Action, GONE, Job, LeaseJob, MAX_GROUP, Writer};
+use crate::ingest::writer::{Action, GONE, Job, LeaseJob, Writer};
 use crate::ledger::Taken;
 use crate::store::Store;
 
@@ -44,36 +44,44 @@ impl<S: Store> WriterThread<'_, S> {
     /// Writes until the last sender is gone and nothing waits any more, or until the ledger's file has been gone for so
     /// long that only a new start helps.
     pub fn run(mut self, mut waiting: mpsc::Receiver<Work>) -> Result<(), String> {
-        let mut works: Vec<Work> = Vec::new();
-        while waiting.blocking_recv_many(&mut works, MAX_GROUP) > 0 {
-            for work in works.drain(..) {
-                match work {
-                    Work::Store(job) => self.writer.push(job),
-                    Work::Lend(job) => self.writer.ask(job),
-                    Work::Probe(done) => {
-                        // Who has gone away meanwhile does not want to know.
-                        let _ = done.send(self.probe());
-                    }
-                    Work::Look => {
-                        self.writer.look(Instant::now());
-                        self.reprice();
-                    }
-                }
-                self.act();
+        loop {
+            // Whoever has come during a commit has its turn in the next one.
+            while let Ok(work) = waiting.try_recv() {
+                self.hear(work);
             }
-            while self.writer.begin() {
-                // A full queue has no room for a look.
+            if self.writer.is_lost(Instant::now()) {
+                return Err("the ledger's file is not the one that was opened; nothing can be stored".to_owned());
+            }
+            if self.writer.begin() {
+                // Where batches always wait there is no room for a look.
                 self.reprice();
                 let begun = Instant::now();
                 let stored = self.writer.commit(begun, now_ns());
                 self.metrics.committed(begun.elapsed(), stored);
                 self.act();
+                continue;
             }
-            if self.writer.is_lost(Instant::now()) {
-                return Err("the ledger's file is not the one that was opened; nothing can be stored".to_owned());
+            match waiting.blocking_recv() {
+                Some(work) => self.hear(work),
+                None => return Ok(()),
             }
         }
-        Ok(())
+    }
+
+    fn hear(&mut self, work: Work) {
+        match work {
+            Work::Store(job) => self.writer.push(job),
+            Work::Lend(job) => self.writer.ask(job),
+            Work::Probe(done) => {
+                // Who has gone away meanwhile does not want to know.
+                let _ = done.send(self.probe());
+            }
+            Work::Look => {
+                self.writer.look(Instant::now());
+                self.reprice();
+            }
+        }
+        self.act();
     }
 
     /// Takes a new price book, if there is one.
@@ -94,7 +102,8 @@ impl<S: Store> WriterThread<'_, S> {
     fn act(&mut self) {
         while let Some(action) = self.writer.next_action() {
             match action {
-                Action::Respond { waiter, credential, result } => {
+                Action::Respond { waiter, credential, commits, result } => {
+                    self.metrics.turns.waited(&credential, commits);
                     if let Ok(taken) = &result {
                         self.metrics.taken(taken);
                         say_alarms(&credential, taken);
@@ -102,7 +111,8 @@ impl<S: Store> WriterThread<'_, S> {
                     // Who has gone away meanwhile will send again, and be told that it is a duplicate.
                     let _ = waiter.send(result);
                 }
-                Action::Lend { waiter, result } => {
+                Action::Lend { waiter, credential, commits, result } => {
+                    self.metrics.turns.waited(&credential, commits);
                     // Who has gone away meanwhile asks again, and is told what stands.
                     let _ = waiter.send(result);
                 }

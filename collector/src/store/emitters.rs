@@ -140,6 +140,19 @@ impl Emitter {
         self.ranges.insert(number);
     }
 
+    /// Its key is shown. What others have said of it before, who had only a credential, is not its word: they may have invented
+    /// that it had ended, and nobody would miss it when it falls silent. Journals are believed.
+    pub fn proven(&mut self) {
+        if self.credential == BY_KEY {
+            return;
+        }
+        if !self.credential.is_empty() {
+            self.ended = self.ended.filter(|by| *by != Ended::Emitter);
+            (self.head, self.dropped) = (self.last, 0);
+        }
+        self.credential = BY_KEY.to_owned();
+    }
+
     /// It says how far it has counted and what it dropped.
     pub fn state(&mut self, statement: &Statement, by: Ended, mut notes: NotesOf<'_>) {
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);

@@ -5,6 +5,7 @@ use super::*;
 pub fn run(fresh: Fresh<'_>) {
     what_two_senders_send_is_kept_of_each(fresh);
     numbers_are_of_whoever_has_the_key(fresh);
+    what_is_said_without_a_key_is_forgotten_when_it_is_shown(fresh);
 }
 
 /// One may speak for the emitter, the other may not: what cannot be read has a number only from the first.
@@ -58,4 +59,33 @@ fn numbers_are_of_whoever_has_the_key(fresh: Fresh<'_>) {
         let delivery = Delivery { sender, statement: None, arrivals: vec![one(1, number).arrival()] };
         assert_eq!(ledger.append(&[&delivery], NOW_NS).unwrap()[0].accepted, accepted);
     }
+}
+
+/// Who has a token alone, stolen or not, may speak for an emitter that nobody has heard of, until that shows its key: an end
+/// that was invented does not hide that it falls silent.
+fn what_is_said_without_a_key_is_forgotten_when_it_is_shown(fresh: Fresh<'_>) {
+    let (store, reader) = fresh();
+    let mut ledger = Ledger::new(store);
+    let name = emitter(1);
+    let said = Some(Statement { emitter: name.clone(), head: 3, dropped: 3, drops: Vec::new(), ended: true });
+    let with_key = Sender { emitter: Some(name.clone()), ..Sender::new("its own", false) };
+    let mut send = |sender: &Sender, statement: &Option<Statement>, numbers: &[u64]| {
+        let arrivals = numbers.iter().map(|number| one(1, *number).arrival()).collect();
+        ledger.append(&[&Delivery { sender: sender.clone(), statement: statement.clone(), arrivals }], NOW_NS).unwrap();
+        let (_, emitter) = all(|each| reader.emitters(each)).swap_remove(0);
+        (emitter.last, emitter.head, emitter.dropped, emitter.ended)
+    };
+    assert_eq!(send(&Sender::new("stolen", false), &said, &[]), (0, 3, 3, Some(Ended::Emitter)));
+    assert_eq!(send(&with_key, &None, &[1, 2, 3]), (3, 0, 0, None), "though it has not counted beyond");
+    // Of its own word nothing is forgotten.
+    assert_eq!(send(&with_key, &said, &[]), (3, 3, 3, Some(Ended::Emitter)));
+    assert_eq!(send(&with_key, &None, &[3]), (3, 3, 3, Some(Ended::Emitter)));
+    // Nor is what a journal says of one that has not been heard of.
+    let (store, reader) = fresh();
+    let mut ledger = Ledger::new(store);
+    for (sender, statement) in [(sender(true), said), (with_key, None)] {
+        ledger.append(&[&Delivery { sender, statement, arrivals: Vec::new() }], NOW_NS).unwrap();
+    }
+    let (_, emitter) = all(|each| reader.emitters(each)).swap_remove(0);
+    assert_eq!((emitter.head, emitter.ended), (3, Some(Ended::Journal)));
 }

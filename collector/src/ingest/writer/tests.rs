@@ -51,7 +51,7 @@ fn actions(writer: &mut Writer<Failing, u64>) -> Vec<Action<u64>> {
 fn words(writer: &mut Writer<Failing, u64>) -> Vec<String> {
     let word = |action| match action {
         Action::Respond { waiter, result, .. } => format!("{waiter}: {}", result.map_or(503, |_| 200)),
-        Action::Lend { waiter, result } => format!("{waiter} lends: {}", result.map_or(503, |_| 200)),
+        Action::Lend { waiter, result, .. } => format!("{waiter} lends: {}", result.map_or(503, |_| 200)),
         Action::Stored(well) => format!("stored {well}"),
         Action::Failed(_) => "failed".to_owned(),
         Action::Gone(_) => "gone".to_owned(),
@@ -71,7 +71,7 @@ fn contract_batches_that_wait_share_one_commit_and_each_gets_its_own_response() 
     assert!(writer.begin() && writer.commit(Instant::now(), 1) && !writer.begin() && writer.is_idle());
     let mut responded = 0;
     for action in actions(&mut writer) {
-        let Action::Respond { waiter, credential, result } = action else { continue };
+        let Action::Respond { waiter, credential, result, .. } = action else { continue };
         let taken = result.unwrap();
         let expected = if waiter % 2 == 0 { (1, 0) } else { (0, 1) };
         assert_eq!((taken.accepted, taken.duplicates, waiter), (expected.0, expected.1, responded));
@@ -79,8 +79,8 @@ fn contract_batches_that_wait_share_one_commit_and_each_gets_its_own_response() 
         responded += 1;
     }
     assert_eq!(responded, 20);
-    let place = room.place("default", Instant::now());
-    let all = (place.bytes(30, Instant::now()), place.events(30));
+    let place = room.place("default", None, Instant::now());
+    let all = (place.bytes(23, Instant::now()), place.events(23));
     assert_eq!(all, (Ok(()), Ok(())), "the room of the bodies is free again");
 }
 
@@ -108,7 +108,7 @@ fn contract_a_commit_that_fails_is_told_to_everybody_in_it_and_frees_their_room(
     (0..2).for_each(|waiter| writer.push(Job { batch: batch(&room, waiter + 1), waiter }));
     assert!(writer.begin() && !writer.commit(Instant::now(), 1));
     assert_eq!(words(&mut writer), ["stored false", "failed", "0: 503", "1: 503"]);
-    assert_eq!(room.place("default", Instant::now()).events(6), Ok(()));
+    assert_eq!(room.place("default", None, Instant::now()).events(5), Ok(()));
     // The senders come again.
     writer.ledger.store_mut().fails = None;
     writer.push(Job { batch: batch(&room, 1), waiter: 2 });
@@ -116,20 +116,56 @@ fn contract_a_commit_that_fails_is_told_to_everybody_in_it_and_frees_their_room(
     assert_eq!(words(&mut writer), ["stored true", "2: 200"]);
 }
 
+/// A request of an emitter for so many leases.
+fn asked(room: &Arc<Room>, emitter: u8, number: u64, leases: usize) -> LeaseJob<u64> {
+    let key = format!("{emitter:032x}");
+    let head = Head { content_type: Some(b"application/json"), emitter_key: Some(key.as_bytes()), ..Head::default() };
+    let admitted = Admitted { sender: Sender::new("default", false), bucket: None };
+    let request = leases::Request::begin(&head, admitted, false, room, Instant::now()).unwrap();
+    let lease = r#"{"budget": "day", "subject": "", "at_s": 1, "up_to": 1, "need": 1}"#;
+    let leases = vec![lease; leases].join(",");
+    let body = format!("{{\"number\": {number}, \"acknowledged\": 0, \"revision\": 0, \"leases\": [{leases}]}}");
+    LeaseJob { asked: request.finish(body.as_bytes(), Instant::now()).unwrap(), waiter: number }
+}
+
+#[test]
+fn contract_a_burst_of_one_delays_no_batch_and_no_lease_of_another_by_more_than_a_commit() {
+    let room = Room::new(Bounds { bytes: 1 << 20, events: 1 << 20, batches: 4000 });
+    let of = |credential: &str, events: usize, waiter: u64| {
+        let head = Head { content_type: Some(b"application/cloudevents-batch+json"), ..Head::default() };
+        let admitted = Admitted { sender: Sender::new(credential, false), bucket: None };
+        let request = Request::begin(&head, admitted, false, &room, Instant::now()).unwrap();
+        let body = format!("[{}]", vec!["0"; events].join(","));
+        Job { batch: request.finish(body.as_bytes(), Instant::now()).unwrap(), waiter }
+    };
+    let mut writer = writer();
+    for number in 0..20 {
+        writer.push(of("greedy", 1000, number));
+        writer.ask(asked(&room, 1, 1000 + number, 256));
+    }
+    let mut waited = Vec::new();
+    for number in 0..20 {
+        // While a commit is in progress.
+        assert!(writer.begin());
+        writer.push(of("small", 1, 100 + number));
+        writer.ask(asked(&room, 2, 2000 + number, 1));
+        assert!(writer.commit(Instant::now(), 1));
+        waited.extend(actions(&mut writer).into_iter().filter_map(|action| match action {
+            Action::Respond { waiter, commits, .. } | Action::Lend { waiter, commits, .. } => Some((waiter, commits)),
+            _ => None,
+        }));
+    }
+    assert!(writer.begin() && writer.commit(Instant::now(), 1) && writer.is_idle());
+    let most = |from: u64| waited.iter().filter(|(waiter, _)| (from..from + 100).contains(waiter)).map(|of| of.1).max();
+    // Of 20 of each five go into a commit, or four.
+    assert_eq!((most(0), most(1000)), (Some(4), Some(5)));
+    assert_eq!((most(100), most(2000)), (Some(1), Some(1)));
+}
+
 #[test]
 fn contract_leases_are_granted_behind_the_events_of_their_commit_and_fail_alone() {
     let room = Room::new(Bounds { bytes: 4000, events: 40, batches: 40 });
-    let asked = |number: u64| {
-        let head = Head {
-            content_type: Some(b"application/json"),
-            emitter_key: Some(b"00000000000000000000000000000abc"),
-            ..Head::default()
-        };
-        let admitted = Admitted { sender: Sender::new("default", false), bucket: None };
-        let request = leases::Request::begin(&head, admitted, false, &room, Instant::now()).unwrap();
-        let body = format!("{{\"number\": {number}, \"acknowledged\": 0, \"revision\": 0}}");
-        LeaseJob { asked: request.finish(body.as_bytes(), Instant::now()).unwrap(), waiter: number }
-    };
+    let asked = |number| asked(&room, 1, number, 0);
     let mut writer = writer();
     writer.ask(asked(7));
     writer.push(Job { batch: batch(&room, 1), waiter: 1 });
