@@ -105,8 +105,8 @@ impl Refusal {
             Refusal::TooSlow => 408,
             Refusal::TooLarge(_) => 413,
             Refusal::UnsupportedType(_) => 415,
-            Refusal::TooMany(_) | Refusal::Share { .. } => 429,
-            Refusal::Busy(_) => 503,
+            Refusal::TooMany(_) => 429,
+            Refusal::Busy(_) | Refusal::Share { .. } => 503,
             Refusal::Internal(_) => 500,
         }
     }
@@ -121,8 +121,7 @@ impl Refusal {
             Refusal::TooLarge(_) => "large_body",
             Refusal::UnsupportedType(_) => "content_type",
             Refusal::TooMany(_) => "rate",
-            Refusal::Share { .. } => "share",
-            Refusal::Busy(busy) => busy.reason(),
+            Refusal::Busy(busy) | Refusal::Share { of: busy, .. } => busy.reason(),
             Refusal::Internal(_) => "internal",
         }
     }
@@ -137,7 +136,7 @@ impl Refusal {
             Refusal::TooLarge(max) => format!("the body must have at most {max} bytes"),
             Refusal::UnsupportedType(allowed) => format!("content-type must be {allowed}, not encoded"),
             Refusal::TooMany(_) => "more events than this token's rate allows".to_owned(),
-            Refusal::Share { of, .. } => format!("{} of this sender; the rest is for others", of.text()),
+            Refusal::Share { of, .. } => format!("{} from this sender; what is left is for others", of.text()),
             Refusal::Busy(busy) => busy.text().to_owned(),
         }
     }

@@ -1,4 +1,4 @@
-//! Metrics of the turns that senders have: whose requests waited for those of others, and whose found their share taken. A label
+//! Metrics of the turns that senders have: whose requests waited for those of others, and whose share was taken. A label
 //! for each credential, of which there are as many as an operator has configured.
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -29,7 +29,7 @@ impl Turns {
         );
         registry.register(
             "requests_over_share",
-            "Requests refused (429, reason `share`) because their `credential` or emitter had its share of what may wait",
+            "Requests refused (503) because their `credential`, or their emitter within it, had its share of what may wait",
             turns.refused.clone(),
         );
         turns

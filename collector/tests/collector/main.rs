@@ -10,6 +10,7 @@ mod correcting;
 mod doctoring;
 mod durability;
 mod explaining;
+mod fair;
 mod hashing;
 #[cfg(target_os = "linux")]
 mod hostile;

@@ -15,6 +15,8 @@ mod correcting;
 mod durability;
 #[path = "../collector/explaining.rs"]
 mod explaining;
+#[path = "../collector/fair.rs"]
+mod fair;
 #[path = "../collector/ingest.rs"]
 mod ingest;
 #[path = "../collector/quarantine.rs"]
