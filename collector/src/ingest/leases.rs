@@ -1,10 +1,12 @@
 //! A request to `POST /v1/leases`: what its head and its body must be, and what it takes of the collector's limits.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Instant;
 
 use wire::emitter::{EmitterKey, KEY_HEADER};
-use wire::lease;
+use wire::lease::{self, Wanted};
 
 use super::queue::Whose;
 use super::rate::Admitted;
@@ -86,6 +88,26 @@ impl Request {
     }
 }
 
+/// The windows that a commit looks up for the requests that it takes. A fleet asks for the same ones: they are looked up once.
+#[derive(Debug, Default)]
+pub(super) struct Windows {
+    hasher: RandomState,
+    /// Hashes of budget, subject and minute: what they are taken for costs too little, at worst.
+    seen: HashSet<u64>,
+}
+
+impl Windows {
+    /// What one costs, where a lease costs 1.
+    pub(super) const COST: usize = 8;
+
+    /// What the commit does more for these.
+    pub(super) fn cost(&mut self, leases: &[Wanted]) -> usize {
+        let key = |wanted: &Wanted| self.hasher.hash_one((&wanted.budget, &wanted.subject, wanted.at_s / 60));
+        let new = leases.iter().map(key).filter(|key| self.seen.insert(*key)).count();
+        leases.len().saturating_add(new.saturating_mul(Windows::COST))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::rate::Bucket;
@@ -147,5 +169,27 @@ mod tests {
             passed += 1;
         }
         assert_eq!(passed, 10, "the burst of 10 seconds");
+    }
+
+    #[test]
+    fn contract_windows_that_many_ask_for_are_counted_once_for_a_commit() {
+        let wanted = |subject: &str, at_s| Wanted {
+            budget: "day".to_owned(),
+            subject: subject.to_owned(),
+            at_s,
+            up_to: 1,
+            need: 1,
+        };
+        let mut windows = Windows::default();
+        let costs: Vec<usize> = [
+            vec![wanted("a", 60), wanted("b", 60), wanted("a", 61)],
+            vec![wanted("a", 119), wanted("b", 90)],
+            vec![wanted("a", 120)],
+            Vec::new(),
+        ]
+        .iter()
+        .map(|leases| windows.cost(leases))
+        .collect();
+        assert_eq!(costs, [3 + 16, 2, 1 + 8, 0]);
     }
 }

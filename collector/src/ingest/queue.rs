@@ -46,7 +46,7 @@ impl Whose {
 pub struct Most {
     /// Things, whatever they cost.
     pub things: usize,
-    /// What they cost together, without the first of each credential. The last may go beyond it.
+    /// What they take of it together, without the first of each credential. The last may go beyond it.
     pub cost: usize,
 }
 
@@ -98,7 +98,7 @@ impl<T> Default for OfCredential<T> {
 }
 
 impl<T> Queue<T> {
-    /// Something waits from now on.
+    /// Something waits from now on, which takes so much of its turn.
     pub fn push(&mut self, whose: Whose, cost: usize, thing: T) {
         let Whose { credential, group, emitter } = whose;
         let waiting = Waiting { thing, cost: cost.max(1), emitter: emitter.clone(), since: self.commits };
@@ -114,18 +114,19 @@ impl<T> Queue<T> {
         self.length == 0
     }
 
-    /// What the next commit takes, in this order.
-    pub fn take(&mut self, most: Most) -> Vec<Next<T>> {
+    /// What the next commit takes, in this order; `cost` says how much of it each takes.
+    pub fn take(&mut self, most: Most, mut cost: impl FnMut(&T) -> usize) -> Vec<Next<T>> {
         self.credentials.new_round();
         self.commits = self.commits.saturating_add(1);
-        let (mut all, mut cost) = (Vec::new(), 0_usize);
+        let (mut all, mut costs) = (Vec::new(), 0_usize);
         while all.len() < most.things {
             let is_first = self.credentials.has_untouched();
-            if !is_first && cost >= most.cost {
+            if !is_first && costs >= most.cost {
                 break;
             }
-            let Some(Waiting { thing, cost: more, since, .. }) = self.credentials.take() else { break };
-            cost = cost.saturating_add(if is_first { 0 } else { more });
+            let Some(Waiting { thing, since, .. }) = self.credentials.take() else { break };
+            let more = cost(&thing);
+            costs = costs.saturating_add(if is_first { 0 } else { more });
             all.push(Next { thing, commits: self.commits.saturating_sub(since) });
         }
         self.length = self.length.saturating_sub(all.len());

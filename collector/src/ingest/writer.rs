@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use wire::lease::{self, Response};
 
-use super::leases::Asked;
+use super::leases::{Asked, Windows};
 use super::queue::{Most, Next, Queue};
 use super::refusal::{Busy, Refusal};
 use super::request::Batch;
@@ -19,8 +19,8 @@ use crate::store::{Store, StoreError};
 pub const MAX_GROUP: usize = 256;
 /// What one commit takes: bounds how long the next one is waited for. Events, a quarter of a second of slow cores.
 const BATCHES: Most = Most { things: MAX_GROUP, cost: 4096 };
-/// The same of requests for leases: for each lease the window is looked up with all who hold something of it.
-const LEASES: Most = Most { things: MAX_GROUP, cost: 4 * lease::MAX_LEASES };
+/// The same of requests for leases: as many as a thousand windows that are looked up with all who hold something of them.
+const LEASES: Most = Most { things: MAX_GROUP, cost: 4 * lease::MAX_LEASES * Windows::COST };
 /// How long the ledger's file may be gone before only a new start helps.
 pub const GONE: Duration = Duration::from_secs(10);
 
@@ -137,9 +137,10 @@ impl<S: Store, W, L> Writer<S, W, L> {
     /// takes no more.
     pub fn begin(&mut self) -> bool {
         if !self.has_begun() {
-            self.group = self.waiting.take(BATCHES);
+            self.group = self.waiting.take(BATCHES, |job| job.batch.delivery.arrivals.len());
             self.group.iter().for_each(|next| next.thing.batch.place.dequeued());
-            self.lending = self.asking.take(LEASES);
+            let mut windows = Windows::default();
+            self.lending = self.asking.take(LEASES, |job| windows.cost(&job.asked.request.request.leases));
             self.lending.iter().for_each(|next| next.thing.asked.place.dequeued());
         }
         self.has_begun()

@@ -3,6 +3,8 @@
 //! An emitter that was silent for long holds nothing any more: when it comes back it begins anew. What it may have spent in
 //! between was let pass by its own clock, which is shorter: `SILENT_NS`.
 
+use std::collections::BTreeMap;
+
 use wire::lease::{Budget, Lease, MAX_AMOUNT, Request, Response, Wanted};
 
 use super::limits::Limits;
@@ -68,7 +70,13 @@ impl<S: Store> Ledger<S> {
                 if known.budgets.revision() != budgets.revision() {
                     return unchanged;
                 }
-                let mut lending = Lending { budgets: &budgets, known, changes: LeaseChanges::default(), now_ns };
+                let mut lending = Lending {
+                    budgets: &budgets,
+                    known,
+                    held: BTreeMap::new(),
+                    changes: LeaseChanges::default(),
+                    now_ns,
+                };
                 if is_due {
                     let ended_before_s = second(now_ns).saturating_sub(KEPT_S);
                     let seen_before_ns = now_ns.saturating_sub(LESSEE_NS);
@@ -132,6 +140,8 @@ fn may_spend(limits: &Limits, definition: &Definition) -> bool {
 struct Lending<'b> {
     budgets: &'b Budgets,
     known: Known,
+    /// What is held of windows, as far as it was asked for: where thousands hold something it is added up once.
+    held: BTreeMap<WindowKey, u64>,
     changes: LeaseChanges,
     now_ns: i64,
 }
@@ -161,8 +171,10 @@ impl Lending<'_> {
         }
         if before.is_none_or(|before| is_silent(before.seen_ns, self.now_ns)) {
             self.changes.ended.insert(emitter.to_owned());
-            for state in self.known.windows.values_mut() {
-                state.leases.remove(emitter);
+            for (key, state) in &mut self.known.windows {
+                if state.leases.remove(emitter).is_some() {
+                    self.held.remove(key);
+                }
             }
         }
         let lessee = Lessee { number, seen_ns: self.now_ns };
@@ -180,14 +192,18 @@ impl Lending<'_> {
         // Who has got nothing leaves nothing behind.
         if granted > 0 || state.leases.contains_key(emitter) {
             let lease = state.leases.entry(emitter.to_owned()).or_default();
+            let before = if is_silent(lease.seen_ns, self.now_ns) { 0 } else { has.held() };
             (lease.granted, lease.seen_ns) = (granted, self.now_ns);
+            if let Some(held) = self.held.get_mut(key) {
+                *held = held.saturating_sub(before).saturating_add(Has { granted, ..has }.held());
+            }
             let granted = Granted { granted, ends_s: span.ends_s };
             self.changes.granted.insert((key.clone(), emitter.to_owned()), granted);
         }
     }
 
     /// The lease of an emitter as it stands.
-    fn stands(&self, emitter: &str, meant: &Meant<'_>) -> Lease {
+    fn stands(&mut self, emitter: &str, meant: &Meant<'_>) -> Lease {
         let (has, room) = self.room(emitter, meant);
         Lease {
             window_s: meant.span.begins_s.unsigned_abs(),
@@ -200,15 +216,20 @@ impl Lending<'_> {
     }
 
     /// What an emitter has of a window, and what there is of it.
-    fn room(&self, emitter: &str, Meant { key, definition, .. }: &Meant<'_>) -> (Has, Room) {
+    fn room(&mut self, emitter: &str, Meant { key, definition, .. }: &Meant<'_>) -> (Has, Room) {
         let unit = definition.unit();
         let limit = definition.limit;
         let Some(state) = self.known.windows.get(key) else {
             return (Has::default(), Room { limit, spent: 0, held: 0 });
         };
         let own = state.leases.get(emitter).map(|lease| Has::of(lease.granted, lease.charged, unit));
-        let room = Room { limit, spent: state.spent.whole(unit), held: held(state, definition, self.now_ns) };
-        (own.unwrap_or_default(), room)
+        let all = || held(state, definition, self.now_ns);
+        let held = self.held.get(key).copied().unwrap_or_else(all);
+        debug_assert_eq!(held, all());
+        if !self.held.contains_key(key) {
+            self.held.insert(key.clone(), held);
+        }
+        (own.unwrap_or_default(), Room { limit, spent: state.spent.whole(unit), held })
     }
 }
 

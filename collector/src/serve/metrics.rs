@@ -140,7 +140,7 @@ impl Metrics {
         );
         registry.register(
             "commits",
-            "Transactions, each for all batches that were waiting (`outcome`)",
+            "Transactions, each for what was waiting, as far as one takes it (`outcome`)",
             commits.clone(),
         );
         registry.register_with_unit(

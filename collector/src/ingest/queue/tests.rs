@@ -15,22 +15,34 @@ fn whose((credential, tenant, emitter): Who) -> Whose {
     Whose::of(&Sender { emitter: emitter.map(|number| number.to_string()), ..Sender::new(credential, false) }, tenant)
 }
 
-/// A queue of so many things of each, in this order; a thing is whose it is, and its number.
-fn queue(of: &[(Who, usize, usize)]) -> Queue<(Who, usize)> {
+/// Something that waits.
+#[derive(Clone, Debug)]
+struct Thing {
+    who: Who,
+    cost: usize,
+    number: usize,
+}
+
+/// A queue of so many things of each, in this order, each of which costs so much.
+fn queue(of: &[(Who, usize, usize)]) -> Queue<Thing> {
     let mut queue = Queue::default();
     for (who, count, cost) in of {
-        (0..*count).for_each(|number| queue.push(whose(*who), *cost, (*who, number)));
+        (0..*count).for_each(|number| push(&mut queue, *who, *cost, number));
     }
     queue
 }
 
-fn things(next: Vec<Next<(Who, usize)>>) -> Vec<(Who, usize)> {
-    next.into_iter().map(|next| next.thing).collect()
+fn push(queue: &mut Queue<Thing>, who: Who, cost: usize, number: usize) {
+    queue.push(whose(who), cost, Thing { who, cost, number });
+}
+
+fn take(queue: &mut Queue<Thing>, most: Most) -> Vec<Thing> {
+    queue.take(most, |thing| thing.cost).into_iter().map(|next| next.thing).collect()
 }
 
 /// How many things each has of those that were taken.
-fn count(taken: &[(Who, usize)], is_meant: impl Fn(Who) -> bool) -> usize {
-    taken.iter().filter(|(who, _)| is_meant(*who)).count()
+fn count(taken: &[Thing], is_meant: impl Fn(Who) -> bool) -> usize {
+    taken.iter().filter(|thing| is_meant(thing.who)).count()
 }
 
 #[test]
@@ -38,12 +50,12 @@ fn contract_who_comes_late_is_in_the_next_commit_however_much_another_has_waitin
     let (greedy, small, large): (Who, Who, Who) =
         (("greedy", None, Some(1)), ("small", None, Some(2)), ("large", None, Some(3)));
     let mut queue = queue(&[(greedy, 100_000, 100)]);
-    assert_eq!(queue.take(MOST).len(), 11, "the first, and as much as a commit takes");
+    assert_eq!(take(&mut queue, MOST).len(), 11, "the first, and as much as a commit takes");
     // One at a time, small or larger than a commit: never behind what waits of the other, which gets on as before.
     for (number, (who, cost)) in [(small, 1), (large, 50_000), (small, 1), (large, 50_000)].into_iter().enumerate() {
-        queue.push(whose(who), cost, (who, number));
-        let next = queue.take(MOST);
-        let own = next.iter().find(|next| next.thing.0 == who).map(|next| (next.thing.1, next.commits));
+        push(&mut queue, who, cost, number);
+        let next = queue.take(MOST, |thing| thing.cost);
+        let own = next.iter().find(|next| next.thing.who == who).map(|next| (next.thing.number, next.commits));
         assert_eq!(own, Some((number, 1)));
         assert_eq!(next.len(), 12, "what is first of somebody takes nothing from the others");
     }
@@ -56,7 +68,7 @@ fn contract_within_a_credential_each_tenant_has_its_turn_and_each_emitter_of_sev
     let mut all: Vec<(Who, usize, usize)> = (0..1000).map(|emitter| (of_a(emitter), 1, 10)).collect();
     all.push((of_b, 30, 10));
     all.push((of_several, 30, 10));
-    let taken = things(queue(&all).take(Most { things: 30, ..MOST }));
+    let taken = take(&mut queue(&all), Most { things: 30, ..MOST });
     let of = |tenant| count(&taken, |who| who.1 == tenant);
     assert_eq!((of(Some("a")), of(Some("b")), of(None)), (10, 10, 10));
 }
@@ -66,7 +78,7 @@ fn contract_within_a_tenant_each_emitter_has_its_turn_by_what_it_has_had() {
     let emitter = |number| ("egress", Some("a"), Some(number));
     let mut queue = queue(&[(emitter(1), 500, 100), (emitter(2), 500, 50), (emitter(3), 1, 1)]);
     for commit in 0..3 {
-        let taken = things(queue.take(MOST));
+        let taken = take(&mut queue, MOST);
         let had = |number| count(&taken, |who| who == emitter(number));
         assert!(had(1) >= 5 && (had(1) * 100).abs_diff(had(2) * 50) <= 100, "{taken:?}");
         assert_eq!(had(3), usize::from(commit == 0));
@@ -83,7 +95,9 @@ fn contract_an_emitter_of_changing_tenants_stays_in_order() {
     }
     let mut own = Vec::new();
     while !queue.is_empty() {
-        own.extend(queue.take(Most { things: 7, cost: 5 }).into_iter().map(|next| next.thing).filter(|n| *n < 1000));
+        own.extend(
+            queue.take(Most { things: 7, cost: 5 }, |_| 1).into_iter().map(|next| next.thing).filter(|n| *n < 1000),
+        );
     }
     assert!(own.is_sorted() && own.len() == 300, "{own:?}");
 }
@@ -96,7 +110,7 @@ fn contract_more_credentials_than_a_commit_takes_have_their_turn_one_after_the_o
         (0..50).for_each(|_| queue.push(Whose::of(&Sender::new(name, false), None), 1, number));
     }
     let taken: Vec<usize> =
-        (0..10).flat_map(|_| queue.take(Most { things: 3, cost: 1000 })).map(|next| next.thing).collect();
+        (0..10).flat_map(|_| queue.take(Most { things: 3, cost: 1000 }, |_| 1)).map(|next| next.thing).collect();
     assert_eq!(taken, (0..30).map(|turn| turn % 10).collect::<Vec<_>>());
 }
 
@@ -105,24 +119,16 @@ fn contract_what_waits_for_the_turn_of_others_counts_the_commits_that_go_by() {
     let mut queue = queue(&[(("a", None, None), 5, 1)]);
     let mut commits = Vec::new();
     for _ in 0..3 {
-        commits.extend(queue.take(Most { things: 2, cost: 9 }).iter().map(|next| next.commits));
+        commits.extend(queue.take(Most { things: 2, cost: 9 }, |_| 1).iter().map(|next| next.commits));
     }
     assert_eq!(commits, [1, 1, 2, 2, 3]);
-    assert!(queue.is_empty() && queue.take(MOST).is_empty());
-}
-
-/// What waits, as a list.
-#[derive(Clone, Debug)]
-struct Waits {
-    who: Who,
-    cost: usize,
-    number: usize,
+    assert!(queue.is_empty() && take(&mut queue, MOST).is_empty());
 }
 
 /// What was taken of a commit, and waits still, by credential.
-fn by_credential(all: &[Waits]) -> BTreeMap<&'static str, usize> {
+fn by_credential(all: &[Thing]) -> BTreeMap<&'static str, usize> {
     let mut by: BTreeMap<&str, usize> = BTreeMap::new();
-    all.iter().for_each(|waits| *by.entry(waits.who.0).or_default() += waits.cost);
+    all.iter().for_each(|thing| *by.entry(thing.who.0).or_default() += thing.cost);
     by
 }
 
@@ -140,24 +146,24 @@ proptest! {
         cost in 0_usize..200,
     ) {
         let most = Most { things, cost };
-        let (mut queue, mut waits) = (Queue::default(), Vec::<Waits>::new());
+        let (mut queue, mut waits) = (Queue::default(), Vec::<Thing>::new());
         let mut last: BTreeMap<(&str, Option<u32>), usize> = BTreeMap::new();
         let drain = std::iter::repeat_n(None, steps.len() + 1);
         for (number, step) in steps.into_iter().chain(drain).enumerate() {
             if let Some((credential, tenant, emitter, cost)) = step {
                 let tenant = [Some("x"), Some("y"), Some("z"), None][tenant];
                 let who = (["a", "b", "c", "d"][credential], tenant, (emitter > 0).then_some(emitter));
-                queue.push(whose(who), cost, number);
-                waits.push(Waits { who, cost, number });
+                push(&mut queue, who, cost, number);
+                waits.push(Thing { who, cost, number });
                 continue;
             }
             let waited: Vec<&str> = by_credential(&waits).into_keys().collect();
-            let mut taken: Vec<Waits> = Vec::new();
-            for next in queue.take(most) {
-                let at = waits.iter().position(|waits| waits.number == next.thing).expect("taken once");
+            let mut taken: Vec<Thing> = Vec::new();
+            for thing in take(&mut queue, most) {
+                let at = waits.iter().position(|waits| waits.number == thing.number).expect("taken once");
                 taken.push(waits.remove(at));
             }
-            for Waits { who, number, .. } in &taken {
+            for Thing { who, number, .. } in &taken {
                 let before = last.insert((who.0, who.2), *number);
                 prop_assert!(before < Some(*number), "{who:?} out of order");
             }

@@ -122,8 +122,8 @@ fn asked(room: &Arc<Room>, emitter: u8, number: u64, leases: usize) -> LeaseJob<
     let head = Head { content_type: Some(b"application/json"), emitter_key: Some(key.as_bytes()), ..Head::default() };
     let admitted = Admitted { sender: Sender::new("default", false), bucket: None };
     let request = leases::Request::begin(&head, admitted, false, room, Instant::now()).unwrap();
-    let lease = r#"{"budget": "day", "subject": "", "at_s": 1, "up_to": 1, "need": 1}"#;
-    let leases = vec![lease; leases].join(",");
+    let lease = |of| format!(r#"{{"budget": "day", "subject": "{number}/{of}", "at_s": 1, "up_to": 1, "need": 1}}"#);
+    let leases = (0..leases).map(lease).collect::<Vec<_>>().join(",");
     let body = format!("{{\"number\": {number}, \"acknowledged\": 0, \"revision\": 0, \"leases\": [{leases}]}}");
     LeaseJob { asked: request.finish(body.as_bytes(), Instant::now()).unwrap(), waiter: number }
 }
