@@ -7,7 +7,7 @@ use super::notes::Notes;
 use super::sum::{Amounts, Sum};
 use super::{Key, Line, Report, ReportError};
 use crate::money::Charge;
-use crate::terminal::printable;
+use crate::terminal::{grouped, printable};
 
 const UNPRICED: &str = "unpriced";
 /// Names in a footnote.
@@ -251,17 +251,4 @@ fn first(lines: impl ExactSizeIterator<Item = String>) -> Vec<String> {
     let more = lines.len().saturating_sub(NAMED);
     let more = (more > 0).then(|| format!("and {more} more: --format json"));
     lines.take(NAMED).chain(more).collect()
-}
-
-/// Digits in groups of three.
-fn grouped(number: i128) -> String {
-    let digits = number.unsigned_abs().to_string();
-    let mut text = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position != 0 && digits.len().saturating_sub(position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    if number < 0 { format!("-{text}") } else { text }
 }

@@ -2,6 +2,7 @@
 
 use super::entry::{Entry, EntryId, Kind};
 use super::months::Month;
+use crate::tenant::is_within;
 
 /// Which entries of a writer's chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +20,7 @@ pub struct Booked {
 impl Booked {
     /// Whether an entry is one of them.
     pub fn includes(&self, entry: &Entry) -> bool {
-        let rest = entry.tenant.strip_prefix(self.tenant.as_str());
-        let is_tenant = rest.is_some_and(|rest| rest.is_empty() || self.below && rest.starts_with('/'));
+        let is_tenant = entry.tenant == self.tenant || self.below && is_within(&entry.tenant, &self.tenant);
         let counts = match &entry.billed {
             Some(day) => Month::of_day(day),
             None => Month::of(entry.started_ns),

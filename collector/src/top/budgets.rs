@@ -7,9 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::money::Charge;
-use crate::terminal::printable;
-
-use super::rows::grouped;
+use crate::terminal::{grouped, printable};
 
 /// Parts of a limit by which budgets are compared.
 const WHOLE: i128 = 1000;

@@ -190,19 +190,6 @@ fn per(difference: i128, ms: i128, elapsed_ms: i128) -> Option<i128> {
     difference.max(0).saturating_mul(ms).checked_div(elapsed_ms)
 }
 
-/// A number with a comma before each three digits.
-pub fn grouped(number: i128) -> String {
-    let digits = number.unsigned_abs().to_string();
-    let mut text = if number < 0 { "-".to_owned() } else { String::new() };
-    for (index, digit) in digits.char_indices() {
-        if index > 0 && digits.len().saturating_sub(index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 impl Rate {
     fn of(now: &Amounts, before: &Amounts, elapsed_ms: i128) -> Option<Rate> {
         let per = |difference: i128, ms: i128| per(difference, ms, elapsed_ms);

@@ -11,11 +11,11 @@ use ratatui::widgets::{Cell, Paragraph, Row as Drawn, Table, Widget};
 
 use super::budgets::{self, Budget};
 use super::read::Reading;
-use super::rows::{By, Readings, Row, Sort, grouped};
+use super::rows::{By, Readings, Row, Sort};
 use crate::doctor::code::Severity;
 use crate::doctor::finding::Finding;
 use crate::money::Charge;
-use crate::terminal::printable;
+use crate::terminal::{grouped, printable};
 
 /// Decimals of amounts.
 const DECIMALS: u8 = 4;
