@@ -274,13 +274,7 @@ impl Reader for Memory {
     }
 
     fn adjusted(&self, each: Each<'_, (Entry, String)>) -> Result<(), StoreError> {
-        let reversals = self.entries.iter().filter(|entry| entry.kind == Kind::Reversal);
-        let adjusted = reversals.filter_map(|reversal| {
-            let billed = reversal.billed.clone()?;
-            let entry = self.entries.iter().find(|entry| Some(entry.id) == reversal.refers)?;
-            Some((self.with_event(entry), billed))
-        });
-        adjusted.collect::<Vec<_>>().into_iter().try_for_each(each)
+        counted::adjusted(self).map(|(entry, _, billed)| (entry, billed)).try_for_each(each)
     }
 
     fn counted(&self, span: &Span, each: Each<'_, CountedEntry>) -> Result<(), StoreError> {

@@ -94,7 +94,7 @@ macro_rules! parameters {
 }
 
 parameters! {
-    "since" "day, month or moment", "the first day, or the moment from which on calls count; of what only entries have: without it the first day of the month";
+    "since" "day, month or moment", "the first day, or the moment from which on calls count; where calls are read, without it the first day of the month";
     "until" "day, month or moment", "the last day, or the moment before which calls count";
     "time_zone" "name", "where days, months and hours are those of; without it UTC";
     "by" "columns", "what tells lines apart, separated by commas";
