@@ -109,7 +109,9 @@ impl Lines {
             }
             self.memory.insert(key.clone(), Sums::default());
         }
-        Ok(self.memory.entry(key.clone()).or_default().of(which))
+        // Looked up once more rather than allocating a key for each total.
+        let sums = self.memory.get_mut(key).ok_or_else(|| ReportError::Stopped(LOST.to_owned()))?;
+        Ok(sums.of(which))
     }
 
     /// A name was counted that may be new.
