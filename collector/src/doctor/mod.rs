@@ -4,7 +4,6 @@
 //! nothing. Everything that is read is another program's, perhaps not the one that was meant.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -28,8 +27,6 @@ pub use checks::diagnose;
 /// The plugin's workers tell Envoy four times a second what they have counted: what the collector has counted at first, Envoy has
 /// after this.
 const LAG: Duration = Duration::from_millis(500);
-/// The collector is read first, if it does not take longer than this.
-const FIRST: Duration = Duration::from_secs(3);
 
 /// What to look at.
 #[derive(Debug)]
@@ -72,33 +69,25 @@ pub fn look(options: Options) -> Observation {
     let url = collector.as_ref().map(|target| target.url.clone());
     let failed = || Unseen::Other("the examination failed".to_owned());
     thread::scope(|scope| {
-        let (read, is_read) = mpsc::channel();
-        let collector = collector.map(|target| {
-            scope.spawn(move || {
-                let look = collector::Look::begin(target);
-                // Nobody may wait any more.
-                let _ = read.send(());
-                look
-            })
-        });
-        if collector.is_some() && is_read.recv_timeout(FIRST).is_ok() && !envoys.is_empty() {
+        let fetcher = &fetcher;
+        let seen: Vec<_> = envoys
+            .into_iter()
+            .map(|url| (url.clone(), scope.spawn(move || envoy::Look::begin(&url, fetcher))))
+            .collect();
+        // Before the collector is read: what is asked of one that was taken for an Envoy, it refuses and counts.
+        let seen: Vec<_> =
+            seen.into_iter().map(|(url, look)| (url, look.join().unwrap_or_else(|_| Err(failed())))).collect();
+        let collector = collector.map(collector::Look::begin);
+        if collector.as_ref().is_some_and(Result::is_ok) && seen.iter().any(|(_, look)| look.is_ok()) {
             thread::sleep(LAG);
         }
-        let begun: Vec<_> = envoys
-            .into_iter()
-            .map(|url| {
-                let fetcher = &fetcher;
-                let look = scope.spawn({
-                    let url = url.clone();
-                    move || envoy::Look::begin(&url, fetcher)
-                });
-                (url, look)
-            })
-            .collect();
-        let collector = collector.map(|look| look.join().unwrap_or_else(|_| Err(failed())));
         let begun: Vec<_> =
-            begun.into_iter().map(|(url, look)| (url, look.join().unwrap_or_else(|_| Err(failed())))).collect();
-        let call = call.map(|call| call.send(&fetcher));
+            seen.into_iter().map(|(url, look)| (url, look.map(|look| scope.spawn(move || look.read())))).collect();
+        let begun: Vec<_> = begun
+            .into_iter()
+            .map(|(url, look)| (url, look.and_then(|look| look.join().map_err(|_| failed()))))
+            .collect();
+        let call = call.map(|call| call.send(fetcher));
         if begun.is_empty() && collector.as_ref().is_some_and(Result::is_ok) {
             thread::sleep(envoy::DISTANCE);
         }

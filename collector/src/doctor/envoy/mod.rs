@@ -129,7 +129,7 @@ struct Reading {
 }
 
 impl Look {
-    /// Reads what does not need time to pass.
+    /// Sees whether it is one.
     pub fn begin(url: &str, fetcher: &Fetcher) -> Result<Look, Unseen> {
         let unseen = |problem: NoPage| match problem {
             NoPage::Unreachable(_) | NoPage::Timeout(_) => Unseen::Unreachable(problem.in_words()),
@@ -138,23 +138,24 @@ impl Look {
         let page = fetcher.get(&format!("{url}/server_info"), &[], SMALL).map_err(unseen)?;
         let info =
             Info::parse(&page).ok_or_else(|| Unseen::Other(format!("what responds is {}", page.looks_like())))?;
-        let mut look = Look {
-            envoy: Envoy { url: url.to_owned(), info, ..Envoy::default() },
-            fetcher: fetcher.clone(),
-            first: None,
-        };
-        look.envoy.before = look.metrics();
-        look.first = look.reading(Instant::now());
-        let dump = look.page("/config_dump");
+        let envoy = Envoy { url: url.to_owned(), info, ..Envoy::default() };
+        Ok(Look { envoy, fetcher: fetcher.clone(), first: None })
+    }
+
+    /// Reads what does not need time to pass.
+    pub fn read(mut self) -> Look {
+        self.envoy.before = self.metrics();
+        self.first = self.reading(Instant::now());
+        let dump = self.page("/config_dump");
         match dump.as_deref().map(Config::parse) {
-            Some(Ok(config)) => look.envoy.config = Some(config),
-            Some(Err(problem)) => look.envoy.unread.push(format!("/config_dump: {problem}")),
+            Some(Ok(config)) => self.envoy.config = Some(config),
+            Some(Err(problem)) => self.envoy.unread.push(format!("/config_dump: {problem}")),
             None => {}
         }
-        if let Some(page) = look.page("/clusters?format=json") {
-            look.envoy.hosts = hosts(&page);
+        if let Some(page) = self.page("/clusters?format=json") {
+            self.envoy.hosts = hosts(&page);
         }
-        Ok(look)
+        self
     }
 
     /// Looks again, some seconds after the beginning.
