@@ -1,5 +1,7 @@
 //! Which tenants are meant: by those who may charge them, and by what is added to their prices.
 
+use std::fmt;
+
 use wire::identity::{INVALID, UNKNOWN};
 
 /// A tenant's name, or the beginning of names with a `*` behind it.
@@ -46,6 +48,25 @@ impl TenantPattern {
     pub fn matches(&self, tenant: &str) -> bool {
         if self.is_prefix { tenant.starts_with(&self.text) } else { tenant == self.text }
     }
+
+    /// Whether all tenants are meant that can be below a path.
+    pub fn matches_all_below(&self, path: &str) -> bool {
+        self.is_prefix
+            && self.text.strip_prefix(path).map_or(path.starts_with(&self.text), |rest| matches!(rest, "" | "/"))
+    }
+
+    /// The path that all tenants that are meant are, or are below of: `acme` of `acme/*`. None if there is no such path.
+    pub fn path(&self) -> Option<&str> {
+        if self.is_prefix { self.text.strip_suffix('/') } else { Some(&self.text) }
+    }
+}
+
+/// As it was written.
+impl fmt::Display for TenantPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)?;
+        if self.is_prefix { f.write_str("*") } else { Ok(()) }
+    }
 }
 
 /// Whether a tenant is a path, or below it: `acme/ml` is below `acme`.
@@ -78,6 +99,10 @@ mod tests {
         ];
         for (pattern, tenant, expected) in cases {
             assert_eq!(TenantPattern::parse(pattern).unwrap().matches(tenant), expected, "{pattern} {tenant}");
+        }
+        for (pattern, path) in [("acme", Some("acme")), ("acme/*", Some("acme")), ("acme*", None), ("*", None)] {
+            let read = TenantPattern::parse(pattern).unwrap();
+            assert_eq!((read.path(), read.to_string()), (path, pattern.to_owned()));
         }
         for bad in ["", "overflow", "a*b", "**", "a b", "acme//*", "*/acme"] {
             assert!(TenantPattern::parse(bad).is_err(), "{bad}");

@@ -6,29 +6,37 @@ use std::io::Write;
 use wire::usage::Class;
 
 use super::change::Change;
-use super::{Line, Report, ReportError};
+use super::sum::{Amounts, Sum};
+use super::{Figures, Line, Report, ReportError};
+use crate::money::Charge;
 use crate::terminal::printable;
 
 /// What a spreadsheet takes for the begin of a formula, in any of its languages, and the mark that says that it is none.
 const FORMULA: [char; 9] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}', TEXT];
 const TEXT: char = '\'';
 
-/// Columns of the period before.
-const COMPARED: [&str; 5] =
-    ["before_calls", "before_charge_usd", "before_cost_usd", "change_charge_usd", "change_percent"];
+const BEFORE: &str = "before_calls";
+/// Columns of the period before; all but the first are of amounts.
+const COMPARED: [&str; 5] = [BEFORE, "before_charge_usd", "before_cost_usd", "change_charge_usd", "change_percent"];
 
 pub fn write(report: &Report, out: &mut dyn Write) -> Result<(), ReportError> {
     let question = &report.question;
     let mut header: Vec<String> = question.by.iter().map(|dimension| name(&dimension.name())).collect();
+    let figures = report.figures;
     // How many others a line is about: a name of such a line could be any call's.
-    header.extend(question.top.map(|_| "others".to_owned()));
-    let classes = Class::ALL.iter().map(|class| class.name());
+    header.extend(has_others(report).then(|| "others".to_owned()));
+    let classes = Class::ALL.iter().filter(|_| figures.has_usage()).map(|class| class.name());
     let counts = ["adjusts", "evidence", "calls"].into_iter().chain(classes);
-    let amounts = ["charge_usd", "cost_usd", "unpriced", "fallback"].into_iter();
-    let compared = COMPARED.into_iter().filter(|_| question.compare);
+    let amounts = ["charge_usd", "cost_usd", "unpriced", "fallback"].into_iter().filter(|_| figures.has_costs());
+    let compared = COMPARED.into_iter().filter(|name| question.compare && (figures.has_costs() || *name == BEFORE));
     header.extend(counts.chain(amounts).chain(compared).chain(["time_zone"]).map(str::to_owned));
     line(out, &header)?;
     report.each(&mut |of| line(out, &fields(report, of)?))
+}
+
+/// Whether a line may be about others: where lines are bounded, the columns do not depend on whether that was needed.
+fn has_others(report: &Report) -> bool {
+    report.question.top.is_some() || report.figures != Figures::All
 }
 
 fn line(out: &mut dyn Write, fields: &[String]) -> Result<(), ReportError> {
@@ -40,29 +48,36 @@ fn fields(report: &Report, Line { key, grade, sum, before }: &Line) -> Result<Ve
     let question = &report.question;
     let mut fields: Vec<String> = key.columns.iter().map(|value| name(value)).collect();
     fields.resize(question.by.len(), String::new());
-    if question.top.is_some() {
+    if has_others(report) {
         fields.push(key.others.map(|others| others.to_string()).unwrap_or_default());
     }
     fields.push(name(&key.adjusts));
     fields.push(grade.0.as_str().to_owned());
     fields.push(sum.calls.to_string());
     // Absent is not zero: a class that nobody reported is an empty field.
-    fields.extend(Class::ALL.iter().map(|class| sum.usage.get(class).map(i128::to_string).unwrap_or_default()));
-    let total = sum.total()?;
-    fields.push(total.map(|total| total.charge.to_string()).unwrap_or_default());
-    fields.push(total.map(|total| total.cost.to_string()).unwrap_or_default());
-    fields.push(names(sum.unpriced.keys()));
-    fields.push(names(sum.fallback.keys()));
+    let classes = Class::ALL.iter().filter(|_| report.figures.has_usage());
+    fields.extend(classes.map(|class| sum.usage.get(class).map(i128::to_string).unwrap_or_default()));
+    let amounts = |sum: &Sum| {
+        let total = sum.total()?;
+        let amount = |of: fn(Amounts) -> Charge| total.map(|total| of(total).to_string()).unwrap_or_default();
+        Ok::<_, ReportError>([amount(|total| total.charge), amount(|total| total.cost)])
+    };
+    let has_costs = report.figures.has_costs();
+    if has_costs {
+        fields.extend(amounts(sum)?);
+        fields.push(names(sum.unpriced.keys()));
+        fields.push(names(sum.fallback.keys()));
+    }
     if let Some(before) = before {
-        let total = before.total()?;
-        let change = Change::of(sum, before)?;
         fields.push(before.calls.to_string());
-        fields.push(total.map(|total| total.charge.to_string()).unwrap_or_default());
-        fields.push(total.map(|total| total.cost.to_string()).unwrap_or_default());
-        fields.push(change.by.to_string());
-        // A number: the sign and the unit are for the eye.
-        let percent = change.percent.unwrap_or_default();
-        fields.push(percent.trim_start_matches('+').trim_end_matches('%').to_owned());
+        if has_costs {
+            let change = Change::of(sum, before)?;
+            fields.extend(amounts(before)?);
+            fields.push(change.by.to_string());
+            // A number: the sign and the unit are for the eye.
+            let percent = change.percent.unwrap_or_default();
+            fields.push(percent.trim_start_matches('+').trim_end_matches('%').to_owned());
+        }
     }
     fields.push(name(question.period.zone.name()));
     Ok(fields)

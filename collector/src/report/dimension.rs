@@ -87,6 +87,11 @@ pub fn allowed() -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
+/// Those with a name of their own.
+pub fn named() -> impl Iterator<Item = Dimension> {
+    NAMED.into_iter().map(|(_, dimension, _)| dimension)
+}
+
 impl Dimension {
     /// The dimension of a name; an error says what is wrong with it.
     pub fn parse(name: &str) -> Result<Dimension, String> {

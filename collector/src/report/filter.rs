@@ -2,10 +2,10 @@
 
 use super::dimension::{Dimension, Facts};
 use super::period::Zone;
-use crate::tenant::is_within;
+use crate::tenant::{TenantPattern, is_within};
 
 /// The most values that one filter may have, and the longest of them, bytes.
-const MAX_VALUES: usize = 100;
+pub const MAX_VALUES: usize = 100;
 const MAX_VALUE: usize = 512;
 
 /// A value, or with a `*` behind it the beginning of values.
@@ -34,11 +34,6 @@ impl Pattern {
     /// The same of a tenant: what is below it is meant, too.
     fn matches_tenant(&self, tenant: &str) -> bool {
         if self.is_prefix { tenant.starts_with(&self.text) } else { is_within(tenant, &self.text) }
-    }
-
-    /// Whether every tenant that the other one means is meant.
-    fn covers_tenants(&self, other: &Pattern) -> bool {
-        (self.is_prefix || !other.is_prefix) && self.matches_tenant(&other.text)
     }
 
     fn shown(&self) -> String {
@@ -120,25 +115,43 @@ impl Filters {
 
 /// The tenants that whoever asks may know of. Everything that is read for a report passes [`Restriction::allows`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Restriction(Option<Vec<Pattern>>);
+pub struct Restriction(Option<Vec<TenantPattern>>);
 
 impl Restriction {
     /// All tenants.
     pub const NONE: Restriction = Restriction(None);
 
-    /// Only these and what is below them, or with a `*` those that begin so. Of no path nobody may be known.
-    pub fn to<'p>(paths: impl IntoIterator<Item = &'p str>) -> Result<Restriction, String> {
-        Ok(Restriction(Some(paths.into_iter().map(Pattern::parse).collect::<Result<_, _>>()?)))
+    /// Only these: `acme/*` is all below `acme`, without `acme` itself, as everywhere in credentials. Of none nobody is known.
+    pub fn to(tenants: Vec<TenantPattern>) -> Restriction {
+        Restriction(Some(tenants))
     }
 
     /// Whether a tenant is among them.
     pub fn allows(&self, tenant: &str) -> bool {
-        self.0.as_ref().is_none_or(|paths| paths.iter().any(|path| path.matches_tenant(tenant)))
+        self.0.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(tenant)))
+    }
+
+    /// Whether a tenant and all that can be below it are among them.
+    pub fn allows_all_within(&self, path: &str) -> bool {
+        let below = |pattern: &TenantPattern| pattern.matches_all_below(path);
+        self.allows(path) && self.0.as_ref().is_none_or(|patterns| patterns.iter().any(below))
     }
 
     /// Whether it leaves anything out.
     pub fn is_restricted(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// The tenants, as they are written in the credential.
+    pub fn shown(&self) -> Option<Vec<String>> {
+        self.0.as_ref().map(|patterns| patterns.iter().map(TenantPattern::to_string).collect())
+    }
+
+    /// A path that all of them are within, if there is one.
+    fn path(&self) -> Option<&str> {
+        let paths = self.0.as_ref()?.iter().map(TenantPattern::path).collect::<Option<Vec<&str>>>()?;
+        let shortest = paths.iter().copied().min_by_key(|path| path.len())?;
+        paths.iter().all(|path| is_within(path, shortest)).then_some(shortest)
     }
 }
 
@@ -152,22 +165,12 @@ pub struct Chosen<'q> {
 impl Chosen<'_> {
     /// A path that all tenants are within, for the database: it reads less then. What is read is judged all the same.
     pub fn path(&self) -> Option<String> {
-        let one = |patterns: Option<&[Pattern]>| match patterns {
-            Some([one]) if !one.is_prefix => Some(one.clone()),
-            _ => None,
-        };
-        let (asked, allowed) = (one(self.filters.tenants()), one(self.restriction.0.as_deref()));
+        let (asked, allowed) = (self.filters.only_tenant(), self.restriction.path());
         let path = match (asked, allowed) {
-            (Some(asked), Some(allowed)) => {
-                if asked.covers_tenants(&allowed) {
-                    allowed
-                } else {
-                    asked
-                }
-            }
+            (Some(asked), Some(allowed)) if is_within(allowed, asked) => allowed,
             (asked, allowed) => asked.or(allowed)?,
         };
-        Some(path.text)
+        Some(path.to_owned())
     }
 
     /// Whether the sums of calls are among them.
@@ -177,5 +180,45 @@ impl Chosen<'_> {
 
     fn is_allowed(&self, facts: &Facts<'_>) -> bool {
         !self.restriction.is_restricted() || self.restriction.allows(&facts.value(&Dimension::Tenant(None), self.zone))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn restriction(patterns: &[&str]) -> Restriction {
+        Restriction::to(patterns.iter().map(|pattern| TenantPattern::parse(pattern).unwrap()).collect())
+    }
+
+    #[test]
+    fn contract_a_restriction_means_what_a_credential_means_and_the_database_reads_no_more_than_it_must() {
+        let cases = [
+            (&["acme"][..], None, Some("acme")),
+            (&["acme/*"], None, Some("acme")),
+            (&["acme/*", "acme"], None, Some("acme")),
+            (&["acme/ml", "acme/hr/*"], None, None),
+            (&["acme*"], None, None),
+            (&["*"], Some("acme"), Some("acme")),
+            (&["acme/*", "beta"], None, None),
+            (&["acme/*"], Some("acme/ml"), Some("acme/ml")),
+            (&["acme/ml"], Some("acme"), Some("acme/ml")),
+            (&["acme"], Some("beta"), Some("beta")),
+            (&[], None, None),
+        ];
+        for (allowed, asked, expected) in cases {
+            let filters = asked.map(Filters::tenant).unwrap_or_default();
+            let chosen = Chosen { filters: &filters, restriction: &restriction(allowed), zone: &Zone::default() };
+            assert_eq!(chosen.path().as_deref(), expected, "{allowed:?} {asked:?}");
+        }
+        let acme = restriction(&["acme/*"]);
+        let allowed = ["acme", "acme/ml", "acme2/ml", "rival", ""].map(|tenant| acme.allows(tenant));
+        assert_eq!(allowed, [false, true, false, false, false]);
+        let whole = |patterns: &[&str], path: &str| restriction(patterns).allows_all_within(path);
+        assert!(whole(&["acme", "acme/*"], "acme") && whole(&["acme*"], "acme") && whole(&["acme/*"], "acme/ml"));
+        assert!(!whole(&["acme/*"], "acme") && !whole(&["acme"], "acme") && !whole(&["acme/ml"], "acme/ml"));
+        assert!(!whole(&["acme", "acme/m*"], "acme") && Restriction::NONE.allows_all_within("acme"));
+        assert!(!restriction(&[]).allows("acme") && restriction(&[]).is_restricted());
+        assert!(Restriction::NONE.allows("acme") && !Restriction::NONE.is_restricted());
     }
 }

@@ -5,7 +5,7 @@ use wire::usage::{Class, Kind};
 use super::change::Change;
 use super::notes::Notes;
 use super::sum::{Amounts, Sum};
-use super::{Key, Line, Report, ReportError};
+use super::{Key, Line, Position, Report, ReportError};
 use crate::money::Charge;
 use crate::terminal::{grouped, printable};
 
@@ -44,7 +44,8 @@ fn columns(report: &Report) -> Vec<Column> {
         }
     };
     let mut columns: Vec<Column> = Vec::new();
-    for &class in Class::ALL.iter().filter(|class| match class.kind() {
+    let shown = Class::ALL.iter().filter(|_| report.figures.has_usage());
+    for &class in shown.filter(|class| match class.kind() {
         Kind::Unit => report.marks.classes.contains(class),
         kind => kind != Kind::Information,
     }) {
@@ -97,8 +98,10 @@ impl Grid {
         header.extend(adjusts.then(|| "adjusts".to_owned()));
         let heads = columns.iter().map(|column| column.head);
         let compared = ["before (USD)", "change (USD)", "change"].into_iter().filter(|_| question.compare);
+        let amounts = ["charge (USD)", "cost (USD)"].into_iter().chain(compared);
+        let amounts = amounts.filter(|_| report.figures.has_costs());
         let counts = ["evidence", "calls"].into_iter().chain(heads);
-        header.extend(counts.chain(["charge (USD)", "cost (USD)"]).chain(compared).chain([""]).map(str::to_owned));
+        header.extend(counts.chain(amounts).chain([""]).map(str::to_owned));
         let mut totals: Vec<Line> = report.totals.values().cloned().collect();
         let mut all = Line::default();
         totals.iter().try_for_each(|line| all.merge(line))?;
@@ -107,18 +110,19 @@ impl Grid {
         let mut decimals = Decimals::default();
         totals.iter().try_for_each(|line| decimals.see(line))?;
         report.each(&mut |line| decimals.see(line))?;
+        let amounts = report.figures.has_costs().then_some(&decimals);
         let mut grid = Grid { header, lines: Vec::new(), totals: Vec::new(), names };
         let width = question.by.len();
         report.each(&mut |line| {
             let key = key_cells(&line.key, width, adjusts);
-            grid.lines.push(cells(key, line.grade.0.as_str(), line, &columns, &decimals)?);
+            grid.lines.push(cells(key, line.grade.0.as_str(), line, &columns, amounts)?);
             Ok(())
         })?;
         for (place, line) in totals.iter().enumerate() {
             let is_all = several && place.saturating_add(1) == totals.len();
             let evidence = if is_all { "all" } else { line.grade.0.as_str() };
             let key = total_key(names.saturating_sub(1));
-            grid.totals.push(cells(key, evidence, line, &columns, &decimals)?);
+            grid.totals.push(cells(key, evidence, line, &columns, amounts)?);
         }
         Ok(grid)
     }
@@ -148,7 +152,7 @@ fn cells(
     evidence: &str,
     line: &Line,
     columns: &[Column],
-    decimals: &Decimals,
+    decimals: Option<&Decimals>,
 ) -> Result<Vec<String>, ReportError> {
     let sum = &line.sum;
     cells.push(evidence.to_owned());
@@ -159,6 +163,10 @@ fn cells(
         let count = counts.reduce(i128::saturating_add);
         cells.push(count.map_or("-".to_owned(), grouped));
     }
+    let Some(decimals) = decimals else {
+        cells.push(String::new());
+        return Ok(cells);
+    };
     let [charge, cost, before, change] = amounts(line)?;
     let [charges, costs, befores, changes] = decimals.0;
     cells.push(amount_of(sum, charge, charges));
@@ -204,13 +212,14 @@ pub fn notes(report: &Report) -> Vec<(String, Vec<String>)> {
     let mut notes = Vec::new();
     let mut note = |text: &str, lines: Vec<String>| notes.push((text.to_owned(), lines));
     let marks = &report.marks;
+    let has_costs = report.figures.has_costs();
     if marks.adjusts {
         note("adjusts: credits and debits for calls of a month that was closed before", Vec::new());
     }
-    if marks.fallback {
+    if marks.fallback && has_costs {
         note("* in part charged by the price of another class; --format json says which", Vec::new());
     }
-    if marks.uncharged {
+    if marks.uncharged && has_costs {
         note(
             "- as charge or cost: nothing was counted that could be charged; what was counted and is free has 0",
             Vec::new(),
@@ -243,6 +252,14 @@ pub fn notes(report: &Report) -> Vec<(String, Vec<String>)> {
     }
     let read = report.read.map(|calls| format!("; {} calls were read", grouped(calls.into()))).unwrap_or_default();
     note(&format!("{}{read}", question.period.said()), Vec::new());
+    if let Some(Position { heads, exact }) = &report.position {
+        let ends: Vec<String> = heads.iter().map(|head| format!("{}:{}", head.entry, head.hash)).collect();
+        let meanwhile = if *exact { "" } else { "; entries came while it was read" };
+        note(&format!("ledger up to {}{meanwhile}", ends.join(" ")), Vec::new());
+    }
+    if let Some(tenants) = question.restriction.shown() {
+        note(&format!("only of the tenants {}", tenants.join(", ")), Vec::new());
+    }
     notes
 }
 

@@ -11,8 +11,9 @@ use wire::usage::Class;
 use super::change::Change;
 use super::notes::{Notes, Unpriced};
 use super::sum::{Amounts, Sum};
-use super::{Report, ReportError};
+use super::{Position, Report, ReportError};
 use crate::money::Charge;
+use crate::store::Head;
 use crate::terminal;
 
 #[derive(Serialize)]
@@ -30,8 +31,14 @@ struct Document<'a> {
     tenant: Option<&'a str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     filters: BTreeMap<String, Vec<String>>,
-    currency: &'static str,
+    /// The tenants that whoever asks may know of, if these are not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limited_to: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<&'static str>,
     by: Vec<Cow<'static, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<At>,
     lines: Lines<'a>,
     /// One per evidence: add them up only if you know why.
     totals: Vec<Line<'a>>,
@@ -42,6 +49,29 @@ struct Document<'a> {
 struct Days {
     since: Option<String>,
     until: Option<String>,
+}
+
+/// How far the ledger had got.
+#[derive(Serialize)]
+struct At {
+    heads: Vec<End>,
+    exact: bool,
+}
+
+impl At {
+    fn of(position: &Position) -> At {
+        let end =
+            |head: &Head| End { writer: head.entry.writer, entry: head.entry.number, hash: head.hash.to_string() };
+        At { heads: position.heads.iter().map(end).collect(), exact: position.exact }
+    }
+}
+
+/// Where a chain ended.
+#[derive(Serialize)]
+struct End {
+    writer: i64,
+    entry: i64,
+    hash: String,
 }
 
 /// All lines, one after the other: there may be a million.
@@ -101,15 +131,18 @@ struct Line<'a> {
     adjusts: &'a str,
     evidence: &'static str,
     calls: i128,
-    usage: ByClass<i128>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<ByClass<i128>>,
     /// What the tenant pays for all that has a price; absent if nothing has.
     #[serde(skip_serializing_if = "Option::is_none")]
     charge: Option<String>,
-    charges: ByClass<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charges: Option<ByClass<String>>,
     /// What the provider charges for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<String>,
-    costs: ByClass<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    costs: Option<ByClass<String>>,
     /// Counts without a price: the amounts leave them out.
     #[serde(skip_serializing_if = "ByClass::is_empty")]
     unpriced: ByClass<i128>,
@@ -126,7 +159,8 @@ struct Line<'a> {
 #[derive(Serialize)]
 struct Before {
     calls: i128,
-    usage: ByClass<i128>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<ByClass<i128>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     charge: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,7 +171,8 @@ struct Before {
 #[derive(Serialize)]
 struct Changed {
     calls: i128,
-    charge: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charge: Option<String>,
     /// Of the charge; `new` where there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     percent: Option<String>,
@@ -177,8 +212,10 @@ pub fn write(report: &Report, out: &mut dyn Write) -> Result<(), ReportError> {
         before: before.map(|before| Days { since: bound(before.since), until: bound(before.until) }),
         tenant: question.filters.only_tenant(),
         filters: question.filters.shown().into_iter().collect(),
-        currency: "USD",
+        limited_to: question.restriction.shown(),
+        currency: report.figures.has_costs().then_some("USD"),
         by: question.by.iter().map(|dimension| dimension.name()).collect(),
+        position: report.position.as_ref().map(At::of),
         lines: Lines(report),
         totals: report.totals.values().map(|total| line(report, total)).collect::<Result<_, _>>()?,
         notes: said(&report.notes),
@@ -213,42 +250,54 @@ fn said(notes: &Notes) -> Said<'_> {
 
 fn line<'a>(report: &Report, line: &'a super::Line) -> Result<Line<'a>, ReportError> {
     let super::Line { key, grade, sum, before } = line;
-    let total = sum.total()?;
+    let has_costs = report.figures.has_costs();
+    let total = sum.total()?.filter(|_| has_costs);
     let by_class = |amount: fn(&Amounts) -> Charge| {
-        ByClass(sum.amounts.iter().map(|(class, amounts)| (*class, amount(amounts).to_string())).collect())
+        let amounts = sum.amounts.iter().map(|(class, amounts)| (*class, amount(amounts).to_string()));
+        has_costs.then(|| ByClass(amounts.collect()))
     };
     let names = report.question.by.iter().map(|dimension| dimension.name());
-    let change = before.as_ref().map(|before| changed(sum, before)).transpose()?;
+    let change = before.as_ref().map(|before| changed(report, sum, before)).transpose()?;
+    let unpriced = sum.unpriced.iter().filter(|_| has_costs).map(|(class, count)| (*class, *count));
+    let fallback = sum.fallback.keys().filter(|_| has_costs).map(|class| class.name());
     Ok(Line {
         key: Columns(names.zip(key.columns.iter().map(String::as_str)).collect()),
         others: key.others,
         adjusts: &key.adjusts,
         evidence: grade.0.as_str(),
         calls: sum.calls,
-        usage: ByClass(sum.usage.iter().map(|(class, count)| (*class, *count)).collect()),
+        usage: usage(report, sum),
         charge: total.map(|total| total.charge.to_string()),
         charges: by_class(|amounts| amounts.charge),
         cost: total.map(|total| total.cost.to_string()),
         costs: by_class(|amounts| amounts.cost),
-        unpriced: ByClass(sum.unpriced.iter().map(|(class, count)| (*class, *count)).collect()),
-        fallback: sum.fallback.keys().map(|class| class.name()).collect(),
-        before: before.as_ref().map(former).transpose()?,
+        unpriced: ByClass(unpriced.collect()),
+        fallback: fallback.collect(),
+        before: before.as_ref().map(|before| former(report, before)).transpose()?,
         change,
     })
 }
 
-fn former(sum: &Sum) -> Result<Before, ReportError> {
-    let total = sum.total()?;
+fn usage(report: &Report, sum: &Sum) -> Option<ByClass<i128>> {
+    let counts = || ByClass(sum.usage.iter().map(|(class, count)| (*class, *count)).collect());
+    report.figures.has_usage().then(counts)
+}
+
+fn former(report: &Report, sum: &Sum) -> Result<Before, ReportError> {
+    let total = sum.total()?.filter(|_| report.figures.has_costs());
     Ok(Before {
         calls: sum.calls,
-        usage: ByClass(sum.usage.iter().map(|(class, count)| (*class, *count)).collect()),
+        usage: usage(report, sum),
         charge: total.map(|total| total.charge.to_string()),
         cost: total.map(|total| total.cost.to_string()),
     })
 }
 
-fn changed(sum: &Sum, before: &Sum) -> Result<Changed, ReportError> {
-    let change = Change::of(sum, before)?;
+fn changed(report: &Report, sum: &Sum, before: &Sum) -> Result<Changed, ReportError> {
     let calls = sum.calls.checked_sub(before.calls).ok_or(super::TOO_LARGE)?;
-    Ok(Changed { calls, charge: change.by.to_string(), percent: change.percent })
+    if !report.figures.has_costs() {
+        return Ok(Changed { calls, charge: None, percent: None });
+    }
+    let change = Change::of(sum, before)?;
+    Ok(Changed { calls, charge: Some(change.by.to_string()), percent: change.percent })
 }

@@ -4,10 +4,11 @@
 pub(crate) use csv::name as csv_field;
 pub(crate) use round::distributed;
 
-pub use dimension::{Dimension, dimensions};
-pub use filter::{Filters, Pattern, Restriction};
+pub use dimension::{Dimension, dimensions, named};
+pub use figures::{Figures, Position};
+pub use filter::{Filters, MAX_VALUES, Pattern, Restriction};
 pub use period::{Bound, Period, Zone};
-pub use question::{BadParameter, DEFAULT_BY, PARAMETERS, Parameter, Question, Sort, Top};
+pub use question::{BadParameter, DEFAULT_BY, MAX_TOP, PARAMETERS, Parameter, Question, Sort, Top};
 pub use sum::{Amounts, Sum};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,7 @@ pub mod budgets;
 mod change;
 mod csv;
 mod dimension;
+mod figures;
 mod filter;
 mod gather;
 mod grid;
@@ -94,6 +96,10 @@ pub struct Report {
     marks: Marks,
     /// Calls that were read, if the sums could not tell.
     read: Option<u64>,
+    /// Which figures are shown.
+    figures: Figures,
+    /// How far the ledger had got.
+    position: Option<Position>,
 }
 
 #[derive(Debug)]
@@ -238,7 +244,8 @@ impl Report {
             None => Found::All(Box::new(lines)),
         };
         let (count, totals, notes, marks) = Default::default();
-        let mut report = Report { question, lines, count, totals, notes, marks, read };
+        let (figures, position) = Default::default();
+        let mut report = Report { question, lines, count, totals, notes, marks, read, figures, position };
         report.finish(models)?;
         Ok(report)
     }
@@ -255,6 +262,28 @@ impl Report {
         notes.end(models)?;
         (self.count, self.totals, self.notes, self.marks) = (count, totals, notes, marks);
         Ok(())
+    }
+
+    /// The same with no more lines than this: if there are more, the largest, and the others in one. Its totals stay.
+    pub fn at_most(mut self, top: Top) -> Result<Report, ReportError> {
+        let Found::All(lines) = &self.lines else { return Ok(self) };
+        if self.count <= top.lines {
+            return Ok(self);
+        }
+        let first = top::top(lines, self.question.by.len(), top, self.question.compare)?;
+        // Lines of one group that differ in evidence stay together: there may be more lines than groups.
+        if first.iter().any(|line| line.key.others.is_some()) {
+            self.count = first.len();
+            self.lines = Found::Top(first);
+            self.question.top = Some(top);
+        }
+        Ok(self)
+    }
+
+    /// The same with some of its figures, as of a position of the ledger.
+    pub fn of_figures(mut self, figures: Figures, position: Option<Position>) -> Report {
+        (self.figures, self.position) = (figures, position);
+        self
     }
 
     /// What was asked.

@@ -11,7 +11,7 @@ use crate::store;
 /// The columns of a report nobody chose columns for.
 pub const DEFAULT_BY: &str = "tenant,model";
 /// The most lines that `top` gives.
-const MAX_TOP: usize = 10_000;
+pub const MAX_TOP: usize = 10_000;
 /// The longest period of which hours can be told apart, days.
 const MAX_DAYS_OF_HOURS: i64 = 366;
 const DAY_NS: i64 = 86_400_000_000_000;

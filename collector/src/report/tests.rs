@@ -14,7 +14,9 @@ fn report(model: &str, evidence: Evidence, sum: Sum) -> Report {
     *lines.line(&key, Which::Now).unwrap() = sum;
     let question = Question { by: vec![Dimension::Model], ..Question::default() };
     let (count, totals, notes, marks) = Default::default();
-    let mut report = Report { question, lines: Found::All(Box::new(lines)), count, totals, notes, marks, read: None };
+    let (figures, position) = Default::default();
+    let lines = Found::All(Box::new(lines));
+    let mut report = Report { question, lines, count, totals, notes, marks, read: None, figures, position };
     report.finish(notes::Models::default()).unwrap();
     report
 }
