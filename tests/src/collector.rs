@@ -24,6 +24,9 @@ pub const INGEST_TOKEN: &str = "ingest-e2e-3f9c-8d21";
 /// The token of those who read reports.
 pub const READ_TOKEN: &str = "read-e2e-71aa-0b6e";
 
+/// The token of those who read of the tenant `acme` and those below it only.
+pub const ACME_READ_TOKEN: &str = "read-e2e-acme-5d0c";
+
 /// The token of those who send journals.
 pub const JOURNAL_TOKEN: &str = "journal-e2e-c05d-47f3";
 
@@ -105,7 +108,8 @@ impl Collector {
         let mut command = Command::new(program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--database"]).arg(&database).arg("--prices").arg(&prices);
         command.env("MESHMETER_NO_BUILTIN_PRICES", "true");
-        command.env("MESHMETER_INGEST_TOKEN", ingest).env("MESHMETER_READ_TOKEN", READ_TOKEN);
+        let readers = format!("{READ_TOKEN}\nacme {ACME_READ_TOKEN} tenants=acme,acme/*");
+        command.env("MESHMETER_INGEST_TOKEN", ingest).env("MESHMETER_READ_TOKEN", readers);
         command.env("MESHMETER_JOURNAL_TOKEN", JOURNAL_TOKEN);
         let mut process = Process::start("collector", dir, &mut command)?;
         loop {

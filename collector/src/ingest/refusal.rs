@@ -11,6 +11,8 @@ pub enum Refusal {
     Unauthorized(&'static str),
     /// A token of the other scope.
     Forbidden,
+    /// A read token of some tenants, and this path tells of all.
+    OtherTenants(&'static str),
     /// The body did not come in time.
     TooSlow,
     /// The body is over the limit.
@@ -101,7 +103,7 @@ impl Refusal {
         match self {
             Refusal::BadRequest(_) => 400,
             Refusal::Unauthorized(_) => 401,
-            Refusal::Forbidden => 403,
+            Refusal::Forbidden | Refusal::OtherTenants(_) => 403,
             Refusal::TooSlow => 408,
             Refusal::TooLarge(_) => 413,
             Refusal::UnsupportedType(_) => 415,
@@ -117,6 +119,7 @@ impl Refusal {
             Refusal::BadRequest(_) => "bad_request",
             Refusal::Unauthorized(reason) => reason,
             Refusal::Forbidden => "scope",
+            Refusal::OtherTenants(_) => "tenants",
             Refusal::TooSlow => "slow_body",
             Refusal::TooLarge(_) => "large_body",
             Refusal::UnsupportedType(_) => "content_type",
@@ -132,6 +135,9 @@ impl Refusal {
             Refusal::BadRequest(problem) | Refusal::Internal(problem) => problem.clone(),
             Refusal::Unauthorized(_) => "a known bearer token is required".to_owned(),
             Refusal::Forbidden => "this token is not for this".to_owned(),
+            Refusal::OtherTenants(path) => {
+                format!("{path} tells of all tenants, and this token may read only of those that are named with it")
+            }
             Refusal::TooSlow => "the body did not come in time".to_owned(),
             Refusal::TooLarge(max) => format!("the body must have at most {max} bytes"),
             Refusal::UnsupportedType(allowed) => format!("content-type must be {allowed}, not encoded"),

@@ -18,7 +18,8 @@ use crate::ledger::{Arrival, Delivery};
 pub const MAX_BODY: usize = 8 << 20;
 /// Bytes of a body that count as an event where the events are fewer.
 const BYTES_PER_EVENT: usize = 4096;
-const EVENT_CONTENT_TYPE: &str = "application/cloudevents+json";
+/// The type of a body that is one event.
+pub const EVENT_CONTENT_TYPE: &str = "application/cloudevents+json";
 /// Both types, for who sent another.
 const CONTENT_TYPES: &str = "application/cloudevents-batch+json or application/cloudevents+json";
 

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Extension, State};
-use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use prometheus_client::collector::Collector;
@@ -19,11 +18,9 @@ use prometheus_client::registry::Registry;
 use wire::identity::OVERFLOW;
 use wire::lease::MAX_BUDGETS;
 
-use super::auth::Scope;
-use super::connections::Connection;
 use super::responses::blocking;
 use super::writer::now_ns;
-use super::{App, log};
+use super::{App, log, readers};
 use crate::budget::Amount;
 use crate::ingest::refusal::{Busy, Refusal};
 use crate::report::budgets::{Standing, json, standing};
@@ -117,16 +114,22 @@ impl Budgets {
     }
 }
 
-/// `GET /v1/budgets`: what `meshmeter budgets --format json` prints, no more than some seconds old.
+/// `GET /v1/budgets`: what `meshmeter budgets --format json` prints, no more than some seconds old. A reader of some tenants gets
+/// the budgets that are of these alone: what is spent of others tells of others.
 pub async fn handle(
     State(app): State<Arc<App>>,
-    Extension(connection): Extension<Arc<Connection>>,
-    headers: HeaderMap,
+    Extension(reader): Extension<readers::Reader>,
 ) -> Result<Response, Refusal> {
-    app.admit(&connection, &headers, &[Scope::Read]).await?;
     let budgets = &app.metrics.budgets;
     budgets.refresh(app.reader.clone()).await;
-    let text = held(&budgets.all).as_ref().map(json);
+    let restriction = reader.restriction();
+    let text = held(&budgets.all).as_ref().map(|all| {
+        let is_own = |tenant: &String| restriction.allows_all_within(tenant);
+        let known = |standing: &&Standing| {
+            !restriction.is_restricted() || standing.budget.budget.scope.tenant.as_ref().is_some_and(is_own)
+        };
+        json(&all.iter().filter(known).collect::<Vec<_>>())
+    });
     let text = text.ok_or(Refusal::Busy(Busy::Database))?.map_err(Refusal::Internal)?;
     Ok(([(CONTENT_TYPE, "application/json")], text).into_response())
 }

@@ -4,12 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::HeaderValue;
-use axum::middleware::{self, Next};
+use axum::middleware::Next;
 use axum::response::Response;
-use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch as channel};
@@ -43,9 +41,13 @@ mod leases;
 pub mod log;
 mod metrics;
 mod missing;
+mod openapi;
 mod pricing;
+mod readers;
 mod refusal;
+mod reports;
 mod responses;
+mod routes;
 mod scrape;
 mod space;
 mod spend;
@@ -201,7 +203,7 @@ async fn serve(
     let listener = TcpListener::bind(listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
     if !app.tokens.allow(Scope::Read) {
-        log::warn("no read token is set: /v1/report, /v1/budgets and /metrics respond with 401");
+        log::warn("no read token is set: reports, budgets and metrics respond with 401");
     }
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (registry, metrics) = (app.registry.clone(), app.metrics.clone());
@@ -211,7 +213,7 @@ async fn serve(
         Some(address) => Some(scrape::bind(address, app.clone()).await?),
         None => None,
     };
-    let server = Server { router: router(app), registry, places, tls, metrics };
+    let server = Server { router: routes::router(app), registry, places, tls, metrics };
     let mut stop = stop_signal()?;
     let stopping = || {
         let mut stop = stop.clone();
@@ -236,22 +238,6 @@ async fn serve(
         }
         _ = writer_ends => Err("the writer ended; nothing can be stored".to_owned()),
     }
-}
-
-fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/v1/events", post(ingest::events))
-        .route("/v1/leases", post(leases::handle))
-        .route("/v1/missing", post(missing::handle))
-        .route("/v1/budgets", get(budgets::handle))
-        .route("/v1/report", get(responses::report))
-        .route("/metrics", get(responses::metrics))
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
-        .fallback(refusal::not_found)
-        .method_not_allowed_fallback(refusal::method_not_allowed)
-        .layer(middleware::from_fn_with_state(app.clone(), count_refusals))
-        .with_state(app)
 }
 
 /// Counts what is refused, and says it now and then: whoever configured a wrong token or path finds the reason on both sides.

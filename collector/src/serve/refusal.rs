@@ -4,6 +4,7 @@ use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::routes::ROUTES;
 use crate::ingest::refusal::Refusal;
 use crate::terminal;
 
@@ -40,8 +41,8 @@ impl IntoResponse for Refusal {
 }
 
 pub async fn not_found() -> Response {
-    let paths = "there are /v1/budgets, /v1/events, /v1/leases, /v1/missing, /v1/report, /metrics, /livez and /readyz";
-    response(StatusCode::NOT_FOUND, paths, "path")
+    let paths: Vec<&str> = ROUTES.iter().map(|route| route.path).collect();
+    response(StatusCode::NOT_FOUND, &format!("there are {}", paths.join(", ")), "path")
 }
 
 pub async fn method_not_allowed() -> Response {

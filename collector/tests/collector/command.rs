@@ -43,7 +43,7 @@ fn contract_serve_refuses_to_start_where_anybody_could_write() {
     let readable = dir.write_secret("readable", "secret-0123456789");
     std::fs::set_permissions(&readable, std::fs::Permissions::from_mode(0o644)).unwrap();
     let spiffe = dir.write_secret("spiffe", "east spiffe://td/ns/secret");
-    let limited = dir.write_secret("limited", "secret-0123456789 tenants=acme");
+    let limited = dir.write_secret("limited", "secret-0123456789 tenants=acme rate=1");
     let bad_prices = dir.write("prices.toml", "[[price]]\n");
     let token = [("MESHMETER_INGEST_TOKEN", "0123456789abcdef")];
     let read = ("MESHMETER_READ_TOKEN", "0123456789abcdef");

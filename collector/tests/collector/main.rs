@@ -14,12 +14,14 @@ mod fair;
 mod hashing;
 #[cfg(target_os = "linux")]
 mod hostile;
+mod http_api;
 mod ingest;
 mod output;
 mod prices;
 mod quarantine;
 mod reading;
 mod reconcile;
+mod restricted;
 mod serving;
 mod statements;
 mod support;

@@ -154,8 +154,8 @@ fn contract_a_wrong_question_is_400_and_says_what_is_allowed() {
     let dir = Dir::new();
     let server = Server::start(&dir, &[]);
     let cases = [
-        ("format=xml", "format: must be json, csv or markdown"),
-        ("format=csv&format=json", "format: must be json, csv or markdown"),
+        ("format=xml", "format: must be one of json, csv, markdown"),
+        ("format=csv&format=json", "format: is given more than once"),
         ("since=2026-02-30", "since: must be a date such as 2026-01-31, a month such as 2026-01, or a moment"),
         ("until=tomorrow", "until: must be a date such as 2026-01-31"),
         ("since=2026-02-02&until=2026-02-01", "since: must be before until"),

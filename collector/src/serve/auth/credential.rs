@@ -38,7 +38,7 @@ enum Proof {
     Spiffe(String),
 }
 
-/// What may be sent with a credential.
+/// What may be sent with a credential; the tenants of one that reads are those that it may know of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// What may be charged.
@@ -98,9 +98,12 @@ impl Token {
         matches!(self.proof, Proof::Spiffe(_))
     }
 
-    /// Whether there is more to it than name and proof.
-    pub fn has_policy(&self) -> bool {
-        *self.policy != Policy::default()
+    /// Whether it says how much may be sent: more than a name, a proof and tenants.
+    pub fn limits_sending(&self) -> bool {
+        let Policy { limits, rate } = &*self.policy;
+        let Limits { tenants: _, tokens, charge } = &**limits;
+        let default = Limits::default();
+        rate.is_some() || *tokens != default.tokens || *charge != default.charge
     }
 
     /// Whether this bearer token proves it, compared in constant time.
@@ -257,7 +260,7 @@ mod tests {
     #[test]
     fn contract_a_line_has_a_name_a_proof_and_options_in_any_order() {
         let token = Token::parse(SECRET).unwrap();
-        assert!(token.name == "default" && token.has_secret(SECRET.as_bytes()) && !token.has_policy());
+        assert!(token.name == "default" && token.has_secret(SECRET.as_bytes()) && *token.policy == Policy::default());
         let token = Token::parse(&format!("\teast  {SECRET}== max_usd=2.50 rate=7 tenants=acme/*,beta max_tokens=9 "));
         let token = token.unwrap();
         assert!(token.name == "east" && token.has_secret(format!("{SECRET}==").as_bytes()));
@@ -266,6 +269,10 @@ mod tests {
         let expected = Policy { limits: limits.into(), rate: Some(7) };
         assert_eq!(*token.policy, expected);
         assert_eq!(Token::parse(&format!("{SECRET} rate=7")).unwrap().name, "default");
+        for (options, expected) in [("", false), ("tenants=a", false), ("rate=1", true), ("tenants=a max_usd=1", true)]
+        {
+            assert_eq!(Token::parse(&format!("{SECRET} {options}")).unwrap().limits_sending(), expected, "{options}");
+        }
     }
 
     #[test]

@@ -56,9 +56,9 @@ impl Sources {
                         "{from}: {token:?}: no two tokens may be the same: each has one name and one scope"
                     )));
                 }
-                if source.scope == Scope::Read && token.has_policy() {
+                if source.scope == Scope::Read && token.limits_sending() {
                     return Err(Problem::Usage(format!(
-                        "{from}: {token:?}: tenants=, rate=, max_tokens= and max_usd= are for those who send"
+                        "{from}: {token:?}: rate=, max_tokens= and max_usd= are for those who send; a read token can have tenants="
                     )));
                 }
                 if token.is_spiffe() && !self.client_certificates {

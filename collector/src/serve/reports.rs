@@ -1,0 +1,204 @@
+//! Reports over HTTP: `/v1/report` has all lines, `/v1/usage` and `/v1/costs` one half of the figures each, and never more lines
+//! than a client can show.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Query, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::App;
+use super::readers::Reader;
+use super::responses::blocking;
+use crate::ingest::refusal::{Busy, Refusal};
+use crate::report::{Bounds, Figures, Format, MAX_TOP, Position, Question, Report, ReportError, Top};
+use crate::store::Head;
+
+/// Calls that a report may read, if the sums cannot tell: some seconds for a million. The command has no such bound.
+pub const MAX_CALLS: u64 = 5_000_000;
+/// Lines of a report: it is one text, and in memory until it is sent.
+pub const MAX_LINES: usize = 100_000;
+/// How a report can be written, and of which type it is then.
+pub const FORMATS: [(&str, Format, &str); 3] = [
+    ("json", Format::Json, "application/json"),
+    ("csv", Format::Csv, "text/csv; charset=utf-8"),
+    ("markdown", Format::Markdown, "text/markdown; charset=utf-8"),
+];
+
+type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
+
+pub async fn report(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    parameters: Parameters,
+) -> Result<Response, Refusal> {
+    let Asked { question, written } = Asked::read(&reader, parameters)?;
+    let report = app.report(question).await?;
+    let lines = report.len();
+    if lines > MAX_LINES {
+        let problem = format!(
+            "top: there are {lines} lines, and at most {MAX_LINES} are sent; top, fewer columns in by, or a shorter period"
+        );
+        return Err(Refusal::BadRequest(problem));
+    }
+    render(report, written).await
+}
+
+pub async fn usage(
+    app: State<Arc<App>>,
+    reader: Extension<Reader>,
+    headers: HeaderMap,
+    parameters: Parameters,
+) -> Result<Response, Refusal> {
+    figures(app, reader, headers, parameters, Figures::Usage).await
+}
+
+pub async fn costs(
+    app: State<Arc<App>>,
+    reader: Extension<Reader>,
+    headers: HeaderMap,
+    parameters: Parameters,
+) -> Result<Response, Refusal> {
+    figures(app, reader, headers, parameters, Figures::Costs).await
+}
+
+async fn figures(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    headers: HeaderMap,
+    parameters: Parameters,
+    figures: Figures,
+) -> Result<Response, Refusal> {
+    let Asked { question, written } = Asked::read(&reader, parameters)?;
+    // How far the ledger has got says how much others use.
+    let begun = if reader.is_restricted() { None } else { Some(app.heads().await?) };
+    let tag = begun.as_ref().map(|heads| tag(&format!("{figures:?} {written:?} {question:?} {heads:?}")));
+    if let Some(tag) = tag.as_ref().filter(|tag| headers.get_all(IF_NONE_MATCH).iter().any(|known| names(known, tag))) {
+        return Ok((StatusCode::NOT_MODIFIED, kept(tag)).into_response());
+    }
+    let sort = question.top.map(|top| top.sort).unwrap_or_default();
+    let report = app.report(question).await?;
+    let position = match begun {
+        Some(heads) => Some(Position { exact: app.heads().await? == heads, heads }),
+        None => None,
+    };
+    let lines = Top { lines: MAX_TOP, sort };
+    let report = blocking(move || report.at_most(lines).map_err(|error| error.to_string())).await;
+    let report = report.map_err(Refusal::Internal)?.of_figures(figures, position);
+    let response = render(report, written).await?;
+    Ok(match tag {
+        Some(tag) => (kept(&tag), response).into_response(),
+        None => response,
+    })
+}
+
+/// What was asked for, and how it is to be written.
+struct Asked {
+    question: Question,
+    written: (Format, &'static str),
+}
+
+impl Asked {
+    fn read(reader: &Reader, parameters: Parameters) -> Result<Asked, Refusal> {
+        let Query(parameters) = parameters.map_err(|rejection| Refusal::BadRequest(rejection.body_text()))?;
+        let (formats, parameters): (Vec<_>, Vec<_>) = parameters.into_iter().partition(|(name, _)| name == "format");
+        let format = match formats.as_slice() {
+            [] => FORMATS.first(),
+            [(_, format)] => FORMATS.iter().find(|(name, ..)| name == format),
+            _ => return Err(Refusal::BadRequest("format: is given more than once".to_owned())),
+        };
+        let Some((_, format, content_type)) = format else {
+            let all = FORMATS.map(|(name, ..)| name).join(", ");
+            return Err(Refusal::BadRequest(format!("format: must be one of {all}")));
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now_ns = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX);
+        let question = reader.question(parameters, now_ns).map_err(|bad| Refusal::BadRequest(bad.to_string()))?;
+        Ok(Asked { question, written: (*format, content_type) })
+    }
+}
+
+async fn render(report: Report, (format, content_type): (Format, &'static str)) -> Result<Response, Refusal> {
+    let text = blocking(move || report.render(format).map_err(|error| error.to_string()));
+    let text = text.await.map_err(Refusal::Internal)?;
+    Ok(([(CONTENT_TYPE, content_type)], text).into_response())
+}
+
+/// Tells whoever works for a request that nobody waits for its end any more.
+#[derive(Default)]
+struct Waiting(Arc<AtomicBool>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl App {
+    /// Makes a report. One that reads calls is alone: it takes as long as there are calls.
+    async fn report(&self, question: Question) -> Result<Report, Refusal> {
+        let stopping = |_| Refusal::Busy(Busy::Stopping);
+        let _alone = if question.reads_entries() { Some(self.scans.acquire().await.map_err(stopping)?) } else { None };
+        let reader = self.reader.clone();
+        let waiting = Waiting::default();
+        let gone = waiting.0.clone();
+        let report = self.reading(move || {
+            let mut each =
+                |_| if gone.load(Ordering::Relaxed) { Err("nobody waits for it".to_owned()) } else { Ok(()) };
+            match Report::within(&*reader, question, &mut Bounds { calls: MAX_CALLS, each: &mut each }) {
+                Err(ReportError::TooMuch(problem)) => Ok(Err(problem)),
+                report => report.map(Ok).map_err(|error| error.to_string()),
+            }
+        });
+        report.await?.map_err(Refusal::BadRequest)
+    }
+
+    /// Where the ledger's chains end.
+    async fn heads(&self) -> Result<Vec<Head>, Refusal> {
+        let reader = self.reader.clone();
+        self.reading(move || reader.heads().map_err(|error| error.to_string())).await
+    }
+}
+
+/// Names a response by what it is made from: the question, and the ledger's entries. Weak, for entries that come while it is
+/// made may be in it.
+fn tag(of: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let hash = Sha256::new().chain_update(env!("CARGO_PKG_VERSION")).chain_update(of).finalize();
+    let digits: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("W/\"{digits}\"")
+}
+
+/// Whether a list of `If-None-Match` has a tag. `*` stands for any, and there is one.
+fn names(list: &HeaderValue, tag: &str) -> bool {
+    let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    list.to_str().is_ok_and(|list| list.split(',').any(|known| known.trim() == "*" || strong(known) == strong(tag)))
+}
+
+/// To be kept by whoever asked, and asked for again before it is shown.
+fn kept(tag: &str) -> [(axum::http::HeaderName, String); 2] {
+    [(ETAG, tag.to_owned()), (CACHE_CONTROL, "private, no-cache".to_owned())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contract_a_client_that_has_the_response_is_recognised_by_any_form_of_its_tag() {
+        let tag = tag("a question and a ledger");
+        let strong = tag.trim_start_matches("W/");
+        let is_known = |list: &str| names(&HeaderValue::from_str(list).unwrap(), &tag);
+        for list in [tag.as_str(), strong, "*", &format!("\"other\", {tag}"), &format!("{strong} , W/\"x\"")] {
+            assert!(is_known(list), "{list}");
+        }
+        for list in ["", "\"other\"", "W/", strong.trim_matches('"')] {
+            assert!(!is_known(list), "{list}");
+        }
+        assert_ne!(tag, super::tag("another question"));
+    }
+}

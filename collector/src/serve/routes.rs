@@ -1,0 +1,156 @@
+//! What is served: every path with who may ask, its handler and its description. The router, the response to an unknown path and
+//! the OpenAPI document are made from this table, so that none of them knows a path that another does not.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware;
+use axum::routing::{MethodRouter, get, post};
+
+use super::auth::Scope;
+use super::openapi::{self, Operation};
+use super::readers::{self, Knowing};
+use super::{App, budgets, health, ingest, leases, missing, refusal, reports, responses};
+
+/// Who may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever asks.
+    Open,
+    /// Whoever sends, with a token of one of these scopes. The handler lets them in: it has to read what is left of a body that
+    /// is refused.
+    Send(&'static [Scope]),
+    /// Whoever reads. The route lets them in, before its handler.
+    Read(Knowing),
+}
+
+/// The method of a route. A path has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Also answers `HEAD`.
+    Get,
+    Post,
+}
+
+impl Method {
+    /// As the OpenAPI document writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Get => "get",
+            Method::Post => "post",
+        }
+    }
+}
+
+/// A path that is served.
+pub struct Route {
+    pub method: Method,
+    pub path: &'static str,
+    pub access: Access,
+    /// Of the method above.
+    handler: fn() -> MethodRouter<Arc<App>>,
+    /// What the OpenAPI document says of it.
+    pub describe: fn() -> Operation,
+}
+
+const SENDING: Access = Access::Send(&[Scope::Ingest, Scope::Journal]);
+
+/// All of them.
+pub const ROUTES: [Route; 11] = [
+    Route {
+        method: Method::Post,
+        path: "/v1/events",
+        access: SENDING,
+        handler: || post(ingest::events),
+        describe: openapi::sending::events,
+    },
+    Route {
+        method: Method::Post,
+        path: "/v1/leases",
+        access: Access::Send(&[Scope::Ingest]),
+        handler: || post(leases::handle),
+        describe: openapi::sending::leases,
+    },
+    Route {
+        method: Method::Post,
+        path: "/v1/missing",
+        access: Access::Send(&[Scope::Journal]),
+        handler: || post(missing::handle),
+        describe: openapi::sending::missing,
+    },
+    Route {
+        method: Method::Get,
+        path: "/v1/report",
+        access: Access::Read(Knowing::ItsTenants),
+        handler: || get(reports::report),
+        describe: openapi::reading::report,
+    },
+    Route {
+        method: Method::Get,
+        path: "/v1/usage",
+        access: Access::Read(Knowing::ItsTenants),
+        handler: || get(reports::usage),
+        describe: openapi::reading::usage,
+    },
+    Route {
+        method: Method::Get,
+        path: "/v1/costs",
+        access: Access::Read(Knowing::ItsTenants),
+        handler: || get(reports::costs),
+        describe: openapi::reading::costs,
+    },
+    Route {
+        method: Method::Get,
+        path: "/v1/budgets",
+        access: Access::Read(Knowing::ItsTenants),
+        handler: || get(budgets::handle),
+        describe: openapi::reading::budgets,
+    },
+    Route {
+        method: Method::Get,
+        path: "/v1/openapi.json",
+        access: Access::Open,
+        handler: || get(openapi::handle),
+        describe: openapi::about::openapi,
+    },
+    Route {
+        method: Method::Get,
+        path: "/metrics",
+        access: Access::Read(Knowing::AllTenants),
+        handler: || get(responses::metrics),
+        describe: openapi::about::metrics,
+    },
+    Route {
+        method: Method::Get,
+        path: "/livez",
+        access: Access::Open,
+        handler: || get(health::live),
+        describe: openapi::about::livez,
+    },
+    Route {
+        method: Method::Get,
+        path: "/readyz",
+        access: Access::Open,
+        handler: || get(health::ready),
+        describe: openapi::about::readyz,
+    },
+];
+
+/// The router of the collector's address.
+pub fn router(app: Arc<App>) -> Router {
+    let all = ROUTES.iter().fold(Router::new(), |router, route| {
+        let handler = (route.handler)();
+        let handler = match route.access {
+            Access::Open | Access::Send(_) => handler,
+            Access::Read(knowing) => {
+                let state = readers::Door { app: app.clone(), path: route.path, knowing };
+                handler.route_layer(middleware::from_fn_with_state(state, readers::admit))
+            }
+        };
+        router.route(route.path, handler)
+    });
+    all.fallback(refusal::not_found)
+        .method_not_allowed_fallback(refusal::method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), super::count_refusals))
+        .with_state(app)
+}
