@@ -116,8 +116,6 @@ pub struct Leases {
 enum Judgement {
     /// There is room for it.
     Fits { place: Place, amount: u64, fitting: u64 },
-    /// It costs nothing here.
-    Free,
     /// Nobody holds it back.
     Unheld,
     /// There is no room.
@@ -198,7 +196,9 @@ impl Leases {
                     self.judge(now_ms, &budget, call, amount, is_open)
                 }
                 Unit::Usd => match self.ceilings.price(now_ms, call) {
-                    Price::None => Judgement::Free,
+                    // No price is not no cost: who responds may be another model, which has one. Such a call passes as long
+                    // as anything is left.
+                    Price::None => self.judge(now_ms, &budget, call, 1, true),
                     Price::Never => self.judge(now_ms, &budget, call, MAX_AMOUNT, true),
                     price => match price.of(bound.input, output) {
                         Some(amount) => self.judge(now_ms, &budget, call, amount, is_open),
@@ -215,7 +215,6 @@ impl Leases {
             };
             match judgement {
                 Judgement::Fits { place, amount, fitting: least } => fitting.push((place, amount, least)),
-                Judgement::Free => {}
                 Judgement::Unheld => admission.is_unheld = true,
                 Judgement::Not { reason, retry_after_ms } => admission.refuse(budget, reason, retry_after_ms),
             }

@@ -49,6 +49,8 @@ pub struct Outbox {
     beside_ms: u64,
     /// The collector reads statements.
     listens: bool,
+    /// The collector has given this emitter leases, which its end returns.
+    holds_leases: bool,
     /// No number will be given out any more.
     ending: bool,
     /// The collector has heard that this number is the last.
@@ -103,6 +105,7 @@ impl Outbox {
             spoke_ms: 0,
             beside_ms: 0,
             listens: false,
+            holds_leases: false,
             ending: false,
             ended_at: None,
         }
@@ -200,6 +203,11 @@ impl Outbox {
         false
     }
 
+    /// The collector has given this emitter leases: it reads statements, and waits for the last one.
+    pub fn hold_leases(&mut self) {
+        self.holds_leases = true;
+    }
+
     /// The final flush, due or not: as much of the queue as fits one dispatch, and that no number will be given out any more.
     /// Nothing, if there is nothing to say.
     ///
@@ -291,7 +299,7 @@ impl Outbox {
     /// Whether the end, or what was dropped before it, is still to be told to a collector that understands it.
     fn has_final_flush(&self) -> bool {
         let told = self.ended_at == Some(self.sequence) && !self.drops.wait();
-        self.ending && self.listens && self.sequence > 0 && !told
+        self.ending && ((self.listens && self.sequence > 0) || self.holds_leases) && !told
     }
 
     /// As much of the queue as goes into one dispatch. A collector that reads statements is known to take a large final flush;

@@ -154,6 +154,11 @@ impl Delivery {
         }
     }
 
+    /// The collector has given leases to this VM: its end is said even if it has counted nothing, so that they are returned.
+    pub fn hold_leases(&mut self) {
+        self.own.hold_leases();
+    }
+
     /// Whether no other root context is there, so that [`Delivery::done`] ends this VM.
     pub fn is_alone(&self, root: u32) -> bool {
         let mut staying = self.roots.iter().filter(|root| !root.is_leaving);

@@ -124,12 +124,16 @@ impl Plugin {
         };
         let failure = leases.as_ref().err().map(|lost| lost.failure);
         let is_missing = leases.as_ref().is_ok_and(|response| response.leases.contains(&None));
+        let is_given = leases.as_ref().is_ok_and(|response| response.leases.iter().any(Option::is_some));
         vm::with(|vm| {
             let is_it = vm.leases.respond(now_ms, token, leases);
             let failure = failure.or_else(|| (!is_it).then_some(CollectorFailure::NotACollector));
             vm.heard_leases(now_ms, failure);
             if is_it && is_missing {
                 vm.missed_lease();
+            }
+            if is_it && is_given {
+                vm.delivery.hold_leases();
             }
         });
         self.ask(now_ms);

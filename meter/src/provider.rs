@@ -28,6 +28,7 @@ mod unknown;
 
 pub use asking::Asking;
 pub(crate) use asking::{BARRING, bits as barring_bits};
+pub(crate) use catalogue::provider_named;
 pub use catalogue::{known, provider_of, provider_of_cluster};
 pub use destination::Destination;
 pub use detect::{Certainty, Target, detect};

@@ -309,6 +309,12 @@ cases! {
         outbox.settle(200, ours(200), 0);
         assert!(outbox.is_done() && outbox.poll(99_999, 10).is_none());
         assert_eq!(idle(0, ours(200)).final_flush(0, 10), None, "nothing was counted");
+        // But leases are returned by it.
+        let mut lessee = idle(0, ours(200));
+        lessee.hold_leases();
+        assert_eq!(said(lessee.final_flush(0, 10)), "E; head=0; dropped=0; end");
+        lessee.settle(0, ours(200), 0);
+        assert!(lessee.is_done());
     }
 
     fn contract_the_final_flush_is_repeated_until_every_drop_is_told() {

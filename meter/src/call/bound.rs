@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Call;
-use crate::provider::{Api, Certainty, Destination, Detect, Endpoint};
+use crate::provider::{Api, Certainty, Destination, Detect, Endpoint, provider_named};
 
 /// What templates and prompts of the provider's own add to a request, tokens; xAI's take 680.
 const TEMPLATE: u64 = 1024;
@@ -58,7 +58,7 @@ impl Call {
         match self.target.certainty {
             _ if self.target.is_not_own => false,
             Certainty::Known => true,
-            Certainty::Path => self.asked.names_model(),
+            Certainty::Path => self.asked.names_model() || self.request_model().is_some(),
             Certainty::Shape => false,
         }
     }
@@ -68,12 +68,16 @@ impl Call {
         self.asked.is_whole()
     }
 
-    /// Who will respond, as far as is known while the request is on its way: by where it goes, or else by where the client
-    /// says that it goes.
+    /// Who will respond, as far as is known while the request is on its way: by where it goes, by the operator's name for
+    /// that, or else by where the client says that it goes.
     pub fn likely_provider(&self, to: &dyn Destination, rules: &Detect) -> Cow<'static, str> {
         let mut target = self.target.clone();
         target.settle(to, rules);
         let compatible = || target.api.map_or("unknown", |api| api.compatible());
-        target.provider.take().unwrap_or_else(|| Cow::Borrowed(self.target.claimed().unwrap_or_else(compatible)))
+        target.provider.take().unwrap_or_else(|| {
+            // Behind a gateway the client's host is the gateway's, and Envoy writes the provider's only after the plugin.
+            let named = to.cluster().and_then(provider_named);
+            Cow::Borrowed(named.or(self.target.claimed()).unwrap_or_else(compatible))
+        })
     }
 }

@@ -17,6 +17,8 @@ use crate::scan::{Count, Piece, Scalar, Sink, count};
 
 /// The most responses that one request can ask for.
 const MAX_CHOICES: u64 = 128;
+/// In the place of a limit: what the request says of it can be read in several ways.
+const NO_LIMIT: u32 = u32::MAX;
 
 /// What a request asks for.
 #[derive(Debug)]
@@ -203,7 +205,7 @@ impl Asked {
 
     /// How many tokens may be written in all, if the request says so in the words of its API.
     pub(super) fn limit(&self, api: Api) -> Option<u64> {
-        let limit = self.found.limits.get(api as usize).copied().filter(|&limit| limit > 0)?;
+        let limit = self.found.limits.get(api as usize).copied().filter(|&limit| limit > 0 && limit < NO_LIMIT)?;
         Some(u64::from(limit).saturating_mul(self.choices()).saturating_mul(self.prompts()))
     }
 }
@@ -259,11 +261,14 @@ impl Found {
     }
 
     fn limit(&mut self, apis: &[Api], value: Scalar<'_>) {
-        let Count::Value(limit) = count(value) else { return };
-        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let limit = match count(value) {
+            Count::Value(limit) => u32::try_from(limit).unwrap_or(u32::MAX).min(NO_LIMIT.saturating_sub(1)),
+            _ => 0,
+        };
         for &api in apis {
             if let Some(known) = self.limits.get_mut(api as usize) {
-                *known = limit.max(*known);
+                // Of a repeated name most readers take the last. If that is no limit, a limit before it is none.
+                *known = if limit == 0 && *known > 0 { NO_LIMIT } else { limit.max(*known) };
             }
         }
     }

@@ -103,7 +103,7 @@ pub(super) fn named(name: &str) -> Option<&'static Provider> {
 }
 
 /// The name of the provider that a cluster is named after, by its own name.
-pub(super) fn provider_named(name: &str) -> Option<&'static str> {
+pub(crate) fn provider_named(name: &str) -> Option<&'static str> {
     named(name).map(|provider| provider.name)
 }
 

@@ -84,14 +84,21 @@ cases! {
         assert_eq!(worker.refuses(NOW, &unknown, &bound(1)).0, Reason::NoLease);
     }
 
-    fn contract_a_model_without_a_price_costs_nothing() {
-        let money = Budget { unit: Unit::Usd, ..budget("money") };
-        let mut worker = Worker::holds("", money, lease(NOW, 0, 0, [10_000, 0]));
-        assert_eq!(worker.refuses(NOW, &call("a"), &bound(1)).0, Reason::Exhausted, "whatever the price");
-        let request = worker.ask(NOW + 300, 0).unwrap();
-        let leases = request.leases.iter().map(|_| Some(lease(NOW, 0, 0, [10_000, 0]))).collect();
-        worker.hear(NOW, Response { number: request.number, revision: 3, budgets: None, leases, prices: vec![None] });
-        assert!(worker.admit(NOW, &call("a"), &bound(1)).unwrap().is_empty());
+    fn contract_a_model_without_a_price_passes_while_anything_is_left() {
+        let money = || Budget { unit: Unit::Usd, ..budget("money") };
+        for (granted, left, price, passes) in [
+            (0, 0, None, false),
+            (10, 10, None, true),
+            (0, 0, Some(Ceiling::default()), true),
+        ] {
+            let mut worker = Worker::holds("", money(), lease(NOW, granted, 0, [10_000, left]));
+            worker.refuses(NOW, &call("a"), &bound(1));
+            let request = worker.ask(NOW + 300, 0).unwrap();
+            let leases = request.leases.iter().map(|_| Some(lease(NOW, granted, 0, [10_000, left]))).collect();
+            worker.hear(NOW, Response { number: request.number, revision: 3, budgets: None, leases, prices: vec![price] });
+            // Another model may respond than the one that was asked for, and that one may have a price.
+            assert_eq!(worker.admit(NOW, &call("a"), &bound(1000)).is_ok(), passes, "{left} is left, price {price:?}");
+        }
     }
 
     fn contract_a_shadow_refuses_nothing_and_says_what_it_would_have() {

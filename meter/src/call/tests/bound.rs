@@ -28,7 +28,10 @@ cases! {
             ("api.openai.com", "/v1/chat/completions", r#"{"max_tokens":5,"max_completion_tokens":7,"max_tokens":6}"#, Some(8)),
             ("api.openai.com", "/v1/chat/completions", r#"{"max_output_tokens":5}"#, None),
             ("api.openai.com", "/v1/chat/completions", r#"{"max_tokens":null}"#, None),
-            ("api.openai.com", "/v1/chat/completions", r#"{"max_tokens":99999999999}"#, Some(u64::from(u32::MAX) + 1)),
+            ("api.openai.com", "/v1/chat/completions", r#"{"max_tokens":99999999999}"#, Some(u64::from(u32::MAX))),
+            ("api.openai.com", "/v1/chat/completions", r#"{"max_tokens":5,"max_tokens":null}"#, None),
+            ("api.openai.com", "/v1/chat/completions", r#"{"max_tokens":5,"max_tokens":"all"}"#, None),
+            ("api.openai.com", "/v1/chat/completions", r#"{"max_tokens":null,"max_completion_tokens":5}"#, Some(6)),
             ("api.openai.com", "/v1/completions", r#"{"max_tokens":5,"n":2,"best_of":4}"#, Some(24)),
             ("api.openai.com", "/v1/completions", r#"{"max_tokens":5,"n":2,"prompt":["a","b","c"]}"#, Some(36)),
             ("api.openai.com", "/v1/completions", r#"{"max_tokens":5,"prompt":[[1,2],[3]]}"#, Some(12)),
@@ -130,5 +133,21 @@ cases! {
         assert_eq!(provider(To(Some("egress"), "api.openai.com")), "openai");
         let other = call("llm.internal", "/v1/chat/completions", b"{}", None);
         assert_eq!(other.likely_provider(&To(None, "llm.internal"), &DETECT), "openai_compatible");
+        // At a gateway the client asks for the gateway, and Envoy writes the provider's host behind the plugin.
+        let gateway = call("127.0.0.1:10000", "/v1/chat/completions", b"{}", None);
+        let provider = |cluster| gateway.likely_provider(&To(Some(cluster), "127.0.0.1:10000"), &DETECT).into_owned();
+        assert_eq!(provider("openai"), "openai");
+        assert_eq!(provider("outbound|443||api.openai.com"), "openai");
+        assert_eq!(provider("egress"), "openai_compatible");
+        // A client cannot name another one than the operator.
+        let claims = call("api.groq.com", "/v1/chat/completions", b"{}", None);
+        assert_eq!(claims.likely_provider(&To(Some("openai"), "api.groq.com"), &DETECT), "openai");
+    }
+
+    fn contract_a_model_in_the_path_makes_a_call_as_one_in_the_body_does() {
+        for path in ["/gemini/v1beta/models/gemini-2.5-pro:generateContent", "/model/m/converse", "/openai/deployments/d/chat/completions"] {
+            assert!(call("127.0.0.1:10000", path, b"{}", None).is_sure(), "{path}");
+        }
+        assert!(!call("127.0.0.1:10000", "/v1/chat/completions", b"{}", None).is_sure(), "nobody's request");
     }
 }
