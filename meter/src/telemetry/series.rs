@@ -183,7 +183,8 @@ impl Telemetry {
             return;
         }
         self.distributions(registry, record, model, kind, now_ns);
-        if let Some(reason) = record.missing_reason {
+        // Of a call that was refused before it was sent nothing is missing: no provider has counted it.
+        if let Some(reason) = record.missing_reason.filter(|_| record.outcome != Outcome::Refused) {
             self.count_reason(registry, Metric::UsageMissing, reason.as_str());
         }
         if record.flags.contains(Flag::UnknownUsage) {

@@ -121,6 +121,10 @@ cases! {
         let missing = Record { missing_reason: Some(Missing::NoBody), evidence: Evidence::Missing, usage: Default::default(), ..record("acme", "gpt") };
         telemetry.record(&mut book, &missing);
         assert_eq!(book.count(&name(Metric::UsageMissing, &["no_body"])), 1);
+        let refused = Record { outcome: Outcome::Refused, missing_reason: Some(Missing::NoResponse), status: Some(429), ..missing };
+        telemetry.record(&mut book, &refused);
+        assert_eq!(book.count(&name(Metric::UsageMissing, &["no_response"])), 0, "nothing is missing of what a budget refused");
+        assert!(book.ids.keys().any(|name| name.contains("refused")), "it is counted as a call");
         let mut unknown = record("acme", "gpt");
         unknown.flags.insert(wire::record::Flag::UnknownUsage);
         (0..2).for_each(|_| telemetry.record(&mut book, &unknown));
