@@ -108,7 +108,7 @@ fn of_readers() -> Vec<Value> {
         known["headers"]["if-none-match"] = "*".into();
         all.push(known);
     }
-    for path in ["/v1/budgets", "/metrics"] {
+    for path in ["/v1/budgets", "/v1/gaps", "/metrics"] {
         all.extend([READ_TOKEN, ACME_READ_TOKEN, INGEST_TOKEN].map(|token| get(path, token)));
     }
     all.extend(["/livez", "/readyz", "/v1/openapi.json"].map(|path| json!({ "path": path })));

@@ -13,7 +13,7 @@ mod count;
 mod json;
 mod table;
 
-pub use count::{Counts, count};
+pub use count::{Counts, Lacking, count};
 pub use json::render as json;
 pub use table::{render as table, time};
 

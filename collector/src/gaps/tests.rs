@@ -33,10 +33,19 @@ impl World {
     fn seen(&self, at: i64) -> Vec<String> {
         let question = Question { now_ns: at * SECOND, silent_after_ns: 300 * SECOND };
         let found = find(self.0.store(), question).unwrap();
-        let counts = count(self.0.store(), question).unwrap();
+        let (counts, lacking) = count(self.0.store(), question, 10).unwrap();
         let open_ends = found.iter().filter(|gaps| gaps.state == State::OpenEnd).count() as i64;
         let missing: i64 = found.iter().map(Gaps::missing).sum();
         assert_eq!((counts.missing, counts.open_ends), (missing, open_ends), "what is counted is what is named");
+        let mut named: Vec<_> = found.iter().map(|gaps| (gaps.missing(), gaps.emitter.clone(), gaps.state)).collect();
+        named.retain(|(missing, _, state)| *missing > 0 || *state == State::OpenEnd);
+        named.sort_by(|(one, by, _), (other, than, _)| other.cmp(one).then(by.cmp(than)));
+        let of = |lacking: Vec<Lacking>| {
+            lacking.into_iter().map(|of| (of.missing, of.emitter, of.state)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(lacking), named, "those of which most is missing come first");
+        named.truncate(1);
+        assert_eq!(of(count(self.0.store(), question, 1).unwrap().1), named, "and no more than are asked for");
         let alarms: usize = found.iter().map(|gaps| gaps.alarms.len()).sum();
         assert_eq!(counts.tally.alarms, alarms as i64);
         for gaps in &found {

@@ -53,7 +53,21 @@ impl App {
         headers: &HeaderMap,
         scopes: &[Scope],
     ) -> Result<Admitted, Refusal> {
-        match self.tokens.authorize(headers, connection.id(), scopes) {
+        self.admitted(connection, self.tokens.authorize(headers, connection.id(), scopes)).await
+    }
+
+    /// The same of a token that was shown before, when its session began: it may have been withdrawn since.
+    pub async fn admit_secret(
+        &self,
+        connection: &Connection,
+        secret: &[u8],
+        scopes: &[Scope],
+    ) -> Result<Admitted, Refusal> {
+        self.admitted(connection, self.tokens.authorize_secret(secret, scopes)).await
+    }
+
+    async fn admitted(&self, connection: &Connection, shown: Result<Admitted, Refusal>) -> Result<Admitted, Refusal> {
+        match shown {
             Ok(admitted) => {
                 self.registry.prove(connection, &admitted.sender.credential)?;
                 Ok(admitted)

@@ -55,6 +55,7 @@ mod tls;
 mod turns;
 mod wanting;
 mod watch;
+mod web;
 mod writer;
 
 pub use auth::{Policy, Problem, Scope, Source, Sources, Token, Tokens, is_option};
@@ -101,6 +102,9 @@ pub struct Options {
 struct App {
     tokens: Arc<Tokens>,
     wrong: admit::Wrong,
+    sessions: web::Sessions,
+    /// Whether it speaks TLS itself. What a proxy says of that anybody could say.
+    is_secure: bool,
     registry: Arc<Registry>,
     jobs: mpsc::Sender<Work>,
     room: Arc<Room>,
@@ -171,6 +175,8 @@ pub fn run(options: Options) -> Result<(), String> {
     let app = App {
         tokens,
         wrong: admit::Wrong::default(),
+        sessions: web::Sessions::default(),
+        is_secure: options.tls.is_some(),
         registry: Arc::new(Registry::new(bounds)),
         room: Room::with_queue(options.queue),
         readers: Semaphore::new(READERS),

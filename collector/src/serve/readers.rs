@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use axum::extract::{Extension, Request, State};
+use axum::http::HeaderValue;
+use axum::http::header::CACHE_CONTROL;
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::App;
 use super::auth::Scope;
 use super::connections::Connection;
+use super::{App, web};
 use crate::ingest::refusal::Refusal;
 use crate::ledger::limits::Limits;
 use crate::report::{BadParameter, Question, Restriction};
@@ -61,11 +63,18 @@ pub async fn admit(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
-    let admitted = app.admit(&connection, request.headers(), &[Scope::Read]).await?;
+    // The cookie of a session is looked at here and nowhere else: it sends and changes nothing.
+    let admitted = match web::secret(&app, request.headers()) {
+        Some(secret) => app.admit_secret(&connection, &secret, &[Scope::Read]).await?,
+        None => app.admit(&connection, request.headers(), &[Scope::Read]).await?,
+    };
     let reader = Reader { limits: admitted.sender.limits };
     if knowing == Knowing::AllTenants && reader.is_restricted() {
         return Err(Refusal::OtherTenants(path));
     }
     request.extensions_mut().insert(reader);
-    Ok(next.run(request).await)
+    let mut response = next.run(request).await;
+    // What a browser keeps outlasts its session. A handler may say that it can be kept and is to be asked for again.
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    Ok(response)
 }

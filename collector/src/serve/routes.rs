@@ -10,7 +10,7 @@ use axum::routing::{MethodRouter, get, post};
 use super::auth::Scope;
 use super::openapi::{self, Operation};
 use super::readers::{self, Knowing};
-use super::{App, budgets, health, ingest, leases, missing, refusal, reports, responses};
+use super::{App, budgets, health, ingest, leases, missing, refusal, reports, responses, wanting, web};
 
 /// Who may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct Route {
 const SENDING: Access = Access::Send(&[Scope::Ingest, Scope::Journal]);
 
 /// All of them.
-pub const ROUTES: [Route; 11] = [
+pub const ROUTES: [Route; 12] = [
     Route {
         method: Method::Post,
         path: "/v1/events",
@@ -108,6 +108,13 @@ pub const ROUTES: [Route; 11] = [
     },
     Route {
         method: Method::Get,
+        path: "/v1/gaps",
+        access: Access::Read(Knowing::AllTenants),
+        handler: || get(wanting::handle),
+        describe: openapi::reading::gaps,
+    },
+    Route {
+        method: Method::Get,
         path: "/v1/openapi.json",
         access: Access::Open,
         handler: || get(openapi::handle),
@@ -149,7 +156,8 @@ pub fn router(app: Arc<App>) -> Router {
         };
         router.route(route.path, handler)
     });
-    all.fallback(refusal::not_found)
+    all.merge(web::router())
+        .fallback(refusal::not_found)
         .method_not_allowed_fallback(refusal::method_not_allowed)
         .layer(middleware::from_fn_with_state(app.clone(), super::count_refusals))
         .with_state(app)

@@ -26,5 +26,6 @@ mod serving;
 mod statements;
 mod support;
 mod watching;
+mod web;
 
 const ON_POSTGRES: bool = false;

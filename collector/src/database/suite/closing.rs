@@ -217,8 +217,8 @@ fn an_emitter_that_a_person_closed_lacks_nothing(fresh: Fresh<'_>) {
     let ranges: Vec<Range> = closed.closed.iter().map(|closed| closed.range).collect();
     assert_eq!(ranges, [Range { first: 2, last: 4 }]);
     let question = crate::gaps::Question { now_ns: NOW_NS + DAY_NS as i64, silent_after_ns: 1 };
-    let counts = crate::gaps::count(&*reader, question).unwrap();
-    assert_eq!((counts.missing, counts.open_ends), (0, 0));
+    let (counts, lacking) = crate::gaps::count(&*reader, question, 10).unwrap();
+    assert_eq!((counts.missing, counts.open_ends, lacking.len()), (0, 0, 0));
     assert_eq!(seen(&*reader), seen(memory.store()));
     // What comes all the same is charged, and whoever goes on is looked at again.
     for number in [3, 8] {

@@ -56,6 +56,15 @@ impl Known {
         Known { tokens, buckets }
     }
 
+    /// Lets the token that was found pass, if it has one of the scopes.
+    fn judge(&self, found: Option<(Scope, &Token)>, scopes: &[Scope]) -> Result<Admitted, Refusal> {
+        match found {
+            None => Err(Refusal::Unauthorized("wrong_token")),
+            Some((scope, token)) if scopes.contains(&scope) => Ok(self.admit(scope, token)),
+            Some(_) => Err(Refusal::Forbidden),
+        }
+    }
+
     fn admit(&self, scope: Scope, token: &Token) -> Admitted {
         let key = token.policy.rate.map(|rate| (scope, token.name.clone(), rate));
         Admitted {
@@ -88,28 +97,37 @@ impl Tokens {
         if self.open {
             return Ok(Admitted { sender: Sender::new(DEFAULT_NAME, false), bucket: None });
         }
-        let known = self.known();
-        let mut found = None;
         if headers.contains_key(AUTHORIZATION) {
             let candidate = bearer(headers).ok_or(Refusal::Unauthorized("wrong_token"))?;
-            // All of them are compared, whatever was found, so that the time tells nothing.
-            for (scope, token) in &known.tokens {
-                if token.has_secret(candidate) {
-                    found = Some((*scope, token));
-                }
-            }
-        } else {
+            return self.authorize_secret(candidate, scopes);
+        }
+        let known = self.known();
+        let found = {
             let Some(id) = id else { return Err(Refusal::Unauthorized("no_token")) };
             // An id may have several scopes, and be named by several patterns: the first that serves.
             let matching = || known.tokens.iter().filter(|(_, token)| token.has_id(id));
             let serving = matching().find(|(scope, _)| scopes.contains(scope));
-            found = serving.or_else(|| matching().next()).map(|(scope, token)| (*scope, token));
+            serving.or_else(|| matching().next()).map(|(scope, token)| (*scope, token))
+        };
+        known.judge(found, scopes)
+    }
+
+    /// Lets pass whoever has this token, if it has one of the scopes.
+    pub fn authorize_secret(&self, candidate: &[u8], scopes: &[Scope]) -> Result<Admitted, Refusal> {
+        let known = self.known();
+        let mut found = None;
+        // All of them are compared, whatever was found, so that the time tells nothing.
+        for (scope, token) in &known.tokens {
+            if token.has_secret(candidate) {
+                found = Some((*scope, token));
+            }
         }
-        match found {
-            None => Err(Refusal::Unauthorized("wrong_token")),
-            Some((scope, token)) if scopes.contains(&scope) => Ok(known.admit(scope, token)),
-            Some(_) => Err(Refusal::Forbidden),
-        }
+        known.judge(found, scopes)
+    }
+
+    /// Whether nobody is asked for a token.
+    pub fn is_open(&self) -> bool {
+        self.open
     }
 
     fn known(&self) -> Arc<Known> {

@@ -6,6 +6,7 @@ use wire::record::Evidence;
 use super::{Operation, header, in_head, json_of};
 use crate::report::{self, Dimension, Sort};
 use crate::serve::reports::{FORMATS, MAX_CALLS, MAX_LINES};
+use crate::serve::wanting::NAMED;
 
 /// What all of them have in common.
 const COMMON: &str = "Amounts are decimal texts in USD, exact; what is not known is absent, never 0. Lines with different \
@@ -67,6 +68,21 @@ pub fn budgets() -> Operation {
         parameters: Vec::new(),
         body: None,
         response: json_of("the budgets in force", "Budgets"),
+        others: &[500, 503],
+    }
+}
+
+pub fn gaps() -> Operation {
+    Operation {
+        id: "gaps",
+        summary: "What is missing in the ledger",
+        description: format!(
+            "Counted now and then, at most every 15 seconds; `meshmeter gaps` tells more. At most {NAMED} emitters, those of which \
+             most is missing first."
+        ),
+        parameters: Vec::new(),
+        body: None,
+        response: json_of("how much is missing", "Gaps"),
         others: &[500, 503],
     }
 }

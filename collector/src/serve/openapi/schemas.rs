@@ -9,6 +9,7 @@ use wire::{emitter, identity};
 
 use crate::budget::Period;
 use crate::report::{self, Dimension, Figures};
+use crate::serve::wanting::NAMED;
 
 /// All of them, by name.
 pub fn all() -> Value {
@@ -21,6 +22,7 @@ pub fn all() -> Value {
         "LeaseRequest": lease_request(),
         "LeaseResponse": lease_response(),
         "Budgets": budgets(),
+        "Gaps": gaps(),
         "Counts": by_class(json!({"type": "integer"})),
         "Amounts": by_class(amount("")),
         "Notes": notes(),
@@ -210,6 +212,25 @@ fn budgets() -> Value {
         "exhausted",
     ];
     json!({"type": "array", "items": object(properties, &required)})
+}
+
+fn gaps() -> Value {
+    let count = |description: &str| json!({"type": "integer", "minimum": 0, "description": description});
+    let emitter = json!({
+        "emitter": {"type": "string"},
+        "node": {"type": "string", "description": "Envoy's node id"},
+        "state": {"type": "string", "enum": ["counting", "ended", "open_end"]},
+        "heard": {"type": "string", "format": "date-time", "description": "when it last spoke"},
+        "missing": count("its numbers that are missing"),
+    });
+    let properties = json!({
+        "missing": count("numbers of emitters that the ledger lacks"),
+        "open_ends": count("emitters that fell silent without a final flush"),
+        "alarms": count("events that are quarantined because they contradict the ledger or exceed a limit"),
+        "dead_letters": count("events that are quarantined because they cannot be read or charged"),
+        "emitters": list(object(emitter, &["emitter", "state", "heard", "missing"]), NAMED),
+    });
+    object(properties, &["missing", "open_ends", "alarms", "dead_letters", "emitters"])
 }
 
 fn of_report(figures: Figures, line: &str) -> Value {
