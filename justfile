@@ -33,7 +33,7 @@ up: (demo "up")
 
 # everything below, as CI does
 [group('check')]
-test: (_setup "test") lint unit wasm e2e istio image-test
+test: (_setup "test") lint unit wasm e2e web-test istio image-test
 
 # format, clippy on both targets, licences and bans of the dependencies
 [group('check')]
@@ -192,6 +192,22 @@ mesh *ARGS: (_setup "istio") _collector filter
 manifests: (_setup "manifests")
     cd tests/chart && go run ./cmd/manifests ../../istio
 
+# the collector's web page in a real Chromium, on a real collector: each number is the ledger's; --full: with 100,000 tenants
+[group('check')]
+[positional-arguments]
+web-test *ARGS: (_setup "web-test") web _collector
+    #!/usr/bin/env bash
+    set -euo pipefail
+    export MESHMETER_PRICES_EXAMPLE=$PWD/collector/prices/example.toml
+    case " $* " in *' --full '*)
+        cargo build --quiet --release -p collector --bin meshmeter
+        export MESHMETER_FULL=1 MESHMETER_COLLECTOR='{{ target }}/release/meshmeter' ;;
+    esac
+    cd collector/web
+    npm run --silent check
+    npm run --silent unit
+    npm run --silent browser
+
 # what makes the images, on programs that do nothing; `just image` also starts what it made
 [group('check')]
 image-test: (_setup "image-test")
@@ -203,6 +219,17 @@ image-test: (_setup "image-test")
 filter: (_setup "filter")
     cargo build --quiet -p filter --release --target wasm32-wasip1
     @printf 'filter.wasm: %s bytes, %s gzipped\n' "$(wc -c < '{{ MESHMETER_WASM }}')" "$(gzip -c '{{ MESHMETER_WASM }}' | wc -c)"
+
+# the collector's web page, which is then in the binary that is built next: collector/web/dist/
+[group('build')]
+web: (_setup "web")
+    tools/web
+
+# docs/web.png: the page, on a real collector with invented calls
+[group('build')]
+web-picture: (_setup "web-picture") web _collector
+    cd collector/web && MESHMETER_PRICES_EXAMPLE='{{ justfile_directory() }}/collector/prices/example.toml' \
+        MESHMETER_PICTURE='{{ justfile_directory() }}/docs/web.png' npm run --silent picture
 
 # the images of the plugin and of the collector (amd64, arm64) as OCI layouts, without Docker; prints digests; --help
 [group('build')]
@@ -248,6 +275,7 @@ clean:
     cargo clean
 
 _collector: (_setup "rust")
+    tools/web --if-possible
     cargo build --quiet -p collector
 
 # The filter that traps on demand, and the collector that recognises no event again. Built before the shipped ones, whose

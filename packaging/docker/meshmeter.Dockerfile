@@ -4,6 +4,11 @@
 #
 # `just image` makes the same image without Docker, reproducible, for two architectures and with an SBOM inside. Alpine's
 # Rust links statically against musl, so the result needs no operating system.
+FROM node:20-alpine AS web
+WORKDIR /web
+COPY collector/web .
+RUN npm ci --ignore-scripts --no-audit --no-fund && node build.mjs
+
 FROM rust:1.95.0-alpine AS build
 # The image has the toolchain: rustup is not to bring what rust-toolchain.toml lists besides.
 ENV RUSTUP_TOOLCHAIN=1.95.0
@@ -11,6 +16,7 @@ ENV RUSTUP_TOOLCHAIN=1.95.0
 RUN apk add --no-cache gcc musl-dev
 WORKDIR /meshmeter
 COPY . .
+COPY --from=web /web/dist collector/web/dist
 RUN cargo build --locked --release --package collector --bin meshmeter
 RUN mkdir -p /root.fs/etc /root.fs/usr/bin && install -d -m 1777 /root.fs/tmp \
  && install -d -m 0750 -o 65532 -g 65532 /root.fs/var/lib/meshmeter \
