@@ -3,7 +3,6 @@
 use collector::ledger::Ledger;
 use collector::report::{Format, Question, Report};
 use collector::store::months::Month;
-use collector::store::{Dimension, Selection};
 
 use crate::disk::{Connection, Disk, Fault};
 use crate::nature::Violation;
@@ -46,10 +45,11 @@ impl World {
 }
 
 fn report(disk: &Disk) -> String {
-    let month = MONTH.parse::<Month>().ok();
-    let selection =
-        Selection { since: month.map(Month::first_day), until: month.map(Month::last_day), ..Selection::default() };
-    let question = Question { selection, by: Dimension::ALL.to_vec(), round: Some(6) };
+    let month = MONTH.parse::<Month>().ok().map(|month| [month.first_day(), month.last_day()]);
+    let days = month.into_iter().flatten().map(|day| day.to_string());
+    let asked = ["since", "until"].into_iter().zip(days);
+    let asked = asked.chain([("by", "day,tenant,provider,model".to_owned()), ("round", "6".to_owned())]);
+    let question = Question::parse(asked, 0).expect("a question of days");
     let report = Report::of(&disk.memory, question).and_then(|report| report.render(Format::Json));
     report.unwrap_or_else(|error| error.to_string())
 }
