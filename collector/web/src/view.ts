@@ -12,6 +12,7 @@ import * as questions from "./questions.ts";
 import { budgets, gaps } from "./standing.ts";
 import { days, read, readsCalls, step, write, type State } from "./state.ts";
 import { metric, quality, summary, unpriced } from "./summary.ts";
+import type { Range } from "./time.ts";
 import { groupTable, label, stepTable, type Going } from "./tables.ts";
 
 /** How often it is looked whether something came. */
@@ -126,7 +127,7 @@ export class View {
     }
     this.place.setAttribute("aria-busy", "true");
     try {
-      await Promise.all([this.figures(signal), this.standing(signal), this.newest(signal)]);
+      await Promise.all([this.figures(signal, looking), this.standing(signal), this.newest(signal)]);
       fill(this.parts.problem);
     } catch (error) {
       if (signal.aborted) return;
@@ -172,17 +173,52 @@ export class View {
     if (!("sort" in change)) document.getElementById("where")?.focus();
   };
 
-  private async figures(signal: AbortSignal): Promise<void> {
+  private async figures(signal: AbortSignal, looking: boolean): Promise<void> {
     const { state, parts } = this;
     const range = days(state, new Date());
     const ask = (parameters: [string, string][]): Promise<Report> =>
       get<Report>(address("v1/report", parameters), signal);
-    const [report, whole] = await Promise.all([ask(questions.table(state, range)), ask(questions.steps(state, range))]);
+    const table = ask(questions.table(state, range));
+    // What became of it is asked below; before that nobody may be waiting for it.
+    table.catch(() => undefined);
+    const whole = await ask(questions.steps(state, range));
+    if (signal.aborted) return;
+    // Of many tenants the groups take longer than the whole: that is shown first, but not while one looks at the groups.
+    if (!looking) {
+      this.bars(range, whole, undefined, []);
+      this.sums(whole);
+    }
+    const report = await table;
     const groups = grouped(report.lines, questions.columns(state));
-    const of = metric(state.metric);
-    const chosen = questions.chosen(state, groups, of);
+    const chosen = questions.chosen(state, groups, metric(state.metric));
     const series = chosen.length > 0 ? await ask(questions.stepsOf(state, range, chosen)) : undefined;
     if (signal.aborted) return;
+    this.bars(range, whole, series, chosen);
+    this.sums(report);
+    refill(
+      parts.groups,
+      report.lines.length > 0 ? groupTable(state, groups, this.going(groups)) : h("p", {}, "No calls."),
+    );
+    const others = groups.some((group) => !group.key);
+    fill(
+      parts.links,
+      h(
+        "p",
+        {},
+        others && `The ${state.top} largest; the others are one row. `,
+        h("a", { href: questions.csv(state, range), download: "meshmeter.csv" }, "Download as CSV"),
+        `, with one row per ${step(state, range)}.`,
+      ),
+    );
+    const sum = total(report.totals);
+    const time = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" }).format(new Date());
+    fill(this.status, `Read at ${time}: ${counted(sum.calls, "call")}, ${usdText(sum.charge)}.`);
+  }
+
+  /** The bars, and the same as a table. */
+  private bars(range: Range, whole: Report, series: Report | undefined, chosen: readonly Grouped[]): void {
+    const { state, parts } = this;
+    const of = metric(state.metric);
     const stack = questions.stack(state, range, whole, series, chosen, of);
     const money = state.metric === "charge";
     const key = (of: string[] | undefined): Node =>
@@ -207,27 +243,14 @@ export class View {
       of,
     );
     refill(parts.steps, h("details", { open }, h("summary", {}, "Show as table"), table));
+  }
+
+  /** What there is to say of all of it. */
+  private sums(report: Report): void {
+    const { parts } = this;
     fill(parts.figures, summary(report));
     fill(parts.quality, quality(report));
     fill(parts.unpriced, unpriced(report) ?? h("p", {}, "Every model has its prices."));
-    refill(
-      parts.groups,
-      report.lines.length > 0 ? groupTable(state, groups, this.going(groups)) : h("p", {}, "No calls."),
-    );
-    const others = groups.some((group) => !group.key);
-    fill(
-      parts.links,
-      h(
-        "p",
-        {},
-        others && `The ${state.top} largest; the others are one row. `,
-        h("a", { href: questions.csv(state, range), download: "meshmeter.csv" }, "Download as CSV"),
-        `, with one row per ${stepName}.`,
-      ),
-    );
-    const sum = total(report.totals);
-    const time = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" }).format(new Date());
-    fill(this.status, `Read at ${time}: ${counted(sum.calls, "call")}, ${usdText(sum.charge)}.`);
   }
 
   private going(groups: readonly Grouped[]): Going {
