@@ -19,7 +19,7 @@ use crate::ledger::leases::LeaseRequest;
 pub const MAX_BODY: usize = 512 << 10;
 /// The type of bodies, both ways.
 pub const CONTENT_TYPE: &str = "application/json";
-/// Leases and prices of a request that count as one event of its credential's rate.
+/// Leases and prices of a request that count as one at its credential's rate.
 const PER_EVENT: usize = 16;
 
 /// A request whose body is still to come.
@@ -66,7 +66,7 @@ impl Request {
         if disk_is_full {
             return Err(Refusal::Busy(Busy::Disk));
         }
-        admitted.take(0, now)?;
+        admitted.take_for_leases(0, now)?;
         let place = room.place(&admitted.sender.credential, admitted.sender.emitter.as_deref(), now);
         Ok(Request { admitted, place })
     }
@@ -81,7 +81,7 @@ impl Request {
         let Request { admitted, place } = self;
         let request = lease::request(body);
         let things = request.as_ref().map_or(0, |request| request.leases.len().saturating_add(request.prices.len()));
-        admitted.take(things.div_ceil(PER_EVENT).max(1), now)?;
+        admitted.take_for_leases(things.div_ceil(PER_EVENT).max(1), now)?;
         let request = request.map_err(|invalid| Refusal::BadRequest(invalid.to_string()))?;
         place.queue()?;
         Ok(Asked { request: LeaseRequest { sender: admitted.sender, request }, place })
@@ -169,6 +169,21 @@ mod tests {
             passed += 1;
         }
         assert_eq!(passed, 10, "the burst of 10 seconds");
+    }
+
+    #[test]
+    fn contract_events_that_use_up_the_rate_keep_nobody_from_leases_nor_leases_from_events() {
+        let now = Instant::now();
+        let room = Room::new(Bounds { bytes: 1000, events: 8, batches: 40 });
+        let bucket = Arc::new(Bucket::new(1, now));
+        bucket.take(1000, now).unwrap();
+        assert!(bucket.take(0, now).is_err(), "events have used it up");
+        let body = br#"{"number": 1, "acknowledged": 0, "revision": 0}"#;
+        Request::begin(&HEAD, admitted(Some(bucket)), false, &room, now).unwrap().finish(body, now).unwrap();
+        let bucket = Bucket::new(1, now);
+        bucket.take_for_leases(1000, now).unwrap();
+        assert!(bucket.take_for_leases(0, now).is_err(), "requests for leases have used it up");
+        assert_eq!(bucket.take(1, now), Ok(()));
     }
 
     #[test]

@@ -12,24 +12,36 @@ pub const MAX_RATE: u32 = 1_000_000;
 /// What may come at once: the events of so long.
 const BURST: Duration = Duration::from_secs(10);
 
-/// The bucket of a credential.
+/// The buckets of a credential: requests for leases have one of their own, of the same size. Otherwise a tenant that
+/// makes its Envoy send too many events would keep it from leases, and so switch its own budgets off.
 #[derive(Debug)]
 pub struct Bucket {
     rate: u32,
-    /// Until when what was sent has used up the rate.
-    used_until: Mutex<Instant>,
+    /// Until when the events that were sent have used up the rate.
+    events_until: Mutex<Instant>,
+    /// The same of requests for leases.
+    leases_until: Mutex<Instant>,
 }
 
 impl Bucket {
     /// A full one.
     pub fn new(rate: u32, now: Instant) -> Bucket {
-        Bucket { rate: rate.clamp(1, MAX_RATE), used_until: Mutex::new(now) }
+        Bucket { rate: rate.clamp(1, MAX_RATE), events_until: Mutex::new(now), leases_until: Mutex::new(now) }
     }
 
     /// Takes room for so many events, all or none, or says after how long to come again. What is taken for no events
     /// only asks.
     pub fn take(&self, events: usize, now: Instant) -> Result<(), Duration> {
-        let mut used_until = self.used_until.lock().unwrap_or_else(PoisonError::into_inner);
+        self.take_from(&self.events_until, events, now)
+    }
+
+    /// The same for requests for leases, by what they count as.
+    pub fn take_for_leases(&self, events: usize, now: Instant) -> Result<(), Duration> {
+        self.take_from(&self.leases_until, events, now)
+    }
+
+    fn take_from(&self, used_until: &Mutex<Instant>, events: usize, now: Instant) -> Result<(), Duration> {
+        let mut used_until = used_until.lock().unwrap_or_else(PoisonError::into_inner);
         let ahead = used_until.saturating_duration_since(now);
         if ahead >= BURST {
             return Err(ahead.saturating_sub(BURST));
@@ -56,6 +68,12 @@ impl Admitted {
     pub fn take(&self, events: usize, now: Instant) -> Result<(), Refusal> {
         let Some(bucket) = &self.bucket else { return Ok(()) };
         bucket.take(events, now).map_err(Refusal::TooMany)
+    }
+
+    /// The same for a request for leases.
+    pub fn take_for_leases(&self, events: usize, now: Instant) -> Result<(), Refusal> {
+        let Some(bucket) = &self.bucket else { return Ok(()) };
+        bucket.take_for_leases(events, now).map_err(Refusal::TooMany)
     }
 }
 
