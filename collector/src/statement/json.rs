@@ -73,6 +73,8 @@ struct Said<'a> {
     evidence: BTreeMap<&'static str, String>,
     /// Charges that were taken back within the month.
     taken_back: u64,
+    /// Calls that were refused before they were sent.
+    refused: i128,
     deferred: &'a BTreeMap<&'static str, i128>,
     unknown_usage: &'a BTreeMap<String, i128>,
 }
@@ -99,6 +101,7 @@ pub fn render(statement: &BillingStatement) -> Result<String, String> {
         notes: Said {
             evidence: notes.evidence.iter().map(|(grade, sum)| (grade.0.as_str(), sum.to_string())).collect(),
             taken_back: notes.taken_back,
+            refused: notes.refused,
             deferred: &notes.deferred,
             unknown_usage: &notes.unknown,
         },

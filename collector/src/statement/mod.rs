@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 
+use wire::record::Outcome;
+
 use crate::ledger::correct::{event_of, rating_of};
 use crate::ledger::share::Share;
 use crate::money::Charge;
@@ -146,6 +148,8 @@ struct Notes {
     evidence: BTreeMap<Grade, Charge>,
     /// Charges of this month that were taken back within it, and are in no line any more.
     taken_back: u64,
+    /// Calls that were refused before they were sent.
+    refused: i128,
     /// Calls whose counts are to come in another call, by why.
     deferred: BTreeMap<&'static str, i128>,
     /// Calls whose response counts something that the meter does not know, by its name.
@@ -227,7 +231,12 @@ impl Gathered {
         for (counted, sum) in share.iter() {
             let quantity = sum.quantity.into();
             match counted {
-                Counted::Calls => add(&mut self.accounts.entry(entry.tenant.clone()).or_default().calls, quantity)?,
+                Counted::Calls => {
+                    add(&mut self.accounts.entry(entry.tenant.clone()).or_default().calls, quantity)?;
+                    if record.outcome == Outcome::Refused {
+                        add(&mut self.notes.refused, quantity)?;
+                    }
+                }
                 Counted::Deferred(why) => add(self.notes.deferred.entry(why.as_str()).or_default(), quantity)?,
                 Counted::Unknown(name) => add(self.notes.unknown.entry(name.clone()).or_default(), quantity)?,
                 Counted::Usage(_) => {}

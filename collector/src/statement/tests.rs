@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use wire::identity::{Identity, Source};
-use wire::record::{Deferred, Evidence, Flag, Record};
+use wire::record::{Deferred, Evidence, Flag, Outcome, Record};
 use wire::usage::Class;
 
 use super::*;
@@ -212,6 +212,28 @@ fn deterministic_a_statement_adds_up_by_hand() {
     assert_eq!(statement.total.exact.to_string(), "12.0755574625");
     assert_eq!((statement.total.rounded.to_string().as_str(), statement.total.calls), ("12.08", 9));
     assert_eq!(statement.notes.taken_back, 2);
+}
+
+#[test]
+fn contract_calls_that_a_budget_refused_are_named_among_the_calls() {
+    let mut book = Book::new();
+    book.call("acme", "2026-11-04", "2026-11-04", "gpt-5", tokens(&[(Class::InputText, 5)]));
+    let refused = |record: &mut Record| {
+        (record.outcome, record.evidence) = (Outcome::Refused, Evidence::Missing);
+        record.refused_by = Some("budget:small".to_owned());
+    };
+    book.call("acme", "2026-11-04", "2026-11-04", "gpt-5", refused);
+    let void = book.call("acme", "2026-11-05", "2026-11-05", "gpt-5", refused);
+    let note = |book: &Book, format| {
+        let text = book.statement("acme", false, "2026-11").render(format).unwrap();
+        text.lines().find(|line| line.contains("refused")).map(|line| line.trim().trim_end_matches(',').to_owned())
+    };
+    let says = "calls among these that were refused before they were sent, and cost nothing: 2";
+    assert_eq!(note(&book, Format::Text).as_deref(), Some(says));
+    assert!(note(&book, Format::Html).is_some_and(|line| line.contains(says)));
+    assert_eq!(note(&book, Format::Json).as_deref(), Some("\"refused\": 2"));
+    book.correct(&void, "2026-11-06", None);
+    assert_eq!(note(&book, Format::Json).as_deref(), Some("\"refused\": 1"), "one was taken back");
 }
 
 #[test]

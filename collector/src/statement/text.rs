@@ -113,6 +113,10 @@ impl BillingStatement {
             let count = self.notes.taken_back;
             notes.push(format!("charges of this month that were taken back within it, and are in no line: {count}"));
         }
+        if self.notes.refused != 0 {
+            let count = grouped(self.notes.refused);
+            notes.push(format!("calls among these that were refused before they were sent, and cost nothing: {count}"));
+        }
         for (why, calls) in &self.notes.deferred {
             notes.push(format!("calls whose counts are to come in another call ({why}): {calls}"));
         }
