@@ -39,6 +39,8 @@ pub enum Dimension {
     Trace,
     /// The tag of a name.
     Tag(String),
+    /// How it ended.
+    Outcome,
     /// Envoy's node.
     Node,
     /// Who counted it.
@@ -48,7 +50,7 @@ pub enum Dimension {
 }
 
 /// Those with a name of their own, in the order in which they are listed, and what they are.
-const NAMED: [(&str, Dimension, &str); 15] = [
+const NAMED: [(&str, Dimension, &str); 16] = [
     ("hour", Dimension::Hour, "the hour, with the offset of the time zone"),
     (
         "day",
@@ -65,6 +67,7 @@ const NAMED: [(&str, Dimension, &str); 15] = [
     ("session", Dimension::Session, "the session, by the client's word"),
     ("agent", Dimension::Agent, "the agent, by the client's word"),
     ("trace", Dimension::Trace, "the trace of the request"),
+    ("outcome", Dimension::Outcome, "how the call ended; `refused`: by the plugin, before it was sent"),
     ("node", Dimension::Node, "Envoy's node id"),
     ("emitter", Dimension::Emitter, "who counted the call"),
     ("evidence", Dimension::Evidence, "how good the counts are; always a column"),
@@ -212,6 +215,7 @@ fn of_call<'a>(called: &'a Called, at_ns: i64, dimension: &Dimension, zone: &Zon
         Dimension::Session => known(&record.session_id),
         Dimension::Agent => known(&record.agent_id),
         Dimension::Trace => known(&record.trace_id),
+        Dimension::Outcome => Cow::Borrowed(record.outcome.as_str()),
         Dimension::Node => known(&record.node),
         Dimension::Emitter => Cow::Borrowed(&entry.emitter),
         Dimension::Tag(name) => {

@@ -52,8 +52,12 @@ impl Filters {
             return Err("cannot be filtered by: since, until and tenant can".to_owned());
         }
         let pattern = Pattern::parse(value)?;
-        let words = wire::record::Evidence::WORDS;
-        if dimension == Dimension::Evidence && !words.iter().any(|word| pattern.matches(word)) {
+        let words = match dimension {
+            Dimension::Evidence => wire::record::Evidence::WORDS,
+            Dimension::Outcome => wire::record::Outcome::WORDS,
+            _ => &[],
+        };
+        if !words.is_empty() && !words.iter().any(|word| pattern.matches(word)) {
             return Err(format!("must be one of {}", words.join(", ")));
         }
         match self.0.iter_mut().find(|(known, _)| *known == dimension) {

@@ -30,7 +30,7 @@ fn deterministic_a_model_brings_its_provider_and_columns_have_one_order() {
     assert_eq!(names("provider, day,day,evidence"), Ok("day provider".to_owned()));
     assert_eq!(names("tag:b,session,tenant:2,tenant,tag:a"), Ok("tenant tenant:2 session tag:a tag:b".to_owned()));
     let allowed = "must be a list of hour, day, month, tenant, principal, provider, model, operation, route, session, agent, \
-                   trace, node, emitter, evidence, tenant:DEPTH, tag:NAME, separated by commas";
+                   trace, outcome, node, emitter, evidence, tenant:DEPTH, tag:NAME, separated by commas";
     for bad in ["", "tenant,", "colour", "Tenant", "tag", "tenant\u{202e}"] {
         assert_eq!(names(bad), Err(allowed.to_owned()), "{bad}");
     }

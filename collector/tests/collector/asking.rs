@@ -1,6 +1,6 @@
 //! What only the calls themselves tell: sessions, traces, tags, hours, days of other time zones.
 
-use wire::record::{Tag, TagSource};
+use wire::record::{Outcome, Tag, TagSource};
 use wire::usage::Class;
 
 use crate::support::*;
@@ -26,6 +26,7 @@ fn filled(dir: &Dir) -> Server {
             record.started_ns = LAST_OF_JANUARY_NS + 1 - 2 * 3_600_000_000_000 + hours * 3_600_000_000_000;
             record.identity.tenant = tenant.to_owned();
             record.session_id = (!session.is_empty()).then(|| session.to_owned());
+            record.outcome = if task.is_some() { Outcome::Completed } else { Outcome::Refused };
             record.trace_id = Some(format!("{number:032x}"));
             let tag = |task: &str| Tag { name: "task".to_owned(), value: task.to_owned(), source: TagSource::Jwt };
             record.tags = task.map(tag).into_iter().collect();
@@ -73,6 +74,10 @@ fn contract_what_a_task_or_a_session_cost() {
     assert_eq!(lines(&dir, "session", &["--filter", "tag:task=T-2", "--filter", "session=s*"]), ["s-2 1 0.001"]);
     assert_eq!(lines(&dir, "evidence", &["--filter", &format!("session={HOSTILE}")]), ["1 0.0002"]);
     assert_eq!(lines(&dir, "tenant", &["--filter", "session="]), ["globex 1 0.00002"]);
+    assert_eq!(lines(&dir, "outcome", &[]), ["completed 4 0.0072", "refused 1 0.00002"]);
+    assert_eq!(lines(&dir, "tenant", &["--filter", "outcome=refused"]), ["globex 1 0.00002"]);
+    let (code, _, error) = report(&dir, &["--filter", "outcome=rejected"]);
+    assert!(code != 0 && error.contains("must be one of completed, "), "{error}");
     assert_eq!(
         lines(&dir, "tenant:2,session", &["--tenant", "acme/ml"]),
         ["acme/ml s-1 2 0.006", "acme/ml s-2 1 0.001"]

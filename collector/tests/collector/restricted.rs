@@ -63,6 +63,7 @@ fn questions() -> Vec<String> {
         "agent",
         "trace",
         "tag:task",
+        "outcome",
         "node",
         "emitter",
         "evidence,tenant,model",
