@@ -37,6 +37,11 @@ pub fn run(args: HashKeys) -> Result<(), Failure> {
         if api_key.is_empty() {
             continue;
         }
+        if api_key.iter().any(u8::is_ascii_whitespace) {
+            let message =
+                format!("standard input, line {number}: has a blank in it; an API key is meant, without Bearer");
+            return Err(Failure::Failed(message));
+        }
         let too_long = || Failure::Failed(format!("standard input, line {number}: must have at most 512 bytes"));
         hashes.push(hash_key.hash(api_key).ok_or_else(too_long)?.to_string());
     }

@@ -42,12 +42,19 @@ fn contract_a_refusal_says_why_and_never_shows_a_key_or_a_secret() {
     let long = [b"sk-", "k".repeat(600).as_bytes()].concat();
     let short = [("MESHMETER_HASH_KEY", "sk-short")];
     type Case<'c> = (&'c [&'c str], &'c [(&'c str, &'c str)], &'c [u8], &'c str);
-    let cases: [Case<'_>; 5] = [
+    let cases: [Case<'_>; 7] = [
         (&[], &[], b"sk-acme", "MESHMETER_HASH_KEY must hold a secret of at least 16 characters"),
         (&[], &short, b"sk-acme", "MESHMETER_HASH_KEY must hold a secret of at least 16 characters"),
         (&["--tenant", "a b"], &[SECRET], b"sk-acme", "--tenant: must be ASCII letters"),
         (&[], &[SECRET], b"\n \n", "standard input: has no API key in it"),
         (&[], &[SECRET], &long, "standard input, line 1: must have at most 512 bytes"),
+        (
+            &[],
+            &[SECRET],
+            b"sk-a\nBearer sk-b\n",
+            "standard input, line 2: has a blank in it; an API key is meant, without Bearer",
+        ),
+        (&[], &[SECRET], b"sk-a\tsk-b\n", "standard input, line 1: has a blank in it"),
     ];
     for (args, env, keys, expected) in cases {
         let (code, out, error) = run(args, env, keys);
