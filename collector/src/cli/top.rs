@@ -104,7 +104,9 @@ fn show(args: Top) -> Result<(), Failure> {
         },
     };
     if args.once {
-        return print(&top::once(options, SIZE));
+        let (frame, was_read) = top::once(options, SIZE);
+        print(&frame)?;
+        return if was_read { Ok(()) } else { Err(Failure::failed("today's use could not be read")) };
     }
     if !terminal::is_interactive() {
         return Err(Failure::Failed("there is no terminal to draw on; --once prints a frame as text".to_owned()));

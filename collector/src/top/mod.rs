@@ -28,13 +28,15 @@ pub struct Options {
     pub sort: rows::Sort,
 }
 
-/// One frame as text, of this size, with rates of two readings.
-pub fn once(options: Options, (width, height): (u16, u16)) -> String {
+/// One frame as text, of this size, with rates of two readings; and whether today's use could be read.
+pub fn once(options: Options, (width, height): (u16, u16)) -> (String, bool) {
     let Options { source, every, by, sort } = options;
     let mut view = View::new(source.url(), every, by, sort);
     let mut source = source;
     view.take(source.read());
     std::thread::sleep(every);
-    view.take(source.read());
-    view.text(width, height)
+    let last = source.read();
+    let was_read = last.rows.is_ok();
+    view.take(last);
+    (view.text(width, height), was_read)
 }

@@ -1,7 +1,7 @@
 //! `meshmeter top` on a running collector.
 
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use wire::usage::Class;
 
@@ -9,11 +9,15 @@ use crate::auditing::run;
 use crate::support::*;
 
 fn top(server: &Server, token: &str, more: &[&str]) -> String {
-    let url = format!("http://{}", server.address);
-    let mut command = meshmeter(&[&["top", "--once", "--every", "1", "--collector", &url], more].concat());
-    let output = command.env("MESHMETER_READ_TOKEN", token).output().unwrap();
+    let output = top_once(server, token, more);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+fn top_once(server: &Server, token: &str, more: &[&str]) -> Output {
+    let url = format!("http://{}", server.address);
+    let mut command = meshmeter(&[&["top", "--once", "--every", "1", "--collector", &url], more].concat());
+    command.env("MESHMETER_READ_TOKEN", token).output().unwrap()
 }
 
 /// An event of today.
@@ -98,7 +102,9 @@ fn contract_top_shows_what_is_left_of_budgets_and_names_those_that_are_spent() {
 fn contract_top_says_what_it_cannot_read() {
     let dir = Dir::new();
     let server = Server::start(&dir, &[]);
-    let text = top(&server, "wrong", &[]);
+    let output = top_once(&server, "wrong", &[]);
+    assert_eq!(output.status.code(), Some(1), "a script must not take it for a day without calls");
+    let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.lines().last().unwrap().starts_with("the collector does not accept the read token"), "{text}");
     let output = meshmeter(&["top"]).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
