@@ -111,7 +111,7 @@ impl<W: Write, F: Fn(&str) -> Cow<'_, str>> Write for ByLine<W, F> {
     }
 }
 
-/// Prints what is written bit by bit, as [`print`] does a text.
+/// Prints what is written bit by bit, as [`print()`] does a text.
 pub fn print_with<E: From<io::Error>>(write: impl FnOnce(&mut dyn Write) -> Result<(), E>) -> Result<(), E> {
     let mut out = ByLine::new(io::BufWriter::new(out()), lines);
     write(&mut out)?;
