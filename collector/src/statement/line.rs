@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use wire::record::Evidence;
 use wire::usage::Class;
 
 use crate::money::{Charge, Price};
 use crate::prices::{By, Line, Rated, Rating};
+use crate::report::Grade;
 use crate::store::entry::{Entry, Kind};
 use crate::store::sums::Group;
 
@@ -58,28 +58,6 @@ wire::words! {
         NotBilled "not_billed",
         /// It was served by throughput that is paid for by time.
         Prepaid "prepaid",
-    }
-}
-
-/// Evidence in the order of reports: best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Grade(pub Evidence);
-
-impl Grade {
-    fn rank(self) -> Option<usize> {
-        Evidence::ALL.iter().position(|evidence| *evidence == self.0)
-    }
-}
-
-impl Ord for Grade {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.rank().cmp(&other.rank())
-    }
-}
-
-impl PartialOrd for Grade {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
     }
 }
 

@@ -19,7 +19,7 @@ const UNUSED_MS: u64 = 1_800_000;
 pub enum Price {
     /// It costs at most that.
     Ceiling(Ceiling),
-    /// No price book has one: it costs nothing.
+    /// No price book has one: what is known of its cost is nothing.
     None,
     /// The collector has not said yet.
     Unknown,

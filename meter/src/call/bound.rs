@@ -58,7 +58,7 @@ impl Call {
         match self.target.certainty {
             _ if self.target.is_not_own => false,
             Certainty::Known => true,
-            Certainty::Path => self.asked.names_model() || self.request_model().is_some(),
+            Certainty::Path => self.request_model().is_some(),
             Certainty::Shape => false,
         }
     }
