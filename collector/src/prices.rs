@@ -8,6 +8,7 @@ use jiff::civil::Date;
 
 mod adjust;
 mod alias;
+mod basis;
 mod ceiling;
 mod conditions;
 mod entry;
@@ -28,6 +29,7 @@ mod read;
 mod surcharge;
 mod warnings;
 
+pub use basis::{Basis, Free};
 pub use explain::Explained;
 pub use input::RatingInput;
 pub use layers::Books;

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use wire::usage::Class;
 
-use crate::money::{Charge, Price};
-use crate::prices::{By, Line, Rated, Rating};
+use crate::money::Charge;
+use crate::prices::{Basis, Rating};
 use crate::report::Grade;
 use crate::store::entry::{Entry, Kind};
 use crate::store::sums::Group;
@@ -31,55 +31,6 @@ pub(super) enum Item {
     Usage { class: Class, basis: Basis },
     /// What discounts and mark-ups make of the list price; the factor, where it is a decimal number.
     Adjustment { factor: Option<String> },
-}
-
-/// By what a quantity is charged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Basis {
-    /// The price that the book names for it.
-    Price(Price),
-    /// A price that stands in for one that the book does not name.
-    Fallback(Price),
-    /// What the response of each call says that it costs.
-    Stated,
-    /// Nothing by itself: what decides in place of the book's prices.
-    Free(Free),
-    /// There is no price: the cost is unknown, not nothing.
-    Unpriced,
-}
-
-wire::words! {
-    /// Why a quantity costs nothing by itself.
-    #[derive(PartialOrd, Ord)]
-    Free {
-        /// It is in the price that the response states.
-        Own "own",
-        /// The provider bills nothing for such a call.
-        NotBilled "not_billed",
-        /// It was served by throughput that is paid for by time.
-        Prepaid "prepaid",
-    }
-}
-
-impl Basis {
-    /// The price of one unit, if there is one.
-    pub fn price(self) -> Option<Price> {
-        match self {
-            Basis::Price(price) | Basis::Fallback(price) => Some(price),
-            Basis::Stated | Basis::Free(_) | Basis::Unpriced => None,
-        }
-    }
-
-    /// Its word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Basis::Price(_) => "price",
-            Basis::Fallback(_) => "fallback",
-            Basis::Stated => "stated",
-            Basis::Free(free) => free.as_str(),
-            Basis::Unpriced => "unpriced",
-        }
-    }
 }
 
 /// What is added to a line.
@@ -134,7 +85,7 @@ pub(super) fn parts(entry: &Entry, rating: &Rating) -> Result<Vec<(Key, Part)>, 
     let mut sum = Charge::default();
     for line in &rating.lines {
         let (list, charge) = (line.list().unwrap_or_default(), line.rated.charge().unwrap_or_default());
-        let usage = Item::Usage { class: line.class, basis: basis(line, rating.by) };
+        let usage = Item::Usage { class: line.class, basis: line.basis(rating.by) };
         parts.push((key(usage), Part { quantity: line.quantity.into(), amount: list, ..Part::default() }));
         let difference = charge.checked_sub(list).ok_or_else(too_large)?;
         if difference != Charge::default() {
@@ -153,24 +104,6 @@ pub(super) fn parts(entry: &Entry, rating: &Rating) -> Result<Vec<(Key, Part)>, 
     match sum == entry.charge {
         true => Ok(parts),
         false => Err(problem("its charge is not the sum of its rating; meshmeter verify says whether it was altered")),
-    }
-}
-
-fn basis(line: &Line, by: Option<By>) -> Basis {
-    let free = match by {
-        Some(By::Own) if line.class == Class::Requests => return Basis::Stated,
-        Some(By::Own) => Some(Free::Own),
-        Some(By::NotBilled) => Some(Free::NotBilled),
-        Some(By::Prepaid) => Some(Free::Prepaid),
-        None => None,
-    };
-    match (line.rated, free) {
-        (Rated::Unpriced, _) => Basis::Unpriced,
-        (Rated::Priced { price, .. } | Rated::Fallback { price, .. }, Some(free)) if price == Price::ZERO => {
-            Basis::Free(free)
-        }
-        (Rated::Priced { price, .. }, _) => Basis::Price(price),
-        (Rated::Fallback { price, .. }, _) => Basis::Fallback(price),
     }
 }
 

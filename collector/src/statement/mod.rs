@@ -13,13 +13,14 @@ use wire::record::Outcome;
 use crate::ledger::correct::{event_of, rating_of};
 use crate::ledger::share::Share;
 use crate::money::Charge;
+use crate::prices::Basis;
 use crate::report::{Grade, distributed};
 use crate::store::entry::{Entry, EntryId, Kind};
 use crate::store::months::Month;
 use crate::store::sums::Counted;
 use crate::store::{Booked, Reader, Selection, StoreError};
 use crate::terminal::printable;
-use line::{Basis, Item, Key, Part};
+use line::{Item, Key, Part};
 use position::{Asked, Position};
 
 mod csv;

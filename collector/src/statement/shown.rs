@@ -1,9 +1,9 @@
 //! The lines of a statement as every format shows them.
 
-use super::line::{Basis, Item, Key};
+use super::line::{Item, Key};
 use super::{BillingStatement, Line};
 use crate::money::Charge;
-use crate::prices::price_is_per;
+use crate::prices::{Basis, price_is_per};
 
 /// What stands for a class in lines of discounts and mark-ups.
 pub const ADJUSTMENT: &str = "adjustment";
