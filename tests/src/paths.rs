@@ -81,6 +81,12 @@ pub fn sdk_python() -> Result<PathBuf> {
     present(path, "a Python with the SDKs (MESHMETER_SDK_PYTHON; tools/setup e2e brings it)")
 }
 
+/// A Python that has the validator of FOCUS (`tests/focus/requirements.txt`), where tools/setup puts it.
+pub fn focus_python() -> Result<PathBuf> {
+    let path = workspace().join(".tools/focus/bin/python");
+    present(path, "a Python with the validator of FOCUS (tools/setup e2e brings it)")
+}
+
 /// Prometheus or promtool, on the PATH, where Debian's package puts both.
 pub fn prometheus(program: &str) -> Result<PathBuf> {
     let found = env::var_os("PATH")

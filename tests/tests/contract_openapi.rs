@@ -91,6 +91,8 @@ fn of_readers() -> Vec<Value> {
             "",
             "?format=csv",
             "?format=markdown",
+            "?format=focus&by=hour,tag:task&billed=cost&issuer=us&since=2026-11",
+            "?format=focus&top=3",
             "?format=xml",
             "?by=day,tenant:1&since=2026-11-01&until=2026-11-30",
             "?by=hour,session,tag:task&since=2026-11&until=2026-11&time_zone=Europe/Berlin",

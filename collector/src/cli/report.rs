@@ -4,7 +4,8 @@ use std::io;
 
 use clap::Args;
 use collector::report::audit::Audit;
-use collector::report::{self, Bounds, Format, Question, Report, ReportError};
+use collector::report::{self, BadParameter, Bounds, Format, Question, Report, ReportError, focus};
+use collector::store::months::Month;
 use collector::terminal;
 use indicatif::ProgressBar;
 
@@ -28,9 +29,12 @@ const STEP: u64 = 1000;
 pub struct ReportArgs {
     #[command(flatten)]
     database: Database,
-    /// How to print it.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    /// How to print it. What --by tells apart in focus is said in docs/focus.md.
+    #[arg(long, value_enum, default_value_t = Written::Table)]
+    format: Written,
+    /// All of one month: as --since and --until.
+    #[arg(long, value_name = "MONTH", conflicts_with_all = ["since", "until"])]
+    month: Option<Month>,
     /// First day (when the call began; what came after its month was closed counts on the day on which it came), month, or
     /// moment (2026-11-01T12:00:00Z).
     #[arg(long, value_name = "DAY")]
@@ -65,6 +69,28 @@ pub struct ReportArgs {
     /// whatever they are. Without it amounts are exact.
     #[arg(long, value_name = "DECIMALS")]
     round: Option<String>,
+    /// With --format focus: which amount BilledCost, EffectiveCost and ContractedCost are, charge (what tenants pay) or cost (what
+    /// providers charge).
+    #[arg(long, value_name = "WHAT")]
+    billed: Option<String>,
+    /// With --format focus: who issues the invoices.
+    #[arg(long, value_name = "NAME")]
+    issuer: Option<String>,
+}
+
+/// How a report is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Written {
+    /// Columns for the eye.
+    Table,
+    /// JSON; amounts are decimal texts.
+    Json,
+    /// CSV with one column per usage class.
+    Csv,
+    /// A table of Markdown.
+    Markdown,
+    /// CSV of the FinOps Open Cost and Usage Specification.
+    Focus,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -82,6 +108,9 @@ impl ReportArgs {
         let once = [("since", &mut self.since), ("until", &mut self.until), ("top", &mut self.top)];
         let once = once.into_iter().chain([("sort", &mut self.sort), ("round", &mut self.round)]);
         given.extend(once.filter_map(|(name, value)| Some((name.to_owned(), value.take()?))));
+        if let Some(month) = self.month {
+            given.extend(["since", "until"].map(|name| (name.to_owned(), month.to_string())));
+        }
         given.extend(self.tenant.drain(..).map(|tenant| ("tenant".to_owned(), tenant)));
         for (name, value) in self.filter.drain(..) {
             // Only what is no option of its own.
@@ -90,19 +119,39 @@ impl ReportArgs {
             }
             given.push((name, value));
         }
-        Question::parse(given, now_ns()).map_err(|bad| {
-            let is_option = report::PARAMETERS.iter().any(|known| known.name == bad.name);
-            let option =
-                if is_option { format!("--{}", bad.name.replace('_', "-")) } else { format!("--filter {}", bad.name) };
-            Failure::Usage(format!("{option}: {}", bad.problem))
-        })
+        Question::parse(given, now_ns()).map_err(usage)
+    }
+
+    /// The options of FOCUS, if that is what is printed.
+    fn focus(&mut self) -> Result<Option<focus::Options>, Failure> {
+        let given = [("billed", self.billed.take()), ("issuer", self.issuer.take())];
+        let mut options = focus::Options::default();
+        for (name, value) in given.iter().filter_map(|(name, value)| Some((name, value.as_deref()?))) {
+            if self.format != Written::Focus {
+                return Err(Failure::Usage(format!("--{name}: needs --format focus")));
+            }
+            options.set(name, value).map_err(usage)?;
+        }
+        Ok((self.format == Written::Focus).then_some(options))
     }
 }
 
+fn usage(bad: BadParameter) -> Failure {
+    let mut options = report::PARAMETERS.iter().map(|known| known.name).chain(focus::PARAMETERS.map(|(name, ..)| name));
+    let is_option = options.any(|known| known == bad.name);
+    let option = if is_option { format!("--{}", bad.name.replace('_', "-")) } else { format!("--filter {}", bad.name) };
+    Failure::Usage(format!("{option}: {}", bad.problem))
+}
+
 pub fn run(mut args: ReportArgs) -> Result<(), Failure> {
-    let question = args.question()?;
+    let mut question = args.question()?;
+    let options = args.focus()?;
+    if options.is_some() {
+        question = focus::question(question, now_ns()).map_err(usage)?;
+    }
     let reader = args.database.reader()?;
-    let bar = if question.reads_entries() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    let bar =
+        if options.is_some() || question.reads_entries() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     let mut each = |calls: u64| {
         if calls.is_multiple_of(STEP) {
             bar.set_position(calls);
@@ -110,10 +159,29 @@ pub fn run(mut args: ReportArgs) -> Result<(), Failure> {
         }
         Ok(())
     };
-    let report = Report::within(&*reader, question, &mut Bounds { calls: u64::MAX, each: &mut each });
+    let mut bounds = Bounds { calls: u64::MAX, each: &mut each };
+    if let Some(options) = options {
+        let written = terminal::print_with(|out| {
+            focus::write(&*reader, &question, &options, &mut bounds, None, out)?;
+            Ok(())
+        });
+        bar.finish_and_clear();
+        return ended(written);
+    }
+    let report = Report::within(&*reader, question, &mut bounds);
     bar.finish_and_clear();
     let report = report.map_err(Failure::failed)?;
-    match terminal::print_with(|out| report.write(args.format, out)) {
+    let format = match args.format {
+        Written::Json => Format::Json,
+        Written::Csv => Format::Csv,
+        Written::Markdown => Format::Markdown,
+        Written::Table | Written::Focus => Format::Table,
+    };
+    ended(terminal::print_with(|out| report.write(format, out)))
+}
+
+fn ended(written: Result<(), ReportError>) -> Result<(), Failure> {
+    match written {
         // Who reads it may have seen enough.
         Err(ReportError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(ReportError::Output(error)) => Err(Failure::Failed(format!("standard output: {error}"))),

@@ -25,6 +25,7 @@ pub mod budgets;
 mod closing;
 mod copies;
 mod corrections;
+mod focus;
 mod quarantine;
 mod reports;
 mod senders;
@@ -153,6 +154,7 @@ pub fn run(fresh: Fresh<'_>) {
     copies::run(fresh);
     quarantine::run(fresh);
     reports::run(fresh);
+    focus::run(fresh);
     statements::run(fresh);
 }
 

@@ -7,7 +7,6 @@ use super::period::Period;
 use super::round::Invoices;
 use super::{Bounds, Grade, Question, ReportError};
 use crate::ledger::correct::Called;
-use crate::ledger::share::Share;
 use crate::store::days::counts_ns;
 use crate::store::months::Month;
 use crate::store::sums::Counted;
@@ -75,58 +74,19 @@ impl<'q> Gathered<'q> {
         period: &Period,
         bounds: &mut Bounds<'_>,
     ) -> Result<(), ReportError> {
-        let span =
-            Span { from_ns: period.from_ns(), until_ns: period.until_ns(), tenant: self.question.chosen().path() };
-        let mut failed = None;
-        let read = reader.counted(&span, &mut |counted| {
-            self.read = self.read.saturating_add(1);
-            let done = bounds.read(self.read).and_then(|()| self.entry(counted, which, &span));
-            done.map_err(|error| stop(&mut failed, error))
-        });
-        ended(read, failed)
-    }
-
-    /// An entry where it counts, and if its month was closed before it was taken back, its opposite where that counts.
-    fn entry(&mut self, counted: CountedEntry, which: Which, span: &Span) -> Result<(), ReportError> {
-        let CountedEntry { entry, taken_back } = counted;
-        let within = |ns: &i64| (span.from_ns..span.until_ns).contains(ns);
-        let at = Some(counts_ns(entry.started_ns, entry.received_ns, entry.billed.as_deref())).filter(within);
-        let back = taken_back.map(|(received_ns, day)| counts_ns(entry.started_ns, received_ns, Some(&day)));
-        let back = back.filter(within);
-        if at.or(back).is_none() || !self.question.restriction.allows(&entry.tenant) {
-            return Ok(());
-        }
-        let adjusts = || Month::of(entry.started_ns).map(|month| month.to_string()).unwrap_or_default();
-        let own = if entry.billed.is_some() { adjusts() } else { String::new() };
-        let month = adjusts();
-        // A ledger that this version cannot read all of has no sum that it could vouch for.
-        let called = Called::of(entry).map_err(ReportError::Stopped)?;
-        if let Some(at_ns) = at {
-            self.call(&called, at_ns, &own, &called.share(), which)?;
-        }
-        match back {
-            Some(at_ns) => self.call(&called, at_ns, &month, &called.share().reversed(), which),
-            None => Ok(()),
-        }
-    }
-
-    fn call(
-        &mut self,
-        called: &Called,
-        at_ns: i64,
-        adjusts: &str,
-        share: &Share,
-        which: Which,
-    ) -> Result<(), ReportError> {
-        let facts = Facts::Call { called, at_ns };
-        if !self.question.chosen().pass(&facts) {
-            return Ok(());
-        }
-        self.begin(&facts, adjusts, Grade(called.entry.evidence));
-        share.iter().try_for_each(|(counted, sum)| {
-            let total = Total::of(Vec::new(), called.entry.evidence, counted.clone(), sum);
-            self.add(&facts, which, &total)
-        })
+        let question = self.question;
+        let read = counting(reader, question, period, bounds, &mut |counting| {
+            let Counting { called, at_ns, adjusts, is_back } = counting;
+            let facts = Facts::Call { called, at_ns };
+            self.begin(&facts, adjusts, Grade(called.entry.evidence));
+            let share = if is_back { called.share().reversed() } else { called.share() };
+            share.iter().try_for_each(|(counted, sum)| {
+                let total = Total::of(Vec::new(), called.entry.evidence, counted.clone(), sum);
+                self.add(&facts, which, &total)
+            })
+        })?;
+        self.read = self.read.saturating_add(read);
+        Ok(())
     }
 
     /// Sets the key of the line that comes next.
@@ -158,6 +118,67 @@ impl<'q> Gathered<'q> {
         }
         Ok(())
     }
+}
+
+/// A call that counts in a period, or its opposite.
+#[derive(Clone, Copy)]
+pub struct Counting<'a> {
+    pub called: &'a Called,
+    /// When it counts there.
+    pub at_ns: i64,
+    /// The month in which it began, if that was closed before; else empty.
+    pub adjusts: &'a str,
+    /// Whether it is taken back there: all that it counts is to be subtracted.
+    pub is_back: bool,
+}
+
+/// Reads every call that is asked for and counts in a period; returns how many were read.
+pub fn counting(
+    reader: &dyn Reader,
+    question: &Question,
+    period: &Period,
+    bounds: &mut Bounds<'_>,
+    each: &mut dyn FnMut(Counting<'_>) -> Result<(), ReportError>,
+) -> Result<u64, ReportError> {
+    let span = Span { from_ns: period.from_ns(), until_ns: period.until_ns(), tenant: question.chosen().path() };
+    let mut calls = 0_u64;
+    let mut failed = None;
+    let read = reader.counted(&span, &mut |counted| {
+        calls = calls.saturating_add(1);
+        let done = bounds.read(calls).and_then(|()| entry(counted, question, &span, each));
+        done.map_err(|error| stop(&mut failed, error))
+    });
+    ended(read, failed)?;
+    Ok(calls)
+}
+
+/// An entry where it counts, and if its month was closed before it was taken back, its opposite where that counts.
+fn entry(
+    counted: CountedEntry,
+    question: &Question,
+    span: &Span,
+    each: &mut dyn FnMut(Counting<'_>) -> Result<(), ReportError>,
+) -> Result<(), ReportError> {
+    let CountedEntry { entry, taken_back } = counted;
+    let within = |ns: &i64| (span.from_ns..span.until_ns).contains(ns);
+    let at = Some(counts_ns(entry.started_ns, entry.received_ns, entry.billed.as_deref())).filter(within);
+    let back = taken_back.map(|(received_ns, day)| counts_ns(entry.started_ns, received_ns, Some(&day)));
+    let back = back.filter(within);
+    if at.or(back).is_none() || !question.restriction.allows(&entry.tenant) {
+        return Ok(());
+    }
+    let month = Month::of(entry.started_ns).map(|month| month.to_string()).unwrap_or_default();
+    let own = if entry.billed.is_some() { month.as_str() } else { "" };
+    // A ledger that this version cannot read all of has no sum that it could vouch for.
+    let called = Called::of(entry).map_err(ReportError::Stopped)?;
+    let chosen = question.chosen();
+    let times = [at.map(|at_ns| (at_ns, own, false)), back.map(|at_ns| (at_ns, month.as_str(), true))];
+    for (at_ns, adjusts, is_back) in times.into_iter().flatten() {
+        if chosen.pass(&Facts::Call { called: &called, at_ns }) {
+            each(Counting { called: &called, at_ns, adjusts, is_back })?;
+        }
+    }
+    Ok(())
 }
 
 /// Ends the reading: why is kept, for a store has errors of its own only.

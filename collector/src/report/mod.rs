@@ -31,6 +31,7 @@ mod csv;
 mod dimension;
 mod figures;
 mod filter;
+pub mod focus;
 mod gather;
 mod grid;
 mod json;
@@ -40,12 +41,13 @@ mod notes;
 mod period;
 mod question;
 mod round;
+mod spill;
 mod sum;
 mod table;
 mod top;
 
 /// How a report is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Columns for the eye.
     Table,

@@ -148,8 +148,8 @@ impl Sum {
     }
 }
 
-/// As a text, for a file that this process reads back.
-type Stored = (
+/// As it is kept in a file that this process reads back.
+pub type Stored = (
     i128,
     Vec<(usize, i128)>,
     Vec<(usize, i128, i128)>,
@@ -172,11 +172,11 @@ fn counts(stored: Vec<(usize, i128)>) -> Option<BTreeMap<Class, i128>> {
 }
 
 impl Sum {
-    /// As a text that [`Sum::from_text`] reads; not what is rounded.
-    pub fn to_text(&self) -> String {
+    /// As [`Sum::of_stored`] takes it; not what is rounded.
+    pub fn stored(&self) -> Stored {
         let amounts = self.amounts.iter();
         let amounts = amounts.map(|(class, sum)| (place(*class), sum.charge.yocto_usd(), sum.cost.yocto_usd()));
-        let stored: Stored = (
+        (
             self.calls,
             stored(&self.usage),
             amounts.collect(),
@@ -184,13 +184,12 @@ impl Sum {
             stored(&self.unpriced),
             self.deferred.iter().map(|(why, calls)| ((*why).to_owned(), *calls)).collect(),
             self.unknown.iter().map(|(name, calls)| (name.clone(), *calls)).collect(),
-        );
-        serde_json::to_string(&stored).unwrap_or_default()
+        )
     }
 
-    /// Reads what was stored.
-    pub fn from_text(text: &str) -> Option<Sum> {
-        let (calls, usage, amounts, fallback, unpriced, deferred, unknown): Stored = serde_json::from_str(text).ok()?;
+    /// What was stored.
+    pub fn of_stored(stored: Stored) -> Option<Sum> {
+        let (calls, usage, amounts, fallback, unpriced, deferred, unknown) = stored;
         let amount = |(place, charge, cost): (usize, i128, i128)| {
             let [charge, cost] = [charge, cost].map(Charge::from_yocto_usd);
             Some((*Class::ALL.get(place)?, Amounts { charge, cost }))

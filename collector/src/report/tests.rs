@@ -164,8 +164,8 @@ fn contract_an_adjustment_by_another_price_is_an_amount_of_nothing() {
     assert!(unpriced.total().unwrap().is_none(), "what has no price costs nobody knows what");
 }
 
-/// The tables of docs/reports.md.
-fn tables() -> [(&'static str, String); 2] {
+/// The tables of the documents.
+fn tables() -> [(&'static str, &'static str, String); 4] {
     let mut columns = "| name | what it is | read from | filter |\n|---|---|---|---|\n".to_owned();
     for (name, help, sums, filter) in dimension::described() {
         let (from, filter) = (if sums { "sums" } else { "calls" }, if filter { "yes" } else { "" });
@@ -176,23 +176,65 @@ fn tables() -> [(&'static str, String); 2] {
         let option = name.replace('_', "-");
         parameters.push_str(&format!("| `--{option}` | `{name}` | {form} | {help} |\n"));
     }
-    [("columns", columns), ("parameters", parameters)]
+    let mut options = "| option | parameter of HTTP | value | what it does |\n|---|---|---|---|\n".to_owned();
+    for (name, form, help) in focus::PARAMETERS {
+        options.push_str(&format!("| `--{name}` | `{name}` | {form} | {help} |\n"));
+    }
+    let mut of_focus = "| column | FOCUS | what is in it |\n|---|---|---|\n".to_owned();
+    for (name, version, help) in focus::described() {
+        of_focus.push_str(&format!("| `{name}` | {version} | {help} |\n"));
+    }
+    [
+        ("reports", "columns", columns),
+        ("reports", "parameters", parameters),
+        ("focus", "options", options),
+        ("focus", "focus", of_focus),
+    ]
 }
 
 #[test]
 fn contract_the_reference_names_every_column_and_parameter() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reports.md");
-    let found = std::fs::read_to_string(&path).unwrap();
-    let mut expected = found.clone();
-    for (name, table) in tables() {
-        let mark = format!("<!-- table: {name} -->\n");
-        let (before, rest) = expected.split_once(&mark).expect("docs/reports.md has the mark");
-        let (_, behind) = rest.split_once("<!-- end of table -->").expect("docs/reports.md has the end mark");
-        expected = format!("{before}{mark}{table}<!-- end of table -->{behind}");
+    for document in ["reports", "focus"] {
+        let path = format!("{}/../docs/{document}.md", env!("CARGO_MANIFEST_DIR"));
+        let found = std::fs::read_to_string(&path).unwrap();
+        let mut expected = found.clone();
+        for (_, name, table) in tables().iter().filter(|(of, ..)| *of == document) {
+            let mark = format!("<!-- table: {name} -->\n");
+            let (before, rest) = expected.split_once(&mark).expect("the document has the mark");
+            let (_, behind) = rest.split_once("<!-- end of table -->").expect("the document has the end mark");
+            expected = format!("{before}{mark}{table}<!-- end of table -->{behind}");
+        }
+        if std::env::var_os("MESHMETER_WRITE_DOCS").is_some() {
+            std::fs::write(path, expected).unwrap();
+        } else {
+            assert!(found == expected, "docs/{document}.md is not what the code says: run `just docs`");
+        }
     }
-    if std::env::var_os("MESHMETER_WRITE_DOCS").is_some() {
-        std::fs::write(path, expected).unwrap();
-    } else {
-        assert!(found == expected, "docs/reports.md is not what the code says: run `just docs`");
+}
+
+#[test]
+fn contract_columns_of_focus_are_in_the_order_of_the_alphabet_and_ours_come_last() {
+    let names: Vec<&str> = focus::described().map(|(name, ..)| name).collect();
+    let of_focus: Vec<&str> = names.iter().copied().filter(|name| !name.starts_with("x_")).collect();
+    assert!(of_focus.is_sorted() && names.starts_with(&of_focus), "{names:?}");
+    for (name, version, _) in focus::described() {
+        let is_ours = name.starts_with("x_");
+        assert_eq!(is_ours, !focus::VERSIONS.contains(&version), "{name}");
+    }
+}
+
+#[test]
+fn contract_what_focus_has_no_room_for_is_refused_by_its_name() {
+    let now_ns = 1_769_860_800_000_000_000;
+    let question = |parameters: &[(&str, &str)]| Question::parse(parameters.iter().copied(), now_ns).unwrap();
+    for (name, value) in [("top", "3"), ("round", "2"), ("time_zone", "Europe/Berlin"), ("compare", "true")] {
+        let asked = question(&[(name, value), ("since", "2026-01"), ("until", "2026-01"), ("by", "tenant")]);
+        assert_eq!(focus::question(asked, now_ns).unwrap_err().name, name);
+    }
+    let open = focus::question(question(&[]), now_ns).unwrap();
+    assert_eq!(open.period.from_ns(), 1_767_225_600_000_000_000, "the month that it is, not the whole ledger");
+    let mut options = focus::Options::default();
+    for (name, value) in [("billed", ""), ("billed", "list"), ("issuer", "")] {
+        assert_eq!(options.set(name, value).unwrap_err().name, name);
     }
 }

@@ -15,7 +15,9 @@ use super::App;
 use super::readers::Reader;
 use super::responses::blocking;
 use crate::ingest::refusal::{Busy, Refusal};
-use crate::report::{Bounds, Figures, Format, MAX_TOP, Position, Question, Report, ReportError, Top};
+use crate::report::{
+    BadParameter, Bounds, Figures, Format, MAX_TOP, Position, Question, Report, ReportError, Top, focus,
+};
 use crate::store::Head;
 
 /// Calls that a report may read, if the sums cannot tell: some seconds for a million. The command has no such bound.
@@ -23,11 +25,22 @@ pub const MAX_CALLS: u64 = 5_000_000;
 /// Lines of a report: it is one text, and in memory until it is sent.
 pub const MAX_LINES: usize = 100_000;
 /// How a report can be written, and of which type it is then.
-pub const FORMATS: [(&str, Format, &str); 3] = [
-    ("json", Format::Json, "application/json"),
-    ("csv", Format::Csv, "text/csv; charset=utf-8"),
-    ("markdown", Format::Markdown, "text/markdown; charset=utf-8"),
+pub const FORMATS: [(&str, Form, &str); 4] = [
+    ("json", Form::Report(Format::Json), "application/json"),
+    ("csv", Form::Report(Format::Csv), CSV),
+    ("markdown", Form::Report(Format::Markdown), "text/markdown; charset=utf-8"),
+    (focus::NAME, Form::Focus, CSV),
 ];
+const CSV: &str = "text/csv; charset=utf-8";
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The lines of a report.
+    Report(Format),
+    /// The rows of FOCUS.
+    Focus,
+}
 
 type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
@@ -36,8 +49,9 @@ pub async fn report(
     Extension(reader): Extension<Reader>,
     parameters: Parameters,
 ) -> Result<Response, Refusal> {
-    let Asked { question, written } = Asked::read(&reader, parameters)?;
-    let report = app.report(question).await?;
+    let asked = Asked::read(&reader, parameters)?;
+    let Form::Report(format) = asked.form else { return app.focus(asked).await };
+    let report = app.report(asked.question).await?;
     let lines = report.len();
     if lines > MAX_LINES {
         let problem = format!(
@@ -45,7 +59,7 @@ pub async fn report(
         );
         return Err(Refusal::BadRequest(problem));
     }
-    render(report, written).await
+    render(report, format, asked.content_type).await
 }
 
 pub async fn usage(
@@ -73,15 +87,23 @@ async fn figures(
     parameters: Parameters,
     figures: Figures,
 ) -> Result<Response, Refusal> {
-    let Asked { question, written } = Asked::read(&reader, parameters)?;
+    let asked = Asked::read(&reader, parameters)?;
+    if asked.form == Form::Focus && figures == Figures::Usage {
+        return Err(Refusal::BadRequest(format!("format: {} is of costs, too: see /v1/costs", focus::NAME)));
+    }
     // How far the ledger has got says how much others use.
     let begun = if reader.is_restricted() { None } else { Some(app.heads().await?) };
-    let tag = begun.as_ref().map(|heads| tag(&format!("{figures:?} {written:?} {question:?} {heads:?}")));
+    let tag = begun.as_ref().map(|heads| tag(&format!("{figures:?} {asked:?} {heads:?}")));
     if let Some(tag) = tag.as_ref().filter(|tag| headers.get_all(IF_NONE_MATCH).iter().any(|known| names(known, tag))) {
         return Ok((StatusCode::NOT_MODIFIED, kept(tag)).into_response());
     }
-    let sort = question.top.map(|top| top.sort).unwrap_or_default();
-    let report = app.report(question).await?;
+    let tagged = |response: Response| match tag {
+        Some(tag) => (kept(&tag), response).into_response(),
+        None => response,
+    };
+    let Form::Report(format) = asked.form else { return app.focus(asked).await.map(tagged) };
+    let sort = asked.question.top.map(|top| top.sort).unwrap_or_default();
+    let report = app.report(asked.question).await?;
     let position = match begun {
         Some(heads) => Some(Position { exact: app.heads().await? == heads, heads }),
         None => None,
@@ -89,17 +111,16 @@ async fn figures(
     let lines = Top { lines: MAX_TOP, sort };
     let report = blocking(move || report.at_most(lines).map_err(|error| error.to_string())).await;
     let report = report.map_err(Refusal::Internal)?.of_figures(figures, position);
-    let response = render(report, written).await?;
-    Ok(match tag {
-        Some(tag) => (kept(&tag), response).into_response(),
-        None => response,
-    })
+    render(report, format, asked.content_type).await.map(tagged)
 }
 
 /// What was asked for, and how it is to be written.
+#[derive(Debug)]
 struct Asked {
     question: Question,
-    written: (Format, &'static str),
+    form: Form,
+    content_type: &'static str,
+    focus: focus::Options,
 }
 
 impl Asked {
@@ -111,18 +132,27 @@ impl Asked {
             [(_, format)] => FORMATS.iter().find(|(name, ..)| name == format),
             _ => return Err(Refusal::BadRequest("format: is given more than once".to_owned())),
         };
-        let Some((_, format, content_type)) = format else {
+        let Some((_, form, content_type)) = format else {
             let all = FORMATS.map(|(name, ..)| name).join(", ");
             return Err(Refusal::BadRequest(format!("format: must be one of {all}")));
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_ns = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX);
-        let question = reader.question(parameters, now_ns).map_err(|bad| Refusal::BadRequest(bad.to_string()))?;
-        Ok(Asked { question, written: (*format, content_type) })
+        let bad = |bad: BadParameter| Refusal::BadRequest(bad.to_string());
+        // Elsewhere they are parameters that nobody knows.
+        let is_option = |name: &str| *form == Form::Focus && focus::PARAMETERS.iter().any(|(known, ..)| *known == name);
+        let (options, parameters): (Vec<_>, Vec<_>) = parameters.into_iter().partition(|(name, _)| is_option(name));
+        let mut focus = focus::Options::default();
+        options.iter().try_for_each(|(name, value)| focus.set(name, value)).map_err(bad)?;
+        let mut question = reader.question(parameters, now_ns).map_err(bad)?;
+        if *form == Form::Focus {
+            question = focus::question(question, now_ns).map_err(bad)?;
+        }
+        Ok(Asked { question, form: *form, content_type, focus })
     }
 }
 
-async fn render(report: Report, (format, content_type): (Format, &'static str)) -> Result<Response, Refusal> {
+async fn render(report: Report, format: Format, content_type: &'static str) -> Result<Response, Refusal> {
     let text = blocking(move || report.render(format).map_err(|error| error.to_string()));
     let text = text.await.map_err(Refusal::Internal)?;
     Ok(([(CONTENT_TYPE, content_type)], text).into_response())
@@ -139,22 +169,44 @@ impl Drop for Waiting {
 }
 
 impl App {
-    /// Makes a report. One that reads calls is alone: it takes as long as there are calls.
+    /// Makes a report.
     async fn report(&self, question: Question) -> Result<Report, Refusal> {
-        let stopping = |_| Refusal::Busy(Busy::Stopping);
-        let _alone = if question.reads_entries() { Some(self.scans.acquire().await.map_err(stopping)?) } else { None };
         let reader = self.reader.clone();
+        let reads_entries = question.reads_entries();
+        self.within(reads_entries, move |bounds| Report::within(&*reader, question, bounds)).await
+    }
+
+    /// Makes the rows of FOCUS.
+    async fn focus(&self, asked: Asked) -> Result<Response, Refusal> {
+        let Asked { question, focus: options, content_type, .. } = asked;
+        let reader = self.reader.clone();
+        let most = u64::try_from(MAX_LINES).unwrap_or(u64::MAX);
+        let rows = self.within(true, move |bounds| {
+            let mut text = Vec::new();
+            focus::write(&*reader, &question, &options, bounds, Some(most), &mut text).map(|_| text)
+        });
+        Ok(([(CONTENT_TYPE, content_type)], rows.await?).into_response())
+    }
+
+    /// Makes what takes no more than is allowed. What reads calls is alone: it takes as long as there are calls.
+    async fn within<T: Send + 'static>(
+        &self,
+        reads_entries: bool,
+        make: impl FnOnce(&mut Bounds<'_>) -> Result<T, ReportError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let stopping = |_| Refusal::Busy(Busy::Stopping);
+        let _alone = if reads_entries { Some(self.scans.acquire().await.map_err(stopping)?) } else { None };
         let waiting = Waiting::default();
         let gone = waiting.0.clone();
-        let report = self.reading(move || {
+        let made = self.reading(move || {
             let mut each =
                 |_| if gone.load(Ordering::Relaxed) { Err("nobody waits for it".to_owned()) } else { Ok(()) };
-            match Report::within(&*reader, question, &mut Bounds { calls: MAX_CALLS, each: &mut each }) {
+            match make(&mut Bounds { calls: MAX_CALLS, each: &mut each }) {
                 Err(ReportError::TooMuch(problem)) => Ok(Err(problem)),
-                report => report.map(Ok).map_err(|error| error.to_string()),
+                made => made.map(Ok).map_err(|error| error.to_string()),
             }
         });
-        report.await?.map_err(Refusal::BadRequest)
+        made.await?.map_err(Refusal::BadRequest)
     }
 
     /// Where the ledger's chains end.

@@ -109,7 +109,7 @@ fn filled(store: Box<dyn Store>, reader: &dyn Reader, steps: &[Step]) -> Ledger<
 }
 
 /// What a line says. A class of which nothing is left says nothing.
-fn lines(reader: &dyn Reader, question: &Question) -> Vec<(Key, Evidence, Sum)> {
+pub fn lines(reader: &dyn Reader, question: &Question) -> Vec<(Key, Evidence, Sum)> {
     let mut lines = Vec::new();
     let report = Report::of(reader, question.clone()).unwrap();
     report
@@ -123,7 +123,7 @@ fn lines(reader: &dyn Reader, question: &Question) -> Vec<(Key, Evidence, Sum)> 
     lines
 }
 
-fn days(since: &str, until: &str) -> Period {
+pub fn days(since: &str, until: &str) -> Period {
     Period::days(Some(since.parse().unwrap()), Some(until.parse().unwrap()))
 }
 
@@ -146,7 +146,7 @@ pub fn run(fresh: Fresh<'_>) {
     who_is_restricted_sees_no_other_tenant(fresh);
 }
 
-fn tried(cases: u32, fresh: Fresh<'_>, test: impl Fn(&dyn Reader) -> Result<(), TestCaseError>) {
+pub fn tried(cases: u32, fresh: Fresh<'_>, test: impl Fn(&dyn Reader) -> Result<(), TestCaseError>) {
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let result = runner.run(&steps(), |steps| {
         let (store, reader) = fresh();

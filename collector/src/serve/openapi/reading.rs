@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use wire::record::Evidence;
 
 use super::{Operation, header, in_head, json_of};
-use crate::report::{self, Dimension, Sort};
-use crate::serve::reports::{FORMATS, MAX_CALLS, MAX_LINES};
+use crate::report::{self, Dimension, Sort, focus};
+use crate::serve::reports::{FORMATS, Form, MAX_CALLS, MAX_LINES};
 use crate::serve::wanting::NAMED;
 
 /// What all of them have in common.
@@ -88,7 +88,7 @@ pub fn gaps() -> Operation {
 }
 
 fn response(schema: &str) -> Value {
-    let of = |(name, _, content_type): &(&str, report::Format, &str)| {
+    let of = |(name, _, content_type): &(&str, Form, &str)| {
         let schema = match *name {
             "json" => json!({"$ref": format!("#/components/schemas/{schema}")}),
             _ => json!({"type": "string"}),
@@ -103,7 +103,11 @@ fn response(schema: &str) -> Value {
 pub fn all_parameters() -> Vec<Value> {
     let formats = FORMATS.map(|(name, ..)| name);
     let format = json!({"type": "string", "enum": formats, "default": formats.first()});
-    let mut all = vec![in_query("format", "how it is written", format)];
+    let help = "how it is written; `focus`, which `/v1/usage` has not, is the CSV of the FinOps Open Cost and Usage Specification";
+    let mut all = vec![in_query("format", help, format)];
+    for (name, form, help) in focus::PARAMETERS {
+        all.push(in_query(name, &format!("with `format=focus`: {help} ({form})"), json!({"type": "string"})));
+    }
     for parameter in report::PARAMETERS {
         all.push(in_query(parameter.name, &format!("{} ({})", parameter.help, parameter.form), schema(parameter.name)));
     }
