@@ -174,7 +174,9 @@ impl Leases {
 
     /// Whether a call may pass. If it may, what it can cost is reserved until its [`Ticket`] is settled or released.
     pub fn admit(&mut self, now_ms: u64, call: &Spending<'_>, bound: &Bound) -> Admission {
-        let Some(Budgets { is_closed, assume_output_tokens, .. }) = self.budgets else { return Admission::default() };
+        let Some(Budgets { is_closed, assume_input_tokens, assume_output_tokens, .. }) = self.budgets else {
+            return Admission::default();
+        };
         if self.heard_ms.is_none() {
             let refusal = is_closed.then_some(Refusal {
                 budget: None,
@@ -186,13 +188,15 @@ impl Leases {
         }
         let assumed = || assume_output_tokens.saturating_mul(bound.choices.max(1));
         let output = bound.output.unwrap_or_else(assumed);
+        let unseen = if bound.is_open { assume_input_tokens } else { 0 };
+        let input = bound.input.saturating_add(unseen);
         let is_open = bound.is_open || bound.output.is_none();
         let mut admission = Admission::default();
         let mut fitting = Vec::new();
         for budget in self.catalogue.covering(call) {
             let judgement = match budget.unit {
                 Unit::Tokens => {
-                    let amount = bound.input.saturating_add(output).clamp(1, MAX_AMOUNT);
+                    let amount = input.saturating_add(output).clamp(1, MAX_AMOUNT);
                     self.judge(now_ms, &budget, call, amount, is_open)
                 }
                 Unit::Usd => match self.ceilings.price(now_ms, call) {
@@ -200,7 +204,7 @@ impl Leases {
                     // as anything is left.
                     Price::None => self.judge(now_ms, &budget, call, 1, true),
                     Price::Never => self.judge(now_ms, &budget, call, MAX_AMOUNT, true),
-                    price => match price.of(bound.input, output) {
+                    price => match price.of(input, output) {
                         Some(amount) => self.judge(now_ms, &budget, call, amount, is_open),
                         // It is asked for, with a lease. A budget that is spent is so whatever the price.
                         None => {
@@ -264,7 +268,7 @@ impl Leases {
                     account.expect(usual);
                     let next = self.accounts.find(&budget.name, subject, until_s);
                     if let Some(next) = next.and_then(|next| self.accounts.get(next)) {
-                        next.want(usual);
+                        next.want(usual, is_open);
                     }
                 }
                 Judgement::Not { reason: Reason::Exhausted, retry_after_ms: Some(wait_ms) }
@@ -274,7 +278,7 @@ impl Leases {
                 if account.has(at_s).is_none() {
                     account.at_s = at_s;
                 }
-                account.want(usual);
+                account.want(usual, is_open);
                 self.is_urgent = true;
                 if is_away || !is_usable { self.away() } else { soon }
             }
@@ -311,7 +315,8 @@ impl Leases {
     }
 
     /// A call is over, whether it was admitted or not, and its event, or the last of several, has this number. `counts`: tokens
-    /// of input and output. `call` is what the event says: who responded may be somebody else than was thought before.
+    /// of input and output. `call` is what the event says: who responded may be somebody else than was thought before. Returns
+    /// whether some budget covers it.
     pub fn settle(
         &mut self,
         now_ms: u64,
@@ -319,8 +324,9 @@ impl Leases {
         call: &Spending<'_>,
         (input, output): (u64, u64),
         sequence: u64,
-    ) {
-        for budget in self.catalogue.covering(call) {
+    ) -> bool {
+        let covering = self.catalogue.covering(call);
+        for budget in &covering {
             let subject = budget.subject(call.tenant);
             let place = self.accounts.find(&budget.name, subject, call.started_s);
             let reserved = ticket.parts.iter().find(|part| Some(part.place) == place).map_or(0, |part| part.amount);
@@ -335,6 +341,7 @@ impl Leases {
             }
         }
         self.release(ticket);
+        !covering.is_empty()
     }
 
     /// A call is over that has no event.

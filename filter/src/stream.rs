@@ -44,10 +44,8 @@ struct Metered {
     refused: Option<Refused>,
     /// How much of the request has come.
     arriving: Arriving,
-    /// Budgets have been asked whether it may pass.
-    is_admitted: bool,
-    /// What it has reserved of them.
-    ticket: Ticket,
+    /// What it has reserved of budgets; none: they have not been asked whether it may pass.
+    ticket: Option<Ticket>,
     request_id: Option<String>,
     trace: Option<TraceParent>,
     told: Told,
@@ -114,8 +112,7 @@ impl Stream {
             identity,
             refused: None,
             arriving: Arriving::new(header("content-length")),
-            is_admitted: false,
-            ticket: Ticket::default(),
+            ticket: None,
             unasked: false,
             request_id,
             trace: header("traceparent").and_then(TraceParent::parse),
@@ -145,13 +142,13 @@ impl Stream {
     /// Makes the record, once: on_log comes whatever ends the stream.
     fn finish(&mut self) {
         let Some(mut metered) = self.metered.take() else { return };
-        let mut ticket = std::mem::take(&mut metered.ticket);
+        let mut ticket = metered.ticket.take();
         self.record(*metered, &mut ticket);
         // Of a call without an event.
-        budgets::release(ticket);
+        budgets::release(ticket.unwrap_or_default());
     }
 
-    fn record(&self, metered: Metered, ticket: &mut Ticket) {
+    fn record(&self, metered: Metered, ticket: &mut Option<Ticket>) {
         let Metered {
             mut call,
             identity,

@@ -15,7 +15,7 @@ use meter::identity::Refusal;
 use meter::telemetry::{Metric, NOT_GRANTED, Telemetry};
 use wire::emitter::EmitterKey;
 use wire::event;
-use wire::record::Record;
+use wire::record::{self, Record};
 
 use crate::alias::Aliased;
 use crate::envoy_version;
@@ -241,7 +241,7 @@ impl Vm {
         records: &[Record],
         now_ns: u64,
         send: bool,
-        ticket: &mut Ticket,
+        ticket: &mut Option<Ticket>,
         publish: impl FnOnce(&[u8]) -> Result<(), Failure>,
     ) {
         let parts = records.len().saturating_sub(1);
@@ -261,14 +261,13 @@ impl Vm {
         if send {
             emitted.iter().for_each(|emitted| self.count_queued(emitted));
             if let (Some(record), Some(last)) = (records.first(), emitted.last()) {
-                let ticket = std::mem::take(ticket);
-                self.settle(millis(now_ns), ticket, record, records, last.sequence);
+                self.settle(millis(now_ns), ticket.take(), record, records, last.sequence);
             }
         }
     }
 
-    /// What a call has reserved makes room for what it has cost.
-    fn settle(&mut self, now_ms: u64, ticket: Ticket, call: &Record, records: &[Record], sequence: u64) {
+    /// What a call has reserved makes room for what it has cost. One of which budgets were never asked is counted.
+    fn settle(&mut self, now_ms: u64, ticket: Option<Ticket>, call: &Record, records: &[Record], sequence: u64) {
         let sum = |count: fn(&Record) -> Option<u64>| records.iter().filter_map(count).fold(0, u64::saturating_add);
         let counts = (sum(|record| record.usage.input_total()), sum(|record| record.usage.output_total()));
         let spending = Spending {
@@ -277,7 +276,9 @@ impl Vm {
             model: call.request_model.as_deref().or(call.response_model.as_deref()),
             started_s: millis(call.started_ns) / 1000,
         };
-        self.leases.settle(now_ms, ticket, &spending, counts, sequence);
+        let has_passed = ticket.is_none() && call.refused_by.is_none() && call.outcome != record::Outcome::NotSent;
+        let is_covered = self.leases.settle(now_ms, ticket.unwrap_or_default(), &spending, counts, sequence);
+        self.telemetry.add(&mut self.metrics, Metric::BudgetLate, i64::from(has_passed && is_covered));
     }
 
     /// Says once of a cluster that no provider is known there. What stands there is the operator's word.

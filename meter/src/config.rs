@@ -55,6 +55,8 @@ pub struct Budgets {
     pub is_closed: bool,
     /// What a call without a limit of its output is taken to write at most, tokens.
     pub assume_output_tokens: u64,
+    /// What a call is taken to read at most beside what its request shows, where it may read more.
+    pub assume_input_tokens: u64,
 }
 
 impl Config {
@@ -143,6 +145,7 @@ pub fn parse(json: &[u8]) -> Result<Config, Problems> {
         path: reader.text("budgets.path"),
         is_closed: reader.text("budgets.without_collector") == "closed",
         assume_output_tokens: reader.number("budgets.assume_output_tokens"),
+        assume_input_tokens: reader.number("budgets.assume_input_tokens"),
     });
     Ok(Config {
         collector,

@@ -66,6 +66,8 @@ pub trait Sink<L> {
     fn scalar(&mut self, leaf: L, value: Scalar<'_>);
     /// An object or array begins at a path that is wanted whole; its bytes follow.
     fn raw_begin(&mut self, leaf: L);
+    /// In the middle of that begins one at another path that is wanted whole; its bytes are among those of the first.
+    fn nested(&mut self, _leaf: L) {}
     /// Bytes of it, as they are.
     fn raw(&mut self, leaf: L, bytes: &[u8]);
     /// It has ended.

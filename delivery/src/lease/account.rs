@@ -12,8 +12,14 @@ const IDLE_MS: u64 = 30_000;
 /// One that is in use is asked for at least so often, ms: what it has spent may cost less than this worker reckons. An idle one
 /// that holds something is asked for after twice the time that makes it idle: others may need what it keeps.
 const REFRESH_MS: u64 = 15_000;
-/// Of an idle one at most this part of what is left is kept, so that the next call finds something.
-const KEPT_PART: u64 = 64;
+/// An idle one keeps what a call needs, so that the next one finds it, if that is no more than one part in so many of what is
+/// left: where each tenant has its own limit, and where all share one.
+const IDLE_PARTS: u64 = 8;
+const IDLE_PARTS_SHARED: u64 = 64;
+/// Else it keeps one part in so many: a call that nothing bounds can begin with that.
+const LITTLE_PARTS: u64 = 256;
+/// One that is in use wants no more than one part in so many of what is left, unless calls need it.
+const ACTIVE_PARTS: u64 = 4;
 /// After a response that gave less than was asked for it is asked again: when a call needs it, when none does, and when
 /// nothing is left that somebody else could return, ms.
 const AGAIN_MS: u64 = 250;
@@ -90,8 +96,9 @@ pub enum Lacking {
 }
 
 impl Account {
-    /// An account without a lease. `dear`: what a call needs, as far as is known.
-    pub fn new(budget: Arc<Budget>, subject: String, at_s: u64, now_ms: u64, dear: u64) -> Account {
+    /// An account without a lease. `used_ms`: when a call has used it last, or one before it. `dear`: what a call needs, as far
+    /// as is known.
+    pub fn new(budget: Arc<Budget>, subject: String, at_s: u64, used_ms: u64, dear: u64) -> Account {
         Account {
             budget,
             subject,
@@ -112,7 +119,7 @@ impl Account {
             dear,
             period: 0,
             recent: [0; 2],
-            used_ms: now_ms,
+            used_ms,
             heard_ms: None,
             is_short: false,
             is_denied: false,
@@ -170,9 +177,11 @@ impl Account {
         amount.unwrap_or(self.dear)
     }
 
-    /// A call found no room that may have it with another lease.
-    pub fn want(&mut self, amount: u64) {
-        self.need = self.need.max(amount);
+    /// A call found no room that may have it with another lease. One that nothing bounds can begin with any, if there is not
+    /// enough for all that it can cost.
+    pub fn want(&mut self, amount: u64, is_open: bool) {
+        let need = if is_open && amount > self.left { 1 } else { amount };
+        self.need = self.need.max(need);
         self.wanted = self.wanted.saturating_add(amount).min(MAX_AMOUNT);
     }
 
@@ -244,14 +253,20 @@ impl Account {
         now_ms.saturating_sub(self.used_ms) >= self.idle_ms()
     }
 
+    /// Whether its window has just begun, or not yet, and who used the last ones has not come.
     fn is_fresh(&self, now_ms: u64) -> bool {
         let begins_ms = self.window.map_or(0, |(from_s, _)| from_s.saturating_mul(1000));
-        now_ms < begins_ms.saturating_add(self.idle_ms())
+        now_ms < begins_ms.saturating_add(self.idle_ms()) && !self.is_unused(now_ms)
     }
 
-    /// Whether nobody has used it for long. What all tenants share, one of them will use.
+    /// Whether nobody has used it for long.
+    fn is_unused(&self, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.used_ms) >= REGULAR_MS
+    }
+
+    /// Whether nobody will use it. What all tenants share, one of them will.
     fn is_forgotten(&self, now_ms: u64) -> bool {
-        self.budget.per_tenant && now_ms.saturating_sub(self.used_ms) >= REGULAR_MS
+        self.budget.per_tenant && self.is_unused(now_ms)
     }
 
     /// What it wants to have beyond what is used.
@@ -260,9 +275,10 @@ impl Account {
             return 0;
         }
         if self.is_idle(now_ms) {
-            return self.dear.min(self.left / KEPT_PART);
+            let parts = if self.budget.per_tenant { IDLE_PARTS } else { IDLE_PARTS_SHARED };
+            return if self.dear <= self.left / parts { self.dear } else { self.left / LITTLE_PARTS };
         }
-        self.recent(now_ms).max(self.dear).saturating_mul(2)
+        self.recent(now_ms).max(self.dear).saturating_mul(2).min(self.left / ACTIVE_PARTS)
     }
 
     /// What is to be asked for now. `is_full`: others have no room here; an idle one is returned whole. `gives_way`: drawn by
@@ -290,7 +306,6 @@ impl Account {
         let is_low = room < headroom / 4;
         // What is granted goes down by little only when it is needed nowhere.
         let kept = match self.is_idle(now_ms) {
-            // Its window has just begun, or not yet: who is expected in it has not come.
             _ if self.is_fresh(now_ms) => u64::MAX,
             true => headroom,
             false => headroom.saturating_mul(4),

@@ -12,8 +12,9 @@ use super::index::{Index, hash};
 const MAX: usize = 4096;
 /// Of these so many at most are of one tenant and all below it: by the first segment of its name.
 const MAX_OF_OWNER: u32 = 512;
-/// The account of a window that is over stays so long: a request that began in it may take its time.
-const GRACE_S: u64 = 300;
+/// The account of a window that is over stays so long: a request that began in it may take its time. Longer would let the
+/// windows that are over take the room of those to come.
+const GRACE_S: u64 = 30;
 
 /// Where an account is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

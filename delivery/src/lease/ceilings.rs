@@ -5,14 +5,16 @@ use wire::lease::{Ceiling, MAX_AMOUNT, MAX_NAME, MAX_PRICES, Priced};
 use super::Spending;
 use super::index::{Index, hash};
 
-/// Kinds of calls whose prices are known, at most.
-const MAX: usize = 1024;
+/// Kinds of calls whose prices are known, at most, some 200 bytes each.
+const MAX: usize = 4096;
 /// Of these so many at most are of one tenant.
 const MAX_OF_TENANT: usize = 128;
 /// A price is asked for again when it is so old, ms: price books change.
 const OLD_MS: u64 = 300_000;
 /// One that nobody has used for so long is forgotten, ms.
 const UNUSED_MS: u64 = 1_800_000;
+/// One that nobody has used for so long gives its place to another, ms: who asks for a price uses it within that time.
+const RESTING_MS: u64 = 10_000;
 
 /// The price of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,16 +75,37 @@ impl Ceilings {
         if !fits(call.provider) || call.tenant.is_empty() {
             return Price::Never;
         }
-        let of_tenant = self.known.iter().filter(|known| known.priced.tenant == call.tenant).count();
-        if self.known.len() < MAX && of_tenant < MAX_OF_TENANT {
+        if let Some(place) = self.place(now_ms, call.tenant) {
             let (tenant, provider, model) = (call.tenant.to_owned(), call.provider.to_owned(), model.to_owned());
-            if let Ok(place) = u32::try_from(self.known.len()) {
-                self.index.insert(self.hash(call.tenant, call.provider, &model), place);
-            }
             let priced = Priced { tenant, provider, model };
-            self.known.push(Known { priced, price: Price::Unknown, heard_ms: 0, used_ms: now_ms });
+            self.put(place, Known { priced, price: Price::Unknown, heard_ms: 0, used_ms: now_ms });
         }
         Price::Unknown
+    }
+
+    /// Where there is room for one more of a tenant: behind all others, or in the place of the one that was not used for longest,
+    /// one of the tenant's own if it has its share.
+    fn place(&self, now_ms: u64, tenant: &str) -> Option<usize> {
+        let is_own = |known: &&Known| known.priced.tenant == tenant;
+        let has_share = self.known.iter().filter(is_own).count() >= MAX_OF_TENANT;
+        if self.known.len() < MAX && !has_share {
+            return Some(self.known.len());
+        }
+        let all = self.known.iter().enumerate().filter(|(_, known)| !has_share || is_own(known));
+        let (place, oldest) = all.min_by_key(|(_, known)| known.used_ms)?;
+        (now_ms.saturating_sub(oldest.used_ms) >= RESTING_MS).then_some(place)
+    }
+
+    fn put(&mut self, place: usize, known: Known) {
+        let Ok(slot) = u32::try_from(place) else { return };
+        if let Some(before) = self.known.get(place) {
+            self.index.remove(self.hash_of(&before.priced), slot);
+        }
+        self.index.insert(self.hash_of(&known.priced), slot);
+        match self.known.get_mut(place) {
+            Some(before) => *before = known,
+            None => self.known.push(known),
+        }
     }
 
     /// The price of a call that has passed, as far as it is known.
@@ -117,7 +140,7 @@ impl Ceilings {
         if self.known.len() != before {
             self.index.clear();
             for (place, Known { priced, .. }) in (0u32..).zip(&self.known) {
-                self.index.insert(self.hash(&priced.tenant, &priced.provider, &priced.model), place);
+                self.index.insert(self.hash_of(priced), place);
             }
         }
     }
@@ -132,6 +155,10 @@ impl Ceilings {
         let mut places = places.filter_map(|place| usize::try_from(place).ok());
         let place = places.find(|place| self.known.get(*place).is_some_and(is_it))?;
         self.known.get_mut(place)
+    }
+
+    fn hash_of(&self, Priced { tenant, provider, model }: &Priced) -> u64 {
+        self.hash(tenant, provider, model)
     }
 
     fn hash(&self, tenant: &str, provider: &str, model: &str) -> u64 {

@@ -87,7 +87,7 @@ impl Leases {
             self.catalogue.shared().filter(|budget| !self.accounts.has_shared(budget)).cloned().collect();
         for budget in shared {
             let dear = self.first(budget.unit);
-            self.open(Account::new(budget, String::new(), now_ms / 1000, now_ms, dear));
+            self.open(Account::new(budget, String::new(), now_ms / 1000, 0, dear));
         }
     }
 

@@ -65,7 +65,12 @@ impl Worker {
 
     /// One that holds so much of one budget for everybody.
     fn holds(settings: &str, budget: Budget, lease: Lease) -> Worker {
+        let unit = budget.unit;
         let mut worker = Worker::knows(settings, vec![budget]);
+        if unit == Unit::Tokens {
+            // A call asks for so much.
+            let _ = worker.admit(NOW, &call("a"), &bound(lease.granted));
+        }
         let request = worker.ask(NOW, 0).unwrap();
         assert_eq!(request.leases.len(), 1);
         assert!(worker.gets(NOW, &request, &[Some(lease)]));

@@ -37,15 +37,14 @@ impl Stream {
     fn refuses_by_budget(&mut self, is_over: bool) -> bool {
         let config = self.config.as_deref().filter(|config| config.budgets.is_some());
         let (Some(config), Some(metered)) = (config, self.metered.as_deref_mut()) else { return false };
-        let Metered { call, identity, refused, is_admitted, ticket, .. } = metered;
-        let is_time = !*is_admitted && (is_over || call.is_request_whole());
+        let Metered { call, identity, refused, ticket, .. } = metered;
+        let is_time = ticket.is_none() && (is_over || call.is_request_whole());
         // Behind the head of a response there is no other.
         if !is_time || call.has_response() || !call.is_sure() {
             return refused.is_some();
         }
-        *is_admitted = true;
         let admission = budgets::admit(call, &identity.tenant, config);
-        *ticket = admission.ticket;
+        *ticket = Some(admission.ticket);
         if let Some(refusal) = admission.refusal
             && known(refuse::by_budget(call.api(), &refusal).map(Some)).is_some()
         {

@@ -6,7 +6,9 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::Action;
 use wire::lease::{self, Budget, Ceiling, Lease, Mode, Request, Response, Scope, Unit};
 
-use super::abi::{self, DISPATCH_RESPONSE_BODY, DISPATCH_RESPONSE_HEADERS, REQUEST_BODY, REQUEST_HEADERS, Sent};
+use super::abi::{
+    self, DISPATCH_RESPONSE_BODY, DISPATCH_RESPONSE_HEADERS, REQUEST_BODY, REQUEST_HEADERS, RESPONSE_BODY, RESPONSE_HEADERS, Sent,
+};
 use super::delivering::{respond, tick};
 use super::{REQUEST, call, configured, end};
 use crate::plugin::Plugin;
@@ -362,4 +364,28 @@ fn race_a_call_that_ends_while_the_state_is_held_releases_what_it_has_reserved()
     tick(&mut plugin, 1100);
     assert!(refused(&plugin, BOUNDED).is_none());
     respond(&mut plugin, 999, "200");
+}
+
+#[test]
+fn contract_a_call_that_nobody_could_tell_in_time_is_counted_if_a_budget_covers_it() {
+    for (tenant, counted) in [(None, 1), (Some("somebody"), 0)] {
+        apart(move || {
+            let scope = Scope { tenant: tenant.map(str::to_owned), ..Scope::default() };
+            let mut plugin = holds(Budget { scope, ..budget("all", Unit::Tokens) }, lease(0, 0));
+            // Without a model a request to an unknown host may be anything.
+            let head = [(":authority", "llm.internal")];
+            let (mut stream, action) = begin(&plugin, "/v1/chat/completions", &head, br#"{"messages":[]}"#);
+            assert_eq!(action, Action::Continue);
+            let count = abi::set_headers(RESPONSE_HEADERS, &[(":status", "200"), ("content-type", "application/json")]);
+            assert_eq!(stream.on_http_response_headers(count, false), Action::Continue);
+            let body = br#"{"model":"m","usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}}"#;
+            let size = abi::set_buffer(RESPONSE_BODY, body);
+            assert_eq!(stream.on_http_response_body(size, true), Action::Continue);
+            end(&mut *stream);
+            abi::end_stream();
+            tick(&mut plugin, 1500);
+            assert!(abi::written("meshmeter").unwrap().contains("\"completed\""));
+            assert_eq!(abi::metric("meshmeter_budget_late_total"), counted);
+        });
+    }
 }

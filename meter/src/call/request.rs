@@ -15,8 +15,8 @@ use crate::framing::{Body, Format, Values};
 use crate::provider::{Api, Endpoint};
 use crate::scan::{Count, Piece, Scalar, Sink, count};
 
-/// The most responses that one request can ask for.
-const MAX_CHOICES: u64 = 128;
+/// The most responses that one request can ask for: vLLM's limit; the providers' are lower.
+const MAX_CHOICES: u64 = 16_384;
 /// In the place of a limit: what the request says of it can be read in several ways.
 const NO_LIMIT: u32 = u32::MAX;
 
@@ -45,9 +45,15 @@ struct Found {
     barring: u8,
     /// How long the body is, decoded.
     bytes: u64,
-    /// How many images, files and the like there are, and how long they are in the body.
-    items: u64,
+    /// How long images, files and the like are in the body.
     item_bytes: u64,
+    /// How many images there are: by their places, by their kinds, and at least.
+    images: u64,
+    image_kinds: u64,
+    an_image: bool,
+    /// How many things there are that may be images, and how many of them are by their kind.
+    media: u64,
+    media_images: u64,
     /// There is something that the provider puts into words of its own.
     forms: bool,
     /// There are definitions of tools; tools of the client's own; and of the provider's.
@@ -112,18 +118,18 @@ impl Asked {
 
     /// What there is to read for the model.
     pub(super) fn weight(&self) -> Weight {
-        let Found { bytes, items, item_bytes, forms, tools, own_tools, other_tools, unseen, .. } = self.found;
+        let Found { bytes, item_bytes, forms, tools, own_tools, other_tools, .. } = self.found;
+        let Found { images, image_kinds, an_image, media, media_images, unseen, .. } = self.found;
         let is_unread = self.is_unread();
         // What cannot be read is taken for a file: a form with sound or an image in it is one.
         let (bytes, item_bytes) = if is_unread { (self.bytes, self.bytes) } else { (bytes, item_bytes) };
-        // A text may stand for one, too: an address, an id.
-        let items = items.max(u64::from(is_unread || unseen));
+        let images = images.max(image_kinds).max(u64::from(an_image));
+        let is_all_images = media <= media_images;
         Weight {
             text_bytes: bytes.saturating_sub(item_bytes),
-            items,
-            item_bytes,
+            images: images.saturating_add(if is_all_images { media } else { 0 }),
             has_tools: forms,
-            is_open: items > 0 || other_tools || tools && !own_tools,
+            is_open: is_unread || unseen || !is_all_images || other_tools || tools && !own_tools,
         }
     }
 
@@ -215,10 +221,8 @@ impl Asked {
 pub(super) struct Weight {
     /// How long it is, decoded, without what is counted by the item.
     pub text_bytes: u64,
-    /// Images, files and the like.
-    pub items: u64,
-    /// How long these are in the body.
-    pub item_bytes: u64,
+    /// Images.
+    pub images: u64,
     /// Definitions of tools, schemas and the like.
     pub has_tools: bool,
     /// The model may read more than the body shows.
@@ -226,11 +230,18 @@ pub(super) struct Weight {
 }
 
 impl Found {
-    /// Something that the model reads and the body may not show.
-    fn item(&mut self) {
-        self.text.set_has_more();
-        self.unseen = true;
-        self.items = self.items.saturating_add(1);
+    /// A kind of something that the model reads.
+    fn kind(&mut self, kind: &str) {
+        match kind {
+            "item_reference" => {
+                self.text.set_has_more();
+                self.unseen = true;
+            }
+            // Anthropic's, whose source may be something else, too.
+            "image" => self.media_images = self.media_images.saturating_add(1),
+            "image_url" | "input_image" => self.image_kinds = self.image_kinds.saturating_add(1),
+            _ => {}
+        }
     }
 
     fn bar(&mut self, bit: u8) {
@@ -286,9 +297,9 @@ impl Sink<Field> for Found {
             (Field::Stream, value) => self.stream = value == Scalar::Bool(true),
             (Field::IncludeUsage, value) => self.include_usage = value == Scalar::Bool(true),
             (Field::StreamOptions, _) => self.include_usage = false,
-            (Field::Kind, Scalar::Text("item_reference")) => {
-                self.text.set_has_more();
-                self.unseen = true;
+            (Field::Kind, Scalar::Text(kind)) => self.kind(kind),
+            (Field::MediaType, Scalar::Text(kind)) if kind.starts_with("image/") => {
+                self.media_images = self.media_images.saturating_add(1);
             }
             (Field::ToolKind, Scalar::Text("function" | "custom" | "direct")) | (Field::ToolName, _) => {
                 self.own_tools = true
@@ -309,7 +320,18 @@ impl Sink<Field> for Found {
     fn raw_begin(&mut self, field: Field) {
         match field {
             Field::StreamOptions => self.include_usage &= self.whole,
-            Field::Other => self.item(),
+            Field::Other => {
+                self.text.set_has_more();
+                self.unseen = true;
+            }
+            Field::Image => {
+                self.text.set_has_more();
+                self.images = self.images.saturating_add(1);
+            }
+            Field::Media => {
+                self.text.set_has_more();
+                self.media = self.media.saturating_add(1);
+            }
             Field::Shown | Field::Tools => {
                 self.text.set_has_more();
                 self.tools |= matches!(field, Field::Tools);
@@ -320,6 +342,10 @@ impl Sink<Field> for Found {
             _ => {}
         }
     }
+    fn nested(&mut self, field: Field) {
+        // Within the definitions of tools.
+        self.other_tools |= matches!(field, Field::OtherTool);
+    }
     fn raw(&mut self, field: Field, bytes: &[u8]) {
         if !matches!(field, Field::StreamOptions | Field::Prompt) {
             self.flow(field, Piece::of(bytes));
@@ -328,11 +354,14 @@ impl Sink<Field> for Found {
     fn raw_end(&mut self, _: Field) {}
     fn flow(&mut self, field: Field, piece: Piece<'_>) {
         match field {
-            Field::Other => {
+            Field::Other | Field::Image | Field::Media => {
                 self.text.set_has_more();
-                self.unseen = true;
+                // A text may stand for one, too: an address, an id.
+                self.unseen |= matches!(field, Field::Other);
+                self.an_image |= matches!(field, Field::Image);
                 self.item_bytes = self.item_bytes.saturating_add(piece.bytes.len() as u64);
             }
+            Field::OtherTool => {}
             Field::Shown => self.text.set_has_more(),
             Field::Barring(bit) => self.bar(bit),
             Field::Spoken => {

@@ -125,7 +125,8 @@ pub const KEYS: &[Key] = &[
     key("budgets", Kind::Object, "", "hold the collector's [budgets](budgets.md#in-the-plugin): calls for which there is no room are refused before they leave; `{}` takes the defaults, and without this key nothing is held. Needs `collector`"),
     key("budgets.path", Kind::Prefix(1024), "\"/v1/leases\"", "the `:path` at which the collector gives leases"),
     key("budgets.without_collector", Kind::Word(&["open", "closed"]), "\"open\"", "what happens to calls when what this worker holds is used up, or out of date, and the collector has been away for 10 seconds or was never heard: `open`: they pass, and `meshmeter_budget_unheld_total` counts them; `closed`: they are refused"),
-    key("budgets.assume_output_tokens", Kind::Number(1, 10_000_000), "32768", "what a call that does not limit its output (`max_tokens` and the like) is taken to write at most"),
+    key("budgets.assume_output_tokens", Kind::Number(1, 10_000_000), "131072", "what a call that does not limit its output (`max_tokens` and the like) is taken to write at most, tokens. A lower number lets more such calls run at once, and a limit can be exceeded by what they write beyond it"),
+    key("budgets.assume_input_tokens", Kind::Number(0, 10_000_000), "1048576", "what a call is taken to read at most beside what its request shows, tokens, where it may read more: files, sound, video, what the provider keeps or finds itself. As above for a lower number"),
 ];
 
 /// The default of a key, null where there is none.

@@ -23,7 +23,7 @@ cases! {
 
     fn contract_budgets_are_held_where_the_key_stands() {
         let config = parse(br#"{"collector": {"cluster": "c"}, "budgets": {}}"#).unwrap();
-        assert_eq!(config.budgets, Some(Budgets { path: "/v1/leases".into(), is_closed: false, assume_output_tokens: 32_768 }));
+        assert_eq!(config.budgets, Some(Budgets { path: "/v1/leases".into(), is_closed: false, assume_output_tokens: 131_072, assume_input_tokens: 1_048_576 }));
         assert_eq!(parse(br#"{"collector": {"cluster": "c"}}"#).unwrap().budgets, None);
     }
 
@@ -39,7 +39,7 @@ cases! {
             "collector": {"cluster": "c", "authority": "a", "path": "/p", "token_env": "T", "timeout_ms": 100, "heartbeat_ms": 0},
             "batch": {"max_events": 1, "max_bytes": 16384, "max_age_ms": 100},
             "outbox": {"max_bytes": 65536}, "journal": {"log": true}, "metrics": {"max_series": 1}, "detect": {"by_shape": false, "trust_host": true}, "include_usage": false, "include_usage_else": "refuse",
-            "budgets": {"path": "/l", "without_collector": "closed", "assume_output_tokens": 5},
+            "budgets": {"path": "/l", "without_collector": "closed", "assume_output_tokens": 5, "assume_input_tokens": 0},
             "providers": [{"host": "llm.corp", "path": "v2/ask", "provider": "corp", "api": "openai_chat", "include_usage": true}, {"host": "*.x", "provider": "x"},
                           {"prefix": "/p", "provider": "p"}, {"cluster": "c*", "provider": "c"}, {"route": "r", "host": "h", "provider": "r", "include_usage": false}],
             "session": {"headers": []}, "agent": {"headers": ["X-Agent"]}, "publish": ["provider", "tenant"],
@@ -80,7 +80,7 @@ cases! {
             },
             include_usage: false,
             refuses_unasked: true,
-            budgets: Some(Budgets { path: "/l".into(), is_closed: true, assume_output_tokens: 5 }),
+            budgets: Some(Budgets { path: "/l".into(), is_closed: true, assume_output_tokens: 5, assume_input_tokens: 0 }),
         });
     }
 
@@ -130,7 +130,7 @@ cases! {
             (r#"{"publish":["tenant","cost"]}"#, "publish: must be an array of any of tenant, session_id, operation, provider, request_model, response_model, response_id, service_tier, finish_reasons, error_type, input_tokens, output_tokens, total_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, outcome, evidence"),
             (r#"{"budgets":{}}"#, "budgets: only allowed with collector"),
             (r#"{"collector":{"cluster":"c"},"budgets":{"path":"v1","without_collector":"shut","assume_output_tokens":0,"limit":1}}"#,
-             "budgets.assume_output_tokens: must be an integer from 1 to 10000000\nbudgets.limit: unknown key; allowed: path, without_collector, assume_output_tokens\nbudgets.path: must be a string of 1 to 1024 printable ASCII characters without spaces that begins with a slash\nbudgets.without_collector: must be one of open, closed"),
+             "budgets.assume_output_tokens: must be an integer from 1 to 10000000\nbudgets.limit: unknown key; allowed: path, without_collector, assume_output_tokens, assume_input_tokens\nbudgets.path: must be a string of 1 to 1024 printable ASCII characters without spaces that begins with a slash\nbudgets.without_collector: must be one of open, closed"),
             (r#"{"session":{"headers":["a b"]}}"#, "session.headers: must be an array of at most 8 header names (letters, digits, hyphens and underscores, at most 128)"),
             (r#"{"batch":{"max_events":0},"x":1}"#, "batch.max_events: must be an integer from 1 to 1000\nx: unknown key; allowed: collector, batch, outbox, journal, tenant, tags, session, agent, publish, metrics, detect, providers, include_usage, include_usage_else, budgets"),
         ];

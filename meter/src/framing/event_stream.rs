@@ -208,6 +208,9 @@ impl<L: Copy, V: Values<L>> Sink<L> for Unwrap<'_, L, V> {
     fn raw_begin(&mut self, leaf: L) {
         self.values.raw_begin(leaf);
     }
+    fn nested(&mut self, leaf: L) {
+        self.values.nested(leaf);
+    }
     fn raw(&mut self, leaf: L, bytes: &[u8]) {
         self.values.raw(leaf, bytes);
     }

@@ -179,6 +179,10 @@ impl<L: Copy, V: Sink<L>> Sink<L> for Traced<'_, L, V> {
         self.values.raw_begin(leaf);
     }
 
+    fn nested(&mut self, leaf: L) {
+        self.values.nested(leaf);
+    }
+
     fn raw(&mut self, leaf: L, bytes: &[u8]) {
         self.values.raw(leaf, bytes);
     }

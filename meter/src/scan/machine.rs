@@ -198,9 +198,13 @@ impl<L: Copy> Scanner<L> {
     }
 
     fn open(&mut self, paths: &Paths<L>, object: bool, sink: &mut impl Sink<L>) {
-        if let (None, Some(leaf)) = (self.raw, self.node.and_then(|node| paths.raw(node))) {
-            self.raw = Some((leaf, self.depth));
-            sink.raw_begin(leaf);
+        match (self.raw, self.node.and_then(|node| paths.raw(node))) {
+            (None, Some(leaf)) => {
+                self.raw = Some((leaf, self.depth));
+                sink.raw_begin(leaf);
+            }
+            (Some(_), Some(leaf)) => sink.nested(leaf),
+            (_, None) => {}
         }
         let wanted =
             self.node.filter(|&node| if object { paths.has_names(node) } else { paths.element(node).is_some() });

@@ -57,10 +57,10 @@ cases! {
         let mut worker = Worker::holds("", budget("all"), lease(NOW, 65_536, 0, WHOLE));
         let ticket = worker.admit(NOW, &call("a"), &bound(100)).unwrap();
         worker.leases.settle(NOW, ticket, &call("a"), (0, 100), 1);
-        // What nobody has used for a while is returned, but for a 64th of what is left.
+        // What nobody has used for a while is returned, but for what a call needs, or if that is much, a little.
         let request = worker.ask(NOW + 11_000, 1).unwrap();
         let up_to = request.leases[0].up_to;
-        assert_eq!(up_to, 100 + 1_000_000 / 64);
+        assert_eq!(up_to, 100 + 1_000_000 / 256);
         assert_eq!(worker.refuses(NOW + 11_000, &at("a", NOW + 11_000), &bound(up_to)).0, Reason::NoLease);
         // It is lost; so is whoever hoped.
         let token = worker.token;

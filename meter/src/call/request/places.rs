@@ -14,14 +14,22 @@ pub(super) enum Field {
     StreamOptions,
     IncludeUsage,
     Text,
-    /// Something that the model reads and no text here shows.
+    /// Something that the model reads and no text here shows, of any length.
     Other,
+    /// An image.
+    Image,
+    /// An image, or something longer: its kind says which.
+    Media,
+    /// The media type of [`Field::Media`].
+    MediaType,
     /// The same, but no longer than it is here.
     Shown,
     /// Like [`Field::Other`], and some providers refuse to be asked for usage beside it: its bit of [`BARRING`].
     Barring(u8),
     /// The definitions of tools.
     Tools,
+    /// A tool that the provider runs.
+    OtherTool,
     /// The kind of a tool.
     ToolKind,
     /// The name of a tool: one of the client's own, if it has no kind, or that of a function.
@@ -67,22 +75,57 @@ const TEXT_OBJECTS: &[&str] = &[
 /// Where something else stands that the model reads, or that makes the provider add something.
 #[rustfmt::skip]
 const OTHERS: &[&str] = &[
-    // Images, sound, video and files, in messages and by themselves.
-    "messages[].content[].image_url", "messages[].content[].input_audio", "messages[].content[].audio_url",
+    // Sound, video and files, in messages and by themselves.
+    "messages[].content[].input_audio", "messages[].content[].audio_url",
     "messages[].content[].video_url", "messages[].content[].document_url", "messages[].content[].file",
-    "messages[].content[].source", "messages[].content[].content[].source", "messages[].content[].image",
     "messages[].content[].audio", "messages[].content[].video", "messages[].content[].document",
-    "messages[].content[].toolResult.content[].image", "messages[].content[].toolResult.content[].document",
+    "messages[].content[].toolResult.content[].document",
+    // One or several.
     "messages[].images", "messages[].audio", "images", "image", "audio", "file",
-    "input[].content[].image_url", "input[].content[].input_audio", "input[].content[].file_id",
-    "input[].content[].file_data", "input[].content[].file_url", "input[].output[].image_url",
-    "input[].image", "inputs[].content[].image_url", "inputs[].content[].image_base64", "inputs[].content[].video_url",
-    "contents[].parts[].inlineData", "contents[].parts[].inline_data", "contents[].parts[].fileData",
-    "contents[].parts[].file_data", "instances[].image", "instances[].video",
+    "input[].content[].input_audio", "input[].content[].file_id",
+    "input[].content[].file_data", "input[].content[].file_url", "inputs[].content[].video_url", "instances[].video",
     // What the provider keeps, finds, or writes itself into the prompt.
     "mcp_servers", "plugins", "web_search_options", "search_parameters", "connectors", "container",
     "previous_response_id", "conversation", "conversation_id", "prompt.id", "cachedContent", "cached_content", "assistant_id",
     "thread_id", "context_management",
+];
+
+/// Where an image stands, and nothing else.
+#[rustfmt::skip]
+const IMAGES: &[&str] = &[
+    "messages[].content[].image_url", "messages[].content[].image", "messages[].content[].toolResult.content[].image",
+    "input[].content[].image_url", "input[].output[].image_url", "input[].image", "inputs[].content[].image_url",
+    "inputs[].content[].image_base64", "instances[].image",
+];
+
+/// Where an image or something else stands, as an object.
+#[rustfmt::skip]
+const MEDIA: &[&str] = &[
+    "messages[].content[].source", "messages[].content[].content[].source", "contents[].parts[].inlineData",
+    "contents[].parts[].inline_data", "contents[].parts[].fileData", "contents[].parts[].file_data",
+];
+
+/// Where the kind of what the model reads stands.
+#[rustfmt::skip]
+const KINDS: &[&str] = &[
+    "input[].type", "input[].content[].type", "input[].output[].type", "messages[].content[].type",
+    "messages[].content[].content[].type",
+];
+
+/// Where its media type stands, in the objects of Gemini.
+#[rustfmt::skip]
+const MEDIA_TYPES: &[&str] = &[
+    "contents[].parts[].inlineData.mimeType", "contents[].parts[].inline_data.mime_type",
+    "contents[].parts[].fileData.mimeType", "contents[].parts[].file_data.mime_type",
+];
+
+/// Tools that Gemini runs itself: they have no kind.
+#[rustfmt::skip]
+const OTHER_TOOLS: &[&str] = &[
+    "tools[].googleSearch", "tools[].google_search", "tools[].googleSearchRetrieval", "tools[].google_search_retrieval",
+    "tools[].codeExecution", "tools[].code_execution", "tools[].urlContext", "tools[].url_context", "tools[].googleMaps",
+    "tools[].google_maps", "tools[].fileSearch", "tools[].file_search", "tools[].retrieval",
+    "tools[].enterpriseWebSearch", "tools[].enterprise_web_search",
 ];
 
 /// Where something stands that the provider puts into the prompt in words of its own.
@@ -132,7 +175,6 @@ pub(super) fn paths() -> &'static Paths<Field> {
             ("stream", Field::Stream),
             options,
             ("stream_options.include_usage", Field::IncludeUsage),
-            ("input[].type", Field::Kind),
             prompt,
             ("tools[].type", Field::ToolKind),
             // Tools of the client's own that code calls which the provider runs.
@@ -150,12 +192,15 @@ pub(super) fn paths() -> &'static Paths<Field> {
         leaves.extend(LIMITS.iter().map(|(path, apis)| (*path, Field::Limit(apis))));
         leaves.extend(CHOICES.iter().map(|path| (*path, Field::Choices)));
         let all = |paths: &[&'static str], field| paths.iter().map(|path| (*path, field)).collect::<Vec<_>>();
+        leaves.extend(all(KINDS, Field::Kind));
+        leaves.extend(all(MEDIA_TYPES, Field::MediaType));
         let barring: Vec<_> =
             BARRING.iter().zip(barring_bits()).map(|(name, bit)| (*name, Field::Barring(bit))).collect();
-        let others = [all(OTHERS, Field::Other), all(SHOWN, Field::Shown), barring].concat();
+        let media = [all(IMAGES, Field::Image), all(MEDIA, Field::Media)].concat();
+        let others = [all(OTHERS, Field::Other), media, all(SHOWN, Field::Shown), barring].concat();
         let texts = [others.clone(), all(TEXTS, Field::Text), all(SPOKEN, Field::Spoken)].concat();
         let objects =
-            [vec![options, prompt], others, all(TEXT_OBJECTS, Field::Text), all(TOOLS, Field::Tools)].concat();
+            [vec![options, prompt], others, all(TEXT_OBJECTS, Field::Text), all(TOOLS, Field::Tools), all(OTHER_TOOLS, Field::OtherTool)].concat();
         Paths::new(&leaves, &objects, &texts)
     })
 }

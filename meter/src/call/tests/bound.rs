@@ -57,18 +57,36 @@ cases! {
         assert_eq!(chat(body), Bound { input: body.len() as u64 + 1024, output: None, choices: 1, is_open: false });
         let tools = r#"{"tools":[{"type":"function","function":{"name":"f"}},{"type":"custom","name":"g"}]}"#;
         assert_eq!(chat(tools), Bound { input: tools.len() as u64 + 1024 + 1024, output: None, choices: 1, is_open: false });
-        // An image is taken for what images take, not for the bytes of its encoding.
+        // An image takes what images take, however long its encoding is.
         let data = "A".repeat(160_000);
-        let image = format!(r#"{{"messages":[{{"content":[{{"type":"image_url","image_url":{{"url":"{data}"}}}}]}}]}}"#);
-        let with_image = chat(&image);
-        assert!(with_image.is_open && (13_072..14_000).contains(&with_image.input), "{with_image:?}");
+        let url = format!(r#"{{"type":"image_url","image_url":{{"url":"{data}"}}}}"#);
+        let claude = format!(r#"{{"type":"image","source":{{"type":"base64","media_type":"image/png","data":"{data}"}}}}"#);
+        let nested = format!(r#"{{"type":"tool_result","content":[{claude}]}}"#);
+        for (content, images) in [(url.clone(), 1), (format!("{url},{url}"), 2), (claude.clone(), 1), (nested, 1)] {
+            let bound = chat(&format!(r#"{{"messages":[{{"content":[{content}]}}]}}"#));
+            let rest = bound.input - images * 49_152;
+            assert!(!bound.is_open && (1024..2000).contains(&rest), "{images} {bound:?}");
+        }
+        let input = format!(r#"{{"input":[{{"content":[{{"type":"input_image","image_url":"{data}"}},{{"type":"input_image","image_url":"{data}"}}]}}]}}"#);
+        let responses = bound("api.openai.com", "/v1/responses", &input);
+        assert!(!responses.is_open && (99_328..100_300).contains(&responses.input), "{responses:?}");
+        for name in ["inlineData\":{\"mimeType", "inline_data\":{\"mime_type"] {
+            let gemini = |kind: &str| bound(GEMINI.0, GEMINI.1, &format!(r#"{{"contents":[{{"parts":[{{"{name}":"{kind}","data":"{data}"}}}}]}}]}}"#));
+            assert!(!gemini("image/png").is_open && gemini("image/png").input < 51_000, "{:?}", gemini("image/png"));
+            assert!(gemini("application/pdf").is_open && gemini("video/mp4").is_open);
+        }
+        // What says that it is an image, beside something else, does not hide that.
+        let both = format!(r#"{{"messages":[{{"content":[{claude},{{"type":"document","source":{{"type":"url","url":"x"}}}}]}}]}}"#);
+        assert!(chat(&both).is_open);
     }
 
     fn contract_what_the_request_does_not_show_leaves_the_input_open() {
         let open = [
             r#"{"previous_response_id":"x"}"#,
             r#"{"input":[{"type":"item_reference","id":"x"}]}"#,
-            r#"{"input":[{"content":[{"type":"input_image","image_url":"https://x"}]}]}"#,
+            r#"{"input":[{"content":[{"type":"input_image","file_id":"x"}]}]}"#,
+            r#"{"input":[{"content":[{"type":"input_file","file_url":"https://x"}]}]}"#,
+            r#"{"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"AAAA"}}]}]}"#,
             r#"{"tools":[{"type":"function","name":"f"},{"type":"web_search"}]}"#,
             r#"{"tools":[{}]}"#,
             r#"{"tools":[{"type":"custom","name":"f","allowed_callers":["direct","code_execution_20260120"]}]}"#,
@@ -90,6 +108,8 @@ cases! {
         let gemini = |tools: &str| bound(GEMINI.0, GEMINI.1, &format!(r#"{{"tools":[{tools}]}}"#)).is_open;
         assert!(!gemini(r#"{"functionDeclarations":[{"name":"f"}]}"#));
         assert!(gemini(r#"{"googleSearch":{}}"#));
+        assert!(gemini(r#"{"functionDeclarations":[{"name":"f"}]},{"google_search":{"a":[]}}"#));
+        assert!(gemini(r#"{"functionDeclarations":[{"name":"f"}],"urlContext":{}}"#));
     }
 
     fn contract_a_compressed_request_is_as_long_as_what_is_in_it() {
