@@ -32,16 +32,16 @@ pub fn lend(body: &[u8]) -> Result<String> {
     });
     if asked["revision"] != 1 {
         let other =
-            |number: usize| budget(&format!("other-{number}"), Some(format!("org-{number}/team")), "tokens", "hard");
-        // What a call can cost is not known before the first: a hard one would refuse that.
-        let own = [budget("tokens", None, "tokens", "hard"), budget("money", None, "usd", "shadow")];
+            |number: usize| budget(&format!("other-{number}"), Some(format!("org-{number}/team")), "tokens");
+        // Shadows are held like hard ones. At the beginning of a burst, when no lease is large enough yet, a hard one would refuse.
+        let own = [budget("tokens", None, "tokens"), budget("money", None, "usd")];
         given["budgets"] = (0..OTHERS).map(other).chain(own).collect();
     }
     Ok(given.to_string())
 }
 
-fn budget(name: &str, tenant: Option<String>, unit: &str, mode: &str) -> Value {
-    let mut budget = json!({"name": name, "per_tenant": false, "unit": unit, "mode": mode});
+fn budget(name: &str, tenant: Option<String>, unit: &str) -> Value {
+    let mut budget = json!({"name": name, "per_tenant": false, "unit": unit, "mode": "shadow"});
     if let Some(tenant) = tenant {
         budget["tenant"] = tenant.into();
     }
