@@ -22,7 +22,9 @@ pub fn is_connection(text: &str) -> bool {
     };
     let begins_with_scheme = || {
         let (scheme, rest) = lower.split_at(lower.bytes().take_while(u8::is_ascii_alphanumeric).count());
-        rest.starts_with(':') && !scheme.is_empty() || scheme.starts_with("postgres") && rest.starts_with("//")
+        // Reports are asked by `tag:NAME` and `tenant:N`.
+        let is_dimension = matches!(scheme, "tag" | "tenant");
+        rest.starts_with(':') && !scheme.is_empty() && !is_dimension || scheme.starts_with("postgres") && rest.starts_with("//")
     };
     text.contains("://") || has_keyword() || !is_path && (text.contains('@') || begins_with_scheme())
 }
@@ -87,6 +89,8 @@ mod tests {
             "../host.db",
             "a b.db",
             "hosts=2.db",
+            "tag:task",
+            "tag:task=a",
             "",
         ] {
             assert!(!is_connection(text), "{text}");

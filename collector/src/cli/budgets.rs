@@ -12,9 +12,13 @@ use collector::store::entry::EntryId;
 use collector::store::{Reader, StoreError};
 use collector::terminal::{complain, printable};
 use indicatif::ProgressBar;
+use wire::lease::{Mode, Unit};
 
 use super::args::{Database, Format, Output, now_ns};
 use super::{Failure, print};
+
+/// Calls that reserve so many tokens are small.
+const SMALL_TOKENS: u64 = 2048;
 
 /// Shows the budgets: what each window may cost, what was spent of it, what workers hold, and what is left until when.
 ///
@@ -167,7 +171,14 @@ fn set(args: SetArgs) -> Result<(), Failure> {
         budget.zone.name(),
         budget.budget.mode.as_str(),
         budget.zone.text(budget.since_s)
-    ))
+    ))?;
+    let is_small = budget.unit() == Unit::Tokens && (1..SMALL_TOKENS).contains(&budget.limit);
+    if is_small && budget.budget.mode != Mode::Soft {
+        complain(&format!(
+            "note: a call reserves its bytes, 1,024 tokens and its max_tokens: few calls or none fit in {limit} tokens"
+        ));
+    }
+    Ok(())
 }
 
 /// Reads what the ledger has already of the running window, while others go on writing. Only what they write meanwhile is read
