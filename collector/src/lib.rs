@@ -22,6 +22,7 @@
     )
 )]
 
+pub mod backup;
 pub mod budget;
 pub mod copies;
 pub mod database;

@@ -8,6 +8,7 @@ use collector::secret;
 use collector::terminal::{self, complain};
 
 mod args;
+mod backup;
 mod budgets;
 mod changes;
 mod check;
@@ -55,6 +56,8 @@ enum Command {
     Rerate(ledger::Rerate),
     Correct(correct::Correct),
     Close(close::Close),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     Copies(quarantine::Copies),
     Alarms(quarantine::Alarms),
     Release(quarantine::Release),
@@ -106,6 +109,8 @@ pub fn run() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Verify(args) => ledger::verify(args),
         Command::Release(args) => quarantine::release(args),
+        Command::Backup(args) => backup::backup(args),
+        Command::Restore(args) => backup::restore(args),
         Command::Check(args) => check::run(args),
         Command::HashKey(args) => hash_key::run(args),
     };

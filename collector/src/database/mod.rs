@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::secret;
+use crate::store::tables::{EachItem, NextItem};
 use crate::store::{Reader, Store, StoreError};
 
 pub mod memory;
@@ -55,6 +56,22 @@ impl Location {
         match self {
             Location::Sqlite(path) => Arc::new(sqlite::SqliteReader::new(path)),
             Location::Postgres(address) => Arc::new(postgres::PostgresReader::new(address.clone())),
+        }
+    }
+
+    /// All that is kept, table by table, as of one moment; whoever writes goes on meanwhile.
+    pub fn read_all(&self, each: EachItem<'_>) -> Result<(), StoreError> {
+        match self {
+            Location::Sqlite(path) => sqlite::read_all(&sqlite::SqliteReader::new(path), each),
+            Location::Postgres(address) => postgres::read_all(address, each),
+        }
+    }
+
+    /// Makes a ledger of what is given, where none is or an empty one: all of it, or nothing.
+    pub fn restore(&self, next: NextItem<'_>) -> Result<(), StoreError> {
+        match self {
+            Location::Sqlite(path) => sqlite::restore(path, next),
+            Location::Postgres(address) => postgres::restore(address, next),
         }
     }
 }

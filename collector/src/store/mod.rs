@@ -13,6 +13,7 @@ pub mod ranges;
 mod reader;
 pub mod responses;
 pub mod sums;
+pub mod tables;
 mod totals;
 mod transaction;
 

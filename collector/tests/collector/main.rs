@@ -2,6 +2,7 @@
 
 mod asking;
 mod auditing;
+mod backups;
 mod budgets;
 mod closing;
 mod command;

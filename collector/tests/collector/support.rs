@@ -51,6 +51,11 @@ impl Dir {
         Dir { path, database }
     }
 
+    /// On a file, whatever the others are on.
+    pub fn of_file() -> Dir {
+        Dir::with(Database::Sqlite)
+    }
+
     /// On a database of a PostgreSQL server.
     #[allow(dead_code)] // Not on SQLite.
     pub fn on(database: server::Database) -> Dir {

@@ -4,6 +4,8 @@
 mod asking;
 #[path = "../collector/auditing.rs"]
 mod auditing;
+#[path = "../collector/backups.rs"]
+mod backups;
 #[path = "../collector/budgets.rs"]
 mod budgets;
 #[path = "../collector/closing.rs"]

@@ -13,6 +13,7 @@ use failure::Failure;
 use session::Session;
 
 mod address;
+mod backup;
 mod booked;
 mod budgets;
 mod connection;
@@ -33,6 +34,7 @@ mod server;
 mod tests;
 
 pub use address::Address;
+pub(super) use backup::{read as read_all, restore};
 pub use read::PostgresReader;
 
 /// "mesh" in ASCII: the class of our advisory locks. 0 is the schema, -1 who may have a transaction, from 1 on writers.

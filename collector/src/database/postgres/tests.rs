@@ -86,6 +86,25 @@ fn race_collectors_that_start_at_once_make_the_schema_once_and_have_places_of_th
 }
 
 #[test]
+fn contract_a_backup_has_every_table_and_column() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    Postgres::open(&address(&database)).unwrap();
+    let sql = "SELECT table_name || '.' || column_name FROM information_schema.columns
+        WHERE table_schema = 'meshmeter' AND table_name <> 'version'";
+    let mut found: Vec<String> = database.sql(sql).unwrap().into_iter().flatten().collect();
+    let of = |table: &&crate::store::tables::Table| {
+        let writer = table.by_writer.then_some("writer");
+        let columns = table.columns.iter().map(|column| column.name).chain(writer);
+        columns.map(|column| format!("{}.{column}", table.name)).collect::<Vec<_>>()
+    };
+    let mut expected: Vec<String> = crate::store::tables::TABLES.iter().flat_map(of).collect();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn contract_a_commit_is_on_the_disk_before_it_is_acknowledged() {
     let Some(server) = Server::shared() else { return };
     let database = server.database();

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::WRITER;
+use super::place;
 use super::read::{ENTRY, each_row, entry, known_word};
 use crate::store::entry::{Entry, EntryId};
 use crate::store::responses::Place;
@@ -10,22 +10,21 @@ use crate::store::{Booked, Each, StoreError};
 
 /// What is booked, each with the event of its call, a reversal with the rating of what it takes back.
 pub fn booked(connection: &Connection, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError> {
-    if which.until.writer != WRITER {
-        return Ok(());
-    }
     let sql = format!(
         "SELECT {}, coalesce(l.event, c.event) FROM ledger l
          LEFT JOIN ledger o ON l.kind = 'reversal' AND o.entry = l.refers
          LEFT JOIN ledger c ON l.event IS NULL
          AND c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
-         WHERE l.kind IN ('call', 'correction', 'release', 'reversal') AND l.entry <= ?1
+         WHERE l.kind IN ('call', 'correction', 'release', 'reversal') AND l.entry > ?8 AND l.entry <= ?1
          AND (l.tenant = ?2 OR ?3 AND substr(l.tenant, 1, length(?2) + 1) = ?2 || '/')
          AND (l.billed IS NULL AND l.started_ns >= ?4 AND l.started_ns < ?5 OR l.billed >= ?6 AND l.billed <= ?7)
          ORDER BY l.entry",
         ENTRY.replace("l.rating", "coalesce(l.rating, o.rating)")
     );
     let ((begins, ends), (first, last)) = (which.begins_and_ends_ns(), which.days());
-    let key = params![which.until.number, which.tenant, which.below, begins, ends, first, last];
+    let until = which.until;
+    let before = place::key(EntryId { number: 0, ..until });
+    let key = params![place::key(until), which.tenant, which.below, begins, ends, first, last, before];
     each_row(connection, &sql, key, entry, each)
 }
 

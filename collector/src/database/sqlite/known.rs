@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::read::{closed, emitter, entry, head, known_word, ranges, referring, standing, sum};
-use super::{WRITER, budgets};
+use super::read::{closed, emitter, entry, head, heads, known_word, ranges, referring, standing, sum};
+use super::{budgets, place};
 use crate::store::entry::{EntryId, Kind};
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{Place, without_counts};
@@ -17,7 +17,7 @@ pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
     let (head, written_ns) = head(tx)?;
     let mut known = Known { head, written_ns, closed: closed(tx)?, ..Known::default() };
     if keys.closes {
-        known.heads.push(head.entry);
+        known.heads.extend(heads(tx)?.into_iter().map(|head| head.entry));
     }
     for (name, numbers) in &keys.emitters {
         let Some(mut emitter) = emitter(tx, name)? else { continue };
@@ -52,7 +52,7 @@ pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
         }
     }
     for id in without_counts(known.responses.values()) {
-        let held = tx.prepare_cached(&standing(NOW))?.query_row([id.number], entry).optional()?;
+        let held = tx.prepare_cached(&standing(NOW))?.query_row([place::key(id)], entry).optional()?;
         known.held.extend(held.map(|held| (id, held)));
     }
     for group in keys.all_groups(known.held.values(), &known.closed) {
@@ -120,6 +120,6 @@ pub(super) fn quarantined(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
         },
         deliveries: row.get(6)?,
         first_received_ns: row.get(7)?,
-        released: row.get::<_, Option<i64>>(9)?.map(|number| EntryId { writer: WRITER, number }),
+        released: row.get::<_, Option<i64>>(9)?.map(place::id),
     })
 }

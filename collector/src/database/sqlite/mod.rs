@@ -9,6 +9,7 @@ use crate::store::{Changes, Keys, Known, Store, StoreError};
 use crate::terminal;
 use files::Files;
 
+mod backup;
 mod booked;
 mod budgets;
 mod counted;
@@ -16,10 +17,12 @@ mod files;
 mod known;
 mod migrate;
 mod open;
+mod place;
 mod read;
 mod totals;
 mod write;
 
+pub(super) use backup::{read as read_all, restore};
 pub use open::SqliteReader;
 
 /// "mesh" in ASCII: tells our file from another program's.
@@ -35,7 +38,7 @@ const STATEMENTS: usize = 60;
 const CACHE_KIB: i64 = 64 << 10;
 /// Pages of the log before it is copied into the file (128 MiB): a page that many commits change is copied once.
 const WAL_PAGES: i64 = 32768;
-/// A file has one chain.
+/// The chain that grows: a file that was restored from PostgreSQL may have others.
 const WRITER: i64 = 1;
 
 /// The connection that writes.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use wire::record::Evidence;
 
 use super::known::{KEPT, quarantined};
-use super::{SqliteReader, WRITER, booked, budgets, counted, totals};
+use super::{SqliteReader, WRITER, booked, budgets, counted, place, totals};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
 use crate::money::Charge;
@@ -24,13 +24,21 @@ use crate::store::{
 
 /// Where the chain ends, and when it was last written to.
 pub(super) fn head(connection: &Connection) -> Result<(Head, i64), StoreError> {
-    let mut select = connection.prepare_cached("SELECT entry, hash, written_ns FROM chain")?;
-    let head = select.query_row([], |row| {
-        let head = Head { entry: EntryId { writer: WRITER, number: row.get(0)? }, hash: Hash(row.get(1)?) };
-        Ok((head, row.get(2)?))
-    });
+    let mut select = connection.prepare_cached("SELECT entry, hash, written_ns FROM chain WHERE entry < ?1")?;
+    let head = select.query_row([place::OWN_END], |row| Ok((head_of(row)?, row.get(2)?)));
     let none = Head { entry: EntryId { writer: WRITER, number: 0 }, hash: Hash::default() };
     Ok(head.optional()?.unwrap_or((none, 0)))
+}
+
+/// Where each chain ends: the collector's own first.
+pub(super) fn heads(connection: &Connection) -> Result<Vec<Head>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT entry, hash FROM chain WHERE entry >= ?1 ORDER BY entry")?;
+    let others = select.query_map([place::OWN_END], head_of)?;
+    std::iter::once(Ok(head(connection)?.0)).chain(others.map(|head| Ok(head?))).collect()
+}
+
+fn head_of(row: &Row<'_>) -> rusqlite::Result<Head> {
+    Ok(Head { entry: place::id(row.get(0)?), hash: Hash(row.get(1)?) })
 }
 
 const EMITTER: &str = "emitter, credential, node, first_ns, heard_ns, last, head, dropped, ended";
@@ -90,8 +98,8 @@ pub(super) fn closed(connection: &Connection) -> Result<Closed, StoreError> {
 /// The entry of a kind that refers to an entry. Which index there is depends on the word.
 pub(super) fn referring(connection: &Connection, id: EntryId, kind: Kind) -> Result<Option<EntryId>, StoreError> {
     let sql = format!("SELECT entry FROM ledger WHERE refers = ?1 AND kind = '{}'", kind.as_str());
-    let read = |row: &Row<'_>| Ok(EntryId { writer: WRITER, number: row.get(0)? });
-    Ok(connection.prepare_cached(&sql)?.query_row([id.number], read).optional()?)
+    let read = |row: &Row<'_>| Ok(place::id(row.get(0)?));
+    Ok(connection.prepare_cached(&sql)?.query_row([place::key(id)], read).optional()?)
 }
 
 /// Charge and cost, from their columns.
@@ -128,14 +136,13 @@ pub(super) fn standing(which: &str) -> String {
 
 pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let word = |column: usize| row.get::<_, String>(column);
-    let id = |number: i64| EntryId { writer: WRITER, number };
     let (charge, cost) = amounts(row, 11, 15)?;
     Ok(Entry {
-        id: id(row.get(0)?),
+        id: place::id(row.get(0)?),
         kind: known_word(1, &word(1)?, Kind::from_word)?,
         emitter: row.get(2)?,
         sequence: row.get(3)?,
-        refers: row.get::<_, Option<i64>>(4)?.map(id),
+        refers: row.get::<_, Option<i64>>(4)?.map(place::id),
         started_ns: row.get(5)?,
         received_ns: row.get(6)?,
         tenant: row.get(7)?,
@@ -211,15 +218,14 @@ impl Reader for SqliteReader {
     }
 
     fn heads(&self) -> Result<Vec<Head>, StoreError> {
-        self.ask(|connection| Ok(vec![head(connection)?.0]))
+        self.ask(heads)
     }
 
     fn entries(&self, behind: EntryId, each: Each<'_, Entry>) -> Result<(), StoreError> {
-        if behind.writer != WRITER {
-            return Ok(());
-        }
-        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.entry > ?1 ORDER BY l.entry");
-        self.ask(|connection| each_row(connection, &sql, [behind.number], entry, each))
+        let sql =
+            format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.entry > ?1 AND l.entry <= ?2 ORDER BY l.entry");
+        let ends = [place::key(behind), place::end(behind.writer)];
+        self.ask(|connection| each_row(connection, &sql, ends, entry, each))
     }
 
     fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
@@ -240,11 +246,8 @@ impl Reader for SqliteReader {
     }
 
     fn entry(&self, id: EntryId) -> Result<Option<Entry>, StoreError> {
-        if id.writer != WRITER {
-            return Ok(None);
-        }
         let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.entry = ?1");
-        self.ask(|connection| Ok(connection.query_row(&sql, [id.number], entry).optional()?))
+        self.ask(|connection| Ok(connection.query_row(&sql, [place::key(id)], entry).optional()?))
     }
 
     fn record(&self, (emitter, sequence): &(String, i64)) -> Result<Option<Entry>, StoreError> {
@@ -298,7 +301,8 @@ impl Reader for SqliteReader {
 
     fn budget_changes(&self) -> Result<Vec<Entry>, StoreError> {
         let sql = format!(
-            "SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind IN ('budget_set', 'budget_removed') ORDER BY l.entry"
+            "SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind IN ('budget_set', 'budget_removed')
+             ORDER BY l.received_ns, l.entry"
         );
         self.ask(|connection| all(connection, &sql))
     }
@@ -317,9 +321,8 @@ impl Reader for SqliteReader {
         let sql = "SELECT day, response, slot, first, second, records, noted_ns FROM possible_copies
              ORDER BY day, response, slot";
         let read = |row: &Row<'_>| {
-            let id = |number: i64| EntryId { writer: WRITER, number };
             let key = PossibleKey { day: row.get(0)?, response: row.get(1)?, slot: row.get(2)? };
-            let (first, second) = (id(row.get(3)?), id(row.get(4)?));
+            let (first, second) = (place::id(row.get(3)?), place::id(row.get(4)?));
             Ok((key, PossibleCopy { first, second, records: row.get(5)?, noted_ns: row.get(6)? }))
         };
         self.ask(|connection| each_row(connection, sql, [], read, each))

@@ -74,6 +74,20 @@ fn contract_a_commit_is_on_the_disk_before_it_is_acknowledged() {
     assert_eq!(pragma("journal_mode").unwrap(), rusqlite::types::Value::Text("wal".to_owned()));
 }
 
+#[test]
+fn contract_a_backup_has_every_table_and_column() {
+    let file = File::new();
+    let store = Sqlite::open(&file.0).unwrap();
+    let sql = "SELECT t.name || '.' || c.name FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table'";
+    let mut select = store.connection.prepare(sql).unwrap();
+    let mut found: Vec<String> = select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let mut expected: Vec<String> =
+        crate::store::tables::TABLES.iter().flat_map(|table| backup::names(table)).collect();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
 /// What version 6 made otherwise, undone.
 const BACK_TO_5: &str = "
     DROP INDEX ledger_budgets;

@@ -2,6 +2,7 @@
 
 use rusqlite::{Transaction, params};
 
+use super::place;
 use crate::store::emitters::{Emitter, Ended};
 use crate::store::entry::{Entry, EntryId};
 use crate::store::responses::{PossibleCopy, PossibleKey};
@@ -27,9 +28,9 @@ pub fn changes(tx: &Transaction<'_>, changes: &Changes) -> Result<(), StoreError
         append(tx, entry)?;
     }
     if !entries.is_empty() {
-        tx.prepare_cached("DELETE FROM chain")?.execute([])?;
+        tx.prepare_cached("DELETE FROM chain WHERE entry < ?1")?.execute([place::OWN_END])?;
         tx.prepare_cached("INSERT INTO chain (entry, hash, written_ns) VALUES (?1, ?2, ?3)")?.execute(params![
-            head.entry.number,
+            place::key(head.entry),
             head.hash.0,
             written_ns
         ])?;
@@ -88,8 +89,8 @@ fn note_copy(tx: &Transaction<'_>, key: &PossibleKey, noted: &PossibleCopy) -> R
         key.day,
         key.response,
         key.slot,
-        noted.first.number,
-        noted.second.number,
+        place::key(noted.first),
+        place::key(noted.second),
         noted.records,
         noted.noted_ns
     ])?;
@@ -98,7 +99,7 @@ fn note_copy(tx: &Transaction<'_>, key: &PossibleKey, noted: &PossibleCopy) -> R
 
 fn release(tx: &Transaction<'_>, digest: &[u8; 32], entry: EntryId) -> Result<(), StoreError> {
     let mut put = tx.prepare_cached("UPDATE quarantined SET released = ?2 WHERE digest = ?1 AND released IS NULL")?;
-    match put.execute(params![digest, entry.number])? {
+    match put.execute(params![digest, place::key(entry)])? {
         1 => Ok(()),
         _ => Err(StoreError::Unusable("it was released by somebody else".to_owned())),
     }
@@ -111,11 +112,11 @@ fn append(tx: &Transaction<'_>, entry: &Entry) -> Result<(), StoreError> {
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     )?
     .execute(params![
-        entry.id.number,
+        place::key(entry.id),
         entry.kind.as_str(),
         entry.emitter,
         entry.sequence,
-        entry.refers.map(|refers| refers.number),
+        entry.refers.map(place::key),
         entry.started_ns,
         entry.received_ns,
         entry.tenant,

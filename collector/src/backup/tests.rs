@@ -1,0 +1,103 @@
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::store::entry::{Entry, EntryId, Hash, Kind};
+use crate::store::tables::{Item, TABLES, Value};
+
+#[test]
+fn contract_the_reference_names_every_table_of_a_backup() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/backup.md");
+    let found = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = found.split_once("<!-- table: backup -->\n").expect("docs/backup.md has the mark");
+    let (_, behind) = rest.split_once("<!-- end of table -->").expect("docs/backup.md has the end mark");
+    let expected = format!("{before}<!-- table: backup -->\n{}<!-- end of table -->{behind}", documentation());
+    if std::env::var_os("MESHMETER_WRITE_DOCS").is_some() {
+        std::fs::write(path, expected).unwrap();
+    } else {
+        assert!(found == expected, "docs/backup.md is not what the code says: run `just docs`");
+    }
+}
+
+/// The rows of a ledger of two entries with texts that are hard to write, by table.
+fn rows() -> Vec<(&'static str, Vec<Value>)> {
+    let reason = "\u{0}\u{1b}\u{2028}\"\\\u{fffd}שלום\u{1f600}\r\n";
+    let mut before = Hash::default();
+    let mut rows = Vec::new();
+    for number in 1..=2 {
+        let mut entry = Entry::about_no_call(Kind::EmitterClosed, "e", i64::MIN, i64::MAX, reason);
+        entry.id = EntryId { writer: 7, number };
+        entry.hash = entry.hash_after(&before);
+        before = entry.hash;
+        let text = |text: &str| Value::Text(text.to_owned());
+        let row = vec![
+            Value::Number(7),
+            Value::Number(number),
+            text("emitter_closed"),
+            text("e"),
+            Value::Number(i64::MIN),
+            Value::Absent,
+            Value::Absent,
+            Value::Number(i64::MAX),
+            Value::Number(i64::MAX),
+            text(""),
+            text(""),
+            text(""),
+            text("missing"),
+            text("0.00"),
+            Value::Absent,
+            text(reason),
+            Value::Absent,
+            Value::Bytes(entry.hash.0.to_vec()),
+            Value::Absent,
+            Value::Absent,
+        ];
+        rows.push(("ledger", row));
+    }
+    let head = vec![Value::Number(7), Value::Number(2), Value::Bytes(before.0.to_vec()), Value::Number(5)];
+    rows.insert(0, ("chain", head));
+    rows
+}
+
+fn written(rows: &[(&str, Vec<Value>)]) -> Result<Vec<u8>, crate::store::StoreError> {
+    let mut writing = Writing::new(Vec::new(), Timestamp::UNIX_EPOCH)?;
+    for table in TABLES {
+        writing.item(Item::Table(table))?;
+        for (_, row) in rows.iter().filter(|(name, _)| *name == table.name) {
+            writing.item(Item::Row(row.clone()))?;
+        }
+    }
+    Ok(writing.end()?.0)
+}
+
+#[test]
+fn deterministic_what_is_read_is_what_was_written() {
+    let rows = rows();
+    let file = written(&rows).unwrap();
+    assert_eq!(file, written(&rows).unwrap());
+    let mut reading = Reading::new(file.as_slice()).unwrap();
+    let (mut table, mut found) = ("", Vec::new());
+    while let Some(item) = reading.item().unwrap() {
+        match item {
+            Item::Table(begun) => table = begun.name,
+            Item::Row(row) => found.push((table, row)),
+        }
+    }
+    assert_eq!(found, rows);
+    assert_eq!(reading.heads().unwrap().len(), 1);
+    assert!(reading.item().unwrap().is_none(), "it has ended");
+}
+
+#[test]
+fn contract_a_ledger_whose_chain_is_not_whole_is_not_written_as_a_backup() {
+    let said = |rows: &[(&str, Vec<Value>)]| written(rows).unwrap_err().to_string();
+    let good = rows();
+    let mut altered = good.clone();
+    altered[1].1[9] = Value::Text("acme".to_owned());
+    assert!(said(&altered).ends_with("entry 7:1: was altered"), "{}", said(&altered));
+    let cut = [good[0].clone(), good[1].clone()];
+    assert!(said(&cut).ends_with("entry 7:1: is not where the chain ends"), "{}", said(&cut));
+    assert!(said(&good[..1]).ends_with("entry 7:1: is missing"), "{}", said(&good[..1]));
+    assert!(said(&good[1..]).contains("is not where the chain ends"), "{}", said(&good[1..]));
+}
