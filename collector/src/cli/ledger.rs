@@ -67,7 +67,9 @@ fn head(text: &str) -> Result<Head, String> {
 }
 
 pub fn verify(args: Verify) -> Result<(), Failure> {
-    let reader = args.database.reader()?;
+    // What is entered meanwhile is for the next time.
+    args.database.reader()?;
+    let reader = args.database.database.reader_at_one_moment().map_err(Failure::failed)?;
     let heads = reader.heads().map_err(Failure::failed)?;
     let entries = heads.iter().fold(0_u64, |sum, head| sum.saturating_add(head.entry.number.unsigned_abs()));
     let bar = ProgressBar::new(entries);

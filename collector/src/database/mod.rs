@@ -59,6 +59,14 @@ impl Location {
         }
     }
 
+    /// Who reads it as of now, whatever is written meanwhile: one question after the other, for a work that takes a while.
+    pub fn reader_at_one_moment(&self) -> Result<Arc<dyn Reader>, StoreError> {
+        Ok(match self {
+            Location::Sqlite(path) => Arc::new(sqlite::SqliteReader::new(path).at_one_moment()?),
+            Location::Postgres(address) => Arc::new(postgres::PostgresReader::new(address.clone()).at_one_moment()?),
+        })
+    }
+
     /// All that is kept, table by table, as of one moment; whoever writes goes on meanwhile.
     pub fn read_all(&self, each: EachItem<'_>) -> Result<(), StoreError> {
         match self {

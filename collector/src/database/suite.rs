@@ -332,6 +332,20 @@ fn counts_are_charged_whichever_meter_saw_them(fresh: Fresh<'_>) {
     }
 }
 
+/// Who reads as of one moment sees nothing of what is written meanwhile, whatever is asked.
+pub fn a_moment_stays(store: impl Store, reader: &dyn Reader, at_one_moment: impl Fn() -> Box<dyn Reader>) {
+    let mut ledger = Ledger::new(store);
+    ledger.append(&[&delivery_of(1)], NOW_NS).unwrap();
+    let held = at_one_moment();
+    let before = seen(&*held);
+    let mut append = |sequence| drop(ledger.append(&[&delivery_of(sequence)], NOW_NS).unwrap());
+    (2..=9).for_each(&mut append);
+    assert_eq!(seen(&*held), before);
+    assert_ne!(seen(reader), before);
+    let heads = crate::verify::verify(&*held, &[], || append(10)).unwrap();
+    assert_eq!(heads.iter().map(|head| head.entry.number).max(), Some(1));
+}
+
 /// A number that the ledger has already, behind the rules' back: the database itself refuses it.
 fn nothing_is_kept_of_a_transaction_that_fails(fresh: Fresh<'_>) {
     let (store, reader) = fresh();

@@ -38,6 +38,8 @@ const PING: Duration = Duration::from_secs(2);
 pub struct PostgresReader {
     address: Address,
     idle: Mutex<Vec<Connection>>,
+    /// All questions are of one moment, and so of one connection.
+    is_held: bool,
 }
 
 pub type Values<'a> = [&'a (dyn ToSql + Sync)];
@@ -45,10 +47,23 @@ pub type Values<'a> = [&'a (dyn ToSql + Sync)];
 impl PostgresReader {
     /// A reader of the database there.
     pub fn new(address: Address) -> PostgresReader {
-        PostgresReader { address, idle: Mutex::new(Vec::new()) }
+        PostgresReader { address, idle: Mutex::new(Vec::new()), is_held: false }
+    }
+
+    /// The same, for whom all questions are of this moment. One question ends before the next begins.
+    pub fn at_one_moment(&self) -> Result<PostgresReader, StoreError> {
+        let connection = self.connect()?;
+        // The moment is that of the first question within the transaction.
+        let begin = "SET idle_in_transaction_session_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+             SELECT 1";
+        connection.wait(async { Ok(connection.client.batch_execute(begin).await?) })?;
+        Ok(PostgresReader { address: self.address.clone(), idle: Mutex::new(vec![connection]), is_held: true })
     }
 
     fn connect(&self) -> Result<Connection, StoreError> {
+        if self.is_held {
+            return Err(StoreError::Unusable("the connection that reads as of one moment is lost; ask again".to_owned()));
+        }
         let target = self.address.target()?;
         let settings = format!("{} SET default_transaction_read_only = on;", schema::SEARCH);
         let connection = Connection::open(&target, &settings)?;

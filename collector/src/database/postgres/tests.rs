@@ -69,6 +69,15 @@ fn race_what_another_committed_meanwhile_is_decided_anew() {
 }
 
 #[test]
+fn race_what_is_written_while_the_ledger_is_verified_is_for_the_next_time() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    let store = Postgres::open(&address(&database)).unwrap();
+    let reader = PostgresReader::new(address(&database));
+    suite::a_moment_stays(store, &reader, || Box::new(reader.at_one_moment().unwrap()));
+}
+
+#[test]
 fn race_collectors_that_start_at_once_make_the_schema_once_and_have_places_of_their_own() {
     let Some(server) = Server::shared() else { return };
     let database = server.database();

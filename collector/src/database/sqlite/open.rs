@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -13,19 +14,45 @@ use rustix::fs::{Access, access};
 use super::{BUSY_TIMEOUT, VERSION, unusable, version};
 use crate::store::StoreError;
 
-/// Connections that read, one per question: they never wait for the writer.
+/// Connections that read, one per question, or one for all as of one moment: they never wait for the writer.
 #[derive(Clone, Debug)]
-pub struct SqliteReader(PathBuf);
+pub struct SqliteReader {
+    path: PathBuf,
+    held: Option<Arc<Mutex<Opened>>>,
+}
+
+/// A database that is open to be read.
+#[derive(Debug)]
+struct Opened {
+    connection: Connection,
+    /// Its file, and what that was, if it is read as one that nobody writes to.
+    still: Option<(PathBuf, Still)>,
+}
 
 impl SqliteReader {
     /// A reader of the database at this path.
     pub fn new(path: &Path) -> SqliteReader {
-        SqliteReader(path.to_owned())
+        SqliteReader { path: path.to_owned(), held: None }
+    }
+
+    /// The same, for whom all questions are of this moment.
+    pub fn at_one_moment(&self) -> Result<SqliteReader, StoreError> {
+        let opened = self.open()?;
+        // The moment is that of the first question within the transaction.
+        opened.connection.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema;")?;
+        Ok(SqliteReader { path: self.path.clone(), held: Some(Arc::new(Mutex::new(opened))) })
     }
 
     /// Asks one question.
     pub(super) fn ask<T>(&self, question: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let path = &self.0;
+        match &self.held {
+            None => self.open()?.ask(&self.path, question),
+            Some(held) => held.lock().unwrap_or_else(PoisonError::into_inner).ask(&self.path, question),
+        }
+    }
+
+    fn open(&self) -> Result<Opened, StoreError> {
+        let path = &self.path;
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => unusable(path, "there is no such file"),
             _ => unusable(path, error),
@@ -44,7 +71,7 @@ impl SqliteReader {
                                    is allowed, or let the collector end, which empties the log, before you copy";
                     return Err(unusable(path, problem));
                 }
-                (open_still(&real)?, Some(still))
+                (open_still(&real)?, Some((real, still)))
             }
             Err(error) => return Err(error.into()),
         };
@@ -53,13 +80,36 @@ impl SqliteReader {
             0 => return Err(unusable(path, "has no ledger yet, `meshmeter serve` makes one")),
             _ => return Err(unusable(path, "is of an earlier version, `meshmeter serve` brings it up to date")),
         }
-        let response = question(&connection)?;
-        match still {
-            Some(still) if still != Still::of(&real).map_err(failed)? => {
+        Ok(Opened { connection, still })
+    }
+}
+
+impl Opened {
+    fn ask<T>(
+        &self,
+        path: &Path,
+        question: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let response = question(&self.connection)?;
+        match &self.still {
+            Some((real, still)) if *still != Still::of(real).map_err(|error| unusable(path, error))? => {
                 Err(unusable(path, "was written to while it was read; ask again"))
             }
             _ => Ok(response),
         }
+    }
+}
+
+/// Asks several questions as of one moment.
+pub(super) fn at_one_moment<T>(
+    connection: &Connection,
+    questions: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    if connection.is_autocommit() {
+        questions(&*connection.unchecked_transaction()?)
+    } else {
+        // It is held as of one already.
+        questions(connection)
     }
 }
 
@@ -92,7 +142,7 @@ fn open_still(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// What changes when somebody writes.
-#[derive(PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 struct Still {
     has_log: bool,
     length: u64,

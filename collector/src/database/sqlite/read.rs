@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use wire::record::Evidence;
 
 use super::known::{KEPT, quarantined};
+use super::open::at_one_moment;
 use super::{SqliteReader, WRITER, booked, budgets, counted, place, totals};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
@@ -292,11 +293,8 @@ impl Reader for SqliteReader {
     }
 
     fn budgets(&self) -> Result<Budgets, StoreError> {
-        self.ask(|connection| {
-            // Revision and budgets as of one moment.
-            let connection = connection.unchecked_transaction()?;
-            budgets::in_force(&connection)
-        })
+        // Revision and budgets are two questions.
+        self.ask(|connection| at_one_moment(connection, budgets::in_force))
     }
 
     fn budget_changes(&self) -> Result<Vec<Entry>, StoreError> {
@@ -331,16 +329,15 @@ impl Reader for SqliteReader {
     fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError> {
         let sql = format!("SELECT {EMITTER} FROM emitters ORDER BY emitter");
         let all = Range { first: 0, last: i64::MAX };
-        self.ask(|connection| {
-            // All of it as of one moment, although it is several questions.
-            let connection = connection.unchecked_transaction()?;
+        let emitters = |connection: &Connection| {
             let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, emitter_of(row)?));
-            each_row(&connection, &sql, [], read, &mut |(name, mut emitter): (String, Emitter)| {
-                emitter.ranges = Ranges::stored(ranges(&connection, &name, all)?);
-                emitter.closed = closed_numbers(&connection, &name)?;
+            each_row(connection, &sql, [], read, &mut |(name, mut emitter): (String, Emitter)| {
+                emitter.ranges = Ranges::stored(ranges(connection, &name, all)?);
+                emitter.closed = closed_numbers(connection, &name)?;
                 each((name, emitter))
             })
-        })
+        };
+        self.ask(|connection| at_one_moment(connection, emitters))
     }
 
     fn ranges(&self, emitter: &str, within: Range) -> Result<Ranges, StoreError> {

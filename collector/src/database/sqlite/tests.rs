@@ -129,6 +129,14 @@ const BACK_TO_2: &str = "
     PRAGMA user_version = 2;";
 
 #[test]
+fn race_what_is_written_while_the_ledger_is_verified_is_for_the_next_time() {
+    let file = File::new();
+    let store = Sqlite::open(&file.0).unwrap();
+    let reader = SqliteReader::new(&file.0);
+    suite::a_moment_stays(store, &reader, || Box::new(reader.at_one_moment().unwrap()));
+}
+
+#[test]
 fn contract_ledgers_of_versions_2_to_5_go_on_with_their_chains() {
     goes_on(BACK_TO_5);
     goes_on(&format!("{BACK_TO_5}{BACK_TO_4}"));
