@@ -41,13 +41,13 @@ lint: (_setup "lint")
     cargo fmt --all --check
     cargo clippy --quiet --all-targets -- -D warnings
     cargo clippy --quiet -p filter -p read-only -p buffered-serde --target wasm32-wasip1 -- -D warnings
-    RUSTDOCFLAGS='-D rustdoc::broken_intra_doc_links' cargo doc --quiet --no-deps -p wire -p meter -p delivery -p collector
+    RUSTDOCFLAGS='-D rustdoc::broken_intra_doc_links' cargo doc --quiet --no-deps -p wire -p meter -p delivery -p warehouse -p collector
     cargo deny --log-level warn check licenses bans sources
 
 # the crates' own tests on this machine; the plugin runs on a mock of the ABI
 [group('check')]
 unit: (_setup "unit")
-    cargo test --quiet --no-fail-fast -p wire -p meter -p delivery -p filter -p collector -p corpus -p modules -p simulate
+    cargo test --quiet --no-fail-fast -p wire -p meter -p delivery -p filter -p warehouse -p collector -p corpus -p modules -p simulate
     {{ if env("MESHMETER_CORPUS", "") == "" { "" } else { "cargo test --quiet -p meter --test estimates -- --ignored" } }}
 
 # the cases of the wire, the meter and delivery again, in a WebAssembly VM (Node)
@@ -262,7 +262,7 @@ release: (_setup "release")
 [group('build')]
 docs: (_setup "docs")
     MESHMETER_WRITE_DOCS=1 cargo test --quiet -p meter --test documents
-    MESHMETER_WRITE_DOCS=1 cargo test --quiet -p collector --lib -- contract_the_reference_names
+    MESHMETER_WRITE_DOCS=1 cargo test --quiet -p warehouse -p collector --lib -- contract_the_reference_names
 
 # the built-in price book anew: both public lists as PyPI has them (tools/prices/versions) and collector/prices/fees.toml
 [group('build')]

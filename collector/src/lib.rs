@@ -28,6 +28,7 @@ pub mod copies;
 pub mod database;
 pub mod doctor;
 pub mod explain;
+pub mod export;
 pub mod exposition;
 pub mod fetch;
 #[cfg(any(test, feature = "fuzzing"))]

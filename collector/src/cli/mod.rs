@@ -16,6 +16,7 @@ mod close;
 mod correct;
 mod doctor;
 mod explain;
+mod export;
 mod gaps;
 mod hash_key;
 mod ledger;
@@ -52,6 +53,7 @@ enum Command {
     Gaps(gaps::Gaps),
     Budgets(budgets::Budgets),
     Explain(explain::Explain),
+    Export(export::Export),
     Verify(ledger::Verify),
     Rerate(ledger::Rerate),
     Correct(correct::Correct),
@@ -107,6 +109,7 @@ pub fn run() -> ExitCode {
         Command::Copies(args) => return looked(quarantine::copies(args)),
         Command::Alarms(args) => return looked(quarantine::alarms(args)),
         Command::Explain(args) => explain::run(args),
+        Command::Export(args) => export::run(args),
         Command::Verify(args) => ledger::verify(args),
         Command::Release(args) => quarantine::release(args),
         Command::Backup(args) => backup::backup(args),

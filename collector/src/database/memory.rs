@@ -14,7 +14,7 @@ use crate::store::responses::{Place, PossibleCopy, PossibleKey, ResponseKey, wit
 use crate::store::sums::{Counted, Group, GroupSums, Sum};
 use crate::store::{
     Booked, Changes, CountedEntry, Dimension, Each, Head, Keys, Known, Quarantined, QuarantinedEvent, Reader,
-    RollupRow, Selection, Span, Store, StoreError, Tally, Total, Whose,
+    RollupRow, Selection, Span, Store, StoreError, Tally, Total, Whose, WrittenEntry,
 };
 
 mod budgets;
@@ -121,6 +121,12 @@ impl Memory {
         let call = self.numbers.get(&(entry.emitter.clone(), entry.sequence));
         let event = call.and_then(|index| self.entries.get(*index)?.event.clone());
         Entry { event, ..entry.clone() }
+    }
+
+    /// The rating of what a reversal takes back.
+    fn taken_back(&self, entry: &Entry) -> Option<String> {
+        let of = self.entries.iter().find(|other| entry.kind == Kind::Reversal && Some(other.id) == entry.refers);
+        of.and_then(|of| of.rating.clone())
     }
 
     /// The months that are closed.
@@ -243,6 +249,21 @@ impl Reader for Memory {
         self.entries.iter().filter(is_behind).cloned().try_for_each(each)
     }
 
+    fn written(&self, behind: EntryId, until: i64, each: Each<'_, WrittenEntry>) -> Result<(), StoreError> {
+        let is_meant = |entry: &&Entry| {
+            entry.id.writer == behind.writer && entry.id.number > behind.number && entry.id.number <= until
+        };
+        let written = |entry: &Entry| {
+            let is_about = matches!(entry.kind, Kind::Reversal | Kind::Correction);
+            WrittenEntry {
+                entry: entry.clone(),
+                call: is_about.then(|| self.with_event(entry).event).flatten(),
+                taken_back: self.taken_back(entry),
+            }
+        };
+        self.entries.iter().filter(is_meant).map(written).try_for_each(each)
+    }
+
     fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
         let is_selected = |entry: &Entry| {
             let day = day_of(entry.started_ns).and_then(|day| day.parse().ok());
@@ -289,12 +310,8 @@ impl Reader for Memory {
     }
 
     fn booked(&self, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError> {
-        let taken_back = |entry: &Entry| {
-            let of = self.entries.iter().find(|other| entry.kind == Kind::Reversal && Some(other.id) == entry.refers);
-            of.and_then(|of| of.rating.clone())
-        };
         let with_rating = |entry: &Entry| {
-            let rating = entry.rating.clone().or_else(|| taken_back(entry));
+            let rating = entry.rating.clone().or_else(|| self.taken_back(entry));
             Entry { rating, ..self.with_event(entry) }
         };
         self.entries.iter().filter(|entry| which.includes(entry)).map(with_rating).try_for_each(each)

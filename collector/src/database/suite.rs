@@ -25,6 +25,7 @@ pub mod budgets;
 mod closing;
 mod copies;
 mod corrections;
+mod exports;
 mod focus;
 mod quarantine;
 mod reports;
@@ -112,6 +113,8 @@ fn seen(reader: &dyn Reader) -> BTreeMap<String, Vec<String>> {
     see("reports", totals::reports(reader));
     see("heads", shown(&reader.heads().unwrap()));
     see("entries", shown(&entries(reader)));
+    see("written", shown(&exports::written(reader)));
+    exports::rows_add_up_to_the_sums(reader);
     see("standing", shown(&all(|each| reader.standing(&every, each))));
     for (name, emitter) in all(|each| reader.emitters(each)) {
         see("ranges", shown(&[(&name, emitter.ranges.as_slice())]));

@@ -19,6 +19,6 @@ mod transaction;
 
 pub use booked::Booked;
 pub use error::StoreError;
-pub use reader::{CountedEntry, Each, Quarantined, Reader, Selection, Span, Tally, Whose};
+pub use reader::{CountedEntry, Each, Quarantined, Reader, Selection, Span, Tally, Whose, WrittenEntry};
 pub use totals::{Dimension, RollupRow, Total};
 pub use transaction::{Changes, Head, Keys, Known, QuarantinedEvent, Store};

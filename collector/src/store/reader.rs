@@ -109,6 +109,17 @@ impl Span {
     }
 }
 
+/// An entry as it was written, with what else says what it counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenEntry {
+    /// The entry, as its hash is over it.
+    pub entry: Entry,
+    /// Of a reversal or a correction: the event of its call.
+    pub call: Option<String>,
+    /// Of a reversal: the rating of what it takes back.
+    pub taken_back: Option<String>,
+}
+
 /// An entry that counts: now, or in a month that was closed before it was taken back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CountedEntry {
@@ -133,6 +144,8 @@ pub trait Reader: Send + Sync {
     fn heads(&self) -> Result<Vec<Head>, StoreError>;
     /// All entries of a writer behind one of its entries, in their order; behind number 0: all.
     fn entries(&self, behind: EntryId, each: Each<'_, Entry>) -> Result<(), StoreError>;
+    /// The entries of a writer behind one of its entries, up to a number, in their order, each with what it counts.
+    fn written(&self, behind: EntryId, until: i64, each: Each<'_, WrittenEntry>) -> Result<(), StoreError>;
     /// An entry, as it was written.
     fn entry(&self, id: EntryId) -> Result<Option<Entry>, StoreError>;
     /// The record of a number, whether it is charged or not.

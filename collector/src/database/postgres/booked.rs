@@ -1,10 +1,10 @@
-//! What is booked for a tenant in a month, and which entries a response id leads to.
+//! What is booked for a tenant in a month, what each entry of a chain counts, and which entries a response id leads to.
 
 use super::known::{ENTRY, entry, word};
 use super::read::{PostgresReader, Values};
 use crate::store::entry::{Entry, EntryId};
 use crate::store::responses::Place;
-use crate::store::{Booked, Each, StoreError};
+use crate::store::{Booked, Each, StoreError, WrittenEntry};
 
 /// What is booked, each with the event of its call, a reversal with the rating of what it takes back.
 pub fn booked(reader: &PostgresReader, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError> {
@@ -23,6 +23,26 @@ pub fn booked(reader: &PostgresReader, which: &Booked, each: Each<'_, Entry>) ->
     let Booked { tenant, below, until, .. } = which;
     let values: &Values<'_> = &[&until.writer, &until.number, tenant, below, &begins, &ends, &first, &last];
     reader.each_row(&sql, values, entry, each)
+}
+
+/// Entries in their order, a reversal or a correction with the event of its call, a reversal with the rating of what it takes back.
+pub fn written(
+    reader: &PostgresReader,
+    behind: EntryId,
+    until: i64,
+    each: Each<'_, WrittenEntry>,
+) -> Result<(), StoreError> {
+    let sql = format!(
+        "SELECT {ENTRY}, l.event, c.event, o.rating FROM ledger l
+         LEFT JOIN ledger o ON l.kind = 'reversal' AND o.writer = l.refers_writer AND o.entry = l.refers_entry
+         LEFT JOIN ledger c ON l.kind IN ('reversal', 'correction')
+         AND c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
+         WHERE l.writer = $1 AND l.entry > $2 AND l.entry <= $3 ORDER BY l.entry"
+    );
+    let read = |row: &tokio_postgres::Row| {
+        Ok(WrittenEntry { entry: entry(row)?, call: row.try_get(20)?, taken_back: row.try_get(21)? })
+    };
+    reader.each_row(&sql, &[&behind.writer, &behind.number, &until], read, each)
 }
 
 /// The records that are charged for calls of a response id, which began on a day.

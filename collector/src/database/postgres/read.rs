@@ -26,7 +26,7 @@ use crate::store::responses::{PossibleCopy, PossibleKey};
 use crate::store::sums::Counted;
 use crate::store::{
     Booked, CountedEntry, Dimension, Each, Head, Quarantined, Reader, RollupRow, Selection, Span, StoreError, Tally,
-    Total, Whose,
+    Total, Whose, WrittenEntry,
 };
 
 /// Connections kept for the next question.
@@ -205,6 +205,10 @@ impl Reader for PostgresReader {
         let sql =
             format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.writer = $1 AND l.entry > $2 ORDER BY l.entry");
         self.each_row(&sql, &[&behind.writer, &behind.number], entry, each)
+    }
+
+    fn written(&self, behind: EntryId, until: i64, each: Each<'_, WrittenEntry>) -> Result<(), StoreError> {
+        booked::written(self, behind, until, each)
     }
 
     fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
-//! What is booked for a tenant in a month, and which entries a response id leads to.
+//! What is booked for a tenant in a month, what each entry of the chain counts, and which entries a response id leads to.
 
 use rusqlite::{Connection, Row, params};
 
@@ -6,7 +6,7 @@ use super::place;
 use super::read::{ENTRY, each_row, entry, known_word};
 use crate::store::entry::{Entry, EntryId};
 use crate::store::responses::Place;
-use crate::store::{Booked, Each, StoreError};
+use crate::store::{Booked, Each, StoreError, WrittenEntry};
 
 /// What is booked, each with the event of its call, a reversal with the rating of what it takes back.
 pub fn booked(connection: &Connection, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError> {
@@ -26,6 +26,19 @@ pub fn booked(connection: &Connection, which: &Booked, each: Each<'_, Entry>) ->
     let before = place::key(EntryId { number: 0, ..until });
     let key = params![place::key(until), which.tenant, which.below, begins, ends, first, last, before];
     each_row(connection, &sql, key, entry, each)
+}
+
+/// Entries in their order, a reversal or a correction with the event of its call, a reversal with the rating of what it takes back.
+pub fn written(connection: &Connection, behind: i64, until: i64, each: Each<'_, WrittenEntry>) -> Result<(), StoreError> {
+    let sql = format!(
+        "SELECT {ENTRY}, l.event, c.event, o.rating FROM ledger l
+         LEFT JOIN ledger o ON l.kind = 'reversal' AND o.entry = l.refers
+         LEFT JOIN ledger c ON l.kind IN ('reversal', 'correction')
+         AND c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
+         WHERE l.entry > ?1 AND l.entry <= ?2 ORDER BY l.entry"
+    );
+    let read = |row: &Row<'_>| Ok(WrittenEntry { entry: entry(row)?, call: row.get(18)?, taken_back: row.get(19)? });
+    each_row(connection, &sql, [behind, until], read, each)
 }
 
 /// The records that are charged for calls of a response id, which began on a day.

@@ -20,7 +20,7 @@ use crate::store::responses::{PossibleCopy, PossibleKey};
 use crate::store::sums::{Counted, Sum};
 use crate::store::{
     Booked, CountedEntry, Dimension, Each, Head, Quarantined, Reader, RollupRow, Selection, Span, StoreError, Tally,
-    Total, Whose,
+    Total, Whose, WrittenEntry,
 };
 
 /// Where the chain ends, and when it was last written to.
@@ -227,6 +227,13 @@ impl Reader for SqliteReader {
             format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.entry > ?1 AND l.entry <= ?2 ORDER BY l.entry");
         let ends = [place::key(behind), place::end(behind.writer)];
         self.ask(|connection| each_row(connection, &sql, ends, entry, each))
+    }
+
+    fn written(&self, behind: EntryId, until: i64, each: Each<'_, WrittenEntry>) -> Result<(), StoreError> {
+        if behind.writer != WRITER {
+            return Ok(());
+        }
+        self.ask(|connection| booked::written(connection, behind.number, until, each))
     }
 
     fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {

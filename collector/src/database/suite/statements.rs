@@ -203,6 +203,7 @@ fn any_statement_has_what_the_sums_have(fresh: Fresh<'_>) {
                 prop_assert_eq!(of(&*reader), of(memory.store()));
             }
         }
+        exports::rows_add_up_to_the_sums(&*reader);
         // Whatever came later: the same bytes at the same position, and of a closed month without being asked.
         for (question, text) in made {
             let json: serde_json::Value = serde_json::from_str(&text).unwrap();

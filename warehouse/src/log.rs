@@ -1,0 +1,209 @@
+//! What an export has committed, and what it is about to: small JSON files beside the data, one for each batch.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::error::Error;
+use crate::files::Written;
+use crate::place::Place;
+use crate::row::{End, Position};
+use crate::selection::Selection;
+
+/// Where manifests are. Engines pass over names that begin with an underscore.
+const DIRECTORY: &str = "_meshmeter/manifests";
+/// The form of the files and manifests that this version writes.
+const FORMAT: u32 = 1;
+
+/// A manifest: the files of a batch. They count once this is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    format: u32,
+    /// The batches of a selection are numbered from 1.
+    pub batch: u64,
+    /// What made it.
+    made_by: String,
+    /// Which entries.
+    pub selection: Selection,
+    /// Behind which entry of each chain it begins.
+    pub from: Vec<End>,
+    /// With which entry of each chain it ends.
+    pub to: Vec<End>,
+    /// How many entries its files have.
+    pub rows: u64,
+    /// The files.
+    pub files: Vec<Written>,
+}
+
+/// What a batch is to be: written before any of its files is shown, so that one that was killed is made again the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    format: u32,
+    /// The number of the batch.
+    pub batch: u64,
+    /// Which entries.
+    pub selection: Selection,
+    /// With which entry of each chain it ends.
+    pub to: Vec<Position>,
+    /// The paths of its files.
+    pub files: Vec<String>,
+}
+
+impl Manifest {
+    /// Of a batch.
+    pub fn new(batch: u64, selection: &Selection, from: Vec<End>, to: Vec<End>, files: Vec<Written>) -> Manifest {
+        let rows = files.iter().map(|file| file.rows).fold(0, u64::saturating_add);
+        Manifest {
+            format: FORMAT,
+            batch,
+            made_by: wire::event::EXTRACTOR.to_owned(),
+            selection: selection.clone(),
+            from,
+            to,
+            rows,
+            files,
+        }
+    }
+}
+
+impl Intent {
+    /// Of a batch.
+    pub fn new(batch: u64, selection: &Selection, to: Vec<Position>, files: Vec<String>) -> Intent {
+        Intent { format: FORMAT, batch, selection: selection.clone(), to, files }
+    }
+}
+
+/// The manifests of a selection at a place.
+pub struct Log<'p> {
+    place: &'p dyn Place,
+    selection: Selection,
+    /// The last batch that was committed.
+    pub last: Option<Manifest>,
+    /// The batch that was begun and not committed.
+    pub intent: Option<Intent>,
+}
+
+impl<'p> Log<'p> {
+    /// Reads what is there. An error if another selection is there that could have the same entries.
+    pub fn open(place: &'p dyn Place, selection: &Selection) -> Result<Log<'p>, Error> {
+        let mut log = Log { place, selection: selection.clone(), last: None, intent: None };
+        log.read()?;
+        Ok(log)
+    }
+
+    /// Which entries it has.
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    /// Reads it again.
+    pub fn read(&mut self) -> Result<(), Error> {
+        let paths = self.place.list(DIRECTORY)?;
+        let id = self.selection.id();
+        let mut others: Vec<&str> =
+            paths.iter().filter_map(|path| path.split('/').nth(2)).filter(|other| *other != id).collect();
+        others.dedup();
+        for other in others {
+            // Any of its files says which selection it is.
+            let of_other = |path: &&String| path.split('/').nth(2) == Some(other);
+            let Some(path) = paths.iter().find(of_other) else { continue };
+            let Some(Selected { selection }) = self.get(path)? else { continue };
+            if selection.overlaps(&self.selection) {
+                let why = format!(
+                    "has {selection} already, so {} would be there twice; export to another place",
+                    self.selection
+                );
+                return Err(Error::of(self.place.name(), why));
+            }
+        }
+        let directory = self.directory();
+        let number = |path: &String| {
+            path.strip_prefix(&directory)?.strip_prefix('/')?.strip_suffix(".json")?.parse::<u64>().ok()
+        };
+        let batches: Vec<u64> = paths.iter().filter_map(number).collect();
+        if let Some(hole) = batches.iter().zip(1..).find(|(found, expected)| *found != expected) {
+            return Err(Error::of(self.place.name(), format!("{directory} has no manifest of batch {}", hole.1)));
+        }
+        self.last = match batches.last() {
+            Some(batch) => self.get(&self.path(*batch))?,
+            None => None,
+        };
+        let intent: Option<Intent> = self.get(&self.intent_path())?;
+        if intent.as_ref().is_some_and(|intent| intent.batch < self.next()) {
+            // What is left of a batch that was committed.
+            self.place.delete(&self.intent_path())?;
+        }
+        self.intent = intent.filter(|intent| intent.batch == self.next());
+        Ok(())
+    }
+
+    /// The number of the next batch.
+    pub fn next(&self) -> u64 {
+        self.last.as_ref().map_or(1, |last| last.batch.saturating_add(1))
+    }
+
+    /// Says what the next batch is to be; false if somebody else has said it.
+    pub fn intend(&mut self, intent: Intent) -> Result<bool, Error> {
+        let bytes = json(&intent)?;
+        let path = self.intent_path();
+        let is_ours = match &self.intent {
+            // The same batch again: with what it has in addition.
+            Some(_) => self.place.replace(&path, &bytes).map(|()| true)?,
+            None => self.place.create(&path, &bytes)?,
+        };
+        if is_ours {
+            self.intent = Some(intent);
+        }
+        Ok(is_ours)
+    }
+
+    /// Commits a batch; false if somebody else has.
+    pub fn commit(&mut self, manifest: Manifest) -> Result<bool, Error> {
+        let is_ours = self.place.create(&self.path(manifest.batch), &json(&manifest)?)?;
+        if is_ours {
+            self.place.delete(&self.intent_path())?;
+            (self.last, self.intent) = (Some(manifest), None);
+        }
+        Ok(is_ours)
+    }
+
+    fn directory(&self) -> String {
+        format!("{DIRECTORY}/{}", self.selection.id())
+    }
+
+    fn path(&self, batch: u64) -> String {
+        format!("{}/{batch:08}.json", self.directory())
+    }
+
+    fn intent_path(&self) -> String {
+        format!("{}/next", self.directory())
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Error> {
+        let Some(bytes) = self.place.get(path)? else { return Ok(None) };
+        let failed = |error: serde_json::Error| Error::of(format!("{}/{path}", self.place.name()), error);
+        let Form { format } = serde_json::from_slice(&bytes).map_err(failed)?;
+        if format != FORMAT {
+            let why = format!(
+                "is of format {format}, which this version of meshmeter does not write; export to another place"
+            );
+            return Err(Error::of(format!("{}/{path}", self.place.name()), why));
+        }
+        serde_json::from_slice(&bytes).map(Some).map_err(failed)
+    }
+}
+
+/// What every manifest says.
+#[derive(Deserialize)]
+struct Form {
+    format: u32,
+}
+
+#[derive(Deserialize)]
+struct Selected {
+    selection: Selection,
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| Error::of("a manifest", error))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
