@@ -80,7 +80,8 @@ pub fn row(written: WrittenEntry) -> Result<Row, String> {
     let WrittenEntry { entry, call, .. } = written;
     let is_record = entry.kind.is_record();
     let event = call.as_deref().or_else(|| entry.event.as_deref().filter(|_| is_record));
-    let sent: Option<Sent> = event.map(serde_json::from_str).transpose().map_err(|error| format!("entry {}: {error}", entry.id))?;
+    let sent: Option<Sent> =
+        event.map(serde_json::from_str).transpose().map_err(|error| format!("entry {}: {error}", entry.id))?;
     let day = entry.billed.clone().or_else(|| day_of(entry.started_ns)).unwrap_or_default();
     let day: Date = day.parse().map_err(|_| format!("entry {}: has no day on which it counts", entry.id))?;
     let began = Month::of(entry.started_ns).filter(|_| entry.billed.is_some());

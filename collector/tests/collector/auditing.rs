@@ -19,7 +19,7 @@ pub fn filled(dir: &Dir, more: &[&str]) -> Server {
 }
 
 /// Does to the database what no program of ours does.
-fn tamper(dir: &Dir, sql: &str) {
+pub fn tamper(dir: &Dir, sql: &str) {
     let open = dir.either(
         "DROP TRIGGER IF EXISTS ledger_is_never_updated; DROP TRIGGER IF EXISTS ledger_is_never_deleted;",
         "ALTER TABLE ledger DISABLE TRIGGER USER;",

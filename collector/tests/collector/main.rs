@@ -11,6 +11,7 @@ mod correcting;
 mod doctoring;
 mod durability;
 mod explaining;
+mod exporting;
 mod fair;
 mod hashing;
 #[cfg(target_os = "linux")]
@@ -26,6 +27,8 @@ mod restricted;
 mod serving;
 mod statements;
 mod support;
+#[cfg(target_os = "linux")]
+mod warehouse;
 mod watching;
 mod web;
 

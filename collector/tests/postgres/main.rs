@@ -17,6 +17,8 @@ mod correcting;
 mod durability;
 #[path = "../collector/explaining.rs"]
 mod explaining;
+#[path = "../collector/exporting.rs"]
+mod exporting;
 #[path = "../collector/fair.rs"]
 mod fair;
 #[path = "../collector/ingest.rs"]

@@ -29,7 +29,12 @@ pub fn booked(connection: &Connection, which: &Booked, each: Each<'_, Entry>) ->
 }
 
 /// Entries in their order, a reversal or a correction with the event of its call, a reversal with the rating of what it takes back.
-pub fn written(connection: &Connection, behind: i64, until: i64, each: Each<'_, WrittenEntry>) -> Result<(), StoreError> {
+pub fn written(
+    connection: &Connection,
+    behind: i64,
+    until: i64,
+    each: Each<'_, WrittenEntry>,
+) -> Result<(), StoreError> {
     let sql = format!(
         "SELECT {ENTRY}, l.event, c.event, o.rating FROM ledger l
          LEFT JOIN ledger o ON l.kind = 'reversal' AND o.entry = l.refers

@@ -1,0 +1,324 @@
+//! An export read by DuckDB and Spark where it lies, in a directory and in a bucket: they find the ledger's sums.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use collector::money::Charge;
+use serde_json::{Value, json};
+use warehouse::Place;
+use warehouse::place::{Bucket, Settings};
+use wire::usage::{Class, Kind};
+
+use crate::auditing::run;
+use crate::exporting::{manifests, varied};
+use crate::support::*;
+
+const KEY: &str = "key-of-the-tests";
+const SECRET: &str = "secret-of-the-tests";
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// What tools/setup brings.
+fn tool(variable: &str, usual: &str) -> PathBuf {
+    let path = std::env::var_os(variable).map_or_else(|| workspace().join(".tools").join(usual), PathBuf::from);
+    assert!(path.is_file(), "no file at {}: tools/setup unit brings it, or set {variable}", path.display());
+    path
+}
+
+/// What engines find in a place.
+fn ask(engines: &[&str], place: &str, store: Option<&Store>) -> Value {
+    let asked = json!({
+        "place": place,
+        "engines": engines,
+        "docs": workspace().join("docs/warehouse.md"),
+        "endpoint": store.map(|store| store.endpoint.clone()),
+        "key": KEY,
+        "secret": SECRET,
+    });
+    let mut command = Command::new(tool("MESHMETER_WAREHOUSE_PYTHON", "warehouse/bin/python"));
+    command.arg("-B").arg(workspace().join("tests/warehouse/ask.py"));
+    // Proxies of this machine have no part in this.
+    for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        command.env_remove(name);
+    }
+    let mut asking = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    asking.stdin.take().unwrap().write_all(asked.to_string().as_bytes()).unwrap();
+    let output = asking.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What is counted, by all that the sums tell apart: quantity, charge, cost, unpriced, fallback.
+type Sums = BTreeMap<Vec<String>, (i64, Charge, Charge, i64, i64)>;
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn amount(value: &Value) -> Charge {
+    text(value).parse().unwrap_or_else(|why| panic!("{value}: {why}"))
+}
+
+/// What an engine has found, without what is nothing.
+fn found(answer: &Value) -> Sums {
+    let mut sums = Sums::new();
+    for row in answer["sums"].as_array().unwrap() {
+        let key: Vec<String> = row.as_array().unwrap()[..8].iter().map(text).collect();
+        let number = |at: usize| row[at].as_i64().unwrap();
+        let sum = (number(8), amount(&row[9]), amount(&row[10]), number(11), number(12));
+        if sum != (0, Charge::default(), Charge::default(), 0, 0) {
+            assert!(sums.insert(key, sum).is_none(), "{row}");
+        }
+    }
+    sums
+}
+
+/// What the ledger's own sums are.
+fn kept(dir: &Dir) -> Sums {
+    let sql = "SELECT substr(day, 1, 7), day, adjusts, tenant, provider, model, evidence, class, quantity, charge,
+            coalesce(cost, charge), unpriced, fallback
+        FROM rollup WHERE class NOT LIKE '%:%'";
+    let mut sums = Sums::new();
+    for row in dir.sql(sql).unwrap() {
+        let number = |at: usize| row[at].parse::<i64>().unwrap();
+        let amount = |at: usize| row[at].parse::<Charge>().unwrap();
+        let sum = (number(8), amount(9), amount(10), number(11), number(12));
+        if sum != (0, Charge::default(), Charge::default(), 0, 0) {
+            sums.insert(row[..8].to_vec(), sum);
+        }
+    }
+    sums
+}
+
+/// By tenant: calls, input and output tokens, searches, charge, cost.
+type Totals = BTreeMap<String, (i64, i64, i64, i64, Charge, Charge)>;
+
+fn totals_of(sums: &Sums) -> Totals {
+    let mut totals = Totals::new();
+    for (key, (quantity, charge, cost, ..)) in sums {
+        let of = totals.entry(key[3].clone()).or_default();
+        match Class::from_name(&key[7]) {
+            None => of.0 += quantity,
+            Some(Class::WebSearches) => of.3 += quantity,
+            Some(class) if class.kind() == Kind::Input => of.1 += quantity,
+            Some(class) if class.kind() == Kind::Output => of.2 += quantity,
+            Some(_) => {}
+        }
+        of.4 = of.4.checked_add(*charge).unwrap();
+        of.5 = of.5.checked_add(*cost).unwrap();
+    }
+    totals
+}
+
+fn totals_found(answer: &Value) -> Totals {
+    let totals = answer["totals"].as_array().unwrap().iter().map(|row| {
+        let number = |at: usize| row[at].as_i64().unwrap();
+        (text(&row[0]), (number(1), number(2), number(3), number(4), amount(&row[5]), amount(&row[6])))
+    });
+    totals.filter(|(_, total)| *total != Default::default()).collect()
+}
+
+/// Every entry with its hash, as the ledger has them.
+fn entries(dir: &Dir) -> Value {
+    let rows = dir.sql("SELECT entry, lower(hex(hash)), kind FROM ledger ORDER BY entry").unwrap();
+    rows.into_iter().map(|row| json!([1, row[0].parse::<i64>().unwrap(), row[1], row[2]])).collect()
+}
+
+/// What an engine finds is what the ledger has, to the token and the last decimal.
+fn is_the_ledger(dir: &Dir, answer: &Value) {
+    let kept = kept(dir);
+    assert_eq!(found(answer), kept);
+    assert_eq!(totals_found(answer), totals_of(&kept));
+    assert_eq!(answer["entries"], entries(dir));
+    let answers = answer["answers"].as_array().unwrap();
+    assert!(
+        answers.iter().all(|rows| rows.as_i64().unwrap() > 0),
+        "a question of the documentation finds nothing: {answers:?}"
+    );
+    // In a correction, too, and in a reversal, which repeat no event.
+    for fact in answer["facts"].as_array().unwrap() {
+        if fact[0] == "release" {
+            continue;
+        }
+        assert_eq!((&fact[1], &fact[3]), (&json!("chat"), &json!(200)), "{fact}");
+        assert!(matches!(fact[2].as_str(), Some("true" | "false")) && text(&fact[5]).starts_with('t'), "{fact}");
+    }
+}
+
+/// An object store on a directory.
+struct Store {
+    process: Child,
+    directory: PathBuf,
+    endpoint: String,
+}
+
+impl Store {
+    fn start(directory: PathBuf) -> Store {
+        std::fs::create_dir_all(directory.join("data/billing")).unwrap();
+        std::fs::create_dir_all(directory.join("meta")).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = Store::spawn(&directory, port);
+        Store { process, directory, endpoint: format!("http://127.0.0.1:{port}") }
+    }
+
+    fn spawn(directory: &Path, port: u16) -> Child {
+        let log = std::fs::File::options().create(true).append(true).open(directory.join("log")).unwrap();
+        let mut command = Command::new(tool("MESHMETER_VERSITYGW", "bin/versitygw"));
+        command.args(["--access", KEY, "--secret", SECRET, "--port", &format!("127.0.0.1:{port}")]);
+        // Without extended attributes, which not every file system has.
+        command.args(["posix", "--sidecar"]).arg(directory.join("meta")).arg(directory.join("data"));
+        let log_too = log.try_clone().unwrap();
+        let process = command.stdin(Stdio::null()).stdout(log).stderr(log_too).spawn().unwrap();
+        until("the object store listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        process
+    }
+
+    fn port(&self) -> u16 {
+        self.endpoint.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    fn again(&mut self) {
+        self.process = Store::spawn(&self.directory, self.port());
+    }
+
+    /// `meshmeter export` to it.
+    fn export(&self, dir: &Dir, more: &[&str]) -> Command {
+        let mut command = meshmeter(&["export", "--to", "s3://billing/mesh/meter", "--endpoint", &self.endpoint]);
+        command.args(["--database", &dir.database()]).args(more);
+        command.env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", SECRET).env("AWS_REGION", "us-east-1");
+        command
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- log of the object store\n{}", std::fs::read_to_string(self.directory.join("log")).unwrap());
+        }
+    }
+}
+
+fn said(mut command: Command) -> (Option<i32>, String, String) {
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn fidelity_duckdb_and_spark_find_the_ledgers_sums_where_the_files_lie() {
+    let dir = Dir::new();
+    drop(varied(&dir));
+    let to = dir.file("ware house");
+    let place = to.to_str().unwrap();
+    let (code, _, error) = run(&dir, &["export", "--to", place, "--batch", "20"]);
+    assert_eq!((code, error.as_str()), (0, ""));
+    assert!(manifests(&to).len() > 1);
+    let answers = ask(&["duckdb", "spark"], place, None);
+    let types = [
+        ("duckdb", json!(["VARCHAR", "BIGINT", "DATE", "DECIMAL(38,24)", "TIMESTAMP WITH TIME ZONE"])),
+        ("spark", json!(["string", "int", "date", "decimal(38,24)", "timestamp"])),
+    ];
+    for (engine, types) in types {
+        is_the_ledger(&dir, &answers[engine]);
+        assert_eq!(answers[engine]["types"], types, "{engine}");
+    }
+    assert_eq!(answers["duckdb"]["facts"], answers["spark"]["facts"]);
+}
+
+#[test]
+fn fidelity_a_bucket_has_the_ledger_whatever_is_killed() {
+    let dir = Dir::new();
+    drop(varied(&dir));
+    let mut store = Store::start(dir.file("store"));
+    // Somebody without the secret.
+    let mut stranger = store.export(&dir, &[]);
+    stranger.env("AWS_SECRET_ACCESS_KEY", "another");
+    let (code, _, error) = said(stranger);
+    assert!(code == Some(1) && error.contains("s3://billing/mesh/meter/"), "{error}");
+    // The export is killed again and again, and the store too.
+    let mut kills = 0;
+    for wait in (0..).map(|number: u64| Duration::from_millis(20 + number * 13 % 400)) {
+        let mut export =
+            store.export(&dir, &["--batch", "5"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(wait);
+        if export.try_wait().unwrap().is_some_and(|status| status.success()) {
+            break;
+        }
+        kills += 1;
+        if kills % 5 == 0 {
+            store.kill();
+        }
+        let _ = export.kill();
+        let _ = export.wait();
+        if kills % 5 == 0 {
+            store.again();
+        }
+        assert!(kills < 400, "it comes to no end");
+    }
+    let (code, out, error) = said(store.export(&dir, &[]));
+    assert!(code == Some(0) && out.starts_with("nothing new, up to 1:"), "{out}{error}");
+    is_the_ledger(&dir, &ask(&["duckdb"], "s3://billing/mesh/meter", Some(&store))["duckdb"]);
+    store.kill();
+    let (code, _, error) = said(store.export(&dir, &[]));
+    assert!(code == Some(1) && error.contains("s3://billing/mesh/meter/"), "{error}");
+}
+
+#[test]
+fn fidelity_a_long_file_arrives_whole_and_small_ones_once() {
+    let dir = Dir::new();
+    let store = Store::start(dir.file("store"));
+    let profile =
+        dir.write("credentials", format!("[default]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n"));
+    // In a process of its own: the environment is its.
+    let name = "fidelity_a_long_file_arrives_whole_and_small_ones_once";
+    if std::env::var_os("MESHMETER_TEST_ENDPOINT").is_none() {
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        again
+            .args([&format!("warehouse::{name}"), "--exact", "--nocapture"])
+            .env("MESHMETER_TEST_ENDPOINT", &store.endpoint);
+        again.env("AWS_SHARED_CREDENTIALS_FILE", profile).env("AWS_CONFIG_FILE", "/dev/null").env_remove("AWS_PROFILE");
+        let output = again.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && text.contains("1 passed"),
+            "{text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        return;
+    }
+    let endpoint = std::env::var("MESHMETER_TEST_ENDPOINT").unwrap();
+    let place = Bucket::open("billing/p", &Settings { endpoint: Some(endpoint), authorities: None }).unwrap();
+    let staging = place.staging().unwrap();
+    // Three parts, the last one short.
+    let bytes: Vec<u8> = (0..40_000_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let staged = staging.join("long.part");
+    for again in [false, true] {
+        std::fs::write(&staged, &bytes).unwrap();
+        place.publish(&staged, "month=2026-11/tenant_hash=3/long.parquet").unwrap();
+        assert!(!staged.exists(), "{again}");
+    }
+    assert!(place.get("month=2026-11/tenant_hash=3/long.parquet").unwrap() == Some(bytes));
+    assert!(place.create("_meshmeter/a/1.json", b"1").unwrap());
+    assert!(!place.create("_meshmeter/a/1.json", b"2").unwrap());
+    assert_eq!(place.get("_meshmeter/a/1.json").unwrap(), Some(b"1".to_vec()));
+    place.replace("_meshmeter/a/2", b"3").unwrap();
+    place.replace("_meshmeter/a/2", b"4").unwrap();
+    assert_eq!(place.get("_meshmeter/a/2").unwrap(), Some(b"4".to_vec()));
+    assert_eq!(place.list("_meshmeter").unwrap(), ["_meshmeter/a/1.json", "_meshmeter/a/2"]);
+    for _ in 0..2 {
+        place.delete("_meshmeter/a/2").unwrap();
+    }
+    assert_eq!((place.get("_meshmeter/a/2").unwrap(), place.list("nothing").unwrap()), (None, Vec::new()));
+}
