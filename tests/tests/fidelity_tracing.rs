@@ -25,15 +25,20 @@ async fn otel(name: &str, processors: &Value) -> Result<(Otel, TempDir)> {
     Ok((otel, dir))
 }
 
+/// The id of a trace, and of its request: high, so that no share of all ids has it.
+fn trace_of(number: u64) -> String {
+    format!("ffffffff{number:024x}")
+}
+
 /// A call with a trace of its own that is sampled, by which its spans are found.
 fn in_trace(call: Call, number: u64) -> Call {
-    let trace = format!("{number:032x}");
+    let trace = trace_of(number);
     with_request_id(call, &trace).header("traceparent", &format!("00-{trace}-00000000000000aa-01"))
 }
 
 /// The span of the call to the provider.
 async fn client_span(otel: &Otel, number: u64) -> Result<Sent> {
-    let trace = format!("{number:032x}");
+    let trace = trace_of(number);
     wait::until(&format!("the span of {trace}"), || async {
         let mut spans = otel.spans()?.into_iter().filter(|span| span.trace == trace && span.kind == 3);
         Ok(spans.next().ok_or("it is not there")?)
@@ -73,7 +78,7 @@ async fn fidelity_spans_have_the_attributes_of_the_convention_for_streams_too() 
         let route = if prefix.is_empty() { stack.llm() } else { stack.gateway() };
         let response = route.send(&call).await?;
         assert_eq!(response.status, 200, "{id}");
-        let event = stack.event_of(&format!("{number:032x}")).await?;
+        let event = stack.event_of(&trace_of(number)).await?;
         let span = client_span(&otel, number).await?;
         let texts = [
             ("meshmeter.tenant", "tenant"),
@@ -110,7 +115,7 @@ async fn fidelity_a_stream_that_breaks_off_has_a_span_with_what_was_known() -> R
     let call = stack.provider.catalogue().get("chat_stream.sse")?.call();
     let call = stack.as_tenant(in_trace(call, 1), "acme")?;
     stack.llm().abort_after(&call, 100).await?;
-    let event = stack.event_of(&format!("{:032x}", 1)).await?;
+    let event = stack.event_of(&trace_of(1)).await?;
     let span = client_span(&otel, 1).await?;
     for (attribute, field) in [("gen_ai.request.model", "request_model"), ("meshmeter.tenant", "tenant")] {
         assert_eq!(span.text(attribute), event.text(field), "{span:?}");
