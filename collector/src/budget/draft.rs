@@ -133,7 +133,8 @@ fn check(scope: &Scope) -> Result<(), String> {
         let is_name = !value.trim().is_empty() && value.len() <= MAX_NAME && value.chars().all(is_plain);
         if !is_name || value.contains('*') {
             return Err(format!(
-                "{field}: \"{}\" must be one whole name as it stands in the report, at most {MAX_NAME} bytes, without *",
+                "{field}: \"{}\" must be one whole name, at most {MAX_NAME} bytes, without *: a provider's as it stands in the \
+                 report, a model's as calls ask for it",
                 printable(value)
             ));
         }

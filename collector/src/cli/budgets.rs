@@ -17,8 +17,8 @@ use wire::lease::{Mode, Unit};
 use super::args::{Database, Format, Output, now_ns};
 use super::{Failure, print};
 
-/// Calls that reserve so many tokens are small.
-const SMALL_TOKENS: u64 = 2048;
+/// Fewer tokens than a handful of calls reserve.
+const SMALL_TOKENS: u64 = 10_000;
 
 /// Shows the budgets: what each window may cost, what was spent of it, what workers hold, and what is left until when.
 ///
@@ -175,7 +175,8 @@ fn set(args: SetArgs) -> Result<(), Failure> {
     let is_small = budget.unit() == Unit::Tokens && (1..SMALL_TOKENS).contains(&budget.limit);
     if is_small && budget.budget.mode != Mode::Soft {
         complain(&format!(
-            "note: a call reserves its bytes, 1,024 tokens and its max_tokens: few calls or none fit in {limit} tokens"
+            "note: a call reserves its bytes, 1,024 tokens and its max_tokens, and each worker of Envoy holds a part of what is \
+             left: few calls fit in {limit} tokens"
         ));
     }
     Ok(())

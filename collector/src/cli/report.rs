@@ -53,7 +53,7 @@ pub struct ReportArgs {
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     filter: Vec<(String, String)>,
     /// What tells lines apart, separated by commas: any of hour, day, month, tenant, tenant:DEPTH, principal, provider, model,
-    /// operation, route, session, agent, trace, tag:NAME, node, emitter.
+    /// operation, route, session, agent, trace, tag:NAME, node, emitter, evidence, outcome.
     #[arg(long, value_name = "COLUMNS", default_value = report::DEFAULT_BY)]
     by: String,
     /// Only so many lines, the largest; the others are one line.
@@ -62,7 +62,8 @@ pub struct ReportArgs {
     /// What the lines of --top have most of: charge, cost, tokens or calls.
     #[arg(long, value_name = "WHAT", requires = "top")]
     sort: Option<String>,
-    /// Beside each line what it was in the period before: of the same length, or as many months.
+    /// Beside each line what it was in the period before: of the same length, or as many months. Needs both --since and --until, or
+    /// --month.
     #[arg(long)]
     compare: bool,
     /// Round to so many decimals, as on an invoice: what a tenant owes for a month is rounded once, and the lines add up to it,

@@ -105,7 +105,7 @@ fn show(args: Top) -> Result<(), Failure> {
     };
     if args.once {
         let (frame, was_read) = top::once(options, SIZE);
-        print(&frame)?;
+        print(&without_gaps(&frame))?;
         return if was_read { Ok(()) } else { Err(Failure::failed("today's use could not be read")) };
     }
     if !terminal::is_interactive() {
@@ -131,4 +131,18 @@ fn watch_signals(interrupted: Arc<AtomicBool>) -> std::io::Result<()> {
         });
     });
     Ok(())
+}
+
+/// The frame as text that nobody scrolls: of empty lines in a row one stays, and none has blanks at its end.
+fn without_gaps(frame: &str) -> String {
+    let mut text = String::new();
+    let mut is_empty_before = false;
+    for line in frame.lines().map(str::trim_end) {
+        if !(line.is_empty() && is_empty_before) {
+            text.push_str(line);
+            text.push('\n');
+        }
+        is_empty_before = line.is_empty();
+    }
+    text
 }

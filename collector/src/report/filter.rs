@@ -22,6 +22,9 @@ impl Pattern {
             return Err(format!("must have at most {MAX_VALUE} bytes"));
         }
         let prefix = text.strip_suffix('*');
+        if prefix.unwrap_or(text).contains('*') {
+            return Err("may have a * at its end only, for what begins so".to_owned());
+        }
         // As values are kept: no database has a NUL.
         let text = crate::store::sums::storable(prefix.unwrap_or(text));
         Ok(Pattern { text, is_prefix: prefix.is_some() })
@@ -49,7 +52,7 @@ impl Filters {
     /// Also asks for a value. Of one dimension any of the values will do.
     pub fn add(&mut self, dimension: Dimension, value: &str) -> Result<(), String> {
         if dimension.is_time() || matches!(dimension, Dimension::Tenant(Some(_))) {
-            return Err("cannot be filtered by: since, until and tenant can".to_owned());
+            return Err("cannot be filtered by; use --since, --until and --tenant, or `since`, `until` and `tenant` over HTTP".to_owned());
         }
         let pattern = Pattern::parse(value)?;
         let words = match dimension {

@@ -143,7 +143,11 @@ impl View {
         };
         let lines = budgets::in_order(self.budgets(), &tenants).into_iter().take(shown);
         let lines = lines.map(|budget| drawn(budget.cells(self.readings.refused(&budget.name))));
-        let head = drawn(BUDGETS.map(str::to_owned)).style(Style::new().add_modifier(Modifier::BOLD));
+        let mut head = BUDGETS.map(str::to_owned);
+        if shown < self.budgets().len() {
+            head[0] = format!("{} ({shown} of {})", head[0], self.budgets().len());
+        }
+        let head = drawn(head).style(Style::new().add_modifier(Modifier::BOLD));
         Widget::render(Table::new(lines, (0..BUDGETS.len()).map(width)).header(head), area, buffer);
     }
 

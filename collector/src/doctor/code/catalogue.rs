@@ -6,7 +6,7 @@ codes! {
     // What cannot be examined.
     EnvoyUnreachable "envoy_unreachable" Error
         "Nothing about this Envoy could be examined",
-        "name the address of Envoy's admin listener, as its own host reaches it: port 9901 in `envoy/envoy.yaml`, 15000 in Istio's proxies",
+        "name the address of Envoy's admin listener, as its own host reaches it: port 9901 in `envoy/envoy.yaml`, 15000 in Istio's proxies; and see that Envoy runs: its log says why it did not start, and `--config FILE` checks the plugin's configuration",
         "doctor.md#what-it-reads";
     NotEnvoy "not_envoy" Error
         "What responds there is not the admin listener of an Envoy",
@@ -105,7 +105,7 @@ codes! {
         "report it as a bug, with Envoy's log",
         "metrics.md#alerts";
     UsageMissing "usage_missing" Warning
-        "More than a tenth of the calls have no counts, errors of providers aside",
+        "More than a tenth of ten calls or more have no counts, errors of providers aside",
         "see the reasons in `meshmeter_usage_missing_total`",
         "troubleshooting.md#3-does-it-have-counts";
     IdentitiesRefused "identities_refused" Warning
@@ -124,7 +124,7 @@ codes! {
         "budgets.md#in-the-plugin";
     LeasesFail "leases_fail" Warning
         "The plugin's requests for leases fail: calls pass without being held to budgets, or are refused, as `budgets.without_collector` says",
-        "see the reason: `not_found` is a wrong `budgets.path`, or a collector that is too old for budgets; `unauthorized`, where events are accepted, is a policy between the two that lets only `/v1/events` pass",
+        "see the reason: `not_found` is a wrong `budgets.path`, or a collector that is too old for budgets; `unauthorized`, where events are accepted, is a policy between the two that lets only `/v1/events` pass; for `no_cluster`, `not_a_collector` and others see the findings about the collector",
         "troubleshooting.md#6-does-it-reach-the-ledger";
     LeasesNotGranted "leases_not_granted" Warning
         "The collector responds, and gives no lease for some of what the plugin asks for: those budgets are as if the collector were away",
