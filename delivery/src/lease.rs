@@ -39,7 +39,7 @@ use crate::jitter::Jitter;
 use crate::settings::Settings;
 
 /// What is held at first of a budget in USD, nano-USD; before any call has shown what one can cost.
-const FIRST_NANO_USD: u64 = 1_000_000_000;
+const FIRST_NANO_USD: u64 = 2_000_000_000;
 /// Without a response for so long, while one is wanted, the collector is away, ms.
 const AWAY_MS: u64 = 10_000;
 /// A lease is used for so long after the last response, ms. The collector gives it to others after 15 minutes.
@@ -47,7 +47,12 @@ const USABLE_MS: u64 = 600_000;
 /// A call that is told to wait no longer than this is expected to come again, ms.
 const EXPECTED_MS: u64 = 60_000;
 /// How long a client is to wait where the next exchange with the collector may bring what it needs, ms.
-const SOON_MS: u64 = 1000;
+const SOON_MS: u64 = 500;
+/// And where others have that, or calls that run, ms; and at most so much longer, so that not all come again at once.
+const LATER_MS: u64 = 2000;
+const SPREAD_MS: u64 = 2000;
+/// How long where nobody knows, ms.
+const UNKNOWN_MS: u64 = 1000;
 
 /// The leases of one worker.
 ///
@@ -181,7 +186,7 @@ impl Leases {
             let refusal = is_closed.then_some(Refusal {
                 budget: None,
                 reason: Reason::CollectorAway,
-                retry_after_ms: Some(SOON_MS),
+                retry_after_ms: Some(UNKNOWN_MS),
                 is_spent: false,
             });
             return Admission { is_unheld: refusal.is_none(), refusal, ..Admission::default() };
@@ -252,17 +257,19 @@ impl Leases {
         let place = place
             .or_else(|| self.accounts.add(Account::new(Arc::clone(budget), subject.to_owned(), at_s, now_ms, first)));
         let is_away = self.is_away(now_ms);
+        let spread_ms = self.jitter.next().checked_rem(SPREAD_MS).unwrap_or_default();
         let is_usable = self.heard_ms.is_some_and(|heard_ms| now_ms.saturating_sub(heard_ms) < USABLE_MS);
         let Some((place, account)) = place.and_then(|place| Some((place, self.accounts.get(place)?))) else {
             return self.without_lease(now_ms);
         };
         let usual = account.touch(now_ms, known);
-        let soon = Judgement::Not { reason: Reason::NoLease, retry_after_ms: Some(SOON_MS) };
+        let soon_ms = if account.is_elsewhere() { LATER_MS.saturating_add(spread_ms) } else { SOON_MS };
+        let soon = Judgement::Not { reason: Reason::NoLease, retry_after_ms: Some(soon_ms) };
         match account.fits(amount, is_open) {
             Ok(fitting) if is_usable => Judgement::Fits { place, amount, fitting },
             Err(Lacking::Limit) => Judgement::Not { reason: Reason::TooLarge, retry_after_ms: None },
             Err(Lacking::Rest(until_s)) => {
-                let wait_ms = until_s.saturating_mul(1000).saturating_sub(now_ms).max(SOON_MS);
+                let wait_ms = until_s.saturating_mul(1000).saturating_sub(now_ms).max(UNKNOWN_MS);
                 if wait_ms <= EXPECTED_MS {
                     // It is to find a lease when it comes again.
                     account.expect(usual);
@@ -296,7 +303,7 @@ impl Leases {
     /// Nobody can say whether there is room.
     fn away(&self) -> Judgement {
         if self.budgets.as_ref().is_some_and(|budgets| budgets.is_closed) {
-            return Judgement::Not { reason: Reason::CollectorAway, retry_after_ms: Some(SOON_MS) };
+            return Judgement::Not { reason: Reason::CollectorAway, retry_after_ms: Some(UNKNOWN_MS) };
         }
         Judgement::Unheld
     }
@@ -326,6 +333,7 @@ impl Leases {
         sequence: u64,
     ) -> bool {
         let covering = self.catalogue.covering(call);
+        let has_price = matches!(self.ceilings.known(call), Price::Ceiling(_));
         for budget in &covering {
             let subject = budget.subject(call.tenant);
             let place = self.accounts.find(&budget.name, subject, call.started_s);
@@ -338,7 +346,16 @@ impl Leases {
             let account = place.and_then(|place| self.accounts.get(place));
             if let Some(account) = account.filter(|account| amount > 0 && account.has(call.started_s) == Some(true)) {
                 account.spend(now_ms, sequence, amount);
+                if budget.unit == Unit::Usd && !has_price {
+                    // What it has cost only the collector can say.
+                    account.doubt();
+                    self.is_urgent = true;
+                }
             }
+        }
+        if !has_price && covering.iter().any(|budget| budget.unit == Unit::Usd) {
+            // Who responded may be another than was asked about, and be asked again.
+            self.ceilings.price(now_ms, call);
         }
         self.release(ticket);
         !covering.is_empty()

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use delivery::lease::{Admission, Spending, Ticket};
 use meter::call::Call;
 use meter::config::Config;
+use meter::provider::Destination;
 
 use crate::destination::EnvoyDestination;
 use crate::host;
@@ -42,7 +43,11 @@ pub fn admit(call: &Call, tenant: &str, config: &Config) -> Admission {
     let now_ms = vm::millis(host::now_ns());
     // To find out who will respond costs hostcalls.
     let asks = vm::with(|vm| vm.leases.asks_for_provider()).unwrap_or(false);
-    let provider = asks.then(|| call.likely_provider(&EnvoyDestination::default(), &config.detect));
+    let provider = asks.then(|| {
+        let to = EnvoyDestination::default();
+        let before = to.cluster().and_then(|cluster| vm::with(|vm| vm.responders.of(cluster).map(str::to_owned)).flatten());
+        call.likely_provider(&to, &config.detect, before)
+    });
     let spending = Spending {
         tenant,
         provider: provider.as_deref().unwrap_or_default(),

@@ -31,6 +31,7 @@ mod publish;
 mod redirected;
 mod refusals;
 mod refuse;
+mod responders;
 mod response_flags;
 mod running;
 mod shared;

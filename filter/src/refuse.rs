@@ -7,8 +7,6 @@ use wire::record::NotAsked;
 
 use crate::host::{self, Failure};
 
-/// How long a client's library is to wait for the next exchange with the collector, ms.
-const SOON_MS: &str = "300";
 /// Libraries wait no longer by themselves, seconds; one that is told to wait for longer would come again at once.
 const LONGEST_WAIT_S: u64 = 60;
 
@@ -45,9 +43,8 @@ pub fn by_budget(api: Option<Api>, refusal: &Refusal) -> Result<(), Failure> {
     let seconds = wait_s.map(|s| s.to_string());
     let mut headers = vec![JSON];
     headers.extend(seconds.as_deref().map(|seconds| ("retry-after", seconds)));
-    if refusal.reason == Reason::NoLease {
-        headers.push(("retry-after-ms", SOON_MS));
-    }
+    let millis = refusal.retry_after_ms.filter(|_| refusal.reason == Reason::NoLease).map(|ms| ms.to_string());
+    headers.extend(millis.as_deref().map(|millis| ("retry-after-ms", millis)));
     if wait_s.is_none_or(|s| s > LONGEST_WAIT_S) {
         headers.push(("x-should-retry", "false"));
     }

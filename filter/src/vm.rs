@@ -15,7 +15,7 @@ use meter::identity::Refusal;
 use meter::telemetry::{Metric, NOT_GRANTED, Telemetry};
 use wire::emitter::EmitterKey;
 use wire::event;
-use wire::record::{self, Record};
+use wire::record::{self, ProviderSource, Record};
 
 use crate::alias::Aliased;
 use crate::envoy_version;
@@ -24,6 +24,7 @@ use crate::host::{self, Failure};
 use crate::metrics::Metrics;
 use crate::process;
 use crate::redirected::Redirected;
+use crate::responders::Responders;
 use crate::running::Running;
 use crate::unmapped::Unmapped;
 use crate::waiting;
@@ -40,6 +41,8 @@ pub struct Vm {
     pub delivery: Delivery,
     /// What this worker may spend of the budgets.
     pub leases: Leases,
+    /// Who responds, for calls of which budgets have to know in time.
+    pub responders: Responders,
     /// What goes wrong with them.
     lease_failures: Failures,
     telemetry: Telemetry,
@@ -104,6 +107,7 @@ impl Vm {
         Vm {
             delivery: Delivery::new(key, random.hash_one("jitter"), config),
             leases: Leases::new(random.hash_one("leases"), config),
+            responders: Responders::default(),
             lease_failures: Failures::default(),
             telemetry: Telemetry::new(config.max_series),
             metrics: Metrics::default(),
@@ -277,6 +281,9 @@ impl Vm {
             started_s: millis(call.started_ns) / 1000,
         };
         let has_passed = ticket.is_none() && call.refused_by.is_none() && call.outcome != record::Outcome::NotSent;
+        if let Some(cluster) = call.cluster.as_deref().filter(|_| call.provider_source != Some(ProviderSource::Shape)) {
+            self.responders.learn(cluster, &call.provider);
+        }
         let is_covered = self.leases.settle(now_ms, ticket.unwrap_or_default(), &spending, counts, sequence);
         self.telemetry.add(&mut self.metrics, Metric::BudgetLate, i64::from(has_passed && is_covered));
     }

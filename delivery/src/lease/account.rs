@@ -61,8 +61,9 @@ pub struct Account {
     wanted: u64,
     /// The same of those that were told to come again when the window is over.
     expected: [u64; 2],
-    /// What a dear call needs these days.
+    /// What a dear call needs these days; a guess, until one has come.
     dear: u64,
+    is_guess: bool,
     /// What was spent in a period, and in the one before.
     period: u64,
     recent: [u64; 2],
@@ -117,6 +118,7 @@ impl Account {
             wanted: 0,
             expected: [0; 2],
             dear,
+            is_guess: true,
             period: 0,
             recent: [0; 2],
             used_ms,
@@ -172,7 +174,8 @@ impl Account {
     pub fn touch(&mut self, now_ms: u64, amount: Option<u64>) -> u64 {
         self.used_ms = self.used_ms.max(now_ms);
         if let Some(amount) = amount {
-            self.dear = self.dear.saturating_sub(self.dear / 16).max(amount);
+            let before = if self.is_guess { 0 } else { self.dear.saturating_sub(self.dear / 16) };
+            (self.dear, self.is_guess) = (before.max(amount), false);
         }
         amount.unwrap_or(self.dear)
     }
@@ -278,7 +281,14 @@ impl Account {
             let parts = if self.budget.per_tenant { IDLE_PARTS } else { IDLE_PARTS_SHARED };
             return if self.dear <= self.left / parts { self.dear } else { self.left / LITTLE_PARTS };
         }
-        self.recent(now_ms).max(self.dear).saturating_mul(2).min(self.left / ACTIVE_PARTS)
+        let most = self.left / ACTIVE_PARTS;
+        // Less than a call needs is of no use here, and missing elsewhere.
+        if most < self.dear { 0 } else { self.recent(now_ms).max(self.dear).saturating_mul(2).min(most) }
+    }
+
+    /// Whether what a call needs is others', or that of calls that run.
+    pub fn is_elsewhere(&self) -> bool {
+        self.is_denied || self.reserved > 0
     }
 
     /// What is to be asked for now. `is_full`: others have no room here; an idle one is returned whole. `gives_way`: drawn by
@@ -308,7 +318,8 @@ impl Account {
         let kept = match self.is_idle(now_ms) {
             _ if self.is_fresh(now_ms) => u64::MAX,
             true => headroom,
-            false => headroom.saturating_mul(4),
+            // What was given to a call that was told to come again stays for it.
+            false => headroom.saturating_mul(4).max(self.dear),
         };
         let is_much = room > kept;
         let refresh_ms = match self.is_idle(now_ms) && self.spent.is_empty() {
@@ -397,7 +408,7 @@ impl Account {
     pub fn next(&self, at_s: u64) -> Account {
         let budget = Arc::clone(&self.budget);
         let mut next = Account::new(budget, self.subject.clone(), at_s, self.used_ms, self.dear);
-        (next.limit, next.left) = (self.limit, self.limit);
+        (next.limit, next.left, next.is_guess) = (self.limit, self.limit, self.is_guess);
         (next.period, next.recent) = (self.period, self.recent);
         [next.need, next.wanted] = self.expected;
         next

@@ -67,15 +67,16 @@ impl Call {
     }
 
     /// Who will respond, as far as is known while the request is on its way: by where it goes, by the operator's name for
-    /// that, or else by where the client says that it goes.
-    pub fn likely_provider(&self, to: &dyn Destination, rules: &Detect) -> Cow<'static, str> {
+    /// that, or else by where the client says that it goes; or else it is who responded there `before`.
+    pub fn likely_provider(&self, to: &dyn Destination, rules: &Detect, before: Option<String>) -> Cow<'static, str> {
         let mut target = self.target.clone();
         target.settle(to, rules);
         let compatible = || target.api.map_or("unknown", |api| api.compatible());
         target.provider.take().unwrap_or_else(|| {
             // Behind a gateway the client's host is the gateway's, and Envoy writes the provider's only after the plugin.
             let named = to.cluster().and_then(provider_named);
-            Cow::Borrowed(named.or(self.target.claimed()).unwrap_or_else(compatible))
+            let known = named.or(self.target.claimed()).map(Cow::Borrowed);
+            known.or(before.map(Cow::Owned)).unwrap_or_else(|| Cow::Borrowed(compatible()))
         })
     }
 }

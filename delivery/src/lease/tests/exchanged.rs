@@ -76,7 +76,7 @@ cases! {
             number, revision: 3, budgets: None, leases: vec![Some(lease(NOW, 500, 0, WHOLE))], prices: vec![],
         });
         assert!(!worker.leases.respond(NOW, first + 1, Ok(granted(request.number))), "nobody asked for that");
-        assert_eq!(worker.refuses(NOW, &call("a"), &bound(1)).0, Reason::NoLease);
+        assert_eq!(worker.refuses(NOW, &call("a"), &bound(500)).0, Reason::NoLease);
         let (now_ms, second) = worker.asks_next(NOW + 2000, 0);
         assert!(!worker.leases.respond(now_ms, first, Ok(granted(request.number))), "it comes too late");
         assert_eq!(worker.refuses(now_ms, &call("a"), &bound(1)).0, Reason::NoLease);

@@ -151,7 +151,10 @@ const LIMITS: &[(&str, &[Api])] = &[
     ("textGenerationConfig.maxTokenCount", &[Api::BedrockInvoke]),
     ("inferenceConfig.maxTokens", &[Api::BedrockConverse, Api::BedrockInvoke]),
     ("inferenceConfig.max_new_tokens", &[Api::BedrockInvoke]),
+    // Google reads both spellings of every name.
     ("generationConfig.maxOutputTokens", &[Api::Gemini]),
+    ("generationConfig.max_output_tokens", &[Api::Gemini]),
+    ("generation_config.maxOutputTokens", &[Api::Gemini, Api::GeminiInteractions]),
     ("generation_config.max_output_tokens", &[Api::Gemini, Api::GeminiInteractions]),
     ("options.num_predict", &[Api::Plain]),
     ("parameters.max_new_tokens", &[Api::Plain]),
@@ -160,7 +163,9 @@ const LIMITS: &[(&str, &[Api])] = &[
 /// Where the number of responses stands.
 #[rustfmt::skip]
 const CHOICES: &[&str] = &[
-    "n", "best_of", "num_generations", "generationConfig.candidateCount", "parameters.sampleCount",
+    "n", "best_of", "num_generations", "generationConfig.candidateCount", "generationConfig.candidate_count",
+    "generation_config.candidateCount", "generation_config.candidate_count", "parameters.sampleCount",
+    "parameters.sample_count",
     "imageGenerationConfig.numberOfImages",
 ];
 

@@ -43,6 +43,8 @@ cases! {
             ("api.openai.com", "/v1/batches", r#"{"input_file_id":"x"}"#, Some(0)),
             ("api.anthropic.com", "/v1/messages", r#"{"max_tokens":5}"#, Some(6)),
             (GEMINI.0, GEMINI.1, r#"{"generationConfig":{"maxOutputTokens":5,"candidateCount":2}}"#, Some(12)),
+            (GEMINI.0, GEMINI.1, r#"{"generationConfig":{"maxOutputTokens":5,"candidate_count":8}}"#, Some(48)),
+            (GEMINI.0, GEMINI.1, r#"{"generation_config":{"maxOutputTokens":1,"max_output_tokens":90,"candidateCount":2}}"#, Some(182)),
             (GEMINI.0, GEMINI.1, r#"{"max_tokens":5}"#, None),
             ("bedrock-runtime.us-east-1.amazonaws.com", "/model/m/converse", r#"{"inferenceConfig":{"maxTokens":5}}"#, Some(6)),
             ("api.cohere.com", "/v2/rerank", r#"{"query":"x"}"#, Some(0)),
@@ -147,21 +149,22 @@ cases! {
             fn certificate(&self) -> Option<String> { None }
         }
         let openai = call("api.openai.com", "/v1/chat/completions", b"{}", None);
-        let provider = |to: To| openai.likely_provider(&to, &DETECT).into_owned();
+        let provider = |to: To| openai.likely_provider(&to, &DETECT, None).into_owned();
         assert_eq!(provider(To(Some("api.anthropic.com"), "api.openai.com")), "anthropic");
         assert_eq!(provider(To(Some("egress"), "api.groq.com")), "groq", "the host is rewritten");
         assert_eq!(provider(To(Some("egress"), "api.openai.com")), "openai");
         let other = call("llm.internal", "/v1/chat/completions", b"{}", None);
-        assert_eq!(other.likely_provider(&To(None, "llm.internal"), &DETECT), "openai_compatible");
+        let of = |before: Option<&str>| other.likely_provider(&To(None, "llm.internal"), &DETECT, before.map(str::to_owned));
+        assert_eq!((of(None), of(Some("gcp.gemini"))), ("openai_compatible".into(), "gcp.gemini".into()));
         // At a gateway the client asks for the gateway, and Envoy writes the provider's host behind the plugin.
         let gateway = call("127.0.0.1:10000", "/v1/chat/completions", b"{}", None);
-        let provider = |cluster| gateway.likely_provider(&To(Some(cluster), "127.0.0.1:10000"), &DETECT).into_owned();
+        let provider = |cluster| gateway.likely_provider(&To(Some(cluster), "127.0.0.1:10000"), &DETECT, Some("azure".into())).into_owned();
         assert_eq!(provider("openai"), "openai");
         assert_eq!(provider("outbound|443||api.openai.com"), "openai");
         assert_eq!(provider("egress"), "openai_compatible");
         // A client cannot name another one than the operator.
         let claims = call("api.groq.com", "/v1/chat/completions", b"{}", None);
-        assert_eq!(claims.likely_provider(&To(Some("openai"), "api.groq.com"), &DETECT), "openai");
+        assert_eq!(claims.likely_provider(&To(Some("openai"), "api.groq.com"), &DETECT, Some("azure".into())), "openai");
     }
 
     fn contract_a_model_in_the_path_makes_a_call_as_one_in_the_body_does() {

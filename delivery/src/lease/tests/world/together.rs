@@ -76,4 +76,46 @@ cases! {
         }
         assert!(world.passed > 3800 && spent > 0, "{} of 4000 passed", world.passed);
     }
+
+    /// Two workers of one Envoy, and a client that comes once a second, to one or the other.
+    fn race_a_slow_client_gets_the_last_call_that_fits_and_then_hears_that_nothing_is_left() {
+        for seed in 0..20 {
+            let mut world = World::new(seed);
+            world.collector.length_s = 3600;
+            world.collector.limits.values_mut().for_each(|limit| *limit = 1_000_000);
+            world.collector.limits.insert("all".to_owned(), 1000);
+            world.workers.truncate(2);
+            let (mut passed, mut exhausted) = (0, 0);
+            for step in 0..1200 {
+                if step % 10 == 0 {
+                    let (now_ms, worker) = (world.now_ms, world.below(2) as usize);
+                    let admission = world.workers[worker].leases.admit(now_ms, &at("other", now_ms), &bound(240));
+                    let is_exhausted = admission.refusal.as_ref().is_some_and(|refusal| refusal.reason == Reason::Exhausted);
+                    exhausted += u64::from(is_exhausted);
+                    if admission.refusal.is_none() {
+                        passed += 1;
+                        let (tenant, started_s) = ("other".to_owned(), now_ms / 1000);
+                        let emitter = &mut world.workers[worker];
+                        emitter.sequence += 1;
+                        emitter.leases.settle(now_ms, admission.ticket, &at("other", now_ms), (0, 240), emitter.sequence);
+                        emitter.queue.push(Event { sequence: emitter.sequence, tenant, tokens: (0, 240), started_s });
+                    }
+                }
+                for worker in 0..2 {
+                    world.ask(worker);
+                    let emitter = &mut world.workers[worker];
+                    emitter.queue.drain(..).for_each(|event| world.collector.take(emitter.name, &event));
+                }
+                while let Some(flying) = world.requests.pop() {
+                    let response = world.collector.respond(world.now_ms, flying.emitter, &flying.request);
+                    let emitter = world.workers.iter_mut().find(|emitter| emitter.name == flying.emitter).unwrap();
+                    emitter.leases.respond(world.now_ms, flying.token, Ok(response));
+                }
+                world.now_ms += 100;
+                world.check(seed);
+            }
+            assert_eq!(passed, 4, "of 1000, 240 each");
+            assert!(exhausted > 60, "{exhausted} of some 110 were told so");
+        }
+    }
 }
