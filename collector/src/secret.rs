@@ -24,7 +24,8 @@ pub fn is_connection(text: &str) -> bool {
         let (scheme, rest) = lower.split_at(lower.bytes().take_while(u8::is_ascii_alphanumeric).count());
         // Reports are asked by `tag:NAME` and `tenant:N`.
         let is_dimension = matches!(scheme, "tag" | "tenant");
-        rest.starts_with(':') && !scheme.is_empty() && !is_dimension || scheme.starts_with("postgres") && rest.starts_with("//")
+        rest.starts_with(':') && !scheme.is_empty() && !is_dimension
+            || scheme.starts_with("postgres") && rest.starts_with("//")
     };
     text.contains("://") || has_keyword() || !is_path && (text.contains('@') || begins_with_scheme())
 }

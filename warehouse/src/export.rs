@@ -1,8 +1,8 @@
-//! An export: batches of entries, each committed as a whole.
+//! An export: entries, committed so many at a time.
 //!
-//! A batch is made in a directory where nobody reads. Then an intent says which entries it has and what its files are called,
-//! the files are shown, and a manifest commits them. Whoever is killed before the intent begins the batch anew; whoever is killed
-//! behind it makes the same batch again, under the same names: entries are never changed, so it has the same rows.
+//! Files are made in a directory where nobody reads. Then an intent says which entries they have and what they are called, the
+//! files are shown, and a manifest commits them. Whoever is killed before the intent begins anew; whoever is killed
+//! behind it makes the same commit again, under the same names: entries are never changed, so it has the same rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,9 +35,9 @@ pub struct Progress {
     pub of: u64,
 }
 
-/// A batch that was committed.
+/// A commit that was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Batch {
+pub struct Commit {
     /// Its number.
     pub number: u64,
     /// Entries in its files.
@@ -52,7 +52,7 @@ pub struct Batch {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Done {
     /// What it has committed.
-    pub batches: Vec<Batch>,
+    pub commits: Vec<Commit>,
     /// The last entry of each chain that is there now.
     pub to: Vec<End>,
 }
@@ -80,17 +80,17 @@ pub fn export(
         }
         let to = match &log.intent {
             Some(intent) => intent.to.clone(),
-            None => next(&from, &ends, bounds.batch),
+            None => next(&from, &ends, bounds.commit),
         };
         if log.intent.is_none() && distance(&from, &to) == 0 {
             done.to = from;
             return Ok(done);
         }
-        match batch(source, place, &mut log, from, &to, bounds, &mut |more| {
+        match make(source, place, &mut log, from, &to, bounds, &mut |more| {
             here.read = here.read.saturating_add(more);
             progress(here);
         })? {
-            Some(batch) => done.batches.push(batch),
+            Some(commit) => done.commits.push(commit),
             // Somebody else was there first: it goes on from what that has made.
             None if tries > 0 => {
                 tries = tries.saturating_sub(1);
@@ -103,8 +103,8 @@ pub fn export(
     }
 }
 
-/// Makes a batch and commits it; `None` if somebody else is at it.
-fn batch(
+/// Makes a commit; `None` if somebody else is at it.
+fn make(
     source: &dyn Source,
     place: &dyn Place,
     log: &mut Log<'_>,
@@ -112,7 +112,7 @@ fn batch(
     to: &[Position],
     bounds: Bounds,
     progress: &mut dyn FnMut(u64),
-) -> Result<Option<Batch>, Error> {
+) -> Result<Option<Commit>, Error> {
     let (number, selection) = (log.next(), log.selection().clone());
     let staging = place.staging()?;
     let mut files = Files::new(&staging, &format!("{}-{number:08}", selection.id()), bounds)?;
@@ -150,7 +150,7 @@ fn batch(
     let bytes = files.iter().map(|file| file.bytes).fold(0, u64::saturating_add);
     let manifest = Manifest::new(number, &selection, from, ends, files);
     let (rows, count) = (manifest.rows, u64::try_from(manifest.files.len()).unwrap_or(u64::MAX));
-    Ok(log.commit(manifest)?.then_some(Batch { number, rows, files: count, bytes }))
+    Ok(log.commit(manifest)?.then_some(Commit { number, rows, files: count, bytes }))
 }
 
 /// Whether the ledger is the one that was exported before: it has the entry with which each chain ended.
@@ -190,7 +190,7 @@ fn distance(from: &[End], to: &[Position]) -> u64 {
     to.iter().map(one).fold(0, u64::saturating_add)
 }
 
-/// Where the next batch ends: chain after chain, so many entries together.
+/// Where the next commit ends: chain after chain, so many entries together.
 fn next(from: &[End], ends: &[Position], most: i64) -> Vec<Position> {
     let mut to: BTreeMap<i64, i64> = from.iter().map(|end| (end.position.writer, end.position.entry)).collect();
     let mut left = most;

@@ -1,4 +1,4 @@
-//! The files of a batch: each row goes to the file of its partition. How many are open, and how much waits in memory, is bounded.
+//! The files of a commit: each row goes to the file of its partition. How many are open, and how much waits in memory, is bounded.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,8 +17,8 @@ use crate::row::{Position, Row};
 /// How much an export holds at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Entries of a batch: what is done again if an export is killed.
-    pub batch: i64,
+    /// Entries of a commit: what is done again if an export is killed.
+    pub commit: i64,
     /// Rows that wait in memory before some are written, bytes, in all partitions together.
     pub waiting: usize,
     /// A file ends when it is as long as this, bytes; with the row group that makes it so.
@@ -29,7 +29,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Bounds {
-        Bounds { batch: 2_000_000, waiting: 192 << 20, file: 128 << 20, open: 256 }
+        Bounds { commit: 2_000_000, waiting: 192 << 20, file: 128 << 20, open: 256 }
     }
 }
 
@@ -71,7 +71,7 @@ pub struct Written {
     pub last: Position,
 }
 
-/// The files of a batch that are being written, in a directory where nobody reads.
+/// The files of a commit that are being written, in a directory where nobody reads.
 pub struct Files {
     staging: PathBuf,
     /// What each file's name begins with.

@@ -30,7 +30,7 @@ mod row;
 mod selection;
 
 pub use error::Error;
-pub use export::{Batch, Done, Progress, Source, export};
+pub use export::{Commit, Done, Progress, Source, export};
 pub use files::{Bounds, tenant_hash};
 pub use place::Place;
 pub use row::{End, Line, Position, Row};

@@ -1,4 +1,4 @@
-//! What an export has committed, and what it is about to: small JSON files beside the data, one for each batch.
+//! What an export has committed, and what it is about to: small JSON files beside the data, one for each commit.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -13,12 +13,12 @@ const DIRECTORY: &str = "_meshmeter/manifests";
 /// The form of the files and manifests that this version writes.
 const FORMAT: u32 = 1;
 
-/// A manifest: the files of a batch. They count once this is there.
+/// A manifest: the files of a commit. They count once this is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     format: u32,
-    /// The batches of a selection are numbered from 1.
-    pub batch: u64,
+    /// The commits of a selection are numbered from 1.
+    pub commit: u64,
     /// What made it.
     made_by: String,
     /// Which entries.
@@ -33,12 +33,12 @@ pub struct Manifest {
     pub files: Vec<Written>,
 }
 
-/// What a batch is to be: written before any of its files is shown, so that one that was killed is made again the same.
+/// What a commit is to be: written before any of its files is shown, so that one that was killed is made again the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
     format: u32,
-    /// The number of the batch.
-    pub batch: u64,
+    /// The number of the commit.
+    pub commit: u64,
     /// Which entries.
     pub selection: Selection,
     /// With which entry of each chain it ends.
@@ -48,12 +48,12 @@ pub struct Intent {
 }
 
 impl Manifest {
-    /// Of a batch.
-    pub fn new(batch: u64, selection: &Selection, from: Vec<End>, to: Vec<End>, files: Vec<Written>) -> Manifest {
+    /// Of a commit.
+    pub fn new(commit: u64, selection: &Selection, from: Vec<End>, to: Vec<End>, files: Vec<Written>) -> Manifest {
         let rows = files.iter().map(|file| file.rows).fold(0, u64::saturating_add);
         Manifest {
             format: FORMAT,
-            batch,
+            commit,
             made_by: wire::event::EXTRACTOR.to_owned(),
             selection: selection.clone(),
             from,
@@ -65,9 +65,9 @@ impl Manifest {
 }
 
 impl Intent {
-    /// Of a batch.
-    pub fn new(batch: u64, selection: &Selection, to: Vec<Position>, files: Vec<String>) -> Intent {
-        Intent { format: FORMAT, batch, selection: selection.clone(), to, files }
+    /// Of a commit.
+    pub fn new(commit: u64, selection: &Selection, to: Vec<Position>, files: Vec<String>) -> Intent {
+        Intent { format: FORMAT, commit, selection: selection.clone(), to, files }
     }
 }
 
@@ -75,9 +75,9 @@ impl Intent {
 pub struct Log<'p> {
     place: &'p dyn Place,
     selection: Selection,
-    /// The last batch that was committed.
+    /// The last commit.
     pub last: Option<Manifest>,
-    /// The batch that was begun and not committed.
+    /// The commit that was begun and not made.
     pub intent: Option<Intent>,
 }
 
@@ -118,34 +118,34 @@ impl<'p> Log<'p> {
         let number = |path: &String| {
             path.strip_prefix(&directory)?.strip_prefix('/')?.strip_suffix(".json")?.parse::<u64>().ok()
         };
-        let batches: Vec<u64> = paths.iter().filter_map(number).collect();
-        if let Some(hole) = batches.iter().zip(1..).find(|(found, expected)| *found != expected) {
-            return Err(Error::of(self.place.name(), format!("{directory} has no manifest of batch {}", hole.1)));
+        let commits: Vec<u64> = paths.iter().filter_map(number).collect();
+        if let Some(hole) = commits.iter().zip(1..).find(|(found, expected)| *found != expected) {
+            return Err(Error::of(self.place.name(), format!("{directory} has no manifest of commit {}", hole.1)));
         }
-        self.last = match batches.last() {
-            Some(batch) => self.get(&self.path(*batch))?,
+        self.last = match commits.last() {
+            Some(commit) => self.get(&self.path(*commit))?,
             None => None,
         };
         let intent: Option<Intent> = self.get(&self.intent_path())?;
-        if intent.as_ref().is_some_and(|intent| intent.batch < self.next()) {
-            // What is left of a batch that was committed.
+        if intent.as_ref().is_some_and(|intent| intent.commit < self.next()) {
+            // What is left of one that was made.
             self.place.delete(&self.intent_path())?;
         }
-        self.intent = intent.filter(|intent| intent.batch == self.next());
+        self.intent = intent.filter(|intent| intent.commit == self.next());
         Ok(())
     }
 
-    /// The number of the next batch.
+    /// The number of the next commit.
     pub fn next(&self) -> u64 {
-        self.last.as_ref().map_or(1, |last| last.batch.saturating_add(1))
+        self.last.as_ref().map_or(1, |last| last.commit.saturating_add(1))
     }
 
-    /// Says what the next batch is to be; false if somebody else has said it.
+    /// Says what the next commit is to be; false if somebody else has said it.
     pub fn intend(&mut self, intent: Intent) -> Result<bool, Error> {
         let bytes = json(&intent)?;
         let path = self.intent_path();
         let is_ours = match &self.intent {
-            // The same batch again: with what it has in addition.
+            // The same commit again: with what it has in addition.
             Some(_) => self.place.replace(&path, &bytes).map(|()| true)?,
             None => self.place.create(&path, &bytes)?,
         };
@@ -155,9 +155,9 @@ impl<'p> Log<'p> {
         Ok(is_ours)
     }
 
-    /// Commits a batch; false if somebody else has.
+    /// Commits the files of a manifest; false if somebody else has.
     pub fn commit(&mut self, manifest: Manifest) -> Result<bool, Error> {
-        let is_ours = self.place.create(&self.path(manifest.batch), &json(&manifest)?)?;
+        let is_ours = self.place.create(&self.path(manifest.commit), &json(&manifest)?)?;
         if is_ours {
             self.place.delete(&self.intent_path())?;
             (self.last, self.intent) = (Some(manifest), None);
@@ -169,8 +169,8 @@ impl<'p> Log<'p> {
         format!("{DIRECTORY}/{}", self.selection.id())
     }
 
-    fn path(&self, batch: u64) -> String {
-        format!("{}/{batch:08}.json", self.directory())
+    fn path(&self, commit: u64) -> String {
+        format!("{}/{commit:08}.json", self.directory())
     }
 
     fn intent_path(&self) -> String {

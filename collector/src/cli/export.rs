@@ -42,19 +42,19 @@ pub struct Export {
     ca_file: Option<PathBuf>,
     /// Entries that are written before they are committed: what is done again after a crash, and what waits in the directory
     /// TMPDIR before it is sent to a bucket.
-    #[arg(long, value_name = "ENTRIES", default_value_t = Bounds::default().batch, value_parser = clap::value_parser!(i64).range(1..))]
-    batch: i64,
+    #[arg(long, value_name = "ENTRIES", default_value_t = Bounds::default().commit, value_parser = clap::value_parser!(i64).range(1..))]
+    commit_every: i64,
 }
 
 pub fn run(args: Export) -> Result<(), Failure> {
-    let Export { database, to, month, tenant, endpoint, ca_file, batch } = args;
+    let Export { database, to, month, tenant, endpoint, ca_file, commit_every } = args;
     let authorities = ca_file.as_deref().map(read).transpose().map_err(Failure::Failed)?;
     let reader = database.reader()?;
     // A mistyped name of a ledger makes no directory.
     reader.ping().map_err(Failure::failed)?;
     let place = place::open(&to, &Settings { endpoint, authorities }).map_err(|error| failed(&error))?;
     let selection = Selection { month: month.map(|month| month.to_string()), tenant };
-    let bounds = Bounds { batch, ..Bounds::default() };
+    let bounds = Bounds { commit: commit_every, ..Bounds::default() };
     let bar = ProgressBar::new(0);
     let mut progress = |progress: Progress| {
         if bar.length() != Some(progress.of) {
@@ -75,14 +75,14 @@ fn failed(error: &warehouse::Error) -> Failure {
 fn said(done: &Done) -> String {
     let to: Vec<String> = done.to.iter().map(|end| end.position.to_string()).collect();
     let to = if to.is_empty() { "the ledger has no entries".to_owned() } else { format!("up to {}", to.join(", ")) };
-    let sum = |of: fn(&warehouse::Batch) -> u64| done.batches.iter().map(of).fold(0, u64::saturating_add);
-    match done.batches.len() {
+    let sum = |of: fn(&warehouse::Commit) -> u64| done.commits.iter().map(of).fold(0, u64::saturating_add);
+    match done.commits.len() {
         0 => format!("nothing new, {to}\n"),
         _ => format!(
             "{} entries in {} files, {} bytes, {to}\n",
-            sum(|batch| batch.rows),
-            sum(|batch| batch.files),
-            sum(|batch| batch.bytes)
+            sum(|commit| commit.rows),
+            sum(|commit| commit.files),
+            sum(|commit| commit.bytes)
         ),
     }
 }

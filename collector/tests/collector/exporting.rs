@@ -67,7 +67,7 @@ pub fn varied(dir: &Dir) -> Server {
         assert_eq!((code, error.as_str()), (0, ""), "{more:?}");
     };
     correct(1, &["--void"]);
-    correct(2, &[&["--tenant", "globex"], &layers[..]].concat());
+    correct(2, &[&["--tenant", "acme"], &layers[..]].concat());
     let dearer =
         dir.write("dearer.toml", std::fs::read_to_string(&book).unwrap().replace("2.123456789", "3.000000000007"));
     let dearer = ["--prices", dearer.to_str().unwrap()];
@@ -75,7 +75,7 @@ pub fn varied(dir: &Dir) -> Server {
     assert_eq!(run(dir, &["close", "2026-01", "--anyway", "--reason", "invoiced"]).0, 0);
     // These count later, as credits and debits.
     correct(3, &["--void"]);
-    correct(5, &[&["--tenant", "acme/ml"], &dearer[..]].concat());
+    correct(5, &[&["--tenant", "globex"], &dearer[..]].concat());
     let (_, kept, _) = run(dir, &["alarms", "--format", "json"]);
     let kept: Value = serde_json::from_str(&kept).unwrap();
     let digest = &kept[0]["digest"].as_str().unwrap()[..12];
@@ -116,11 +116,11 @@ fn contract_an_export_has_every_entry_up_to_where_the_chains_end() {
     let (code, out, _) = export(&[]);
     assert!(code == 0 && out.starts_with("nothing new, up to "), "{out}");
     assert_eq!(server.send(&events(&emitter(9), 1..=3)).taken(), (3, 0, 0));
-    let (_, out, _) = export(&["--batch", "2"]);
+    let (_, out, _) = export(&["--commit-every", "2"]);
     assert!(out.starts_with("3 entries in "), "{out}");
     let manifests = manifests(&to);
     assert_eq!(manifests.iter().map(|manifest| manifest["rows"].as_u64().unwrap()).sum::<u64>(), entries(&dir));
-    assert_eq!(manifests.iter().map(|manifest| manifest["batch"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(manifests.iter().map(|manifest| manifest["commit"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3]);
     for two in manifests.windows(2) {
         assert_eq!(two[0]["to"], two[1]["from"]);
     }
@@ -139,7 +139,7 @@ fn contract_an_export_says_what_is_wrong_and_shows_nothing_of_it() {
         (&["export", "--to", "s3:///x"], 1, "must be s3://BUCKET/PREFIX"),
         (&["export", "--to", "/dev/null/x"], 1, "/dev/null/x/_meshmeter: "),
         (&["export", "--to", place, "--month", "2026-13"], 2, "must be a month such as 2026-10"),
-        (&["export", "--to", place, "--batch", "0"], 2, "--batch"),
+        (&["export", "--to", place, "--commit-every", "0"], 2, "--commit-every"),
         (&["export", "--to", place, "--ca-file", "/nowhere"], 1, "/nowhere: "),
     ] {
         let (ended, _, error) = run(&dir, args);

@@ -222,7 +222,7 @@ fn fidelity_duckdb_and_spark_find_the_ledgers_sums_where_the_files_lie() {
     drop(varied(&dir));
     let to = dir.file("ware house");
     let place = to.to_str().unwrap();
-    let (code, _, error) = run(&dir, &["export", "--to", place, "--batch", "20"]);
+    let (code, _, error) = run(&dir, &["export", "--to", place, "--commit-every", "20"]);
     assert_eq!((code, error.as_str()), (0, ""));
     assert!(manifests(&to).len() > 1);
     let answers = ask(&["duckdb", "spark"], place, None);
@@ -249,9 +249,9 @@ fn fidelity_a_bucket_has_the_ledger_whatever_is_killed() {
     assert!(code == Some(1) && error.contains("s3://billing/mesh/meter/"), "{error}");
     // The export is killed again and again, and the store too.
     let mut kills = 0;
-    for wait in (0..).map(|number: u64| Duration::from_millis(20 + number * 13 % 400)) {
+    for wait in (0..).map(|number: u64| Duration::from_millis(20 + number * 13 % 400 + number * 8)) {
         let mut export =
-            store.export(&dir, &["--batch", "5"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            store.export(&dir, &["--commit-every", "5"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(wait);
         if export.try_wait().unwrap().is_some_and(|status| status.success()) {
             break;

@@ -2,5 +2,7 @@
 
 mod columns;
 mod killed;
+#[cfg(target_os = "linux")]
+mod large;
 mod repeated;
 mod support;

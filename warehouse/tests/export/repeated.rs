@@ -22,18 +22,18 @@ fn contract_a_second_export_adds_what_is_new_and_changes_nothing() {
     let dir = Temporary::new();
     let ledger = Ledger::of(&[(1, 9)]);
     let first = export(&ledger, &dir.place()).unwrap();
-    assert_eq!((first.batches.len(), first.batches.iter().map(|batch| batch.rows).sum::<u64>()), (2, 9));
+    assert_eq!((first.commits.len(), first.commits.iter().map(|commit| commit.rows).sum::<u64>()), (2, 9));
     let before: Vec<(std::path::PathBuf, Vec<u8>)> =
         files(&dir.0).into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect();
     let again = export(&ledger, &dir.place()).unwrap();
-    assert_eq!((again.batches.len(), again.to), (0, first.to));
+    assert_eq!((again.commits.len(), again.to), (0, first.to));
     let grown = Ledger::of(&[(1, 12), (7, 3)]);
     let mut heard = Vec::new();
     let added = warehouse::export(&grown, &dir.place(), &Selection::default(), Bounds::default(), &mut |progress| {
         heard.push(progress)
     });
     let added = added.unwrap();
-    assert_eq!((added.batches.len(), added.batches[0].number, added.batches[0].rows), (1, 3, 6));
+    assert_eq!((added.commits.len(), added.commits[0].number, added.commits[0].rows), (1, 3, 6));
     assert_eq!(
         heard.iter().map(|progress| (progress.read, progress.of)).collect::<Vec<_>>(),
         (1..=6).map(|read| (read, 6)).collect::<Vec<_>>()
@@ -124,7 +124,7 @@ fn contract_a_place_of_a_later_version_is_refused() {
     fs::remove_file(&manifest).unwrap();
     fs::write(manifest.with_file_name("00000002.json"), text).unwrap();
     let refused = export(&Ledger::of(&[(1, 2)]), &dir.place()).unwrap_err().to_string();
-    assert!(refused.ends_with("_meshmeter/manifests/all has no manifest of batch 1"), "{refused}");
+    assert!(refused.ends_with("_meshmeter/manifests/all has no manifest of commit 1"), "{refused}");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn contract_an_entry_of_any_month_is_taken_with_few_files_open() {
         }
     }
     let dir = Temporary::new();
-    let bounds = Bounds { batch: 1000, ..SMALL };
+    let bounds = Bounds { commit: 1000, ..SMALL };
     warehouse::export(&Months, &dir.place(), &Selection::default(), bounds, &mut |_| ()).unwrap();
     assert_eq!(positions(&dir.0), (1..=300).map(|entry| (1, entry)).collect::<Vec<_>>());
     manifests_are_true(&dir.0);

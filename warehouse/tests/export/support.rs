@@ -17,11 +17,19 @@ pub struct Temporary(pub PathBuf);
 
 impl Temporary {
     pub fn new() -> Temporary {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         // In memory, where there is such a place: thousands of files are synced.
         let memory = PathBuf::from("/dev/shm");
-        let parent = if memory.is_dir() { memory } else { std::env::temp_dir() };
+        Temporary::below(if memory.is_dir() { memory } else { std::env::temp_dir() })
+    }
+
+    #[allow(dead_code)] // For measurements.
+    pub fn on_disk() -> Temporary {
+        Temporary::below(std::env::temp_dir())
+    }
+
+    fn below(parent: PathBuf) -> Temporary {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = parent.join(format!("meshmeter-warehouse-{}-{number}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         Temporary(path)
@@ -126,7 +134,7 @@ impl Source for Ledger {
 }
 
 /// Small enough that there is more than one of everything.
-pub const SMALL: Bounds = Bounds { batch: 7, waiting: 6_000, file: 8_000, open: 4 };
+pub const SMALL: Bounds = Bounds { commit: 7, waiting: 6_000, file: 8_000, open: 4 };
 
 pub fn export(ledger: &Ledger, place: &dyn Place) -> Result<Done, Error> {
     warehouse::export(ledger, place, &Selection::default(), SMALL, &mut |_| ())
