@@ -133,6 +133,14 @@ fn fidelity_a_ledger_is_the_same_on_each_database_that_it_is_restored_to() {
     }
     // Rows are those of the first, not only what is said of them.
     assert_eq!(rows(&fs::read(dir.file("first")).unwrap()), rows(&fs::read(&from).unwrap()));
+    // What was exported from the first is theirs too, and their own exports are the same files.
+    let export = |of: &Dir, place: &str| run(of, &["export", "--to", dir.file(place).to_str().unwrap()]);
+    let (_, exported, _) = export(&dir, "warehouse");
+    for (number, restored) in to.iter().enumerate() {
+        let (_, out, error) = export(restored, "warehouse");
+        assert!(out.starts_with("nothing new, up to "), "{out}{error}");
+        assert_eq!(export(restored, &format!("warehouse-{number}")).1, exported);
+    }
     // Collectors go on where it was, and know what they have.
     for dir in &to {
         let server = Server::start(dir, &["--prices", price_book().to_str().unwrap()]);

@@ -22,9 +22,9 @@ pub fn varied(dir: &Dir) -> Server {
     );
     let layers = ["--prices", book.to_str().unwrap()];
     let server = Server::start(dir, &layers);
-    let tenants = ["acme", "acme/ml", "globex", "it's \"quoted\", ünïcode\u{202e}"];
+    let tenants = ["acme", "acme/ml", "globex", "Team.7@eu:x_y-z"];
     let of = |number: u64| {
-        let model = if number.is_multiple_of(7) { "unpriced" } else { "gpt-4.1" };
+        let model = if number.is_multiple_of(7) { "it's \"quoted\",\nünïcode\u{202e}" } else { "gpt-4.1" };
         let mut record = record(model, &[(Class::InputText, 1000 + number), (Class::OutputText, number)]);
         record.identity.tenant = tenants[(number % 4) as usize].to_owned();
         // From the middle of January to the middle of February.

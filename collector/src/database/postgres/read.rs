@@ -62,7 +62,9 @@ impl PostgresReader {
 
     fn connect(&self) -> Result<Connection, StoreError> {
         if self.is_held {
-            return Err(StoreError::Unusable("the connection that reads as of one moment is lost; ask again".to_owned()));
+            return Err(StoreError::Unusable(
+                "the connection that reads as of one moment is lost; ask again".to_owned(),
+            ));
         }
         let target = self.address.target()?;
         let settings = format!("{} SET default_transaction_read_only = on;", schema::SEARCH);

@@ -230,10 +230,8 @@ impl Reader for SqliteReader {
     }
 
     fn written(&self, behind: EntryId, until: i64, each: Each<'_, WrittenEntry>) -> Result<(), StoreError> {
-        if behind.writer != WRITER {
-            return Ok(());
-        }
-        self.ask(|connection| booked::written(connection, behind.number, until, each))
+        let until = EntryId { number: until, ..behind };
+        self.ask(|connection| booked::written(connection, place::key(behind), place::key(until), each))
     }
 
     fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
