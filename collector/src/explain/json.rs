@@ -2,11 +2,10 @@
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use wire::usage::Class;
 
+use super::rating::{RatingOf, rating};
 use super::{Chain, Explanation, Step};
 use crate::gaps::time;
-use crate::prices::{Line, Rated, Rating, price_is_per};
 use crate::store::entry::Kind;
 use crate::terminal;
 
@@ -70,41 +69,6 @@ struct Entry<'a> {
     chain: &'static str,
 }
 
-#[derive(Serialize)]
-struct RatingOf<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    entry: Option<&'a str>,
-    lines: Vec<RatedLine>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    by: Option<&'static str>,
-    /// What the response says that the call costs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stated: Option<String>,
-    /// What the book says, where the provider's own price was charged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    book: Option<String>,
-}
-
-#[derive(Serialize)]
-struct RatedLine {
-    class: &'static str,
-    quantity: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    price: Option<String>,
-    /// How many one price is for.
-    per: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    list: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    charge: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cost: Option<String>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    fallback: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    unpriced: bool,
-}
-
 impl Explanation {
     /// As JSON.
     pub fn json(&self) -> Result<String, String> {
@@ -149,29 +113,5 @@ fn entry(step: &Step, has_call: bool) -> Entry<'_> {
         closed_by: counts.and_then(|counts| counts.closed).map(|id| id.to_string()),
         hash: step.entry.hash.to_string(),
         chain: Chain::as_str(step.chain),
-    }
-}
-
-fn rating(rating: &Rating) -> RatingOf<'_> {
-    RatingOf {
-        entry: rating.entry.as_deref(),
-        lines: rating.lines.iter().map(line).collect(),
-        by: rating.by.map(|by| by.as_str()),
-        stated: rating.own.map(|own| own.to_string()),
-        book: rating.book.map(|book| book.to_string()),
-    }
-}
-
-fn line(line: &Line) -> RatedLine {
-    RatedLine {
-        class: Class::name(line.class),
-        quantity: line.quantity,
-        price: line.rated.price().map(|price| price.to_string()),
-        per: price_is_per(line.class).units(),
-        list: line.list().map(|list| list.to_string()),
-        charge: line.rated.charge().map(|charge| charge.to_string()),
-        cost: line.rated.cost().map(|cost| cost.to_string()),
-        fallback: matches!(line.rated, Rated::Fallback { .. }),
-        unpriced: line.rated == Rated::Unpriced,
     }
 }

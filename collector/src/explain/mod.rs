@@ -15,6 +15,7 @@ use crate::store::{Reader, StoreError};
 
 pub mod find;
 mod json;
+pub(crate) mod rating;
 mod text;
 
 /// An entry, explained with all entries of its call.
