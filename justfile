@@ -41,13 +41,13 @@ lint: (_setup "lint")
     cargo fmt --all --check
     cargo clippy --quiet --all-targets -- -D warnings
     cargo clippy --quiet -p filter -p read-only -p buffered-serde --target wasm32-wasip1 -- -D warnings
-    RUSTDOCFLAGS='-D rustdoc::broken_intra_doc_links' cargo doc --quiet --no-deps -p wire -p meter -p delivery -p warehouse -p collector
+    RUSTDOCFLAGS='-D rustdoc::broken_intra_doc_links' cargo doc --quiet --no-deps -p wire -p meter -p delivery -p warehouse -p relay -p collector
     cargo deny --log-level warn check licenses bans sources
 
 # the crates' own tests on this machine; the plugin runs on a mock of the ABI
 [group('check')]
 unit: (_setup "unit")
-    cargo test --quiet --no-fail-fast -p wire -p meter -p delivery -p filter -p warehouse -p collector -p corpus -p modules -p simulate
+    cargo test --quiet --no-fail-fast -p wire -p meter -p delivery -p filter -p warehouse -p relay -p collector -p corpus -p modules -p simulate
     {{ if env("MESHMETER_CORPUS", "") == "" { "" } else { "cargo test --quiet -p meter --test estimates -- --ignored" } }}
 
 # the cases of the wire, the meter and delivery again, in a WebAssembly VM (Node)
@@ -70,6 +70,12 @@ e2e-older: (_setup "e2e") _faulty filter _collector
         MESHMETER_ENVOY='{{ tools }}'/bin/envoy-$version cargo test --quiet -p e2e -- \
             --skip contract_envoy_has_the_version_of_the_project </dev/null
     done <'{{ justfile_directory() }}/envoy/OLDER_VERSIONS'
+
+# the ledger's stream to a real Kafka while relay and broker are killed, KILLS times, and a Spark job over the topic
+[group('check')]
+relay-test KILLS='40': (_setup "relay-test") _collector
+    MESHMETER_RELAY_KILLS={{ KILLS }} MESHMETER_SPARK='{{ tools }}/spark' \
+        cargo test --quiet -p e2e --test race_relay --test contract_relay --test fidelity_relay -- --nocapture --test-threads=1
 
 # a collector with TENANTS, scraped by a real Prometheus while events come in: totals to the token, and what it took
 [group('check')]
