@@ -41,6 +41,7 @@ pub mod open;
 pub mod prices;
 pub mod quarantine;
 pub mod reconcile;
+pub mod relay;
 pub mod report;
 pub mod secret;
 pub mod serve;

@@ -23,6 +23,7 @@ mod ledger;
 mod prices;
 mod quarantine;
 mod reconcile;
+mod relay;
 mod report;
 mod serve;
 mod statement;
@@ -48,6 +49,7 @@ enum Command {
     Statement(statement::Statement),
     Audit(report::AuditArgs),
     Reconcile(reconcile::Reconcile),
+    Relay(Box<relay::RelayArgs>),
     #[command(subcommand)]
     Prices(prices::Prices),
     Gaps(gaps::Gaps),
@@ -110,6 +112,7 @@ pub fn run() -> ExitCode {
         Command::Alarms(args) => return looked(quarantine::alarms(args)),
         Command::Explain(args) => explain::run(args),
         Command::Export(args) => export::run(args),
+        Command::Relay(args) => relay::run(*args),
         Command::Verify(args) => ledger::verify(args),
         Command::Release(args) => quarantine::release(args),
         Command::Backup(args) => backup::backup(args),

@@ -127,6 +127,7 @@ fn seen(reader: &dyn Reader) -> BTreeMap<String, Vec<String>> {
     see("adjusted", shown(&all(|each| reader.adjusted(each))));
     see("possible copies", shown(&all(|each| reader.possible_copies(each))));
     see("tally", shown(&[reader.tally().unwrap()]));
+    crate::relay::tests::adds_up(reader);
     seen
 }
 
