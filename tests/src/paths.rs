@@ -104,6 +104,11 @@ pub fn ratelimit() -> Result<PathBuf> {
     tool("ratelimit", "MESHMETER_RATELIMIT")
 }
 
+/// Kafka's jars, and what is compiled against them, where tools/setup puts both.
+pub fn kafka() -> PathBuf {
+    env::var_os("MESHMETER_KAFKA").map_or_else(|| workspace().join(".tools/kafka"), PathBuf::from)
+}
+
 fn tool(name: &str, variable: &str) -> Result<PathBuf> {
     let path = env::var_os(variable).map_or_else(|| workspace().join(".tools/bin").join(name), PathBuf::from);
     present(path, &format!("{name} ({variable}; tools/setup e2e brings it)"))
