@@ -82,3 +82,42 @@ fn said(error: &KrafkaError) -> String {
         error => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(error: &KrafkaError) -> Failure {
+        Failure::of("sending", error)
+    }
+
+    #[test]
+    fn contract_a_takeover_is_known_by_each_of_its_errors() {
+        // As the client says it of a message that the broker refused.
+        let refused = "produce to usage-0 failed with InvalidProducerEpoch";
+        for error in [
+            KrafkaError::fenced("another producer"),
+            KrafkaError::transaction_abortable(refused),
+            KrafkaError::broker(ErrorCode::ProducerFenced, ""),
+            KrafkaError::broker(ErrorCode::InvalidProducerEpoch, ""),
+        ] {
+            assert_eq!(of(&error), Failure::Fenced, "{error}");
+        }
+        let broken_off = KrafkaError::transaction_abortable("produce to usage-0 failed with NotLeaderOrFollower");
+        assert!(matches!(of(&broken_off), Failure::Passing(_)));
+    }
+
+    #[test]
+    fn contract_what_somebody_must_change_is_told_from_what_passes() {
+        let refused = [ErrorCode::TopicAuthorizationFailed, ErrorCode::UnsupportedVersion, ErrorCode::MessageTooLarge];
+        for code in refused {
+            assert!(matches!(of(&KrafkaError::broker(code, "")), Failure::Refused(_)), "{code:?}");
+        }
+        assert!(matches!(of(&KrafkaError::auth("wrong password")), Failure::Refused(_)));
+        for error in [KrafkaError::timeout("producing"), KrafkaError::broker(ErrorCode::CoordinatorNotAvailable, "")] {
+            assert!(matches!(of(&error), Failure::Passing(_)), "{error}");
+        }
+        let locked = SourceError { problem: "database is locked".to_owned(), may_pass: true };
+        assert!(matches!(Failure::from(locked), Failure::Passing(_)));
+    }
+}

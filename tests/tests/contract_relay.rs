@@ -30,7 +30,7 @@ fn succeeds(command: &mut Command) -> Result<()> {
 async fn contract_the_relay_says_what_is_missing_and_sends_nothing_that_it_must_not() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let mut kafka = Kafka::start(dir.path()).await?;
-    let mut collector = Collector::start(dir.path()).await?;
+    let collector = Collector::start(dir.path()).await?;
     Caller::of(&collector).call(CALLS).await?;
     let database = collector.database().to_owned();
     let plain = format!("kafka://{}/usage", kafka.address());
@@ -54,12 +54,12 @@ async fn contract_the_relay_says_what_is_missing_and_sends_nothing_that_it_must_
     // Another ledger, or an older state of this one, is not taken for it.
     let elsewhere = dir.path().join("elsewhere");
     fs::create_dir(&elsewhere)?;
-    let mut foreign = Collector::start(&elsewhere).await?;
+    let foreign = Collector::start(&elsewhere).await?;
     Caller::of(&foreign).call(CALLS + 10).await?;
     refuses(&mut command(foreign.database(), &plain, &["--once"])?, "is another one in this ledger")?;
     let younger = elsewhere.join("younger");
     fs::create_dir(&younger)?;
-    let mut shorter = Collector::start(&younger).await?;
+    let shorter = Collector::start(&younger).await?;
     Caller::of(&shorter).call(3).await?;
     refuses(&mut command(shorter.database(), &plain, &["--once"])?, "is not in this ledger")?;
     assert_eq!(kafka.committed("usage")?.len(), messages.len());
@@ -95,7 +95,7 @@ fn credentials(kafka: &Kafka, database: &Path, dir: &Path) -> Result<()> {
     refuses(&mut secure("scram-sha-512", &known, &password)?, "usage")?;
     kafka.grant("topic", "usage", "Write,Describe")?;
     refuses(&mut secure("scram-sha-512", &known, &password)?, "usage-positions")?;
-    kafka.grant("topic", "usage-positions", "Create,Read,Write,Describe,DescribeConfigs")?;
+    kafka.grant("topic", "usage-positions", "Create,Read,Write,Describe,Describe_Configs")?;
     refuses(&mut secure("scram-sha-512", &known, &password)?, "transactional id")?;
     kafka.grant("transactional_id", "meshmeter-relay-usage", "Write,Describe")?;
     succeeds(&mut secure("scram-sha-512", &known, &password)?)?;
