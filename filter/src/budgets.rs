@@ -45,7 +45,8 @@ pub fn admit(call: &Call, tenant: &str, config: &Config) -> Admission {
     let asks = vm::with(|vm| vm.leases.asks_for_provider()).unwrap_or(false);
     let provider = asks.then(|| {
         let to = EnvoyDestination::default();
-        let before = to.cluster().and_then(|cluster| vm::with(|vm| vm.responders.of(cluster).map(str::to_owned)).flatten());
+        let before =
+            to.cluster().and_then(|cluster| vm::with(|vm| vm.responders.of(cluster).map(str::to_owned)).flatten());
         call.likely_provider(&to, &config.detect, before)
     });
     let spending = Spending {

@@ -52,7 +52,10 @@ impl Filters {
     /// Also asks for a value. Of one dimension any of the values will do.
     pub fn add(&mut self, dimension: Dimension, value: &str) -> Result<(), String> {
         if dimension.is_time() || matches!(dimension, Dimension::Tenant(Some(_))) {
-            return Err("cannot be filtered by; use --since, --until and --tenant, or `since`, `until` and `tenant` over HTTP".to_owned());
+            return Err(
+                "cannot be filtered by; use --since, --until and --tenant, or `since`, `until` and `tenant` over HTTP"
+                    .to_owned(),
+            );
         }
         let pattern = Pattern::parse(value)?;
         let words = match dimension {

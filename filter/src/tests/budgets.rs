@@ -7,7 +7,8 @@ use proxy_wasm::types::Action;
 use wire::lease::{self, Budget, Ceiling, Lease, Mode, Request, Response, Scope, Unit};
 
 use super::abi::{
-    self, DISPATCH_RESPONSE_BODY, DISPATCH_RESPONSE_HEADERS, REQUEST_BODY, REQUEST_HEADERS, RESPONSE_BODY, RESPONSE_HEADERS, Sent,
+    self, DISPATCH_RESPONSE_BODY, DISPATCH_RESPONSE_HEADERS, REQUEST_BODY, REQUEST_HEADERS, RESPONSE_BODY,
+    RESPONSE_HEADERS, Sent,
 };
 use super::delivering::{respond, tick};
 use super::{REQUEST, call, configured, end};

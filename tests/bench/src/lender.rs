@@ -31,8 +31,7 @@ pub fn lend(body: &[u8]) -> Result<String> {
         "number": asked["number"], "revision": 1, "leases": leases.collect::<Vec<_>>(), "prices": prices,
     });
     if asked["revision"] != 1 {
-        let other =
-            |number: usize| budget(&format!("other-{number}"), Some(format!("org-{number}/team")), "tokens");
+        let other = |number: usize| budget(&format!("other-{number}"), Some(format!("org-{number}/team")), "tokens");
         // Shadows are held like hard ones. At the beginning of a burst, when no lease is large enough yet, a hard one would refuse.
         let own = [budget("tokens", None, "tokens"), budget("money", None, "usd")];
         given["budgets"] = (0..OTHERS).map(other).chain(own).collect();

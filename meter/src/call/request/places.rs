@@ -204,8 +204,14 @@ pub(super) fn paths() -> &'static Paths<Field> {
         let media = [all(IMAGES, Field::Image), all(MEDIA, Field::Media)].concat();
         let others = [all(OTHERS, Field::Other), media, all(SHOWN, Field::Shown), barring].concat();
         let texts = [others.clone(), all(TEXTS, Field::Text), all(SPOKEN, Field::Spoken)].concat();
-        let objects =
-            [vec![options, prompt], others, all(TEXT_OBJECTS, Field::Text), all(TOOLS, Field::Tools), all(OTHER_TOOLS, Field::OtherTool)].concat();
+        let objects = [
+            vec![options, prompt],
+            others,
+            all(TEXT_OBJECTS, Field::Text),
+            all(TOOLS, Field::Tools),
+            all(OTHER_TOOLS, Field::OtherTool),
+        ]
+        .concat();
         Paths::new(&leaves, &objects, &texts)
     })
 }
