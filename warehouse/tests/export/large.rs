@@ -39,7 +39,7 @@ impl Source for Calls {
                 fallback: 0,
             };
             let tenant = format!("tenant-{}/team", digits % 1000);
-            let month = if digits % 20 == 0 { 11 } else { 10 };
+            let month = if digits.is_multiple_of(20) { 11 } else { 10 };
             let text = format!("{{\"data\":{call},\"rest\":\"{digits:x}{}\"}}", "usage and more ".repeat(50));
             each(Row {
                 call: call.as_object().cloned(),

@@ -67,11 +67,6 @@ impl Ledger {
         hash
     }
 
-    /// How many entries there are.
-    pub fn entries(&self) -> usize {
-        self.chains.values().map(|entries| usize::try_from(*entries).unwrap()).sum()
-    }
-
     pub fn row(&self, position: Position) -> Row {
         let number = position.entry;
         let tenant =
