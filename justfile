@@ -74,7 +74,7 @@ e2e-older: (_setup "e2e") _faulty filter _collector
 # the ledger's stream to a real Kafka while relay and broker are killed, KILLS times, and a Spark job over the topic
 [group('check')]
 relay-test KILLS='40': (_setup "relay-test") _collector
-    MESHMETER_RELAY_KILLS={{ KILLS }} MESHMETER_SPARK='{{ tools }}/spark' \
+    MESHMETER_RELAY_KILLS={{ KILLS }} MESHMETER_SPARK='{{ tools }}/warehouse/bin/python' \
         cargo test --quiet -p e2e --test race_relay --test contract_relay --test fidelity_relay -- --nocapture --test-threads=1
 
 # a collector with TENANTS, scraped by a real Prometheus while events come in: totals to the token, and what it took

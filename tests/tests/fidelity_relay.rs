@@ -1,5 +1,5 @@
 //! A Spark job over the topic that `meshmeter relay` fills gives the ledger's totals, to the token and the last decimal. Only with
-//! `just relay-test`, which brings Spark and names its directory in MESHMETER_SPARK.
+//! `just relay-test`, which names a Python that has Spark in MESHMETER_SPARK.
 
 use std::{collections::BTreeMap, env, fs, path::PathBuf, process::Command};
 
@@ -39,11 +39,11 @@ async fn fidelity_a_spark_job_over_the_topic_gives_the_ledgers_totals() -> Resul
     ensure(output.status.success(), || String::from_utf8_lossy(&output.stderr).into_owned())?;
 
     let mut jars = Vec::new();
-    for jar in fs::read_dir(spark.join("jars"))? {
+    for jar in fs::read_dir(paths::kafka().join("spark"))? {
         jars.push(jar?.path().display().to_string());
     }
     let job = paths::workspace().join("tests/kafka/totals.py");
-    let output = Command::new(spark.join("bin/python"))
+    let output = Command::new(spark)
         .arg(job)
         .args([kafka.address(), "usage".to_owned(), jars.join(",")])
         .current_dir(dir.path())

@@ -129,7 +129,7 @@ pub fn row(written: WrittenEntry) -> Result<Row, String> {
 }
 
 /// What an entry adds to the sums, if anything.
-fn share(written: &WrittenEntry) -> Result<Option<Share>, String> {
+pub(crate) fn share(written: &WrittenEntry) -> Result<Option<Share>, String> {
     let WrittenEntry { entry, call, taken_back } = written;
     let of = |event: &Option<String>, rating: &Option<String>| {
         let of = Entry { event: event.clone(), rating: rating.clone(), ..bare(entry) };

@@ -8,12 +8,13 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::explain::rating::{RatingOf, rating};
+use crate::export::share;
 use crate::gaps::time;
-use crate::ledger::correct::{rating_of, share_of};
+use crate::ledger::correct::rating_of;
 use crate::ledger::share::Share;
-use crate::store::entry::{Entry, Kind};
+use crate::store::entry::Kind;
 use crate::store::sums::{Counted, Group};
-use crate::store::{Reader, StoreError};
+use crate::store::{StoreError, WrittenEntry};
 
 /// A member of a message, for the reference.
 #[derive(Clone, Copy, Debug)]
@@ -109,9 +110,10 @@ struct Document<'a> {
     hash: String,
 }
 
-/// An entry as a message. A reversal or a correction is asked for its call.
-pub(super) fn message(reader: &dyn Reader, entry: &Entry) -> Result<Message, StoreError> {
-    let share = share(reader, entry)?;
+/// An entry as a message.
+pub(super) fn message(written: &WrittenEntry) -> Result<Message, StoreError> {
+    let entry = &written.entry;
+    let share = share(written).map_err(StoreError::Unusable)?;
     let group = share.as_ref().and_then(|_| Group::of_entry(entry));
     let rated = entry.rating.as_ref().map(|_| rating_of(entry)).transpose().map_err(StoreError::Unusable)?;
     let is_about_call = entry.kind.is_record() || entry.refers.is_some();
@@ -154,30 +156,6 @@ pub(super) fn message(reader: &dyn Reader, entry: &Entry) -> Result<Message, Sto
 /// JSON as it is, in one line: in JSON, ends of lines are between values only.
 fn raw(text: &str) -> Option<Box<RawValue>> {
     RawValue::from_string(text.replace(['\n', '\r'], " ")).ok()
-}
-
-/// What an entry adds to the sums; nothing if it does not count.
-fn share(reader: &dyn Reader, entry: &Entry) -> Result<Option<Share>, StoreError> {
-    let counted = match entry.kind {
-        kind if kind.is_charged() => with_event(reader, entry.clone())?,
-        Kind::Reversal => {
-            let missing = || StoreError::Unusable(format!("entry {}: what it takes back is missing", entry.id));
-            let back = entry.refers.map(|id| reader.entry(id)).transpose()?.flatten().ok_or_else(missing)?;
-            with_event(reader, back)?
-        }
-        _ => return Ok(None),
-    };
-    let share = share_of(&counted).map_err(StoreError::Unusable)?;
-    Ok(Some(if entry.kind == Kind::Reversal { share.reversed() } else { share }))
-}
-
-/// An entry with the event of its call.
-fn with_event(reader: &dyn Reader, mut entry: Entry) -> Result<Entry, StoreError> {
-    if !entry.kind.is_record() {
-        let record = reader.record(&(entry.emitter.clone(), entry.sequence))?;
-        entry.event = record.and_then(|record| record.event);
-    }
-    Ok(entry)
 }
 
 fn calls(share: &Share) -> i64 {

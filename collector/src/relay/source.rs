@@ -36,19 +36,18 @@ impl Source for LedgerSource {
     fn behind(&self, writer: i64, entry: i64, until: i64, limit: Limit) -> Result<Vec<Message>, SourceError> {
         let most = i64::try_from(limit.entries).unwrap_or(i64::MAX);
         let last = until.min(entry.saturating_add(most));
-        let mut entries = Vec::new();
+        let mut messages = Vec::new();
         let mut room = limit.bytes;
         let behind = EntryId { writer, number: entry };
-        self.reader.entries_to(behind, last, &mut |entry| {
+        self.reader.written(behind, last, &mut |written| {
             if room > 0 {
-                let texts = [&entry.event, &entry.rating, &entry.reason].into_iter().flatten();
-                room = texts.fold(room, |room, text| room.saturating_sub(text.len()));
-                entries.push(entry);
+                let message = message(&written)?;
+                room = room.saturating_sub(message.json.len());
+                messages.push(message);
             }
             Ok(())
         })?;
-        // Not while entries are read: a question may need the connection that they come from.
-        Ok(entries.iter().map(|entry| message(&*self.reader, entry)).collect::<Result<_, _>>()?)
+        Ok(messages)
     }
 
     fn hash(&self, writer: i64, entry: i64) -> Result<Option<String>, SourceError> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::message::{FIELDS, Field, message};
 use super::metrics::{METRICS, Metric};
 use crate::money::Charge;
-use crate::store::entry::{Entry, EntryId};
+use crate::store::entry::EntryId;
 use crate::store::sums::Counted;
 use crate::store::{Reader, Selection};
 
@@ -18,13 +18,11 @@ type Key = [String; 6];
 fn messages(reader: &dyn Reader) -> Vec<Message> {
     let mut messages = Vec::new();
     for head in reader.heads().unwrap() {
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut keep = |entry| {
-            entries.push(entry);
+        let mut keep = |written| {
+            messages.push(message(&written)?);
             Ok(())
         };
-        reader.entries(EntryId { number: 0, ..head.entry }, &mut keep).unwrap();
-        messages.extend(entries.iter().map(|entry| message(reader, entry).unwrap()));
+        reader.written(EntryId { number: 0, ..head.entry }, head.entry.number, &mut keep).unwrap();
     }
     messages
 }

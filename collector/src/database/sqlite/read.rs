@@ -230,8 +230,8 @@ impl Reader for SqliteReader {
     }
 
     fn written(&self, behind: EntryId, until: i64, each: Each<'_, WrittenEntry>) -> Result<(), StoreError> {
-        let until = EntryId { number: until, ..behind };
-        self.ask(|connection| booked::written(connection, place::key(behind), place::key(until), each))
+        let last = place::key(EntryId { number: until, ..behind }).min(place::end(behind.writer));
+        self.ask(|connection| booked::written(connection, place::key(behind), last, each))
     }
 
     fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
