@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
@@ -213,12 +214,12 @@ fn failed(file: &Path, error: &ParquetError) -> Error {
     Error::of(file.display(), error)
 }
 
-/// Empties a directory for staging, or makes it.
+/// Empties a directory for staging, or makes it. Nobody else may look into it: it may be where everybody's files are.
 pub fn empty(staging: &Path) -> Result<(), Error> {
     let failed = |error: std::io::Error| Error::of(staging.display(), error);
     match fs::remove_dir_all(staging) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    fs::create_dir_all(staging).map_err(failed)
+    fs::DirBuilder::new().mode(0o700).create(staging).map_err(failed)
 }

@@ -197,6 +197,8 @@ impl Store {
         let mut command = meshmeter(&["export", "--to", "s3://billing/mesh/meter", "--endpoint", &self.endpoint]);
         command.args(["--database", &dir.database()]).args(more);
         command.env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", SECRET).env("AWS_REGION", "us-east-1");
+        // What the killed ones leave behind is gone with the test.
+        command.env("TMPDIR", &self.directory);
         command
     }
 }
