@@ -164,6 +164,18 @@ bench-ingest *ARGS: (_setup "rust")
     '{{ target }}/release/examples/load' --dir "$dir" --collector '{{ target }}/release/meshmeter' \
         --prices collector/prices/example.toml "$@"
 
+# what questions take of a large ledger: reports, a statement, the page; `--entries 20000 --verify` proves it in a minute; --help
+[group('check')]
+[positional-arguments]
+bench-ledger *ARGS: (_setup "rust")
+    #!/usr/bin/env bash
+    set -euo pipefail
+    cargo build --quiet --profile simulate -p collector --bin meshmeter --example ledger
+    dir=$(mktemp -d)
+    trap 'rm -r "$dir"' EXIT
+    '{{ target }}/simulate/examples/ledger' --dir "$dir" --collector '{{ target }}/simulate/meshmeter' \
+        --prices collector/prices/example.toml "$@"
+
 # a report of a million sessions: its memory and its time
 [group('check')]
 bench-sessions: (_setup "rust")

@@ -6,7 +6,8 @@ use wire::record::{Evidence, Missing, Outcome, Record};
 use wire::usage::{Class, Usage};
 
 pub const NS_PER_DAY: u64 = 86_400_000_000_000;
-const TENANTS: u64 = 1000;
+/// Tenants of a ledger of the usual size.
+pub const TENANTS: u64 = 1000;
 /// Models that one tenant uses, and how often of 100 calls.
 const FAVOURITES: [u64; 5] = [60, 20, 12, 5, 3];
 
@@ -53,10 +54,10 @@ impl Dice {
     }
 }
 
-/// A call that began at this time.
-pub fn call(dice: &mut Dice, started_ns: u64, node: &str) -> Record {
+/// A call of one of so many tenants that began at this time.
+pub fn call(dice: &mut Dice, started_ns: u64, node: &str, tenants: u64) -> Record {
     // The product of two: the first tenth of the tenants makes a third of the calls.
-    let tenant = dice.below(TENANTS) * dice.below(TENANTS) / TENANTS;
+    let tenant = dice.below(tenants) * dice.below(tenants) / tenants;
     let mut of_100 = dice.below(100);
     let mut favourite = 0;
     for (number, share) in (0..).zip(FAVOURITES) {

@@ -142,7 +142,11 @@ impl Sender {
             }
             // What a batch brings has begun within the last seconds.
             let started_ns = time_ns - self.dice.below(10_000_000_000);
-            body.extend(wire::event::encode(&calls::call(&mut self.dice, started_ns, node), name, sequence));
+            body.extend(wire::event::encode(
+                &calls::call(&mut self.dice, started_ns, node, calls::TENANTS),
+                name,
+                sequence,
+            ));
         }
         *number += batch;
         body.push(b']');
