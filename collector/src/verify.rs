@@ -14,8 +14,10 @@ use crate::store::sums::{Counted, Group, Sum};
 use crate::store::{Head, Reader, Selection, StoreError};
 use crate::terminal::printable;
 use budgets::{Balances, Changes};
+use totals::Totals;
 
 mod budgets;
+mod totals;
 
 /// What was found wrong, first things first.
 #[derive(Debug)]
@@ -239,7 +241,9 @@ fn sums(reader: &dyn Reader, balances: &mut Balances<'_>) -> Result<(), Failure>
     for (group, counted, sum) in sums.changed() {
         expected.insert((group.clone(), counted.name()), sum);
     }
+    let mut totals = Totals::default();
     reader.rollup(&every, &mut |row| {
+        totals.add(&row)?;
         let evidence = row.evidence.as_str();
         let (day, tenant, provider, model) = (row.day.to_string(), row.tenant, row.provider, row.model);
         let (name, adjusts) = (row.counted.name(), row.adjusts);
@@ -254,7 +258,8 @@ fn sums(reader: &dyn Reader, balances: &mut Balances<'_>) -> Result<(), Failure>
     if let Some((group, counted)) = left.and_then(|((group, name), _)| Some((group, Counted::from_name(&name)?))) {
         problem.get_or_insert(wrong_sum(&group, &counted));
     }
-    problem.map_or(Ok(()), broken)
+    problem.map_or(Ok(()), broken)?;
+    totals.check(reader)
 }
 
 fn wrong_sum(group: &Group, counted: &Counted) -> String {

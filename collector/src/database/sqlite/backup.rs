@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::{Value as Stored, ValueRef};
 use rusqlite::{Connection, Row, TransactionBehavior, params_from_iter};
 
-use super::{Sqlite, SqliteReader, place, unusable};
+use super::{Sqlite, SqliteReader, coarse, place, unusable};
 use crate::backup::rename;
 use crate::store::StoreError;
 use crate::store::entry::EntryId;
@@ -170,7 +170,7 @@ fn fill(connection: &Connection, path: &Path, next: NextItem<'_>) -> Result<(), 
             }
         }
     }
-    Ok(())
+    coarse::refill(connection)
 }
 
 fn insert(table: &'static Table) -> String {

@@ -10,21 +10,33 @@ use crate::store::{Booked, Each, StoreError, WrittenEntry};
 
 /// What is booked, each with the event of its call, a reversal with the rating of what it takes back.
 pub fn booked(connection: &Connection, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError> {
-    let sql = format!(
-        "SELECT {}, coalesce(l.event, c.event) FROM ledger l
-         LEFT JOIN ledger o ON l.kind = 'reversal' AND o.entry = l.refers
-         LEFT JOIN ledger c ON l.event IS NULL
-         AND c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
-         WHERE l.kind IN ('call', 'correction', 'release', 'reversal') AND l.entry > ?8 AND l.entry <= ?1
-         AND (l.tenant = ?2 OR ?3 AND substr(l.tenant, 1, length(?2) + 1) = ?2 || '/')
-         AND (l.billed IS NULL AND l.started_ns >= ?4 AND l.started_ns < ?5 OR l.billed >= ?6 AND l.billed <= ?7)
-         ORDER BY l.entry",
-        ENTRY.replace("l.rating", "coalesce(l.rating, o.rating)")
-    );
+    let whose: &[&str] = match which.below {
+        true => &["l.tenant = ?2", "l.tenant >= ?2 || '/' AND l.tenant < ?2 || '0'"],
+        false => &["l.tenant = ?2"],
+    };
+    let mut parts = Vec::new();
+    for whose in whose {
+        // One index each: a plus says that a column is no bound of one.
+        let times = if whose.contains(">=") { "+l.started_ns" } else { "l.started_ns" };
+        let began = format!("l.billed IS NULL AND {times} >= ?3 AND {times} < ?4 AND {whose}");
+        let booked = format!("l.billed BETWEEN ?5 AND ?6 AND {}", whose.replace("l.tenant", "+l.tenant"));
+        for counts in [began, booked] {
+            parts.push(format!(
+                "SELECT {}, coalesce(l.event, c.event) FROM ledger l
+                 LEFT JOIN ledger o ON l.kind = 'reversal' AND o.entry = l.refers
+                 LEFT JOIN ledger c ON l.event IS NULL
+                 AND c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
+                 WHERE l.kind IN ('call', 'correction', 'release', 'reversal') AND +l.entry > ?7 AND +l.entry <= ?1
+                 AND {counts}",
+                ENTRY.replace("l.rating", "coalesce(l.rating, o.rating)")
+            ));
+        }
+    }
+    let sql = format!("{} ORDER BY 1", parts.join(" UNION ALL "));
     let ((begins, ends), (first, last)) = (which.begins_and_ends_ns(), which.days());
     let until = which.until;
     let before = place::key(EntryId { number: 0, ..until });
-    let key = params![place::key(until), which.tenant, which.below, begins, ends, first, last, before];
+    let key = params![place::key(until), which.tenant, begins, ends, first, last, before];
     each_row(connection, &sql, key, entry, each)
 }
 

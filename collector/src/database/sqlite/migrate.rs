@@ -2,7 +2,7 @@
 
 use rusqlite::{Transaction, params};
 
-use super::{SCHEMA, known, write};
+use super::{SCHEMA, coarse, known, write};
 use crate::ledger::decide::Decision;
 use crate::ledger::limits::Limits;
 use crate::ledger::{self, Arrival, Delivery, Sender};
@@ -42,7 +42,7 @@ pub fn from_1(tx: &Transaction<'_>) -> Result<(), StoreError> {
     }
     drop(select);
     tx.execute_batch("DROP TABLE old_ledger; DROP TABLE old_dead_letters;")?;
-    Ok(())
+    coarse::refill(tx)
 }
 
 /// From version 2. Its records name no process, so that none of them can prove to be a copy: where responses are found is
@@ -98,6 +98,16 @@ pub fn from_5(tx: &Transaction<'_>) -> Result<(), StoreError> {
     tx.execute_batch(&tables.concat())?;
     tx.execute_batch(&indexes.concat())?;
     Ok(())
+}
+
+/// From version 6, which had sums by day and tenant alone, and no indexes by time and tenant.
+pub fn from_6(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    let tables: Vec<&str> = ["rollup_days", "rollup_months"].into_iter().filter_map(table).collect();
+    let indexes = ["ledger_times", "ledger_tenants", "ledger_billed"];
+    let indexes: Vec<&str> = indexes.into_iter().filter_map(|name| statement("INDEX", name)).collect();
+    tx.execute_batch(&tables.concat())?;
+    tx.execute_batch(&indexes.concat())?;
+    coarse::refill(tx)
 }
 
 /// The statement of the schema that makes a table.

@@ -12,6 +12,7 @@ use files::Files;
 mod backup;
 mod booked;
 mod budgets;
+mod coarse;
 mod counted;
 mod files;
 mod known;
@@ -28,12 +29,12 @@ pub use open::SqliteReader;
 /// "mesh" in ASCII: tells our file from another program's.
 const APPLICATION_ID: i32 = 0x6d65_7368;
 /// The schema's version.
-const VERSION: usize = 6;
+const VERSION: usize = 7;
 const SCHEMA: &str = include_str!("schema.sql");
 /// How long to wait for someone else's lock. Shorter than the senders' timeout, so that they hear of it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Statements kept prepared: all that a transaction uses.
-const STATEMENTS: usize = 60;
+const STATEMENTS: usize = 70;
 /// Pages kept in memory, KiB: those that a minute of events touches, so that they are not read and written in between.
 const CACHE_KIB: i64 = 64 << 10;
 /// Pages of the log before it is copied into the file (128 MiB): a page that many commits change is copied once.
@@ -76,7 +77,10 @@ impl Sqlite {
                     if version <= 4 {
                         migrate::from_4(&tx)?;
                     }
-                    migrate::from_5(&tx)?;
+                    if version <= 5 {
+                        migrate::from_5(&tx)?;
+                    }
+                    migrate::from_6(&tx)?;
                 }
             }
             #[cfg(feature = "forgetful")]
@@ -93,8 +97,11 @@ impl Sqlite {
 impl Store for Sqlite {
     fn transact(&mut self, keys: &Keys, decide: &mut dyn FnMut(Known) -> Changes) -> Result<(), StoreError> {
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let changes = decide(known::known(&tx, keys)?);
+        let known = known::known(&tx, keys)?;
+        let before = known.sums.clone();
+        let changes = decide(known);
         write::changes(&tx, &changes)?;
+        coarse::changed(&tx, &before, &changes.sums)?;
         tx.commit()?;
         // Whoever opens the ledger after this must find what was written.
         self.look()

@@ -1,4 +1,4 @@
--- Version 6. Days are UTC, times are nanoseconds since the Unix epoch, amounts are exact decimal numbers of USD.
+-- Version 7. Days are UTC, times are nanoseconds since the Unix epoch, amounts are exact decimal numbers of USD.
 
 -- Every event that was taken, as it was sent, and what was corrected since. Only ever added to. `hash` is over the entry
 -- and the hash before it, so that no entry can be changed or taken out unnoticed. `charge` is what the tenant pays, `cost`
@@ -36,6 +36,12 @@ CREATE UNIQUE INDEX ledger_closings ON ledger (started_ns) WHERE kind = 'month_c
 CREATE INDEX ledger_adjustments ON ledger (entry) WHERE kind = 'reversal' AND billed IS NOT NULL;
 -- How budgets were changed, by which those in force are checked.
 CREATE INDEX ledger_budgets ON ledger (entry) WHERE kind IN ('budget_set', 'budget_removed');
+
+-- What counts in a span of time, and what counts for a tenant.
+CREATE INDEX ledger_times ON ledger (started_ns);
+CREATE INDEX ledger_tenants ON ledger (tenant, started_ns);
+-- What counts on another day than its own.
+CREATE INDEX ledger_billed ON ledger (billed) WHERE billed IS NOT NULL;
 
 CREATE TRIGGER ledger_is_never_updated BEFORE UPDATE ON ledger
 BEGIN SELECT RAISE(ABORT, 'the ledger is append only'); END;
@@ -126,6 +132,29 @@ CREATE TABLE rollup (
     unpriced INTEGER NOT NULL,
     fallback INTEGER NOT NULL,
     PRIMARY KEY (day, adjusts, tenant, provider, model, evidence, class)
+) STRICT, WITHOUT ROWID;
+
+-- Sums of the rollup, made of it in the same transaction, for reports of many tenants: by day without tenants, and by month with
+-- them. `counts` has all classes of a group, packed: for each its length and its word, then quantity, charge (yocto-USD), cost less
+-- charge, unpriced and fallback, as numbers of seven bits a byte whose last bit is the sign.
+CREATE TABLE rollup_days (
+    day      TEXT NOT NULL,
+    adjusts  TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    model    TEXT NOT NULL,
+    evidence TEXT NOT NULL,
+    counts   BLOB NOT NULL,
+    PRIMARY KEY (day, adjusts, provider, model, evidence)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE rollup_months (
+    month    TEXT NOT NULL,
+    tenant   TEXT NOT NULL,
+    adjusts  TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    model    TEXT NOT NULL,
+    evidence TEXT NOT NULL,
+    counts   BLOB NOT NULL,
+    PRIMARY KEY (month, tenant, adjusts, provider, model, evidence)
 ) STRICT, WITHOUT ROWID;
 
 -- What could not be taken (dead_letter), and what contradicts the ledger or is beyond its sender's limits (alarm), and
