@@ -1,11 +1,14 @@
 //! What a question is about, read from the sums or from the entries, and added up. For the same question both give the same.
 
+use std::collections::BTreeMap;
+
 use super::dimension::{Dimension, Facts};
-use super::lines::{LineKey, Lines, Which};
+use super::largest::Largest;
+use super::lines::{LineKey, Lines, Sums, Which};
 use super::notes::Models;
 use super::period::Period;
 use super::round::Invoices;
-use super::{Bounds, Grade, Question, ReportError};
+use super::{Bounds, Grade, Key, Line, Question, ReportError};
 use crate::ledger::correct::Called;
 use crate::store::days::counts_ns;
 use crate::store::months::Month;
@@ -21,28 +24,60 @@ pub struct Gathered<'q> {
     /// Calls that were read, if it was not the sums.
     pub read: u64,
     key: LineKey,
+    /// Which lines there are alone, if that is known.
+    largest: Option<Largest>,
+    /// All others, by what they adjust and their evidence.
+    others: BTreeMap<(String, Grade), Sums>,
 }
 
 impl<'q> Gathered<'q> {
     pub fn new(question: &'q Question) -> Gathered<'q> {
         let (lines, invoices, models) = Default::default();
-        Gathered { question, lines, invoices, models, read: 0, key: LineKey::default() }
+        let (key, others) = Default::default();
+        Gathered { question, lines, invoices, models, read: 0, key, largest: None, others }
+    }
+
+    /// Reads all periods. If but the first lines are asked for, and the sums tell which these are, no others are made.
+    pub fn all(&mut self, reader: &dyn Reader, bounds: &mut Bounds<'_>) -> Result<(), ReportError> {
+        let question = self.question;
+        let periods: &[Which] = if question.compare { &[Which::Now, Which::Before] } else { &[Which::Now] };
+        if let (Some(top), None, Some(columns)) = (question.top, question.round, question.columns()) {
+            let selection =
+                |which: &Which| Ok(question.period_of(*which)?.selection().map(|selection| (*which, selection)));
+            let selections: Result<Option<Vec<_>>, ReportError> = periods.iter().map(selection).collect();
+            if let Some(selections) = selections? {
+                self.largest = Largest::of(reader, question, top, &selections, &columns)?;
+            }
+        }
+        periods.iter().try_for_each(|which| self.read(reader, *which, bounds))
+    }
+
+    /// The others of the first lines, as one line for each evidence.
+    pub fn others(&mut self) -> Vec<Line> {
+        let count = self.largest.as_ref().map(|largest| largest.others);
+        let others = std::mem::take(&mut self.others).into_iter().map(|((adjusts, grade), sums)| {
+            let Sums { now: mut sum, before } = sums;
+            sum.settle();
+            let before = self.question.compare.then(|| {
+                let mut before = before.map(|before| *before).unwrap_or_default();
+                before.settle();
+                before
+            });
+            Line { key: Key { columns: Vec::new(), adjusts, others: count }, grade, sum, before }
+        });
+        others.collect()
     }
 
     /// Reads one of the two periods.
-    pub fn read(&mut self, reader: &dyn Reader, which: Which, bounds: &mut Bounds<'_>) -> Result<(), ReportError> {
-        let before = match which {
-            Which::Now => None,
-            Which::Before => Some(self.question.period.before().map_err(|why| ReportError::Stopped(why.to_owned()))?),
-        };
-        let period = before.as_ref().unwrap_or(&self.question.period);
+    fn read(&mut self, reader: &dyn Reader, which: Which, bounds: &mut Bounds<'_>) -> Result<(), ReportError> {
+        let period = self.question.period_of(which)?;
         match (self.question.columns(), period.selection()) {
             (Some(columns), Some(selection)) => self.sums(reader, which, selection, &columns),
-            _ => self.entries(reader, which, period, bounds),
+            _ => self.entries(reader, which, &period, bounds),
         }
     }
 
-    /// The sums, in one pass: they have millions of rows.
+    /// The sums. What has no price is told by model, which the lines may not be: that is another question, unless it is the same.
     fn sums(
         &mut self,
         reader: &dyn Reader,
@@ -50,20 +85,20 @@ impl<'q> Gathered<'q> {
         selection: Selection,
         columns: &[store::Dimension],
     ) -> Result<(), ReportError> {
-        let chosen = self.question.chosen();
-        let selection = Selection { tenant: chosen.path(), ..selection };
-        let mut failed = None;
-        let read = reader.totals(&selection, columns, &mut |total| {
-            let facts = Facts::Sums { columns, values: &total.key, evidence: total.evidence.as_str() };
-            if !chosen.pass(&facts) {
-                return Ok(());
+        let question = self.question;
+        let of_models = question.columns_of_models().unwrap_or_default();
+        let is_one = of_models.iter().all(|column| columns.contains(column));
+        totals(reader, question, &selection, columns, &mut |facts, total| {
+            key(&mut self.key, question, facts, columns, total);
+            if is_one {
+                self.model(facts, which, total)?;
             }
-            let place = columns.iter().position(|column| *column == store::Dimension::Adjusts);
-            let adjusts = place.and_then(|place| total.key.get(place)).map_or("", String::as_str);
-            self.begin(&facts, adjusts, Grade(total.evidence));
-            self.add(&facts, which, &total).map_err(|error| stop(&mut failed, error))
-        });
-        ended(read, failed)
+            self.add(facts, which, total)
+        })?;
+        if is_one || which == Which::Before {
+            return Ok(());
+        }
+        totals(reader, question, &selection, &of_models, &mut |facts, total| self.model(facts, which, total))
     }
 
     /// Every call that counts in the period.
@@ -78,10 +113,11 @@ impl<'q> Gathered<'q> {
         let read = counting(reader, question, period, bounds, &mut |counting| {
             let Counting { called, at_ns, adjusts, is_back } = counting;
             let facts = Facts::Call { called, at_ns };
-            self.begin(&facts, adjusts, Grade(called.entry.evidence));
+            begin(&mut self.key, question, &facts, adjusts, Grade(called.entry.evidence));
             let share = if is_back { called.share().reversed() } else { called.share() };
             share.iter().try_for_each(|(counted, sum)| {
                 let total = Total::of(Vec::new(), called.entry.evidence, counted.clone(), sum);
+                self.model(&facts, which, &total)?;
                 self.add(&facts, which, &total)
             })
         })?;
@@ -89,14 +125,14 @@ impl<'q> Gathered<'q> {
         Ok(())
     }
 
-    /// Sets the key of the line that comes next.
-    fn begin(&mut self, facts: &Facts<'_>, adjusts: &str, grade: Grade) {
-        self.key.clear();
-        for dimension in &self.question.by {
-            self.key.push(&facts.value(dimension, &self.question.period.zone));
+    /// Notes what has no price.
+    fn model(&mut self, facts: &Facts<'_>, which: Which, total: &Total) -> Result<(), ReportError> {
+        if which == Which::Before {
+            return Ok(());
         }
-        self.key.push(adjusts);
-        self.key.end(grade);
+        let value = |dimension: &Dimension| facts.value(dimension, &self.question.period.zone);
+        let (provider, model) = (value(&Dimension::Provider), value(&Dimension::Model));
+        self.models.add(&provider, &model, total)
     }
 
     fn add(&mut self, facts: &Facts<'_>, which: Which, total: &Total) -> Result<(), ReportError> {
@@ -108,9 +144,15 @@ impl<'q> Gathered<'q> {
             let invoices = if which == Which::Now { now } else { before };
             invoices.add(invoice, &self.key, total)?;
         }
-        if which == Which::Now {
-            let value = |dimension: &Dimension| facts.value(dimension, zone);
-            self.models.add(&value(&Dimension::Provider), &value(&Dimension::Model), total)?;
+        if let Some(largest) = &self.largest {
+            match largest.has(&self.key, self.question.by.len()) {
+                None => return Ok(()),
+                Some(true) => {}
+                Some(false) => {
+                    let Some((Key { adjusts, .. }, grade)) = self.key.read() else { return Ok(()) };
+                    return self.others.entry((adjusts, grade)).or_default().of(which).add(total);
+                }
+            }
         }
         self.lines.line(&self.key, which)?.add(total)?;
         if matches!(total.counted, Counted::Unknown(_)) {
@@ -118,6 +160,50 @@ impl<'q> Gathered<'q> {
         }
         Ok(())
     }
+}
+
+/// The sums that are asked for, added up over what the columns do not tell apart.
+pub fn totals(
+    reader: &dyn Reader,
+    question: &Question,
+    selection: &Selection,
+    columns: &[store::Dimension],
+    each: &mut dyn FnMut(&Facts<'_>, &Total) -> Result<(), ReportError>,
+) -> Result<(), ReportError> {
+    let chosen = question.chosen();
+    let selection = Selection { tenant: chosen.path(), ..selection.clone() };
+    let mut failed = None;
+    let read = reader.totals(&selection, columns, &mut |total| {
+        let facts = Facts::Sums { columns, values: &total.key, evidence: total.evidence.as_str() };
+        if !chosen.pass(&facts) {
+            return Ok(());
+        }
+        each(&facts, &total).map_err(|error| stop(&mut failed, error))
+    });
+    ended(read, failed)
+}
+
+/// Sets the key of a total's line; returns whether it adjusts a closed month.
+pub fn key(
+    line: &mut LineKey,
+    question: &Question,
+    facts: &Facts<'_>,
+    columns: &[store::Dimension],
+    total: &Total,
+) -> bool {
+    let place = columns.iter().position(|column| *column == store::Dimension::Adjusts);
+    let adjusts = place.and_then(|place| total.key.get(place)).map_or("", String::as_str);
+    begin(line, question, facts, adjusts, Grade(total.evidence));
+    !adjusts.is_empty()
+}
+
+fn begin(line: &mut LineKey, question: &Question, facts: &Facts<'_>, adjusts: &str, grade: Grade) {
+    line.clear();
+    for dimension in &question.by {
+        line.push(&facts.value(dimension, &question.period.zone));
+    }
+    line.push(adjusts);
+    line.end(grade);
 }
 
 /// A call that counts in a period, or its opposite.

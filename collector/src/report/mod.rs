@@ -21,7 +21,7 @@ use wire::usage::Class;
 
 use crate::store::{Reader, StoreError};
 use gather::Gathered;
-use lines::{Lines, Which};
+use lines::Lines;
 use notes::Notes;
 
 pub mod audit;
@@ -35,6 +35,7 @@ pub mod focus;
 mod gather;
 mod grid;
 mod json;
+mod largest;
 mod lines;
 mod markdown;
 mod notes;
@@ -231,10 +232,8 @@ impl Report {
     /// The same, if it takes no more than is allowed.
     pub fn within(reader: &dyn Reader, question: Question, bounds: &mut Bounds<'_>) -> Result<Report, ReportError> {
         let mut gathered = Gathered::new(&question);
-        gathered.read(reader, Which::Now, bounds)?;
-        if question.compare {
-            gathered.read(reader, Which::Before, bounds)?;
-        }
+        gathered.all(reader, bounds)?;
+        let others = gathered.others();
         let Gathered { mut lines, invoices, models, read, .. } = gathered;
         if let Some(decimals) = question.round {
             let [now, before] = invoices;
@@ -242,7 +241,11 @@ impl Report {
         }
         let read = question.reads_entries().then_some(read);
         let lines = match question.top {
-            Some(top) => Found::Top(top::top(&lines, question.by.len(), top, question.compare)?),
+            Some(top) => {
+                let mut first = top::top(&lines, question.by.len(), top, question.compare)?;
+                first.extend(others);
+                Found::Top(first)
+            }
             None => Found::All(Box::new(lines)),
         };
         let (count, totals, notes, marks) = Default::default();

@@ -4,8 +4,9 @@ use std::fmt;
 
 use super::dimension::{self, Dimension, dimensions};
 use super::filter::{Chosen, Filters, Restriction};
+use super::lines::Which;
 use super::period::{self, Period, Zone};
-use super::round;
+use super::{ReportError, round};
 use crate::store;
 
 /// The columns of a report nobody chose columns for.
@@ -212,6 +213,14 @@ impl Question {
         self.columns().is_none() || self.period.selection().is_none()
     }
 
+    /// One of the two periods.
+    pub(super) fn period_of(&self, which: Which) -> Result<Period, ReportError> {
+        match which {
+            Which::Now => Ok(self.period.clone()),
+            Which::Before => self.period.before().map_err(|why| ReportError::Stopped(why.to_owned())),
+        }
+    }
+
     /// What is told apart for an invoice.
     pub(super) fn invoice(&self) -> &'static [Dimension] {
         if self.round.is_some() { &round::INVOICE } else { &[] }
@@ -220,7 +229,20 @@ impl Question {
     /// The columns of the sums that tell; `None` if they cannot. A month of another zone is none of theirs.
     pub(super) fn columns(&self) -> Option<Vec<store::Dimension>> {
         let asked = self.by.iter().chain(self.filters.dimensions()).chain(self.invoice());
-        let mut columns = vec![store::Dimension::Adjusts, store::Dimension::Provider, store::Dimension::Model];
+        self.columns_of(asked, &[store::Dimension::Adjusts])
+    }
+
+    /// The columns that tell what has no price, by model.
+    pub(super) fn columns_of_models(&self) -> Option<Vec<store::Dimension>> {
+        self.columns_of(self.filters.dimensions(), &[store::Dimension::Provider, store::Dimension::Model])
+    }
+
+    fn columns_of<'q>(
+        &'q self,
+        asked: impl Iterator<Item = &'q Dimension>,
+        more: &[store::Dimension],
+    ) -> Option<Vec<store::Dimension>> {
+        let mut columns = more.to_vec();
         for dimension in asked {
             if dimension.is_time() && !self.period.zone.is_utc() {
                 return None;

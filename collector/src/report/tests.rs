@@ -1,5 +1,6 @@
 use wire::usage::Class;
 
+use super::lines::Which;
 use super::*;
 use crate::money::Charge;
 use crate::store::Total;
