@@ -25,6 +25,7 @@ use health::{Condition, Disk};
 use metrics::{Metrics, Tenants};
 use pricing::Pricing;
 use refusal::{OverShare, Reason};
+use scans::Scans;
 use tls::Tls;
 use watch::Watch;
 use writer::{Work, WriterThread};
@@ -33,6 +34,7 @@ mod admit;
 mod auth;
 mod bodies;
 mod budgets;
+mod compress;
 mod connections;
 mod files;
 mod health;
@@ -48,6 +50,7 @@ mod refusal;
 mod reports;
 mod responses;
 mod routes;
+mod scans;
 mod scrape;
 mod space;
 mod spend;
@@ -67,8 +70,6 @@ const GRACE: Duration = Duration::from_secs(10);
 const MAX_SHOWN: usize = 100;
 /// Questions to the ledger at a time.
 const READERS: usize = 8;
-/// Of these so many that read calls, not sums: each reads the whole of its period.
-const SCANS: usize = 1;
 /// What the writer may be asked for besides batches and leases: to look, and to try.
 const ASKED: usize = 16;
 /// Long texts of metrics at a time.
@@ -109,7 +110,7 @@ struct App {
     jobs: mpsc::Sender<Work>,
     room: Arc<Room>,
     readers: Semaphore,
-    scans: Semaphore,
+    scans: Scans,
     scrapes: Arc<Semaphore>,
     open_tenants: Tenants,
     metrics: Metrics,
@@ -180,7 +181,7 @@ pub fn run(options: Options) -> Result<(), String> {
         registry: Arc::new(Registry::new(bounds)),
         room: Room::with_queue(options.queue),
         readers: Semaphore::new(READERS),
-        scans: Semaphore::new(SCANS),
+        scans: Scans::default(),
         scrapes: Arc::new(Semaphore::new(SCRAPES)),
         open_tenants: if options.metrics_tenants { Tenants::Named } else { Tenants::Unnamed },
         jobs,

@@ -36,6 +36,7 @@ pub struct Door {
 /// A reader who was let in. Only [`admit`] makes one: a handler that takes it as an extension is out of reach without.
 #[derive(Clone, Debug)]
 pub struct Reader {
+    credential: String,
     limits: Arc<Limits>,
 }
 
@@ -48,6 +49,11 @@ impl Reader {
     /// The tenants that it may know of.
     pub fn restriction(&self) -> Restriction {
         if self.is_restricted() { Restriction::to(self.limits.tenants.clone()) } else { Restriction::NONE }
+    }
+
+    /// The name of its credential.
+    pub fn credential(&self) -> &str {
+        &self.credential
     }
 
     /// Whether there are tenants that it may not know of.
@@ -68,7 +74,7 @@ pub async fn admit(
         Some(secret) => app.admit_secret(&connection, &secret, &[Scope::Read]).await?,
         None => app.admit(&connection, request.headers(), &[Scope::Read]).await?,
     };
-    let reader = Reader { limits: admitted.sender.limits };
+    let reader = Reader { credential: admitted.sender.credential, limits: admitted.sender.limits };
     if knowing == Knowing::AllTenants && reader.is_restricted() {
         return Err(Refusal::OtherTenants(path));
     }

@@ -50,8 +50,8 @@ pub async fn report(
     parameters: Parameters,
 ) -> Result<Response, Refusal> {
     let asked = Asked::read(&reader, parameters)?;
-    let Form::Report(format) = asked.form else { return app.focus(asked).await };
-    let report = app.report(asked.question).await?;
+    let Form::Report(format) = asked.form else { return app.focus(&reader, asked).await };
+    let report = app.report(&reader, asked.question).await?;
     let lines = report.len();
     if lines > MAX_LINES {
         let problem = format!(
@@ -101,9 +101,9 @@ async fn figures(
         Some(tag) => (kept(&tag), response).into_response(),
         None => response,
     };
-    let Form::Report(format) = asked.form else { return app.focus(asked).await.map(tagged) };
+    let Form::Report(format) = asked.form else { return app.focus(&reader, asked).await.map(tagged) };
     let sort = asked.question.top.map(|top| top.sort).unwrap_or_default();
-    let report = app.report(asked.question).await?;
+    let report = app.report(&reader, asked.question).await?;
     let position = match begun {
         Some(heads) => Some(Position { exact: app.heads().await? == heads, heads }),
         None => None,
@@ -170,32 +170,34 @@ impl Drop for Waiting {
 
 impl App {
     /// Makes a report.
-    async fn report(&self, question: Question) -> Result<Report, Refusal> {
+    async fn report(&self, who: &Reader, question: Question) -> Result<Report, Refusal> {
         let reader = self.reader.clone();
         let reads_entries = question.reads_entries();
-        self.within(reads_entries, move |bounds| Report::within(&*reader, question, bounds)).await
+        self.within(who, reads_entries, move |bounds| Report::within(&*reader, question, bounds)).await
     }
 
     /// Makes the rows of FOCUS.
-    async fn focus(&self, asked: Asked) -> Result<Response, Refusal> {
+    async fn focus(&self, who: &Reader, asked: Asked) -> Result<Response, Refusal> {
         let Asked { question, focus: options, content_type, .. } = asked;
         let reader = self.reader.clone();
         let most = u64::try_from(MAX_LINES).unwrap_or(u64::MAX);
-        let rows = self.within(true, move |bounds| {
+        let rows = self.within(who, true, move |bounds| {
             let mut text = Vec::new();
             focus::write(&*reader, &question, &options, bounds, Some(most), &mut text).map(|_| text)
         });
         Ok(([(CONTENT_TYPE, content_type)], rows.await?).into_response())
     }
 
-    /// Makes what takes no more than is allowed. What reads calls is alone: it takes as long as there are calls.
+    /// Makes what takes no more than is allowed. What reads calls waits for its turn: it takes as long as there are calls.
     async fn within<T: Send + 'static>(
         &self,
+        who: &Reader,
         reads_entries: bool,
         make: impl FnOnce(&mut Bounds<'_>) -> Result<T, ReportError> + Send + 'static,
     ) -> Result<T, Refusal> {
         let stopping = |_| Refusal::Busy(Busy::Stopping);
-        let _alone = if reads_entries { Some(self.scans.acquire().await.map_err(stopping)?) } else { None };
+        let _alone =
+            if reads_entries { Some(self.scans.acquire(who.credential()).await.map_err(stopping)?) } else { None };
         let waiting = Waiting::default();
         let gone = waiting.0.clone();
         let made = self.reading(move || {

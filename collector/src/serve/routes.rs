@@ -10,7 +10,7 @@ use axum::routing::{MethodRouter, get, post};
 use super::auth::Scope;
 use super::openapi::{self, Operation};
 use super::readers::{self, Knowing};
-use super::{App, budgets, health, ingest, leases, missing, refusal, reports, responses, wanting, web};
+use super::{App, budgets, compress, health, ingest, leases, missing, refusal, reports, responses, wanting, web};
 
 /// Who may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +159,7 @@ pub fn router(app: Arc<App>) -> Router {
     all.merge(web::router())
         .fallback(refusal::not_found)
         .method_not_allowed_fallback(refusal::method_not_allowed)
+        .layer(middleware::from_fn(compress::compress))
         .layer(middleware::from_fn_with_state(app.clone(), super::count_refusals))
         .with_state(app)
 }
