@@ -183,6 +183,23 @@ impl Chosen<'_> {
         Some(path.to_owned())
     }
 
+    /// Paths that all tenants are within, none of them within another, for one question of the sums each; none: one for all.
+    pub fn paths(&self) -> Vec<String> {
+        if let Some(path) = self.path() {
+            return vec![path];
+        }
+        let asked = self.filters.tenants().unwrap_or_default();
+        if asked.iter().any(|pattern| pattern.is_prefix) {
+            return Vec::new();
+        }
+        let is_within_other = |text: &str| asked.iter().any(|other| other.text != text && is_within(text, &other.text));
+        let mut paths: Vec<String> =
+            asked.iter().map(|pattern| pattern.text.clone()).filter(|text| !is_within_other(text)).collect();
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+
     /// Whether the sums of calls are among them.
     pub fn pass(&self, facts: &Facts<'_>) -> bool {
         self.is_allowed(facts) && self.filters.pass(facts, self.zone, |_| true)

@@ -171,16 +171,20 @@ pub fn totals(
     each: &mut dyn FnMut(&Facts<'_>, &Total) -> Result<(), ReportError>,
 ) -> Result<(), ReportError> {
     let chosen = question.chosen();
-    let selection = Selection { tenant: chosen.path(), ..selection.clone() };
-    let mut failed = None;
-    let read = reader.totals(&selection, columns, &mut |total| {
-        let facts = Facts::Sums { columns, values: &total.key, evidence: total.evidence.as_str() };
-        if !chosen.pass(&facts) {
-            return Ok(());
-        }
-        each(&facts, &total).map_err(|error| stop(&mut failed, error))
-    });
-    ended(read, failed)
+    let paths: Vec<Option<String>> = chosen.paths().into_iter().map(Some).collect();
+    for tenant in if paths.is_empty() { vec![None] } else { paths } {
+        let selection = Selection { tenant, ..selection.clone() };
+        let mut failed = None;
+        let read = reader.totals(&selection, columns, &mut |total| {
+            let facts = Facts::Sums { columns, values: &total.key, evidence: total.evidence.as_str() };
+            if !chosen.pass(&facts) {
+                return Ok(());
+            }
+            each(&facts, &total).map_err(|error| stop(&mut failed, error))
+        });
+        ended(read, failed)?;
+    }
+    Ok(())
 }
 
 /// Sets the key of a total's line; returns whether it adjusts a closed month.

@@ -12,15 +12,16 @@ use super::read::sum;
 use crate::store::StoreError;
 use crate::store::sums::{Counted, Group, GroupSums, Sum};
 
-/// Quantity, charge, cost less charge, unpriced, fallback.
-pub type Amounts = [i128; 5];
+/// Quantity, charge, cost less charge, unpriced, fallback, and how many rows of the rollup these are of: without any it is absent,
+/// which is not nothing.
+pub type Amounts = [i128; 6];
 /// What of a group is counted, by its word in the database.
 pub type Packed = Vec<(String, Amounts)>;
 
 /// What is added, in the order of the fields.
 pub fn amounts(sum: &Sum) -> Amounts {
     let (charge, cost) = (sum.charge.yocto_usd(), sum.cost.yocto_usd());
-    [sum.quantity.into(), charge, cost.saturating_sub(charge), sum.unpriced.into(), sum.fallback.into()]
+    [sum.quantity.into(), charge, cost.saturating_sub(charge), sum.unpriced.into(), sum.fallback.into(), 1]
 }
 
 /// Adds; an amount that 128 bits do not hold stays at their end, where whoever reads it finds it.
@@ -36,7 +37,7 @@ pub fn add_to(all: &mut Packed, word: &str, more: &Amounts) {
     }
 }
 
-/// As bytes: the length of each word, the word, and five numbers, each as short as it is.
+/// As bytes: the length of each word, the word, and its numbers, each as short as it is.
 pub fn pack(all: &Packed) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(all.len().saturating_mul(48));
     for (word, amounts) in all {
@@ -111,8 +112,7 @@ pub fn changed(
     let mut days: BTreeMap<[&str; 5], Packed> = BTreeMap::new();
     let mut months: BTreeMap<[&str; 6], Packed> = BTreeMap::new();
     for (group, counted, sum) in after {
-        let known = before.get(group).and_then(|sums| sums.get(counted)).copied().unwrap_or_default();
-        let known = amounts(&known);
+        let known = before.get(group).and_then(|sums| sums.get(counted)).map(amounts).unwrap_or_default();
         let mut more = amounts(sum);
         more.iter_mut().zip(known).for_each(|(more, known)| *more = more.saturating_sub(known));
         let word = counted.name();
@@ -176,11 +176,7 @@ pub fn refill(tx: &Connection) -> Result<(), StoreError> {
 type EachGroup<'a> = &'a mut dyn FnMut(&[String], &Packed) -> Result<(), StoreError>;
 
 /// Adds up every group that these columns tell apart, one after the other.
-fn grouped(
-    connection: &Connection,
-    columns: &[&str],
-    each: EachGroup<'_>,
-) -> Result<(), StoreError> {
+fn grouped(connection: &Connection, columns: &[&str], each: EachGroup<'_>) -> Result<(), StoreError> {
     let width = columns.len();
     let columns = columns.join(", ");
     let sql =
@@ -213,7 +209,7 @@ mod tests {
     proptest! {
         #[test]
         fn deterministic_what_is_packed_is_unpacked(
-            all in prop::collection::vec(("[a-z:é]{0,20}", any::<[i64; 5]>(), 0..64_u32, any::<bool>()), 0..6)
+            all in prop::collection::vec(("[a-z:é]{0,20}", any::<[i64; 6]>(), 0..64_u32, any::<bool>()), 0..6)
         ) {
             let all: Packed = all
                 .into_iter()
@@ -237,7 +233,7 @@ mod tests {
 
     #[test]
     fn deterministic_the_ends_of_128_bits_are_kept() {
-        let all = vec![("calls".to_owned(), [i128::MAX, i128::MIN, 0, -1, 1])];
+        let all = vec![("calls".to_owned(), [i128::MAX, i128::MIN, 0, -1, 1, 2])];
         let mut found = Packed::new();
         unpack(&pack(&all), |word, amounts| {
             found.push((word.to_owned(), amounts));

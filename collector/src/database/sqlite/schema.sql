@@ -136,7 +136,7 @@ CREATE TABLE rollup (
 
 -- Sums of the rollup, made of it in the same transaction, for reports of many tenants: by day without tenants, and by month with
 -- them. `counts` has all classes of a group, packed: for each its length and its word, then quantity, charge (yocto-USD), cost less
--- charge, unpriced and fallback, as numbers of seven bits a byte whose last bit is the sign.
+-- charge, unpriced, fallback and how many rows these are of, as numbers of seven bits a byte whose last bit is the sign.
 CREATE TABLE rollup_days (
     day      TEXT NOT NULL,
     adjusts  TEXT NOT NULL,

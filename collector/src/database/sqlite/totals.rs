@@ -10,7 +10,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use wire::record::Evidence;
 
-use super::coarse::{self, Packed};
+use super::coarse::{self, Amounts, Packed};
 use super::open::at_one_moment;
 use super::read::{known_word, sum};
 use crate::money::Charge;
@@ -22,6 +22,8 @@ const END: u8 = 0xff;
 
 /// Totals in memory at once. A report of more lines gets some of them in parts; in tests nearly every one does.
 const TOTALS: usize = if cfg!(test) { 2 } else { 1 << 15 };
+/// The same where days are subtracted from months: all of them at once, or none.
+const STAYING: usize = if cfg!(test) { 8 } else { 1 << 17 };
 
 /// A table of sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,48 +69,89 @@ impl Table {
     }
 }
 
-/// From a first day or month to a last, as texts.
-type Range = (String, String);
+/// Rows of a table, from a first day or month to a last.
+struct Part {
+    table: Table,
+    first: String,
+    last: String,
+    /// Whether they are to be subtracted.
+    is_less: bool,
+}
+
+impl Part {
+    fn of(table: Table, first: impl ToString, last: impl ToString) -> Part {
+        Part { table, first: first.to_string(), last: last.to_string(), is_less: false }
+    }
+}
+
+/// Before every day and month, and behind them.
+const OPEN: [&str; 2] = ["", "9999-12-31"];
 
 /// The tables to be read, and what of them.
-fn plan(selection: &Selection, by: &[Dimension]) -> Vec<(Table, Range)> {
-    let text = |date: Option<Date>, open: &str| date.map_or_else(|| open.to_owned(), |date| date.to_string());
-    let days = |since: Option<Date>, until: Option<Date>| (text(since, ""), text(until, "9999-12-31"));
+fn plan(connection: &Connection, selection: &Selection, by: &[Dimension]) -> Result<Vec<Part>, StoreError> {
     let Selection { since, until, tenant, .. } = selection;
-    if tenant.is_none() && !by.contains(&Dimension::Tenant) {
-        return vec![(Table::Days, days(*since, *until))];
+    let [first, last] = OPEN;
+    let first = since.map_or_else(|| first.to_owned(), |since| since.to_string());
+    let last = until.map_or_else(|| last.to_owned(), |until| until.to_string());
+    let has_tenant = tenant.is_some() || by.contains(&Dimension::Tenant);
+    match (has_tenant, by.contains(&Dimension::Day)) {
+        (false, _) => Ok(vec![Part::of(Table::Days, first, last)]),
+        (true, true) => Ok(vec![Part::of(Table::Rollup, first, last)]),
+        (true, false) => by_months(connection, *since, *until),
     }
-    if by.contains(&Dimension::Day) {
-        return vec![(Table::Rollup, days(*since, *until))];
-    }
-    // The whole months, and the days before and behind them.
-    let first = since.map(|since| if since == since.first_of_month() { Ok(since) } else { next_month(since) });
-    let last = until.map(|until| if until == until.last_of_month() { Ok(until) } else { before_month(until) });
-    let (Ok(first), Ok(last)) = (first.transpose(), last.transpose()) else {
-        return vec![(Table::Rollup, days(*since, *until))];
-    };
-    if first.zip(last).is_some_and(|(first, last)| first > last) {
-        return vec![(Table::Rollup, days(*since, *until))];
-    }
-    let month = |date: Option<Date>, open: &str| {
-        date.map_or_else(|| open.to_owned(), |date| date.strftime("%Y-%m").to_string())
-    };
-    let mut plan = vec![(Table::Months, (month(first, ""), month(last, "9999-12")))];
-    if let (true, Some(Ok(before))) = (first != *since, first.map(Date::yesterday)) {
-        plan.push((Table::Rollup, days(*since, Some(before))));
-    }
-    if let (true, Some(Ok(behind))) = (last != *until, last.map(Date::tomorrow)) {
-        plan.push((Table::Rollup, days(Some(behind), *until)));
-    }
-    plan
 }
 
-fn next_month(day: Date) -> Result<Date, jiff::Error> {
-    day.last_of_month().tomorrow()
+/// Months, of which the first and the last may be in part.
+fn by_months(connection: &Connection, since: Option<Date>, until: Option<Date>) -> Result<Vec<Part>, StoreError> {
+    let month = |day: Date| day.strftime("%Y-%m").to_string();
+    let mut parts = Vec::new();
+    if let (Some(since), Some(until)) = (since, until)
+        && month(since) == month(until)
+    {
+        month_from_to(connection, since, until, &mut parts)?;
+        return Ok(parts);
+    }
+    let [mut first, mut last] = OPEN.map(str::to_owned);
+    if let Some(since) = since {
+        month_from_to(connection, since, since.last_of_month(), &mut parts)?;
+        // No day: behind all months that begin so.
+        first = format!("{}~", month(since));
+    }
+    if let Some(until) = until {
+        month_from_to(connection, until.first_of_month(), until, &mut parts)?;
+        // Before the month itself.
+        last = until.first_of_month().yesterday().map_or_else(|_| String::new(), month);
+    }
+    parts.push(Part::of(Table::Months, first, last));
+    Ok(parts)
 }
 
-fn before_month(day: Date) -> Result<Date, jiff::Error> {
-    day.first_of_month().yesterday()
+/// A month from a day to a day: all of it less the other days, if these are fewer, else its days.
+fn month_from_to(connection: &Connection, from: Date, to: Date, parts: &mut Vec<Part>) -> Result<(), StoreError> {
+    let mut count =
+        connection.prepare_cached("SELECT count(DISTINCT day) FROM rollup_days WHERE day >= ?1 AND day < ?2")?;
+    let [first, last] = [from.first_of_month(), to.last_of_month()].map(|day| day.to_string());
+    // What is between two days as texts: no day has a character behind its last one.
+    let [from, behind] = [from.to_string(), format!("{to}~")];
+    let mut days = |from: &str, until: &str| count.query_row([from, until], |row| row.get::<_, i64>(0));
+    let [before, within, after] = [days(&first, &from)?, days(&from, &behind)?, days(&behind, &format!("{last}~"))?];
+    if before.saturating_add(after) > within {
+        parts.push(Part::of(Table::Rollup, from, to));
+        return Ok(());
+    }
+    let month = first.get(..7).unwrap_or_default();
+    parts.push(Part::of(Table::Months, month, month));
+    let less = |first: String, last: String| Part { is_less: true, ..Part::of(Table::Rollup, first, last) };
+    // The days themselves are no part of what is left out.
+    if before > 0
+        && let Ok(yesterday) = from.parse::<Date>().and_then(Date::yesterday)
+    {
+        parts.push(less(first, yesterday.to_string()));
+    }
+    if after > 0 {
+        parts.push(less(behind, last));
+    }
+    Ok(())
 }
 
 /// The totals. Rows come by the million: only one that begins a total takes memory.
@@ -127,31 +170,19 @@ fn from_tables(
     by: &[Dimension],
     each: Each<'_, Total>,
 ) -> Result<(), StoreError> {
-    let mut adding = Adding { width: by.len(), ..Adding::default() };
-    for (table, (first, last)) in plan(selection, by) {
-        let apart: String = by.iter().map(|dimension| format!("{}, ", table.column(*dimension))).collect();
-        let select = format!("SELECT {apart}evidence, {} FROM {}", table.counts(), table.name());
-        let part = table.parts().first().copied().unwrap_or_default();
-        match &selection.tenant {
-            None => {
-                let sql = format!("{select} WHERE {part} >= ?1 AND {part} <= ?2");
-                adding.read(connection, table, &sql, vec![first.into(), last.into()], &mut *each)?;
-            }
-            Some(tenant) => {
-                let mut found = next_part(connection, table, ">=", &[first])?;
-                while let Some(parts) = found.filter(|parts| parts.first().is_some_and(|part| *part <= last)) {
-                    let apart = (1..).zip(table.parts()).map(|(at, part)| format!("{part} = ?{at} AND "));
-                    let (apart, at) = (apart.collect::<String>(), parts.len().saturating_add(1));
-                    let values = parts.iter().chain([tenant]).cloned().map(Value::from);
-                    // What is below, too: a `0` is the next character behind a `/`.
-                    let below = format!("tenant >= ?{at} || '/' AND tenant < ?{at} || '0'");
-                    for whose in [format!("tenant = ?{at}"), below] {
-                        let sql = format!("{select} WHERE {apart}{whose}");
-                        adding.read(connection, table, &sql, values.clone().collect(), &mut *each)?;
-                    }
-                    found = next_part(connection, table, ">", &parts)?;
-                }
-            }
+    let parts = plan(connection, selection, by)?;
+    let has_less = parts.iter().any(|part| part.is_less);
+    let mut adding = Adding { width: by.len(), stays: has_less, ..Adding::default() };
+    for part in &parts {
+        adding.part(connection, selection, by, part, &mut *each)?;
+        if adding.is_too_much {
+            // What is subtracted must find what it is subtracted from: then the days themselves are read.
+            adding = Adding { width: by.len(), ..Adding::default() };
+            let [first, last] = OPEN;
+            let first = selection.since.map_or_else(|| first.to_owned(), |since| since.to_string());
+            let last = selection.until.map_or_else(|| last.to_owned(), |until| until.to_string());
+            adding.part(connection, selection, by, &Part::of(Table::Rollup, first, last), &mut *each)?;
+            break;
         }
     }
     adding.end(each)
@@ -186,9 +217,49 @@ struct Adding {
     places: HashMap<Vec<u8>, usize>,
     /// The key of the row that is read.
     texts: Vec<u8>,
+    /// Whether it is subtracted.
+    is_less: bool,
+    /// Whether all totals must be there at the end.
+    stays: bool,
+    /// Whether they are more than can be.
+    is_too_much: bool,
 }
 
 impl Adding {
+    /// Adds a part of a table.
+    fn part(
+        &mut self,
+        connection: &Connection,
+        selection: &Selection,
+        by: &[Dimension],
+        part: &Part,
+        each: Each<'_, Total>,
+    ) -> Result<(), StoreError> {
+        let Part { table, first, last, is_less } = part;
+        self.is_less = *is_less;
+        let apart: String = by.iter().map(|dimension| format!("{}, ", table.column(*dimension))).collect();
+        let select = format!("SELECT {apart}evidence, {} FROM {}", table.counts(), table.name());
+        let Some(tenant) = &selection.tenant else {
+            let column = table.parts().first().copied().unwrap_or_default();
+            let sql = format!("{select} WHERE {column} >= ?1 AND {column} <= ?2");
+            return self.read(connection, *table, &sql, vec![first.clone().into(), last.clone().into()], each);
+        };
+        let mut found = next_part(connection, *table, ">=", std::slice::from_ref(first))?;
+        while let Some(parts) = found.filter(|parts| parts.first().is_some_and(|part| part <= last)) {
+            let apart = (1..).zip(table.parts()).map(|(at, part)| format!("{part} = ?{at} AND "));
+            let (apart, at) = (apart.collect::<String>(), parts.len().saturating_add(1));
+            let values = parts.iter().chain([tenant]).cloned().map(Value::from);
+            // What is below, too: a `0` is the next character behind a `/`.
+            let below = format!("tenant >= ?{at} || '/' AND tenant < ?{at} || '0'");
+            for whose in [format!("tenant = ?{at}"), below] {
+                let sql = format!("{select} WHERE {apart}{whose}");
+                self.read(connection, *table, &sql, values.clone().collect(), &mut *each)?;
+            }
+            found = next_part(connection, *table, ">", &parts)?;
+        }
+        Ok(())
+    }
+
     fn read(
         &mut self,
         connection: &Connection,
@@ -201,7 +272,7 @@ impl Adding {
         let mut rows = select.query(params_from_iter(values))?;
         let evidence = self.width;
         let counts = evidence.saturating_add(1);
-        while let Some(row) = rows.next()? {
+        while let Some(row) = rows.next()?.filter(|_| !self.is_too_much) {
             self.texts.clear();
             for column in 0..=evidence {
                 self.texts.extend_from_slice(text(row, column)?.as_bytes());
@@ -212,12 +283,14 @@ impl Adding {
                 None => self.begin(row, each)?,
             };
             let Some((.., all)) = self.all.get_mut(place) else { continue };
+            let signed = |amounts: Amounts| if self.is_less { amounts.map(i128::saturating_neg) } else { amounts };
             if table == Table::Rollup {
-                coarse::add_to(all, text(row, counts)?, &coarse::amounts(&sum(row, counts.saturating_add(1))?));
+                let amounts = coarse::amounts(&sum(row, counts.saturating_add(1))?);
+                coarse::add_to(all, text(row, counts)?, &signed(amounts));
             } else {
                 let packed = row.get_ref(counts)?.as_blob().map_err(rusqlite::Error::from)?;
                 coarse::unpack(packed, |word, amounts| {
-                    coarse::add_to(all, word, &amounts);
+                    coarse::add_to(all, word, &signed(amounts));
                     Ok(())
                 })?;
             }
@@ -228,7 +301,9 @@ impl Adding {
     fn begin(&mut self, row: &Row<'_>, each: Each<'_, Total>) -> Result<usize, StoreError> {
         let key = (0..self.width).map(|column| Ok(text(row, column)?.to_owned())).collect::<Result<_, StoreError>>()?;
         let evidence = known_word(self.width, text(row, self.width)?, Evidence::from_word)?;
-        if self.all.len() >= TOTALS {
+        if self.stays && self.all.len() >= STAYING {
+            self.is_too_much = true;
+        } else if !self.stays && self.all.len() >= TOTALS {
             self.end(each)?;
         }
         let place = self.all.len();
@@ -241,7 +316,10 @@ impl Adding {
         self.places.clear();
         for (key, evidence, counts) in self.all.drain(..) {
             for (word, amounts) in counts {
-                each(total(key.clone(), evidence, &word, amounts)?)?;
+                // Of what was subtracted whole nothing is left, not zero.
+                if amounts.last() != Some(&0) {
+                    each(total(key.clone(), evidence, &word, amounts)?)?;
+                }
             }
         }
         Ok(())
@@ -249,12 +327,12 @@ impl Adding {
 }
 
 /// A total; an amount at the end of 128 bits may have been more than they hold.
-fn total(key: Vec<String>, evidence: Evidence, word: &str, amounts: coarse::Amounts) -> Result<Total, StoreError> {
+fn total(key: Vec<String>, evidence: Evidence, word: &str, amounts: Amounts) -> Result<Total, StoreError> {
     if amounts.iter().any(|amount| [i128::MIN, i128::MAX].contains(amount)) {
         return Err(StoreError::too_large());
     }
     let counted = Counted::from_name(word).ok_or_else(|| StoreError::unknown("class", word))?;
-    let [quantity, charge, more, unpriced, fallback] = amounts;
+    let [quantity, charge, more, unpriced, fallback, _] = amounts;
     let cost = charge.checked_add(more).ok_or_else(StoreError::too_large)?;
     let [charge, cost] = [charge, cost].map(Charge::from_yocto_usd);
     Ok(Total { key, evidence, counted, quantity, charge, cost, unpriced, fallback })
