@@ -177,7 +177,7 @@ async fn offsets(
     which: OffsetSpec,
 ) -> Result<HashMap<i32, i64>, Failure> {
     let failed = |error: KrafkaError| Failure::of(&format!("asking for offsets of {name}"), &error);
-    let asked = partitions.map(|partition| (TopicPartition::new(name, partition), which.clone()));
+    let asked = partitions.map(|partition| (TopicPartition::new(name, partition), which));
     // Of all that was written, whether it is committed or not.
     let listed = admin.list_offsets(asked, ListOffsetsOptions::default().timeout(PATIENCE)).await.map_err(failed)?;
     listed.into_iter().map(|(at, listed)| Ok((at.partition, listed.map_err(failed)?.offset))).collect()

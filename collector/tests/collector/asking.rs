@@ -70,7 +70,8 @@ fn contract_what_a_task_or_a_session_cost() {
     assert_eq!(lines(&dir, "session", &[]), sessions);
     assert_eq!(lines(&dir, "session", &["--top", "1"]), ["s-1 2 0.006", "3 others - 3 0.00122"]);
     assert_eq!(lines(&dir, "session", &["--top", "9", "--sort", "calls"]).len(), 4);
-    assert_eq!(lines(&dir, "trace", &["--filter", "trace=*3"]).len(), 0);
+    let (code, _, error) = report(&dir, &["--by", "trace", "--filter", "trace=*3"]);
+    assert!(code != 0 && error.contains("may have a * at its end only"), "{error}");
     assert_eq!(lines(&dir, "session", &["--filter", "tag:task=T-2", "--filter", "session=s*"]), ["s-2 1 0.001"]);
     assert_eq!(lines(&dir, "evidence", &["--filter", &format!("session={HOSTILE}")]), ["1 0.0002"]);
     assert_eq!(lines(&dir, "tenant", &["--filter", "session="]), ["globex 1 0.00002"]);

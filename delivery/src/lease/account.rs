@@ -279,7 +279,8 @@ impl Account {
         }
         if self.is_idle(now_ms) {
             let parts = if self.budget.per_tenant { IDLE_PARTS } else { IDLE_PARTS_SHARED };
-            return if self.dear <= self.left / parts { self.dear } else { self.left / LITTLE_PARTS };
+            let share = self.left.checked_div(parts).unwrap_or(0);
+            return if self.dear <= share { self.dear } else { self.left / LITTLE_PARTS };
         }
         let most = self.left / ACTIVE_PARTS;
         // Less than a call needs is of no use here, and missing elsewhere.
