@@ -134,7 +134,7 @@ pub(super) fn message(written: &WrittenEntry) -> Result<Message, StoreError> {
         evidence: is_about_call.then_some(entry.evidence.as_str()),
         charge: entry.charge.to_string(),
         cost: entry.cost.to_string(),
-        calls: share.as_ref().map(|share| calls(share)),
+        calls: share.as_ref().map(calls),
         usage: share.as_ref().map(|share| usage(share)),
         counts_on: group.as_ref().map(|group| group.day.as_str()),
         adjusts: group.as_ref().map(|group| group.adjusts.as_str()).filter(|month| !month.is_empty()),
