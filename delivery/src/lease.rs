@@ -257,14 +257,11 @@ impl Leases {
         let place = place
             .or_else(|| self.accounts.add(Account::new(Arc::clone(budget), subject.to_owned(), at_s, now_ms, first)));
         let is_away = self.is_away(now_ms);
-        let spread_ms = self.jitter.next().checked_rem(SPREAD_MS).unwrap_or_default();
         let is_usable = self.heard_ms.is_some_and(|heard_ms| now_ms.saturating_sub(heard_ms) < USABLE_MS);
         let Some((place, account)) = place.and_then(|place| Some((place, self.accounts.get(place)?))) else {
             return self.without_lease(now_ms);
         };
         let usual = account.touch(now_ms, known);
-        let soon_ms = if account.is_elsewhere() { LATER_MS.saturating_add(spread_ms) } else { SOON_MS };
-        let soon = Judgement::Not { reason: Reason::NoLease, retry_after_ms: Some(soon_ms) };
         match account.fits(amount, is_open) {
             Ok(fitting) if is_usable => Judgement::Fits { place, amount, fitting },
             Err(Lacking::Limit) => Judgement::Not { reason: Reason::TooLarge, retry_after_ms: None },
@@ -287,7 +284,15 @@ impl Leases {
                 }
                 account.want(usual, is_open);
                 self.is_urgent = true;
-                if is_away || !is_usable { self.away() } else { soon }
+                if is_away || !is_usable {
+                    return self.away();
+                }
+                let soon_ms = if account.is_elsewhere() {
+                    LATER_MS.saturating_add(self.jitter.next().checked_rem(SPREAD_MS).unwrap_or_default())
+                } else {
+                    SOON_MS
+                };
+                Judgement::Not { reason: Reason::NoLease, retry_after_ms: Some(soon_ms) }
             }
         }
     }
@@ -333,7 +338,8 @@ impl Leases {
         sequence: u64,
     ) -> bool {
         let covering = self.catalogue.covering(call);
-        let has_price = matches!(self.ceilings.known(call), Price::Ceiling(_));
+        let is_money = covering.iter().any(|budget| budget.unit == Unit::Usd);
+        let has_price = is_money && matches!(self.ceilings.known(call), Price::Ceiling(_));
         for budget in &covering {
             let subject = budget.subject(call.tenant);
             let place = self.accounts.find(&budget.name, subject, call.started_s);
@@ -353,7 +359,7 @@ impl Leases {
                 }
             }
         }
-        if !has_price && covering.iter().any(|budget| budget.unit == Unit::Usd) {
+        if is_money && !has_price {
             // Who responded may be another than was asked about, and be asked again.
             self.ceilings.price(now_ms, call);
         }

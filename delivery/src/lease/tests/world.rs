@@ -296,6 +296,15 @@ impl World {
         }
     }
 
+    /// All requests arrive, and all responses to them.
+    fn exchange(&mut self) {
+        while let Some(flying) = self.requests.pop() {
+            let response = self.collector.respond(self.now_ms, flying.emitter, &flying.request);
+            let emitter = self.workers.iter_mut().find(|emitter| emitter.name == flying.emitter).unwrap();
+            emitter.leases.respond(self.now_ms, flying.token, Ok(response));
+        }
+    }
+
     fn hear(&mut self) {
         if self.responses.is_empty() {
             return;

@@ -36,11 +36,7 @@ cases! {
                     }
                     world.ask(worker);
                 }
-                while let Some(flying) = world.requests.pop() {
-                    let response = world.collector.respond(world.now_ms, flying.emitter, &flying.request);
-                    let emitter = world.workers.iter_mut().find(|emitter| emitter.name == flying.emitter).unwrap();
-                    emitter.leases.respond(world.now_ms, flying.token, Ok(response));
-                }
+                world.exchange();
                 world.now_ms += 100;
                 world.check(seed);
             }
@@ -106,11 +102,7 @@ cases! {
                     let emitter = &mut world.workers[worker];
                     emitter.queue.drain(..).for_each(|event| world.collector.take(emitter.name, &event));
                 }
-                while let Some(flying) = world.requests.pop() {
-                    let response = world.collector.respond(world.now_ms, flying.emitter, &flying.request);
-                    let emitter = world.workers.iter_mut().find(|emitter| emitter.name == flying.emitter).unwrap();
-                    emitter.leases.respond(world.now_ms, flying.token, Ok(response));
-                }
+                world.exchange();
                 world.now_ms += 100;
                 world.check(seed);
             }
