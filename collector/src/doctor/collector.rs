@@ -10,6 +10,8 @@ use crate::fetch::{Bounds, Fetcher, NoPage, Page};
 use crate::terminal::printable;
 
 const BOUNDS: Bounds = Bounds { size: 16 << 20, time: Duration::from_secs(20) };
+/// The first page shows who responds there at all: it is short.
+const FIRST: Bounds = Bounds { size: 64 << 10, time: Duration::from_secs(10) };
 /// The longest reason that is shown, characters.
 const MAX_SHOWN: usize = 300;
 /// The metrics that are of interest: of the collector itself, of budgets and what they refused, and of what has no price.
@@ -72,7 +74,7 @@ impl Look {
             NoPage::Unreachable(_) | NoPage::Timeout(_) => Unseen::Unreachable(problem.in_words()),
             NoPage::TooLarge(_) | NoPage::Protocol(_) => Unseen::Other(problem.in_words()),
         };
-        let page = target.fetcher.get(&format!("{}/readyz", target.url), &[], BOUNDS).map_err(unseen)?;
+        let page = target.fetcher.get(&format!("{}/readyz", target.url), &[], FIRST).map_err(unseen)?;
         let Some(version) = page.collector.clone() else {
             return Err(Unseen::Other(format!("what responds is {}", page.looks_like())));
         };

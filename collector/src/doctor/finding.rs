@@ -29,6 +29,14 @@ pub enum Unseen {
     Other(String),
 }
 
+impl Unseen {
+    /// In words that follow a colon.
+    pub fn in_words(&self) -> &str {
+        let (Unseen::Unreachable(words) | Unseen::Other(words)) = self;
+        words
+    }
+}
+
 /// Collects findings about one thing.
 #[derive(Debug)]
 pub struct Findings<'a> {

@@ -28,15 +28,20 @@ pub struct Options {
     pub sort: rows::Sort,
 }
 
-/// One frame as text, of this size, with rates of two readings; and whether today's use could be read.
+/// One frame as text, of this size, with rates of two readings, unless the first one fails; and whether today's use could be
+/// read.
 pub fn once(options: Options, (width, height): (u16, u16)) -> (String, bool) {
     let Options { source, every, by, sort } = options;
     let mut view = View::new(source.url(), every, by, sort);
     let mut source = source;
-    view.take(source.read());
-    std::thread::sleep(every);
-    let last = source.read();
-    let was_read = last.rows.is_ok();
-    view.take(last);
+    let first = source.read();
+    let mut was_read = first.rows.is_ok();
+    view.take(first);
+    if was_read {
+        std::thread::sleep(every);
+        let last = source.read();
+        was_read = last.rows.is_ok();
+        view.take(last);
+    }
     (view.text(width, height), was_read)
 }

@@ -89,11 +89,14 @@ impl Source {
     /// Reads everything.
     pub fn read(&mut self) -> Reading {
         let day = Timestamp::now().to_zoned(TimeZone::UTC).date().to_string();
-        let rows = self.report(&day);
-        let budgets = self.budgets();
+        // Whoever is no collector is asked for nothing else: it may respond without an end, or never.
+        let seen = Look::begin(self.target.clone()).map(|look| look.now(self.before.take()));
+        let (rows, budgets) = match &seen {
+            Ok(_) => (self.report(&day), self.budgets()),
+            Err(unseen) => (Err(unseen.in_words().to_owned()), Err(unseen.in_words().to_owned())),
+        };
         // Rates are of what the ledger had then.
         let at = Instant::now();
-        let seen = Look::begin(self.target.clone()).map(|look| look.now(self.before.take()));
         self.before = seen.as_ref().ok().and_then(|collector: &Collector| collector.after.clone());
         let refused = self.before.iter().flat_map(|scrape| scrape.by(REFUSED, "budget"));
         let refused = refused.map(|(budget, calls)| (budget.to_owned(), calls as i128)).collect();

@@ -1,7 +1,9 @@
 //! `meshmeter top` on a running collector.
 
 use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use wire::usage::Class;
 
@@ -109,6 +111,32 @@ fn contract_top_says_what_it_cannot_read() {
     let output = meshmeter(&["top"]).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), error.contains("no terminal to draw on")), (Some(1), true), "{error}");
+}
+
+#[test]
+fn contract_top_asks_whoever_is_no_collector_once() {
+    let others = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", others.local_addr().unwrap());
+    let read = |respond: fn(&mut TcpStream)| {
+        let child = meshmeter(&["top", "--once", "--collector", &url]).stdout(Stdio::piped()).spawn().unwrap();
+        let (mut stream, _) = others.accept().unwrap();
+        assert!(stream.read(&mut [0; 2048]).unwrap() > 0);
+        respond(&mut stream);
+        let output = child.wait_with_output().unwrap();
+        others.set_nonblocking(true).unwrap();
+        let again = others.accept();
+        others.set_nonblocking(false).unwrap();
+        assert!(again.is_err(), "it asks again");
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = read(|stream| {
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n"));
+        while stream.write_all(&[b' '; 65536]).is_ok() {}
+    });
+    assert!(text.contains("longer than 65536 bytes"), "{text}");
+    let text = read(|_| std::thread::sleep(Duration::from_secs(11)));
+    assert!(text.contains("did not end within 10 s"), "{text}");
 }
 
 /// In a terminal, which `script` imitates. Whatever ends it, the terminal is left as it was.

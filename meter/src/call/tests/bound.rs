@@ -161,7 +161,7 @@ cases! {
         let provider = |cluster| gateway.likely_provider(&To(Some(cluster), "127.0.0.1:10000"), &DETECT, Some("azure".into())).into_owned();
         assert_eq!(provider("openai"), "openai");
         assert_eq!(provider("outbound|443||api.openai.com"), "openai");
-        assert_eq!(provider("egress"), "openai_compatible");
+        assert_eq!(provider("egress"), "azure", "who responded there before");
         // A client cannot name another one than the operator.
         let claims = call("api.groq.com", "/v1/chat/completions", b"{}", None);
         assert_eq!(claims.likely_provider(&To(Some("openai"), "api.groq.com"), &DETECT, Some("azure".into())), "openai");
