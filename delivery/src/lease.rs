@@ -51,6 +51,10 @@ const SOON_MS: u64 = 500;
 /// And where others have that, or calls that run, ms; and at most so much longer, so that not all come again at once.
 const LATER_MS: u64 = 2000;
 const SPREAD_MS: u64 = 2000;
+/// Whoever comes again as told comes at most so much later, ms.
+const LATE_MS: u64 = 1000;
+/// A call that began so long ago, seconds, is not let pass for want of a lease of its window, whoever is away.
+const OLD_S: u64 = 1800;
 /// How long where nobody knows, ms.
 const UNKNOWN_MS: u64 = 1000;
 
@@ -76,7 +80,7 @@ const UNKNOWN_MS: u64 = 1000;
 /// leases.respond(100_001, 1, Ok(response));
 /// let request = leases.poll(100_002, 0).ok_or("no lease is asked for")?;
 /// leases.dispatched(100_002, Ok(2));
-/// let lease = Lease { window_s: 60, until_s: 120, granted: 150, charged: 0, limit: 1000, left: 1000 };
+/// let lease = Lease { window_s: 60, until_s: 120, granted: 150, charged: 0, limit: 1000, left: 1000, available: 850 };
 /// let response = Response { number: request.number, revision: 1, leases: vec![Some(lease)], ..Response::default() };
 /// leases.respond(100_003, 2, Ok(response));
 ///
@@ -277,6 +281,10 @@ impl Leases {
                 }
                 Judgement::Not { reason: Reason::Exhausted, retry_after_ms: Some(wait_ms) }
             }
+            // The collector grants none of a window that is long over: the request's body took its time.
+            Err(Lacking::Unavailable) if now_ms / 1000 >= at_s.saturating_add(OLD_S) => {
+                Judgement::Not { reason: Reason::NoLease, retry_after_ms: Some(SOON_MS) }
+            }
             Err(Lacking::Unavailable) => self.away(),
             Ok(_) | Err(Lacking::Lease) => {
                 if account.has(at_s).is_none() {
@@ -292,6 +300,7 @@ impl Leases {
                 } else {
                     SOON_MS
                 };
+                account.await_until(now_ms.saturating_add(soon_ms).saturating_add(LATE_MS));
                 Judgement::Not { reason: Reason::NoLease, retry_after_ms: Some(soon_ms) }
             }
         }

@@ -38,6 +38,15 @@ impl Arriving {
     }
 }
 
+/// Whether it is known already that the current call is one: by its request, or because providers respond where it goes.
+pub fn may_refuse(call: &Call) -> bool {
+    call.is_sure() || {
+        let to = EnvoyDestination::default();
+        let has_responded = |cluster| vm::with(|vm| vm.responders.of(cluster).is_some()).unwrap_or(false);
+        call.is_likely(&to, to.cluster().is_some_and(has_responded))
+    }
+}
+
 /// Whether the current call may pass. What it can cost is reserved then.
 pub fn admit(call: &Call, tenant: &str, config: &Config) -> Admission {
     let now_ms = vm::millis(host::now_ns());

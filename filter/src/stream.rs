@@ -7,7 +7,7 @@ mod refusing;
 
 use std::rc::Rc;
 
-use delivery::lease::Ticket;
+use delivery::lease::{Refusal, Ticket};
 use meter::call::{Call, Ended, RequestHead, ResponseHead, Told, TraceParent, counting_headers};
 use meter::config::Config;
 use meter::identity;
@@ -42,6 +42,8 @@ struct Metered {
     include: Option<Include>,
     /// The plugin itself responded to the call.
     refused: Option<Refused>,
+    /// It will, when Envoy has said that the request is over.
+    refusal: Option<Refusal>,
     /// How much of the request has come.
     arriving: Arriving,
     /// What it has reserved of budgets; none: they have not been asked whether it may pass.
@@ -111,6 +113,7 @@ impl Stream {
             call,
             identity,
             refused: None,
+            refusal: None,
             arriving: Arriving::new(header("content-length")),
             ticket: None,
             unasked: false,
@@ -224,12 +227,13 @@ impl HttpContext for Stream {
         if end_of_stream {
             self.publish(When::Request);
         }
-        self.refuses(end_of_stream)
+        self.refuses(end_of_stream, end_of_stream)
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         let mut is_over = end_of_stream;
-        if let Some(Metered { call, include, refused: None, arriving, .. }) = self.metered.as_deref_mut() {
+        if let Some(Metered { call, include, refused: None, refusal: None, arriving, .. }) = self.metered.as_deref_mut()
+        {
             is_over |= arriving.add(size);
             // What may be changed is needed whole.
             let whole = include.as_ref().is_some_and(|include| size > 0 && include.rewrites());
@@ -251,12 +255,12 @@ impl HttpContext for Stream {
         if is_over {
             self.publish(When::Request);
         }
-        self.refuses(is_over)
+        self.refuses(is_over, end_of_stream)
     }
 
     /// With trailers the end of the body is not said.
     fn on_http_request_trailers(&mut self, _trailers: usize) -> Action {
-        self.refuses(true)
+        self.refuses(true, true)
     }
 
     fn on_http_response_headers(&mut self, _headers: usize, end_of_stream: bool) -> Action {

@@ -57,6 +57,12 @@ impl<'a> Piece<'a> {
 
 /// Takes what a scanner finds.
 pub trait Sink<L> {
+    /// Whether it is told where objects and arrays begin and end.
+    const MINDS_SHAPES: bool = false;
+    /// An object or array begins at the place of a scalar that is wanted.
+    fn began(&mut self, _leaf: L, _object: bool) {}
+    /// An object or array has ended there, if something within it is wanted.
+    fn ended(&mut self, _leaf: L) {}
     /// Whether a text at a wanted path would change nothing, now and later: then it is not made.
     fn skips(&self, _leaf: L) -> bool {
         false

@@ -19,6 +19,8 @@ use crate::position::Position;
 
 /// How long a call may take that asks a broker.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Between two questions after a topic that a broker does not know yet.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How long positions may take to read: another relay's transaction may have to end first, which takes as long as its timeout.
 const READING: Duration = Duration::from_secs(120);
 /// How many offsets before its end a topic of positions is read first. Each transaction takes two.
@@ -121,10 +123,26 @@ pub async fn topic(admin: &AdminClient, name: &str) -> Result<Option<Topic>, Fai
             let partitions = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
             Ok(Some(Topic { id, partitions }))
         }
-        Err(
-            KrafkaError::UnknownTopic { .. } | KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. },
-        ) => Ok(None),
+        Err(error) if is_unknown(&error) => Ok(None),
         Err(error) => Err(Failure::of(&format!("asking for the topic {name}"), &error)),
+    }
+}
+
+fn is_unknown(error: &KrafkaError) -> bool {
+    matches!(
+        error,
+        KrafkaError::UnknownTopic { .. } | KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }
+    )
+}
+
+/// Asks for a topic that is there: right after its creation a broker may not know it yet.
+async fn of_known<T>(ask: impl AsyncFn() -> Result<T, KrafkaError>) -> Result<T, KrafkaError> {
+    let begun = Instant::now();
+    loop {
+        match ask().await {
+            Err(error) if is_unknown(&error) && begun.elapsed() < PATIENCE => tokio::time::sleep(PAUSE).await,
+            answer => return answer,
+        }
     }
 }
 
@@ -151,9 +169,12 @@ pub async fn create_positions(admin: &AdminClient, name: &str) -> Result<(), Fai
 /// Why the topic of positions would forget them, if it would; nothing if the brokers do not let the relay know.
 pub async fn forgets(admin: &AdminClient, name: &str) -> Result<Option<String>, Failure> {
     let resource = ConfigResource::topic(name);
-    let options = DescribeConfigsOptions::default().config_names(vec!["cleanup.policy".to_owned()]).timeout(PATIENCE);
-    let described = admin.describe_configs([resource.clone()], options).await;
-    match described.and_then(|mut topics| one(topics.remove(&resource))) {
+    let described = of_known(async || {
+        let names = vec!["cleanup.policy".to_owned()];
+        let options = DescribeConfigsOptions::default().config_names(names).timeout(PATIENCE);
+        one(admin.describe_configs([resource.clone()], options).await?.remove(&resource))
+    });
+    match described.await {
         Ok(entries) => {
             let policy = entries.iter().find(|entry| entry.name == "cleanup.policy");
             let policy = policy.and_then(|entry| entry.value.clone()).unwrap_or_default();
@@ -176,11 +197,14 @@ async fn offsets(
     partitions: impl Iterator<Item = i32>,
     which: OffsetSpec,
 ) -> Result<HashMap<i32, i64>, Failure> {
-    let failed = |error: KrafkaError| Failure::of(&format!("asking for offsets of {name}"), &error);
-    let asked = partitions.map(|partition| (TopicPartition::new(name, partition), which));
-    // Of all that was written, whether it is committed or not.
-    let listed = admin.list_offsets(asked, ListOffsetsOptions::default().timeout(PATIENCE)).await.map_err(failed)?;
-    listed.into_iter().map(|(at, listed)| Ok((at.partition, listed.map_err(failed)?.offset))).collect()
+    let asked: Vec<_> = partitions.map(|partition| (TopicPartition::new(name, partition), which)).collect();
+    let offsets = of_known(async || {
+        // Of all that was written, whether it is committed or not.
+        let options = ListOffsetsOptions::default().timeout(PATIENCE);
+        let listed = admin.list_offsets(asked.clone(), options).await?;
+        listed.into_iter().map(|(at, listed)| Ok((at.partition, listed?.offset))).collect()
+    });
+    offsets.await.map_err(|error| Failure::of(&format!("asking for offsets of {name}"), &error))
 }
 
 /// The position that the relay of this name has committed last, if it has.

@@ -172,6 +172,8 @@ pub struct Lease {
     pub limit: u64,
     /// What is not spent yet of the limit, by anybody; others may hold leases of it.
     pub left: u64,
+    /// What of that nobody holds.
+    pub available: u64,
 }
 
 /// The most that a call can cost, nano-USD, whatever else decides its price; rounded up.

@@ -23,7 +23,7 @@ pub const MAX_LENGTH: usize = 4096;
 pub struct Statement {
     /// Who counts: 32 lower-case hex digits.
     pub emitter: String,
-    /// The highest number given out, from 1.
+    /// The highest number given out, from 1; 0 at the end of an emitter that gave out none, but had leases of budgets.
     pub head: u64,
     /// Events dropped so far, whether `drops` still names them or not.
     pub dropped: u64,
@@ -91,7 +91,9 @@ impl FromStr for Statement {
         let mut items = text.split("; ").peekable();
         let emitter = items.next().filter(|emitter| is_emitter(emitter));
         let emitter = emitter.ok_or_else(|| invalid("", "must begin with 32 lower-case hex digits, the emitter"))?;
-        let head = number(items.next(), "head", 1, MAX_SEQUENCE)?;
+        // Who has counted nothing says so at the end only.
+        let head = if text.ends_with("; end") { items.next_if_eq(&"head=0").map(|_| 0) } else { None };
+        let head = head.map_or_else(|| number(items.next(), "head", 1, MAX_SEQUENCE), Ok)?;
         let dropped = number(items.next(), "dropped", 0, head)?;
         let drops = items.next_if(|item| item.starts_with("drops="));
         let drops = drops.map(|item| ranges(value(item, "drops"), head, dropped)).transpose()?.unwrap_or_default();

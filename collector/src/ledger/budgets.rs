@@ -78,6 +78,13 @@ impl Decision<'_> {
         }
     }
 
+    /// An emitter that has never counted anything has ended: the ledger knows it by its leases only.
+    pub(super) fn ended_without_calls(&mut self, name: &str, sender: &Sender) {
+        if !sender.journal && sender.emitter.as_deref() == Some(name) && !self.counting.budgets.is_empty() {
+            self.counting.leases.ended.insert(name.to_owned());
+        }
+    }
+
     fn change_budgets(&mut self, change: &Change, reason: &str) -> EntryId {
         let kind = match change {
             Change::Set(_) => Kind::BudgetSet,

@@ -126,7 +126,9 @@ impl<'a> Decision<'a> {
         if let Some(statement) = &delivery.statement {
             let head = i64::try_from(statement.head).unwrap_or(i64::MAX);
             let is_leap = !delivery.sender.journal && self.is_leap(&statement.emitter, head);
-            if self.may_speak(&statement.emitter, &delivery.sender) && !is_leap {
+            if statement.head == 0 && self.known_emitter(&statement.emitter).is_none() {
+                self.ended_without_calls(&statement.emitter, &delivery.sender);
+            } else if self.may_speak(&statement.emitter, &delivery.sender) && !is_leap {
                 let by = if delivery.sender.journal { Ended::Journal } else { Ended::Emitter };
                 let (emitter, notes) = self.emitter(&statement.emitter, &delivery.sender);
                 emitter.state(statement, by, notes);

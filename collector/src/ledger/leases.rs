@@ -212,6 +212,7 @@ impl Lending<'_> {
             charged: has.charged.min(MAX_AMOUNT),
             limit: meant.definition.limit,
             left: room.left(),
+            available: room.available(),
         }
     }
 

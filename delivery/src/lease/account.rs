@@ -5,30 +5,12 @@ use std::sync::Arc;
 
 use wire::lease::{Budget, Lease, MAX_AMOUNT, Wanted};
 
+pub use wish::Wish;
+
+mod wish;
+
 /// What was spent is looked at over so long, ms.
 const PERIOD_MS: u64 = 10_000;
-/// A lease that was not used for so long is returned, ms; in a short window for a sixth of it.
-const IDLE_MS: u64 = 30_000;
-/// One that is in use is asked for at least so often, ms: what it has spent may cost less than this worker reckons. An idle one
-/// that holds something is asked for after twice the time that makes it idle: others may need what it keeps.
-const REFRESH_MS: u64 = 15_000;
-/// An idle one keeps what a call needs, so that the next one finds it, if that is no more than one part in so many of what is
-/// left: where each tenant has its own limit, and where all share one.
-const IDLE_PARTS: u64 = 8;
-const IDLE_PARTS_SHARED: u64 = 64;
-/// Else it keeps one part in so many: a call that nothing bounds can begin with that.
-const LITTLE_PARTS: u64 = 256;
-/// One that is in use wants no more than one part in so many of what is left, unless calls need it.
-const ACTIVE_PARTS: u64 = 4;
-/// After a response that gave less than was asked for it is asked again: when a call needs it, when none does, and when
-/// nothing is left that somebody else could return, ms.
-const AGAIN_MS: u64 = 250;
-const LATER_MS: u64 = 1000;
-const MUCH_LATER_MS: u64 = 5000;
-/// So long before the next window it is asked for, and in a short one for a tenth of it, seconds.
-const AHEAD_S: u64 = 10;
-/// Who was here in the last windows, at most so long ago, is given a lease of the next one, ms.
-const REGULAR_MS: u64 = 600_000;
 /// What calls have spent is kept apart by their numbers up to so many; then neighbours count as one.
 const MAX_SPENT: usize = 64;
 
@@ -49,16 +31,20 @@ pub struct Account {
     charged: u64,
     limit: u64,
     left: u64,
+    /// What nobody holds of it.
+    available: u64,
     /// What calls have cost that the collector may not have charged yet, by the number of their event; and its sum.
     spent: VecDeque<(u64, u64)>,
     spent_sum: u64,
     /// What running calls may cost at most.
     reserved: u64,
-    /// A running call whose cost nobody can bound has taken the rest.
+    /// A running call whose cost nobody can bound has taken what it got of the rest.
     is_taken: bool,
     /// What the dearest call needed that found no room, and what all of those needed.
     need: u64,
     wanted: u64,
+    /// The same of the request in flight.
+    asked: (u64, u64),
     /// The same of those that were told to come again when the window is over.
     expected: [u64; 2],
     /// What a dear call needs these days; a guess, until one has come.
@@ -68,19 +54,12 @@ pub struct Account {
     period: u64,
     recent: [u64; 2],
     used_ms: u64,
+    /// A call that was refused is expected again until then.
+    awaited_ms: u64,
     heard_ms: Option<u64>,
     /// The last response gave less than was asked for, and less than a call needed.
     is_short: bool,
     is_denied: bool,
-}
-
-/// What is to be asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Wish {
-    /// A call needs it.
-    pub is_urgent: bool,
-    pub up_to: u64,
-    pub need: u64,
 }
 
 /// Why a call does not fit.
@@ -110,18 +89,21 @@ impl Account {
             charged: 0,
             limit: MAX_AMOUNT,
             left: MAX_AMOUNT,
+            available: MAX_AMOUNT,
             spent: VecDeque::new(),
             spent_sum: 0,
             reserved: 0,
             is_taken: false,
             need: 0,
             wanted: 0,
+            asked: (0, 0),
             expected: [0; 2],
             dear,
             is_guess: true,
             period: 0,
             recent: [0; 2],
             used_ms,
+            awaited_ms: 0,
             heard_ms: None,
             is_short: false,
             is_denied: false,
@@ -151,14 +133,15 @@ impl Account {
         self.granted.saturating_sub(self.used())
     }
 
-    /// What a call gets that costs so much at most: all that, or if its cost cannot be bound, the rest.
+    /// What a call gets that costs so much at most: all that, or if its cost cannot be bound, half of the rest: others' calls go on
+    /// while it runs. One whose price nobody knows gets all the rest: what it has cost is not known when it is over.
     pub fn fits(&self, amount: u64, is_open: bool) -> Result<u64, Lacking> {
         let room = self.room();
         if amount <= room {
             return Ok(amount);
         }
         if is_open && room > 0 && !self.is_taken {
-            return Ok(room);
+            return Ok(if amount < MAX_AMOUNT { room.div_ceil(2) } else { room });
         }
         let until_s = self.window.map_or(0, |(_, until_s)| until_s);
         match self.window {
@@ -188,6 +171,11 @@ impl Account {
         self.wanted = self.wanted.saturating_add(amount).min(MAX_AMOUNT);
     }
 
+    /// A call that was refused may come again until then.
+    pub fn await_until(&mut self, until_ms: u64) {
+        self.awaited_ms = self.awaited_ms.max(until_ms);
+    }
+
     /// Whether a call waits for more.
     pub fn is_needed(&self, now_ms: u64) -> bool {
         self.need > 0 && !self.is_over(now_ms)
@@ -215,6 +203,7 @@ impl Account {
     /// A call has cost so much, and its event has this number.
     pub fn spend(&mut self, now_ms: u64, sequence: u64, amount: u64) {
         self.roll(now_ms);
+        self.used_ms = self.used_ms.max(now_ms);
         let [recent, _] = &mut self.recent;
         *recent = recent.saturating_add(amount);
         self.spent_sum = self.spent_sum.saturating_add(amount);
@@ -247,100 +236,19 @@ impl Account {
         }
     }
 
-    fn idle_ms(&self) -> u64 {
-        let length_s = self.window.map_or(0, |(from_s, until_s)| until_s.saturating_sub(from_s));
-        if length_s == 0 { IDLE_MS } else { IDLE_MS.min(length_s.saturating_mul(1000) / 6) }
-    }
-
-    fn is_idle(&self, now_ms: u64) -> bool {
-        now_ms.saturating_sub(self.used_ms) >= self.idle_ms()
-    }
-
-    /// Whether its window has just begun, or not yet, and who used the last ones has not come.
-    fn is_fresh(&self, now_ms: u64) -> bool {
-        let begins_ms = self.window.map_or(0, |(from_s, _)| from_s.saturating_mul(1000));
-        now_ms < begins_ms.saturating_add(self.idle_ms()) && !self.is_unused(now_ms)
-    }
-
-    /// Whether nobody has used it for long.
-    fn is_unused(&self, now_ms: u64) -> bool {
-        now_ms.saturating_sub(self.used_ms) >= REGULAR_MS
-    }
-
-    /// Whether nobody will use it. What all tenants share, one of them will.
-    fn is_forgotten(&self, now_ms: u64) -> bool {
-        self.budget.per_tenant && self.is_unused(now_ms)
-    }
-
-    /// What it wants to have beyond what is used.
-    fn headroom(&self, now_ms: u64) -> u64 {
-        if self.is_forgotten(now_ms) {
-            return 0;
-        }
-        if self.is_idle(now_ms) {
-            let parts = if self.budget.per_tenant { IDLE_PARTS } else { IDLE_PARTS_SHARED };
-            let share = self.left.checked_div(parts).unwrap_or(0);
-            return if self.dear <= share { self.dear } else { self.left / LITTLE_PARTS };
-        }
-        let most = self.left / ACTIVE_PARTS;
-        // Less than a call needs is of no use here, and missing elsewhere.
-        if most < self.dear { 0 } else { self.recent(now_ms).max(self.dear).saturating_mul(2).min(most) }
-    }
-
     /// Whether what a call needs is others', or that of calls that run.
     pub fn is_elsewhere(&self) -> bool {
         self.is_denied || self.reserved > 0
     }
 
-    /// What is to be asked for now. `is_full`: others have no room here; an idle one is returned whole. `gives_way`: drawn by
-    /// lot; of several workers whose leases are too small for a call each, some return theirs, so that others have enough.
-    pub fn wish(&self, now_ms: u64, is_full: bool, gives_way: bool) -> Option<Wish> {
-        if self.is_over(now_ms) {
-            return None;
-        }
-        let (used, room) = (self.used(), self.room());
-        let headroom = if is_full && self.is_idle(now_ms) { 0 } else { self.headroom(now_ms) };
-        let since_ms = self.heard_ms.map(|heard_ms| now_ms.saturating_sub(heard_ms));
-        let patience_ms = match self.is_short {
-            false => 0,
-            true if self.need > 0 => AGAIN_MS,
-            true if self.left > self.granted.saturating_sub(self.charged) => LATER_MS,
-            true => MUCH_LATER_MS,
-        };
-        if since_ms.is_some_and(|since_ms| since_ms < patience_ms) {
-            return None;
-        }
-        if self.is_denied && gives_way && room > 0 {
-            return Some(Wish { is_urgent: true, up_to: used, need: 0 });
-        }
-        let is_urgent = self.need > 0;
-        let is_low = room < headroom / 4;
-        // What is granted goes down by little only when it is needed nowhere.
-        let kept = match self.is_idle(now_ms) {
-            _ if self.is_fresh(now_ms) => u64::MAX,
-            true => headroom,
-            // What was given to a call that was told to come again stays for it.
-            false => headroom.saturating_mul(4).max(self.dear),
-        };
-        let is_much = room > kept;
-        let refresh_ms = match self.is_idle(now_ms) && self.spent.is_empty() {
-            false => REFRESH_MS,
-            true if room > 0 => self.idle_ms().saturating_mul(2),
-            true => u64::MAX,
-        };
-        let is_old = since_ms.is_none_or(|since_ms| since_ms >= refresh_ms);
-        if !(is_urgent || is_low || is_much || is_old) {
-            return None;
-        }
-        let more = headroom.max(room.min(kept)).saturating_add(self.wanted);
-        let up_to = used.saturating_add(more).min(MAX_AMOUNT);
-        let need = if is_urgent { used.saturating_add(self.need).min(up_to) } else { 0 };
-        Some(Wish { is_urgent, up_to, need })
-    }
-
     /// It is asked for: from now on no more is spent than that.
-    pub fn asked(&mut self, up_to: u64) {
-        self.granted = self.granted.min(up_to);
+    pub fn asked(&mut self, wish: &Wish) {
+        self.granted = self.granted.min(wish.up_to);
+        if self.need > 0 && wish.need == 0 {
+            // It gives way, and is asked for afterwards.
+            return;
+        }
+        self.asked = (self.need, self.wanted);
         (self.need, self.wanted) = (0, 0);
     }
 
@@ -350,6 +258,7 @@ impl Account {
         self.is_unavailable = false;
         self.granted = lease.granted.min(wanted.up_to.max(lease.charged));
         (self.charged, self.limit, self.left) = (lease.charged, lease.limit, lease.left);
+        self.available = lease.available;
         while let Some((sequence, amount)) = self.spent.front().copied()
             && sequence <= acknowledged
         {
@@ -359,6 +268,11 @@ impl Account {
         self.heard_ms = Some(now_ms);
         self.is_short = lease.granted < wanted.up_to;
         self.is_denied = lease.granted < wanted.need;
+        if self.is_denied && now_ms < self.awaited_ms {
+            // When the call comes again, others may have returned what it needs.
+            let (need, more) = self.asked;
+            (self.need, self.wanted) = (self.need.max(need), self.wanted.max(more));
+        }
     }
 
     /// There is no lease.
@@ -392,17 +306,6 @@ impl Account {
     /// Whether its window is over.
     pub fn is_over(&self, now_ms: u64) -> bool {
         self.window.is_some_and(|(_, until_s)| now_ms / 1000 >= until_s)
-    }
-
-    /// The first second of the next window, if that is near and a lease of it will be needed.
-    pub fn next_window(&self, now_ms: u64) -> Option<u64> {
-        let (from_s, until_s) = self.window?;
-        let length_s = until_s.saturating_sub(from_s);
-        let ahead_s = AHEAD_S.min(length_s / 10).max(1);
-        let is_near = (until_s.saturating_sub(ahead_s)..until_s).contains(&(now_ms / 1000));
-        let regular_ms = length_s.saturating_mul(10_000).clamp(IDLE_MS, REGULAR_MS);
-        let is_regular = !self.budget.per_tenant || now_ms.saturating_sub(self.used_ms) < regular_ms;
-        (is_near && is_regular).then_some(until_s)
     }
 
     /// The account of the next window. It goes on with what this one knows of its calls.

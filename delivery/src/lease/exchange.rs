@@ -209,7 +209,7 @@ impl Leases {
 
 fn ask(accounts: &mut Accounts, place: Place, wish: Wish) -> Option<Wanted> {
     let account = accounts.get(place)?;
-    account.asked(wish.up_to);
+    account.asked(&wish);
     Some(Wanted {
         budget: account.budget.name.clone(),
         subject: account.subject.clone(),

@@ -39,7 +39,7 @@ const OPEN: Bound = Bound { input: 1, output: None, choices: 1, is_open: false }
 /// A lease of the minute that a time is in.
 fn lease(now_ms: u64, granted: u64, charged: u64, [limit, left]: [u64; 2]) -> Lease {
     let window_s = now_ms / 60_000 * 60;
-    Lease { window_s, until_s: window_s + 60, granted, charged, limit, left }
+    Lease { window_s, until_s: window_s + 60, granted, charged, limit, left, available: left }
 }
 
 /// A worker, and a proxy that takes what it sends.

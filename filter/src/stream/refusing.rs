@@ -28,29 +28,34 @@ impl Refused {
 }
 
 impl Stream {
-    /// Whether the call is refused. `is_over`: the request has come whole.
-    pub(super) fn refuses(&mut self, is_over: bool) -> Action {
-        if self.refuses_unasked() || self.refuses_by_budget(is_over) { Action::Pause } else { Action::Continue }
+    /// Whether the call is refused. `is_over`: the request has come whole. `is_end`: and Envoy has said so.
+    pub(super) fn refuses(&mut self, is_over: bool, is_end: bool) -> Action {
+        if self.refuses_unasked() || self.refuses_by_budget(is_over, is_end) { Action::Pause } else { Action::Continue }
     }
 
     /// Refuses a call for which a budget has no room, as soon as what it can cost is known and before the provider has it whole.
-    fn refuses_by_budget(&mut self, is_over: bool) -> bool {
+    fn refuses_by_budget(&mut self, is_over: bool, is_end: bool) -> bool {
         let config = self.config.as_deref().filter(|config| config.budgets.is_some());
         let (Some(config), Some(metered)) = (config, self.metered.as_deref_mut()) else { return false };
-        let Metered { call, identity, refused, ticket, .. } = metered;
-        let is_time = ticket.is_none() && (is_over || call.is_request_whole());
+        let Metered { call, identity, refused, refusal, ticket, .. } = metered;
         // Behind the head of a response there is no other.
-        if !is_time || call.has_response() || !call.is_sure() {
+        if call.has_response() {
+            *refusal = None;
             return refused.is_some();
         }
-        let admission = budgets::admit(call, &identity.tenant, config);
-        *ticket = Some(admission.ticket);
-        if let Some(refusal) = admission.refusal
-            && known(refuse::by_budget(call.api(), &refusal).map(Some)).is_some()
-        {
-            *refused = Some(Refused::Budget(refusal.name().to_owned()));
+        if ticket.is_none() && (is_over || call.is_request_whole()) && budgets::may_refuse(call) {
+            let admission = budgets::admit(call, &identity.tenant, config);
+            *ticket = Some(admission.ticket);
+            *refusal = admission.refusal;
         }
-        refused.is_some()
+        // Of a request whose end was not seen Envoy closes the connection, and the client would come again to another worker, which
+        // has no lease yet. Where all bytes are here, the end follows at once.
+        if let Some(due) = refusal.take_if(|_| is_end || !is_over)
+            && known(refuse::by_budget(call.api(), &due).map(Some)).is_some()
+        {
+            *refused = Some(Refused::Budget(due.name().to_owned()));
+        }
+        refused.is_some() || refusal.is_some()
     }
 
     /// Refuses a call that will not say its usage, if the configuration wants that; true if it did.

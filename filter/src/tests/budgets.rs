@@ -24,7 +24,7 @@ fn budget(name: &str, unit: Unit) -> Budget {
 
 /// A lease of the first minute, of a limit of 10,000.
 fn lease(granted: u64, left: u64) -> Lease {
-    Lease { window_s: 0, until_s: 60, granted, charged: 0, limit: 10_000, left }
+    Lease { window_s: 0, until_s: 60, granted, charged: 0, limit: 10_000, left, available: left }
 }
 
 /// The requests for leases among what was sent.
@@ -97,8 +97,12 @@ fn refused(plugin: &Plugin, body: &[u8]) -> Option<abi::LocalResponse> {
 
 fn refused_at(plugin: &Plugin, path: &str, host: &str, body: &[u8]) -> Option<abi::LocalResponse> {
     let (mut stream, action) = begin(plugin, path, &[(":authority", host)], body);
+    assert!(abi::responses().is_empty(), "Envoy would close the connection");
+    let is_refused = action == Action::Pause;
+    let size = if is_refused { body.len() } else { 0 };
+    assert_eq!(stream.on_http_request_body(size, true), action);
     let response = abi::responses().pop();
-    assert_eq!(action == Action::Pause, response.is_some());
+    assert_eq!(is_refused, response.is_some());
     end(&mut *stream);
     abi::end_stream();
     response

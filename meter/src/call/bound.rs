@@ -10,7 +10,7 @@ const TEMPLATE: u64 = 1024;
 /// What it tells a model of tools and forms, beside their definitions, tokens: Anthropic's documentation names up to 530.
 const TOOLS: u64 = 1024;
 /// What is in the names of models that call tools of the provider's without being asked to.
-const AGENTS: &[&str] = &["compound", "deep-research"];
+const AGENTS: &[&str] = &["compound", "deep-research", ":online"];
 /// What an image takes at most, tokens: gpt-4o-mini counts 2,833 and 5,667 for each of at most eight tiles, 48,169.
 const IMAGE: u64 = 49_152;
 /// What an image that is made is reckoned at, tokens: OpenAI's dearest takes 6,240.
@@ -59,6 +59,12 @@ impl Call {
             Certainty::Path => self.request_model().is_some(),
             Certainty::Shape => false,
         }
+    }
+
+    /// Whether the request alone does not show it, but where it goes: to a cluster named after a provider, or where one `has_responded`.
+    pub fn is_likely(&self, to: &dyn Destination, has_responded: bool) -> bool {
+        let is_path = !self.target.is_not_own && self.target.certainty == Certainty::Path;
+        is_path && (has_responded || to.cluster().and_then(provider_named).is_some())
     }
 
     /// Whether the request has said all that it can say: its body's value is over, whatever bytes follow.

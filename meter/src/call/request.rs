@@ -17,6 +17,14 @@ use crate::scan::{Count, Piece, Scalar, Sink, count};
 
 /// The most responses that one request can ask for: vLLM's limit; the providers' are lower.
 const MAX_CHOICES: u64 = 16_384;
+/// Kinds of what the model reads that are there as they are read. Others are files, sound, or what the provider keeps or finds.
+#[rustfmt::skip]
+const SHOWN: &[&str] = &[
+    "message", "text", "input_text", "output_text", "refusal", "thinking", "redacted_thinking", "reasoning", "reasoning_text",
+    "summary_text", "tool_use", "tool_result", "search_result", "function_call", "function_call_output", "custom_tool_call",
+    "custom_tool_call_output", "local_shell_call", "local_shell_call_output", "shell_call", "shell_call_output",
+    "apply_patch_call", "apply_patch_call_output",
+];
 /// In the place of a limit: what the request says of it can be read in several ways.
 const NO_LIMIT: u32 = u32::MAX;
 
@@ -62,6 +70,8 @@ struct Found {
     other_tools: bool,
     /// There is something that the body does not show.
     unseen: bool,
+    /// The item of the input that is being read has an id, and a kind.
+    item: (bool, bool),
     /// The characters of such texts, where they may be paid for.
     characters: Option<Box<Characters>>,
     wishes: Option<Box<Wishes>>,
@@ -233,20 +243,22 @@ impl Found {
     /// A kind of something that the model reads.
     fn kind(&mut self, kind: &str) {
         match kind {
-            "item_reference" => {
-                self.text.set_has_more();
-                self.unseen = true;
-            }
             // Anthropic's, whose source may be something else, too.
             "image" => self.media_images = self.media_images.saturating_add(1),
             "image_url" | "input_image" => self.image_kinds = self.image_kinds.saturating_add(1),
-            _ => {}
+            kind if SHOWN.contains(&kind) => {}
+            _ => self.has_more(),
         }
     }
 
-    fn bar(&mut self, bit: u8) {
+    /// The model may read more than the body shows.
+    fn has_more(&mut self) {
         self.text.set_has_more();
         self.unseen = true;
+    }
+
+    fn bar(&mut self, bit: u8) {
+        self.has_more();
         if !self.whole {
             self.barring |= bit;
         }
@@ -271,6 +283,15 @@ impl Found {
         }
     }
 
+    /// What has limits begins. What stood in another one before it does not hold, or not alone.
+    fn limits_again(&mut self, apis: &[Api]) {
+        for &api in apis {
+            if let Some(known) = self.limits.get_mut(api as usize).filter(|known| **known > 0) {
+                *known = NO_LIMIT;
+            }
+        }
+    }
+
     fn limit(&mut self, apis: &[Api], value: Scalar<'_>) {
         let limit = match count(value) {
             Count::Value(limit) => u32::try_from(limit).unwrap_or(u32::MAX).min(NO_LIMIT.saturating_sub(1)),
@@ -286,6 +307,29 @@ impl Found {
 }
 
 impl Sink<Field> for Found {
+    const MINDS_SHAPES: bool = true;
+
+    fn began(&mut self, field: Field, object: bool) {
+        match field {
+            Field::Item => self.item = (false, false),
+            Field::List if object => self.has_more(),
+            Field::Limits(apis) => self.limits_again(apis),
+            Field::Choices => self.choices = MAX_CHOICES,
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, field: Field) {
+        // The id of something that the provider keeps.
+        if let (Field::Item, (true, false)) = (field, self.item) {
+            self.has_more();
+        }
+    }
+
+    fn skips(&self, field: Field) -> bool {
+        matches!(field, Field::Item | Field::List)
+    }
+
     fn scalar(&mut self, field: Field, value: Scalar<'_>) {
         if self.whole {
             // A second value is no part of the request.
@@ -298,6 +342,16 @@ impl Sink<Field> for Found {
             (Field::IncludeUsage, value) => self.include_usage = value == Scalar::Bool(true),
             (Field::StreamOptions, _) => self.include_usage = false,
             (Field::Kind, Scalar::Text(kind)) => self.kind(kind),
+            (Field::ItemKind, Scalar::Text(kind)) => {
+                let (has_id, _) = self.item;
+                self.item = (has_id, true);
+                self.kind(kind);
+            }
+            (Field::ItemId, Scalar::Text(_)) => {
+                let (_, has_kind) = self.item;
+                self.item = (true, has_kind);
+            }
+            (Field::Limits(apis), _) => self.limits_again(apis),
             (Field::MediaType, Scalar::Text(kind)) if kind.starts_with("image/") => {
                 self.media_images = self.media_images.saturating_add(1);
             }
@@ -308,9 +362,13 @@ impl Sink<Field> for Found {
             (Field::Prompt, Scalar::Text(_)) => self.prompts = self.prompts.saturating_add(1),
             (Field::Limit(apis), value) => self.limit(apis, value),
             (Field::Choices, value) => {
-                if let Count::Value(choices) = count(value) {
-                    self.choices = choices.max(self.choices);
-                }
+                let choices = match count(value) {
+                    Count::Value(choices) => choices,
+                    Count::Null => 0,
+                    // Whoever reads it may find a number in it.
+                    _ => MAX_CHOICES,
+                };
+                self.choices = choices.max(self.choices);
             }
             (Field::Wish(_), Scalar::Null) => {}
             (Field::Wish(wish), value) => self.wishes.get_or_insert_default().take(wish, value),
@@ -320,10 +378,7 @@ impl Sink<Field> for Found {
     fn raw_begin(&mut self, field: Field) {
         match field {
             Field::StreamOptions => self.include_usage &= self.whole,
-            Field::Other => {
-                self.text.set_has_more();
-                self.unseen = true;
-            }
+            Field::Other => self.has_more(),
             Field::Image => {
                 self.text.set_has_more();
                 self.images = self.images.saturating_add(1);

@@ -164,6 +164,16 @@ pub(super) struct Traced<'a, L, V> {
 }
 
 impl<L: Copy, V: Sink<L>> Sink<L> for Traced<'_, L, V> {
+    const MINDS_SHAPES: bool = V::MINDS_SHAPES;
+
+    fn began(&mut self, leaf: L, object: bool) {
+        self.values.began(leaf, object);
+    }
+
+    fn ended(&mut self, leaf: L) {
+        self.values.ended(leaf);
+    }
+
     fn skips(&self, leaf: L) -> bool {
         self.values.skips(leaf)
     }

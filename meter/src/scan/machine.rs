@@ -164,7 +164,7 @@ impl<L: Copy> Scanner<L> {
                 self.begin(State::InWord);
                 return self.in_word(paths, rest, sink);
             }
-            (State::ElementOrEnd, b']') | (State::NameOrEnd, b'}') => self.close(),
+            (State::ElementOrEnd, b']') | (State::NameOrEnd, b'}') => self.close(paths, sink),
             (State::NameOrEnd | State::Name, b'"') => {
                 self.name.clear();
                 self.escaped = false;
@@ -177,7 +177,7 @@ impl<L: Copy> Scanner<L> {
             (State::Colon, b':') => self.state = State::Value,
             (State::After, b',') => self.next(paths),
             (State::After, b'}' | b']') => match self.level() {
-                Some(level) if level.object == (byte == b'}') => self.close(),
+                Some(level) if level.object == (byte == b'}') => self.close(paths, sink),
                 _ => self.state = State::Broken,
             },
             _ => self.state = State::Broken,
@@ -197,7 +197,12 @@ impl<L: Copy> Scanner<L> {
         self.levels.get(self.depth.checked_sub(1)?).copied()
     }
 
-    fn open(&mut self, paths: &Paths<L>, object: bool, sink: &mut impl Sink<L>) {
+    fn open<S: Sink<L>>(&mut self, paths: &Paths<L>, object: bool, sink: &mut S) {
+        if S::MINDS_SHAPES
+            && let Some(leaf) = self.node.and_then(|node| paths.leaf(node))
+        {
+            sink.began(leaf, object);
+        }
         match (self.raw, self.node.and_then(|node| paths.raw(node))) {
             (None, Some(leaf)) => {
                 self.raw = Some((leaf, self.depth));
@@ -226,7 +231,12 @@ impl<L: Copy> Scanner<L> {
         }
     }
 
-    fn close(&mut self) {
+    fn close<S: Sink<L>>(&mut self, paths: &Paths<L>, sink: &mut S) {
+        if S::MINDS_SHAPES
+            && let Some(leaf) = self.level().and_then(|level| paths.leaf(level.node))
+        {
+            sink.ended(leaf);
+        }
         self.depth = self.depth.saturating_sub(1);
         self.ended();
     }

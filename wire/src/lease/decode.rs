@@ -80,6 +80,7 @@ fn lease(fields: &Fields<'_>) -> Result<Lease, Invalid> {
         charged: fields.number("charged", 0, MAX_AMOUNT)?,
         limit: fields.number("limit", 0, MAX_AMOUNT)?,
         left: fields.number("left", 0, MAX_AMOUNT)?,
+        available: fields.number("available", 0, MAX_AMOUNT)?,
     })
 }
 

@@ -62,6 +62,7 @@ fn lease(object: &mut Object<'_>, lease: &Lease) {
     object.number("charged", lease.charged);
     object.number("limit", lease.limit);
     object.number("left", lease.left);
+    object.number("available", lease.available);
 }
 
 fn ceiling(object: &mut Object<'_>, ceiling: &Ceiling) {

@@ -15,7 +15,8 @@ fn full_response() -> Response {
         Budget { name: "org-day".into(), scope, per_tenant: true, unit: Unit::Tokens, mode: Mode::Hard },
         Budget { name: "all".into(), scope: Scope::default(), per_tenant: false, unit: Unit::Usd, mode: Mode::Shadow },
     ];
-    let lease = Lease { window_s: 60, until_s: 120, granted: 5000, charged: 10, limit: MAX_AMOUNT, left: 9 };
+    let lease =
+        Lease { window_s: 60, until_s: 120, granted: 5000, charged: 10, limit: MAX_AMOUNT, left: 9, available: 7 };
     let ceiling = Ceiling { input: 2500, output: 10_000, call: 1 };
     let (leases, prices) = (vec![None, Some(lease)], vec![Some(ceiling), None]);
     Response { number: 7, revision: 4, budgets: Some(budgets), leases, prices }

@@ -25,7 +25,9 @@ cases! {
         assert_eq!(short.to_string(), format!("{EMITTER}; head=40; dropped=9"));
         assert_eq!(short.to_string().parse(), Ok(short.clone()));
         let ended = Statement { ended: true, ..short };
-        assert_eq!(ended.to_string().parse(), Ok(ended));
+        assert_eq!(ended.to_string().parse(), Ok(ended.clone()));
+        let without_calls = Statement { head: 0, dropped: 0, ..ended };
+        assert_eq!(without_calls.to_string().parse(), Ok(without_calls));
     }
 
     fn contract_a_wrong_statement_names_the_item_and_what_is_allowed() {
@@ -36,7 +38,7 @@ cases! {
         let drops = "meshmeter-emitter.drops: must be ranges FIRST-LAST:REASON with commas between, ascending, apart, up to head, REASON one of full, refused";
         let many = "meshmeter-emitter.drops: must name no more numbers than dropped counts";
         for (behind, expected) in [
-            ("", head), ("; ", head), ("; head", head), ("; head=", head), ("; head=0; dropped=0", head),
+            ("", head), ("; ", head), ("; head", head), ("; head=", head), ("; head=0; dropped=0", head), ("; head=0; dropped=1; end", &dropped.replace("40", "0")),
             ("; head=-1; dropped=0", head), ("; head=+1; dropped=0", head), ("; head=01; dropped=0", head), ("; head=1 ; dropped=0", head),
             ("; head=9007199254740992; dropped=0", head), ("; head=99999999999999999999; dropped=0", head), (";head=1; dropped=0", emitter),
             ("; dropped=0; head=1", head), ("; head=40", dropped), ("; head=40; dropped=41", dropped), ("; head=40; dropped=x", dropped),

@@ -158,7 +158,7 @@ fn lease_response() -> Value {
         "unit": {"type": "string", "enum": Unit::WORDS},
         "mode": {"type": "string", "enum": Mode::WORDS},
     });
-    let lease = ["window_s", "until_s", "granted", "charged", "limit", "left"];
+    let lease = ["window_s", "until_s", "granted", "charged", "limit", "left", "available"];
     let price = ["input", "output", "call"];
     let numbers = |names: &[&str]| {
         let all: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), number())).collect();

@@ -37,15 +37,18 @@ cases! {
         assert_eq!(worker.admit(NOW, &call("a"), &bound(2000)).unwrap_err().1, Reason::TooLarge);
     }
 
-    fn contract_a_call_that_nothing_bounds_is_reckoned_at_what_is_assumed_and_may_take_the_rest_alone() {
+    fn contract_a_call_that_nothing_bounds_is_reckoned_at_what_is_assumed_and_one_at_a_time_may_take_half_of_the_rest() {
         let settings = r#""assume_output_tokens":50"#;
         let mut worker = Worker::holds(settings, budget("all"), lease(NOW, 100, 0, [1000, 120]));
         let first = worker.admit(NOW, &call("a"), &OPEN).unwrap(); // 51
-        let second = worker.admit(NOW, &call("a"), &OPEN).unwrap(); // 49, and nothing is left
+        let second = worker.admit(NOW, &call("a"), &OPEN).unwrap(); // 25 of 49
         assert_eq!(worker.refuses(NOW, &call("a"), &OPEN).0, Reason::NoLease);
+        let other = worker.admit(NOW, &call("b"), &bound(24)).unwrap();
+        assert_eq!(worker.refuses(NOW, &call("b"), &bound(1)).0, Reason::NoLease, "nothing is left");
+        worker.leases.release(other);
         worker.leases.release(first);
-        let third = worker.admit(NOW, &call("a"), &bound(20)).unwrap();
-        assert_eq!(worker.refuses(NOW, &call("a"), &OPEN).0, Reason::NoLease, "one has taken the rest already");
+        let third = worker.admit(NOW, &call("a"), &bound(44)).unwrap();
+        assert_eq!(worker.refuses(NOW, &call("a"), &OPEN).0, Reason::NoLease, "one has taken of the rest already");
         let small = worker.admit(NOW, &call("a"), &bound(31)).unwrap();
         worker.leases.release(second);
         let _fourth = worker.admit(NOW, &call("a"), &OPEN).unwrap();
@@ -55,8 +58,8 @@ cases! {
         assert_eq!(worker.refuses(NOW, &call("a"), &bound(1)).0, Reason::NoLease);
         // Several responses may cost so many times as much.
         let mut worker = Worker::holds(settings, budget("all"), lease(NOW, 100, 0, [1000, 1000]));
-        let _rest = worker.admit(NOW, &call("a"), &Bound { choices: 2, ..OPEN }).unwrap();
-        assert_eq!(worker.refuses(NOW, &call("a"), &bound(1)).0, Reason::NoLease);
+        let _half = worker.admit(NOW, &call("a"), &Bound { choices: 2, ..OPEN }).unwrap();
+        assert_eq!(worker.refuses(NOW, &call("a"), &bound(51)).0, Reason::NoLease);
         // Nothing is left of a budget: such a call waits like any other.
         let mut worker = Worker::holds("", budget("all"), lease(NOW, 0, 0, [1000, 0]));
         assert_eq!(worker.refuses(NOW, &call("a"), &OPEN), (Reason::Exhausted, Some(60_000)));

@@ -117,7 +117,10 @@ impl Collector {
             }
             let Row { granted, charged } = *row;
             let until_s = key.2 + self.length_s;
-            Some(Lease { window_s: key.2, until_s, granted, charged, limit: self.limits[&key.0], left })
+            let held = self.rows.iter().filter(|((_, of), _)| *of == key);
+            let held: u64 = held.map(|(_, row)| row.granted.saturating_sub(row.charged)).sum();
+            let (limit, available) = (self.limits[&key.0], left.saturating_sub(held));
+            Some(Lease { window_s: key.2, until_s, granted, charged, limit, left, available })
         });
         let leases = leases.collect();
         let budgets = (request.revision != self.revision).then(|| self.budgets.clone());

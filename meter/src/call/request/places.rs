@@ -36,8 +36,16 @@ pub(super) enum Field {
     ToolName,
     /// The kind of an item, which can stand for one that the provider keeps.
     Kind,
+    /// An item of the input, its id, and its kind.
+    Item,
+    ItemId,
+    ItemKind,
+    /// A list: if it is something else, who reads it may find more in it than is looked for.
+    List,
     /// How many tokens may be written.
     Limit(&'static [Api]),
+    /// What has such limits; of two the last may hold.
+    Limits(&'static [Api]),
     /// How many responses are wanted.
     Choices,
     /// A text whose characters may be paid for.
@@ -87,7 +95,14 @@ const OTHERS: &[&str] = &[
     // What the provider keeps, finds, or writes itself into the prompt.
     "mcp_servers", "plugins", "web_search_options", "search_parameters", "connectors", "container",
     "previous_response_id", "conversation", "conversation_id", "prompt.id", "cachedContent", "cached_content", "assistant_id",
-    "thread_id", "context_management",
+    "thread_id", "context_management", "preset", "chat_template",
+];
+
+/// What is a list in the words of its API.
+#[rustfmt::skip]
+const LISTS: &[&str] = &[
+    "messages", "messages[].content", "messages[].content[].content", "input", "input[].content", "input[].output",
+    "contents", "contents[].parts", "tools",
 ];
 
 /// Where an image stands, and nothing else.
@@ -108,7 +123,7 @@ const MEDIA: &[&str] = &[
 /// Where the kind of what the model reads stands.
 #[rustfmt::skip]
 const KINDS: &[&str] = &[
-    "input[].type", "input[].content[].type", "input[].output[].type", "messages[].content[].type",
+    "input[].content[].type", "input[].output[].type", "messages[].content[].type",
     "messages[].content[].content[].type",
 ];
 
@@ -125,7 +140,8 @@ const OTHER_TOOLS: &[&str] = &[
     "tools[].googleSearch", "tools[].google_search", "tools[].googleSearchRetrieval", "tools[].google_search_retrieval",
     "tools[].codeExecution", "tools[].code_execution", "tools[].urlContext", "tools[].url_context", "tools[].googleMaps",
     "tools[].google_maps", "tools[].fileSearch", "tools[].file_search", "tools[].retrieval",
-    "tools[].enterpriseWebSearch", "tools[].enterprise_web_search",
+    "tools[].enterpriseWebSearch", "tools[].enterprise_web_search", "tools[].mcpServers", "tools[].mcp_servers",
+    "tools[].computerUse", "tools[].computer_use",
 ];
 
 /// Where something stands that the provider puts into the prompt in words of its own.
@@ -160,6 +176,17 @@ const LIMITS: &[(&str, &[Api])] = &[
     ("parameters.max_new_tokens", &[Api::Plain]),
 ];
 
+/// Where the objects are that have them.
+#[rustfmt::skip]
+const GROUPS: &[(&str, &[Api])] = &[
+    ("textGenerationConfig", &[Api::BedrockInvoke]),
+    ("inferenceConfig", &[Api::BedrockConverse, Api::BedrockInvoke]),
+    ("generationConfig", &[Api::Gemini]),
+    ("generation_config", &[Api::Gemini, Api::GeminiInteractions]),
+    ("options", &[Api::Plain]),
+    ("parameters", &[Api::Plain]),
+];
+
 /// Where the number of responses stands.
 #[rustfmt::skip]
 const CHOICES: &[&str] = &[
@@ -192,9 +219,14 @@ pub(super) fn paths() -> &'static Paths<Field> {
             // A call within a call, as Perplexity takes it for later.
             ("request.model", Field::Model),
             ("modelId", Field::Model),
+            ("input[]", Field::Item),
+            ("input[].id", Field::ItemId),
+            ("input[].type", Field::ItemKind),
         ];
         leaves.extend(WISHES.iter().map(|(path, wish)| (*path, Field::Wish(*wish))));
         leaves.extend(LIMITS.iter().map(|(path, apis)| (*path, Field::Limit(apis))));
+        leaves.extend(GROUPS.iter().map(|(path, apis)| (*path, Field::Limits(apis))));
+        leaves.extend(LISTS.iter().map(|path| (*path, Field::List)));
         leaves.extend(CHOICES.iter().map(|path| (*path, Field::Choices)));
         let all = |paths: &[&'static str], field| paths.iter().map(|path| (*path, field)).collect::<Vec<_>>();
         leaves.extend(all(KINDS, Field::Kind));

@@ -33,6 +33,8 @@ cases! {
             ("api.openai.com", "/v1/chat/completions", r#"{"max_tokens":5,"max_tokens":"all"}"#, None),
             ("api.openai.com", "/v1/chat/completions", r#"{"max_tokens":null,"max_completion_tokens":5}"#, Some(6)),
             ("api.openai.com", "/v1/completions", r#"{"max_tokens":5,"n":2,"best_of":4}"#, Some(24)),
+            ("api.openai.com", "/v1/chat/completions", r#"{"max_tokens":5,"n":null}"#, Some(6)),
+            ("api.openai.com", "/v1/chat/completions", r#"{"max_tokens":5,"n":"two"}"#, Some(6 * 16_384)),
             ("api.openai.com", "/v1/completions", r#"{"max_tokens":5,"n":2,"prompt":["a","b","c"]}"#, Some(36)),
             ("api.openai.com", "/v1/completions", r#"{"max_tokens":5,"prompt":[[1,2],[3]]}"#, Some(12)),
             ("api.openai.com", "/v1/completions", r#"{"max_tokens":5,"prompt":[1,2,3]}"#, Some(6)),
@@ -46,12 +48,18 @@ cases! {
             (GEMINI.0, GEMINI.1, r#"{"generationConfig":{"maxOutputTokens":5,"candidate_count":8}}"#, Some(48)),
             (GEMINI.0, GEMINI.1, r#"{"generation_config":{"maxOutputTokens":1,"max_output_tokens":90,"candidateCount":2}}"#, Some(182)),
             (GEMINI.0, GEMINI.1, r#"{"max_tokens":5}"#, None),
+            (GEMINI.0, GEMINI.1, r#"{"generationConfig":{"maxOutputTokens":5},"generationConfig":{}}"#, None),
+            (GEMINI.0, GEMINI.1, r#"{"generationConfig":{"maxOutputTokens":5},"generation_config":null}"#, None),
+            (GEMINI.0, GEMINI.1, r#"{"generationConfig":{},"generationConfig":{"maxOutputTokens":5}}"#, Some(6)),
             ("bedrock-runtime.us-east-1.amazonaws.com", "/model/m/converse", r#"{"inferenceConfig":{"maxTokens":5}}"#, Some(6)),
             ("api.cohere.com", "/v2/rerank", r#"{"query":"x"}"#, Some(0)),
         ];
         for (host, path, body, output) in cases {
             assert_eq!(bound(host, path, body).output, output, "{path} {body}");
         }
+        // Longer than numbers are that are looked at.
+        let zeros = "0".repeat(400);
+        assert_eq!(chat(&format!(r#"{{"max_tokens":5,"n":16.{zeros}}}"#)).output, Some(6 * 16_384));
     }
 
     fn contract_the_input_is_bounded_by_the_bytes_that_the_model_can_read() {
@@ -94,13 +102,29 @@ cases! {
             r#"{"tools":[{"type":"custom","name":"f","allowed_callers":["direct","code_execution_20260120"]}]}"#,
             r#"{"model":"o3-deep-research"}"#,
             r#"{"data_sources":[{}]}"#,
+            r#"{"input":[{"id":"msg_1"}]}"#,
+            r#"{"input":[{"id":"msg_1","type":null}]}"#,
+            r#"{"input":[{"type":"message","type":"message","id":"a","content":"x"},{"id":"msg_1"}]}"#,
+            r#"{"input":[{"type":"function_call_output","output":[{"type":"input_file","file_id":"x"}]}]}"#,
+            r#"{"input":[{"type":"computer_call_output","output":{"type":"computer_screenshot","image_url":"x"}}]}"#,
+            r#"{"messages":[{"content":[{"type":"file","file_id":"x"}]}]}"#,
+            r#"{"messages":[{"content":[{"type":"input_video","input_video":{"url":"x"}}]}]}"#,
+            r#"{"messages":[{"content":[{"type":"image","type":"document","source":{"type":"url","url":"x"}}]}]}"#,
+            r#"{"messages":{"content":[]}}"#,
+            r#"{"messages":[{"content":{"type":"text"}}]}"#,
+            r#"{"model":"openai/gpt-4o:online"}"#,
+            r#"{"preset":"x"}"#,
+            r#"{"chat_template":"{% for i in range(9999) %}x{% endfor %}"}"#,
             r#"not JSON"#,
             "--form\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n",
         ];
         for body in open {
             assert!(bound("api.openai.com", "/v1/responses", body).is_open, "{body}");
         }
-        let closed = [r#"{"tools":[]}"#, r#"{"response_format":{"type":"json_object"}}"#, r#"{"input":"x","stream":true}"#, ""];
+        let closed = [r#"{"tools":[]}"#, r#"{"response_format":{"type":"json_object"}}"#, r#"{"input":"x","stream":true}"#, "",
+            r#"{"input":[{"role":"user","content":"x"},{"type":"message","id":"msg_1","content":[{"type":"output_text","text":"y"}]}]}"#,
+            r#"{"input":[{"type":"reasoning","id":"rs_1","summary":[{"type":"summary_text","text":"x"}]},{"type":"function_call","id":"fc_1","arguments":"{}"}]}"#,
+        ];
         for body in closed {
             assert_eq!(bound("api.openai.com", "/v1/responses", body).is_open, body == r#"{"tools":[]}"#, "{body}");
         }
@@ -110,6 +134,10 @@ cases! {
         let gemini = |tools: &str| bound(GEMINI.0, GEMINI.1, &format!(r#"{{"tools":[{tools}]}}"#)).is_open;
         assert!(!gemini(r#"{"functionDeclarations":[{"name":"f"}]}"#));
         assert!(gemini(r#"{"googleSearch":{}}"#));
+        assert!(gemini(r#"{"functionDeclarations":[{"name":"f"}],"mcpServers":[{"name":"m"}]}"#));
+        for contents in [r#"{"parts":[{"text":"x"}]}"#, r#"[{"parts":{"text":"x"}}]"#] {
+            assert!(bound(GEMINI.0, GEMINI.1, &format!(r#"{{"contents":{contents}}}"#)).is_open, "{contents}");
+        }
         assert!(gemini(r#"{"functionDeclarations":[{"name":"f"}]},{"google_search":{"a":[]}}"#));
         assert!(gemini(r#"{"functionDeclarations":[{"name":"f"}],"urlContext":{}}"#));
     }
@@ -165,6 +193,24 @@ cases! {
         // A client cannot name another one than the operator.
         let claims = call("api.groq.com", "/v1/chat/completions", b"{}", None);
         assert_eq!(claims.likely_provider(&To(Some("openai"), "api.groq.com"), &DETECT, Some("azure".into())), "openai");
+    }
+
+    fn contract_a_call_without_a_model_is_one_where_providers_respond() {
+        struct Behind(&'static str);
+        impl Destination for Behind {
+            fn cluster(&self) -> Option<&str> { Some(self.0) }
+            fn route(&self) -> Option<&str> { None }
+            fn host(&self) -> Option<String> { None }
+            fn path(&self) -> Option<String> { None }
+            fn certificate(&self) -> Option<String> { None }
+        }
+        let nameless = call("127.0.0.1:10000", "/v1/chat/completions", br#"{"messages":[]}"#, None);
+        assert!(!nameless.is_sure());
+        for (cluster, has_responded, is_likely) in [("openai", false, true), ("gate", false, false), ("gate", true, true)] {
+            assert_eq!(nameless.is_likely(&Behind(cluster), has_responded), is_likely, "{cluster}");
+        }
+        let other = call("127.0.0.1:10000", "/upload", b"{}", None);
+        assert!(!other.is_likely(&Behind("openai"), true), "only its response can show it");
     }
 
     fn contract_a_model_in_the_path_makes_a_call_as_one_in_the_body_does() {

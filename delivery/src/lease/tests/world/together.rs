@@ -110,4 +110,73 @@ cases! {
             assert!(exhausted > 60, "{exhausted} of some 110 were told so");
         }
     }
+
+    /// A quiet client under a limit that has room for a few of its calls at once, on few and on many workers. Each call comes to
+    /// some worker, and again as told, twice, over the same connection.
+    fn race_a_quiet_client_is_let_pass_while_most_of_a_budget_is_left() {
+        // Three can hold at once what a call can cost.
+        for (workers, most_failed, most_refused) in [(1, 0, 2), (2, 0, 15), (8, 5, 80)] {
+            for seed in 0..20 {
+                let mut quiet = Quiet::new(seed, workers);
+                (0..60).for_each(|_| quiet.call());
+                let Quiet { failed, refused, .. } = quiet;
+                assert!(failed <= most_failed && refused <= most_refused, "{workers} {seed}: {failed} of 60, {refused}");
+            }
+        }
+    }
+}
+
+struct Quiet {
+    world: World,
+    refused: usize,
+    failed: usize,
+}
+
+impl Quiet {
+    fn new(seed: u64, workers: usize) -> Quiet {
+        let mut world = World::new(seed);
+        world.collector.length_s = 3600;
+        world.collector.budgets.retain(|budget| budget.name == "all");
+        world.collector.limits.insert("all".to_owned(), 20_000);
+        world.workers.clear();
+        for _ in 0..workers {
+            let emitter = world.emitter();
+            world.workers.push(emitter);
+        }
+        Quiet { world, refused: 0, failed: 0 }
+    }
+
+    /// A call of 87 tokens that can cost 5,200; a second passes.
+    fn call(&mut self) {
+        let worker = self.world.below(self.world.workers.len() as u64) as usize;
+        for attempt in 0..3 {
+            let now_ms = self.world.now_ms;
+            let call = at("other", now_ms);
+            let admission = self.world.workers[worker].leases.admit(now_ms, &call, &bound(5200));
+            let Some(refusal) = admission.refusal else {
+                self.pass(300);
+                let (now_ms, emitter) = (self.world.now_ms, &mut self.world.workers[worker]);
+                emitter.sequence += 1;
+                emitter.leases.settle(now_ms, admission.ticket, &call, (0, 87), emitter.sequence);
+                let (tenant, started_s) = ("other".to_owned(), call.started_s);
+                emitter.queue.push(Event { sequence: emitter.sequence, tenant, tokens: (0, 87), started_s });
+                return self.pass(700);
+            };
+            self.refused += 1;
+            self.failed += usize::from(attempt == 2);
+            self.pass(refusal.retry_after_ms.unwrap());
+        }
+    }
+
+    fn pass(&mut self, ms: u64) {
+        for _ in 0..ms.div_ceil(100) {
+            self.world.now_ms += 100;
+            for worker in 0..self.world.workers.len() {
+                self.world.ask(worker);
+                let emitter = &mut self.world.workers[worker];
+                emitter.queue.drain(..).for_each(|event| self.world.collector.take(emitter.name, &event));
+            }
+            self.world.exchange();
+        }
+    }
 }
