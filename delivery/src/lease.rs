@@ -277,6 +277,7 @@ impl Leases {
                     let next = self.accounts.find(&budget.name, subject, until_s);
                     if let Some(next) = next.and_then(|next| self.accounts.get(next)) {
                         next.want(usual, is_open);
+                        next.await_until(now_ms.saturating_add(wait_ms).saturating_add(LATE_MS));
                     }
                 }
                 Judgement::Not { reason: Reason::Exhausted, retry_after_ms: Some(wait_ms) }

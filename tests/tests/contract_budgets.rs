@@ -207,6 +207,31 @@ async fn contract_who_waits_as_long_as_retry_after_says_passes_in_the_next_windo
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn contract_an_envoy_that_ends_returns_what_it_holds_whether_it_had_calls_or_not() -> Result<()> {
+    let mut held = Held::with(Options { workers: 2, plugin: held, ..Options::default() }).await?;
+    budgets(&held.stack, "set", "all", &["--unit", "tokens", "--window", "month", "--limit", "1000000"])?;
+    let database = held.stack.collector.database().to_owned();
+    let leased = || -> Result<u64> {
+        let mut command = Command::new(paths::collector()?);
+        let output = command.args(["budgets", "--format", "json", "--database"]).arg(&database).output()?;
+        let budgets: Value = serde_json::from_slice(&output.stdout)?;
+        let leased = budgets[0]["leased"].as_str().and_then(|leased| leased.parse().ok());
+        Ok(leased.ok_or_else(|| format!("no amount: {budgets}"))?)
+    };
+    wait::until("leases of workers without calls", || async {
+        ensure(leased()? > 0, || "nothing is leased".to_owned())
+    })
+    .await?;
+    held.stack.envoy.stop()?;
+    wait::until("the leases to be returned", || async {
+        let leased = leased()?;
+        ensure(leased == 0, || format!("{leased} are leased"))
+    })
+    .await?;
+    held.stack.finish_stopped()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn contract_without_the_collector_calls_pass_or_are_refused_as_configured() -> Result<()> {
     for (plugin, status) in [(held as fn(&mut Value), 200), (closed, 429)] {
         let held = Held::with(Options { workers: 1, plugin, ..Options::default() }).await?;

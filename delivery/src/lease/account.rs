@@ -11,6 +11,8 @@ mod wish;
 
 /// What was spent is looked at over so long, ms.
 const PERIOD_MS: u64 = 10_000;
+/// Who was told to come again in the next window comes so long after it has begun at most, ms.
+const RETURNING_MS: u64 = 5000;
 /// What calls have spent is kept apart by their numbers up to so many; then neighbours count as one.
 const MAX_SPENT: usize = 64;
 
@@ -315,6 +317,9 @@ impl Account {
         (next.limit, next.left, next.is_guess) = (self.limit, self.limit, self.is_guess);
         (next.period, next.recent) = (self.period, self.recent);
         [next.need, next.wanted] = self.expected;
+        if next.need > 0 {
+            next.awaited_ms = at_s.saturating_mul(1000).saturating_add(RETURNING_MS);
+        }
         next
     }
 

@@ -25,6 +25,7 @@ pub fn run(fresh: Fresh<'_>) {
     a_budget_that_is_set_late_counts_its_running_window(fresh);
     leases_are_granted_once_and_paid_by_events(fresh);
     who_ends_or_falls_silent_holds_nothing(fresh);
+    who_ends_without_a_call_holds_nothing(fresh);
     tenants::a_credential_of_one_tenant_gets_no_others_lease(fresh);
     windows_that_are_far_are_not_granted(fresh);
     a_clock_that_is_set_back_frees_nothing(fresh);
@@ -292,6 +293,23 @@ fn who_ends_or_falls_silent_holds_nothing(fresh: Fresh<'_>) {
     both.lease(&asks(3, 1, 1, tomorrow), tomorrow);
     assert_eq!(leases(&*both.reader, id).len(), 1);
     assert_eq!(tokens(&*both.reader, id), ["=50"]);
+    both.assert_same();
+}
+
+/// A worker to which no call came.
+fn who_ends_without_a_call_holds_nothing(fresh: Fresh<'_>) {
+    let mut both = Both::new(fresh);
+    both.set(&draft("day", "100"), NOON_NS);
+    let asks = |of: u8, number| ask(&emitter(of), number, "day", NOON_NS, 100, 100);
+    assert_eq!(said(&both.lease(&asks(1, 1), NOON_NS)), Some((100, 0, 100)));
+    let end = |by: u8| {
+        let statement = Statement { emitter: emitter(1), head: 0, dropped: 0, drops: Vec::new(), ended: true };
+        Delivery { sender: by_key(&emitter(by)), statement: Some(statement), arrivals: Vec::new() }
+    };
+    both.append(&end(2), NOON_NS);
+    assert_eq!(said(&both.lease(&asks(2, 1), NOON_NS)), Some((0, 0, 100)), "only itself can say so");
+    both.append(&end(1), NOON_NS);
+    assert_eq!(said(&both.lease(&asks(2, 2), NOON_NS)), Some((100, 0, 100)));
     both.assert_same();
 }
 
