@@ -263,6 +263,8 @@ func TestTheConfigurationIsLaidOverThatOfThePlacement(t *testing.T) {
 	given := Values{
 		"tenant": tenant, "include_usage": true,
 		"collector": Values{"path": "/other"},
+		// Empty, and yet it turns budgets on.
+		"budgets": Values{},
 	}
 	for _, shadow := range []bool{false, true} {
 		made := helm(t, Values{"plugin": Values{"config": given, "shadow": shadow}})
@@ -270,6 +272,9 @@ func TestTheConfigurationIsLaidOverThatOfThePlacement(t *testing.T) {
 		config := spec["pluginConfig"].(map[string]any)
 		if !reflect.DeepEqual(config["tenant"], any(tenant)) {
 			t.Errorf("tenant is %v", config["tenant"])
+		}
+		if budgets, isMap := config["budgets"].(map[string]any); !isMap || len(budgets) != 0 {
+			t.Errorf("budgets is %v", config["budgets"])
 		}
 		collector := config["collector"].(map[string]any)
 		if collector["path"] != "/other" || collector["token_env"] != "MESHMETER_INGEST_TOKEN" {

@@ -39,6 +39,8 @@ collector:
   authority: {{ include "meshmeter.collectorHost" . }}
   path: /v1/events
   token_env: MESHMETER_INGEST_TOKEN
+# Budgets refuse nothing without this key (docs/budgets.md).
+# budgets: {}
 # Who pays: the first source that shows anything; what names nobody makes the tenant `invalid`.
 tenant:
 {{- if eq .Values.placement "sidecar-client" }}
