@@ -29,6 +29,8 @@ mod read;
 mod surcharge;
 mod warnings;
 
+pub(crate) use nearest::nearest;
+
 pub use basis::{Basis, Free};
 pub use explain::Explained;
 pub use input::RatingInput;

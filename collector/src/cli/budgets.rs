@@ -7,18 +7,14 @@ use collector::budget::{Definition, Draft};
 use collector::ledger::Ledger;
 use collector::ledger::budgets::Set;
 use collector::ledger::scan::Scan;
-use collector::report::budgets::{explain, json, standing, table};
+use collector::report::budgets::{explain, json, notes, standing, table};
 use collector::store::entry::EntryId;
 use collector::store::{Reader, StoreError};
 use collector::terminal::{complain, printable};
 use indicatif::ProgressBar;
-use wire::lease::{Mode, Unit};
 
 use super::args::{Database, Format, Output, now_ns};
 use super::{Failure, print};
-
-/// Fewer tokens than a handful of calls reserve.
-const SMALL_TOKENS: u64 = 10_000;
 
 /// Shows the budgets: what each window may cost, what was spent of it, what workers hold, and what is left until when.
 ///
@@ -172,13 +168,7 @@ fn set(args: SetArgs) -> Result<(), Failure> {
         budget.budget.mode.as_str(),
         budget.zone.text(budget.since_s)
     ))?;
-    let is_small = budget.unit() == Unit::Tokens && (1..SMALL_TOKENS).contains(&budget.limit);
-    if is_small && budget.budget.mode != Mode::Soft {
-        complain(&format!(
-            "note: a call reserves its bytes, 1,024 tokens and its max_tokens, and each worker of Envoy holds a part of what is \
-             left: few calls fit in {limit} tokens"
-        ));
-    }
+    notes(&*reader, &budget).map_err(Failure::failed)?.iter().for_each(|note| complain(note));
     Ok(())
 }
 

@@ -5,7 +5,7 @@ const LONGEST: usize = 64;
 
 /// The known name that is nearest to a word: one that differs by few letters, or that has most of its parts, whichever separates
 /// them. Of two that are as near, the first.
-pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     if word.is_empty() || word.len() > LONGEST {
         return None;

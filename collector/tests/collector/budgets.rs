@@ -23,11 +23,11 @@ fn event_now(key: &EmitterKey, sequence: u64, tenant: &str) -> Vec<u8> {
     wire::event::encode(&record, &key.emitter(), sequence)
 }
 
-fn wanted(budget: &str, subject: &str, up_to: u64, need: u64) -> Wanted {
+pub fn wanted(budget: &str, subject: &str, up_to: u64, need: u64) -> Wanted {
     Wanted { budget: budget.to_owned(), subject: subject.to_owned(), at_s: now(), up_to, need }
 }
 
-fn asks(number: u64, leases: Vec<Wanted>) -> Request {
+pub fn asks(number: u64, leases: Vec<Wanted>) -> Request {
     Request { number, leases, ..Request::default() }
 }
 
@@ -35,7 +35,7 @@ fn post(server: &Server, headers: &[(&str, &str)], body: &[u8]) -> Response {
     request(server.address, "POST", "/v1/leases", headers, body).expect("a response")
 }
 
-fn ask(server: &Server, token: &str, key: &EmitterKey, asked: &Request) -> lease::Response {
+pub fn ask(server: &Server, token: &str, key: &EmitterKey, asked: &Request) -> lease::Response {
     let bearer = format!("Bearer {token}");
     let headers = [
         ("authorization", bearer.as_str()),
@@ -55,7 +55,7 @@ fn said(response: &lease::Response) -> (u64, u64, u64) {
 
 const SET: [&str; 4] = ["--who", "ann", "--why", "a test"];
 
-fn set(dir: &Dir, name: &str, more: &[&str]) -> (i32, String, String) {
+pub fn set(dir: &Dir, name: &str, more: &[&str]) -> (i32, String, String) {
     run(dir, &[&["budgets", "set", name], &SET[..], more].concat())
 }
 

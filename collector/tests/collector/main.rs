@@ -25,6 +25,7 @@ mod reading;
 mod reconcile;
 mod restricted;
 mod serving;
+mod setting;
 mod statements;
 mod support;
 #[cfg(target_os = "linux")]

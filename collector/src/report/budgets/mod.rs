@@ -12,8 +12,10 @@ use crate::store::{Reader, StoreError};
 use crate::terminal::{self, printable};
 
 mod explain;
+mod notes;
 
 pub use explain::{Explained, explain};
+pub use notes::notes;
 
 /// A budget in the window of now.
 #[derive(Clone, Debug)]
