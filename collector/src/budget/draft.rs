@@ -154,7 +154,7 @@ fn word<T>(
         format!("{} or {last}", first.join(", "))
     };
     match value {
-        Some(word) => read(word).ok_or_else(|| format!("{field}: must be {}, not \"{}\"", list(), printable(word))),
+        Some(word) => read(&word.to_ascii_lowercase()).ok_or_else(|| format!("{field}: must be {}, not \"{}\"", list(), printable(word))),
         None => before.ok_or_else(|| format!("{field}: is missing; must be {}", list())),
     }
 }
@@ -221,6 +221,9 @@ mod tests {
         }
         assert!(with(|draft| draft.tenant = some("unknown")).is_ok(), "calls of nobody known can be limited");
         assert!(with(|draft| draft.limit = some("0")).is_ok(), "nothing may pass");
+        for (unit, expected) in [("USD", Unit::Usd), ("Tokens", Unit::Tokens)] {
+            assert_eq!(with(|draft| draft.unit = some(unit)).unwrap().unit(), expected);
+        }
     }
 
     #[test]
