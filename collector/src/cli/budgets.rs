@@ -16,6 +16,8 @@ use indicatif::ProgressBar;
 use super::args::{Database, Format, Output, now_ns};
 use super::{Failure, print};
 
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong use; 3 a budget has nothing left in its window of now.";
+
 /// Shows the budgets: what each window may cost, what was spent of it, what workers hold, and what is left until when.
 ///
 /// A budget limits calls of a tenant (with all below it), a provider or a model, in tokens or in money, per minute, hour, day, week
@@ -23,7 +25,7 @@ use super::{Failure, print};
 #[derive(Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Exit codes: 0 done; 1 failed; 2 wrong use; 3 a budget has nothing left in its window of now."
+    after_help = EXIT_CODES
 )]
 pub struct Budgets {
     #[command(flatten)]
@@ -36,9 +38,20 @@ pub struct Budgets {
 
 #[derive(Subcommand)]
 enum Action {
+    List(ListArgs),
     Set(Box<SetArgs>),
     Remove(RemoveArgs),
     Explain(ExplainArgs),
+}
+
+/// Shows the budgets, as the command without a word does.
+#[derive(Args)]
+#[command(after_help = EXIT_CODES)]
+struct ListArgs {
+    #[command(flatten)]
+    database: Database,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Who changes something, and why.
@@ -122,6 +135,7 @@ struct ExplainArgs {
 pub fn run(args: Budgets) -> Result<bool, Failure> {
     match args.action {
         None => list(args.database, args.output),
+        Some(Action::List(args)) => list(args.database, args.output),
         Some(Action::Set(args)) => set(*args).map(|()| false),
         Some(Action::Remove(args)) => remove(args).map(|()| false),
         Some(Action::Explain(args)) => explained(args).map(|()| false),

@@ -106,7 +106,8 @@ fn contract_a_budget_is_set_spent_changed_and_removed_while_the_collector_runs()
     let (code, out, error) = set(&dir, "day", &["--limit", "15"]);
     assert!(code == 0 && out.contains("day is changed: "), "{out}{error}");
     assert_eq!(said(&ask(&server, INGEST, &other, &asks(2, vec![wanted("day", "", 30, 20)]))), (9, 0, 0));
-    assert_eq!(run(&dir, &["budgets"]).0, 3);
+    let listed = run(&dir, &["budgets"]);
+    assert_eq!((listed.0, run(&dir, &["budgets", "list"])), (3, listed.clone()));
     let (code, out, _) = run(&dir, &["budgets", "explain", "day", "--tenant", "acme/ml"]);
     for line in [
         "day: at most 15 tokens each day (UTC), hard\n",
