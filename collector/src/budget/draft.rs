@@ -43,12 +43,16 @@ pub struct Draft {
 impl Draft {
     /// The budget that it makes of those in force, as revision `revision` that counts from `now_s` on; or what is wrong.
     pub fn complete(&self, budgets: &Budgets, now_s: i64) -> Result<Definition, String> {
+        let definition = self.meant(budgets, now_s)?;
+        fits(&definition, budgets)?;
+        Ok(definition)
+    }
+
+    /// The budget that its words mean; or which word is wrong.
+    pub fn meant(&self, budgets: &Budgets, now_s: i64) -> Result<Definition, String> {
         name(&self.name)?;
         who(&self.who)?;
         let before = budgets.get(&self.name);
-        if before.is_none() && budgets.len() >= MAX_BUDGETS {
-            return Err(format!("there are {MAX_BUDGETS} budgets already, which is the most: remove one first"));
-        }
         let unit = word("unit", &self.unit, before.map(Definition::unit), Unit::from_word, Unit::WORDS)?;
         let period =
             word("window", &self.window, before.map(|before| before.period), Period::from_word, Period::WORDS)?;
@@ -79,13 +83,19 @@ impl Draft {
         let revision = budgets.revision().saturating_add(1);
         let since_s = zone.window(period, now_s).ok_or("this host's clock tells no time: set it")?.begins_s;
         let new = Definition { id: revision, budget, limit, period, zone, since_s, who: self.who.clone() };
-        let definition = match before {
+        Ok(match before {
             Some(before) if before.counts_as(&new) => Definition { id: before.id, since_s: before.since_s, ..new },
             _ => new,
-        };
-        twin(&definition, budgets)?;
-        Ok(definition)
+        })
     }
+}
+
+/// Whether there is room for a budget beside those in force.
+pub fn fits(definition: &Definition, budgets: &Budgets) -> Result<(), String> {
+    if budgets.get(definition.name()).is_none() && budgets.len() >= MAX_BUDGETS {
+        return Err(format!("there are {MAX_BUDGETS} budgets already, which is the most: remove one first"));
+    }
+    twin(definition, budgets)
 }
 
 /// Two budgets that count the same calls in the same windows: one of them is a slip.
@@ -118,6 +128,11 @@ pub fn name(name: &str) -> Result<(), String> {
 pub fn who(who: &str) -> Result<(), String> {
     let fits = !who.trim().is_empty() && who.len() <= MAX_WHO && who.chars().all(is_plain);
     fits.then_some(()).ok_or_else(|| format!("who: must say who you are, in at most {MAX_WHO} bytes on one line"))
+}
+
+/// Whether a text can say why a change is made.
+pub fn why(why: &str) -> Result<(), String> {
+    if why.trim().is_empty() { Err("why: must say why, for the ledger".to_owned()) } else { Ok(()) }
 }
 
 fn check(scope: &Scope) -> Result<(), String> {
@@ -154,7 +169,8 @@ fn word<T>(
         format!("{} or {last}", first.join(", "))
     };
     match value {
-        Some(word) => read(&word.to_ascii_lowercase()).ok_or_else(|| format!("{field}: must be {}, not \"{}\"", list(), printable(word))),
+        Some(word) => read(&word.to_ascii_lowercase())
+            .ok_or_else(|| format!("{field}: must be {}, not \"{}\"", list(), printable(word))),
         None => before.ok_or_else(|| format!("{field}: is missing; must be {}", list())),
     }
 }

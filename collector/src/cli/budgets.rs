@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use collector::budget::amount::text_of_whole;
 use collector::budget::period::second;
-use collector::budget::{Definition, Draft};
+use collector::budget::{Definition, Draft, draft};
 use collector::ledger::Ledger;
 use collector::ledger::budgets::Set;
 use collector::ledger::scan::Scan;
@@ -159,13 +159,14 @@ fn ledger(database: &Database) -> Result<Ledger<Box<dyn collector::store::Store 
 
 fn set(args: SetArgs) -> Result<(), Failure> {
     let SetArgs { database, name, limit, unit, window, zone, mode, tenant, provider, model, per_tenant, by } = args;
-    let who = who(by.who)?;
+    let who = by.checked_who()?;
     let draft = Draft { name, limit, unit, window, zone, mode, tenant, provider, model, per_tenant, who };
     let reader = database.reader()?;
     let now_ns = now_ns();
     // Wrong words are told before anything is read or made.
-    let wanted =
-        draft.complete(&reader.budgets().map_err(Failure::failed)?, second(now_ns)).map_err(Failure::Failed)?;
+    let budgets = reader.budgets().map_err(Failure::failed)?;
+    let wanted = draft.meant(&budgets, second(now_ns)).map_err(Failure::Usage)?;
+    draft::fits(&wanted, &budgets).map_err(Failure::Failed)?;
     let mut ledger = ledger(&database)?;
     let mut scan = scan(&*reader, &wanted)?;
     let mut so_far = |budget: &Definition, heads: &[EntryId]| scan.balances(budget, heads);
@@ -204,7 +205,8 @@ fn scan<'r>(reader: &'r dyn Reader, wanted: &Definition) -> Result<Scan<'r>, Fai
 }
 
 fn remove(args: RemoveArgs) -> Result<(), Failure> {
-    let who = who(args.by.who)?;
+    let who = args.by.checked_who()?;
+    draft::name(&args.name).map_err(Failure::Usage)?;
     let done = ledger(&args.database)?.remove_budget(&args.name, &who, &args.by.why, now_ns());
     let entry = done.map_err(Failure::failed)?.map_err(Failure::Failed)?;
     print(&format!("{} is removed: entry {entry}\n", args.name))
@@ -225,9 +227,15 @@ fn explained(args: ExplainArgs) -> Result<(), Failure> {
     })
 }
 
-/// Who makes a change. With sudo it is who called it.
-fn who(told: Option<String>) -> Result<String, Failure> {
-    let login = || ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-    let who = told.or_else(login).filter(|who| !who.trim().is_empty());
-    who.ok_or_else(|| Failure::Failed("who: must say who you are: --who NAME, or MESHMETER_WHO".to_owned()))
+impl By {
+    /// Who makes the change, if that and why can stand in the ledger. With sudo it is who called it.
+    fn checked_who(&self) -> Result<String, Failure> {
+        draft::why(&self.why).map_err(Failure::Usage)?;
+        let login = || ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+        let who = self.who.clone().or_else(login).filter(|who| !who.trim().is_empty());
+        let who = who.ok_or("who: must say who you are: --who NAME, or MESHMETER_WHO".to_owned());
+        let who = who.map_err(Failure::Usage)?;
+        draft::who(&who).map_err(Failure::Usage)?;
+        Ok(who)
+    }
 }

@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and how it ends: 0 done, 1 failed, 2 wrong use, 3 done, and there is something to
 //! look at, 4 done, and `doctor` has found errors.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
@@ -164,13 +165,15 @@ fn say(error: &clap::Error) -> ExitCode {
 fn refuse(problem: &str) -> ExitCode {
     let mut command = Cli::command();
     command.build();
-    let error = |command: &mut clap::Command| command.error(ErrorKind::InvalidValue, problem);
-    let name = std::env::args_os().nth(1).unwrap_or_default();
-    let error = match command.find_subcommand_mut(name) {
-        Some(asked) => error(asked),
-        None => error(&mut command),
-    };
-    say(&error)
+    say(&refused(&mut command, &mut std::env::args_os().skip(1), problem))
+}
+
+/// With the usage of the command that was asked for: of `budgets set`, not of `budgets`.
+fn refused(command: &mut clap::Command, words: &mut dyn Iterator<Item = OsString>, problem: &str) -> clap::Error {
+    if let Some(asked) = words.next().and_then(|word| command.find_subcommand_mut(word)) {
+        return refused(asked, words, problem);
+    }
+    command.error(ErrorKind::InvalidValue, problem)
 }
 
 fn prefixed(problem: &str) -> String {

@@ -141,7 +141,7 @@ impl<S: Store> Ledger<S> {
             let unchanged = Changes { head: known.head, written_ns: known.written_ns, ..Changes::default() };
             let heads = known.heads.clone();
             let mut decision = Decision::new(known, None, now_ns);
-            let complete = why(reason).and_then(|()| draft.complete(&decision.counting.budgets, second(now_ns)));
+            let complete = draft::why(reason).and_then(|()| draft.complete(&decision.counting.budgets, second(now_ns)));
             let budget = match complete {
                 Ok(budget) => budget,
                 Err(problem) => {
@@ -186,7 +186,7 @@ impl<S: Store> Ledger<S> {
                 Some(_) => Ok(()),
                 None => Err(format!("there is no budget {}", crate::terminal::printable(name))),
             };
-            outcome = match why(reason).and_then(|()| draft::who(who)).and_then(|()| is_there()) {
+            outcome = match draft::why(reason).and_then(|()| draft::who(who)).and_then(|()| is_there()) {
                 Ok(()) => {
                     let change = Change::Removed { name: name.to_owned(), who: who.to_owned() };
                     Ok(decision.change_budgets(&change, reason))
@@ -197,9 +197,4 @@ impl<S: Store> Ledger<S> {
         })?;
         Ok(outcome)
     }
-}
-
-/// Whether a text can say why a change is made.
-fn why(reason: &str) -> Result<(), String> {
-    if reason.trim().is_empty() { Err("why: must say why, for the ledger".to_owned()) } else { Ok(()) }
 }

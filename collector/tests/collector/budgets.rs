@@ -177,19 +177,19 @@ fn contract_a_budget_that_is_wrong_is_refused_with_a_word_and_nothing_is_written
         ("day", &["--limit", "1", "--unit", "usd", "--window", "day", "--model", "gpt-*"], "model: \"gpt-*\" must be"),
     ] {
         let (code, out, error) = set(&dir, name, more);
-        assert!(
-            code == 1 && out.is_empty() && error.starts_with(&format!("meshmeter: {problem}")),
-            "{code} {out}{error}"
-        );
+        assert!(code == 2 && out.is_empty() && error.starts_with(&format!("error: {problem}")), "{code} {out}{error}");
     }
     let nobody = run(&dir, &[&["budgets", "set", "day", "--why", "x"], &good[..]].concat());
-    assert!(nobody.0 == 1 && nobody.2.contains("who: must say who you are"), "{}", nobody.2);
+    assert!(nobody.0 == 2 && nobody.2.contains("who: must say who you are"), "{}", nobody.2);
     let why = run(&dir, &[&["budgets", "set", "day", "--who", "ann", "--why", ""], &good[..]].concat());
-    assert!(why.0 == 1 && why.2.contains("why: must say why"), "{}", why.2);
-    assert_eq!(
-        run(&dir, &["budgets", "remove", "day", "--who", "ann", "--why", "x"]).2,
-        "meshmeter: there is no budget day\n"
-    );
+    assert!(why.0 == 2 && why.2.contains("why: must say why"), "{}", why.2);
+    assert!(why.2.contains("Usage: meshmeter budgets set "), "{}", why.2);
+    let gone = |name| {
+        let (code, _, error) = run(&dir, &["budgets", "remove", name, "--who", "ann", "--why", "x"]);
+        (code, error)
+    };
+    assert_eq!(gone("day"), (1, "meshmeter: there is no budget day\n".to_owned()));
+    assert_eq!(gone("Day").0, 2, "no budget can have that name");
     assert_eq!(dir.number("SELECT count(*) FROM ledger"), 0);
     assert_eq!(set(&dir, "day", &good).0, 0);
     let (code, _, error) = set(&dir, "again", &good);
