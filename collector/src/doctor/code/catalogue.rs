@@ -148,7 +148,7 @@ codes! {
         "budgets.md#what-a-client-sees";
     BudgetSpent "budget_spent" Note
         "Nothing is left of a budget in its window of now: a hard one refuses calls",
-        "`meshmeter budgets` says until when; `meshmeter budgets set NAME --limit` raises it",
+        "`meshmeter budgets` says until when; `meshmeter budgets set NAME --limit AMOUNT --why TEXT` raises it",
         "budgets.md#setting-budgets";
 
     // Metrics.
