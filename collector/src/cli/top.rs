@@ -21,6 +21,9 @@ const SIZE: (u16, u16) = (160, 50);
 
 /// Shows live usage and spend by tenant and model: today's sums (UTC), rates of the last minute, and what is left of budgets.
 ///
+/// The head says how long the rates are of: less than a minute until it has been read for so long, and with --once the time between
+/// its two readings.
+///
 /// It reads the report, the budgets and the metrics of a running collector. Budgets that cover a tenant in view come first, those
 /// with the least left before others. The last line says what is wrong, in the words of `meshmeter doctor`, and which budgets are
 /// spent, or nearly. An amount with a * leaves out something that has no price.

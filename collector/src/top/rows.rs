@@ -153,6 +153,13 @@ impl Readings {
         self.0.iter().map(|kept| kept.rows.len()).sum()
     }
 
+    /// How long rates are of; none: there is one reading only.
+    pub fn span(&self) -> Option<Duration> {
+        let (first, last) = (self.0.front()?, self.0.back()?);
+        let span = last.at.saturating_duration_since(first.at);
+        (!span.is_zero()).then_some(span)
+    }
+
     /// How many calls a budget refuses a minute; none: there is one reading only.
     pub fn refused(&self, budget: &str) -> Option<i128> {
         let (first, last) = (self.0.front()?, self.0.back()?);

@@ -78,7 +78,14 @@ impl View {
     fn head(&self) -> String {
         let day = self.last.as_ref().map_or("", |reading| reading.day.as_str());
         let seconds = self.every.as_secs_f64();
-        format!("meshmeter top  {}  {day} UTC, every {seconds} s, by {}", printable(&self.url), self.sort.word())
+        // A minute, as soon as it has been read for so long.
+        let rates = self.readings.span().map(|span| format!(", rates of the last {} s", span.as_secs_f64().round()));
+        format!(
+            "meshmeter top  {}  {day} UTC, every {seconds} s, by {}{}",
+            printable(&self.url),
+            self.sort.word(),
+            rates.unwrap_or_default()
+        )
     }
 
     /// What is wrong, the most serious first, and how serious that is.

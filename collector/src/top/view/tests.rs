@@ -55,7 +55,12 @@ fn contract_a_frame_has_rows_totals_and_what_is_wrong() {
     let text = view(&[("acme", "gpt-4.1"), ("beta/ml", "gpt-4.1-mini")], findings).text(140, 8);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 8, "{text}");
-    assert_eq!(lines[0], "meshmeter top  http://127.0.0.1:8080  2026-11-29 UTC, every 5 s, by name");
+    assert_eq!(
+        lines[0],
+        "meshmeter top  http://127.0.0.1:8080  2026-11-29 UTC, every 5 s, by name, rates of the last 30 s"
+    );
+    let first = View::new("http://c".to_owned(), Duration::from_secs(5), By::Both, Sort::Name);
+    assert!(!first.text(140, 8).contains("rates"), "there are none yet");
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(words(lines[2]), "TENANT PROVIDER MODEL CALLS TOKENS CHARGE USD CALLS/MIN TOKENS/MIN USD/H");
     assert_eq!(words(lines[3]), "all (2) 26 2,469,134 0.2469 * 12 0 0.00");
