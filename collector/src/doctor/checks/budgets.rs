@@ -17,6 +17,8 @@ use super::ledger::name::UNPRICED;
 
 const LIMIT: &str = "meshmeter_budget_limit";
 const SPENT: &str = "meshmeter_budget_spent";
+/// Of budgets that each tenant has for itself only.
+const EXHAUSTED: &str = "meshmeter_budget_exhausted_tenants";
 const UNPRICED_CALLS: &str = "meshmeter_unpriced_calls_total";
 const BUDGET: &str = "meshmeter_budget";
 /// The labels of a budget at the collector.
@@ -89,8 +91,14 @@ pub fn of_collector(collector: &Collector, findings: &mut Findings) {
     let (limits, spent) = (scrape.series(LIMIT, LABELS), scrape.series(SPENT, LABELS));
     let with_spent = limits.iter().map(|(budget, limit)| (budget, *limit, spent.get(budget).copied().unwrap_or(0.0)));
     let nothing_left = with_spent.filter(|(_, limit, spent)| spent >= limit);
-    let nothing_left = nothing_left.map(|([name, unit, mode], limit, spent)| {
-        format!("{} ({}, {spent} of {limit} {})", printable(name), printable(mode), printable(unit))
+    let exhausted = scrape.series(EXHAUSTED, LABELS);
+    let nothing_left = nothing_left.map(|(budget, limit, spent)| {
+        let [name, unit, mode] = *budget;
+        let tenants = exhausted
+            .get(budget)
+            .map(|tenants| format!(" of the tenant that spent most; tenants with nothing left: {tenants}"));
+        let tenants = tenants.unwrap_or_default();
+        format!("{} ({}, {spent} of {limit} {}{tenants})", printable(name), printable(mode), printable(unit))
     });
     findings.add_each(Code::BudgetSpent, &nothing_left.collect::<Vec<_>>(), |all| format!("nothing is left of {all}"));
     let in_usd = limits.keys().filter(|[_, unit, mode]| *unit == "usd" && *mode != "soft");

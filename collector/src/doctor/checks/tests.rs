@@ -210,6 +210,12 @@ fn contract_soft_budgets_need_no_plugin_and_tokens_no_price() {
     let soft = beside(&(gauges("usd", "soft", 7) + unpriced), [None, None]);
     assert_eq!((what(&soft, Code::BudgetsOff), what(&soft, Code::BudgetUnpriced)), (None, None));
     assert_eq!(what(&soft, Code::BudgetSpent), Some("nothing is left of b (soft, 7 of 7 usd)"));
+    let each = "meshmeter_budget_exhausted_tenants{budget=\"b\",unit=\"usd\",window=\"day\",mode=\"hard\"} 2\n";
+    let each = beside(&(gauges("usd", "hard", 7) + each), [None, None]);
+    assert_eq!(
+        what(&each, Code::BudgetSpent),
+        Some("nothing is left of b (hard, 7 of 7 usd of the tenant that spent most; tenants with nothing left: 2)")
+    );
     let tokens = beside(&(gauges("tokens", "shadow", 0) + unpriced), [None, None]);
     assert!(what(&tokens, Code::BudgetsOff).is_some() && what(&tokens, Code::BudgetUnpriced).is_none());
 }
