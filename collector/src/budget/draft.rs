@@ -130,19 +130,17 @@ pub fn who(who: &str) -> Result<(), String> {
     fits.then_some(()).ok_or_else(|| format!("who: must say who you are, in at most {MAX_WHO} bytes on one line"))
 }
 
-/// Whether a text can say why a change is made.
-pub fn why(why: &str) -> Result<(), String> {
-    if why.trim().is_empty() { Err("why: must say why, for the ledger".to_owned()) } else { Ok(()) }
+/// Whether calls can have this tenant.
+pub fn tenant(tenant: &str) -> Result<(), String> {
+    if matches!(tenant, UNKNOWN | INVALID) || wire::identity::tenant(tenant.as_bytes()).is_some() {
+        return Ok(());
+    }
+    let hint = if tenant.contains('*') { "; a tenant covers all below it without a *" } else { "" };
+    Err(format!("tenant: \"{}\" {ALLOWED}{hint}", printable(tenant)))
 }
 
 fn check(scope: &Scope) -> Result<(), String> {
-    if let Some(tenant) = &scope.tenant
-        && !matches!(tenant.as_str(), UNKNOWN | INVALID)
-        && wire::identity::tenant(tenant.as_bytes()).is_none()
-    {
-        let hint = if tenant.contains('*') { "; a tenant covers all below it without a *" } else { "" };
-        return Err(format!("tenant: \"{}\" {ALLOWED}{hint}", printable(tenant)));
-    }
+    scope.tenant.as_deref().map_or(Ok(()), tenant)?;
     for (field, value) in [("provider", &scope.provider), ("model", &scope.model)] {
         let Some(value) = value else { continue };
         let is_name = !value.trim().is_empty() && value.len() <= MAX_NAME && value.chars().all(is_plain);

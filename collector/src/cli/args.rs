@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use collector::database::Location;
+use collector::ledger::reason;
 use collector::report;
 use collector::store::{Reader, Selection};
 use collector::terminal;
@@ -23,9 +24,20 @@ pub(super) struct Database {
         value_name = "FILE|URL",
         default_value = "meshmeter.db",
         env = "MESHMETER_DATABASE",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = location
     )]
     pub(super) database: Location,
+}
+
+/// Where a ledger can be. SQLite says of a directory that it has an I/O error.
+fn location(text: &str) -> Result<Location, String> {
+    match text.parse()? {
+        Location::Sqlite(path) if path.is_dir() => {
+            Err("is a directory: name the ledger's file in it, such as meshmeter.db".to_owned())
+        }
+        location => Ok(location),
+    }
 }
 
 impl Database {
@@ -93,6 +105,11 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, String> {
 fn first_token(text: &str) -> Option<String> {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
     line.split_ascii_whitespace().rfind(|word| !collector::serve::is_option(word)).map(str::to_owned)
+}
+
+/// Whether the ledger takes a reason, before anything is done.
+pub(super) fn check_reason(text: &str) -> Result<(), Failure> {
+    reason::fits(text).map_err(|problem| Failure::Usage(format!("--reason: {problem}")))
 }
 
 /// How to print what was found.

@@ -6,6 +6,7 @@ use collector::budget::period::second;
 use collector::budget::{Definition, Draft, draft};
 use collector::ledger::Ledger;
 use collector::ledger::budgets::Set;
+use collector::ledger::reason;
 use collector::ledger::scan::Scan;
 use collector::report::budgets::{explain, json, notes, standing, table};
 use collector::store::entry::EntryId;
@@ -213,6 +214,7 @@ fn remove(args: RemoveArgs) -> Result<(), Failure> {
 }
 
 fn explained(args: ExplainArgs) -> Result<(), Failure> {
+    args.tenant.as_deref().map_or(Ok(()), draft::tenant).map_err(Failure::Usage)?;
     let reader = args.database.reader()?;
     let found = explain(&*reader, &args.name, args.tenant.as_deref(), now_ns()).map_err(Failure::failed)?;
     let Some(explained) = found else {
@@ -230,7 +232,7 @@ fn explained(args: ExplainArgs) -> Result<(), Failure> {
 impl By {
     /// Who makes the change, if that and why can stand in the ledger. With sudo it is who called it.
     fn checked_who(&self) -> Result<String, Failure> {
-        draft::why(&self.why).map_err(Failure::Usage)?;
+        reason::why(&self.why).map_err(Failure::Usage)?;
         let login = || ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
         let who = self.who.clone().or_else(login).filter(|who| !who.trim().is_empty());
         let who = who.ok_or("who: must say who you are: --who NAME, or MESHMETER_WHO".to_owned());

@@ -8,7 +8,7 @@ use collector::store::months::{Closed, Month};
 use collector::terminal::complain;
 use jiff::SignedDuration;
 
-use super::args::{Database, now_ns};
+use super::args::{Database, check_reason, now_ns};
 use super::{Failure, print};
 
 /// Closes a month permanently: its report never changes again.
@@ -40,6 +40,7 @@ pub struct Close {
 
 /// Whether the month was left as it is, for something is open.
 pub fn close(args: Close) -> Result<bool, Failure> {
+    check_reason(&args.reason)?;
     let (month, now_ns) = (args.month, now_ns());
     let reader = args.database.reader()?;
     let closings = reader.closings().map_err(Failure::failed)?;

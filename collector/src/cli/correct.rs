@@ -11,7 +11,7 @@ use collector::store::entry::Entry;
 use collector::store::{Reader, Selection};
 use collector::terminal::printable;
 
-use super::args::{Database, call, now_ns};
+use super::args::{Database, call, check_reason, now_ns};
 use super::ledger::Dear;
 use super::prices::Books;
 use super::{Failure, print};
@@ -62,6 +62,7 @@ fn tenant(text: &str) -> Result<String, String> {
 
 /// Whether the call was left as it is, for it costs more than is allowed.
 pub fn correct(args: Correct) -> Result<bool, Failure> {
+    check_reason(&args.reason)?;
     let reader = args.database.reader()?;
     if args.charge {
         return charge(&*reader, args);

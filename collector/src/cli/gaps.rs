@@ -5,7 +5,7 @@ use collector::gaps;
 use collector::ledger::Ledger;
 use jiff::SignedDuration;
 
-use super::args::{Database, Format, Output, now_ns};
+use super::args::{Database, Format, Output, check_reason, now_ns};
 use super::{Failure, print};
 
 /// Shows what is missing: which numbers of which emitter, since when, why, and what closed it.
@@ -76,6 +76,7 @@ pub fn gaps(args: Gaps) -> Result<bool, Failure> {
 }
 
 fn close(args: Close) -> Result<(), Failure> {
+    check_reason(&args.reason)?;
     // Whoever writes makes a ledger where there is none: a mistyped name would.
     args.database.reader()?.ping().map_err(Failure::failed)?;
     let mut ledger = Ledger::new(args.database.database.open().map_err(Failure::failed)?);

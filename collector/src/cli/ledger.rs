@@ -11,7 +11,7 @@ use collector::terminal::complain;
 use collector::verify;
 use indicatif::ProgressBar;
 
-use super::args::{Calls, Database, now_ns};
+use super::args::{Calls, Database, check_reason, now_ns};
 use super::changes::Changes;
 use super::prices::Books;
 use super::{Failure, print};
@@ -81,6 +81,7 @@ pub fn verify(args: Verify) -> Result<(), Failure> {
 
 /// Whether calls were left as they are, for they would cost more than is allowed.
 pub fn rerate(args: Rerate) -> Result<bool, Failure> {
+    check_reason(&args.reason)?;
     let book = args.prices.required()?;
     let selection = args.calls.selection();
     let location = &args.database.database;

@@ -8,7 +8,7 @@ use collector::quarantine::Listed;
 use collector::{copies as possible, quarantine};
 use serde::Serialize;
 
-use super::args::{Database, Format, Output, call, now_ns};
+use super::args::{Database, Format, Output, call, check_reason, now_ns};
 use super::prices::Books;
 use super::{Failure, print};
 
@@ -101,6 +101,7 @@ pub fn alarms(args: Alarms) -> Result<bool, Failure> {
 }
 
 pub fn release(args: Release) -> Result<(), Failure> {
+    check_reason(&args.reason)?;
     let id = args.call.map(|(emitter, sequence)| format!("{emitter}-{sequence}"));
     let digest = args.digest.unwrap_or_default();
     let mut found: Vec<Listed> = Vec::new();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wire::record::Record;
 
 use super::decide::Decision;
-use super::{Ledger, Sender};
+use super::{Ledger, Sender, reason};
 use crate::budget::balance::{Counted, WindowKey};
 use crate::budget::definition::Change;
 use crate::budget::period::second;
@@ -130,7 +130,7 @@ impl<S: Store> Ledger<S> {
     pub fn set_budget(
         &mut self,
         draft: &Draft,
-        reason: &str,
+        why: &str,
         now_ns: i64,
         so_far: CountSoFar<'_>,
     ) -> Result<Result<Set, String>, StoreError> {
@@ -141,7 +141,7 @@ impl<S: Store> Ledger<S> {
             let unchanged = Changes { head: known.head, written_ns: known.written_ns, ..Changes::default() };
             let heads = known.heads.clone();
             let mut decision = Decision::new(known, None, now_ns);
-            let complete = draft::why(reason).and_then(|()| draft.complete(&decision.counting.budgets, second(now_ns)));
+            let complete = reason::why(why).and_then(|()| draft.complete(&decision.counting.budgets, second(now_ns)));
             let budget = match complete {
                 Ok(budget) => budget,
                 Err(problem) => {
@@ -164,7 +164,7 @@ impl<S: Store> Ledger<S> {
                     }
                 }
             }
-            let entry = decision.change_budgets(&Change::Set(budget.clone()), reason);
+            let entry = decision.change_budgets(&Change::Set(budget.clone()), why);
             outcome = Ok(Set { entry, budget, before });
             decision.changes()
         })?;
@@ -176,7 +176,7 @@ impl<S: Store> Ledger<S> {
         &mut self,
         name: &str,
         who: &str,
-        reason: &str,
+        why: &str,
         now_ns: i64,
     ) -> Result<Result<EntryId, String>, StoreError> {
         let mut outcome = Err(String::new());
@@ -186,10 +186,10 @@ impl<S: Store> Ledger<S> {
                 Some(_) => Ok(()),
                 None => Err(format!("there is no budget {}", crate::terminal::printable(name))),
             };
-            outcome = match draft::why(reason).and_then(|()| draft::who(who)).and_then(|()| is_there()) {
+            outcome = match reason::why(why).and_then(|()| draft::who(who)).and_then(|()| is_there()) {
                 Ok(()) => {
                     let change = Change::Removed { name: name.to_owned(), who: who.to_owned() };
-                    Ok(decision.change_budgets(&change, reason))
+                    Ok(decision.change_budgets(&change, why))
                 }
                 Err(problem) => Err(problem),
             };

@@ -26,6 +26,7 @@ pub(crate) mod decide;
 mod entering;
 pub mod leases;
 pub mod limits;
+pub mod reason;
 pub mod release;
 pub mod responses;
 pub mod scan;

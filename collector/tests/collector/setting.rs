@@ -3,6 +3,7 @@
 use wire::emitter::EmitterKey;
 use wire::usage::Class;
 
+use crate::auditing::run;
 use crate::budgets::{ask, asks, set, wanted};
 use crate::support::*;
 
@@ -47,4 +48,31 @@ fn contract_a_provider_that_nobody_knows_is_named_with_the_one_that_was_meant() 
     assert_eq!(server.send(&[wire::event::encode(&call, &emitter(1), 1)]).taken(), (1, 0, 0));
     let changed = set(&dir, "our_vllm", &["--limit", "6"]);
     assert_eq!((changed.0, changed.2.as_str()), (0, ""));
+}
+
+#[test]
+fn contract_what_no_ledger_takes_is_wrong_use_and_named() {
+    let dir = Dir::new();
+    drop(Server::start(&dir, &[]));
+    assert_eq!(set(&dir, "day", &DAY).0, 0);
+    let (long, most) = ("x".repeat(1001), "x".repeat(1000));
+    let remove = ["budgets", "remove", "day", "--who", "ann", "--why"];
+    let close = ["gaps", "close", "nobody", "--reason"];
+    for (args, problem) in [
+        (&["budgets", "explain", "day", "--tenant", "zz//"][..], "error: tenant: \"zz//\" must be"),
+        (&[&remove[..], &[long.as_str()]].concat(), "error: why: must have at most 1000 characters, not 1001"),
+        (&[&close[..], &[long.as_str()]].concat(), "error: --reason: must have at most 1000 characters, not 1001"),
+    ] {
+        let (code, out, error) = run(&dir, args);
+        assert!(code == 2 && out.is_empty() && error.starts_with(problem) && error.len() < 500, "{code} {out}{error}");
+    }
+    assert_eq!(run(&dir, &["budgets", "explain", "day", "--tenant", "unknown"]).0, 0);
+    assert_eq!(run(&dir, &[&remove[..], &[most.as_str()]].concat()).0, 0);
+    let file = dir.file("x");
+    let directory = file.parent().unwrap().to_str().unwrap();
+    for args in [&["budgets"][..], &["report"], &["serve"]] {
+        let output = meshmeter(&[args, &["--database", directory]].concat()).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && error.contains("is a directory: name the ledger's file"), "{error}");
+    }
 }
