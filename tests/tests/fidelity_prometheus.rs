@@ -191,7 +191,9 @@ async fn rules_are_healthy(prometheus: &Prometheus) -> Result<()> {
 async fn fidelity_every_panel_of_every_dashboard_has_data() -> Result<()> {
     let stack = Stack::start().await?;
     let dir = tempfile::tempdir()?;
-    set_a_budget(stack.collector.database())?;
+    for (name, unit, limit) in [("acme", "usd", "250.00"), ("acme-tokens", "tokens", "1000000000")] {
+        set_a_budget(stack.collector.database(), &["budgets", "set", name, "--unit", unit, "--limit", limit])?;
+    }
     let config = promql::shipped(dir.path(), stack.envoy.admin()?, stack.collector.address())?;
     let prometheus = Prometheus::start(dir.path(), &config).await?;
     let mut expressions = Vec::new();
@@ -223,10 +225,20 @@ async fn fidelity_every_panel_of_every_dashboard_has_data() -> Result<()> {
 }
 
 /// While the collector runs, as people do.
-fn set_a_budget(database: &Path) -> Result<()> {
+fn set_a_budget(database: &Path, arguments: &[&str]) -> Result<()> {
     let mut command = Command::new(paths::collector()?);
-    command.args(["budgets", "set", "acme", "--tenant", "acme", "--limit", "250.00", "--unit", "usd"]);
-    command.args(["--window", "month", "--zone", "Europe/Berlin", "--who", "test", "--why", "to be shown"]);
+    command.args(arguments).args([
+        "--tenant",
+        "acme",
+        "--window",
+        "month",
+        "--zone",
+        "Europe/Berlin",
+        "--who",
+        "test",
+        "--why",
+        "to be shown",
+    ]);
     let output = command.arg("--database").arg(database).output()?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure(output.status.success(), || format!("meshmeter budgets set: {said}"))
