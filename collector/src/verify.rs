@@ -1,5 +1,5 @@
-//! Whether the ledger is what was written: no entry changed, none taken out, and the sums, ranges and balances of budgets are
-//! those of its entries.
+//! Whether the ledger is what was written: no entry changed, none taken out, no name replaced unless an entry says so, and the sums,
+//! ranges and balances of budgets are those of its entries.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -17,6 +17,7 @@ use budgets::{Balances, Changes};
 use totals::Totals;
 
 mod budgets;
+mod names;
 mod totals;
 
 /// What was found wrong, first things first.
@@ -52,6 +53,7 @@ pub fn verify(reader: &dyn Reader, noted: &[Head], mut each: impl FnMut()) -> Re
     let mut heads = reader.heads()?;
     let mut numbers: BTreeMap<String, Numbers> = BTreeMap::new();
     let mut changes = Changes::default();
+    let mut forgotten = names::Names::of(reader)?;
     for head in &mut heads {
         *head = chain(reader, *head, noted, &mut |entry| {
             if entry.kind.is_record() {
@@ -60,6 +62,7 @@ pub fn verify(reader: &dyn Reader, noted: &[Head], mut each: impl FnMut()) -> Re
             months_closed = months_closed.saturating_add(usize::from(entry.kind == Kind::MonthClosed));
             late = late.take().or_else(|| closings.problem(entry));
             changes.add(entry);
+            forgotten.add(entry);
             each();
         })?;
     }
@@ -73,6 +76,7 @@ pub fn verify(reader: &dyn Reader, noted: &[Head], mut each: impl FnMut()) -> Re
     if months_closed != closings.0.len() {
         return broken(format!("{months_closed} months were closed, and {} are read back", closings.0.len()));
     }
+    forgotten.check()?;
     let budgets = changes.budgets(reader)?;
     ranges(reader, &numbers)?;
     let mut balances = Balances::of(&budgets);
@@ -139,7 +143,7 @@ fn chain(reader: &dyn Reader, head: Head, noted: &[Head], each: &mut dyn FnMut(&
             return Ok(());
         } else if entry.id != expected {
             problem = Some(format!("entry {expected}: is missing"));
-        } else if entry.hash != entry.hash_after(&end.hash) {
+        } else if !entry.follows(&end.hash) {
             problem = Some(format!("entry {expected}: was altered"));
         }
         end = Head { entry: entry.id, hash: entry.hash };

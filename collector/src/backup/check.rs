@@ -6,6 +6,7 @@ use wire::record::Evidence;
 
 use crate::store::Head;
 use crate::store::entry::{Entry, EntryId, Hash, Kind};
+use crate::store::names::Names;
 use crate::store::tables::{CHAIN, LEDGER, Table, Value};
 use crate::terminal::printable;
 
@@ -39,7 +40,7 @@ impl Chains {
         if entry.id != expected {
             return Err(format!("entry {expected}: is missing"));
         }
-        if entry.hash != entry.hash_after(&reached.hash) {
+        if !entry.follows(&reached.hash) {
             return Err(format!("entry {expected}: was altered"));
         }
         *reached = Head { entry: entry.id, hash: entry.hash };
@@ -103,6 +104,13 @@ impl<'a> Cells<'a> {
         }
     }
 
+    fn names(&self) -> Option<Names> {
+        match self.get("salt")? {
+            Value::Bytes(bytes) => Names::from_bytes(Some(bytes)),
+            _ => Names::from_bytes(None),
+        }
+    }
+
     fn head(&self) -> Option<Head> {
         let entry = EntryId { writer: self.number("writer")?, number: self.number("entry")? };
         Some(Head { entry, hash: self.hash()? })
@@ -143,6 +151,7 @@ impl<'a> Cells<'a> {
             event: maybe("event"),
             billed: maybe("billed"),
             hash,
+            names: self.names().ok_or_else(|| wrong("salt"))?,
         })
     }
 }

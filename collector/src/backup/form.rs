@@ -12,7 +12,9 @@ use crate::store::tables::{Column, Kind, TABLES, Value};
 /// What the first line says that it is.
 pub const FORMAT: &str = "meshmeter backup";
 /// The version of the form.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+/// The first one that is read: it had no salts.
+pub const OLDEST: u32 = 1;
 /// The longest line: several times what a row of the longest event takes.
 pub const MAX_LINE: usize = 4 << 20;
 

@@ -6,8 +6,8 @@ use flate2::bufread::GzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::check::Chains;
-use super::form::{Begin, Cell, End, FORMAT, First, MAX_LINE, VERSION, hex};
-use crate::store::tables::{Item, TABLES, Table, Value};
+use super::form::{Begin, Cell, End, FORMAT, First, MAX_LINE, OLDEST, VERSION, hex};
+use crate::store::tables::{Column, Item, TABLES, Table, Value};
 use crate::store::{Head, StoreError};
 
 /// A backup that is read.
@@ -17,6 +17,8 @@ pub struct Reading<R: BufRead> {
     line: Vec<u8>,
     /// Its number, from 1.
     number: u64,
+    /// The version of its form.
+    version: u32,
     /// The table whose rows come, and how many have begun.
     table: Option<&'static Table>,
     begun: usize,
@@ -28,9 +30,9 @@ pub struct Reading<R: BufRead> {
 impl<R: BufRead> Reading<R> {
     /// Begins with its first line.
     pub fn new(from: R) -> Result<Reading<R>, StoreError> {
-        let (sha, line, number, table, begun, rows, chains, has_ended) = Default::default();
+        let (sha, line, number, version, table, begun, rows, chains, has_ended) = Default::default();
         let from = BufReader::with_capacity(1 << 16, GzDecoder::new(from));
-        let mut reading = Reading { from, sha, line, number, table, begun, rows, chains, has_ended };
+        let mut reading = Reading { from, sha, line, number, version, table, begun, rows, chains, has_ended };
         let foreign = || StoreError::Unusable("is not a backup of meshmeter".to_owned());
         match reading.next_line() {
             Ok(true) => {}
@@ -42,9 +44,9 @@ impl<R: BufRead> Reading<R> {
         // A later version may say more.
         let first: First = serde_json::from_slice(&reading.line).map_err(|_| foreign())?;
         match (first.format.as_str(), first.version) {
-            (FORMAT, VERSION) => Ok(reading),
+            (FORMAT, version @ OLDEST..=VERSION) => Ok(Reading { version, ..reading }),
             (FORMAT, version) => Err(StoreError::Unusable(format!(
-                "was written by another version of meshmeter: its form is {version}, and this one reads {VERSION}"
+                "was written by another version of meshmeter: its form is {version}, and this one reads {OLDEST} to {VERSION}"
             ))),
             _ => Err(foreign()),
         }
@@ -82,7 +84,7 @@ impl<R: BufRead> Reading<R> {
         }
         if let Ok(End { end }) = serde_json::from_slice(&self.line) {
             let sha256 = std::mem::take(&mut self.sha);
-            let missing = TABLES.get(self.begun).map(|table| format!("the table {} is missing", table.name));
+            let missing = self.next_table().map(|(table, _)| format!("the table {} is missing", table.name));
             return match missing {
                 Some(missing) => Err(missing),
                 None if end.sha256 != hex(&sha256.finalize()) => Err("the checksum is another".to_owned()),
@@ -91,8 +93,8 @@ impl<R: BufRead> Reading<R> {
             };
         }
         let begin: Begin<'_> = serde_json::from_slice(&self.line).map_err(|_| "the line cannot be read")?;
-        let expected = TABLES.get(self.begun).copied().ok_or("there is one table too many")?;
-        let columns = expected.columns.iter().map(|column| column.name);
+        let (expected, columns) = self.next_table().ok_or("there is one table too many")?;
+        let columns = columns.iter().map(|column| column.name);
         if begin.table != expected.name || !begin.columns.iter().copied().eq(columns) {
             return Err(format!("the table {} is not there, or not in its form", expected.name));
         }
@@ -102,15 +104,24 @@ impl<R: BufRead> Reading<R> {
         Ok(Some(Item::Table(expected)))
     }
 
+    /// The table that comes next, with the columns that it has in this form.
+    fn next_table(&self) -> Option<(&'static Table, &'static [Column])> {
+        let rest = TABLES.get(self.begun..)?;
+        rest.iter().find_map(|table| Some((*table, table.columns_in(self.version)?)))
+    }
+
     fn row(&mut self, table: &Table) -> Result<Vec<Value>, String> {
         let cells: Vec<Cell> = serde_json::from_slice(&self.line).map_err(|_| "the row cannot be read")?;
-        if cells.len() != table.columns.len() {
+        let columns = table.columns_in(self.version).unwrap_or_default();
+        if cells.len() != columns.len() {
             return Err(format!("the row is not one of {}", table.name));
         }
-        let values = cells.into_iter().zip(table.columns).map(|(cell, column)| {
+        let values = cells.into_iter().zip(columns).map(|(cell, column)| {
             cell.of(column).ok_or_else(|| format!("the {} of a row of {} cannot be read", column.name, table.name))
         });
-        let values = values.collect::<Result<_, _>>()?;
+        let mut values = values.collect::<Result<Vec<_>, _>>()?;
+        // What the form did not have yet.
+        values.resize(table.columns.len(), Value::Absent);
         self.digest();
         Ok(values)
     }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::store::entry::{Entry, EntryId, Hash, Kind};
+use crate::store::names::{Names, Secret};
 use crate::store::tables::{Item, TABLES, Value};
 
 #[test]
@@ -28,6 +29,8 @@ fn rows() -> Vec<(&'static str, Vec<Value>)> {
     for number in 1..=2 {
         let mut entry = Entry::about_no_call(Kind::EmitterClosed, "e", i64::MIN, i64::MAX, reason);
         entry.id = EntryId { writer: 7, number };
+        // The first is of before there were salts.
+        entry.names = if number == 1 { Names::Plain } else { Secret([5; 32]).salt(&before.0) };
         entry.hash = entry.hash_after(&before);
         before = entry.hash;
         let text = |text: &str| Value::Text(text.to_owned());
@@ -52,6 +55,7 @@ fn rows() -> Vec<(&'static str, Vec<Value>)> {
             Value::Bytes(entry.hash.0.to_vec()),
             Value::Absent,
             Value::Absent,
+            entry.names.to_bytes().map_or(Value::Absent, Value::Bytes),
         ];
         rows.push(("ledger", row));
     }

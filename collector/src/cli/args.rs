@@ -163,3 +163,10 @@ pub(super) fn now_ns() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
 }
+
+/// Who makes a change. With sudo it is who called it.
+pub(super) fn who(told: Option<String>) -> Result<String, Failure> {
+    let login = || ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let who = told.or_else(login).filter(|who| !who.trim().is_empty());
+    who.ok_or_else(|| Failure::Usage("who: must say who you are: --who NAME, or MESHMETER_WHO".to_owned()))
+}

@@ -14,7 +14,7 @@ use collector::store::{Reader, StoreError};
 use collector::terminal::{complain, printable};
 use indicatif::ProgressBar;
 
-use super::args::{Database, Format, Output, now_ns};
+use super::args::{Database, Format, Output, now_ns, who};
 use super::{Failure, print};
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong use; 3 a budget has nothing left in its window of now.";
@@ -234,13 +234,10 @@ fn explained(args: ExplainArgs) -> Result<(), Failure> {
 }
 
 impl By {
-    /// Who makes the change, if that and why can stand in the ledger. With sudo it is who called it.
+    /// Who makes the change, if that and why can stand in the ledger.
     fn checked_who(&self) -> Result<String, Failure> {
         reason::why(&self.why).map_err(Failure::Usage)?;
-        let login = || ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-        let who = self.who.clone().or_else(login).filter(|who| !who.trim().is_empty());
-        let who = who.ok_or("who: must say who you are: --who NAME, or MESHMETER_WHO".to_owned());
-        let who = who.map_err(Failure::Usage)?;
+        let who = who(self.who.clone())?;
         draft::who(&who).map_err(Failure::Usage)?;
         Ok(who)
     }

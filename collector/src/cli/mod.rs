@@ -18,6 +18,7 @@ mod correct;
 mod doctor;
 mod explain;
 mod export;
+mod forget;
 mod gaps;
 mod hash_key;
 mod ledger;
@@ -61,6 +62,7 @@ enum Command {
     Rerate(ledger::Rerate),
     Correct(correct::Correct),
     Close(close::Close),
+    Forget(Box<forget::Forget>),
     Backup(backup::Backup),
     Restore(backup::Restore),
     Copies(quarantine::Copies),
@@ -114,6 +116,7 @@ pub fn run() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Export(args) => export::run(args),
         Command::Relay(args) => relay::run(*args),
+        Command::Forget(args) => forget::forget(*args),
         Command::Verify(args) => ledger::verify(args),
         Command::Release(args) => quarantine::release(args),
         Command::Backup(args) => backup::backup(args),

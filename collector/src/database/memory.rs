@@ -8,17 +8,19 @@ use crate::store::budgets::Lease;
 use crate::store::days::day_of;
 use crate::store::emitters::{Emitter, Note, What};
 use crate::store::entry::{Entry, EntryId, Kind};
+use crate::store::forgetting::Pending;
 use crate::store::months::Closed;
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{Place, PossibleCopy, PossibleKey, ResponseKey, without_counts};
 use crate::store::sums::{Counted, Group, GroupSums, Sum};
 use crate::store::{
-    Booked, Changes, CountedEntry, Dimension, Each, Head, Keys, Known, Quarantined, QuarantinedEvent, Reader,
+    Booked, Changes, Content, CountedEntry, Dimension, Each, Head, Keys, Known, Quarantined, QuarantinedEvent, Reader,
     RollupRow, Selection, Span, Store, StoreError, Tally, Total, Whose, WrittenEntry,
 };
 
 mod budgets;
 mod counted;
+mod forget;
 
 /// Everything that is kept.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +45,8 @@ pub struct Memory {
     pub quarantined: Vec<QuarantinedEvent>,
     /// What of it was released, by digest, and its entry.
     pub released: BTreeMap<[u8; 32], EntryId>,
+    /// Names that are being replaced.
+    forgetting: Vec<Pending>,
     /// The budgets in force, their balances, and who holds leases.
     budgets: budgets::Kept,
     numbers: HashMap<(String, i64), usize>,
@@ -70,8 +74,10 @@ impl Memory {
             known.emitters.insert(name.clone(), emitter.clone());
             for number in numbers {
                 let key = (name.clone(), *number);
-                let event = self.numbers.get(&key).and_then(|index| self.entries.get(*index)?.event.clone());
-                known.contents.extend(event.map(|event| (key, event)));
+                let entry = self.numbers.get(&key).and_then(|index| self.entries.get(*index));
+                let content =
+                    entry.and_then(|entry| Some(Content { event: entry.event.clone()?, names: entry.names.clone() }));
+                known.contents.extend(content.map(|content| (key, content)));
             }
         }
         let held = keys.responses.iter().filter_map(|key| Some((*key, self.responses.get(key)?.clone())));
@@ -90,6 +96,10 @@ impl Memory {
             let of_kind = self.entries.iter().filter(|entry| entry.kind == kind);
             of_kind.filter_map(|entry| entry.refers).filter(|entry| wanted.contains(entry)).collect()
         };
+        if !keys.reversals.is_empty() {
+            let taken_back = self.entries.iter().filter(|entry| keys.reversals.contains(&entry.id));
+            known.tenants = taken_back.map(|entry| (entry.id, entry.tenant.clone())).collect();
+        }
         known.reversed = referred(Kind::Reversal, &keys.reversals);
         known.corrected = referred(Kind::Correction, &keys.corrected);
         if !keys.released.is_empty() {
@@ -178,6 +188,7 @@ impl Memory {
         }
         self.quarantined.extend(changes.quarantined);
         self.budgets.keep(changes.budgets, changes.spent, changes.leases);
+        self.forget(changes.forget);
     }
 
     /// A sum over all groups.
@@ -307,6 +318,14 @@ impl Reader for Memory {
             self.closings.iter().filter_map(|index| self.entries.get(*index)).cloned().collect();
         closings.sort_by_key(|entry| entry.started_ns);
         Ok(closings)
+    }
+
+    fn forgotten(&self) -> Result<Vec<Entry>, StoreError> {
+        Ok(self.entries.iter().filter(|entry| entry.kind == Kind::Forgotten).cloned().collect())
+    }
+
+    fn forgetting(&self) -> Result<Vec<Pending>, StoreError> {
+        Ok(self.forgetting.clone())
     }
 
     fn booked(&self, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError> {

@@ -112,7 +112,7 @@ impl Step {
             _ => Some(Hash::default()),
         };
         let chain = match before {
-            Some(before) if entry.hash_after(&before) == entry.hash => Chain::Intact,
+            Some(before) if entry.follows(&before) => Chain::Intact,
             Some(_) => Chain::Altered,
             None => Chain::Broken,
         };

@@ -5,10 +5,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use warehouse::{End, Error, Line, Position, Row, Source};
 
-use crate::ledger::correct::{event_of, rating_of};
+use crate::ledger::correct::share_of_written;
 use crate::ledger::share::Share;
 use crate::store::days::day_of;
-use crate::store::entry::{Entry, EntryId, Hash, Kind};
+use crate::store::entry::{EntryId, Hash};
 use crate::store::months::Month;
 use crate::store::sums::Counted;
 use crate::store::{Reader, StoreError, WrittenEntry};
@@ -37,7 +37,7 @@ impl Source for Ledger<'_> {
             if entry.id != expected {
                 return Err(StoreError::Unusable(format!("entry {expected}: is missing")));
             }
-            if entry.hash != entry.hash_after(&before.1) {
+            if !entry.follows(&before.1) {
                 return Err(StoreError::Unusable(format!("entry {expected}: was altered")));
             }
             before = (entry.id, entry.hash);
@@ -76,7 +76,7 @@ struct Sent {
 
 /// An entry as a row.
 pub fn row(written: WrittenEntry) -> Result<Row, String> {
-    let share = share(&written)?;
+    let share = share_of_written(&written)?;
     let WrittenEntry { entry, call, .. } = written;
     let is_record = entry.kind.is_record();
     let event = call.as_deref().or_else(|| entry.event.as_deref().filter(|_| is_record));
@@ -126,27 +126,4 @@ pub fn row(written: WrittenEntry) -> Result<Row, String> {
         calls,
         lines,
     })
-}
-
-/// What an entry adds to the sums, if anything.
-pub(crate) fn share(written: &WrittenEntry) -> Result<Option<Share>, String> {
-    let WrittenEntry { entry, call, taken_back } = written;
-    let of = |event: &Option<String>, rating: &Option<String>| {
-        let of = Entry { event: event.clone(), rating: rating.clone(), ..bare(entry) };
-        Ok::<_, String>(Share::of(&event_of(&of)?.record, &rating_of(&of)?))
-    };
-    match entry.kind {
-        Kind::Call | Kind::Release => of(&entry.event, &entry.rating).map(Some),
-        Kind::Correction => of(call, &entry.rating).map(Some),
-        Kind::Reversal => {
-            let rating = if entry.rating.is_some() { &entry.rating } else { taken_back };
-            of(call, rating).map(|share| Some(share.reversed()))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// An entry without its texts.
-fn bare(entry: &Entry) -> Entry {
-    Entry { id: entry.id, ..Entry::about_no_call(entry.kind, "", 0, 0, "") }
 }

@@ -9,7 +9,7 @@ use crate::money::Charge;
 use crate::prices::{PriceBook, Rating, RatingInput};
 use crate::store::entry::{Entry, Kind};
 use crate::store::sums::Group;
-use crate::store::{Keys, Store, StoreError};
+use crate::store::{Keys, Store, StoreError, WrittenEntry};
 
 /// An entry that is to be corrected.
 #[derive(Clone, Debug)]
@@ -96,6 +96,29 @@ pub fn share_of(entry: &Entry) -> Result<Share, String> {
     Ok(Share::of(&event_of(entry)?.record, &rating_of(entry)?))
 }
 
+/// What an entry adds to the sums, if anything.
+pub fn share_of_written(written: &WrittenEntry) -> Result<Option<Share>, String> {
+    let WrittenEntry { entry, call, taken_back } = written;
+    let of = |event: &Option<String>, rating: &Option<String>| {
+        let of = Entry { event: event.clone(), rating: rating.clone(), ..bare(entry) };
+        Ok::<_, String>(Share::of(&event_of(&of)?.record, &rating_of(&of)?))
+    };
+    match entry.kind {
+        Kind::Call | Kind::Release => of(&entry.event, &entry.rating).map(Some),
+        Kind::Correction => of(call, &entry.rating).map(Some),
+        Kind::Reversal => {
+            let rating = if entry.rating.is_some() { &entry.rating } else { taken_back };
+            of(call, rating).map(|share| Some(share.reversed()))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// An entry without its texts.
+fn bare(entry: &Entry) -> Entry {
+    Entry { id: entry.id, ..Entry::about_no_call(entry.kind, "", 0, 0, "") }
+}
+
 impl<S: Store> Ledger<S> {
     /// Makes corrections in one transaction; returns how many. One whose entry was taken back meanwhile is left.
     pub fn correct(&mut self, corrections: &[Correction], now_ns: i64) -> Result<u64, StoreError> {
@@ -132,6 +155,10 @@ impl Decision<'_> {
     /// Reversal and correction; false if the entry was taken back before.
     pub(super) fn correct(&mut self, correction: &Correction) -> Result<bool, String> {
         let Correction { entry, instead, reason } = correction;
+        // A name that was replaced since it was read must not come back, nor its sums.
+        if self.known.tenants.get(&entry.id).is_some_and(|tenant| *tenant != entry.tenant) {
+            return Err(format!("entry {}: its tenant's name was replaced meanwhile; ask again", entry.id));
+        }
         if !self.take_back(entry.id) {
             return Ok(false);
         }

@@ -14,6 +14,7 @@ use crate::money::Charge;
 use crate::prices::{PriceBook, Rating, RatingInput};
 use crate::store::emitters::{Emitter, Ended, Notes, NotesOf, What};
 use crate::store::entry::{Entry, EntryId, Kind};
+use crate::store::forgetting::ForgetChanges;
 use crate::store::responses::{Holder, Place, PossibleCopy, PossibleKey, ResponseKey};
 use crate::store::sums::{Group, storable};
 use crate::store::{Changes, Head, Known, QuarantinedEvent};
@@ -40,6 +41,7 @@ pub struct Decision<'a> {
     quarantined: Vec<QuarantinedEvent>,
     pub(super) released: BTreeMap<[u8; 32], EntryId>,
     pub(super) counting: Counting,
+    pub(super) forget: ForgetChanges,
     /// What the delivery that is taken costs, charge and cost.
     charged: Charge,
     costs: Charge,
@@ -73,6 +75,7 @@ impl<'a> Decision<'a> {
             quarantined: Vec::new(),
             released: BTreeMap::new(),
             counting,
+            forget: ForgetChanges::default(),
             charged: Charge::default(),
             costs: Charge::default(),
             spending: Spending::default(),
@@ -95,6 +98,7 @@ impl<'a> Decision<'a> {
             budgets: self.counting.change,
             spent: self.counting.spent,
             leases: self.counting.leases,
+            forget: self.forget,
         }
     }
 
@@ -152,8 +156,8 @@ impl<'a> Decision<'a> {
             return Outcome::Alarm(QuarantinedEvent::FOREIGN.to_owned());
         }
         if RECOGNISES && self.has(&event.emitter, entering.sequence) {
-            return match self.content(&event.emitter, entering.sequence) {
-                Some(content) if content != entering.text => {
+            return match self.is_content(&event.emitter, entering.sequence, entering.text) {
+                Some(false) => {
                     Outcome::Alarm("data.sequence: the ledger has another event under this number".to_owned())
                 }
                 _ => Outcome::Duplicate,
@@ -253,9 +257,10 @@ impl<'a> Decision<'a> {
         call.map(|call| self.prices.unwrap_or(&nothing).rate(&call)).unwrap_or_default()
     }
 
-    /// Puts an entry at the end of the chain: its number and its hash are what they must be there.
+    /// Puts an entry at the end of the chain: its number, salt and hash are what they must be there.
     pub fn enter(&mut self, mut entry: Entry) {
         entry.id = self.next_id();
+        entry.names = self.known.secret.salt(&self.head.hash.0);
         entry.hash = entry.hash_after(&self.head.hash);
         self.head = Head { entry: entry.id, hash: entry.hash };
         self.entries.push(entry);
@@ -340,11 +345,12 @@ impl<'a> Decision<'a> {
         (emitter, self.notes.of(name, now_ns))
     }
 
-    pub(super) fn content(&self, emitter: &str, sequence: i64) -> Option<&str> {
+    /// Whether an event is the one that is under a number; nothing if none is.
+    pub(super) fn is_content(&self, emitter: &str, sequence: i64, event: &str) -> Option<bool> {
         let key = (emitter.to_owned(), sequence);
         match self.fresh.get(&key) {
-            Some(index) => self.entries.get(*index)?.event.as_deref(),
-            None => self.known.contents.get(&key).map(String::as_str),
+            Some(index) => Some(self.entries.get(*index)?.event.as_deref()? == event),
+            None => self.known.contents.get(&key).map(|content| content.is(event)),
         }
     }
 

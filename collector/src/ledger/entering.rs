@@ -56,6 +56,7 @@ impl Entering<'_> {
             event: Some(self.text.to_owned()),
             billed: None,
             hash: Default::default(),
+            names: Default::default(),
         }
     }
 }

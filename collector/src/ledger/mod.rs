@@ -9,6 +9,7 @@ use wire::statement::Statement;
 use crate::budget::Budgets;
 use crate::money::Charge;
 use crate::prices::PriceBook;
+use crate::store::names::Secret;
 use crate::store::sums::Group;
 use crate::store::{Changes, Keys, Known, QuarantinedEvent, Store, StoreError};
 use decide::Decision;
@@ -24,6 +25,7 @@ mod copies;
 pub mod correct;
 pub(crate) mod decide;
 mod entering;
+pub mod forget;
 pub mod leases;
 pub mod limits;
 pub mod reason;
@@ -153,12 +155,21 @@ pub struct Ledger<S> {
     budgets: Arc<Budgets>,
     /// When leases that are too old were taken out.
     pruned_ns: i64,
+    /// What salts are drawn from, when the first one was needed.
+    secret: Option<Secret>,
 }
 
 impl<S: Store> Ledger<S> {
     /// The ledger in a store; nothing has a price yet.
     pub fn new(store: S) -> Ledger<S> {
-        Ledger { store, prices: None, ceilings: Default::default(), budgets: Arc::default(), pruned_ns: 0 }
+        // Tests compare ledgers of the same calls, hash by hash.
+        let secret = if cfg!(test) { Some(Secret::default()) } else { None };
+        Ledger { store, prices: None, ceilings: Default::default(), budgets: Arc::default(), pruned_ns: 0, secret }
+    }
+
+    /// The same for a simulation, which must be repeated exactly: whoever knows the secret can find out names that were replaced.
+    pub fn with_secret(store: S, secret: Secret) -> Ledger<S> {
+        Ledger { secret: Some(secret), ..Ledger::new(store) }
     }
 
     /// Rates what comes from now on by this book; by none, everything is unpriced.
@@ -171,9 +182,13 @@ impl<S: Store> Ledger<S> {
     fn transact(&mut self, keys: Keys, decide: &mut dyn FnMut(Known) -> Changes) -> Result<(), StoreError> {
         let keys = Keys { budgets: self.budgets.clone(), ..keys };
         let mut budgets = None;
+        let secret = match self.secret {
+            Some(secret) => secret,
+            None => *self.secret.insert(Secret::drawn()?),
+        };
         self.store.transact(&keys, &mut |known| {
             budgets = Some(known.budgets.clone());
-            decide(known)
+            decide(Known { secret, ..known })
         })?;
         self.budgets = budgets.unwrap_or_default();
         Ok(())

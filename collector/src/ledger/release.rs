@@ -126,7 +126,7 @@ impl Decision<'_> {
         let entering = self.entering(kept)?;
         let Event { emitter, .. } = kept.event;
         let is_taken = self.has(emitter, entering.sequence);
-        if is_taken && self.content(emitter, entering.sequence) == Some(entering.text) {
+        if is_taken && self.is_content(emitter, entering.sequence, entering.text) == Some(true) {
             return Err("it is in the ledger already".to_owned());
         }
         let number = if is_taken { own_number(&kept.digest) } else { (emitter.clone(), entering.sequence) };

@@ -16,7 +16,7 @@ use wire::record::{Evidence, Record};
 
 use crate::store::days::day_begins_ns;
 use crate::store::entry::EntryId;
-use crate::store::responses::{Holder, ResponseKey, days};
+use crate::store::responses::{Holder, Place, ResponseKey, days};
 
 /// How far the clocks of two hosts may be apart.
 const CLOCK_SKEW_NS: i64 = 2_000_000_000;
@@ -108,6 +108,19 @@ impl Holder {
         joined.request = base.request.or(other.request);
         joined.trace = base.trace.or(other.trace);
         joined
+    }
+}
+
+impl Place {
+    /// The name of an entry's tenant was replaced; false if the entry is not held here, or no source told its tenant.
+    pub(super) fn rename(&mut self, entry: EntryId, record: &Record) -> bool {
+        let held = std::iter::once(&mut self.holder).chain(&mut self.latest);
+        let mut is_any = false;
+        for holder in held.filter(|holder| holder.entry == entry && holder.tenant.is_some()) {
+            holder.tenant = Some(hash(&[Some(&record.identity.tenant)]));
+            is_any = true;
+        }
+        is_any
     }
 }
 

@@ -8,9 +8,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::explain::rating::{RatingOf, rating};
-use crate::export::share;
 use crate::gaps::time;
-use crate::ledger::correct::rating_of;
+use crate::ledger::correct::{rating_of, share_of_written};
 use crate::ledger::share::Share;
 use crate::store::entry::Kind;
 use crate::store::sums::{Counted, Group};
@@ -113,7 +112,7 @@ struct Document<'a> {
 /// An entry as a message.
 pub(super) fn message(written: &WrittenEntry) -> Result<Message, StoreError> {
     let entry = &written.entry;
-    let share = share(written).map_err(StoreError::Unusable)?;
+    let share = share_of_written(written).map_err(StoreError::Unusable)?;
     let group = share.as_ref().and_then(|_| Group::of_entry(entry));
     let rated = entry.rating.as_ref().map(|_| rating_of(entry)).transpose().map_err(StoreError::Unusable)?;
     let is_about_call = entry.kind.is_record() || entry.refers.is_some();

@@ -1,11 +1,13 @@
 //! An entry of the ledger, and the hash that ties it to the one before.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 use wire::record::Evidence;
 
+use super::names::{self, Names, Sealed, fields};
 use crate::money::Charge;
 
 /// The hash of an entry.
@@ -90,6 +92,8 @@ wire::words! {
         BudgetSet "budget_set",
         /// A person removed a budget.
         BudgetRemoved "budget_removed",
+        /// A person's name was replaced in entries: `event` says by what, and has a digest of what was replaced.
+        Forgotten "forgotten",
     }
 }
 
@@ -105,7 +109,7 @@ impl Kind {
     }
 }
 
-/// An entry of the ledger. Never changed, never taken out.
+/// An entry of the ledger. Never changed, never taken out; only names in it may be replaced, which an entry says then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Where it stands.
@@ -144,6 +148,8 @@ pub struct Entry {
     pub billed: Option<String>,
     /// Over the hash before it and all of the above.
     pub hash: Hash,
+    /// How its personal fields are in that: the tenant, and those of the event.
+    pub names: Names,
 }
 
 impl Entry {
@@ -168,6 +174,7 @@ impl Entry {
             event: None,
             billed: None,
             hash: Hash::default(),
+            names: Names::default(),
         }
     }
 
@@ -176,15 +183,34 @@ impl Entry {
         (self.cost != self.charge).then_some(self.cost)
     }
 
+    /// Whether it is what was written behind `before`. Of an entry that had no salts yet, a name that is replaced takes away what
+    /// its hash is over: what it says is only as the entry about that name has it, see [`Entry::content`].
+    pub fn follows(&self, before: &Hash) -> bool {
+        match self.names {
+            Names::Replaced { was_plain: true, .. } => self.content(before).is_some(),
+            _ => self.content(before) == Some(self.hash),
+        }
+    }
+
     /// The hash that the entry must have behind `before`.
     ///
     /// SHA-256 over the hash before it, then every field in the order of the struct as a text, numbers in decimal: its length
     /// in 8 bytes, little endian, then its bytes; what is absent as eight bytes 0xff. Cost and billing day come last, `cost `
     /// and `billed ` before them, and only where they say something: the cost if it is not the charge. So entries that were
     /// written before there were any have the hashes that they had.
+    ///
+    /// Where there are salts, the text `personal fields by digest` comes before all others, and in place of each personal field
+    /// `#` and its digest: 64 hex digits.
     pub fn hash_after(&self, before: &Hash) -> Hash {
+        self.content(before).unwrap_or_default()
+    }
+
+    /// The same; nothing if the personal fields are not those that were sealed.
+    pub fn content(&self, before: &Hash) -> Option<Hash> {
         let mut sha = Sha256::new();
         sha.update(before.0);
+        let event = self.event.as_deref();
+        let personal = if self.names == Names::Plain { None } else { Some(self.digests(&self.names)?) };
         let mut text = |text: Option<&str>| match text {
             Some(text) => {
                 sha.update((text.len() as u64).to_le_bytes());
@@ -194,6 +220,9 @@ impl Entry {
         };
         let number = |number: i64| number.to_string();
         let refers = self.refers.map(|id| id.to_string());
+        if personal.is_some() {
+            text(Some("personal fields by digest"));
+        }
         text(Some(&self.id.to_string()));
         text(Some(self.kind.as_str()));
         text(Some(&self.emitter));
@@ -201,20 +230,57 @@ impl Entry {
         text(refers.as_deref());
         text(Some(&number(self.started_ns)));
         text(Some(&number(self.received_ns)));
-        text(Some(&self.tenant));
+        match personal.as_deref().and_then(<[_]>::first) {
+            Some((_, digest)) => text(Some(&by_digest(digest))),
+            None => text(Some(&self.tenant)),
+        }
         text(Some(&self.provider));
         text(Some(&self.model));
         text(Some(self.evidence.as_str()));
         text(Some(&self.charge.to_string()));
         text(self.rating.as_deref());
         text(self.reason.as_deref());
-        text(self.event.as_deref());
+        match (event, personal.as_deref()) {
+            (Some(event), Some([_, personal @ ..])) => {
+                let mut shown = String::with_capacity(event.len().saturating_add(64));
+                let mut end = 0;
+                for (at, digest) in personal {
+                    shown.push_str(event.get(end..at.start)?);
+                    shown.push_str(&by_digest(digest));
+                    end = at.end;
+                }
+                shown.push_str(event.get(end..)?);
+                text(Some(&shown));
+            }
+            _ => text(event),
+        }
         if let Some(cost) = self.own_cost() {
             text(Some(&format!("cost {cost}")));
         }
         if let Some(day) = &self.billed {
             text(Some(&format!("billed {day}")));
         }
-        Hash(sha.finalize().into())
+        Some(Hash(sha.finalize().into()))
     }
+
+    /// Of each personal field where it stands in the event (the tenant, which is the first, nowhere) and its digest.
+    pub(super) fn digests(&self, names: &Names) -> Option<Vec<(Range<usize>, [u8; 32])>> {
+        let event = self.event.as_deref().unwrap_or_default();
+        let fields = fields(event);
+        let sealed = names.sealed(fields.len().saturating_add(1), &Names::Plain)?;
+        let (tenant, others) = sealed.split_first()?;
+        let other = |(field, sealed): (names::Field<'_>, &Sealed)| {
+            let digest = sealed.digest(event.get(field.at.clone())?);
+            Some((field.at, digest))
+        };
+        let tenant = Some((0..0, tenant.digest(&self.tenant)));
+        std::iter::once(tenant).chain(fields.into_iter().zip(others).map(other)).collect()
+    }
+}
+
+/// In place of a personal field.
+fn by_digest(digest: &[u8; 32]) -> String {
+    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = digits.map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default());
+    std::iter::once('#').chain(digits).collect()
 }

@@ -8,6 +8,7 @@ use super::days::day_of;
 use super::emitters::{Emitter, Note};
 use super::entry::{Entry, EntryId};
 use super::error::StoreError;
+use super::forgetting::Pending;
 use super::ranges::{Range, Ranges};
 use super::responses::{PossibleCopy, PossibleKey};
 use super::totals::{Dimension, RollupRow, Total};
@@ -158,6 +159,10 @@ pub trait Reader: Send + Sync {
     fn adjusted(&self, each: Each<'_, (Entry, String)>) -> Result<(), StoreError>;
     /// The entries that close months.
     fn closings(&self) -> Result<Vec<Entry>, StoreError>;
+    /// The entries that say that a name was replaced, in the order of the chains.
+    fn forgotten(&self) -> Result<Vec<Entry>, StoreError>;
+    /// The names that are being replaced.
+    fn forgetting(&self) -> Result<Vec<Pending>, StoreError>;
     /// Charged entries and reversals that are booked so, in the order of their chain, each with the event of its call, and a
     /// reversal with the rating of what it takes back.
     fn booked(&self, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError>;

@@ -98,11 +98,12 @@ pub static LEDGER: Table = table(
         of("hash", Bytes),
         maybe("cost", Amount),
         maybe("billed", Text),
+        maybe("salt", Bytes),
     ],
 );
 
 /// Every table, in the order in which a backup has them.
-pub static TABLES: [&Table; 14] = [
+pub static TABLES: [&Table; 15] = [
     &CHAIN,
     &LEDGER,
     &table(
@@ -223,9 +224,24 @@ pub static TABLES: [&Table; 14] = [
         "workers that have asked for leases, with the number of their last request",
         &[of("emitter", Text), of("number", Number), of("seen_ns", Number)],
     ),
+    &table(
+        "forgetting",
+        1,
+        "names that `meshmeter forget` was replacing: not the names, but by what it knows them when it is run again",
+        &[of("digest", Bytes), of("salt", Bytes), of("pseudonym", Text), of("begun_ns", Number)],
+    ),
 ];
 
 impl Table {
+    /// Its columns in a form of the backup; of a table that it did not have yet nothing.
+    pub fn columns_in(&self, version: u32) -> Option<&'static [Column]> {
+        match (self.name, version) {
+            ("ledger", 1) => self.columns.split_last().map(|(_, columns)| columns),
+            ("forgetting", 1) => None,
+            _ => Some(self.columns),
+        }
+    }
+
     /// Whether a ledger that nothing was entered into may have rows of it.
     pub fn may_be_in_an_empty_one(&self) -> bool {
         matches!(self.name, "chain" | "budget_revision")

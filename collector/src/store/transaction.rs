@@ -9,7 +9,9 @@ use super::budgets::{BudgetsChange, LeaseChanges, Lessee, WindowState};
 use super::emitters::{Emitter, Note};
 use super::entry::{Entry, EntryId, Hash};
 use super::error::StoreError;
+use super::forgetting::{ForgetChanges, is_same};
 use super::months::Closed;
+use super::names::{Names, Secret};
 use super::responses::{Place, PossibleCopy, PossibleKey, ResponseKey};
 use super::sums::{Counted, Group, GroupSums, Sum};
 use crate::budget::balance::WindowKey;
@@ -30,8 +32,8 @@ pub struct Keys {
     pub released: BTreeSet<[u8; 32]>,
     /// Entries that a correction may refer to already.
     pub corrected: BTreeSet<EntryId>,
-    /// Whether a month is to be closed, or the budgets are to change: nobody else may write meanwhile, and all chains' ends
-    /// are asked for.
+    /// Whether a month is to be closed, the budgets are to change, or names are replaced: nobody else may write meanwhile, and
+    /// all chains' ends are asked for.
     pub closes: bool,
     /// The budgets in force, as far as is known. A store that has another revision loads its own.
     pub budgets: Arc<Budgets>,
@@ -75,7 +77,7 @@ pub struct Known {
     /// Emitters that were heard of, with their ranges around the numbers asked for.
     pub emitters: HashMap<String, Emitter>,
     /// The events of numbers that are there already.
-    pub contents: HashMap<(String, i64), String>,
+    pub contents: HashMap<(String, i64), Content>,
     /// Who is charged for a response.
     pub responses: HashMap<ResponseKey, Place>,
     /// By the entries of those holders who saw no counts: what stands of them now, each with its event.
@@ -84,6 +86,8 @@ pub struct Known {
     pub sums: HashMap<Group, GroupSums>,
     /// Entries that were taken back before.
     pub reversed: BTreeSet<EntryId>,
+    /// Whose the entries are that will be taken back.
+    pub tenants: BTreeMap<EntryId, String>,
     /// Those of the keys that a correction refers to.
     pub corrected: BTreeSet<EntryId>,
     /// Months that are closed.
@@ -98,6 +102,24 @@ pub struct Known {
     pub windows: BTreeMap<WindowKey, WindowState>,
     /// Those of the lessees that have asked before.
     pub lessees: BTreeMap<String, Lessee>,
+    /// What the salts of new entries are drawn from: the ledger's, not the store's.
+    pub secret: Secret,
+}
+
+/// The event of a number that is there already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// As it was sent, but for names that were replaced.
+    pub event: String,
+    /// Which these are.
+    pub names: Names,
+}
+
+impl Content {
+    /// Whether an event that came is the same.
+    pub fn is(&self, event: &str) -> bool {
+        is_same(&self.event, &self.names, event)
+    }
 }
 
 /// What a store must keep, all or nothing.
@@ -129,6 +151,8 @@ pub struct Changes {
     pub spent: BTreeMap<WindowKey, Amount>,
     /// What becomes of leases.
     pub leases: LeaseChanges,
+    /// What becomes of names.
+    pub forget: ForgetChanges,
 }
 
 /// An event that is quarantined.
@@ -198,6 +222,12 @@ pub trait Store {
         self.transact(&Keys::default(), &mut |known| Changes { head: known.head, ..Changes::default() })
     }
 
+    /// Takes what was replaced out of the free space of the files, too: false if that is for others to do, or not done to the end
+    /// because somebody reads.
+    fn scrub(&mut self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     /// Whether what was kept is still there to be found; cheap enough to be asked all the time.
     fn look(&self) -> Result<(), StoreError> {
         Ok(())
@@ -211,6 +241,10 @@ impl<S: Store + ?Sized> Store for Box<S> {
 
     fn probe(&mut self) -> Result<(), StoreError> {
         (**self).probe()
+    }
+
+    fn scrub(&mut self) -> Result<bool, StoreError> {
+        (**self).scrub()
     }
 
     fn look(&self) -> Result<(), StoreError> {

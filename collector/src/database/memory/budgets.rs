@@ -8,6 +8,7 @@ use crate::budget::definition::Change;
 use crate::budget::{Amount, Budgets};
 use crate::store::budgets::{BudgetsChange, Lease, LeaseChanges, Lessee, WindowState};
 use crate::store::{Keys, Known};
+use crate::tenant::is_within;
 
 /// What an emitter has of a window.
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,6 +92,12 @@ impl Kept {
             self.spent.retain(|key, _| key.budget != id);
             self.leases.retain(|(key, _), _| key.budget != id);
         }
+    }
+
+    /// A tenant's name was replaced: balances of it that are nothing go, and its leases.
+    pub(super) fn forget(&mut self, tenant: &str) {
+        self.spent.retain(|key, spent| !is_within(&key.subject, tenant) || !spent.is_zero());
+        self.leases.retain(|(key, _), _| !is_within(&key.subject, tenant));
     }
 
     /// The balances of a budget.

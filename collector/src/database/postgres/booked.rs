@@ -40,7 +40,7 @@ pub fn written(
          WHERE l.writer = $1 AND l.entry > $2 AND l.entry <= $3 ORDER BY l.entry"
     );
     let read = |row: &tokio_postgres::Row| {
-        Ok(WrittenEntry { entry: entry(row)?, call: row.try_get(20)?, taken_back: row.try_get(21)? })
+        Ok(WrittenEntry { entry: entry(row)?, call: row.try_get(21)?, taken_back: row.try_get(22)? })
     };
     reader.each_row(&sql, &[&behind.writer, &behind.number, &until], read, each)
 }

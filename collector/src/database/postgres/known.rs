@@ -14,10 +14,11 @@ use crate::money::Charge;
 use crate::store::emitters::{Emitter, Ended};
 use crate::store::entry::{Entry, EntryId, Hash, Kind};
 use crate::store::months::Closed;
+use crate::store::names::{Names, Secret};
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{Place, ResponseKey, without_counts};
 use crate::store::sums::{Counted, Group, GroupSums, Sum};
-use crate::store::{Head, Keys, Known, Quarantined, QuarantinedEvent, StoreError};
+use crate::store::{Content, Head, Keys, Known, Quarantined, QuarantinedEvent, StoreError};
 
 /// Begins a transaction and loads what the keys name. `alone`: no other collector has one meanwhile.
 pub async fn load(session: &Session, keys: &Keys, alone: bool) -> Result<Known, Failure> {
@@ -41,6 +42,7 @@ pub async fn load(session: &Session, keys: &Keys, alone: bool) -> Result<Known, 
     let lessees = budgets::lessees(session, &keys.lessees).await?;
     let heads = if keys.closes { heads(session).await? } else { Vec::new() };
     let contents = contents(session, keys, &emitters).await?;
+    let tenants = tenants(session, keys).await?;
     let held = held(session, &responses).await?;
     let kept = kept(session, keys).await?;
     let more: BTreeSet<Group> = keys.all_groups(held.values(), &closed).difference(&keys.groups).cloned().collect();
@@ -54,6 +56,7 @@ pub async fn load(session: &Session, keys: &Keys, alone: bool) -> Result<Known, 
         held,
         sums,
         reversed,
+        tenants,
         corrected,
         closed,
         heads,
@@ -61,6 +64,7 @@ pub async fn load(session: &Session, keys: &Keys, alone: bool) -> Result<Known, 
         budgets,
         windows,
         lessees,
+        secret: Secret::default(),
     })
 }
 
@@ -138,7 +142,7 @@ async fn contents(
     session: &Session,
     keys: &Keys,
     emitters: &HashMap<String, Emitter>,
-) -> Result<HashMap<(String, i64), String>, Failure> {
+) -> Result<HashMap<(String, i64), Content>, Failure> {
     let (mut names, mut numbers) = (Vec::new(), Vec::new());
     for (name, wanted) in &keys.emitters {
         let Some(emitter) = emitters.get(name) else { continue };
@@ -154,7 +158,7 @@ async fn contents(
     let mut contents = HashMap::new();
     for row in &rows {
         if let Some(event) = row.try_get(2)? {
-            contents.insert((row.try_get(0)?, row.try_get(1)?), event);
+            contents.insert((row.try_get(0)?, row.try_get(1)?), Content { event, names: sealed(row, 3)? });
         }
     }
     Ok(contents)
@@ -184,7 +188,7 @@ async fn held(session: &Session, responses: &HashMap<ResponseKey, Place>) -> Res
     let rows = session.connection.client.query(&session.statements.held, &[&writers, &numbers]).await?;
     let mut held = BTreeMap::new();
     for row in &rows {
-        held.insert(EntryId { writer: row.try_get(20)?, number: row.try_get(21)? }, entry(row)?);
+        held.insert(EntryId { writer: row.try_get(21)?, number: row.try_get(22)? }, entry(row)?);
     }
     Ok(held)
 }
@@ -213,6 +217,19 @@ async fn sums(session: &Session, groups: &BTreeSet<Group>) -> Result<HashMap<Gro
         sums.entry((*group).clone()).or_default().insert(counted, sum(row, 2)?);
     }
     Ok(sums)
+}
+
+async fn tenants(session: &Session, keys: &Keys) -> Result<BTreeMap<EntryId, String>, Failure> {
+    if keys.reversals.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let (writers, entries): (Vec<i64>, Vec<i64>) = keys.reversals.iter().map(|id| (id.writer, id.number)).unzip();
+    let rows = session.connection.client.query(&session.statements.tenants, &[&writers, &entries]).await?;
+    let id = |row: &Row| Ok(EntryId { writer: row.try_get(0)?, number: row.try_get(1)? });
+    rows.iter()
+        .map(|row| Ok((id(row)?, row.try_get(2)?)))
+        .collect::<Result<_, tokio_postgres::Error>>()
+        .map_err(Into::into)
 }
 
 /// Those to which an entry of a kind refers.
@@ -270,7 +287,7 @@ fn amounts(row: &Row, charge: usize, cost: usize) -> Result<(Charge, Charge), St
 /// The columns of an entry, by which `entry` reads.
 pub const ENTRY: &str = "l.writer, l.entry, l.kind, l.emitter, l.sequence, l.refers_writer, l.refers_entry,
     l.started_ns, l.received_ns, l.tenant, l.provider, l.model, l.evidence, l.charge::text, l.rating, l.reason, l.hash,
-    l.cost::text, l.billed";
+    l.cost::text, l.billed, l.salt";
 
 /// Of entries, what stands now, each with the event of its call, and behind these columns the entry that was asked for: a
 /// correction refers to what it corrects, or, if it was charged again, to what took it back.
@@ -328,13 +345,24 @@ pub fn entry(row: &Row) -> Result<Entry, StoreError> {
         reason: row.try_get(15)?,
         hash: hash(row, 16)?,
         billed: row.try_get(18)?,
-        event: row.try_get(19)?,
+        names: sealed(row, 19)?,
+        event: row.try_get(20)?,
     })
 }
 
+fn sealed(row: &Row, column: usize) -> Result<Names, StoreError> {
+    let bytes: Option<&[u8]> = row.try_get(column)?;
+    Names::from_bytes(bytes).ok_or_else(|| StoreError::Unusable("salt: cannot be read".to_owned()))
+}
+
 pub fn hash(row: &Row, column: usize) -> Result<Hash, StoreError> {
+    bytes(row, column, "hash").map(Hash)
+}
+
+/// The 32 bytes of a column.
+pub fn bytes(row: &Row, column: usize, name: &str) -> Result<[u8; 32], StoreError> {
     let bytes: &[u8] = row.try_get(column)?;
-    bytes.try_into().map(Hash).map_err(|_| StoreError::Unusable("hash: must be 32 bytes".to_owned()))
+    bytes.try_into().map_err(|_| StoreError::Unusable(format!("{name}: must be 32 bytes")))
 }
 
 /// A number of any size.

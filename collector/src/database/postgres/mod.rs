@@ -18,6 +18,7 @@ mod booked;
 mod budgets;
 mod connection;
 mod failure;
+mod forget;
 mod known;
 mod read;
 mod schema;

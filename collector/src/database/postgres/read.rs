@@ -14,13 +14,14 @@ use super::address::Address;
 use super::connection::{Connection, within};
 use super::known::{ENTRY, KEPT, emitter, entry, hash, quarantined, standing, sum, word};
 use super::totals::{self, SELECTED, selected};
-use super::{booked, budgets, failure, schema};
+use super::{booked, budgets, failure, forget, schema};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
 use crate::store::budgets::Lease;
 use crate::store::days::day_begins_ns;
 use crate::store::emitters::{Emitter, Note, What};
 use crate::store::entry::{Entry, EntryId, Kind};
+use crate::store::forgetting::Pending;
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{PossibleCopy, PossibleKey};
 use crate::store::sums::Counted;
@@ -260,12 +261,22 @@ impl Reader for PostgresReader {
              ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
              WHERE r.kind = 'reversal' AND r.billed IS NOT NULL ORDER BY r.writer, r.entry"
         );
-        self.each_row(&sql, &[], |row| Ok((entry(row)?, row.try_get(20)?)), each)
+        self.each_row(&sql, &[], |row| Ok((entry(row)?, row.try_get(21)?)), each)
     }
 
     fn closings(&self) -> Result<Vec<Entry>, StoreError> {
         let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind = 'month_closed' ORDER BY l.started_ns");
         self.all(&sql, &[], entry)
+    }
+
+    fn forgotten(&self) -> Result<Vec<Entry>, StoreError> {
+        let sql =
+            format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind = 'forgotten' ORDER BY l.writer, l.entry");
+        self.all(&sql, &[], entry)
+    }
+
+    fn forgetting(&self) -> Result<Vec<Pending>, StoreError> {
+        self.all(forget::PENDING, &[], forget::pending)
     }
 
     fn booked(&self, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError> {

@@ -6,12 +6,13 @@ use super::LOCKS;
 use crate::store::StoreError;
 
 /// What brings the schema from each version to the next.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     include_str!("schema.sql"),
     include_str!("version_2.sql"),
     include_str!("version_3.sql"),
     include_str!("version_4.sql"),
     include_str!("version_5.sql"),
+    include_str!("version_6.sql"),
 ];
 /// Our names only, whatever the user's settings are.
 pub const SEARCH: &str = "SET search_path = meshmeter, pg_temp;";

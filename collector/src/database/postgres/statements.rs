@@ -38,7 +38,7 @@ statements! {
             AND a.first >= coalesce((SELECT max(b.first) FROM emitter_ranges b
                                      WHERE b.emitter = k.emitter AND b.first <= k.low), k.low)
         ) r ORDER BY k.emitter, r.first";
-    contents: "SELECT l.emitter, l.sequence, l.event FROM unnest($1::text[], $2::bigint[]) AS k (emitter, sequence)
+    contents: "SELECT l.emitter, l.sequence, l.event, l.salt FROM unnest($1::text[], $2::bigint[]) AS k (emitter, sequence)
         JOIN ledger l ON l.emitter = k.emitter AND l.sequence = k.sequence AND l.kind IN ('call', 'copy', 'release')";
     responses: "SELECT r.day, r.response, r.proof, r.place
         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k (day, response, proof)
@@ -54,6 +54,8 @@ statements! {
         JOIN ledger l ON l.refers_writer = k.writer AND l.refers_entry = k.entry AND l.kind = 'reversal'";
     corrected: "SELECT l.refers_writer, l.refers_entry FROM unnest($1::bigint[], $2::bigint[]) AS k (writer, entry)
         JOIN ledger l ON l.refers_writer = k.writer AND l.refers_entry = k.entry AND l.kind = 'correction'";
+    tenants: "SELECT l.writer, l.entry, l.tenant FROM unnest($1::bigint[], $2::bigint[]) AS k (writer, entry)
+        JOIN ledger l ON l.writer = k.writer AND l.entry = k.entry";
     closed: "SELECT started_ns FROM ledger WHERE kind = 'month_closed'";
     heads: "SELECT writer, entry FROM chain ORDER BY writer";
 
@@ -105,15 +107,15 @@ statements! {
     notes: "INSERT INTO emitter_notes (emitter, first, last, what, at_ns)
         SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[]) ON CONFLICT DO NOTHING";
     entries: "INSERT INTO ledger (writer, entry, kind, emitter, sequence, refers_writer, refers_entry, started_ns,
-            received_ns, tenant, provider, model, evidence, charge, rating, reason, event, hash, cost, billed)
+            received_ns, tenant, provider, model, evidence, charge, rating, reason, event, hash, cost, billed, salt)
         SELECT writer, entry, kind, emitter, sequence, refers_writer, refers_entry, started_ns,
             received_ns, tenant, provider, model, evidence, charge::numeric, rating, reason, event, hash, cost::numeric,
-            billed
+            billed, salt
         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
             $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
-            $16::text[], $17::text[], $18::bytea[], $19::text[], $20::text[])
+            $16::text[], $17::text[], $18::bytea[], $19::text[], $20::text[], $21::bytea[])
             AS k (writer, entry, kind, emitter, sequence, refers_writer, refers_entry, started_ns,
-                received_ns, tenant, provider, model, evidence, charge, rating, reason, event, hash, cost, billed)";
+                received_ns, tenant, provider, model, evidence, charge, rating, reason, event, hash, cost, billed, salt)";
     put_chain: "UPDATE chain SET entry = $2, hash = $3, written_ns = $4 WHERE writer = $1";
     put_sums: "INSERT INTO rollup (writer, day, adjusts, tenant, provider, model, evidence, class, quantity, charge, cost,
             unpriced, fallback)
@@ -133,6 +135,12 @@ statements! {
     release: "UPDATE quarantined s SET released_writer = k.writer, released_entry = k.entry
         FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) AS k (digest, writer, entry)
         WHERE s.digest = k.digest AND s.released_entry IS NULL";
+    replace_names: "UPDATE ledger l SET tenant = k.tenant, event = k.event, salt = k.new
+        FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::text[], $5::text[], $6::bytea[])
+            AS k (writer, entry, old, tenant, event, new)
+        WHERE l.writer = k.writer AND l.entry = k.entry AND l.salt IS NOT DISTINCT FROM k.old";
+    replace_in_quarantine: "UPDATE quarantined q SET digest = k.new, event = k.event
+        FROM unnest($1::bytea[], $2::bytea[], $3::bytea[]) AS k (old, new, event) WHERE q.digest = k.old";
     put_balances: "INSERT INTO budget_balances AS b (budget, begins_s, subject, writer, spent)
         SELECT budget, begins_s, subject, $1, spent::numeric
         FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[]) AS k (budget, begins_s, subject, spent)

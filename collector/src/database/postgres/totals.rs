@@ -72,6 +72,6 @@ pub fn counted_sql() -> String {
 
 /// An entry that counts, with what takes it back.
 pub fn counted(row: &Row) -> Result<CountedEntry, StoreError> {
-    let taken_back = row.try_get::<_, Option<i64>>(20)?.zip(row.try_get(21)?);
+    let taken_back = row.try_get::<_, Option<i64>>(21)?.zip(row.try_get(22)?);
     Ok(CountedEntry { entry: entry(row)?, taken_back })
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
-use super::budgets;
 use super::failure::Failure;
 use super::session::Session;
+use super::{budgets, forget};
 use crate::store::emitters::{Emitter, Ended, Note};
 use crate::store::entry::{Entry, EntryId};
 use crate::store::ranges::Range;
@@ -31,7 +31,7 @@ impl Before {
 }
 
 /// A column of rows.
-fn column<'a, T, C>(rows: &'a [T], read: impl Fn(&'a T) -> C) -> Vec<C> {
+pub fn column<'a, T, C>(rows: &'a [T], read: impl Fn(&'a T) -> C) -> Vec<C> {
     rows.iter().map(read).collect()
 }
 
@@ -51,6 +51,7 @@ pub async fn changes(session: &Session, before: &Before, changes: &Changes) -> R
         budgets: change,
         spent,
         leases,
+        forget,
     } = changes;
     let (known, new): (Vec<_>, Vec<_>) = emitters.iter().partition(|(name, _)| before.emitters.contains(*name));
     let (held, free) = claims(before, responses);
@@ -72,7 +73,7 @@ pub async fn changes(session: &Session, before: &Before, changes: &Changes) -> R
         budgets::spend(session, spent),
         budgets::lend(session, leases),
     )?;
-    Ok(())
+    forget::changes(session, forget).await
 }
 
 /// As many rows as were to be made.
@@ -81,7 +82,7 @@ fn all_new(made: u64, wanted: usize, what: &str) -> Result<(), Failure> {
 }
 
 /// Runs a statement with its columns; returns how many rows it has changed.
-async fn put(session: &Session, statement: &Statement, columns: &[&(dyn ToSql + Sync)]) -> Result<u64, Failure> {
+pub async fn put(session: &Session, statement: &Statement, columns: &[&(dyn ToSql + Sync)]) -> Result<u64, Failure> {
     Ok(session.connection.client.execute(statement, columns).await?)
 }
 
@@ -240,6 +241,7 @@ async fn put_entries(session: &Session, rows: &[Entry]) -> Result<(), Failure> {
             &column(rows, |entry| entry.hash.0.as_slice()),
             &column(rows, |entry| entry.own_cost().map(|cost| cost.to_string())),
             &column(rows, |entry| entry.billed.as_deref()),
+            &column(rows, |entry| entry.names.to_bytes()),
         ],
     )
     .await?;

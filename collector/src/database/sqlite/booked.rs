@@ -54,7 +54,7 @@ pub fn written(
          AND c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
          WHERE l.entry > ?1 AND l.entry <= ?2 ORDER BY l.entry"
     );
-    let read = |row: &Row<'_>| Ok(WrittenEntry { entry: entry(row)?, call: row.get(18)?, taken_back: row.get(19)? });
+    let read = |row: &Row<'_>| Ok(WrittenEntry { entry: entry(row)?, call: row.get(19)?, taken_back: row.get(20)? });
     each_row(connection, &sql, [behind, until], read, each)
 }
 

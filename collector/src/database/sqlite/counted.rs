@@ -39,7 +39,7 @@ pub fn counted(connection: &Connection, span: &Span, each: Each<'_, CountedEntry
     let [first, last] = span.days();
     let values = params![span.from_ns, span.until_ns, span.tenant, first, last];
     let read = |row: &Row<'_>| {
-        let taken_back = row.get::<_, Option<i64>>(18)?.zip(row.get(19)?);
+        let taken_back = row.get::<_, Option<i64>>(19)?.zip(row.get(20)?);
         Ok(CountedEntry { entry: entry(row)?, taken_back })
     };
     each_row(connection, &parts.join(" UNION ALL "), values, read, each)

@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::read::{closed, emitter, entry, head, heads, known_word, ranges, referring, standing, sum};
+use super::read::{closed, emitter, entry, head, heads, known_word, names, ranges, referring, standing, sum};
 use super::{budgets, place};
 use crate::store::entry::{EntryId, Kind};
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{Place, without_counts};
 use crate::store::sums::{Counted, Group, GroupSums};
-use crate::store::{Keys, Known, Quarantined, QuarantinedEvent, StoreError};
+use crate::store::{Content, Keys, Known, Quarantined, QuarantinedEvent, StoreError};
 
 /// What the rules ask for.
 pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
@@ -28,11 +28,11 @@ pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
         emitter.ranges = Ranges::stored(near);
         for number in numbers.iter().filter(|number| emitter.ranges.contains(**number)) {
             let mut select = tx.prepare_cached(
-                "SELECT event FROM ledger WHERE emitter = ?1 AND sequence = ?2 AND kind IN ('call', 'copy', 'release')",
+                "SELECT event, salt FROM ledger WHERE emitter = ?1 AND sequence = ?2 AND kind IN ('call', 'copy', 'release')",
             )?;
-            if let Some(event) = select.query_row(params![name, number], |row| row.get(0)).optional()? {
-                known.contents.insert((name.clone(), *number), event);
-            }
+            let content = |row: &Row<'_>| Ok(Content { event: row.get(0)?, names: names(row, 1)? });
+            let content = select.query_row(params![name, number], content).optional()?;
+            known.contents.extend(content.map(|content| ((name.clone(), *number), content)));
         }
         known.emitters.insert(name.clone(), emitter);
     }
@@ -58,6 +58,11 @@ pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
     for group in keys.all_groups(known.held.values(), &known.closed) {
         let sums = sums(tx, &group)?;
         known.sums.insert(group, sums);
+    }
+    for id in &keys.reversals {
+        let mut select = tx.prepare_cached("SELECT tenant FROM ledger WHERE entry = ?1")?;
+        let tenant = select.query_row([place::key(*id)], |row| row.get(0)).optional()?;
+        known.tenants.extend(tenant.map(|tenant| (*id, tenant)));
     }
     known.reversed = referred(tx, &keys.reversals, Kind::Reversal)?;
     known.corrected = referred(tx, &keys.corrected, Kind::Correction)?;

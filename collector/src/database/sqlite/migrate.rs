@@ -7,7 +7,8 @@ use crate::ledger::decide::Decision;
 use crate::ledger::limits::Limits;
 use crate::ledger::{self, Arrival, Delivery, Sender};
 use crate::money::Charge;
-use crate::store::StoreError;
+use crate::store::names::Secret;
+use crate::store::{Known, StoreError};
 
 /// Events that go through the rules at once.
 const CHUNK: i64 = 1000;
@@ -110,6 +111,20 @@ pub fn from_6(tx: &Transaction<'_>) -> Result<(), StoreError> {
     coarse::refill(tx)
 }
 
+/// From version 7, whose hashes are over the names of persons themselves.
+pub fn from_7(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    let update = "ledger_is_never_updated";
+    tx.execute_batch(&format!("ALTER TABLE ledger ADD COLUMN salt BLOB; DROP TRIGGER {update};"))?;
+    let made = [table("forgetting"), statement("INDEX", "ledger_forgotten"), trigger(update)];
+    Ok(tx.execute_batch(&made.into_iter().flatten().collect::<String>())?)
+}
+
+/// The statement of the schema that makes a trigger, which has another in it.
+fn trigger(name: &str) -> Option<&'static str> {
+    let rest = SCHEMA.get(SCHEMA.find(&format!("CREATE TRIGGER {name} "))?..)?;
+    rest.get(..rest.find("END;")?.saturating_add(4))
+}
+
 /// The statement of the schema that makes a table.
 fn table(name: &str) -> Option<&'static str> {
     statement("TABLE", name)
@@ -128,6 +143,7 @@ fn enter(tx: &Transaction<'_>, event: Vec<u8>, received_ns: i64) -> Result<(), S
     let sender = Sender { limits: limits.into(), ..Sender::new("default", false) };
     let delivery = Delivery { sender, statement: None, arrivals: vec![Arrival::new(event)] };
     let known = known::known(tx, &ledger::keys(&[&delivery]))?;
+    let known = Known { secret: Secret::drawn()?, ..known };
     let mut decision = Decision::new(known, None, received_ns);
     decision.take(&delivery);
     write::changes(tx, &decision.changes())

@@ -15,6 +15,7 @@ mod budgets;
 mod coarse;
 mod counted;
 mod files;
+mod forget;
 mod known;
 mod migrate;
 mod open;
@@ -29,7 +30,7 @@ pub use open::SqliteReader;
 /// "mesh" in ASCII: tells our file from another program's.
 const APPLICATION_ID: i32 = 0x6d65_7368;
 /// The schema's version.
-const VERSION: usize = 7;
+const VERSION: usize = 8;
 const SCHEMA: &str = include_str!("schema.sql");
 /// How long to wait for someone else's lock. Shorter than the senders' timeout, so that they hear of it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -80,7 +81,10 @@ impl Sqlite {
                     if version <= 5 {
                         migrate::from_5(&tx)?;
                     }
-                    migrate::from_6(&tx)?;
+                    if version <= 6 {
+                        migrate::from_6(&tx)?;
+                    }
+                    migrate::from_7(&tx)?;
                 }
             }
             #[cfg(feature = "forgetful")]
@@ -102,6 +106,7 @@ impl Store for Sqlite {
         let changes = decide(known);
         write::changes(&tx, &changes)?;
         coarse::changed(&tx, &before, &changes.sums)?;
+        forget::changes(&tx, &changes.forget)?;
         tx.commit()?;
         // Whoever opens the ledger after this must find what was written.
         self.look()
@@ -114,6 +119,11 @@ impl Store for Sqlite {
         tx.pragma_update(None, "user_version", i64::try_from(VERSION).unwrap_or(i64::MAX))?;
         tx.commit()?;
         self.look()
+    }
+
+    fn scrub(&mut self) -> Result<bool, StoreError> {
+        let is_done = forget::scrub(&self.connection)?;
+        self.look().map(|()| is_done)
     }
 
     fn look(&self) -> Result<(), StoreError> {

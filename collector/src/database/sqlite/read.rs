@@ -6,7 +6,7 @@ use wire::record::Evidence;
 
 use super::known::{KEPT, quarantined};
 use super::open::at_one_moment;
-use super::{SqliteReader, WRITER, booked, budgets, counted, place, totals};
+use super::{SqliteReader, WRITER, booked, budgets, counted, forget, place, totals};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
 use crate::money::Charge;
@@ -14,7 +14,9 @@ use crate::store::budgets::Lease;
 use crate::store::days::day_begins_ns;
 use crate::store::emitters::{Emitter, Ended, Note, What};
 use crate::store::entry::{Entry, EntryId, Hash, Kind};
+use crate::store::forgetting::Pending;
 use crate::store::months::Closed;
+use crate::store::names::Names;
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{PossibleCopy, PossibleKey};
 use crate::store::sums::{Counted, Sum};
@@ -121,7 +123,7 @@ pub fn known_word<T>(column: usize, word: &str, read: impl Fn(&str) -> Option<T>
 
 pub(super) const ENTRY: &str =
     "l.entry, l.kind, l.emitter, l.sequence, l.refers, l.started_ns, l.received_ns, l.tenant, l.provider,
-    l.model, l.evidence, l.charge, l.rating, l.reason, l.hash, l.cost, l.billed";
+    l.model, l.evidence, l.charge, l.rating, l.reason, l.hash, l.cost, l.billed, l.salt";
 
 /// What counts, each with the event of its call.
 pub(super) fn standing(which: &str) -> String {
@@ -133,6 +135,12 @@ pub(super) fn standing(which: &str) -> String {
          AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.refers = l.entry AND r.kind = 'reversal')
          ORDER BY l.entry"
     )
+}
+
+/// How personal fields are sealed, from a column.
+pub(super) fn names(row: &Row<'_>, column: usize) -> rusqlite::Result<Names> {
+    let bytes = row.get_ref(column)?.as_blob_or_null()?;
+    known_word(column, "salt", |_| Names::from_bytes(bytes))
 }
 
 pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
@@ -156,7 +164,8 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         reason: row.get(13)?,
         hash: Hash(row.get(14)?),
         billed: row.get(16)?,
-        event: row.get(17)?,
+        names: names(row, 17)?,
+        event: row.get(18)?,
     })
 }
 
@@ -280,13 +289,22 @@ impl Reader for SqliteReader {
              ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
              WHERE r.kind = 'reversal' AND r.billed IS NOT NULL ORDER BY r.entry"
         );
-        let read = |row: &Row<'_>| Ok((entry(row)?, row.get(18)?));
+        let read = |row: &Row<'_>| Ok((entry(row)?, row.get(19)?));
         self.ask(|connection| each_row(connection, &sql, [], read, each))
     }
 
     fn closings(&self) -> Result<Vec<Entry>, StoreError> {
         let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind = 'month_closed' ORDER BY l.started_ns");
         self.ask(|connection| all(connection, &sql))
+    }
+
+    fn forgotten(&self) -> Result<Vec<Entry>, StoreError> {
+        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind = 'forgotten' ORDER BY l.entry");
+        self.ask(|connection| all(connection, &sql))
+    }
+
+    fn forgetting(&self) -> Result<Vec<Pending>, StoreError> {
+        self.ask(forget::pending)
     }
 
     fn booked(&self, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError> {

@@ -1,9 +1,10 @@
--- Version 7. Days are UTC, times are nanoseconds since the Unix epoch, amounts are exact decimal numbers of USD.
+-- Version 8. Days are UTC, times are nanoseconds since the Unix epoch, amounts are exact decimal numbers of USD.
 
 -- Every event that was taken, as it was sent, and what was corrected since. Only ever added to. `hash` is over the entry
 -- and the hash before it, so that no entry can be changed or taken out unnoticed. `charge` is what the tenant pays, `cost`
 -- what the provider takes, where that is another amount. `billed` is the day on which it counts, if that is not the day on which
--- the call began, for its month was closed before.
+-- the call began, for its month was closed before. `salt` is what names of persons are hashed with: absent where the hash is over
+-- the names themselves, as before version 8; longer where a name was replaced.
 CREATE TABLE ledger (
     entry       INTEGER PRIMARY KEY,
     kind        TEXT NOT NULL,
@@ -22,7 +23,8 @@ CREATE TABLE ledger (
     event       TEXT,
     hash        BLOB NOT NULL,
     cost        TEXT,
-    billed      TEXT
+    billed      TEXT,
+    salt        BLOB
 ) STRICT;
 
 -- A number is taken once, and an entry is taken back once, whatever the program believes.
@@ -37,13 +39,30 @@ CREATE INDEX ledger_adjustments ON ledger (entry) WHERE kind = 'reversal' AND bi
 -- How budgets were changed, by which those in force are checked.
 CREATE INDEX ledger_budgets ON ledger (entry) WHERE kind IN ('budget_set', 'budget_removed');
 
+-- Which names were replaced, by which entries without them are checked.
+CREATE INDEX ledger_forgotten ON ledger (entry) WHERE kind = 'forgotten';
+
 -- What counts in a span of time, and what counts for a tenant.
 CREATE INDEX ledger_times ON ledger (started_ns);
 CREATE INDEX ledger_tenants ON ledger (tenant, started_ns);
 -- What counts on another day than its own.
 CREATE INDEX ledger_billed ON ledger (billed) WHERE billed IS NOT NULL;
 
+-- Names that are being replaced: not the names, but a digest by which whoever goes on with it knows the name again.
+CREATE TABLE forgetting (
+    digest    BLOB NOT NULL PRIMARY KEY,
+    salt      BLOB NOT NULL,
+    pseudonym TEXT NOT NULL,
+    begun_ns  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Only names, only while they are being replaced, and only with their salts.
 CREATE TRIGGER ledger_is_never_updated BEFORE UPDATE ON ledger
+WHEN NOT EXISTS (SELECT 1 FROM forgetting) OR OLD.salt IS NEW.salt OR NEW.salt IS NULL
+    OR (OLD.entry, OLD.kind, OLD.emitter, OLD.sequence, OLD.refers, OLD.started_ns, OLD.received_ns, OLD.provider, OLD.model,
+        OLD.evidence, OLD.charge, OLD.rating, OLD.reason, OLD.hash, OLD.cost, OLD.billed)
+    IS NOT (NEW.entry, NEW.kind, NEW.emitter, NEW.sequence, NEW.refers, NEW.started_ns, NEW.received_ns, NEW.provider, NEW.model,
+        NEW.evidence, NEW.charge, NEW.rating, NEW.reason, NEW.hash, NEW.cost, NEW.billed)
 BEGIN SELECT RAISE(ABORT, 'the ledger is append only'); END;
 CREATE TRIGGER ledger_is_never_deleted BEFORE DELETE ON ledger
 BEGIN SELECT RAISE(ABORT, 'the ledger is append only'); END;

@@ -90,7 +90,15 @@ fn contract_a_backup_has_every_table_and_column() {
     assert_eq!(found, expected);
 }
 
-/// What version 7 made otherwise, undone.
+/// What version 8 made otherwise, undone.
+const BACK_TO_7: &str = "
+    DROP TRIGGER ledger_is_never_updated; DROP INDEX ledger_forgotten; DROP TABLE forgetting;
+    ALTER TABLE ledger DROP COLUMN salt;
+    CREATE TRIGGER ledger_is_never_updated BEFORE UPDATE ON ledger
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append only'); END;
+    PRAGMA user_version = 7;";
+
+/// And what version 7 made otherwise.
 const BACK_TO_6: &str = "
     DROP INDEX ledger_times; DROP INDEX ledger_tenants; DROP INDEX ledger_billed;
     DROP TABLE rollup_days; DROP TABLE rollup_months;
@@ -145,12 +153,36 @@ fn race_what_is_written_while_the_ledger_is_verified_is_for_the_next_time() {
 }
 
 #[test]
-fn contract_ledgers_of_versions_2_to_6_go_on_with_their_chains() {
+fn contract_ledgers_of_versions_2_to_7_go_on_with_their_chains() {
     let mut back = String::new();
-    for step in [BACK_TO_6, BACK_TO_5, BACK_TO_4, BACK_TO_3, BACK_TO_2] {
+    for step in [BACK_TO_7, BACK_TO_6, BACK_TO_5, BACK_TO_4, BACK_TO_3, BACK_TO_2] {
         back.push_str(step);
         goes_on(&back);
     }
+}
+
+/// Hashes as they were before there were salts.
+fn without_salts(file: &File) {
+    let reader = SqliteReader::new(&file.0);
+    let connection = Connection::open(&file.0).unwrap();
+    let trigger = "SELECT sql FROM sqlite_schema WHERE name = 'ledger_is_never_updated'";
+    let trigger: String = connection.query_row(trigger, [], |row| row.get(0)).unwrap();
+    connection.execute_batch("DROP TRIGGER ledger_is_never_updated").unwrap();
+    let mut entries = Vec::new();
+    let each = &mut |entry| {
+        entries.push(entry);
+        Ok(())
+    };
+    reader.entries(crate::store::entry::EntryId { writer: WRITER, number: 0 }, each).unwrap();
+    let mut before = crate::store::entry::Hash::default();
+    for mut entry in entries {
+        entry.names = crate::store::names::Names::Plain;
+        before = entry.hash_after(&before);
+        let put = "UPDATE ledger SET salt = NULL, hash = ?2 WHERE entry = ?1";
+        connection.execute(put, rusqlite::params![place::key(entry.id), before.0]).unwrap();
+    }
+    connection.execute("UPDATE chain SET hash = ?1", [before.0]).unwrap();
+    connection.execute_batch(&trigger).unwrap();
 }
 
 fn goes_on(back: &str) {
@@ -159,6 +191,7 @@ fn goes_on(back: &str) {
     ledger.append(&[&suite::delivery_of(1)], 7).unwrap();
     drop(ledger);
     let reader = SqliteReader::new(&file.0);
+    without_salts(&file);
     let head = reader.heads().unwrap();
     Connection::open(&file.0).unwrap().execute_batch(back).unwrap();
     assert!(reader.ping().unwrap_err().to_string().contains("is of an earlier version"));

@@ -23,6 +23,8 @@ pub fn changes(tx: &Transaction<'_>, changes: &Changes) -> Result<(), StoreError
         budgets,
         spent,
         leases,
+        // After the sums.
+        forget: _,
     } = changes;
     for entry in entries {
         append(tx, entry)?;
@@ -108,8 +110,8 @@ fn release(tx: &Transaction<'_>, digest: &[u8; 32], entry: EntryId) -> Result<()
 fn append(tx: &Transaction<'_>, entry: &Entry) -> Result<(), StoreError> {
     tx.prepare_cached(
         "INSERT INTO ledger (entry, kind, emitter, sequence, refers, started_ns, received_ns, tenant, provider, model,
-         evidence, charge, rating, reason, event, hash, cost, billed)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+         evidence, charge, rating, reason, event, hash, cost, billed, salt)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
     )?
     .execute(params![
         place::key(entry.id),
@@ -130,6 +132,7 @@ fn append(tx: &Transaction<'_>, entry: &Entry) -> Result<(), StoreError> {
         entry.hash.0,
         entry.own_cost().map(|cost| cost.to_string()),
         entry.billed,
+        entry.names.to_bytes(),
     ])?;
     Ok(())
 }

@@ -1,0 +1,104 @@
+//! Names that are replaced: while nobody else has a transaction.
+
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::failure::Failure;
+use super::known::bytes;
+use super::session::Session;
+use super::write::{column, put};
+use crate::store::StoreError;
+use crate::store::forgetting::{Ended, ForgetChanges, Pending, Replaced, Requarantined};
+
+/// The names that are being replaced.
+pub const PENDING: &str = "SELECT digest, salt, pseudonym, begun_ns FROM forgetting ORDER BY begun_ns, digest";
+
+/// A row of [`PENDING`].
+pub fn pending(row: &Row) -> Result<Pending, StoreError> {
+    Ok(Pending {
+        digest: bytes(row, 0, "digest")?,
+        salt: bytes(row, 1, "salt")?,
+        pseudonym: row.try_get(2)?,
+        begun_ns: row.try_get(3)?,
+    })
+}
+
+/// What a transaction does about names.
+pub async fn changes(session: &Session, changes: &ForgetChanges) -> Result<(), Failure> {
+    let ForgetChanges { begun, replaced, quarantined, ended } = changes;
+    let client = &session.connection.client;
+    if let Some(Pending { digest, salt, pseudonym, begun_ns }) = begun {
+        let values: [&(dyn ToSql + Sync); 4] = [&digest.as_slice(), &salt.as_slice(), pseudonym, begun_ns];
+        let sql = "INSERT INTO forgetting (digest, salt, pseudonym, begun_ns) VALUES ($1, $2, $3, $4)";
+        client.execute(sql, &values).await?;
+    }
+    replace(session, replaced).await?;
+    requarantine(session, quarantined).await?;
+    match ended {
+        Some(ended) => end(session, ended).await,
+        None => Ok(()),
+    }
+}
+
+async fn replace(session: &Session, rows: &[Replaced]) -> Result<(), Failure> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let values: [&(dyn ToSql + Sync); 6] = [
+        &column(rows, |row| row.entry.writer),
+        &column(rows, |row| row.entry.number),
+        &column(rows, |row| row.before.to_bytes()),
+        &column(rows, |row| row.tenant.as_str()),
+        &column(rows, |row| row.event.as_deref()),
+        &column(rows, |row| row.names.to_bytes()),
+    ];
+    let done = put(session, &session.statements.replace_names, &values).await?;
+    if u64::try_from(rows.len()) == Ok(done) {
+        return Ok(());
+    }
+    let problem = "somebody else replaces names in the same entries; run it again".to_owned();
+    Err(Failure::Failed(StoreError::Unusable(problem)))
+}
+
+async fn requarantine(session: &Session, rows: &[Requarantined]) -> Result<(), Failure> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let values: [&(dyn ToSql + Sync); 3] = [
+        &column(rows, |row| row.before.as_slice()),
+        &column(rows, |row| row.after.as_slice()),
+        &column(rows, |row| row.bytes.as_slice()),
+    ];
+    put(session, &session.statements.replace_in_quarantine, &values).await?;
+    Ok(())
+}
+
+async fn end(session: &Session, ended: &Ended) -> Result<(), Failure> {
+    let client = &session.connection.client;
+    client.execute("DELETE FROM forgetting WHERE digest = $1", &[&ended.digest.as_slice()]).await?;
+    let Some(tenant) = &ended.tenant else { return Ok(()) };
+    let within = |column: &str| format!("({column} = $1 OR starts_with({column}, $1 || '/'))");
+    // What one writer has taken from the sums of another is nothing together. A group is left if anything of it is: what counts
+    // nothing beside it was counted, too.
+    let sums = format!(
+        "DELETE FROM rollup WHERE {} AND (day, adjusts, tenant, provider, model, evidence) NOT IN (
+             SELECT day, adjusts, tenant, provider, model, evidence FROM rollup WHERE {}
+             GROUP BY day, adjusts, tenant, provider, model, evidence, class
+             HAVING sum(quantity) <> 0 OR sum(charge) <> 0 OR sum(coalesce(cost, charge)) <> 0 OR sum(unpriced) <> 0
+                 OR sum(fallback) <> 0)",
+        within("tenant"),
+        within("tenant")
+    );
+    let balances = format!(
+        "DELETE FROM budget_balances WHERE {} AND (budget, begins_s, subject) NOT IN (
+             SELECT budget, begins_s, subject FROM budget_balances WHERE {}
+             GROUP BY budget, begins_s, subject HAVING sum(spent) <> 0)",
+        within("subject"),
+        within("subject")
+    );
+    let leases = format!("DELETE FROM budget_leases WHERE {}", within("subject"));
+    for sql in [sums, balances, leases] {
+        client.execute(&sql, &[tenant]).await?;
+    }
+    Ok(())
+}
