@@ -27,6 +27,7 @@ mod copies;
 mod corrections;
 mod exports;
 mod focus;
+pub mod forgetting;
 mod quarantine;
 mod reports;
 mod senders;
@@ -159,6 +160,7 @@ pub fn run(fresh: Fresh<'_>) {
     quarantine::run(fresh);
     reports::run(fresh);
     focus::run(fresh);
+    forgetting::run(fresh);
     statements::run(fresh);
 }
 

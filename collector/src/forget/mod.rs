@@ -132,7 +132,7 @@ pub fn plan(
     let mut found = Found::default();
     for head in &plan.heads {
         let mut before = Before::of(*head);
-        while let Some(entries) = before.next(reader, *head)? {
+        while let Some(entries) = before.next(reader, *head, AT_ONCE)? {
             for written in entries {
                 each()?;
                 let change = change(written, &name)?;
@@ -180,6 +180,18 @@ pub fn run<S: Store>(
     now_ns: i64,
     each: &mut dyn FnMut() -> Result<(), StoreError>,
 ) -> Result<(EntryId, u64), Failure> {
+    run_by(reader, ledger, plan, now_ns, AT_ONCE, each)
+}
+
+/// The same, so many entries at once.
+pub(crate) fn run_by<S: Store>(
+    reader: &dyn Reader,
+    ledger: &mut Ledger<S>,
+    plan: &Plan,
+    now_ns: i64,
+    at_once: i64,
+    each: &mut dyn FnMut() -> Result<(), StoreError>,
+) -> Result<(EntryId, u64), Failure> {
     let Plan { request, pending, heads, .. } = plan;
     let target = &request.target;
     if !plan.is_begun {
@@ -199,7 +211,7 @@ pub fn run<S: Store>(
     let mut attested = Attested::of([forgotten]);
     for head in heads {
         let mut before = Before::of(*head);
-        while let Some(entries) = before.next(reader, *head)? {
+        while let Some(entries) = before.next(reader, *head, at_once)? {
             let mut changes = Vec::new();
             for written in entries {
                 each()?;
@@ -234,8 +246,8 @@ impl Before {
     }
 
     /// The next entries, none of which was altered; nothing behind `head`.
-    fn next(&mut self, reader: &dyn Reader, head: EntryId) -> Result<Option<Vec<WrittenEntry>>, Failure> {
-        let until = self.0.number.saturating_add(AT_ONCE).min(head.number);
+    fn next(&mut self, reader: &dyn Reader, head: EntryId, at_once: i64) -> Result<Option<Vec<WrittenEntry>>, Failure> {
+        let until = self.0.number.saturating_add(at_once).min(head.number);
         if self.0.number >= until {
             return Ok(None);
         }

@@ -78,6 +78,36 @@ fn race_what_is_written_while_the_ledger_is_verified_is_for_the_next_time() {
 }
 
 #[test]
+fn race_names_are_replaced_while_a_collector_writes() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    let open = || Box::new(Postgres::open(&address(&database)).unwrap()) as Box<dyn Store>;
+    suite::forgetting::while_others_write(&open, &PostgresReader::new(address(&database)));
+}
+
+#[test]
+fn contract_only_names_are_changed_and_only_while_they_are_replaced() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    let mut ledger = Ledger::new(Postgres::open(&address(&database)).unwrap());
+    suite::forgetting::filled(&mut ledger, &PostgresReader::new(address(&database)));
+    let refused = |sql: &str| {
+        let told = database.sql(sql).err().map(|error| format!("{error:?}")).unwrap_or_default();
+        assert!(told.contains("the ledger is append only"), "{sql}: {told}");
+    };
+    let names = "UPDATE ledger SET tenant = 'x', salt = decode(repeat('00', 34), 'hex') WHERE entry = 4";
+    refused(names);
+    database.sql("INSERT INTO forgetting VALUES ('\\x00', '\\x00', 'x', 1)").unwrap();
+    for more in ["charge = 1", "hash = '\\x00'", "kind = 'copy'", "billed = 'x'", "reason = 'x'"] {
+        refused(&names.replace("tenant = 'x'", more));
+    }
+    for other in ["UPDATE ledger SET tenant = 'x'", "DELETE FROM ledger", "TRUNCATE ledger"] {
+        refused(other);
+    }
+    database.sql(names).unwrap();
+}
+
+#[test]
 fn race_collectors_that_start_at_once_make_the_schema_once_and_have_places_of_their_own() {
     let Some(server) = Server::shared() else { return };
     let database = server.database();

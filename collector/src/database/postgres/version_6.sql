@@ -13,10 +13,10 @@ CREATE TABLE forgetting (
     begun_ns  bigint NOT NULL
 );
 
--- Only names, only while they are being replaced, and only with their salts.
+-- Only names, only while they are being replaced, and only where the salt says so.
 CREATE FUNCTION refuse_other_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT EXISTS (SELECT 1 FROM meshmeter.forgetting) OR OLD.salt IS NOT DISTINCT FROM NEW.salt OR NEW.salt IS NULL
+    IF NOT EXISTS (SELECT 1 FROM meshmeter.forgetting) OR coalesce(length(NEW.salt), 0) <= 16
         OR (OLD.writer, OLD.entry, OLD.kind, OLD.emitter, OLD.sequence, OLD.refers_writer, OLD.refers_entry, OLD.started_ns,
             OLD.received_ns, OLD.provider, OLD.model, OLD.evidence, OLD.charge::text, OLD.rating, OLD.reason, OLD.hash,
             OLD.cost::text, OLD.billed)

@@ -56,9 +56,9 @@ CREATE TABLE forgetting (
     begun_ns  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Only names, only while they are being replaced, and only with their salts.
+-- Only names, only while they are being replaced, and only where the salt says so.
 CREATE TRIGGER ledger_is_never_updated BEFORE UPDATE ON ledger
-WHEN NOT EXISTS (SELECT 1 FROM forgetting) OR OLD.salt IS NEW.salt OR NEW.salt IS NULL
+WHEN NOT EXISTS (SELECT 1 FROM forgetting) OR coalesce(length(NEW.salt), 0) <= 16
     OR (OLD.entry, OLD.kind, OLD.emitter, OLD.sequence, OLD.refers, OLD.started_ns, OLD.received_ns, OLD.provider, OLD.model,
         OLD.evidence, OLD.charge, OLD.rating, OLD.reason, OLD.hash, OLD.cost, OLD.billed)
     IS NOT (NEW.entry, NEW.kind, NEW.emitter, NEW.sequence, NEW.refers, NEW.started_ns, NEW.received_ns, NEW.provider, NEW.model,

@@ -5,6 +5,8 @@ use super::*;
 use crate::database::suite;
 use crate::store::Reader;
 
+mod forgetting;
+
 /// A file of a test, gone at its end.
 struct File(PathBuf);
 
