@@ -1,6 +1,8 @@
+use std::io::{Read, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
+use sha2::Digest;
 
 use super::*;
 use crate::store::entry::{Entry, EntryId, Hash, Kind};
@@ -104,4 +106,35 @@ fn contract_a_ledger_whose_chain_is_not_whole_is_not_written_as_a_backup() {
     assert!(said(&cut).ends_with("entry 7:1: is not where the chain ends"), "{}", said(&cut));
     assert!(said(&good[..1]).ends_with("entry 7:1: is missing"), "{}", said(&good[..1]));
     assert!(said(&good[1..]).contains("is not where the chain ends"), "{}", said(&good[1..]));
+}
+
+#[test]
+fn contract_a_backup_of_the_first_form_is_read() {
+    let mut all = rows();
+    // It had no salts.
+    all.truncate(2);
+    all[0].1[1] = Value::Number(1);
+    all[0].1[2] = all[1].1[17].clone();
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(written(&all).unwrap().as_slice()).read_to_string(&mut text).unwrap();
+    let mut lines: Vec<String> = text.lines().map(|line| line.replace(r#","salt"]"#, "]") + "\n").collect();
+    lines[0] = lines[0].replace(r#""version":2"#, r#""version":1"#);
+    let row = lines.iter_mut().find(|line| line.starts_with("[7,1,")).unwrap();
+    *row = row.strip_suffix(",null]\n").unwrap().to_owned() + "]\n";
+    lines.retain(|line| !line.starts_with(r#"{"table":"forgetting""#));
+    lines.pop();
+    let sum = form::hex(&sha2::Sha256::digest(lines.concat()));
+    lines.push(format!("{{\"end\":{{\"rows\":2,\"sha256\":\"{sum}\"}}}}\n"));
+    let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    to.write_all(lines.concat().as_bytes()).unwrap();
+    let file = to.finish().unwrap();
+    let mut reading = Reading::new(file.as_slice()).unwrap();
+    let mut found = Vec::new();
+    while let Some(item) = reading.item().unwrap() {
+        if let Item::Row(row) = item {
+            found.push(row);
+        }
+    }
+    assert_eq!(found, all.into_iter().map(|(_, row)| row).collect::<Vec<_>>());
+    assert_eq!(reading.heads().unwrap().len(), 1);
 }

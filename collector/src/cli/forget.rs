@@ -18,6 +18,9 @@ use jiff::Timestamp;
 use super::args::{Database, now_ns, who};
 use super::{Failure, print};
 
+/// A name of so few bytes is in many texts that do not name anybody.
+const SHORT: usize = 3;
+
 /// Replaces a person's name by a pseudonym, in all that the ledger has: data protection law may ask for it.
 ///
 /// Entries, sums and balances have the pseudonym in place of the name, and nothing else changes: amounts stay what they are to the
@@ -94,7 +97,7 @@ pub fn forget(args: Forget) -> Result<(), Failure> {
     if args.reason.trim().is_empty() {
         return Err(Failure::Usage("--reason: must say why, for the ledger".to_owned()));
     }
-    if args.reason.contains(target.name()) {
+    if has_name(&args.reason, &target) {
         return Err(Failure::Usage("--reason: must not have the name in it: the ledger keeps the reason".to_owned()));
     }
     let who = who(args.who)?;
@@ -118,6 +121,13 @@ pub fn forget(args: Forget) -> Result<(), Failure> {
     print(&format!("{name} is {} now, in {entries} entries: entry {entry} says so\n", plan.pseudonym()))?;
     left(&plan);
     scrub(&args.database.database, &mut ledger, args.no_vacuum)
+}
+
+/// Whether a text has the name in it; of a path the last segment as a word.
+fn has_name(text: &str, target: &Target) -> bool {
+    let mut words = text.split(|c: char| c.is_whitespace() || ",;:!?()\"'/".contains(c));
+    let is_last = |word: &str| word.trim_end_matches('.') == target.last();
+    target.name().len() > SHORT && text.contains(target.name()) || words.any(is_last)
 }
 
 /// With a bar for entries that are read.

@@ -18,7 +18,7 @@ use crate::auditing::run;
 use crate::support::*;
 
 /// A call of January, with tags.
-fn call(number: u32, sequence: u64, change: impl Fn(&mut wire::record::Record)) -> Vec<u8> {
+pub fn call(number: u32, sequence: u64, change: impl Fn(&mut wire::record::Record)) -> Vec<u8> {
     let mut record = record("gpt-4.1", &[(Class::InputText, 1000 + sequence), (Class::OutputText, 2)]);
     record.identity.tenant = format!("acme/ml/{}", sequence % 3);
     record.identity.principal = Some("spiffe://prod.example/ns/ml/sa/agent".to_owned());
@@ -30,7 +30,7 @@ fn call(number: u32, sequence: u64, change: impl Fn(&mut wire::record::Record)) 
 }
 
 /// A ledger that has something of everything, and a collector that runs on it.
-fn lived_in(dir: &Dir) -> Server {
+pub fn lived_in(dir: &Dir) -> Server {
     let prices = price_book().to_str().unwrap();
     let done = |args: &[&str]| {
         let (code, out, error) = run(dir, args);
@@ -98,7 +98,7 @@ fn told(dir: &Dir) -> Vec<(String, String)> {
     commands.into_iter().map(said).collect()
 }
 
-fn backup(dir: &Dir, name: &str) -> String {
+pub fn backup(dir: &Dir, name: &str) -> String {
     let file = dir.file(name).to_str().unwrap().to_owned();
     let (code, heads, error) = run(dir, &["backup", "--to", &file]);
     assert_eq!((code, error.as_str()), (0, ""));
@@ -106,7 +106,7 @@ fn backup(dir: &Dir, name: &str) -> String {
     file
 }
 
-fn restore(dir: &Dir, file: &str) {
+pub fn restore(dir: &Dir, file: &str) {
     let (code, heads, error) = run(dir, &["restore", "--from", file]);
     assert_eq!((code, error.as_str()), (0, ""));
     assert_eq!(heads, run(dir, &["verify"]).1);

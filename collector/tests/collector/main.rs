@@ -13,6 +13,7 @@ mod durability;
 mod explaining;
 mod exporting;
 mod fair;
+mod forgetting;
 mod hashing;
 #[cfg(target_os = "linux")]
 mod hostile;

@@ -21,6 +21,8 @@ mod explaining;
 mod exporting;
 #[path = "../collector/fair.rs"]
 mod fair;
+#[path = "../collector/forgetting.rs"]
+mod forgetting;
 #[path = "../collector/ingest.rs"]
 mod ingest;
 #[path = "../collector/quarantine.rs"]

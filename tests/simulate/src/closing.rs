@@ -1,6 +1,5 @@
 //! A person who closes the month that is over, and the law that its report never changes from then on.
 
-use collector::ledger::Ledger;
 use collector::report::{Format, Question, Report};
 use collector::store::months::Month;
 
@@ -22,7 +21,7 @@ impl World {
     pub fn close_a_month(&mut self) {
         let Ok(month) = MONTH.parse::<Month>() else { return };
         let writer = self.nature.random.below(self.nature.plan.collectors as u64) as i64 + 1;
-        let mut ledger = Ledger::new(Connection { disk: self.disk.clone(), writer });
+        let mut ledger = Connection { disk: self.disk.clone(), writer }.ledger();
         loop {
             let fault = self.nature.random.pick(&[Fault::None, Fault::Before, Fault::After]);
             self.disk.borrow_mut().fault = fault;

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use collector::database::memory::Memory;
+use collector::ledger::Ledger;
 use collector::store::entry::EntryId;
+use collector::store::names::Secret;
 use collector::store::ranges::{Range, Ranges};
 use collector::store::{Changes, Head, Keys, Known, Store, StoreError};
 
@@ -137,6 +139,13 @@ pub struct Connection {
     pub disk: Rc<RefCell<Disk>>,
     /// Who writes.
     pub writer: i64,
+}
+
+impl Connection {
+    /// The ledger on it. Its salts are the same whenever a seed is run again.
+    pub fn ledger(self) -> Ledger<Connection> {
+        Ledger::with_secret(self, Secret::default())
+    }
 }
 
 impl Store for Connection {

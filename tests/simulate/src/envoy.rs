@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use collector::ledger::Ledger;
 use collector::ledger::correct::Correction;
 use collector::store::{Reader, Selection};
 use meter::config::Config;
@@ -360,7 +359,7 @@ impl World {
             Ok(())
         });
         let writer = self.nature.random.below(self.nature.plan.collectors as u64) as i64 + 1;
-        let mut ledger = Ledger::new(Connection { disk: self.disk.clone(), writer });
+        let mut ledger = Connection { disk: self.disk.clone(), writer }.ledger();
         let mut result = found.map(|()| 0);
         if result.is_ok() && !corrections.is_empty() {
             loop {

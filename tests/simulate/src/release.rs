@@ -1,6 +1,5 @@
 //! A person who looks at what is quarantined, and lets some of it be charged.
 
-use collector::ledger::Ledger;
 use collector::store::QuarantinedEvent;
 
 use crate::disk::{Connection, Fault};
@@ -31,7 +30,7 @@ impl World {
 
     fn release_one(&mut self, event: &QuarantinedEvent) {
         let writer = self.nature.random.below(self.nature.plan.collectors as u64) as i64 + 1;
-        let mut ledger = Ledger::new(Connection { disk: self.disk.clone(), writer });
+        let mut ledger = Connection { disk: self.disk.clone(), writer }.ledger();
         ledger.set_prices(Some(self.book.clone()));
         loop {
             let fault = self.nature.random.pick(&[Fault::None, Fault::Before, Fault::After]);

@@ -11,7 +11,7 @@ use collector::ingest::request::{self, Batch, Head};
 use collector::ingest::room::Room;
 use collector::ingest::writer::{Action, Job, Writer};
 use collector::ledger::limits::Limits;
-use collector::ledger::{Arrival, Ledger, Sender, Taken};
+use collector::ledger::{Arrival, Sender, Taken};
 use collector::prices::PriceBook;
 use collector::tenant::TenantPattern;
 
@@ -32,7 +32,7 @@ pub struct Process<W> {
 impl<W> Process<W> {
     /// One that has just started.
     pub fn new(disk: &Rc<RefCell<Disk>>, writer: i64, book: &Arc<PriceBook>, queue: usize) -> Process<W> {
-        let mut ledger = Ledger::new(Connection { disk: disk.clone(), writer });
+        let mut ledger = Connection { disk: disk.clone(), writer }.ledger();
         ledger.set_prices(Some(book.clone()));
         Process { room: Room::with_queue(queue), writer: Writer::new(ledger) }
     }

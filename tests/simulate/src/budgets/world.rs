@@ -78,7 +78,7 @@ impl World {
         let collectors = (0..plan.collectors).map(|index| {
             let writer = index as i64 + 1;
             disk.borrow_mut().open(writer);
-            let mut ledger = Ledger::new(Connection { disk: disk.clone(), writer });
+            let mut ledger = Connection { disk: disk.clone(), writer }.ledger();
             ledger.set_prices(Some(book.clone()));
             ledger
         });
