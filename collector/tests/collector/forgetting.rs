@@ -18,9 +18,9 @@ fn told(dir: &Dir, name: &str) -> Vec<Vec<String>> {
     let commands: [&[&str]; 5] = [
         &["report", "--by", "day,tenant,model", "--format", "csv"],
         &["report", "--by", "month,tenant", "--round", "2", "--format", "csv"],
-        &["report", "--by", "tenant,session,tag:team", "--format", "csv"],
+        &["report", "--by", "tenant,session,tag:team", "--since", "2026-01-01", "--format", "csv"],
         &["statement", "--tenant", name, "--month", "2026-01", "--format", "csv"],
-        &["statement", "--tenant", "acme", "--month", "2026-01", "--format", "csv"],
+        &["statement", "--tenant", "acme", "--below", "--month", "2026-01", "--format", "csv"],
     ];
     let said = |args: &[&str]| {
         let (code, out, error) = run(dir, args);
