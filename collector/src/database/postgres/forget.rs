@@ -4,11 +4,11 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::failure::Failure;
-use super::known::bytes;
 use super::session::Session;
 use super::write::{column, put};
 use crate::store::StoreError;
 use crate::store::forgetting::{Ended, ForgetChanges, Pending, Replaced, Requarantined};
+use crate::store::names::Names;
 
 /// The names that are being replaced.
 pub const PENDING: &str = "SELECT digest, salt, pseudonym, begun_ns FROM forgetting ORDER BY begun_ns, digest";
@@ -21,6 +21,18 @@ pub fn pending(row: &Row) -> Result<Pending, StoreError> {
         pseudonym: row.try_get(2)?,
         begun_ns: row.try_get(3)?,
     })
+}
+
+/// The 32 bytes of a column.
+pub fn bytes(row: &Row, column: usize, name: &str) -> Result<[u8; 32], StoreError> {
+    let bytes: &[u8] = row.try_get(column)?;
+    bytes.try_into().map_err(|_| StoreError::Unusable(format!("{name}: must be 32 bytes")))
+}
+
+/// How personal fields are sealed, from a column.
+pub fn sealed(row: &Row, column: usize) -> Result<Names, StoreError> {
+    let bytes: Option<&[u8]> = row.try_get(column)?;
+    Names::from_bytes(bytes).ok_or_else(|| StoreError::Unusable("salt: cannot be read".to_owned()))
 }
 
 /// What a transaction does about names.

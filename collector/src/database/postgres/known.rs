@@ -6,15 +6,14 @@ use std::str::FromStr;
 use tokio_postgres::{Row, Statement};
 use wire::record::Evidence;
 
-use super::budgets;
 use super::failure::Failure;
-use super::read::entry_id;
 use super::session::Session;
+use super::{budgets, forget};
 use crate::money::Charge;
 use crate::store::emitters::{Emitter, Ended};
 use crate::store::entry::{Entry, EntryId, Hash, Kind};
 use crate::store::months::Closed;
-use crate::store::names::{Names, Secret};
+use crate::store::names::Secret;
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{Place, ResponseKey, without_counts};
 use crate::store::sums::{Counted, Group, GroupSums, Sum};
@@ -158,7 +157,7 @@ async fn contents(
     let mut contents = HashMap::new();
     for row in &rows {
         if let Some(event) = row.try_get(2)? {
-            contents.insert((row.try_get(0)?, row.try_get(1)?), Content { event, names: sealed(row, 3)? });
+            contents.insert((row.try_get(0)?, row.try_get(1)?), Content { event, names: forget::sealed(row, 3)? });
         }
     }
     Ok(contents)
@@ -345,24 +344,13 @@ pub fn entry(row: &Row) -> Result<Entry, StoreError> {
         reason: row.try_get(15)?,
         hash: hash(row, 16)?,
         billed: row.try_get(18)?,
-        names: sealed(row, 19)?,
+        names: forget::sealed(row, 19)?,
         event: row.try_get(20)?,
     })
 }
 
-fn sealed(row: &Row, column: usize) -> Result<Names, StoreError> {
-    let bytes: Option<&[u8]> = row.try_get(column)?;
-    Names::from_bytes(bytes).ok_or_else(|| StoreError::Unusable("salt: cannot be read".to_owned()))
-}
-
 pub fn hash(row: &Row, column: usize) -> Result<Hash, StoreError> {
-    bytes(row, column, "hash").map(Hash)
-}
-
-/// The 32 bytes of a column.
-pub fn bytes(row: &Row, column: usize, name: &str) -> Result<[u8; 32], StoreError> {
-    let bytes: &[u8] = row.try_get(column)?;
-    bytes.try_into().map_err(|_| StoreError::Unusable(format!("{name}: must be 32 bytes")))
+    forget::bytes(row, column, "hash").map(Hash)
 }
 
 /// A number of any size.
@@ -398,4 +386,10 @@ pub fn quarantined(row: &Row) -> Result<Quarantined, StoreError> {
         first_received_ns: row.try_get(7)?,
         released: entry_id(row, 9)?,
     })
+}
+
+/// Writer and number of an entry, from one column on.
+pub fn entry_id(row: &Row, first: usize) -> Result<Option<EntryId>, StoreError> {
+    let id = row.try_get::<_, Option<i64>>(first)?.zip(row.try_get(first.saturating_add(1))?);
+    Ok(id.map(|(writer, number)| EntryId { writer, number }))
 }

@@ -12,7 +12,7 @@ use wire::record::Evidence;
 
 use super::address::Address;
 use super::connection::{Connection, within};
-use super::known::{ENTRY, KEPT, emitter, entry, hash, quarantined, standing, sum, word};
+use super::known::{ENTRY, KEPT, emitter, entry, entry_id, hash, quarantined, standing, sum, word};
 use super::totals::{self, SELECTED, selected};
 use super::{booked, budgets, failure, forget, schema};
 use crate::budget::balance::WindowKey;
@@ -128,6 +128,11 @@ impl PostgresReader {
             "SELECT writer, entry FROM ledger WHERE refers_writer = $1 AND refers_entry = $2 AND kind = '{kind}'"
         );
         Ok(self.all(&sql, &[&id.writer, &id.number], |row| entry_id(row, 0))?.pop().flatten())
+    }
+
+    /// The entries of a kind of which there are few.
+    fn about(&self, which: &str) -> Result<Vec<Entry>, StoreError> {
+        self.all(&format!("SELECT {ENTRY}, l.event FROM ledger l WHERE {which}"), &[], entry)
     }
 
     pub(super) fn all<T>(
@@ -265,14 +270,11 @@ impl Reader for PostgresReader {
     }
 
     fn closings(&self) -> Result<Vec<Entry>, StoreError> {
-        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind = 'month_closed' ORDER BY l.started_ns");
-        self.all(&sql, &[], entry)
+        self.about("l.kind = 'month_closed' ORDER BY l.started_ns")
     }
 
     fn forgotten(&self) -> Result<Vec<Entry>, StoreError> {
-        let sql =
-            format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind = 'forgotten' ORDER BY l.writer, l.entry");
-        self.all(&sql, &[], entry)
+        self.about("l.kind = 'forgotten' ORDER BY l.writer, l.entry")
     }
 
     fn forgetting(&self) -> Result<Vec<Pending>, StoreError> {
@@ -292,11 +294,7 @@ impl Reader for PostgresReader {
     }
 
     fn budget_changes(&self) -> Result<Vec<Entry>, StoreError> {
-        let sql = format!(
-            "SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind IN ('budget_set', 'budget_removed')
-             ORDER BY l.received_ns, l.writer, l.entry"
-        );
-        self.all(&sql, &[], entry)
+        self.about("l.kind IN ('budget_set', 'budget_removed') ORDER BY l.received_ns, l.writer, l.entry")
     }
 
     fn balances(&self, budget: i64, from_s: i64, each: Each<'_, (WindowKey, Amount)>) -> Result<(), StoreError> {
@@ -398,10 +396,4 @@ impl Reader for PostgresReader {
         };
         Ok(self.all(sql, &[], read)?.into_iter().next().unwrap_or_default())
     }
-}
-
-/// Writer and number of an entry, from one column on.
-pub fn entry_id(row: &Row, first: usize) -> Result<Option<EntryId>, StoreError> {
-    let id = row.try_get::<_, Option<i64>>(first)?.zip(row.try_get(first.saturating_add(1))?);
-    Ok(id.map(|(writer, number)| EntryId { writer, number }))
 }

@@ -2,14 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, Transaction, params};
+use rusqlite::{Connection, ErrorCode, Row, Transaction, params};
 
+use super::read::known_word;
 use super::{coarse, place};
 use crate::store::StoreError;
 use crate::store::forgetting::{Ended, ForgetChanges, Pending, Replaced};
+use crate::store::names::Names;
 
 /// How long to try to write the file anew and to empty its log while others write and read.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How personal fields are sealed, from a column.
+pub fn names(row: &Row<'_>, column: usize) -> rusqlite::Result<Names> {
+    let bytes = row.get_ref(column)?.as_blob_or_null()?;
+    known_word(column, "salt", |_| Names::from_bytes(bytes))
+}
 
 /// The names that are being replaced.
 pub fn pending(connection: &Connection) -> Result<Vec<Pending>, StoreError> {

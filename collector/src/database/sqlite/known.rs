@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::read::{closed, emitter, entry, head, heads, known_word, names, ranges, referring, standing, sum};
-use super::{budgets, place};
+use super::read::{closed, emitter, entry, head, heads, known_word, ranges, referring, standing, sum};
+use super::{budgets, forget, place};
 use crate::store::entry::{EntryId, Kind};
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{Place, without_counts};
@@ -30,7 +30,7 @@ pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
             let mut select = tx.prepare_cached(
                 "SELECT event, salt FROM ledger WHERE emitter = ?1 AND sequence = ?2 AND kind IN ('call', 'copy', 'release')",
             )?;
-            let content = |row: &Row<'_>| Ok(Content { event: row.get(0)?, names: names(row, 1)? });
+            let content = |row: &Row<'_>| Ok(Content { event: row.get(0)?, names: forget::names(row, 1)? });
             let content = select.query_row(params![name, number], content).optional()?;
             known.contents.extend(content.map(|content| ((name.clone(), *number), content)));
         }

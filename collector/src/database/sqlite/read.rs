@@ -6,6 +6,7 @@ use wire::record::Evidence;
 
 use super::known::{KEPT, quarantined};
 use super::open::at_one_moment;
+use super::totals::{SELECTED, selected};
 use super::{SqliteReader, WRITER, booked, budgets, counted, forget, place, totals};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
@@ -16,7 +17,6 @@ use crate::store::emitters::{Emitter, Ended, Note, What};
 use crate::store::entry::{Entry, EntryId, Hash, Kind};
 use crate::store::forgetting::Pending;
 use crate::store::months::Closed;
-use crate::store::names::Names;
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{PossibleCopy, PossibleKey};
 use crate::store::sums::{Counted, Sum};
@@ -137,12 +137,6 @@ pub(super) fn standing(which: &str) -> String {
     )
 }
 
-/// How personal fields are sealed, from a column.
-pub(super) fn names(row: &Row<'_>, column: usize) -> rusqlite::Result<Names> {
-    let bytes = row.get_ref(column)?.as_blob_or_null()?;
-    known_word(column, "salt", |_| Names::from_bytes(bytes))
-}
-
 pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let word = |column: usize| row.get::<_, String>(column);
     let (charge, cost) = amounts(row, 11, 15)?;
@@ -164,18 +158,9 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         reason: row.get(13)?,
         hash: Hash(row.get(14)?),
         billed: row.get(16)?,
-        names: names(row, 17)?,
+        names: forget::names(row, 17)?,
         event: row.get(18)?,
     })
-}
-
-/// Rows of the rollup that are asked for: `selected` has the values.
-pub const SELECTED: &str = "day >= coalesce(?1, '') AND day <= coalesce(?2, '9999-12-31')
-    AND (?3 IS NULL OR tenant = ?3 OR substr(tenant, 1, length(?3) + 1) = ?3 || '/')";
-
-pub fn selected(selection: &Selection) -> [Option<String>; 3] {
-    let text = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string());
-    [text(selection.since), text(selection.until), selection.tenant.clone()]
 }
 
 pub(super) fn each_row<T>(
@@ -193,9 +178,10 @@ pub(super) fn each_row<T>(
     Ok(())
 }
 
-/// The entries that a question has, of which there are few.
-fn all(connection: &Connection, sql: &str) -> Result<Vec<Entry>, StoreError> {
-    Ok(connection.prepare(sql)?.query_map([], entry)?.collect::<Result<_, _>>()?)
+/// The entries of a kind of which there are few.
+fn all(connection: &Connection, which: &str) -> Result<Vec<Entry>, StoreError> {
+    let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE {which}");
+    Ok(connection.prepare(&sql)?.query_map([], entry)?.collect::<Result<_, _>>()?)
 }
 
 impl Reader for SqliteReader {
@@ -294,13 +280,11 @@ impl Reader for SqliteReader {
     }
 
     fn closings(&self) -> Result<Vec<Entry>, StoreError> {
-        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind = 'month_closed' ORDER BY l.started_ns");
-        self.ask(|connection| all(connection, &sql))
+        self.ask(|connection| all(connection, "l.kind = 'month_closed' ORDER BY l.started_ns"))
     }
 
     fn forgotten(&self) -> Result<Vec<Entry>, StoreError> {
-        let sql = format!("SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind = 'forgotten' ORDER BY l.entry");
-        self.ask(|connection| all(connection, &sql))
+        self.ask(|connection| all(connection, "l.kind = 'forgotten' ORDER BY l.entry"))
     }
 
     fn forgetting(&self) -> Result<Vec<Pending>, StoreError> {
@@ -321,11 +305,8 @@ impl Reader for SqliteReader {
     }
 
     fn budget_changes(&self) -> Result<Vec<Entry>, StoreError> {
-        let sql = format!(
-            "SELECT {ENTRY}, l.event FROM ledger l WHERE l.kind IN ('budget_set', 'budget_removed')
-             ORDER BY l.received_ns, l.entry"
-        );
-        self.ask(|connection| all(connection, &sql))
+        let which = "l.kind IN ('budget_set', 'budget_removed') ORDER BY l.received_ns, l.entry";
+        self.ask(|connection| all(connection, which))
     }
 
     fn balances(&self, budget: i64, from_s: i64, each: Each<'_, (WindowKey, Amount)>) -> Result<(), StoreError> {

@@ -341,3 +341,12 @@ fn total(key: Vec<String>, evidence: Evidence, word: &str, amounts: Amounts) -> 
 fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, StoreError> {
     Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
 }
+
+/// Rows of the rollup that are asked for: `selected` has the values.
+pub const SELECTED: &str = "day >= coalesce(?1, '') AND day <= coalesce(?2, '9999-12-31')
+    AND (?3 IS NULL OR tenant = ?3 OR substr(tenant, 1, length(?3) + 1) = ?3 || '/')";
+
+pub fn selected(selection: &Selection) -> [Option<String>; 3] {
+    let text = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string());
+    [text(selection.since), text(selection.until), selection.tenant.clone()]
+}
