@@ -2,6 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
 use crate::auditing::run;
 use crate::backups::{backup, call, lived_in, restore};
@@ -117,4 +120,40 @@ fn contract_what_cannot_be_forgotten_is_said_and_nothing_changes() {
     let none = Dir::of_file();
     let (code, _, error) = forget(&none, &["--tenant", NAME], &[]);
     assert!(code == 1 && error.contains("there is no such file"), "{error}");
+}
+
+/// Killed at any moment, it goes on when it is run again, while the collector takes more.
+#[test]
+fn race_what_is_killed_goes_on_with_the_same_pseudonym() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &["--prices", price_book().to_str().unwrap()]);
+    for first in (1..=3000).step_by(250) {
+        let batch: Vec<Vec<u8>> = (first..first + 250).map(|number| call(1, number, |_| {})).collect();
+        assert_eq!(server.send(&batch).taken(), (250, 0, 0));
+    }
+    let (noted, keys) = (run(&dir, &["verify"]).1, dir.file("pseudonyms"));
+    let args = ["forget", "--tenant", NAME, "--reason", "x", "--who", "x", "--keep", keys.to_str().unwrap()];
+    let mut pending = Vec::new();
+    for round in 1.. {
+        let mut process = meshmeter(&args);
+        process.args(["--database", &dir.database()]).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut process = process.spawn().unwrap();
+        thread::sleep(Duration::from_millis(20 * round));
+        let _ = process.kill();
+        if process.wait().unwrap().success() {
+            break;
+        }
+        assert_eq!(server.send(&[call(2, round, |record| record.identity.tenant = "globex".to_owned())]).taken().0, 1);
+        pending.extend(dir.texts("SELECT pseudonym FROM forgetting"));
+    }
+    pending.dedup();
+    assert_eq!(pending.len(), 1, "it was killed in the middle, and always went on with the same");
+    assert!(dir.texts("SELECT pseudonym FROM forgetting").is_empty());
+    let kept = fs::read_to_string(&keys).unwrap();
+    assert!(kept.lines().last().unwrap().contains(&pending[0]), "{kept}");
+    let entries = dir.texts("SELECT event FROM ledger WHERE kind = 'forgotten'");
+    assert!(entries.len() == 1 && entries[0].contains(r#""entries":1000,"#), "{entries:?}");
+    let (code, _, error) = run(&dir, &["verify", "--noted", noted.trim()]);
+    assert_eq!((code, error.as_str()), (0, ""));
+    assert!(!run(&dir, &["report", "--by", "tenant"]).1.contains(NAME));
 }
