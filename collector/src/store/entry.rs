@@ -280,7 +280,12 @@ impl Entry {
 
 /// In place of a personal field.
 fn by_digest(digest: &[u8; 32]) -> String {
-    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    let digits = digits.map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default());
-    std::iter::once('#').chain(digits).collect()
+    let mut shown = String::with_capacity(65);
+    shown.push('#');
+    for byte in digest {
+        for digit in [byte >> 4, byte & 15] {
+            shown.push(char::from_digit(digit.into(), 16).unwrap_or_default());
+        }
+    }
+    shown
 }

@@ -244,3 +244,56 @@ impl Attested {
         self.0.into_values().map(|of| (of.forgotten, of.entries, Hash(of.sha.finalize().into()).to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use wire::identity::{Identity, Source};
+    use wire::record::{Record, Tag, TagSource};
+
+    use super::super::names::Secret;
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn deterministic_whatever_is_replaced_the_hash_stays_and_the_event_is_the_same_call(
+            texts in prop::collection::vec("[ab/\"\\\\\u{0}é]{1,4}", 6),
+            tenant in "[ab]{1,3}",
+            secret in any::<[u8; 32]>(),
+            is_plain in any::<bool>(),
+        ) {
+            let [principal, session, agent, key, value, more] = texts.try_into().unwrap();
+            let mut record = Record {
+                session_id: Some(session), agent_id: Some(agent), error_type: Some(more.clone()), ..Record::default()
+            };
+            record.identity = Identity { tenant: tenant.clone(), source: Source::Jwt, principal: Some(principal) };
+            record.tags = vec![Tag { name: key, value, source: TagSource::Header }];
+            let event = String::from_utf8(wire::event::encode(&record, &"e".repeat(32), 1)).unwrap();
+            let mut entry = Entry { tenant, event: Some(event.clone()), ..Entry::about_no_call(Kind::Call, "e", 1, 1, &more) };
+            let before = Hash([3; 32]);
+            let salted = Secret(secret).salt(&before.0);
+            entry.names = if is_plain { Names::Plain } else { salted.clone() };
+            entry.hash = entry.hash_after(&before);
+            let begins_with_a = |_: &What<'_>, says: &str| says.starts_with('a').then(|| "pseudonym".to_owned());
+            let Some(replaced) = replaced(&entry, &salted, &begins_with_a).unwrap() else {
+                prop_assert!(!event.contains(r#""a"#) || !entry.tenant.starts_with('a'));
+                return Ok(());
+            };
+            let Replaced { tenant, event: changed, names, .. } = replaced;
+            let new = Entry { tenant, event: changed.clone(), names: Names::from_bytes(names.to_bytes().as_deref()).unwrap(), ..entry.clone() };
+            prop_assert!(new.follows(&before));
+            prop_assert_eq!(new.content(&before) == Some(entry.hash), !is_plain, "of a plain one it cannot be");
+            let changed = changed.unwrap();
+            let decoded = wire::event::decode(changed.as_bytes()).unwrap().record;
+            let expected = |text: &Option<String>| text.as_ref().map(|text| if text.starts_with('a') { "pseudonym".to_owned() } else { text.clone() });
+            prop_assert_eq!(decoded.identity.principal, expected(&record.identity.principal));
+            prop_assert_eq!(decoded.session_id, expected(&record.session_id));
+            prop_assert_eq!(decoded.error_type, record.error_type);
+            prop_assert!(is_same(&changed, &new.names, &event));
+            prop_assert!(!is_same(&changed, &new.names, &event.replace("\"sequence\":1", "\"sequence\":2")));
+            let twice = super::replaced(&new, &salted, &|_, says| (says == "pseudonym").then(|| "other".to_owned())).unwrap().unwrap();
+            let again = Entry { tenant: twice.tenant, event: twice.event, names: twice.names, ..new.clone() };
+            prop_assert_eq!(again.content(&before), new.content(&before), "the digest stays that of the name");
+        }
+    }
+}
