@@ -7,7 +7,7 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 use wire::record::Evidence;
 
-use super::names::{self, Names, Sealed, fields};
+use super::names::{Names, fields};
 use crate::money::Charge;
 
 /// The hash of an entry.
@@ -200,24 +200,24 @@ impl Entry {
     /// written before there were any have the hashes that they had.
     ///
     /// Where there are salts, the text `personal fields by digest` comes before all others, and in place of each personal field
-    /// `#` and its digest: 64 hex digits.
+    /// `#` and its digest, 32 bytes.
     pub fn hash_after(&self, before: &Hash) -> Hash {
         self.content(before).unwrap_or_default()
     }
 
     /// The same; nothing if the personal fields are not those that were sealed.
     pub fn content(&self, before: &Hash) -> Option<Hash> {
+        let personal = if self.names == Names::Plain { None } else { Some(self.digests()?) };
         let mut sha = Sha256::new();
         sha.update(before.0);
-        let event = self.event.as_deref();
-        let personal = if self.names == Names::Plain { None } else { Some(self.digests(&self.names)?) };
-        let mut text = |text: Option<&str>| match text {
-            Some(text) => {
-                sha.update((text.len() as u64).to_le_bytes());
-                sha.update(text);
+        let mut put = |bytes: Option<&[u8]>| match bytes {
+            Some(bytes) => {
+                sha.update((bytes.len() as u64).to_le_bytes());
+                sha.update(bytes);
             }
             None => sha.update([0xff; 8]),
         };
+        let mut text = |text: Option<&str>| put(text.map(str::as_bytes));
         let number = |number: i64| number.to_string();
         let refers = self.refers.map(|id| id.to_string());
         if personal.is_some() {
@@ -231,61 +231,59 @@ impl Entry {
         text(Some(&number(self.started_ns)));
         text(Some(&number(self.received_ns)));
         match personal.as_deref().and_then(<[_]>::first) {
-            Some((_, digest)) => text(Some(&by_digest(digest))),
-            None => text(Some(&self.tenant)),
+            Some((_, digest)) => put(Some(&[b"#".as_slice(), digest].concat())),
+            None => put(Some(self.tenant.as_bytes())),
         }
+        let mut text = |text: Option<&str>| put(text.map(str::as_bytes));
         text(Some(&self.provider));
         text(Some(&self.model));
         text(Some(self.evidence.as_str()));
         text(Some(&self.charge.to_string()));
         text(self.rating.as_deref());
         text(self.reason.as_deref());
-        match (event, personal.as_deref()) {
-            (Some(event), Some([_, personal @ ..])) => {
-                let mut shown = String::with_capacity(event.len().saturating_add(64));
-                let mut end = 0;
-                for (at, digest) in personal {
-                    shown.push_str(event.get(end..at.start)?);
-                    shown.push_str(&by_digest(digest));
-                    end = at.end;
-                }
-                shown.push_str(event.get(end..)?);
-                text(Some(&shown));
-            }
-            _ => text(event),
+        match (self.event.as_deref(), personal.as_deref()) {
+            (Some(event), Some([_, personal @ ..])) => put(Some(&by_digest(event, personal)?)),
+            (event, _) => put(event.map(str::as_bytes)),
         }
+        let mut text = |text: &str| put(Some(text.as_bytes()));
         if let Some(cost) = self.own_cost() {
-            text(Some(&format!("cost {cost}")));
+            text(&format!("cost {cost}"));
         }
         if let Some(day) = &self.billed {
-            text(Some(&format!("billed {day}")));
+            text(&format!("billed {day}"));
         }
         Some(Hash(sha.finalize().into()))
     }
 
     /// Of each personal field where it stands in the event (the tenant, which is the first, nowhere) and its digest.
-    pub(super) fn digests(&self, names: &Names) -> Option<Vec<(Range<usize>, [u8; 32])>> {
+    fn digests(&self) -> Option<Vec<Digested>> {
         let event = self.event.as_deref().unwrap_or_default();
         let fields = fields(event);
-        let sealed = names.sealed(fields.len().saturating_add(1), &Names::Plain)?;
+        let sealed = self.names.sealed(fields.len().saturating_add(1), &Names::Plain)?;
         let (tenant, others) = sealed.split_first()?;
-        let other = |(field, sealed): (names::Field<'_>, &Sealed)| {
+        let mut all = Vec::with_capacity(sealed.len());
+        all.push((0..0, tenant.digest(&self.tenant)));
+        for (field, sealed) in fields.into_iter().zip(others) {
             let digest = sealed.digest(event.get(field.at.clone())?);
-            Some((field.at, digest))
-        };
-        let tenant = Some((0..0, tenant.digest(&self.tenant)));
-        std::iter::once(tenant).chain(fields.into_iter().zip(others).map(other)).collect()
+            all.push((field.at, digest));
+        }
+        Some(all)
     }
 }
 
-/// In place of a personal field.
-fn by_digest(digest: &[u8; 32]) -> String {
-    let mut shown = String::with_capacity(65);
-    shown.push('#');
-    for byte in digest {
-        for digit in [byte >> 4, byte & 15] {
-            shown.push(char::from_digit(digit.into(), 16).unwrap_or_default());
-        }
+/// Where a personal field stands in an event, and its digest.
+type Digested = (Range<usize>, [u8; 32]);
+
+/// An event with digests in place of its personal fields.
+fn by_digest(event: &str, personal: &[Digested]) -> Option<Vec<u8>> {
+    let mut shown = Vec::with_capacity(event.len().saturating_add(personal.len().saturating_mul(33)));
+    let mut end = 0;
+    for (at, digest) in personal {
+        shown.extend_from_slice(event.get(end..at.start)?.as_bytes());
+        shown.push(b'#');
+        shown.extend_from_slice(digest);
+        end = at.end;
     }
-    shown
+    shown.extend_from_slice(event.get(end..)?.as_bytes());
+    Some(shown)
 }

@@ -6,17 +6,17 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use tokio_rustls::rustls::crypto::ring;
 
 use super::error::StoreError;
 
-/// Bytes of an entry's salt.
+/// Bytes of a salt: of an entry's and of a field's.
 const SALT: usize = 16;
-/// Bytes of a field's salt, or of its digest.
-const LONG: usize = 32;
+/// Bytes of a digest.
+const DIGEST: usize = 32;
 
 /// What the salts of new entries are drawn from.
 #[derive(Clone, Copy, Default)]
@@ -45,10 +45,7 @@ impl Secret {
 
     /// The salts of an entry; no two entries stand behind the same hash.
     pub fn salt(&self, before: &[u8; 32]) -> Names {
-        let long = digest(&[b"meshmeter salt", &self.0, before]);
-        let mut salt = [0; SALT];
-        salt.iter_mut().zip(long).for_each(|(salt, byte)| *salt = byte);
-        Names::Salted(salt)
+        Names::Salted(halves(digest(&[b"meshmeter salt", &self.0, before]))[0])
     }
 }
 
@@ -73,9 +70,9 @@ pub enum Names {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sealed {
     /// By a digest with this salt.
-    Salt([u8; LONG]),
+    Salt([u8; SALT]),
     /// By this digest; what it was of was replaced.
-    Digest([u8; LONG]),
+    Digest([u8; DIGEST]),
 }
 
 impl Names {
@@ -87,12 +84,10 @@ impl Names {
             Names::Replaced { was_plain, fields } => {
                 let mut bytes = vec![u8::from(*was_plain)];
                 for field in fields {
-                    let (mark, long) = match field {
-                        Sealed::Salt(salt) => (b's', salt),
-                        Sealed::Digest(digest) => (b'd', digest),
-                    };
-                    bytes.push(mark);
-                    bytes.extend_from_slice(long);
+                    match field {
+                        Sealed::Salt(salt) => bytes.extend([b"s".as_slice(), salt].concat()),
+                        Sealed::Digest(digest) => bytes.extend([b"d".as_slice(), digest].concat()),
+                    }
                 }
                 Some(bytes)
             }
@@ -105,25 +100,26 @@ impl Names {
         if let Ok(salt) = bytes.try_into() {
             return Some(Names::Salted(salt));
         }
-        let (was_plain, rest) = bytes.split_first()?;
-        let field = |bytes: &[u8]| {
-            let (mark, long) = bytes.split_first()?;
-            let long = long.try_into().ok()?;
-            match mark {
-                b's' => Some(Sealed::Salt(long)),
-                b'd' => Some(Sealed::Digest(long)),
-                _ => None,
-            }
-        };
-        let fields = rest.chunks(LONG.saturating_add(1)).map(field).collect::<Option<Vec<Sealed>>>()?;
+        let (was_plain, mut rest) = bytes.split_first()?;
+        let mut fields = Vec::new();
+        while let Some((mark, behind)) = rest.split_first() {
+            let (field, behind) = match mark {
+                b's' => behind.split_first_chunk().map(|(salt, behind)| (Sealed::Salt(*salt), behind))?,
+                b'd' => behind.split_first_chunk().map(|(digest, behind)| (Sealed::Digest(*digest), behind))?,
+                _ => return None,
+            };
+            fields.push(field);
+            rest = behind;
+        }
         (*was_plain <= 1).then_some(Names::Replaced { was_plain: *was_plain == 1, fields })
     }
 
     /// How each of so many fields is sealed; a plain one by a salt of `fresh`. Nothing if they are not so many.
     pub fn sealed(&self, fields: usize, fresh: &Names) -> Option<Vec<Sealed>> {
         let of = |salt: &[u8; SALT]| {
-            let numbers = (0..u32::MAX).take(fields).map(u32::to_le_bytes);
-            numbers.map(|number| Sealed::Salt(digest(&[b"meshmeter field", salt, &number]))).collect()
+            let pairs = (0..u32::MAX).map(u32::to_le_bytes);
+            let salts = pairs.flat_map(|pair| halves(digest(&[b"meshmeter field", salt, &pair])));
+            salts.take(fields).map(Sealed::Salt).collect()
         };
         match (self, fresh) {
             (Names::Salted(salt), _) | (Names::Plain, Names::Salted(salt)) => Some(of(salt)),
@@ -144,7 +140,7 @@ impl Names {
 
 impl Sealed {
     /// The digest of a field that says this.
-    pub fn digest(&self, says: &str) -> [u8; LONG] {
+    pub fn digest(&self, says: &str) -> [u8; DIGEST] {
         match self {
             Sealed::Salt(salt) => digest(&[salt, says.as_bytes()]),
             Sealed::Digest(digest) => *digest,
@@ -152,7 +148,14 @@ impl Sealed {
     }
 }
 
-fn digest(parts: &[&[u8]]) -> [u8; LONG] {
+/// A digest as two salts.
+fn halves(digest: [u8; DIGEST]) -> [[u8; SALT]; 2] {
+    let mut halves = [[0; SALT]; 2];
+    halves.iter_mut().zip(digest.chunks_exact(SALT)).for_each(|(half, bytes)| half.copy_from_slice(bytes));
+    halves
+}
+
+fn digest(parts: &[&[u8]]) -> [u8; DIGEST] {
     let mut sha = Sha256::new();
     parts.iter().for_each(|part| sha.update(part));
     sha.finalize().into()
@@ -184,41 +187,16 @@ pub struct Field<'e> {
 
 /// The personal fields of an event, or of what an entry says about a budget, in the order of the text. What cannot be read has none.
 pub fn fields(text: &str) -> Vec<Field<'_>> {
-    let mut found = Vec::new();
-    let Ok(Members(members)) = serde_json::from_str(text) else { return found };
-    let mut add = |what, value: &RawValue| {
-        let begin = value.get().as_ptr().addr().saturating_sub(text.as_ptr().addr());
-        found.push(Field { what, at: begin..begin.saturating_add(value.get().len()) });
+    let mut found = Vec::with_capacity(8);
+    let mut json = serde_json::Deserializer::from_str(text);
+    if (Members { is_data: false, found: &mut found }).deserialize(&mut json).is_err() {
+        return Vec::new();
+    }
+    let place = |value: &str| {
+        let begin = value.as_ptr().addr().saturating_sub(text.as_ptr().addr());
+        begin..begin.saturating_add(value.len())
     };
-    for (name, value) in members {
-        match &*name {
-            "subject" | "tenant" => add(What::Tenant, value),
-            "data" => {
-                let Ok(Members(data)) = serde_json::from_str(value.get()) else { continue };
-                data.into_iter().for_each(|(name, value)| of_data(&name, value, &mut add));
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
-fn of_data<'e>(name: &str, value: &'e RawValue, add: &mut dyn FnMut(What<'e>, &'e RawValue)) {
-    match name {
-        "tenant" => add(What::Tenant, value),
-        "principal" => add(What::Principal, value),
-        "session_id" => add(What::Session, value),
-        "agent_id" => add(What::Agent, value),
-        "tags" => {
-            let tags: Vec<Vec<&RawValue>> = serde_json::from_str(value.get()).unwrap_or_default();
-            for tag in tags {
-                let [name, value, ..] = tag.as_slice() else { continue };
-                let Ok(Text(name)) = serde_json::from_str(name.get()) else { continue };
-                add(What::Tag(name), value);
-            }
-        }
-        _ => {}
-    }
+    found.into_iter().map(|(what, value)| Field { what, at: place(value.get()) }).collect()
 }
 
 /// What a field says, if it is a text.
@@ -251,34 +229,61 @@ impl<'de> Deserialize<'de> for Text<'de> {
     }
 }
 
-/// Those of an object's members that may be personal or have such members, each time they are there.
-struct Members<'e>(Vec<(Cow<'e, str>, &'e RawValue)>);
+/// Finds an object's members that are personal or have such members, each time they are there.
+struct Members<'f, 'e> {
+    /// Whether it is the event's `data`.
+    is_data: bool,
+    found: &'f mut Vec<(What<'e>, &'e RawValue)>,
+}
 
-const NAMES: [&str; 7] = ["subject", "tenant", "data", "principal", "session_id", "agent_id", "tags"];
+impl<'de> DeserializeSeed<'de> for Members<'_, 'de> {
+    type Value = ();
 
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Members<'de>, D::Error> {
-        struct Read;
-        impl<'de> Visitor<'de> for Read {
-            type Value = Members<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
+impl<'de> Visitor<'de> for Members<'_, 'de> {
+    type Value = ();
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut found = Vec::new();
-                while let Some(Text(name)) = map.next_key()? {
-                    if NAMES.contains(&&*name) {
-                        found.push((name, map.next_value()?));
-                    } else {
-                        map.next_value::<IgnoredAny>()?;
-                    }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Members { is_data, found } = self;
+        while let Some(Text(name)) = map.next_key()? {
+            let what = match (&*name, is_data) {
+                ("tenant", _) | ("subject", false) => What::Tenant,
+                ("principal", true) => What::Principal,
+                ("session_id", true) => What::Session,
+                ("agent_id", true) => What::Agent,
+                ("tags", true) => {
+                    tags(map.next_value()?, found);
+                    continue;
                 }
-                Ok(Members(found))
-            }
+                ("data", false) => {
+                    map.next_value_seed(Members { is_data: true, found: &mut *found })?;
+                    continue;
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            found.push((what, map.next_value()?));
         }
-        deserializer.deserialize_map(Read)
+        Ok(())
+    }
+}
+
+fn tags<'e>(value: &'e RawValue, found: &mut Vec<(What<'e>, &'e RawValue)>) {
+    let tags: Vec<Vec<&RawValue>> = serde_json::from_str(value.get()).unwrap_or_default();
+    for tag in tags {
+        let [name, value, ..] = tag.as_slice() else { continue };
+        let Ok(Text(name)) = serde_json::from_str(name.get()) else { continue };
+        found.push((What::Tag(name), value));
     }
 }
 
@@ -333,7 +338,7 @@ mod tests {
         for names in [Names::Plain, salted, replaced] {
             assert_eq!(Names::from_bytes(names.to_bytes().as_deref()), Some(names));
         }
-        for bad in [&[][..], &[2], &[0; 5], &[1; 34]] {
+        for bad in [&[][..], &[2], &[0; 5], &[1; 34], b"\0sshort", b"\0x"] {
             assert_eq!(Names::from_bytes(Some(bad)), None, "{bad:?}");
         }
     }
