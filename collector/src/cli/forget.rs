@@ -15,7 +15,7 @@ use collector::terminal::{self, complain, printable};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 
-use super::args::{Database, now_ns, who};
+use super::args::{Database, check_reason, now_ns, who};
 use super::{Failure, print};
 
 /// A name of so few bytes is in many texts that do not name anybody.
@@ -94,6 +94,7 @@ impl Name {
 
 pub fn forget(args: Forget) -> Result<(), Failure> {
     let target = args.name.target()?;
+    check_reason(&args.reason)?;
     if args.reason.trim().is_empty() {
         return Err(Failure::Usage("--reason: must say why, for the ledger".to_owned()));
     }

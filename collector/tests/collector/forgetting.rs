@@ -111,7 +111,8 @@ fn contract_what_cannot_be_forgotten_is_said_and_nothing_changes() {
         (forget(&dir, &[], &[]), 2, "required arguments were not provided"),
         (reason(" "), 2, "--reason: must say why"),
         (reason("acme/ml/1 has left"), 2, "--reason: must not have the name in it"),
-        (run(&dir, &["forget", "--tenant", NAME, "--reason", "x"]), 1, "meshmeter: who: must say who you are"),
+        (run(&dir, &["forget", "--tenant", NAME, "--reason", "x"]), 2, "who: must say who you are"),
+        (reason(&"x".repeat(1001)), 2, "--reason: must"),
     ];
     for ((code, out, error), due, says) in cases {
         assert!(code == due && out.is_empty() && error.contains(says), "{says}: {code} {out}{error}");
