@@ -9,7 +9,8 @@
 //! arrived: what it gave back is not spent. A response counts only if it is that to the request in flight.
 //!
 //! How much is asked for: what is used, and twice what calls have spent in ten seconds, or what a dear call needs. What is
-//! not used for a while goes back but for a 64th of the limit, and after ten minutes all of it.
+//! not used for a while goes back, but for what a call needs if that is little of what is left; where it is so much that
+//! another worker could not have it, after a second.
 
 mod account;
 mod accounts;
