@@ -57,10 +57,12 @@ impl<'a> Piece<'a> {
 
 /// Takes what a scanner finds.
 pub trait Sink<L> {
-    /// Whether it is told where objects and arrays begin and end.
+    /// Whether it is told where objects and arrays begin and end, and of names whose letters are in other cases.
     const MINDS_SHAPES: bool = false;
     /// An object or array begins at the place of a scalar that is wanted.
     fn began(&mut self, _leaf: L, _object: bool) {}
+    /// A name is like that of a place that is wanted, but for the case of its letters. Some readers take it for that.
+    fn alike(&mut self, _leaf: L) {}
     /// An object or array has ended there, if something within it is wanted.
     fn ended(&mut self, _leaf: L) {}
     /// Whether a text at a wanted path would change nothing, now and later: then it is not made.

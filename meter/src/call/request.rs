@@ -283,6 +283,15 @@ impl Found {
         }
     }
 
+    /// What limits the output can be read in several ways.
+    fn no_limit(&mut self, apis: &[Api]) {
+        for &api in apis {
+            if let Some(known) = self.limits.get_mut(api as usize) {
+                *known = NO_LIMIT;
+            }
+        }
+    }
+
     /// What has limits begins. What stood in another one before it does not hold, or not alone.
     fn limits_again(&mut self, apis: &[Api]) {
         for &api in apis {
@@ -316,6 +325,15 @@ impl Sink<Field> for Found {
             Field::Limits(apis) => self.limits_again(apis),
             Field::Choices => self.choices = MAX_CHOICES,
             _ => {}
+        }
+    }
+
+    fn alike(&mut self, field: Field) {
+        match field {
+            Field::Limit(apis) | Field::Limits(apis) => self.no_limit(apis),
+            Field::Choices => self.choices = MAX_CHOICES,
+            Field::Model | Field::Stream | Field::StreamOptions | Field::IncludeUsage | Field::Wish(_) => {}
+            _ => self.has_more(),
         }
     }
 

@@ -170,6 +170,10 @@ impl<L: Copy, V: Sink<L>> Sink<L> for Traced<'_, L, V> {
         self.values.began(leaf, object);
     }
 
+    fn alike(&mut self, leaf: L) {
+        self.values.alike(leaf);
+    }
+
     fn ended(&mut self, leaf: L) {
         self.values.ended(leaf);
     }

@@ -256,13 +256,25 @@ impl<L: Copy> Scanner<L> {
         }
     }
 
+    /// Finds the place of a name.
+    fn named<S: Sink<L>>(paths: &Paths<L>, parent: Node, name: &[u8], sink: &mut S) -> Option<Node> {
+        let node = paths.named(parent, name);
+        if S::MINDS_SHAPES
+            && node.is_none()
+            && let Some(leaf) = paths.alike(parent, name)
+        {
+            sink.alike(leaf);
+        }
+        node
+    }
+
     fn in_name(&mut self, paths: &Paths<L>, rest: &[u8], sink: &mut impl Sink<L>) -> usize {
         let skip::Inside { length: used, closed: end, .. } = self.text_run(rest);
         let run = rest.get(..used).unwrap_or_default();
         let parent = self.level().map(|level| level.node);
         if end && self.name.is_empty() && !self.escaped {
             // The whole name is at hand, as most are: it is not copied.
-            self.node = parent.and_then(|parent| paths.named(parent, run));
+            self.node = parent.and_then(|parent| Self::named(paths, parent, run, sink));
             // Behind a name there is a colon; white space before it takes the long way.
             let colon = rest.get(used.saturating_add(1)) == Some(&b':');
             self.state = if colon { State::Value } else { State::Colon };
@@ -275,7 +287,7 @@ impl<L: Copy> Scanner<L> {
         }
         self.unescape.end(&mut self.name);
         let known = parent.filter(|_| !self.name.overflowed());
-        self.node = known.and_then(|parent| paths.named(parent, self.name.bytes()));
+        self.node = known.and_then(|parent| Self::named(paths, parent, self.name.bytes(), sink));
         self.state = State::Colon;
         used.saturating_add(1)
     }

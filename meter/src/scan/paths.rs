@@ -148,6 +148,14 @@ impl<L: Copy> Paths<L> {
         None
     }
 
+    /// What is wanted at the place of a name that is like this one, but for the case of its letters.
+    pub(super) fn alike(&self, node: Node, name: &[u8]) -> Option<L> {
+        let names = &self.nodes.get(usize::from(node))?.names;
+        let known = names.iter().find(|known| known.name.as_bytes().eq_ignore_ascii_case(name))?;
+        let place = self.nodes.get(usize::from(known.node))?;
+        place.leaf.or(place.raw).or(place.flow)
+    }
+
     pub(super) fn element(&self, node: Node) -> Option<Node> {
         self.nodes.get(usize::from(node))?.element
     }
