@@ -129,5 +129,5 @@ fn give(state: &State, wanted: &Value) -> Value {
         (false, false) => number("up_to").min(limit),
         _ => 0,
     };
-    json!({"window_s": window_s, "until_s": window_s + length_s, "granted": granted, "charged": 0, "limit": limit, "left": left})
+    json!({"window_s": window_s, "until_s": window_s + length_s, "granted": granted, "charged": 0, "limit": limit, "left": left, "available": left.saturating_sub(granted)})
 }

@@ -23,7 +23,7 @@ pub fn lend(body: &[u8]) -> Result<String> {
     let count = |name: &str| asked[name].as_array().map_or(0, Vec::len);
     let leases = asked["leases"].as_array().into_iter().flatten().map(|wanted| {
         json!({
-            "window_s": window_s, "until_s": until_s, "granted": wanted["up_to"], "charged": 0, "limit": LIMIT, "left": LIMIT,
+            "window_s": window_s, "until_s": until_s, "granted": wanted["up_to"], "charged": 0, "limit": LIMIT, "left": LIMIT, "available": LIMIT,
         })
     });
     let prices = vec![json!({"input": 2500, "output": 10_000, "call": 0}); count("prices")];
