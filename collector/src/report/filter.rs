@@ -22,7 +22,8 @@ impl Pattern {
             return Err(format!("must have at most {MAX_VALUE} bytes"));
         }
         let prefix = text.strip_suffix('*');
-        if prefix.unwrap_or(text).contains('*') {
+        // In the middle it is a part of the name: clients choose names, and the page asks for those that there are.
+        if text.len() > 1 && text.starts_with('*') {
             return Err("may have a * at its end only, for what begins so".to_owned());
         }
         // As values are kept: no database has a NUL.
