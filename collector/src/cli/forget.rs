@@ -10,12 +10,13 @@ use collector::database::Location;
 use collector::forget::{self, Plan, Request};
 use collector::ledger::Ledger;
 use collector::ledger::forget::{Of, Target, pseudonym};
+use collector::ledger::reason;
 use collector::store::{Reader, StoreError};
 use collector::terminal::{self, complain, printable};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 
-use super::args::{Database, check_reason, now_ns, who};
+use super::args::{Database, now_ns, who};
 use super::{Failure, print};
 
 /// A name of so few bytes is in many texts that do not name anybody.
@@ -94,10 +95,7 @@ impl Name {
 
 pub fn forget(args: Forget) -> Result<(), Failure> {
     let target = args.name.target()?;
-    check_reason(&args.reason)?;
-    if args.reason.trim().is_empty() {
-        return Err(Failure::Usage("--reason: must say why, for the ledger".to_owned()));
-    }
+    reason::says(&args.reason).map_err(|problem| Failure::Usage(format!("--reason: {problem}")))?;
     if has_name(&args.reason, &target) {
         return Err(Failure::Usage("--reason: must not have the name in it: the ledger keeps the reason".to_owned()));
     }

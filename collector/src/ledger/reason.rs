@@ -10,11 +10,13 @@ pub fn fits(reason: &str) -> Result<(), String> {
 }
 
 /// Whether it says something, too.
+pub fn says(reason: &str) -> Result<(), String> {
+    if reason.trim().is_empty() { Err("must say why, for the ledger".to_owned()) } else { fits(reason) }
+}
+
+/// The same of the reason that is called why.
 pub fn why(reason: &str) -> Result<(), String> {
-    if reason.trim().is_empty() {
-        return Err("why: must say why, for the ledger".to_owned());
-    }
-    fits(reason).map_err(|problem| format!("why: {problem}"))
+    says(reason).map_err(|problem| format!("why: {problem}"))
 }
 
 #[cfg(test)]
