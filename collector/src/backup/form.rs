@@ -12,8 +12,8 @@ use crate::store::tables::{Column, Kind, TABLES, Value};
 /// What the first line says that it is.
 pub const FORMAT: &str = "meshmeter backup";
 /// The version of the form.
-pub const VERSION: u32 = 2;
-/// The first one that is read: it had no salts.
+pub const VERSION: u32 = 3;
+/// The first one that is read: it had no salts. The second had no sealed months.
 pub const OLDEST: u32 = 1;
 /// The longest line: several times what a row of the longest event takes.
 pub const MAX_LINE: usize = 4 << 20;

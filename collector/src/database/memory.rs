@@ -9,9 +9,10 @@ use crate::store::days::day_of;
 use crate::store::emitters::{Emitter, Note, What};
 use crate::store::entry::{Entry, EntryId, Kind};
 use crate::store::forgetting::Pending;
-use crate::store::months::Closed;
+use crate::store::months::{Closed, Month};
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{Place, PossibleCopy, PossibleKey, ResponseKey, without_counts};
+use crate::store::sealing::{Piece, Sealed, counts_in};
 use crate::store::sums::{Counted, Group, GroupSums, Sum};
 use crate::store::{
     Booked, Changes, Content, CountedEntry, Dimension, Each, Head, Keys, Known, Quarantined, QuarantinedEvent, Reader,
@@ -207,6 +208,9 @@ impl Memory {
 impl Store for Memory {
     fn transact(&mut self, keys: &Keys, decide: &mut dyn FnMut(Known) -> Changes) -> Result<(), StoreError> {
         let changes = decide(self.known(keys));
+        if changes.seal.sealed.is_some() {
+            return Err(StoreError::Unusable("what is in memory cannot be sealed".to_owned()));
+        }
         self.keep(changes);
         Ok(())
     }
@@ -322,6 +326,22 @@ impl Reader for Memory {
 
     fn forgotten(&self) -> Result<Vec<Entry>, StoreError> {
         Ok(self.entries.iter().filter(|entry| entry.kind == Kind::Forgotten).cloned().collect())
+    }
+
+    // Nothing of it is sealed: it is small.
+    fn sealed(&self) -> Result<Vec<Sealed>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn present(&self, piece: Piece, each: Each<'_, i64>) -> Result<(), StoreError> {
+        let numbers = self.entries.iter().filter(|entry| entry.id.writer == piece.writer).map(|entry| entry.id.number);
+        numbers.filter(|number| *number > piece.behind && *number <= piece.until).try_for_each(each)
+    }
+
+    fn first_counting(&self, behind: EntryId, month: Month) -> Result<Option<EntryId>, StoreError> {
+        let is_behind = |entry: &&Entry| entry.id.writer == behind.writer && entry.id.number > behind.number;
+        let counts = |entry: &&Entry| counts_in(entry).is_some_and(|counts| counts >= month);
+        Ok(self.entries.iter().filter(is_behind).find(counts).map(|entry| entry.id))
     }
 
     fn forgetting(&self) -> Result<Vec<Pending>, StoreError> {

@@ -64,6 +64,7 @@ impl Explanation {
             Kind::MonthClosed | Kind::EmitterClosed | Kind::Dismissal => "about no call".to_owned(),
             Kind::BudgetSet | Kind::BudgetRemoved => "about a budget".to_owned(),
             Kind::Forgotten => "about a name that was replaced".to_owned(),
+            Kind::Sealed | Kind::Unsealed => "about sealed months".to_owned(),
         }];
         lines.extend(step.entry.reason.as_ref().map(|reason| format!("reason: {}", printable(reason))));
         match &step.rating {

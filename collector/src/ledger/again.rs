@@ -8,6 +8,7 @@ use super::correct::{self, Instead};
 use super::decide::Decision;
 use super::share::Share;
 use crate::store::entry::{Entry, EntryId, Kind};
+use crate::store::sealing;
 use crate::store::sums::Group;
 use crate::store::{Keys, Reader, Store, StoreError};
 
@@ -94,6 +95,7 @@ impl<S: Store> Ledger<S> {
     /// Charges a call again; the error says why not, and nothing has changed then.
     pub fn charge_again(&mut self, again: &Again, now_ns: i64) -> Result<Result<EntryId, String>, StoreError> {
         let mut keys = Keys { now_ns, corrected: [again.reversal].into(), ..Keys::default() };
+        keys.reversals.insert(again.record.id);
         let began = Group::began(&again.record);
         keys.groups.extend(began.map(|group| Group { tenant: again.instead.tenant.clone(), ..group }));
         let mut outcome = Err(String::new());
@@ -111,6 +113,9 @@ impl Decision<'_> {
         let Again { record, reversal, instead, reason } = again;
         if self.known.corrected.contains(reversal) {
             return Err("it was charged again before".to_owned());
+        }
+        if !self.is_here(record.id) {
+            return Err(sealing::refusal(record));
         }
         let began = Group::began(record).ok_or("it began after the year 2262")?;
         let group = self.group(&Group { tenant: instead.tenant.clone(), ..began });

@@ -7,7 +7,8 @@ use super::decide::Decision;
 use super::share::Share;
 use crate::money::Charge;
 use crate::prices::{PriceBook, Rating, RatingInput};
-use crate::store::entry::{Entry, Kind};
+use crate::store::entry::{Entry, EntryId, Kind};
+use crate::store::sealing;
 use crate::store::sums::Group;
 use crate::store::{Keys, Store, StoreError, WrittenEntry};
 
@@ -137,7 +138,11 @@ impl<S: Store> Ledger<S> {
             let mut decision = Decision::new(known, None, now_ns);
             (done, problem) = (0_u64, None);
             for correction in corrections {
-                match decision.correct(correction) {
+                let corrected = match decision.is_here(correction.entry.id) {
+                    true => decision.correct(correction),
+                    false => Err(sealing::refusal(&correction.entry)),
+                };
+                match corrected {
                     Ok(corrected) => done = done.saturating_add(u64::from(corrected)),
                     Err(why) => problem = Some(why),
                 }
@@ -152,6 +157,11 @@ impl<S: Store> Ledger<S> {
 }
 
 impl Decision<'_> {
+    /// Whether the database has one of [`Keys::reversals`] itself: nobody takes back what is in an archive alone.
+    pub(super) fn is_here(&self, id: EntryId) -> bool {
+        self.known.tenants.contains_key(&id)
+    }
+
     /// Reversal and correction; false if the entry was taken back before.
     pub(super) fn correct(&mut self, correction: &Correction) -> Result<bool, String> {
         let Correction { entry, instead, reason } = correction;

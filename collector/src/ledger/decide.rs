@@ -15,6 +15,7 @@ use crate::prices::{PriceBook, Rating, RatingInput};
 use crate::store::emitters::{Emitter, Ended, Notes, NotesOf, What};
 use crate::store::entry::{Entry, EntryId, Kind};
 use crate::store::forgetting::ForgetChanges;
+use crate::store::sealing::SealChanges;
 use crate::store::responses::{Holder, Place, PossibleCopy, PossibleKey, ResponseKey};
 use crate::store::sums::{Group, storable};
 use crate::store::{Changes, Head, Known, QuarantinedEvent};
@@ -42,6 +43,7 @@ pub struct Decision<'a> {
     pub(super) released: BTreeMap<[u8; 32], EntryId>,
     pub(super) counting: Counting,
     pub(super) forget: ForgetChanges,
+    pub(super) seal: SealChanges,
     /// What the delivery that is taken costs, charge and cost.
     charged: Charge,
     costs: Charge,
@@ -76,6 +78,7 @@ impl<'a> Decision<'a> {
             released: BTreeMap::new(),
             counting,
             forget: ForgetChanges::default(),
+            seal: SealChanges::default(),
             charged: Charge::default(),
             costs: Charge::default(),
             spending: Spending::default(),
@@ -99,6 +102,7 @@ impl<'a> Decision<'a> {
             spent: self.counting.spent,
             leases: self.counting.leases,
             forget: self.forget,
+            seal: self.seal,
         }
     }
 

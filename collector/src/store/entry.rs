@@ -94,6 +94,10 @@ wire::words! {
         BudgetRemoved "budget_removed",
         /// A person's name was replaced in entries: `event` says by what, and has a digest of what was replaced.
         Forgotten "forgotten",
+        /// Months were sealed: `event` says up to which entries, and where these are.
+        Sealed "sealed",
+        /// Months were brought back: `event` says up to which entries they are sealed still.
+        Unsealed "unsealed",
     }
 }
 

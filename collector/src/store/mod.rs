@@ -14,6 +14,7 @@ pub mod names;
 pub mod ranges;
 mod reader;
 pub mod responses;
+pub mod sealing;
 pub mod sums;
 pub mod tables;
 mod totals;

@@ -10,7 +10,9 @@ use super::entry::{Entry, EntryId};
 use super::error::StoreError;
 use super::forgetting::Pending;
 use super::ranges::{Range, Ranges};
+use super::months::Month;
 use super::responses::{PossibleCopy, PossibleKey};
+use super::sealing::{Piece, Sealed};
 use super::totals::{Dimension, RollupRow, Total};
 use super::transaction::{Head, QuarantinedEvent};
 use crate::budget::balance::WindowKey;
@@ -161,6 +163,12 @@ pub trait Reader: Send + Sync {
     fn closings(&self) -> Result<Vec<Entry>, StoreError>;
     /// The entries that say that a name was replaced, in the order of the chains.
     fn forgotten(&self) -> Result<Vec<Entry>, StoreError>;
+    /// How far each chain is sealed, by writer.
+    fn sealed(&self) -> Result<Vec<Sealed>, StoreError>;
+    /// The numbers of the entries that the database has itself, in their order.
+    fn present(&self, piece: Piece, each: Each<'_, i64>) -> Result<(), StoreError>;
+    /// The first entry of a chain behind one of them that counts in a month or later, see [`super::sealing::counts_in`].
+    fn first_counting(&self, behind: EntryId, month: Month) -> Result<Option<EntryId>, StoreError>;
     /// The names that are being replaced.
     fn forgetting(&self) -> Result<Vec<Pending>, StoreError>;
     /// Charged entries and reversals that are booked so, in the order of their chain, each with the event of its call, and a

@@ -72,6 +72,24 @@ pub static CHAIN: Table = table(
     &[of("writer", Writer), of("entry", Entry), of("hash", Bytes), of("written_ns", Number)],
 );
 
+/// How far each chain is sealed.
+pub static SEALED: Table = table(
+    "sealed",
+    1,
+    "up to which entry each chain is sealed, and where the archive is: what is sealed is not in the backup",
+    &[
+        of("writer", Writer),
+        of("entry", Entry),
+        of("hash", Bytes),
+        of("said_writer", Writer),
+        of("said_entry", Entry),
+        of("place", Text),
+        maybe("endpoint", Text),
+        of("at_ns", Number),
+        maybe("behind", Number),
+    ],
+);
+
 /// The entries.
 pub static LEDGER: Table = table(
     "ledger",
@@ -103,8 +121,9 @@ pub static LEDGER: Table = table(
 );
 
 /// Every table, in the order in which a backup has them.
-pub static TABLES: [&Table; 15] = [
+pub static TABLES: [&Table; 16] = [
     &CHAIN,
+    &SEALED,
     &LEDGER,
     &table(
         "emitters",
@@ -237,7 +256,7 @@ impl Table {
     pub fn columns_in(&self, version: u32) -> Option<&'static [Column]> {
         match (self.name, version) {
             ("ledger", 1) => self.columns.split_last().map(|(_, columns)| columns),
-            ("forgetting", 1) => None,
+            ("forgetting", 1) | ("sealed", 1 | 2) => None,
             _ => Some(self.columns),
         }
     }

@@ -12,6 +12,7 @@ use super::error::StoreError;
 use super::forgetting::{ForgetChanges, is_same};
 use super::months::Closed;
 use super::names::{Names, Secret};
+use super::sealing::{SealChanges, State};
 use super::responses::{Place, PossibleCopy, PossibleKey, ResponseKey};
 use super::sums::{Counted, Group, GroupSums, Sum};
 use crate::budget::balance::WindowKey;
@@ -32,8 +33,8 @@ pub struct Keys {
     pub released: BTreeSet<[u8; 32]>,
     /// Entries that a correction may refer to already.
     pub corrected: BTreeSet<EntryId>,
-    /// Whether a month is to be closed, the budgets are to change, or names are replaced: nobody else may write meanwhile, and
-    /// all chains' ends are asked for.
+    /// Whether a month is to be closed or sealed, the budgets are to change, or names are replaced: nobody else may write
+    /// meanwhile, and all chains' ends are asked for, and what is sealed.
     pub closes: bool,
     /// The budgets in force, as far as is known. A store that has another revision loads its own.
     pub budgets: Arc<Budgets>,
@@ -86,7 +87,7 @@ pub struct Known {
     pub sums: HashMap<Group, GroupSums>,
     /// Entries that were taken back before.
     pub reversed: BTreeSet<EntryId>,
-    /// Whose the entries are that will be taken back.
+    /// Whose the entries are that will be taken back; of one that is sealed nothing.
     pub tenants: BTreeMap<EntryId, String>,
     /// Those of the keys that a correction refers to.
     pub corrected: BTreeSet<EntryId>,
@@ -94,6 +95,8 @@ pub struct Known {
     pub closed: Closed,
     /// Where every chain ends, if [`Keys::closes`].
     pub heads: Vec<EntryId>,
+    /// What is sealed, if [`Keys::closes`].
+    pub seal: State,
     /// Events quarantined that were not released yet.
     pub kept: BTreeMap<[u8; 32], QuarantinedEvent>,
     /// The budgets in force.
@@ -153,6 +156,8 @@ pub struct Changes {
     pub leases: LeaseChanges,
     /// What becomes of names.
     pub forget: ForgetChanges,
+    /// What becomes of sealed months.
+    pub seal: SealChanges,
 }
 
 /// An event that is quarantined.

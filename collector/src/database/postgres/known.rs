@@ -8,7 +8,7 @@ use wire::record::Evidence;
 
 use super::failure::Failure;
 use super::session::Session;
-use super::{budgets, forget};
+use super::{budgets, forget, sealing};
 use crate::money::Charge;
 use crate::store::emitters::{Emitter, Ended};
 use crate::store::entry::{Entry, EntryId, Hash, Kind};
@@ -40,6 +40,7 @@ pub async fn load(session: &Session, keys: &Keys, alone: bool) -> Result<Known, 
     let windows = budgets::windows(session, &keys.windows).await?;
     let lessees = budgets::lessees(session, &keys.lessees).await?;
     let heads = if keys.closes { heads(session).await? } else { Vec::new() };
+    let seal = if keys.closes { sealing::state(session).await? } else { Default::default() };
     let contents = contents(session, keys, &emitters).await?;
     let tenants = tenants(session, keys).await?;
     let held = held(session, &responses).await?;
@@ -59,6 +60,7 @@ pub async fn load(session: &Session, keys: &Keys, alone: bool) -> Result<Known, 
         corrected,
         closed,
         heads,
+        seal,
         kept,
         budgets,
         windows,

@@ -22,6 +22,7 @@ mod forget;
 mod known;
 mod read;
 mod schema;
+mod sealing;
 mod session;
 mod statements;
 mod tls;

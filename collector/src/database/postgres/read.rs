@@ -14,7 +14,7 @@ use super::address::Address;
 use super::connection::{Connection, within};
 use super::known::{ENTRY, KEPT, emitter, entry, entry_id, hash, quarantined, standing, sum, word};
 use super::totals::{self, SELECTED, selected};
-use super::{booked, budgets, failure, forget, schema};
+use super::{booked, budgets, failure, forget, schema, sealing};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
 use crate::store::budgets::Lease;
@@ -22,8 +22,10 @@ use crate::store::days::day_begins_ns;
 use crate::store::emitters::{Emitter, Note, What};
 use crate::store::entry::{Entry, EntryId, Kind};
 use crate::store::forgetting::Pending;
+use crate::store::months::Month;
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{PossibleCopy, PossibleKey};
+use crate::store::sealing::{Piece, Sealed};
 use crate::store::sums::Counted;
 use crate::store::{
     Booked, CountedEntry, Dimension, Each, Head, Quarantined, Reader, RollupRow, Selection, Span, StoreError, Tally,
@@ -275,6 +277,18 @@ impl Reader for PostgresReader {
 
     fn forgotten(&self) -> Result<Vec<Entry>, StoreError> {
         self.about("l.kind = 'forgotten' ORDER BY l.writer, l.entry")
+    }
+
+    fn sealed(&self) -> Result<Vec<Sealed>, StoreError> {
+        self.all(sealing::SEALED, &[], sealing::sealed)
+    }
+
+    fn present(&self, piece: Piece, each: Each<'_, i64>) -> Result<(), StoreError> {
+        sealing::present(self, piece, each)
+    }
+
+    fn first_counting(&self, behind: EntryId, month: Month) -> Result<Option<EntryId>, StoreError> {
+        sealing::first_counting(self, behind, month)
     }
 
     fn forgetting(&self) -> Result<Vec<Pending>, StoreError> {

@@ -6,13 +6,14 @@ use super::LOCKS;
 use crate::store::StoreError;
 
 /// What brings the schema from each version to the next.
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 7] = [
     include_str!("schema.sql"),
     include_str!("version_2.sql"),
     include_str!("version_3.sql"),
     include_str!("version_4.sql"),
     include_str!("version_5.sql"),
     include_str!("version_6.sql"),
+    include_str!("version_7.sql"),
 ];
 /// Our names only, whatever the user's settings are.
 pub const SEARCH: &str = "SET search_path = meshmeter, pg_temp;";

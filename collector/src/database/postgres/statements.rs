@@ -116,6 +116,8 @@ statements! {
             $16::text[], $17::text[], $18::bytea[], $19::text[], $20::text[], $21::bytea[])
             AS k (writer, entry, kind, emitter, sequence, refers_writer, refers_entry, started_ns,
                 received_ns, tenant, provider, model, evidence, charge, rating, reason, event, hash, cost, billed, salt)";
+    // What is there already was never gone.
+    return_entries: format!("{entries} ON CONFLICT (writer, entry) DO NOTHING");
     put_chain: "UPDATE chain SET entry = $2, hash = $3, written_ns = $4 WHERE writer = $1";
     put_sums: "INSERT INTO rollup (writer, day, adjusts, tenant, provider, model, evidence, class, quantity, charge, cost,
             unpriced, fallback)

@@ -7,7 +7,7 @@ use tokio_postgres::types::ToSql;
 
 use super::failure::Failure;
 use super::session::Session;
-use super::{budgets, forget};
+use super::{budgets, forget, sealing};
 use crate::store::emitters::{Emitter, Ended, Note};
 use crate::store::entry::{Entry, EntryId};
 use crate::store::ranges::Range;
@@ -52,6 +52,7 @@ pub async fn changes(session: &Session, before: &Before, changes: &Changes) -> R
         spent,
         leases,
         forget,
+        seal,
     } = changes;
     let (known, new): (Vec<_>, Vec<_>) = emitters.iter().partition(|(name, _)| before.emitters.contains(*name));
     let (held, free) = claims(before, responses);
@@ -64,7 +65,7 @@ pub async fn changes(session: &Session, before: &Before, changes: &Changes) -> R
         put_possible(session, possible),
         put_ranges(session, emitters),
         put_notes(session, notes),
-        put_entries(session, entries),
+        put_entries(session, &session.statements.entries, entries),
         put_chain(session, head, *written_ns, !entries.is_empty()),
         put_sums(session, sums),
         quarantine(session, quarantined),
@@ -73,7 +74,8 @@ pub async fn changes(session: &Session, before: &Before, changes: &Changes) -> R
         budgets::spend(session, spent),
         budgets::lend(session, leases),
     )?;
-    forget::changes(session, forget).await
+    forget::changes(session, forget).await?;
+    sealing::changes(session, seal).await
 }
 
 /// As many rows as were to be made.
@@ -213,13 +215,14 @@ async fn put_notes(session: &Session, rows: &[Note]) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn put_entries(session: &Session, rows: &[Entry]) -> Result<(), Failure> {
+/// Entries, by one of the statements for them.
+pub async fn put_entries(session: &Session, statement: &Statement, rows: &[Entry]) -> Result<(), Failure> {
     if rows.is_empty() {
         return Ok(());
     }
     put(
         session,
-        &session.statements.entries,
+        statement,
         &[
             &column(rows, |entry| entry.id.writer),
             &column(rows, |entry| entry.id.number),

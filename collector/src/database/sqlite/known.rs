@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::read::{closed, emitter, entry, head, heads, known_word, ranges, referring, standing, sum};
-use super::{budgets, forget, place};
+use super::{budgets, forget, place, sealing};
 use crate::store::entry::{EntryId, Kind};
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{Place, without_counts};
@@ -18,6 +18,7 @@ pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
     let mut known = Known { head, written_ns, closed: closed(tx)?, ..Known::default() };
     if keys.closes {
         known.heads.extend(heads(tx)?.into_iter().map(|head| head.entry));
+        known.seal = sealing::state(tx)?;
     }
     for (name, numbers) in &keys.emitters {
         let Some(mut emitter) = emitter(tx, name)? else { continue };

@@ -119,6 +119,14 @@ pub fn from_7(tx: &Transaction<'_>) -> Result<(), StoreError> {
     Ok(tx.execute_batch(&made.into_iter().flatten().collect::<String>())?)
 }
 
+/// From version 8, of which nothing was sealed.
+pub fn from_8(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    let delete = "ledger_is_never_deleted";
+    tx.execute_batch(&format!("DROP TRIGGER {delete};"))?;
+    let made = [table("sealed"), statement("INDEX", "ledger_taken_back"), trigger(delete)];
+    Ok(tx.execute_batch(&made.into_iter().flatten().collect::<String>())?)
+}
+
 /// The statement of the schema that makes a trigger, which has another in it.
 fn trigger(name: &str) -> Option<&'static str> {
     let rest = SCHEMA.get(SCHEMA.find(&format!("CREATE TRIGGER {name} "))?..)?;

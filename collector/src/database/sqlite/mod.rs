@@ -21,6 +21,7 @@ mod migrate;
 mod open;
 mod place;
 mod read;
+mod sealing;
 mod totals;
 mod write;
 
@@ -30,12 +31,12 @@ pub use open::SqliteReader;
 /// "mesh" in ASCII: tells our file from another program's.
 const APPLICATION_ID: i32 = 0x6d65_7368;
 /// The schema's version.
-const VERSION: usize = 8;
+const VERSION: usize = 9;
 const SCHEMA: &str = include_str!("schema.sql");
 /// How long to wait for someone else's lock. Shorter than the senders' timeout, so that they hear of it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Statements kept prepared: all that a transaction uses.
-const STATEMENTS: usize = 70;
+const STATEMENTS: usize = 80;
 /// Pages kept in memory, KiB: those that a minute of events touches, so that they are not read and written in between.
 const CACHE_KIB: i64 = 64 << 10;
 /// Pages of the log before it is copied into the file (128 MiB): a page that many commits change is copied once.
@@ -84,7 +85,10 @@ impl Sqlite {
                     if version <= 6 {
                         migrate::from_6(&tx)?;
                     }
-                    migrate::from_7(&tx)?;
+                    if version <= 7 {
+                        migrate::from_7(&tx)?;
+                    }
+                    migrate::from_8(&tx)?;
                 }
             }
             #[cfg(feature = "forgetful")]
@@ -107,6 +111,7 @@ impl Store for Sqlite {
         write::changes(&tx, &changes)?;
         coarse::changed(&tx, &before, &changes.sums)?;
         forget::changes(&tx, &changes.forget)?;
+        sealing::changes(&tx, &changes.seal)?;
         tx.commit()?;
         // Whoever opens the ledger after this must find what was written.
         self.look()

@@ -7,7 +7,7 @@ use wire::record::Evidence;
 use super::known::{KEPT, quarantined};
 use super::open::at_one_moment;
 use super::totals::{SELECTED, selected};
-use super::{SqliteReader, WRITER, booked, budgets, counted, forget, place, totals};
+use super::{SqliteReader, WRITER, booked, budgets, counted, forget, place, sealing, totals};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
 use crate::money::Charge;
@@ -16,9 +16,10 @@ use crate::store::days::day_begins_ns;
 use crate::store::emitters::{Emitter, Ended, Note, What};
 use crate::store::entry::{Entry, EntryId, Hash, Kind};
 use crate::store::forgetting::Pending;
-use crate::store::months::Closed;
+use crate::store::months::{Closed, Month};
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{PossibleCopy, PossibleKey};
+use crate::store::sealing::{Piece, Sealed};
 use crate::store::sums::{Counted, Sum};
 use crate::store::{
     Booked, CountedEntry, Dimension, Each, Head, Quarantined, Reader, RollupRow, Selection, Span, StoreError, Tally,
@@ -285,6 +286,18 @@ impl Reader for SqliteReader {
 
     fn forgotten(&self) -> Result<Vec<Entry>, StoreError> {
         self.ask(|connection| all(connection, "l.kind = 'forgotten' ORDER BY l.entry"))
+    }
+
+    fn sealed(&self) -> Result<Vec<Sealed>, StoreError> {
+        self.ask(sealing::sealed)
+    }
+
+    fn present(&self, piece: Piece, each: Each<'_, i64>) -> Result<(), StoreError> {
+        self.ask(|connection| sealing::present(connection, piece, each))
+    }
+
+    fn first_counting(&self, behind: EntryId, month: Month) -> Result<Option<EntryId>, StoreError> {
+        self.ask(|connection| sealing::first_counting(connection, behind, month))
     }
 
     fn forgetting(&self) -> Result<Vec<Pending>, StoreError> {

@@ -1,6 +1,7 @@
--- Version 8. Days are UTC, times are nanoseconds since the Unix epoch, amounts are exact decimal numbers of USD.
+-- Version 9. Days are UTC, times are nanoseconds since the Unix epoch, amounts are exact decimal numbers of USD.
 
--- Every event that was taken, as it was sent, and what was corrected since. Only ever added to. `hash` is over the entry
+-- Every event that was taken, as it was sent, and what was corrected since. Only ever added to, and of what is sealed what the
+-- database does not need itself is in the archive alone. `hash` is over the entry
 -- and the hash before it, so that no entry can be changed or taken out unnoticed. `charge` is what the tenant pays, `cost`
 -- what the provider takes, where that is another amount. `billed` is the day on which it counts, if that is not the day on which
 -- the call began, for its month was closed before. `salt` is what names of persons are hashed with: absent where the hash is over
@@ -42,6 +43,9 @@ CREATE INDEX ledger_budgets ON ledger (entry) WHERE kind IN ('budget_set', 'budg
 -- Which names were replaced, by which entries without them are checked.
 CREATE INDEX ledger_forgotten ON ledger (entry) WHERE kind = 'forgotten';
 
+-- Which calls were taken back or corrected: their records stay when their months are sealed.
+CREATE INDEX ledger_taken_back ON ledger (emitter, sequence) WHERE kind IN ('reversal', 'correction');
+
 -- What counts in a span of time, and what counts for a tenant.
 CREATE INDEX ledger_times ON ledger (started_ns);
 CREATE INDEX ledger_tenants ON ledger (tenant, started_ns);
@@ -56,6 +60,18 @@ CREATE TABLE forgetting (
     begun_ns  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Up to which entry each chain is sealed: those entries are in the archive at `place`, and `said` says so. Behind the number
+-- `behind` they are on their way back.
+CREATE TABLE sealed (
+    entry    INTEGER PRIMARY KEY,
+    hash     BLOB NOT NULL,
+    said     INTEGER NOT NULL,
+    place    TEXT NOT NULL,
+    endpoint TEXT,
+    at_ns    INTEGER NOT NULL,
+    behind   INTEGER
+) STRICT;
+
 -- Only names, only while they are being replaced, and only where the salt says so.
 CREATE TRIGGER ledger_is_never_updated BEFORE UPDATE ON ledger
 WHEN NOT EXISTS (SELECT 1 FROM forgetting) OR coalesce(length(NEW.salt), 0) <= 16
@@ -64,7 +80,12 @@ WHEN NOT EXISTS (SELECT 1 FROM forgetting) OR coalesce(length(NEW.salt), 0) <= 1
     IS NOT (NEW.entry, NEW.kind, NEW.emitter, NEW.sequence, NEW.refers, NEW.started_ns, NEW.received_ns, NEW.provider, NEW.model,
         NEW.evidence, NEW.charge, NEW.rating, NEW.reason, NEW.hash, NEW.cost, NEW.billed)
 BEGIN SELECT RAISE(ABORT, 'the ledger is append only'); END;
+-- Only what is sealed, is not on its way back, and is not needed for what was taken back or corrected.
 CREATE TRIGGER ledger_is_never_deleted BEFORE DELETE ON ledger
+WHEN OLD.kind NOT IN ('call', 'copy', 'release') OR EXISTS (SELECT 1 FROM forgetting)
+    OR NOT EXISTS (SELECT 1 FROM sealed s WHERE s.entry >> 50 = OLD.entry >> 50 AND OLD.entry <= s.entry AND s.behind IS NULL)
+    OR EXISTS (SELECT 1 FROM ledger r WHERE r.emitter = OLD.emitter AND r.sequence = OLD.sequence
+               AND r.kind IN ('reversal', 'correction'))
 BEGIN SELECT RAISE(ABORT, 'the ledger is append only'); END;
 
 -- Where the chain ends: without it the last entries could be cut off unnoticed. `written_ns` is the latest time at which

@@ -25,9 +25,10 @@ pub fn changes(tx: &Transaction<'_>, changes: &Changes) -> Result<(), StoreError
         leases,
         // After the sums.
         forget: _,
+        seal: _,
     } = changes;
     for entry in entries {
-        append(tx, entry)?;
+        append(tx, entry, "")?;
     }
     if !entries.is_empty() {
         tx.prepare_cached("DELETE FROM chain WHERE entry < ?1")?.execute([place::OWN_END])?;
@@ -107,12 +108,13 @@ fn release(tx: &Transaction<'_>, digest: &[u8; 32], entry: EntryId) -> Result<()
     }
 }
 
-fn append(tx: &Transaction<'_>, entry: &Entry) -> Result<(), StoreError> {
-    tx.prepare_cached(
+/// An entry; `on_conflict`: what of one that is there.
+pub fn append(tx: &Transaction<'_>, entry: &Entry, on_conflict: &str) -> Result<(), StoreError> {
+    tx.prepare_cached(&format!(
         "INSERT INTO ledger (entry, kind, emitter, sequence, refers, started_ns, received_ns, tenant, provider, model,
          evidence, charge, rating, reason, event, hash, cost, billed, salt)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
-    )?
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19){on_conflict}",
+    ))?
     .execute(params![
         place::key(entry.id),
         entry.kind.as_str(),
