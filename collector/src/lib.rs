@@ -44,6 +44,7 @@ pub mod quarantine;
 pub mod reconcile;
 pub mod relay;
 pub mod report;
+pub mod sealed;
 pub mod secret;
 pub mod serve;
 pub mod statement;

@@ -32,6 +32,7 @@ pub mod reason;
 pub mod release;
 pub mod responses;
 pub mod scan;
+pub mod sealing;
 pub mod share;
 pub mod spending;
 

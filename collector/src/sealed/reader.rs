@@ -1,0 +1,411 @@
+//! Reads a ledger of which months are sealed: what the database has, and what only the archive has, as one.
+
+use std::sync::Arc;
+
+use jiff::civil::Date;
+
+use super::archive::{Archived, Archives, Settings};
+use super::beside::{Next, beside};
+use crate::budget::balance::WindowKey;
+use crate::budget::{Amount, Budgets};
+use crate::database::Location;
+use crate::store::budgets::Lease;
+use crate::store::days::day_of;
+use crate::store::emitters::{Emitter, Note};
+use crate::store::entry::{Entry, EntryId};
+use crate::store::forgetting::Pending;
+use crate::store::months::Month;
+use crate::store::ranges::{Range, Ranges};
+use crate::store::responses::{PossibleCopy, PossibleKey};
+use crate::store::sealing::{Piece, Sealed};
+use crate::store::{
+    Booked, CountedEntry, Dimension, Each, Head, Quarantined, Reader, RollupRow, Selection, Span, StoreError, Tally,
+    Total, Whose, WrittenEntry,
+};
+use crate::tenant::is_within;
+
+type Moment = Box<dyn Fn() -> Result<Arc<dyn Reader>, StoreError> + Send + Sync>;
+
+/// The whole ledger. As long as nothing is sealed it asks the database alone.
+pub struct Whole {
+    database: Arc<dyn Reader>,
+    /// One who reads as of one moment.
+    moment: Moment,
+    archives: Archives,
+}
+
+impl Whole {
+    /// The ledger there.
+    pub fn of(location: &Location, settings: Settings) -> Whole {
+        let (database, location) = (location.reader(), location.clone());
+        Whole {
+            database,
+            moment: Box::new(move || location.reader_at_one_moment()),
+            archives: Archives::new(settings),
+        }
+    }
+
+    /// The same as of now, whatever is written meanwhile: one question after the other.
+    pub fn at_one_moment(location: &Location, settings: Settings) -> Result<Whole, StoreError> {
+        let database = location.reader_at_one_moment()?;
+        let moment = database.clone();
+        Ok(Whole { database, moment: Box::new(move || Ok(moment.clone())), archives: Archives::new(settings) })
+    }
+
+    /// Both, if anything is sealed: what is asked of the database is of the moment of which that is known.
+    fn both(&self) -> Result<Option<Both>, StoreError> {
+        if self.database.sealed()?.is_empty() {
+            return Ok(None);
+        }
+        let moment = (self.moment)()?;
+        let sealed = moment.sealed()?;
+        if sealed.is_empty() {
+            return Ok(None);
+        }
+        let archived = self.archives.of(&sealed)?;
+        Ok(Some(Both { moment, sealed, archived }))
+    }
+
+    /// What the database alone was asked was all if nothing is sealed still.
+    fn was_alone(&self) -> Result<(), StoreError> {
+        match self.database.sealed()?.is_empty() {
+            true => Ok(()),
+            false => Err(StoreError::Unusable("months were sealed while this was read: ask again".to_owned())),
+        }
+    }
+
+    /// An entry that the database does not have, if it is sealed.
+    fn archived(
+        &self,
+        find: impl FnOnce(&Archived) -> Result<Option<Entry>, StoreError>,
+    ) -> Result<Option<Entry>, StoreError> {
+        let sealed = self.database.sealed()?;
+        if sealed.is_empty() {
+            return Ok(None);
+        }
+        let found = find(&*self.archives.of(&sealed)?)?;
+        Ok(found.filter(|entry| entry.kind.is_record() && sealed.iter().any(|sealed| sealed.covers(entry.id))))
+    }
+}
+
+/// A database of which something is sealed, and the archive.
+struct Both {
+    moment: Arc<dyn Reader>,
+    sealed: Vec<Sealed>,
+    archived: Arc<Archived>,
+}
+
+/// How far a chain is sealed.
+fn end_of(sealed: &[Sealed], writer: i64) -> i64 {
+    let of_it = sealed.iter().find(|sealed| sealed.end.entry.writer == writer);
+    of_it.map_or(0, |sealed| sealed.end.entry.number)
+}
+
+/// Which of the entries that are sealed the database has itself.
+struct Present(Vec<(i64, Ranges)>);
+
+impl Present {
+    fn of(moment: &dyn Reader, sealed: &[Sealed]) -> Result<Present, StoreError> {
+        let mut all = Vec::new();
+        for end in sealed.iter().map(|sealed| sealed.end.entry) {
+            let mut numbers = Ranges::default();
+            moment.present(Piece { writer: end.writer, behind: 0, until: end.number }, &mut |number| {
+                numbers.insert(number);
+                Ok(())
+            })?;
+            all.push((end.writer, numbers));
+        }
+        Ok(Present(all))
+    }
+
+    /// Whether an entry is a record that is in the archive alone: nobody has ever taken it back.
+    fn lacks(&self, entry: &Entry) -> bool {
+        let numbers = self.0.iter().find(|(writer, _)| *writer == entry.id.writer);
+        entry.kind.is_record() && numbers.is_none_or(|(_, numbers)| !numbers.contains(entry.id.number))
+    }
+}
+
+/// What gives entries of a database, on whatever thread.
+type Ask<'a, T> = &'a (dyn Fn(Each<'_, T>) -> Result<(), StoreError> + Sync);
+/// Where an item stands, and the item of an entry.
+type Words<T> = (fn(&T) -> EntryId, fn(Entry) -> T);
+
+/// All entries of a chain behind one of them up to another, in their order: the database's own where it has one.
+fn chain<T: Send>(
+    (ask, (id, of)): (Ask<'_, T>, Words<T>),
+    archived: &Archived,
+    behind: EntryId,
+    until: i64,
+    each: Each<'_, T>,
+) -> Result<(), StoreError> {
+    beside(ask, |next| {
+        let mut waiting = next()?;
+        archived.entries(behind, until, None, None, &mut |entry| {
+            while let Some(own) = waiting.take_if(|own| id(own) < entry.id) {
+                each(own)?;
+                waiting = next()?;
+            }
+            if let Some(own) = waiting.take_if(|own| id(own) == entry.id) {
+                waiting = next()?;
+                return each(own);
+            }
+            // What the database needs itself nobody may take out of it.
+            if !entry.kind.is_record() {
+                return Err(StoreError::Unusable(format!("entry {}: is missing in the database", entry.id)));
+            }
+            each(of(entry))
+        })?;
+        rest(waiting, next, each)
+    })
+}
+
+fn rest<T>(mut waiting: Option<T>, next: Next<'_, T>, each: Each<'_, T>) -> Result<(), StoreError> {
+    while let Some(item) = waiting {
+        each(item)?;
+        waiting = next()?;
+    }
+    Ok(())
+}
+
+/// What is looked for in an archive.
+struct Wanted<'w> {
+    /// The first month and the last in which it may count.
+    months: (Option<Month>, Option<Month>),
+    tenant: Option<&'w str>,
+    matches: &'w dyn Fn(&Entry) -> bool,
+}
+
+impl Wanted<'_> {
+    /// Entries that are in the archive alone and are meant, in the order of the chains.
+    fn each(
+        &self,
+        present: &Present,
+        archived: &Archived,
+        sealed: &[Sealed],
+        each: Each<'_, Entry>,
+    ) -> Result<(), StoreError> {
+        let text = |month: Option<Month>, else_: &str| month.map_or_else(|| else_.to_owned(), |month| month.to_string());
+        let months = text(self.months.0, "0000-01")..=text(self.months.1, "9999-12");
+        for Sealed { end: Head { entry: end, .. }, .. } in sealed {
+            let behind = EntryId { number: 0, ..*end };
+            archived.entries(behind, end.number, Some(months.clone()), self.tenant, &mut |entry| {
+                if present.lacks(&entry) && (self.matches)(&entry) { each(entry) } else { Ok(()) }
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Entries that the database gives in the order of the chains, and those of the archive where they belong.
+fn merged(
+    ask: Ask<'_, Entry>,
+    archive: &mut dyn FnMut(Each<'_, Entry>) -> Result<(), StoreError>,
+    each: Each<'_, Entry>,
+) -> Result<(), StoreError> {
+    beside(ask, |next| {
+        let mut waiting = next()?;
+        archive(&mut |entry| {
+            while let Some(own) = waiting.take_if(|own| own.id < entry.id) {
+                each(own)?;
+                waiting = next()?;
+            }
+            each(entry)
+        })?;
+        rest(waiting, next, each)
+    })
+}
+
+impl Reader for Whole {
+    fn entries(&self, behind: EntryId, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        let Some(Both { moment, sealed, archived }) = self.both()? else {
+            self.database.entries(behind, each)?;
+            return self.was_alone();
+        };
+        let ask = |each: Each<'_, Entry>| moment.entries(behind, each);
+        let words: Words<Entry> = (|entry| entry.id, |entry| entry);
+        chain((&ask, words), &archived, behind, end_of(&sealed, behind.writer), each)
+    }
+
+    fn written(&self, behind: EntryId, until: i64, each: Each<'_, WrittenEntry>) -> Result<(), StoreError> {
+        let Some(Both { moment, sealed, archived }) = self.both()? else {
+            self.database.written(behind, until, each)?;
+            return self.was_alone();
+        };
+        let ask = |each: Each<'_, WrittenEntry>| moment.written(behind, until, each);
+        // Nobody has taken back what is in the archive alone, and it has its event.
+        let words: Words<WrittenEntry> =
+            (|written| written.entry.id, |entry| WrittenEntry { entry, call: None, taken_back: None });
+        chain((&ask, words), &archived, behind, end_of(&sealed, behind.writer).min(until), each)
+    }
+
+    fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        let is_meant = |entry: &Entry| {
+            let day = day_of(entry.started_ns).and_then(|day| day.parse().ok());
+            entry.kind.is_charged() && day.is_some_and(|day| selection.includes(day, &entry.tenant))
+        };
+        if let Some(call) = &selection.call
+            && self.database.record(call)?.is_none()
+        {
+            let record = self.archived(|archived| archived.record(call))?;
+            return record.filter(is_meant).map_or(Ok(()), each);
+        }
+        let Some(Both { moment, sealed, archived }) = self.both()?.filter(|_| selection.call.is_none()) else {
+            self.database.standing(selection, each)?;
+            return if selection.call.is_some() { Ok(()) } else { self.was_alone() };
+        };
+        let month = |day: Option<Date>| day.and_then(|day| Month::of_day(&day.to_string()));
+        // What counts later than on its own day counts in a later month.
+        let months = (month(selection.since), None);
+        let wanted = Wanted { months, tenant: selection.tenant.as_deref(), matches: &is_meant };
+        let present = Present::of(&*moment, &sealed)?;
+        let ask = |each: Each<'_, Entry>| moment.standing(selection, each);
+        merged(&ask, &mut |each| wanted.each(&present, &archived, &sealed, each), each)
+    }
+
+    fn counted(&self, span: &Span, each: Each<'_, CountedEntry>) -> Result<(), StoreError> {
+        let Some(Both { moment, sealed, archived }) = self.both()? else {
+            self.database.counted(span, each)?;
+            return self.was_alone();
+        };
+        let [first, last] = span.days();
+        let tenant = span.tenant.as_deref();
+        let is_meant = |entry: &Entry| {
+            let is_then = match &entry.billed {
+                None => entry.started_ns >= span.from_ns && entry.started_ns < span.until_ns,
+                Some(day) => *day >= first && *day <= last,
+            };
+            entry.kind.is_charged() && is_then && tenant.is_none_or(|path| is_within(&entry.tenant, path))
+        };
+        let months = (Month::of(span.from_ns), Month::of(span.until_ns.saturating_sub(1)));
+        let wanted = Wanted { months, tenant, matches: &is_meant };
+        let present = Present::of(&*moment, &sealed)?;
+        moment.counted(span, &mut *each)?;
+        wanted.each(&present, &archived, &sealed, &mut |entry| each(CountedEntry { entry, taken_back: None }))
+    }
+
+    fn booked(&self, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError> {
+        let Some(Both { moment, mut sealed, archived }) = self.both()? else {
+            self.database.booked(which, each)?;
+            return self.was_alone();
+        };
+        sealed.retain(|sealed| sealed.end.entry.writer == which.until.writer);
+        let is_meant = |entry: &Entry| which.includes(entry);
+        let months = (Some(which.month), Some(which.month));
+        let wanted = Wanted { months, tenant: Some(&which.tenant), matches: &is_meant };
+        let present = Present::of(&*moment, &sealed)?;
+        let ask = |each: Each<'_, Entry>| moment.booked(which, each);
+        merged(&ask, &mut |each| wanted.each(&present, &archived, &sealed, each), each)
+    }
+
+    fn entry(&self, id: EntryId) -> Result<Option<Entry>, StoreError> {
+        match self.database.entry(id)? {
+            None => self.archived(|archived| archived.entry(id)),
+            found => Ok(found),
+        }
+    }
+
+    fn record(&self, number: &(String, i64)) -> Result<Option<Entry>, StoreError> {
+        match self.database.record(number)? {
+            None => self.archived(|archived| archived.record(number)),
+            found => Ok(found),
+        }
+    }
+
+    // The database has all that the rest is about.
+
+    fn ping(&self) -> Result<(), StoreError> {
+        self.database.ping()
+    }
+
+    fn rollup(&self, selection: &Selection, each: Each<'_, RollupRow>) -> Result<(), StoreError> {
+        self.database.rollup(selection, each)
+    }
+
+    fn totals(&self, selection: &Selection, by: &[Dimension], each: Each<'_, Total>) -> Result<(), StoreError> {
+        self.database.totals(selection, by, each)
+    }
+
+    fn heads(&self) -> Result<Vec<Head>, StoreError> {
+        self.database.heads()
+    }
+
+    fn reversal_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError> {
+        self.database.reversal_of(id)
+    }
+
+    fn correction_of(&self, id: EntryId) -> Result<Option<EntryId>, StoreError> {
+        self.database.correction_of(id)
+    }
+
+    fn adjusted(&self, each: Each<'_, (Entry, String)>) -> Result<(), StoreError> {
+        self.database.adjusted(each)
+    }
+
+    fn closings(&self) -> Result<Vec<Entry>, StoreError> {
+        self.database.closings()
+    }
+
+    fn forgotten(&self) -> Result<Vec<Entry>, StoreError> {
+        self.database.forgotten()
+    }
+
+    fn sealed(&self) -> Result<Vec<Sealed>, StoreError> {
+        self.database.sealed()
+    }
+
+    fn present(&self, piece: Piece, each: Each<'_, i64>) -> Result<(), StoreError> {
+        self.database.present(piece, each)
+    }
+
+    fn first_counting(&self, behind: EntryId, month: Month) -> Result<Option<EntryId>, StoreError> {
+        self.database.first_counting(behind, month)
+    }
+
+    fn forgetting(&self) -> Result<Vec<Pending>, StoreError> {
+        self.database.forgetting()
+    }
+
+    fn holders(&self, day: i64, response: i64) -> Result<Vec<EntryId>, StoreError> {
+        self.database.holders(day, response)
+    }
+
+    fn budgets(&self) -> Result<Budgets, StoreError> {
+        self.database.budgets()
+    }
+
+    fn budget_changes(&self) -> Result<Vec<Entry>, StoreError> {
+        self.database.budget_changes()
+    }
+
+    fn balances(&self, budget: i64, from_s: i64, each: Each<'_, (WindowKey, Amount)>) -> Result<(), StoreError> {
+        self.database.balances(budget, from_s, each)
+    }
+
+    fn leases(&self, budget: i64, from_s: i64, each: Each<'_, (WindowKey, String, Lease)>) -> Result<(), StoreError> {
+        self.database.leases(budget, from_s, each)
+    }
+
+    fn possible_copies(&self, each: Each<'_, (PossibleKey, PossibleCopy)>) -> Result<(), StoreError> {
+        self.database.possible_copies(each)
+    }
+
+    fn emitters(&self, each: Each<'_, (String, Emitter)>) -> Result<(), StoreError> {
+        self.database.emitters(each)
+    }
+
+    fn ranges(&self, emitter: &str, within: Range) -> Result<Ranges, StoreError> {
+        self.database.ranges(emitter, within)
+    }
+
+    fn notes(&self, emitter: &str) -> Result<Vec<Note>, StoreError> {
+        self.database.notes(emitter)
+    }
+
+    fn quarantined(&self, whose: Whose<'_>, each: Each<'_, Quarantined>) -> Result<(), StoreError> {
+        self.database.quarantined(whose, each)
+    }
+
+    fn tally(&self) -> Result<Tally, StoreError> {
+        self.database.tally()
+    }
+}
