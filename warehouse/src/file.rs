@@ -18,7 +18,7 @@ use crate::columns;
 use crate::row::hex;
 
 /// Columns of which each value is another one: a dictionary and the lowest and highest value would only cost room.
-const EACH_ANOTHER: [&str; 4] = ["hash", "rating", "event", "reason"];
+const EACH_ANOTHER: [&str; 5] = ["hash", "rating", "event", "reason", "salt"];
 const ZSTD_LEVEL: i32 = 3;
 
 /// How files are written: the same for all of an export.

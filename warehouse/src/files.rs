@@ -51,6 +51,11 @@ pub fn tenant_hash(tenant: &str) -> u8 {
     Sha256::digest(first).first().copied().unwrap_or_default() >> 4
 }
 
+/// What the paths of a partition's files begin with.
+pub fn partition_path(month: &str, tenant_hash: u8) -> String {
+    format!("month={month}/tenant_hash={tenant_hash}/")
+}
+
 /// A whole file, as a manifest names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
@@ -166,7 +171,7 @@ impl Files {
         }
         self.begun = self.begun.saturating_add(1);
         let Partition { month, tenant_hash } = partition;
-        let path = format!("month={month}/tenant_hash={tenant_hash}/{}-{:04}.parquet", self.name, self.begun);
+        let path = format!("{}{}-{:04}.parquet", partition_path(month, *tenant_hash), self.name, self.begun);
         let staged = Files::staged(&self.staging, &path);
         let file = File::create(&staged, &self.form).map_err(|error| failed(&staged, &error))?;
         let buffer = Buffer::new(&self.columns);

@@ -18,6 +18,7 @@
     )
 )]
 
+pub mod archive;
 mod buffer;
 pub mod columns;
 mod error;
@@ -29,6 +30,7 @@ pub mod place;
 mod row;
 mod selection;
 
+pub use archive::{Archive, Kept};
 pub use error::Error;
 pub use export::{Commit, Done, Progress, Source, export};
 pub use files::{Bounds, tenant_hash};

@@ -114,14 +114,7 @@ impl<'p> Log<'p> {
                 return Err(Error::of(self.place.name(), why));
             }
         }
-        let directory = self.directory();
-        let number = |path: &String| {
-            path.strip_prefix(&directory)?.strip_prefix('/')?.strip_suffix(".json")?.parse::<u64>().ok()
-        };
-        let commits: Vec<u64> = paths.iter().filter_map(number).collect();
-        if let Some(hole) = commits.iter().zip(1..).find(|(found, expected)| *found != expected) {
-            return Err(Error::of(self.place.name(), format!("{directory} has no manifest of commit {}", hole.1)));
-        }
+        let commits = numbers(self.place, &self.selection, &paths)?;
         self.last = match commits.last() {
             Some(commit) => self.get(&self.path(*commit))?,
             None => None,
@@ -165,30 +158,55 @@ impl<'p> Log<'p> {
         Ok(is_ours)
     }
 
-    fn directory(&self) -> String {
-        format!("{DIRECTORY}/{}", self.selection.id())
-    }
-
     fn path(&self, commit: u64) -> String {
-        format!("{}/{commit:08}.json", self.directory())
+        manifest_path(&self.selection, commit)
     }
 
     fn intent_path(&self) -> String {
-        format!("{}/next", self.directory())
+        format!("{}/next", directory(&self.selection))
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Error> {
-        let Some(bytes) = self.place.get(path)? else { return Ok(None) };
-        let failed = |error: serde_json::Error| Error::of(format!("{}/{path}", self.place.name()), error);
-        let Form { format } = serde_json::from_slice(&bytes).map_err(failed)?;
-        if format != FORMAT {
-            let why = format!(
-                "is of format {format}, which this version of meshmeter does not write; export to another place"
-            );
-            return Err(Error::of(format!("{}/{path}", self.place.name()), why));
-        }
-        serde_json::from_slice(&bytes).map(Some).map_err(failed)
+        get(self.place, path)
     }
+}
+
+/// The numbers of a selection's commits: from 1 without holes.
+pub fn commits(place: &dyn Place, selection: &Selection) -> Result<Vec<u64>, Error> {
+    numbers(place, selection, &place.list(&directory(selection))?)
+}
+
+fn numbers(place: &dyn Place, selection: &Selection, paths: &[String]) -> Result<Vec<u64>, Error> {
+    let directory = directory(selection);
+    let number =
+        |path: &String| path.strip_prefix(&directory)?.strip_prefix('/')?.strip_suffix(".json")?.parse::<u64>().ok();
+    let commits: Vec<u64> = paths.iter().filter_map(number).collect();
+    match commits.iter().zip(1..).find(|(found, expected)| *found != expected) {
+        Some(hole) => Err(Error::of(place.name(), format!("{directory} has no manifest of commit {}", hole.1))),
+        None => Ok(commits),
+    }
+}
+
+fn directory(selection: &Selection) -> String {
+    format!("{DIRECTORY}/{}", selection.id())
+}
+
+/// The path of a commit's manifest.
+pub fn manifest_path(selection: &Selection, commit: u64) -> String {
+    format!("{}/{commit:08}.json", directory(selection))
+}
+
+/// Reads a manifest, or an intent; `None` if there is nothing.
+pub fn get<T: DeserializeOwned>(place: &dyn Place, path: &str) -> Result<Option<T>, Error> {
+    let Some(bytes) = place.get(path)? else { return Ok(None) };
+    let failed = |error: serde_json::Error| Error::of(format!("{}/{path}", place.name()), error);
+    let Form { format } = serde_json::from_slice(&bytes).map_err(failed)?;
+    if format != FORMAT {
+        let why =
+            format!("is of format {format}, which this version of meshmeter does not write; export to another place");
+        return Err(Error::of(format!("{}/{path}", place.name()), why));
+    }
+    serde_json::from_slice(&bytes).map(Some).map_err(failed)
 }
 
 /// What every manifest says.

@@ -129,6 +129,8 @@ pub struct Row {
     pub reason: Option<String>,
     /// The event, as it was sent; of an entry about no call, what else it says.
     pub event: Option<String>,
+    /// What the personal fields are salted with in its hash, as it is kept.
+    pub salt: Option<Vec<u8>>,
     /// What the event of its call says (`data`), also for those entries that do not repeat the event.
     pub call: Option<Map<String, Value>>,
     /// Calls that it adds.

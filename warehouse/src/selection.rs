@@ -42,7 +42,8 @@ impl Selection {
     }
 }
 
-fn is_within(tenant: &str, path: &str) -> bool {
+/// Whether a tenant is this one, or below it.
+pub fn is_within(tenant: &str, path: &str) -> bool {
     tenant.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

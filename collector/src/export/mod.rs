@@ -84,6 +84,10 @@ pub fn row(written: WrittenEntry) -> Result<Row, String> {
         event.map(serde_json::from_str).transpose().map_err(|error| format!("entry {}: {error}", entry.id))?;
     let day = entry.billed.clone().or_else(|| day_of(entry.started_ns)).unwrap_or_default();
     let day: Date = day.parse().map_err(|_| format!("entry {}: has no day on which it counts", entry.id))?;
+    // The row says the day by itself and by the month of the call: the entry's own words must be found again in that.
+    if entry.billed.as_ref().is_some_and(|billed| *billed != day.to_string()) {
+        return Err(format!("entry {}: the day on which it counts is not written as days are", entry.id));
+    }
     let began = Month::of(entry.started_ns).filter(|_| entry.billed.is_some());
     let mut calls = 0;
     let mut lines = Vec::new();
@@ -122,6 +126,7 @@ pub fn row(written: WrittenEntry) -> Result<Row, String> {
         rating: entry.rating,
         reason: entry.reason,
         event: entry.event,
+        salt: entry.names.to_bytes(),
         call: sent.map(|sent| sent.data),
         calls,
         lines,

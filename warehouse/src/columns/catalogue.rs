@@ -93,6 +93,14 @@ pub fn of_the_entry() -> Vec<Column> {
             "the event as it was sent, JSON, with the provider's usage objects (`raw_usage`); only in a call, a copy, a release. Of a note, what else it says",
             |row| optional(row.event.as_deref()),
         ),
+        column(
+            "salt",
+            Type::Text,
+            false,
+            "",
+            "what names in the hash are salted with, and the digests of those that were replaced: hex digits. NULL in an entry that was written before there were salts",
+            |row| row.salt.as_deref().map_or(Cell::Absent, |salt| Cell::Text(hex(salt).into())),
+        ),
     ]
 }
 

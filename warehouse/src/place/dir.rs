@@ -13,11 +13,12 @@ use crate::files::empty;
 /// Where everything is that is not for readers.
 const OWN: &str = "_meshmeter";
 
-/// A directory; nobody else exports to it until this is dropped.
+/// A directory; nobody else exports to it until this is dropped, unless it is only read.
 #[derive(Debug)]
 pub struct Dir {
     root: PathBuf,
-    _lock: fs::File,
+    /// Only of one that is written to.
+    lock: Option<fs::File>,
 }
 
 impl Dir {
@@ -32,9 +33,25 @@ impl Dir {
             .open(&path)
             .map_err(|error| Error::of(path.display(), error))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Dir { root: root.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Dir { root: root.to_owned(), lock: Some(lock) }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::of(root.display(), "another export is writing to it")),
             Err(error) => Err(Error::of(path.display(), error)),
+        }
+    }
+
+    /// Opens a directory that is there, only to read it; somebody else may write to it.
+    pub fn open_to_read(root: &Path) -> Result<Dir, Error> {
+        match fs::metadata(root) {
+            Ok(found) if found.is_dir() => Ok(Dir { root: root.to_owned(), lock: None }),
+            Ok(_) => Err(Error::of(root.display(), "is no directory")),
+            Err(error) => Err(Error::of(root.display(), error)),
+        }
+    }
+
+    fn to_write(&self) -> Result<(), Error> {
+        match self.lock {
+            Some(_) => Ok(()),
+            None => Err(Error::of(self.root.display(), "was opened only to be read")),
         }
     }
 
@@ -93,6 +110,7 @@ impl Place for Dir {
     }
 
     fn staging(&self) -> Result<PathBuf, Error> {
+        self.to_write()?;
         let staging = self.root.join(OWN).join("staging");
         empty(&staging)?;
         Ok(staging)
@@ -105,7 +123,18 @@ impl Place for Dir {
         }
     }
 
+    fn fetch(&self, path: &str, _: &dyn Fn() -> Result<PathBuf, Error>) -> Result<Option<PathBuf>, Error> {
+        let path = self.root.join(path);
+        match fs::metadata(&path) {
+            Ok(found) if found.is_file() => Ok(Some(path)),
+            Ok(_) => Err(Error::of(path.display(), "is no file")),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+            Err(error) => Err(Error::of(path.display(), error)),
+        }
+    }
+
     fn create(&self, path: &str, bytes: &[u8]) -> Result<bool, Error> {
+        self.to_write()?;
         // Nobody comes between: there is a lock.
         if self.root.join(path).exists() {
             return Ok(false);
@@ -114,6 +143,7 @@ impl Place for Dir {
     }
 
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.to_write()?;
         self.put(path, bytes).map_err(self.failed(path))
     }
 
@@ -125,6 +155,7 @@ impl Place for Dir {
     }
 
     fn delete(&self, path: &str) -> Result<(), Error> {
+        self.to_write()?;
         match fs::remove_file(self.root.join(path)) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             removed => removed.map_err(self.failed(path)),
@@ -132,6 +163,7 @@ impl Place for Dir {
     }
 
     fn publish(&self, staged: &Path, path: &str) -> Result<(), Error> {
+        self.to_write()?;
         rename(staged, &self.root.join(path)).map_err(self.failed(path))
     }
 }

@@ -13,13 +13,16 @@ pub use dir::Dir;
 pub use s3::{Bucket, Settings};
 
 /// A directory or a bucket. Paths are relative to it and have `/` between their parts.
-pub trait Place {
+pub trait Place: Send + Sync {
     /// How it is called in messages.
     fn name(&self) -> String;
     /// An empty directory on this machine, in which files are made before they are shown.
     fn staging(&self) -> Result<PathBuf, Error>;
     /// What is there, whole; `None` if there is nothing.
     fn get(&self, path: &str) -> Result<Option<Vec<u8>>, Error>;
+    /// A file of any length, on this machine: where it lies, or else a copy of it that is made where `copy` says, a path at
+    /// which nothing is. `None` if there is no such file.
+    fn fetch(&self, path: &str, copy: &dyn Fn() -> Result<PathBuf, Error>) -> Result<Option<PathBuf>, Error>;
     /// Puts a small file where there is none; false if there is one. It is durable when this returns, and never seen half.
     fn create(&self, path: &str, bytes: &[u8]) -> Result<bool, Error>;
     /// The same, whether there is one or not.
@@ -34,10 +37,23 @@ pub trait Place {
 
 /// A place as a command line names it: a directory, or `s3://BUCKET/PREFIX`.
 pub fn open(to: &str, settings: &Settings) -> Result<Box<dyn Place>, Error> {
-    match to.split_once("://") {
+    find(to, settings, Dir::open)
+}
+
+/// The same, only to read it: nothing is made there, a directory must be there already, and others may write to it.
+pub fn open_to_read(from: &str, settings: &Settings) -> Result<Box<dyn Place>, Error> {
+    find(from, settings, Dir::open_to_read)
+}
+
+fn find(
+    place: &str,
+    settings: &Settings,
+    directory: impl FnOnce(&Path) -> Result<Dir, Error>,
+) -> Result<Box<dyn Place>, Error> {
+    match place.split_once("://") {
         Some(("s3", rest)) => Ok(Box::new(Bucket::open(rest, settings)?)),
         Some(_) => Err(Error::new("must be a directory, or s3://BUCKET/PREFIX")),
-        None if to.is_empty() => Err(Error::new("must be a directory, or s3://BUCKET/PREFIX")),
-        None => Ok(Box::new(Dir::open(Path::new(to))?)),
+        None if place.is_empty() => Err(Error::new("must be a directory, or s3://BUCKET/PREFIX")),
+        None => Ok(Box::new(directory(Path::new(place))?)),
     }
 }

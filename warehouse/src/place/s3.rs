@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::future::Future;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -130,6 +130,29 @@ impl Place for Bucket {
         }
     }
 
+    fn fetch(&self, path: &str, copy: &dyn Fn() -> Result<PathBuf, Error>) -> Result<Option<PathBuf>, Error> {
+        let key = self.key(path);
+        let bytes = match self.runtime.block_on(self.store.head(&key)) {
+            Ok(head) => head.size,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(self.failed(path, &error)),
+        };
+        let copy = copy()?;
+        let cannot_write = |error: std::io::Error| Error::of(copy.display(), error);
+        let mut file = fs::File::create_new(&copy).map_err(cannot_write)?;
+        let mut begin = 0;
+        while begin < bytes {
+            let end = bytes.min(begin.saturating_add(PART as u64));
+            let part = self.wait(path, self.store.get_range(&key, begin..end))?;
+            if part.len() as u64 != end.saturating_sub(begin) {
+                return Err(Error::of(format!("{}/{path}", self.name.trim_end_matches('/')), "was not sent whole"));
+            }
+            file.write_all(&part).map_err(cannot_write)?;
+            begin = end;
+        }
+        Ok(Some(copy))
+    }
+
     fn create(&self, path: &str, bytes: &[u8]) -> Result<bool, Error> {
         match self.put(path, bytes, PutMode::Create) {
             Ok(()) => Ok(true),
@@ -172,7 +195,7 @@ impl Place for Bucket {
         let mut file = fs::File::open(staged).map_err(cannot_read)?;
         let mut next = || {
             let mut part = Vec::new();
-            let read = file.by_ref().take(PART as u64).read_to_end(&mut part);
+            let read = Read::by_ref(&mut file).take(PART as u64).read_to_end(&mut part);
             read.map(|_| part).map_err(cannot_read)
         };
         let first = next()?;

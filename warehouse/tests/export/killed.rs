@@ -1,7 +1,7 @@
 //! An export that ends at any of its steps, and is started again.
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::prelude::*;
 use warehouse::{Error, Place};
@@ -11,23 +11,23 @@ use crate::support::*;
 /// A place where the step with this number is the last: done or not done, nothing comes behind it.
 struct Killed<'p> {
     place: &'p dyn Place,
-    left: Cell<u32>,
+    left: AtomicU32,
     is_done: bool,
 }
 
 impl Killed<'_> {
     fn step<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-        match self.left.get() {
+        match self.left.load(Ordering::Relaxed) {
             0 => Err(Error::new("killed before")),
             1 => {
-                self.left.set(0);
+                self.left.store(0, Ordering::Relaxed);
                 if self.is_done {
                     work()?;
                 }
                 Err(Error::new("killed"))
             }
             left => {
-                self.left.set(left - 1);
+                self.left.store(left - 1, Ordering::Relaxed);
                 work()
             }
         }
@@ -43,6 +43,9 @@ impl Place for Killed<'_> {
     }
     fn get(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
         self.step(|| self.place.get(path))
+    }
+    fn fetch(&self, path: &str, copy: &dyn Fn() -> Result<PathBuf, Error>) -> Result<Option<PathBuf>, Error> {
+        self.step(|| self.place.fetch(path, copy))
     }
     fn create(&self, path: &str, bytes: &[u8]) -> Result<bool, Error> {
         self.step(|| self.place.create(path, bytes))
@@ -64,7 +67,7 @@ impl Place for Killed<'_> {
 /// Exports with so many steps; whether it came to its end.
 fn killed_after(ledger: &Ledger, dir: &Temporary, steps: u32, is_done: bool) -> bool {
     let place = dir.place();
-    let killed = Killed { place: &place, left: Cell::new(steps), is_done };
+    let killed = Killed { place: &place, left: AtomicU32::new(steps), is_done };
     match export(ledger, &killed) {
         Ok(_) => true,
         Err(error) => {

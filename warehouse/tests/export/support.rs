@@ -9,7 +9,7 @@ use jiff::civil::{Date, date};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::{Value, json};
 use warehouse::place::Dir;
-use warehouse::{Bounds, Done, End, Error, Line, Place, Position, Row, Selection, Source};
+use warehouse::{Bounds, Done, End, Error, Kept, Line, Place, Position, Row, Selection, Source};
 use wire::usage::Class;
 
 /// A directory, gone at the end of its test.
@@ -80,7 +80,54 @@ impl Ledger {
             unpriced: 0,
             fallback: 0,
         };
-        Row { lines: vec![line], hash: self.hash_of(position), ..note(position, day, tenant) }
+        // Some of what may be there is, in every mixture.
+        let has = |bit: u32| number.wrapping_mul(2_654_435_761) >> bit & 1 == 1;
+        let salt = (0..number % 70).map(|at| (number * 31 + at) as u8).collect();
+        Row {
+            lines: vec![line],
+            hash: self.hash_of(position),
+            kind: ["call", "copy", "reversal", "correction", "release"][usize::try_from(number % 7 % 5).unwrap()],
+            refers: has(8).then_some(Position { writer: position.writer, entry: number / 2 }),
+            adjusts: has(9).then(|| "2026-09".to_owned()),
+            started_ns: number * 1_000_000_007 - 5_000_000_000,
+            received_ns: i64::MAX - number,
+            provider: format!("provider-{}", number % 3),
+            model: if has(14) { String::new() } else { format!("model-{number}") },
+            evidence: ["reported", "partial", "estimated", "missing"][usize::try_from(number % 4).unwrap()],
+            charge: i128::from(number) * 1_000_000_000_000_000_001 * if has(10) { -1 } else { 1 },
+            cost: if has(11) { 10_i128.pow(38) - 1 } else { -i128::from(number) },
+            rating: has(11).then(|| format!("{{\"number\":{number}}}")),
+            reason: has(12).then(|| "looked\0at ".repeat(usize::try_from(number % 9).unwrap())),
+            event: has(13).then(|| format!("{{\"id\":\"{position}\",\"of\":\"{tenant}\"}}")),
+            salt: has(14).then_some(salt),
+            ..note(position, day, tenant)
+        }
+    }
+}
+
+/// What is to be read of a row.
+pub fn kept(row: &Row) -> Kept {
+    Kept {
+        position: row.position,
+        hash: row.hash,
+        kind: row.kind.to_owned(),
+        refers: row.refers,
+        emitter: row.emitter.clone(),
+        sequence: row.sequence,
+        day: row.day,
+        adjusts: row.adjusts.clone(),
+        started_ns: row.started_ns,
+        received_ns: row.received_ns,
+        tenant: row.tenant.clone(),
+        provider: row.provider.clone(),
+        model: row.model.clone(),
+        evidence: row.evidence.to_owned(),
+        charge: row.charge,
+        cost: row.cost,
+        rating: row.rating.clone(),
+        reason: row.reason.clone(),
+        event: row.event.clone(),
+        salt: row.salt.clone(),
     }
 }
 
@@ -106,6 +153,7 @@ pub fn note(position: Position, day: Date, tenant: &str) -> Row {
         rating: None,
         reason: None,
         event: Some(format!("{{\"id\":\"{position}\"}}")),
+        salt: None,
         call: None,
         calls: 1,
         lines: Vec::new(),

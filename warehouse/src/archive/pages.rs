@@ -1,0 +1,642 @@
+//! The values of a column in a row group, one after another, page by page.
+//!
+//! Pages are taken from the file and decompressed by the Parquet library. What is in them is decoded here: only as an export writes
+//! it (first version of data pages, plain or by a dictionary), with every length compared to what is there. A file that says
+//! anything else ends in an error, where the library's own decoders may panic, which ends the process.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parquet::basic::{Compression, Encoding};
+use parquet::column::page::{Page, PageReader};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::serialized_reader::SerializedPageReader;
+use parquet::schema::types::ColumnDescPtr;
+
+/// Why a file is not what an export writes.
+pub type Unfit = String;
+
+/// The longest page that is read, bytes without compression. An export makes pages of a MiB, or of what the events of a thousand
+/// rows take; no row group has more than 64 MiB in memory and a row.
+const LONGEST_PAGE: u64 = 256 << 20;
+/// Room in which the header of a page is looked for, bytes.
+const HEADER: usize = 512;
+/// How deep structures are in each other in a header.
+const DEPTH: u8 = 8;
+
+/// What the values of a column are in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Physical {
+    /// Four bytes, little endian.
+    Int32,
+    /// Eight bytes, little endian.
+    Int64,
+    /// Sixteen bytes, big endian.
+    Usd,
+    /// Text of any length.
+    Text,
+}
+
+impl Physical {
+    /// How long a value is, if all are of one length.
+    pub const fn width(self) -> Option<usize> {
+        match self {
+            Physical::Int32 => Some(4),
+            Physical::Int64 => Some(8),
+            Physical::Usd => Some(16),
+            Physical::Text => None,
+        }
+    }
+}
+
+/// A file on this machine, read at any place by several readers.
+pub struct Place {
+    /// The file.
+    pub file: File,
+    /// How long it is.
+    pub length: u64,
+}
+
+impl Length for Place {
+    fn len(&self) -> u64 {
+        self.length
+    }
+}
+
+/// Reads a file from a place on.
+pub struct Reading {
+    /// The file.
+    pub place: Arc<Place>,
+    /// What is read next.
+    pub at: u64,
+}
+
+impl Read for Reading {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.place.file.read_at(into, self.at)?;
+        self.at = self.at.saturating_add(read as u64);
+        Ok(read)
+    }
+}
+
+/// What the Parquet library reads from.
+pub struct Chunks(pub Arc<Place>);
+
+impl Length for Chunks {
+    fn len(&self) -> u64 {
+        self.0.length
+    }
+}
+
+impl ChunkReader for Chunks {
+    type T = BufReader<Reading>;
+
+    fn get_read(&self, start: u64) -> Result<BufReader<Reading>, ParquetError> {
+        Ok(BufReader::with_capacity(HEADER, Reading { place: self.0.clone(), at: start }))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let left = self.0.length.saturating_sub(start);
+        if length as u64 > left {
+            return Err(ParquetError::EOF("it ends before".to_owned()));
+        }
+        let mut bytes = vec![0; length];
+        self.0.file.read_exact_at(&mut bytes, start)?;
+        Ok(bytes.into())
+    }
+}
+
+/// Where a column of a row group lies.
+#[derive(Clone, Copy, Debug)]
+pub struct Chunk {
+    /// Where it begins.
+    pub start: u64,
+    /// How long it is.
+    pub length: u64,
+    /// How its pages are compressed.
+    pub compression: Compression,
+}
+
+/// A column of a row group.
+pub struct Leaf {
+    pages: SerializedPageReader<Chunks>,
+    place: Arc<Place>,
+    /// Where the next page begins.
+    offset: u64,
+    end: u64,
+    physical: Physical,
+    is_optional: bool,
+    dictionary: Option<Dictionary>,
+    page: Option<Data>,
+    /// The row that is read next.
+    next: u64,
+    /// What the row before it has.
+    current: Current,
+}
+
+#[derive(Clone)]
+enum Current {
+    Absent,
+    /// In the page.
+    Plain(Range<usize>),
+    /// In the dictionary.
+    Listed(Range<usize>),
+}
+
+/// The values that are numbered.
+struct Dictionary {
+    bytes: Bytes,
+    /// Where each text is; nothing if all are of one length.
+    texts: Vec<Range<u32>>,
+    count: usize,
+}
+
+/// A page of values.
+struct Data {
+    bytes: Bytes,
+    /// For each row whether it has a value; of a column that may have none.
+    levels: Option<Runs>,
+    values: Values,
+    /// Rows that are not passed yet.
+    left: u64,
+}
+
+enum Values {
+    /// One after another, from here on.
+    Plain(usize),
+    /// By their numbers in the dictionary.
+    Numbered(Runs),
+}
+
+impl Leaf {
+    /// The values of a column.
+    pub fn new(
+        place: &Arc<Place>,
+        column: &ColumnDescPtr,
+        chunk: Chunk,
+        physical: Physical,
+        rows: u64,
+    ) -> Result<Leaf, Unfit> {
+        let as_signed = |number: u64| i64::try_from(number).map_err(|_| "lies behind the end of the file".to_owned());
+        let metadata = ColumnChunkMetaData::builder(column.clone())
+            .set_compression(chunk.compression)
+            .set_data_page_offset(as_signed(chunk.start)?)
+            .set_total_compressed_size(as_signed(chunk.length)?)
+            .build()
+            .map_err(|error| error.to_string())?;
+        let rows = usize::try_from(rows).map_err(|error| error.to_string())?;
+        let chunks = Arc::new(Chunks(place.clone()));
+        let pages = SerializedPageReader::new(chunks, &metadata, rows, None).map_err(|error| error.to_string())?;
+        Ok(Leaf {
+            pages,
+            place: place.clone(),
+            offset: chunk.start,
+            end: chunk.start.saturating_add(chunk.length),
+            physical,
+            is_optional: column.max_def_level() > 0,
+            dictionary: None,
+            page: None,
+            next: 0,
+            current: Current::Absent,
+        })
+    }
+
+    /// What a row has: this row or a later one than that which was read before.
+    pub fn at(&mut self, row: u64) -> Result<Option<&[u8]>, Unfit> {
+        if row >= self.next {
+            self.skip(row.saturating_sub(self.next))?;
+            self.current = self.read()?;
+            self.next = row.saturating_add(1);
+        } else if row.saturating_add(1) != self.next {
+            return Err("was read further already".to_owned());
+        }
+        let found = match &self.current {
+            Current::Absent => return Ok(None),
+            Current::Plain(range) => self.page.as_ref().and_then(|page| page.bytes.get(range.clone())),
+            Current::Listed(range) => self.dictionary.as_ref().and_then(|listed| listed.bytes.get(range.clone())),
+        };
+        found.map(Some).ok_or_else(|| "ends in the middle of a value".to_owned())
+    }
+
+    /// Passes rows.
+    fn skip(&mut self, mut rows: u64) -> Result<(), Unfit> {
+        while rows > 0 {
+            let Some(page) = self.page.as_mut().filter(|page| page.left > 0) else {
+                self.page = None;
+                rows = rows.saturating_sub(self.pass(rows)?);
+                continue;
+            };
+            let here = rows.min(page.left);
+            page.left = page.left.saturating_sub(here);
+            rows = rows.saturating_sub(here);
+            if page.left == 0 {
+                // Nothing of it is wanted any more.
+                continue;
+            }
+            let values = match &mut page.levels {
+                Some(levels) => levels.ones(here)?,
+                None => here,
+            };
+            match (&mut page.values, self.physical.width()) {
+                (Values::Numbered(numbers), _) => numbers.skip(values)?,
+                (Values::Plain(at), Some(width)) => {
+                    let bytes = usize::try_from(values).ok().and_then(|values| values.checked_mul(width));
+                    *at = bytes.and_then(|bytes| at.checked_add(bytes)).ok_or("is too long")?;
+                }
+                (Values::Plain(at), None) => {
+                    for _ in 0..values {
+                        *at = text_at(&page.bytes, *at)?.end;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the next value.
+    fn read(&mut self) -> Result<Current, Unfit> {
+        while self.page.as_ref().is_none_or(|page| page.left == 0) {
+            self.load()?;
+        }
+        let Some(page) = &mut self.page else { return Err("has no page".to_owned()) };
+        page.left = page.left.saturating_sub(1);
+        if let Some(levels) = &mut page.levels
+            && levels.next()? == 0
+        {
+            return Ok(Current::Absent);
+        }
+        match &mut page.values {
+            Values::Plain(at) => {
+                let range = match self.physical.width() {
+                    Some(width) => *at..at.checked_add(width).ok_or("is too long")?,
+                    None => text_at(&page.bytes, *at)?,
+                };
+                *at = range.end;
+                Ok(Current::Plain(range))
+            }
+            Values::Numbered(numbers) => {
+                let listed = self.dictionary.as_ref().ok_or("has no dictionary")?;
+                listed.range(numbers.next()?, self.physical).map(Current::Listed)
+            }
+        }
+    }
+
+    /// Passes the next page, if no more than so many rows are in it: so many it has. Else it is there to be read then.
+    fn pass(&mut self, rows: u64) -> Result<u64, Unfit> {
+        let next = self.pages.peek_next_page().map_err(|error| error.to_string())?;
+        let next = next.ok_or("has fewer rows than the others")?;
+        match next.num_levels.and_then(|levels| u64::try_from(levels).ok()) {
+            Some(has) if !next.is_dict && has <= rows => {
+                self.offset = self.header()?.behind;
+                self.pages.skip_next_page().map_err(|error| error.to_string())?;
+                Ok(has)
+            }
+            _ => self.load().map(|()| 0),
+        }
+    }
+
+    /// Reads the next page with values.
+    fn load(&mut self) -> Result<(), Unfit> {
+        // What was read in the page is of no use any more.
+        (self.page, self.current) = (None, Current::Absent);
+        loop {
+            if self.offset >= self.end {
+                return Err("has fewer rows than the others".to_owned());
+            }
+            let header = self.header()?;
+            if header.length > LONGEST_PAGE {
+                return Err(format!("has a page of {} bytes", header.length));
+            }
+            self.offset = header.behind;
+            let page = self.pages.get_next_page().map_err(|error| error.to_string())?;
+            match page {
+                Some(Page::DictionaryPage { buf, num_values, encoding, .. }) => {
+                    let is_plain = matches!(encoding, Encoding::PLAIN | Encoding::PLAIN_DICTIONARY);
+                    if !is_plain || self.dictionary.is_some() {
+                        return Err("has a dictionary of another form".to_owned());
+                    }
+                    self.dictionary = Some(Dictionary::new(buf, num_values, self.physical)?);
+                }
+                Some(Page::DataPage { buf, num_values, encoding, def_level_encoding, .. }) => {
+                    if self.is_optional && def_level_encoding != Encoding::RLE {
+                        return Err("has levels of another form".to_owned());
+                    }
+                    self.page = Some(Data::new(buf, num_values, encoding, self.is_optional)?);
+                    return Ok(());
+                }
+                Some(_) => return Err("has a page of another form".to_owned()),
+                None => return Err("has fewer rows than the others".to_owned()),
+            }
+        }
+    }
+
+    /// The header of the next page.
+    fn header(&self) -> Result<Header, Unfit> {
+        let left = self.end.saturating_sub(self.offset);
+        let mut bytes = [0; HEADER];
+        let room = usize::try_from(left).unwrap_or(HEADER).min(HEADER);
+        let bytes = bytes.get_mut(..room).ok_or("has no room for a header")?;
+        self.place.file.read_exact_at(bytes, self.offset).map_err(|error| error.to_string())?;
+        let mut reading = Thrift { bytes, at: 0 };
+        let (compressed, length) = reading.page_header()?;
+        let begin = reading.at as u64;
+        let behind = begin.checked_add(compressed).filter(|all| *all <= left).ok_or("has a page that is cut off")?;
+        Ok(Header { length, behind: self.offset.saturating_add(behind) })
+    }
+}
+
+/// What is to be known of a page before it is read.
+struct Header {
+    /// How long it is without compression.
+    length: u64,
+    /// Where the next one begins.
+    behind: u64,
+}
+
+impl Dictionary {
+    fn new(bytes: Bytes, count: u32, physical: Physical) -> Result<Dictionary, Unfit> {
+        let count = usize::try_from(count).map_err(|error| error.to_string())?;
+        let mut texts = Vec::new();
+        match physical.width() {
+            Some(width) => {
+                if count.checked_mul(width).is_none_or(|all| all > bytes.len()) {
+                    return Err("has a dictionary that is cut off".to_owned());
+                }
+            }
+            None => {
+                let mut at = 0;
+                for _ in 0..count {
+                    let text = text_at(&bytes, at)?;
+                    at = text.end;
+                    let number = |at: usize| u32::try_from(at).map_err(|error| error.to_string());
+                    texts.push(number(text.start)?..number(text.end)?);
+                }
+            }
+        }
+        Ok(Dictionary { bytes, texts, count })
+    }
+
+    /// Where a value is.
+    fn range(&self, number: u32, physical: Physical) -> Result<Range<usize>, Unfit> {
+        let at = usize::try_from(number).ok().filter(|at| *at < self.count);
+        let range = match physical.width() {
+            Some(width) => at.and_then(|at| {
+                let begin = at.checked_mul(width)?;
+                Some(begin..begin.checked_add(width)?)
+            }),
+            None => at.and_then(|at| {
+                let Range { start, end } = self.texts.get(at)?.clone();
+                Some(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
+            }),
+        };
+        range.ok_or_else(|| "has a value that its dictionary does not have".to_owned())
+    }
+}
+
+impl Data {
+    fn new(bytes: Bytes, rows: u32, encoding: Encoding, is_optional: bool) -> Result<Data, Unfit> {
+        let mut begin = 0;
+        let mut levels = None;
+        if is_optional {
+            let at = text_at(&bytes, 0)?;
+            begin = at.end;
+            levels = Some(Runs::new(bytes.slice(at), 1));
+        }
+        let values = match encoding {
+            Encoding::PLAIN => Values::Plain(begin),
+            Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY => match bytes.get(begin) {
+                Some(width) if *width <= 32 => {
+                    Values::Numbered(Runs::new(bytes.slice(begin.saturating_add(1)..), u32::from(*width)))
+                }
+                Some(_) => return Err("has numbers of more than 32 bits".to_owned()),
+                // A page without a value.
+                None => Values::Numbered(Runs::new(Bytes::new(), 0)),
+            },
+            other => return Err(format!("is encoded as {other}, which no export is")),
+        };
+        Ok(Data { bytes, levels, values, left: u64::from(rows) })
+    }
+}
+
+/// Where the text is whose length is at `at`.
+fn text_at(bytes: &[u8], at: usize) -> Result<Range<usize>, Unfit> {
+    let read = || {
+        let (length, _) = bytes.get(at..)?.split_first_chunk::<4>()?;
+        let begin = at.checked_add(4)?;
+        let end = begin.checked_add(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+        (end <= bytes.len()).then_some(begin..end)
+    };
+    read().ok_or_else(|| "ends in the middle of a text".to_owned())
+}
+
+/// Small numbers: repeated ones as a count, others packed by their bits.
+struct Runs {
+    bytes: Bytes,
+    /// Where the next run begins.
+    at: usize,
+    /// Bits of a number.
+    width: u32,
+    run: Run,
+    /// Numbers of the run that are not read.
+    left: u64,
+}
+
+enum Run {
+    /// The same number.
+    Same(u32),
+    /// From this bit on.
+    Packed(u64),
+}
+
+impl Runs {
+    fn new(bytes: Bytes, width: u32) -> Runs {
+        Runs { bytes, at: 0, width, run: Run::Same(0), left: 0 }
+    }
+
+    /// Begins the next run, if this one is at its end.
+    fn begin(&mut self) -> Result<(), Unfit> {
+        const CUT_OFF: &str = "has runs that are cut off";
+        while self.left == 0 {
+            let mut reading = Thrift { bytes: &self.bytes, at: self.at };
+            let head = reading.varint().map_err(|_| CUT_OFF.to_owned())?;
+            self.at = reading.at;
+            let count = head >> 1;
+            if count == 0 || count > u64::from(u32::MAX) {
+                return Err(CUT_OFF.to_owned());
+            }
+            if head & 1 == 1 {
+                let length = count.checked_mul(u64::from(self.width)).and_then(|length| usize::try_from(length).ok());
+                let end = length.and_then(|length| self.at.checked_add(length)).ok_or(CUT_OFF)?;
+                let first = u64::try_from(self.at).ok().and_then(|at| at.checked_mul(8)).ok_or(CUT_OFF)?;
+                (self.run, self.left) = (Run::Packed(first), count.saturating_mul(8));
+                self.at = end;
+            } else {
+                let length = usize::try_from(self.width.div_ceil(8)).unwrap_or(4);
+                let end = self.at.checked_add(length).ok_or(CUT_OFF)?;
+                let digits = self.bytes.get(self.at..end).ok_or(CUT_OFF)?;
+                let value = digits.iter().rev().fold(0, |value: u32, digit| value << 8 | u32::from(*digit));
+                (self.run, self.left) = (Run::Same(value), count);
+                self.at = end;
+            }
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<u32, Unfit> {
+        if self.width == 0 {
+            return Ok(0);
+        }
+        self.begin()?;
+        self.left = self.left.saturating_sub(1);
+        match &mut self.run {
+            Run::Same(value) => Ok(*value),
+            Run::Packed(bit) => {
+                let begin = usize::try_from(*bit >> 3).map_err(|error| error.to_string())?;
+                let shift = u32::try_from(*bit & 7).unwrap_or(0);
+                *bit = bit.saturating_add(u64::from(self.width));
+                let needed = usize::try_from(shift.saturating_add(self.width).div_ceil(8)).unwrap_or(5);
+                let bytes = begin.checked_add(needed).and_then(|end| self.bytes.get(begin..end));
+                let bytes = bytes.ok_or("has runs that are cut off")?;
+                let all = bytes.iter().rev().fold(0, |all: u64, byte| all << 8 | u64::from(*byte));
+                let mask = 1_u64.checked_shl(self.width).map_or(u64::MAX, |above| above.wrapping_sub(1));
+                u32::try_from(all >> shift & mask).map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    fn skip(&mut self, mut count: u64) -> Result<(), Unfit> {
+        while count > 0 && self.width > 0 {
+            self.begin()?;
+            let here = count.min(self.left);
+            if let Run::Packed(bit) = &mut self.run {
+                *bit = bit.saturating_add(here.saturating_mul(u64::from(self.width)));
+            }
+            (self.left, count) = (self.left.saturating_sub(here), count.saturating_sub(here));
+        }
+        Ok(())
+    }
+
+    /// Passes so many levels; how many of them are 1.
+    fn ones(&mut self, count: u64) -> Result<u64, Unfit> {
+        let mut ones = 0_u64;
+        let mut left = count;
+        while left > 0 {
+            self.begin()?;
+            match self.run {
+                Run::Same(value) => {
+                    let here = left.min(self.left);
+                    self.left = self.left.saturating_sub(here);
+                    left = left.saturating_sub(here);
+                    ones = ones.saturating_add(if value == 0 { 0 } else { here });
+                }
+                Run::Packed(_) => {
+                    ones = ones.saturating_add(u64::from(self.next()? != 0));
+                    left = left.saturating_sub(1);
+                }
+            }
+        }
+        Ok(ones)
+    }
+}
+
+/// Thrift's compact form, as far as it is needed: <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>.
+struct Thrift<'b> {
+    bytes: &'b [u8],
+    at: usize,
+}
+
+impl Thrift<'_> {
+    fn byte(&mut self) -> Result<u8, Unfit> {
+        let byte = self.bytes.get(self.at).copied().ok_or("has a header that is cut off")?;
+        self.at = self.at.saturating_add(1);
+        Ok(byte)
+    }
+
+    fn varint(&mut self) -> Result<u64, Unfit> {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err("has a number that is too long".to_owned())
+    }
+
+    fn signed(&mut self) -> Result<i64, Unfit> {
+        let value = self.varint()?;
+        Ok((value >> 1).cast_signed() ^ (value & 1).cast_signed().wrapping_neg())
+    }
+
+    /// How long a page is, compressed and not.
+    fn page_header(&mut self) -> Result<(u64, u64), Unfit> {
+        let (mut compressed, mut length) = (None, None);
+        let mut last = 0;
+        while let Some((field, kind)) = self.field(last)? {
+            match (field, kind) {
+                (2, 5) => length = u64::try_from(self.signed()?).ok(),
+                (3, 5) => compressed = u64::try_from(self.signed()?).ok(),
+                _ => self.pass(kind, DEPTH)?,
+            }
+            last = field;
+        }
+        compressed.zip(length).ok_or_else(|| "has a page without a length".to_owned())
+    }
+
+    /// The number and the type of the next field; nothing at the end of a structure.
+    fn field(&mut self, last: i64) -> Result<Option<(i64, u8)>, Unfit> {
+        let head = self.byte()?;
+        match (head >> 4, head & 0xf) {
+            (_, 0) => Ok(None),
+            (0, kind) => Ok(Some((self.signed()?, kind))),
+            (more, kind) => Ok(Some((last.saturating_add(i64::from(more)), kind))),
+        }
+    }
+
+    /// Passes what is of no interest.
+    fn pass(&mut self, kind: u8, depth: u8) -> Result<(), Unfit> {
+        let depth = depth.checked_sub(1).ok_or("has a header that is too deep")?;
+        match kind {
+            // True and false are in the type.
+            1 | 2 => Ok(()),
+            3 => self.byte().map(drop),
+            4..=6 => self.varint().map(drop),
+            7 => self.over(8),
+            8 => {
+                let length = self.varint()?;
+                self.over(length)
+            }
+            9 | 10 => {
+                let head = self.byte()?;
+                let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
+                (0..count).try_for_each(|_| match head & 0xf {
+                    1 | 2 => self.byte().map(drop),
+                    0 => Err("has a list of nothing".to_owned()),
+                    kind => self.pass(kind, depth),
+                })
+            }
+            12 => {
+                let mut last = 0;
+                while let Some((field, kind)) = self.field(last)? {
+                    self.pass(kind, depth)?;
+                    last = field;
+                }
+                Ok(())
+            }
+            _ => Err("has a header of another form".to_owned()),
+        }
+    }
+
+    fn over(&mut self, bytes: u64) -> Result<(), Unfit> {
+        let end = usize::try_from(bytes).ok().and_then(|bytes| self.at.checked_add(bytes));
+        self.at = end.filter(|end| *end <= self.bytes.len()).ok_or("has a header that is cut off")?;
+        Ok(())
+    }
+}
