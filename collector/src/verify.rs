@@ -18,6 +18,7 @@ use totals::Totals;
 
 mod budgets;
 mod names;
+mod sealed;
 mod totals;
 
 /// What was found wrong, first things first.
@@ -54,6 +55,7 @@ pub fn verify(reader: &dyn Reader, noted: &[Head], mut each: impl FnMut()) -> Re
     let mut numbers: BTreeMap<String, Numbers> = BTreeMap::new();
     let mut changes = Changes::default();
     let mut forgotten = names::Names::of(reader)?;
+    let mut seals = sealed::Seals::of(reader)?;
     for head in &mut heads {
         *head = chain(reader, *head, noted, &mut |entry| {
             if entry.kind.is_record() {
@@ -63,6 +65,7 @@ pub fn verify(reader: &dyn Reader, noted: &[Head], mut each: impl FnMut()) -> Re
             late = late.take().or_else(|| closings.problem(entry));
             changes.add(entry);
             forgotten.add(entry);
+            seals.add(entry);
             each();
         })?;
     }
@@ -77,6 +80,7 @@ pub fn verify(reader: &dyn Reader, noted: &[Head], mut each: impl FnMut()) -> Re
         return broken(format!("{months_closed} months were closed, and {} are read back", closings.0.len()));
     }
     forgotten.check()?;
+    seals.check()?;
     let budgets = changes.budgets(reader)?;
     ranges(reader, &numbers)?;
     let mut balances = Balances::of(&budgets);

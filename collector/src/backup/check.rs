@@ -7,7 +7,7 @@ use wire::record::Evidence;
 use crate::store::Head;
 use crate::store::entry::{Entry, EntryId, Hash, Kind};
 use crate::store::names::Names;
-use crate::store::tables::{CHAIN, LEDGER, Table, Value};
+use crate::store::tables::{CHAIN, LEDGER, SEALED, Table, Value};
 use crate::terminal::printable;
 
 /// The chains, as far as they have passed.
@@ -15,8 +15,12 @@ use crate::terminal::printable;
 pub struct Chains {
     /// Where they end by their own table.
     ends: BTreeMap<i64, Head>,
+    /// Up to where they are sealed: of that only some entries are here.
+    sealed: BTreeMap<i64, Head>,
     /// Where they have come to.
     reached: BTreeMap<i64, Head>,
+    /// The last entry of each chain that is sealed and here all the same.
+    kept: BTreeMap<i64, i64>,
 }
 
 impl Chains {
@@ -29,11 +33,23 @@ impl Chains {
                 Some(_) => Err(format!("the chain of writer {} ends twice", head.entry.writer)),
             };
         }
+        if table.name == SEALED.name {
+            let end = Cells::of(table, row).head().ok_or("the end of what is sealed is none")?;
+            self.reached.insert(end.entry.writer, end);
+            self.sealed.insert(end.entry.writer, end);
+            return Ok(());
+        }
         if table.name != LEDGER.name {
             return Ok(());
         }
         let entry = Cells::of(table, row).entry()?;
         let writer = entry.id.writer;
+        if let Some(sealed) = self.sealed.get(&writer).filter(|sealed| entry.id.number <= sealed.entry.number) {
+            let is_other = entry.id == sealed.entry && entry.hash != sealed.hash;
+            let before = self.kept.insert(writer, entry.id.number).unwrap_or_default();
+            let is_right = before < entry.id.number && !is_other;
+            return if is_right { Ok(()) } else { Err(format!("entry {}: was altered", entry.id)) };
+        }
         let begin = Head { entry: EntryId { writer, number: 0 }, hash: Hash::default() };
         let reached = self.reached.entry(writer).or_insert(begin);
         let expected = EntryId { writer, number: reached.entry.number.saturating_add(1) };

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use collector::database::Location;
 use collector::ledger::reason;
 use collector::report;
+use collector::sealed::{Settings, Whole};
 use collector::store::{Reader, Selection};
 use collector::terminal;
 use jiff::civil::Date;
@@ -28,6 +29,37 @@ pub(super) struct Database {
         value_parser = location
     )]
     pub(super) database: Location,
+    #[command(flatten)]
+    archive: Archive,
+}
+
+/// Where the archive of sealed months is, if it is not where it was.
+#[derive(Args)]
+struct Archive {
+    /// Where the archive of sealed months is, if it is not where they were sealed to: it was moved, or is another directory here.
+    #[arg(
+        long = "archive",
+        value_name = "DIR|s3://BUCKET/PREFIX",
+        env = "MESHMETER_ARCHIVE",
+        hide_short_help = true
+    )]
+    place: Option<String>,
+    /// The URL of the archive's object store, if it is not Amazon's and not the one that months were sealed to.
+    #[arg(
+        long = "archive-endpoint",
+        value_name = "URL",
+        env = "MESHMETER_ARCHIVE_ENDPOINT",
+        hide_short_help = true
+    )]
+    endpoint: Option<String>,
+    /// File with the certificates (PEM) that vouch for the archive's object store, instead of the public ones.
+    #[arg(
+        long = "archive-ca-file",
+        value_name = "FILE",
+        env = "MESHMETER_ARCHIVE_CA_FILE",
+        hide_short_help = true
+    )]
+    ca_file: Option<PathBuf>,
 }
 
 /// Where a ledger can be. SQLite says of a directory that it has an I/O error.
@@ -41,6 +73,19 @@ fn location(text: &str) -> Result<Location, String> {
 }
 
 impl Database {
+    /// How sealed months are read.
+    pub(super) fn archive(&self) -> Result<Settings, Failure> {
+        let Archive { place, endpoint, ca_file } = &self.archive;
+        let authorities = ca_file.as_deref().map(read).transpose().map_err(Failure::Failed)?;
+        Ok(Settings { place: place.clone(), endpoint: endpoint.clone(), authorities })
+    }
+
+    /// The same as [`Database::reader`], as of one moment, whatever is written meanwhile.
+    pub(super) fn reader_at_one_moment(&self) -> Result<Arc<dyn Reader>, Failure> {
+        self.reader()?;
+        Ok(Arc::new(Whole::at_one_moment(&self.database, self.archive()?).map_err(Failure::failed)?))
+    }
+
     /// To read what is there. The file's default name means nothing to whoever keeps the ledger elsewhere.
     pub(super) fn reader(&self) -> Result<Arc<dyn Reader>, Failure> {
         if let Location::Sqlite(path) = &self.database
@@ -51,7 +96,7 @@ impl Database {
                 "{file}: there is no such file; --database or MESHMETER_DATABASE says where the ledger is"
             )));
         }
-        Ok(self.database.reader())
+        Ok(Arc::new(Whole::of(&self.database, self.archive()?)))
     }
 }
 

@@ -68,8 +68,7 @@ fn head(text: &str) -> Result<Head, String> {
 
 pub fn verify(args: Verify) -> Result<(), Failure> {
     // What is entered meanwhile is for the next time.
-    args.database.reader()?;
-    let reader = args.database.database.reader_at_one_moment().map_err(Failure::failed)?;
+    let reader = args.database.reader_at_one_moment()?;
     let heads = reader.heads().map_err(Failure::failed)?;
     let entries = heads.iter().fold(0_u64, |sum, head| sum.saturating_add(head.entry.number.unsigned_abs()));
     let bar = ProgressBar::new(entries);

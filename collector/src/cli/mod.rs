@@ -27,6 +27,7 @@ mod quarantine;
 mod reconcile;
 mod relay;
 mod report;
+mod seal;
 mod serve;
 mod statement;
 mod top;
@@ -63,6 +64,8 @@ enum Command {
     Correct(correct::Correct),
     Close(close::Close),
     Forget(Box<forget::Forget>),
+    Seal(Box<seal::Seal>),
+    Unseal(seal::Unseal),
     Backup(backup::Backup),
     Restore(backup::Restore),
     Copies(quarantine::Copies),
@@ -117,6 +120,8 @@ pub fn run() -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Relay(args) => relay::run(*args),
         Command::Forget(args) => forget::forget(*args),
+        Command::Seal(args) => seal::seal(*args),
+        Command::Unseal(args) => seal::unseal(args),
         Command::Verify(args) => ledger::verify(args),
         Command::Release(args) => quarantine::release(args),
         Command::Backup(args) => backup::backup(args),

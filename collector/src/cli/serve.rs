@@ -120,11 +120,13 @@ pub fn run(args: Serve) -> Result<(), Failure> {
         client_ca: args.tls_client_ca,
         allow_readable: args.allow_readable_token_files,
     });
+    let archive = args.database.archive()?;
     let ended = serve::run(Options {
         listen: args.listen,
         metrics_listen: args.metrics_listen,
         metrics_tenants: args.metrics_tenants,
         database: args.database.database,
+        archive,
         prices: args.prices.into(),
         credentials,
         open: args.insecure_no_auth,

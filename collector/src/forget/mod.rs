@@ -7,6 +7,7 @@ use crate::ledger::Ledger;
 use crate::ledger::forget::{Change, Target};
 use crate::store::entry::{Entry, EntryId, Hash};
 use crate::store::forgetting::{Attested, Forgotten, Pending, Requarantined, replaced, replaced_in};
+use crate::store::sealing::{Sealed, counts_in};
 use crate::store::names::{Names, Secret, What, random};
 use crate::store::{Quarantined, QuarantinedEvent, Reader, Store, StoreError, Whose, WrittenEntry};
 use crate::terminal::printable;
@@ -77,6 +78,8 @@ pub struct Plan {
     is_begun: bool,
     /// Where the chains ended.
     heads: Vec<EntryId>,
+    /// What was sealed.
+    sealed: Vec<Sealed>,
     /// Where the name is.
     pub found: Found,
 }
@@ -120,7 +123,7 @@ pub fn plan(
             || !is_begun && all_pending.iter().any(|other| other.pseudonym == pending.pseudonym),
     );
     let heads: Vec<EntryId> = reader.heads()?.iter().map(|head| head.entry).collect();
-    let mut plan = Plan { pending, is_begun, heads, found: Found::default(), request };
+    let mut plan = Plan { pending, is_begun, heads, sealed: reader.sealed()?, found: Found::default(), request };
     let pseudonym = plan.pending.pseudonym.clone();
     let target = plan.request.target.clone();
     let name = |what: &What<'_>, says: &str| {
@@ -139,6 +142,7 @@ pub fn plan(
                 found.entries = found.entries.saturating_add(u64::from(change.is_ok()));
                 match change {
                     Ok(change) => {
+                        open(&change, &plan.sealed)?;
                         readable(&change)?;
                         found.left.entry(&change.entry(), &target);
                     }
@@ -195,7 +199,7 @@ pub(crate) fn run_by<S: Store>(
     let Plan { request, pending, heads, .. } = plan;
     let target = &request.target;
     if !plan.is_begun {
-        ledger.begin_forgetting(target, pending, now_ns)?.map_err(Failure::Refused)?;
+        ledger.begin_forgetting(target, pending, &plan.sealed, now_ns)?.map_err(Failure::Refused)?;
     }
     let name = |what: &What<'_>, says: &str| target.replaced(what, says, &pending.pseudonym);
     let (what, tag) = target.words();
@@ -285,6 +289,20 @@ fn change(written: WrittenEntry, name: Name<'_>) -> Result<Result<Change, Writte
         Some(replaced) => Ok(Change { written, replaced }),
         None => Err(written),
     })
+}
+
+/// The archive of sealed months has the names that they had when they were sealed.
+fn open(change: &Change, sealed: &[Sealed]) -> Result<(), Failure> {
+    let entry = &change.written.entry;
+    if !sealed.iter().any(|sealed| sealed.covers(entry.id)) {
+        return Ok(());
+    }
+    let from = counts_in(entry).map(|month| format!(" --from {month}")).unwrap_or_default();
+    Err(Failure::Refused(format!(
+        "entry {} has the name and is sealed: bring it back with `meshmeter unseal{from}`, run this again, then seal to a new \
+         place: the files of the archive keep the name",
+        entry.id
+    )))
 }
 
 /// The event must be one with the pseudonym, too.

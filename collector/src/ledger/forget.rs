@@ -10,6 +10,7 @@ use super::{Ledger, responses};
 use crate::store::entry::{Entry, EntryId, Kind};
 use crate::store::forgetting::{Ended, Forgotten, Pending, Replaced, Requarantined};
 use crate::store::names::What;
+use crate::store::sealing::Sealed;
 use crate::store::sums::Group;
 use crate::store::{Keys, Store, StoreError, WrittenEntry};
 use crate::tenant::is_within;
@@ -155,6 +156,7 @@ impl<S: Store> Ledger<S> {
         &mut self,
         target: &Target,
         pending: &Pending,
+        sealed: &[Sealed],
         now_ns: i64,
     ) -> Result<Result<(), String>, StoreError> {
         let mut outcome = Ok(());
@@ -165,6 +167,9 @@ impl<S: Store> Ledger<S> {
                     "the budget {budget} is for {}: remove it, or set it for another tenant",
                     printable(&target.name)
                 )),
+                None if decision.known.seal.sealed != sealed => {
+                    Err("months were sealed or unsealed meanwhile: run it again".to_owned())
+                }
                 None => Ok(()),
             };
             decision.forget.begun = outcome.is_ok().then(|| pending.clone());

@@ -38,6 +38,11 @@ pub struct Archives {
     open: Mutex<Option<(Where, Arc<Archived>)>>,
 }
 
+/// The archive that has what is sealed.
+pub fn open(settings: &Settings, sealed: &[Sealed]) -> Result<Arc<Archived>, StoreError> {
+    Archives::new(settings.clone()).of(sealed)
+}
+
 /// Place and address.
 type Where = (String, Option<String>);
 
@@ -143,7 +148,7 @@ impl Archived {
 
     /// The record of a number.
     pub fn record(&self, (emitter, sequence): &(String, i64)) -> Result<Option<Entry>, StoreError> {
-        self.archive.record(emitter, *sequence).map_err(failed)?.map(entry).transpose()
+        self.archive.record(emitter, *sequence, None).map_err(failed)?.map(entry).transpose()
     }
 }
 

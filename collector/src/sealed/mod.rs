@@ -7,7 +7,7 @@ mod reader;
 mod seal;
 mod unseal;
 
-pub use archive::Settings;
+pub use archive::{Archived, Settings, open, whole_name};
 pub use reader::Whole;
 pub use seal::{Plan, Request, check, plan, run};
 pub use unseal::{Back, bring_back, come_back};

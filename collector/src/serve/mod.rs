@@ -18,6 +18,7 @@ use crate::ingest::room::Room;
 use crate::ingest::writer::Writer;
 use crate::ledger::Ledger;
 use crate::prices::Books;
+use crate::sealed::{self, Whole};
 use crate::store::Reader;
 use crate::terminal;
 use connections::{Bounds, Connection, Registry, Server};
@@ -85,6 +86,8 @@ pub struct Options {
     pub metrics_tenants: bool,
     /// Where the ledger is kept.
     pub database: Location,
+    /// How sealed months are read.
+    pub archive: sealed::Settings,
     /// The price books by which calls are rated as they come.
     pub prices: Books,
     /// Where it stands who may do what.
@@ -186,7 +189,7 @@ pub fn run(options: Options) -> Result<(), String> {
         open_tenants: if options.metrics_tenants { Tenants::Named } else { Tenants::Unnamed },
         jobs,
         metrics,
-        reader: options.database.reader(),
+        reader: Arc::new(Whole::of(&options.database, options.archive)),
         condition,
         ready: health::Said::default(),
     };

@@ -1,0 +1,45 @@
+//! Months that are sealed: an entry says up to where, and that is where the chain passes.
+
+use std::collections::BTreeMap;
+
+use super::{Failure, broken};
+use crate::store::Reader;
+use crate::store::entry::{Entry, EntryId, Kind};
+use crate::store::sealing::{Said, Sealed};
+
+/// What is sealed, and what the chains say of it.
+pub(super) struct Seals {
+    sealed: Vec<Sealed>,
+    said: BTreeMap<EntryId, Option<Said>>,
+    passed: usize,
+}
+
+impl Seals {
+    /// Nothing is said yet.
+    pub fn of(reader: &dyn Reader) -> Result<Seals, Failure> {
+        Ok(Seals { sealed: reader.sealed()?, said: BTreeMap::new(), passed: 0 })
+    }
+
+    /// An entry of a chain.
+    pub fn add(&mut self, entry: &Entry) {
+        if matches!(entry.kind, Kind::Sealed | Kind::Unsealed) {
+            self.said.insert(entry.id, Said::read(entry));
+        }
+        let is_end = |sealed: &&Sealed| sealed.end.entry == entry.id && sealed.end.hash == entry.hash;
+        self.passed = self.passed.saturating_add(self.sealed.iter().filter(is_end).count());
+    }
+
+    /// What is sealed must be what the entries say.
+    pub fn check(self) -> Result<(), Failure> {
+        if self.passed != self.sealed.len() {
+            return broken("the ledger is sealed up to entries that are not in its chains".to_owned());
+        }
+        for Sealed { end, said, .. } in &self.sealed {
+            let ends = self.said.get(said).and_then(|said| said.as_ref()?.ends());
+            if !ends.is_some_and(|ends| ends.contains(end)) {
+                return broken(format!("entry {said}: does not say that the chain is sealed up to {}", end.entry));
+            }
+        }
+        Ok(())
+    }
+}
