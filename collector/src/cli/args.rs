@@ -37,29 +37,14 @@ pub(super) struct Database {
 #[derive(Args)]
 struct Archive {
     /// Where the archive of sealed months is, if it is not where they were sealed to: it was moved, or is another directory here.
-    #[arg(
-        long = "archive",
-        value_name = "DIR|s3://BUCKET/PREFIX",
-        env = "MESHMETER_ARCHIVE",
-        hide_short_help = true
-    )]
-    place: Option<String>,
+    #[arg(long, value_name = "DIR|s3://BUCKET/PREFIX", env = "MESHMETER_ARCHIVE", hide_short_help = true)]
+    archive: Option<String>,
     /// The URL of the archive's object store, if it is not Amazon's and not the one that months were sealed to.
-    #[arg(
-        long = "archive-endpoint",
-        value_name = "URL",
-        env = "MESHMETER_ARCHIVE_ENDPOINT",
-        hide_short_help = true
-    )]
-    endpoint: Option<String>,
+    #[arg(long, value_name = "URL", env = "MESHMETER_ARCHIVE_ENDPOINT", hide_short_help = true)]
+    archive_endpoint: Option<String>,
     /// File with the certificates (PEM) that vouch for the archive's object store, instead of the public ones.
-    #[arg(
-        long = "archive-ca-file",
-        value_name = "FILE",
-        env = "MESHMETER_ARCHIVE_CA_FILE",
-        hide_short_help = true
-    )]
-    ca_file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", env = "MESHMETER_ARCHIVE_CA_FILE", hide_short_help = true)]
+    archive_ca_file: Option<PathBuf>,
 }
 
 /// Where a ledger can be. SQLite says of a directory that it has an I/O error.
@@ -75,8 +60,8 @@ fn location(text: &str) -> Result<Location, String> {
 impl Database {
     /// How sealed months are read.
     pub(super) fn archive(&self) -> Result<Settings, Failure> {
-        let Archive { place, endpoint, ca_file } = &self.archive;
-        let authorities = ca_file.as_deref().map(read).transpose().map_err(Failure::Failed)?;
+        let Archive { archive: place, archive_endpoint: endpoint, archive_ca_file } = &self.archive;
+        let authorities = archive_ca_file.as_deref().map(read).transpose().map_err(Failure::Failed)?;
         Ok(Settings { place: place.clone(), endpoint: endpoint.clone(), authorities })
     }
 

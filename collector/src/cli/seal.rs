@@ -7,8 +7,8 @@ use collector::database::Location;
 use collector::export::Ledger as Exported;
 use collector::ledger::Ledger;
 use collector::sealed::{self, Archived, Request, whole_name};
-use collector::store::months::Month;
 use collector::store::Store;
+use collector::store::months::Month;
 use collector::terminal::{complain, printable};
 use indicatif::ProgressBar;
 use warehouse::place::{self, Settings};
@@ -137,11 +137,7 @@ fn failed(error: &warehouse::Error) -> Failure {
     Failure::Failed(printable(error.to_string()))
 }
 
-fn shrink(
-    database: &Location,
-    ledger: &mut Ledger<Box<dyn Store + Send>>,
-    no_vacuum: bool,
-) -> Result<(), Failure> {
+fn shrink(database: &Location, ledger: &mut Ledger<Box<dyn Store + Send>>, no_vacuum: bool) -> Result<(), Failure> {
     match database {
         Location::Postgres(_) => complain(
             "note: PostgreSQL uses the space again when it has vacuumed the table, and gives it back with VACUUM FULL \
@@ -149,7 +145,8 @@ fn shrink(
         ),
         Location::Sqlite(_) if no_vacuum => complain("note: the file keeps its length; its free space is used again"),
         Location::Sqlite(_) => {
-            let problem = |error| Failure::Failed(format!("the months are sealed, but the file is as long as before: {error}"));
+            let problem =
+                |error| Failure::Failed(format!("the months are sealed, but the file is as long as before: {error}"));
             if !ledger.scrub().map_err(problem)? {
                 complain(
                     "note: somebody reads or writes, and the file or its log (-wal) is longer than it must be: run VACUUM, and \

@@ -7,8 +7,8 @@ use crate::ledger::Ledger;
 use crate::ledger::forget::{Change, Target};
 use crate::store::entry::{Entry, EntryId, Hash};
 use crate::store::forgetting::{Attested, Forgotten, Pending, Requarantined, replaced, replaced_in};
-use crate::store::sealing::{Sealed, counts_in};
 use crate::store::names::{Names, Secret, What, random};
+use crate::store::sealing::{Sealed, counts_in};
 use crate::store::{Quarantined, QuarantinedEvent, Reader, Store, StoreError, Whose, WrittenEntry};
 use crate::terminal::printable;
 

@@ -15,8 +15,8 @@ use crate::prices::{PriceBook, Rating, RatingInput};
 use crate::store::emitters::{Emitter, Ended, Notes, NotesOf, What};
 use crate::store::entry::{Entry, EntryId, Kind};
 use crate::store::forgetting::ForgetChanges;
-use crate::store::sealing::SealChanges;
 use crate::store::responses::{Holder, Place, PossibleCopy, PossibleKey, ResponseKey};
+use crate::store::sealing::SealChanges;
 use crate::store::sums::{Group, storable};
 use crate::store::{Changes, Head, Known, QuarantinedEvent};
 

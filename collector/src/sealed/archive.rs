@@ -81,11 +81,7 @@ pub struct Archived {
 
 impl Archived {
     /// Opens the one at a place.
-    pub fn open(
-        place: &str,
-        endpoint: Option<String>,
-        authorities: Option<Vec<u8>>,
-    ) -> Result<Archived, StoreError> {
+    pub fn open(place: &str, endpoint: Option<String>, authorities: Option<Vec<u8>>) -> Result<Archived, StoreError> {
         let opened = place::open_to_read(place, &place::Settings { endpoint, authorities }).map_err(failed)?;
         Ok(Archived { archive: Archive::open(Arc::from(opened)).map_err(failed)?, compared: Mutex::default() })
     }

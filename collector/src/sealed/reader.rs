@@ -38,11 +38,7 @@ impl Whole {
     /// The ledger there.
     pub fn of(location: &Location, settings: Settings) -> Whole {
         let (database, location) = (location.reader(), location.clone());
-        Whole {
-            database,
-            moment: Box::new(move || location.reader_at_one_moment()),
-            archives: Archives::new(settings),
-        }
+        Whole { database, moment: Box::new(move || location.reader_at_one_moment()), archives: Archives::new(settings) }
     }
 
     /// The same as of now, whatever is written meanwhile: one question after the other.
@@ -184,7 +180,8 @@ impl Wanted<'_> {
         sealed: &[Sealed],
         each: Each<'_, Entry>,
     ) -> Result<(), StoreError> {
-        let text = |month: Option<Month>, else_: &str| month.map_or_else(|| else_.to_owned(), |month| month.to_string());
+        let text =
+            |month: Option<Month>, else_: &str| month.map_or_else(|| else_.to_owned(), |month| month.to_string());
         let months = text(self.months.0, "0000-01")..=text(self.months.1, "9999-12");
         for Sealed { end: Head { entry: end, .. }, .. } in sealed {
             let behind = EntryId { number: 0, ..*end };

@@ -152,7 +152,10 @@ pub fn check(
         })
         .map_err(|error| problem.map_or(Failure::Store(error), Failure::Refused))?;
         if before.entry != *end {
-            return Err(Failure::Refused(format!("entry {end}: is not in the archive, which ends at {}", before.entry)));
+            return Err(Failure::Refused(format!(
+                "entry {end}: is not in the archive, which ends at {}",
+                before.entry
+            )));
         }
         heads.push(before);
     }

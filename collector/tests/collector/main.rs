@@ -25,6 +25,7 @@ mod quarantine;
 mod reading;
 mod reconcile;
 mod restricted;
+mod sealing;
 mod serving;
 mod setting;
 mod statements;

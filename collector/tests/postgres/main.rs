@@ -31,6 +31,8 @@ mod quarantine;
 mod reading;
 #[path = "../collector/reconcile/mod.rs"]
 mod reconcile;
+#[path = "../collector/sealing.rs"]
+mod sealing;
 #[path = "../collector/statements.rs"]
 mod statements;
 #[path = "../collector/support.rs"]
