@@ -95,6 +95,7 @@ pub fn plan(reader: &dyn Reader, before: Month, now_ns: i64) -> Result<Plan, Fai
         return Err(Failure::Refused(is_open(*month)));
     }
     let mut ends = Vec::new();
+    let earliest = Month::of(0).unwrap_or(before);
     for Head { entry: head, .. } in reader.heads()? {
         let sealed = was.sealed.iter().find(|sealed| sealed.end.entry.writer == head.writer);
         let behind = sealed.map_or(EntryId { number: 0, ..head }, |sealed| sealed.end.entry);
@@ -102,6 +103,9 @@ pub fn plan(reader: &dyn Reader, before: Month, now_ns: i64) -> Result<Plan, Fai
             Some(first) => first.number.saturating_sub(1),
             None => head.number,
         };
+        // Notes behind the last call are for the next time: that months are sealed is one.
+        let first = reader.first_counting(behind, earliest)?;
+        let last = if first.is_some_and(|first| first.number <= last) { last } else { behind.number };
         ends.extend((last > 0).then_some(EntryId { number: last, ..head }));
     }
     Ok(Plan { was, closed, ends })

@@ -137,11 +137,13 @@ fn fidelity_what_was_sealed_is_reported_as_before_and_comes_back() {
     let (code, out, error) = run(&dir, &["export", "--to", dir.file("other").to_str().unwrap()]);
     assert_eq!((code, error.as_str()), (0, ""), "an export to another place has all of it");
     assert!(out.starts_with(&format!("{} entries in ", before + 2)), "{out}");
+    let chains = noted(&dir);
     let nothing = sealed(&dir, "2026-03");
+    assert_eq!(noted(&dir), chains, "nothing was entered");
     assert!(nothing.starts_with("nothing new to seal, up to 1:"), "{nothing}");
     // February alone, then all.
     let back = unsealed(&dir, &["--from", "2026-02"]);
-    assert!(back.contains(" entries are in the database again: entry 1:"), "{back}");
+    assert!(back.contains(" entries are in the database again: entry "), "{back}");
     assert_eq!(entries(&dir), after_first + 2, "with the two entries that say so");
     assert_same(&told(&dir, &heads), &expected);
     unsealed(&dir, &[]);
@@ -165,11 +167,14 @@ fn contract_nothing_is_deleted_that_is_not_sealed_or_is_needed() {
     };
     refused("DELETE FROM ledger WHERE entry = 9");
     sealed(&dir, "2026-02");
-    // What stays of what is sealed: what was taken back.
-    let kept = dir.texts(
-        "SELECT DISTINCT kind FROM ledger WHERE entry <= (SELECT min(entry) FROM sealed) AND kind <> 'call' ORDER BY kind",
+    // What stays of what is sealed: what was taken back, and what took it back.
+    let covered = dir.either("l.entry <= s.entry", "l.writer = s.writer AND l.entry <= s.entry");
+    let alone = format!(
+        "SELECT count(*) FROM ledger l JOIN sealed s ON {covered} WHERE l.kind IN ('call', 'copy', 'release')
+         AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.emitter = l.emitter AND r.sequence = l.sequence
+                         AND r.kind IN ('reversal', 'correction'))"
     );
-    assert_eq!(kept, Vec::<String>::new(), "all of the first month is calls");
+    assert_eq!(dir.number(&alone), 0);
     refused("DELETE FROM ledger WHERE entry = 1");
     refused("DELETE FROM ledger WHERE entry > (SELECT max(entry) FROM sealed)");
     refused("DELETE FROM ledger WHERE kind = 'month_closed'");
@@ -336,7 +341,7 @@ fn contract_verify_finds_what_was_done_to_a_ledger_of_which_months_are_sealed() 
         ("DELETE FROM sealed", "entry 1:"),
         ("DELETE FROM ledger WHERE kind = 'sealed'", "is missing"),
         ("UPDATE ledger SET tenant = 'nobody' WHERE entry = 1", "entry 1:1: was altered"),
-        ("DELETE FROM ledger WHERE entry = 1", "the sum of "),
+        ("DELETE FROM ledger WHERE entry = 1 AND kind = 'call'", "the sum of "),
     ] {
         let dir = Dir::new();
         let server = closed(&dir);
