@@ -84,7 +84,7 @@ impl<R: BufRead> Reading<R> {
         }
         if let Ok(End { end }) = serde_json::from_slice(&self.line) {
             let sha256 = std::mem::take(&mut self.sha);
-            let missing = self.next_table().map(|(table, _)| format!("the table {} is missing", table.name));
+            let missing = self.next_table().map(|(_, table, _)| format!("the table {} is missing", table.name));
             return match missing {
                 Some(missing) => Err(missing),
                 None if end.sha256 != hex(&sha256.finalize()) => Err("the checksum is another".to_owned()),
@@ -93,21 +93,21 @@ impl<R: BufRead> Reading<R> {
             };
         }
         let begin: Begin<'_> = serde_json::from_slice(&self.line).map_err(|_| "the line cannot be read")?;
-        let (expected, columns) = self.next_table().ok_or("there is one table too many")?;
+        let (number, expected, columns) = self.next_table().ok_or("there is one table too many")?;
         let columns = columns.iter().map(|column| column.name);
         if begin.table != expected.name || !begin.columns.iter().copied().eq(columns) {
             return Err(format!("the table {} is not there, or not in its form", expected.name));
         }
-        self.begun = self.begun.saturating_add(1);
+        self.begun = number;
         self.table = Some(expected);
         self.digest();
         Ok(Some(Item::Table(expected)))
     }
 
-    /// The table that comes next, with the columns that it has in this form.
-    fn next_table(&self) -> Option<(&'static Table, &'static [Column])> {
-        let rest = TABLES.get(self.begun..)?;
-        rest.iter().find_map(|table| Some((*table, table.columns_in(self.version)?)))
+    /// The table that comes next, with its number, from 1, and the columns that it has in this form.
+    fn next_table(&self) -> Option<(usize, &'static Table, &'static [Column])> {
+        let mut rest = (1..).zip(TABLES).skip(self.begun);
+        rest.find_map(|(number, table)| Some((number, table, table.columns_in(self.version)?)))
     }
 
     fn row(&mut self, table: &Table) -> Result<Vec<Value>, String> {

@@ -109,32 +109,67 @@ fn contract_a_ledger_whose_chain_is_not_whole_is_not_written_as_a_backup() {
 }
 
 #[test]
-fn contract_a_backup_of_the_first_form_is_read() {
-    let mut all = rows();
-    // It had no salts.
-    all.truncate(2);
-    all[0].1[1] = Value::Number(1);
-    all[0].1[2] = all[1].1[17].clone();
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(written(&all).unwrap().as_slice()).read_to_string(&mut text).unwrap();
-    let mut lines: Vec<String> = text.lines().map(|line| line.replace(r#","salt"]"#, "]") + "\n").collect();
-    lines[0] = lines[0].replace(r#""version":2"#, r#""version":1"#);
-    let row = lines.iter_mut().find(|line| line.starts_with(r#"[7,1,"emitter_closed""#)).unwrap();
-    *row = row.strip_suffix(",null]\n").unwrap().to_owned() + "]\n";
-    lines.retain(|line| !line.starts_with(r#"{"table":"forgetting""#));
-    lines.pop();
-    let sum = form::hex(&sha2::Sha256::digest(lines.concat()));
-    lines.push(format!("{{\"end\":{{\"rows\":2,\"sha256\":\"{sum}\"}}}}\n"));
-    let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    to.write_all(lines.concat().as_bytes()).unwrap();
-    let file = to.finish().unwrap();
-    let mut reading = Reading::new(file.as_slice()).unwrap();
-    let mut found = Vec::new();
-    while let Some(item) = reading.item().unwrap() {
-        if let Item::Row(row) = item {
-            found.push(row);
+fn contract_of_a_ledger_of_which_months_are_sealed_the_rest_is_checked() {
+    let good = rows();
+    let hash = |row: &(&str, Vec<Value>)| row.1[17].clone();
+    let sealed = |number: i64, hash: Value| {
+        let (writer, number) = (Value::Number(7), Value::Number(number));
+        let place = Value::Text("/archive".to_owned());
+        let said = [Value::Number(7), Value::Number(2), place, Value::Absent, Value::Number(5), Value::Absent];
+        ("sealed", [vec![writer, number, hash], said.to_vec()].concat())
+    };
+    let of = |sealed: (&'static str, Vec<Value>), rest: &[(&'static str, Vec<Value>)]| {
+        written(&[&[good[0].clone(), sealed], rest].concat()).map_err(|error| error.to_string())
+    };
+    let (first, second) = (good[1].clone(), good[2].clone());
+    // Without the entry that is sealed and with it, and where all is sealed.
+    assert!(of(sealed(1, hash(&first)), &good[2..]).is_ok());
+    assert!(of(sealed(1, hash(&first)), &good[1..]).is_ok());
+    assert!(of(sealed(2, hash(&second)), &[]).is_ok());
+    let refused = |found: Result<Vec<u8>, String>, why: &str| {
+        let error = found.unwrap_err();
+        assert!(error.ends_with(why), "{error}");
+    };
+    refused(of(sealed(1, hash(&second)), &good[2..]), "entry 7:2: was altered");
+    refused(of(sealed(1, hash(&second)), &good[1..]), "entry 7:1: was altered");
+    refused(of(sealed(1, hash(&first)), &[]), "entry 7:1: is not where the chain ends");
+    refused(of(sealed(2, hash(&first)), &[]), "entry 7:2: is not where the chain ends");
+    refused(of(sealed(2, hash(&second)), &[second, first]), "entry 7:1: was altered");
+}
+
+#[test]
+fn contract_backups_of_earlier_forms_are_read() {
+    for version in 1..form::VERSION {
+        let mut all = rows();
+        // The first had no salts.
+        all.truncate(if version == 1 { 2 } else { 3 });
+        let (count, last) = (all.len() - 1, all.last().unwrap().1[17].clone());
+        (all[0].1[1], all[0].1[2]) = (Value::Number(count as i64), last);
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(written(&all).unwrap().as_slice()).read_to_string(&mut text).unwrap();
+        let mut lines: Vec<String> = text.lines().map(|line| format!("{line}\n")).collect();
+        lines[0] = lines[0].replace(r#""version":3"#, &format!(r#""version":{version}"#));
+        lines.retain(|line| !line.starts_with(r#"{"table":"sealed""#));
+        if version == 1 {
+            lines.iter_mut().for_each(|line| *line = line.replace(r#","salt"]"#, "]"));
+            let row = lines.iter_mut().find(|line| line.starts_with(r#"[7,1,"emitter_closed""#)).unwrap();
+            *row = row.strip_suffix(",null]\n").unwrap().to_owned() + "]\n";
+            lines.retain(|line| !line.starts_with(r#"{"table":"forgetting""#));
         }
+        lines.pop();
+        let sum = form::hex(&sha2::Sha256::digest(lines.concat()));
+        lines.push(format!("{{\"end\":{{\"rows\":{},\"sha256\":\"{sum}\"}}}}\n", all.len()));
+        let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        to.write_all(lines.concat().as_bytes()).unwrap();
+        let file = to.finish().unwrap();
+        let mut reading = Reading::new(file.as_slice()).unwrap();
+        let mut found = Vec::new();
+        while let Some(item) = reading.item().unwrap() {
+            if let Item::Row(row) = item {
+                found.push(row);
+            }
+        }
+        assert_eq!(found, all.into_iter().map(|(_, row)| row).collect::<Vec<_>>(), "{version}");
+        assert_eq!(reading.heads().unwrap().len(), 1);
     }
-    assert_eq!(found, all.into_iter().map(|(_, row)| row).collect::<Vec<_>>());
-    assert_eq!(reading.heads().unwrap().len(), 1);
 }

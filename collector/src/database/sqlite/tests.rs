@@ -92,7 +92,14 @@ fn contract_a_backup_has_every_table_and_column() {
     assert_eq!(found, expected);
 }
 
-/// What version 8 made otherwise, undone.
+/// What version 9 made otherwise, undone.
+const BACK_TO_8: &str = "
+    DROP INDEX ledger_taken_back; DROP TRIGGER ledger_is_never_deleted; DROP TABLE sealed;
+    CREATE TRIGGER ledger_is_never_deleted BEFORE DELETE ON ledger
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append only'); END;
+    PRAGMA user_version = 8;";
+
+/// And what version 8 made otherwise.
 const BACK_TO_7: &str = "
     DROP TRIGGER ledger_is_never_updated; DROP INDEX ledger_forgotten; DROP TABLE forgetting;
     ALTER TABLE ledger DROP COLUMN salt;
@@ -155,9 +162,9 @@ fn race_what_is_written_while_the_ledger_is_verified_is_for_the_next_time() {
 }
 
 #[test]
-fn contract_ledgers_of_versions_2_to_7_go_on_with_their_chains() {
+fn contract_ledgers_of_versions_2_to_8_go_on_with_their_chains() {
     let mut back = String::new();
-    for step in [BACK_TO_7, BACK_TO_6, BACK_TO_5, BACK_TO_4, BACK_TO_3, BACK_TO_2] {
+    for step in [BACK_TO_8, BACK_TO_7, BACK_TO_6, BACK_TO_5, BACK_TO_4, BACK_TO_3, BACK_TO_2] {
         back.push_str(step);
         goes_on(&back);
     }
