@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use warehouse::place::Dir;
-use warehouse::{Archive, Error, Kept, Place, Position, Row, Selection};
+use warehouse::{Archive, Bounds, Error, Kept, Place, Position, Row, Selection};
 
 use crate::support::*;
 
@@ -370,4 +370,73 @@ fn contract_a_file_of_a_version_without_salts_is_said_to_be_incomplete_and_an_ex
     commit_instead(&dir, &path, &without("model", &path));
     let said = all_of(&open(&dir).unwrap(), 1).unwrap_err().to_string();
     assert_eq!(said, format!("{}: has no column model", path.display()));
+}
+
+/// Numbers that are the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % end
+    }
+}
+
+#[test]
+fn contract_a_hostile_file_is_an_error_and_no_panic() {
+    let ledger = Ledger::of(&[(1, 25)]);
+    let dir = Temporary::new();
+    let bounds = Bounds { commit: 1000, waiting: 60_000, ..SMALL };
+    warehouse::export(&ledger, &dir.place(), &Selection::default(), bounds, &mut |_| ()).unwrap();
+    let paths = files(&dir.0);
+    let path = paths.iter().max_by_key(|path| path.metadata().unwrap().len()).unwrap();
+    let whole = fs::read(path).unwrap();
+    let footer = {
+        let end = whole.len() - 8;
+        let length = u32::from_le_bytes(whole[end..end + 4].try_into().unwrap()) as usize;
+        end - length..end
+    };
+    let mut random = Random(7);
+    let mut refused = 0;
+    const TURNS: usize = 1500;
+    for turn in 0..TURNS {
+        let mut bytes = whole.clone();
+        for _ in 0..=random.below(3) {
+            let at = match turn % 3 {
+                0 => random.below(bytes.len()),
+                1 => footer.start + random.below(footer.len()),
+                // Where the pages are.
+                _ => 4 + random.below(footer.start - 4),
+            };
+            let with: &[u8] = match random.below(4) {
+                0 => &[0xff, 0xff, 0xff, 0xff, 0x0f],
+                1 => &[0],
+                2 => &[0xff],
+                _ => &[random.below(256) as u8],
+            };
+            let end = (at + with.len()).min(bytes.len());
+            bytes[at..end].copy_from_slice(&with[..end - at]);
+        }
+        match turn % 50 {
+            0 => bytes.truncate(random.below(whole.len())),
+            // What the footer's length says.
+            1 => {
+                let end = bytes.len();
+                bytes[end - 8..end - 4].copy_from_slice(&(random.below(1 << 31) as u32 * 2).to_le_bytes());
+            }
+            _ => {}
+        }
+        commit_instead(&dir, path, &bytes);
+        let archive = open(&dir).unwrap();
+        if let Err(error) = all_of(&archive, 1) {
+            refused += 1;
+            let is_named = error.to_string().starts_with(&path.display().to_string());
+            assert!(is_named || error.to_string().contains("entry 1:"), "{error}");
+        }
+        let _ = archive.record(&format!("{:032x}", 1), 13, None);
+        let _ = archive.entry(Position { writer: 1, entry: 13 });
+    }
+    assert!(refused > TURNS / 2, "{refused}");
+    commit_instead(&dir, path, &whole);
+    assert_eq!(refusals(&dir, &ledger), Vec::<String>::new());
 }
