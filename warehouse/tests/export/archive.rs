@@ -398,7 +398,7 @@ fn contract_a_hostile_file_is_an_error_and_no_panic() {
     };
     let mut random = Random(7);
     let mut refused = 0;
-    const TURNS: usize = 1500;
+    const TURNS: usize = 400;
     for turn in 0..TURNS {
         let mut bytes = whole.clone();
         for _ in 0..=random.below(3) {
