@@ -27,8 +27,10 @@ pub type Unfit = String;
 const LONGEST_PAGE: u64 = 256 << 20;
 /// Room in which the header of a page is looked for, bytes.
 const HEADER: usize = 512;
-/// How deep structures are in each other in a header.
-const DEPTH: u8 = 8;
+/// How deep structures and lists are in each other in a header or a footer.
+const DEPTH: u8 = 16;
+/// How many columns have columns in them: lists, maps, structures. The library reads them by recursion.
+const MOST_GROUPS: u32 = 200;
 
 /// What the values of a column are in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +88,7 @@ impl Read for Reading {
 }
 
 /// What the Parquet library reads from.
-pub struct Chunks(pub Arc<Place>);
+struct Chunks(Arc<Place>);
 
 impl Length for Chunks {
     fn len(&self) -> u64 {
@@ -546,6 +548,27 @@ impl Runs {
     }
 }
 
+/// Whether the end of a file is what it must be, so that the library can read it in the memory and the stack that there is.
+pub fn check_footer(bytes: &[u8]) -> Result<(), Unfit> {
+    let mut reading = Thrift { bytes, at: 0 };
+    let (mut last, mut groups) = (0, 0_u32);
+    while let Some((field, kind)) = reading.field(last)? {
+        if (field, kind) == (2, 9) {
+            let (count, kind) = reading.list()?;
+            if kind != 12 {
+                return Err("has a schema of another form".to_owned());
+            }
+            for _ in 0..count {
+                groups = groups.saturating_add(u32::from(reading.is_group()?));
+            }
+        } else {
+            reading.pass(kind, DEPTH)?;
+        }
+        last = field;
+    }
+    if groups > MOST_GROUPS { Err("has a schema that is too deep".to_owned()) } else { Ok(()) }
+}
+
 /// What is before a page.
 struct PageHeader {
     compressed: u64,
@@ -645,9 +668,8 @@ impl Thrift<'_> {
                 self.over(length)
             }
             9 | 10 => {
-                let head = self.byte()?;
-                let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
-                (0..count).try_for_each(|_| match head & 0xf {
+                let (count, kind) = self.list()?;
+                (0..count).try_for_each(|_| match kind {
                     1 | 2 => self.byte().map(drop),
                     0 => Err("has a list of nothing".to_owned()),
                     kind => self.pass(kind, depth),
@@ -663,6 +685,27 @@ impl Thrift<'_> {
             }
             _ => Err("has a header of another form".to_owned()),
         }
+    }
+
+    /// How many there are in a list, and their type.
+    fn list(&mut self) -> Result<(u64, u8), Unfit> {
+        let head = self.byte()?;
+        let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
+        Ok((count, head & 0xf))
+    }
+
+    /// Whether an element of a schema has others in it.
+    fn is_group(&mut self) -> Result<bool, Unfit> {
+        let mut is_group = false;
+        let mut last = 0;
+        while let Some((field, kind)) = self.field(last)? {
+            match (field, kind) {
+                (5, 5) => is_group |= self.signed()? != 0,
+                _ => self.pass(kind, DEPTH)?,
+            }
+            last = field;
+        }
+        Ok(is_group)
     }
 
     fn over(&mut self, bytes: u64) -> Result<(), Unfit> {
@@ -714,6 +757,28 @@ mod tests {
         (bytes, numbers)
     }
 
+    #[test]
+    fn contract_a_schema_that_would_take_the_stack_is_refused() {
+        // Each has the next one in it: field 4 is a name, field 5 how many there are.
+        let deep = |count: u32| {
+            let element = [0x48, 1, b'a', 0x15, 2, 0];
+            let mut bytes = vec![0x15, 2, 0x19, 0xfc];
+            let mut rest = count;
+            while rest > 127 {
+                bytes.push(rest as u8 | 0x80);
+                rest >>= 7;
+            }
+            bytes.push(rest as u8);
+            bytes.extend(element.repeat(count as usize));
+            bytes.push(0);
+            bytes
+        };
+        assert_eq!(check_footer(&deep(200)), Ok(()));
+        assert_eq!(check_footer(&deep(1_000_000)), Err("has a schema that is too deep".to_owned()));
+        let cut_off = &deep(1_000_000)[..1000];
+        assert_eq!(check_footer(cut_off), Err("has a header that is cut off".to_owned()));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
@@ -755,6 +820,7 @@ mod tests {
         ) {
             let mut header = Thrift { bytes: &bytes, at: 0 };
             let _ = header.page_header();
+            let _ = check_footer(&bytes);
             let given = Bytes::from(bytes);
             let mut reading = Runs::new(given.clone(), width);
             (0..2000).map_while(|_| reading.next().ok()).for_each(drop);
