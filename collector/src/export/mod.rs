@@ -132,3 +132,85 @@ pub fn row(written: WrittenEntry) -> Result<Row, String> {
         lines,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use wire::record::Evidence;
+
+    use super::*;
+    use crate::money::Charge;
+    use crate::store::entry::{Entry, Kind};
+    use crate::store::names::{Names, Sealed, Secret};
+
+    /// An entry made of what its row has, and of nothing else.
+    fn again(row: &Row) -> Entry {
+        Entry {
+            id: id(row.position),
+            kind: Kind::from_word(row.kind).unwrap(),
+            emitter: row.emitter.clone(),
+            sequence: row.sequence,
+            refers: row.refers.map(id),
+            started_ns: row.started_ns,
+            received_ns: row.received_ns,
+            tenant: row.tenant.clone(),
+            provider: row.provider.clone(),
+            model: row.model.clone(),
+            evidence: Evidence::from_word(row.evidence).unwrap(),
+            charge: Charge::from_yocto_usd(row.charge),
+            cost: Charge::from_yocto_usd(row.cost),
+            rating: row.rating.clone(),
+            reason: row.reason.clone(),
+            event: row.event.clone(),
+            billed: row.adjusts.as_ref().map(|_| row.day.to_string()),
+            hash: Hash(row.hash),
+            names: Names::from_bytes(row.salt.as_deref()).unwrap(),
+        }
+    }
+
+    #[test]
+    fn contract_a_row_has_all_that_an_entrys_hash_is_over() {
+        let before = Hash([3; 32]);
+        let event = r#"{"id":"1", "data":{"tenant":"acme/ann","principal":"p","tags":[["user","\u0061nn","jwt"]]}}"#;
+        let salted = Secret([7; 32]).salt(&before.0);
+        let replaced = |was_plain| Names::Replaced {
+            was_plain,
+            fields: vec![
+                Sealed::Salt([1; 16]),
+                Sealed::Digest([2; 32]),
+                Sealed::Salt([4; 16]),
+                Sealed::Digest([5; 32]),
+            ],
+        };
+        for names in [Names::Plain, salted, replaced(false), replaced(true)] {
+            for (bit, billed) in [None, Some("2026-11-30"), Some("2026-10-31")].into_iter().enumerate() {
+                for has in 0..32_u32 {
+                    let is = |at: u32| has >> at & 1 == 1;
+                    let mut entry = Entry {
+                        id: EntryId { writer: 3, number: 8 },
+                        refers: is(0).then_some(EntryId { writer: 2, number: 5 }),
+                        rating: is(1).then(|| " {} ".to_owned()),
+                        reason: is(2).then(String::new),
+                        charge: Charge::from_yocto_usd(if is(3) { -1 } else { 10_i128.pow(37) }),
+                        cost: Charge::from_yocto_usd(if is(4) { -1 } else { 10_i128.pow(37) }),
+                        event: Some(event.to_owned()),
+                        tenant: "acme/ann".to_owned(),
+                        provider: "p".to_owned(),
+                        model: "m\0".to_owned(),
+                        evidence: Evidence::Partial,
+                        billed: billed.map(str::to_owned),
+                        names: names.clone(),
+                        ..Entry::about_no_call(Kind::Copy, "e", bit as i64, 1_793_491_199_999_999_999, "")
+                    };
+                    entry.hash = entry.hash_after(&before);
+                    let row = row(WrittenEntry { entry: entry.clone(), call: None, taken_back: None }).unwrap();
+                    assert_eq!(again(&row), entry);
+                    assert_eq!(again(&row).content(&before), Some(entry.hash));
+                }
+            }
+        }
+        let entry =
+            Entry { billed: Some("20261130".to_owned()), ..Entry::about_no_call(Kind::Dismissal, "e", 1, 5, "") };
+        let refused = row(WrittenEntry { entry, call: None, taken_back: None }).unwrap_err();
+        assert_eq!(refused, "entry 0:0: the day on which it counts is not written as days are");
+    }
+}

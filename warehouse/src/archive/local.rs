@@ -16,14 +16,16 @@ use parquet::schema::types::ColumnDescPtr;
 use sha2::{Digest, Sha256};
 
 use super::kept::{COLUMNS, EMITTER, ENTRY, Leaves, SALT, SEQUENCE, WRITER};
-use super::pages::{self, Chunk, Chunks, Leaf, Physical, Unfit};
+use super::pages::{self, Chunk, Leaf, Physical, Unfit};
 use crate::error::Error;
 use crate::files::Written;
 use crate::place;
 use crate::row::hex;
 
-/// How many files stay open that nobody reads: the next question is often about the same ones.
-const RECENT: usize = 16;
+/// How many files stay open that nobody reads: the next question is often about the same ones, those of a month.
+const RECENT: usize = 64;
+/// The same of copies, which take room in TMPDIR.
+const RECENT_COPIES: usize = 16;
 /// The longest end of a file, in which it says what is where, bytes.
 const LONGEST_FOOTER: u64 = 64 << 20;
 
@@ -80,10 +82,11 @@ impl Local {
             is_checked: AtomicBool::new(false),
             checked: self.checked.clone(),
             plan: OnceLock::new(),
-            _copy: copy,
+            copy,
         });
+        let most = if opened.copy.is_made() { RECENT_COPIES } else { RECENT };
         state.recent.push_back(opened.clone());
-        while state.recent.len() > RECENT {
+        while state.recent.len() > most {
             state.recent.pop_front();
         }
         Ok(opened)
@@ -169,6 +172,10 @@ impl Drop for Directory {
 }
 
 impl Copy {
+    fn is_made(&self) -> bool {
+        self.directory.0.get().is_some()
+    }
+
     fn make(&self) -> Result<PathBuf, Error> {
         self.directory.make().map(|directory| directory.join(&self.name))
     }
@@ -192,7 +199,7 @@ pub struct Opened {
     /// Which files were, by their paths.
     checked: Arc<Mutex<BTreeMap<String, Identity>>>,
     plan: OnceLock<Plan>,
-    _copy: Copy,
+    copy: Copy,
 }
 
 /// Where everything is in a file.
@@ -326,9 +333,11 @@ fn metadata(file: &Arc<pages::Place>) -> Result<ParquetMetaData, Unfit> {
     if length > LONGEST_FOOTER.min(at) {
         return Err("ends with more than there can be".to_owned());
     }
-    let mut reader = ParquetMetaDataReader::new();
-    reader.try_parse(&Chunks(file.clone())).map_err(|error| error.to_string())?;
-    reader.finish().map_err(|error| error.to_string())
+    reading.at = at.saturating_sub(length);
+    let mut footer = vec![0; usize::try_from(length).map_err(|error| error.to_string())?];
+    reading.read_exact(&mut footer).map_err(|error| error.to_string())?;
+    pages::check_footer(&footer)?;
+    ParquetMetaDataReader::decode_metadata(&footer).map_err(|error| error.to_string())
 }
 
 impl Group {

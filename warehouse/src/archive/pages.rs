@@ -27,8 +27,10 @@ pub type Unfit = String;
 const LONGEST_PAGE: u64 = 256 << 20;
 /// Room in which the header of a page is looked for, bytes.
 const HEADER: usize = 512;
-/// How deep structures are in each other in a header.
-const DEPTH: u8 = 8;
+/// How deep structures and lists are in each other in a header or a footer.
+const DEPTH: u8 = 16;
+/// How many columns have columns in them: lists, maps, structures. The library reads them by recursion.
+const MOST_GROUPS: u32 = 200;
 
 /// What the values of a column are in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +88,7 @@ impl Read for Reading {
 }
 
 /// What the Parquet library reads from.
-pub struct Chunks(pub Arc<Place>);
+struct Chunks(Arc<Place>);
 
 impl Length for Chunks {
     fn len(&self) -> u64 {
@@ -289,11 +291,10 @@ impl Leaf {
 
     /// Passes the next page, if no more than so many rows are in it: so many it has. Else it is there to be read then.
     fn pass(&mut self, rows: u64) -> Result<u64, Unfit> {
-        let next = self.pages.peek_next_page().map_err(|error| error.to_string())?;
-        let next = next.ok_or("has fewer rows than the others")?;
-        match next.num_levels.and_then(|levels| u64::try_from(levels).ok()) {
-            Some(has) if !next.is_dict && has <= rows => {
-                self.offset = self.header()?.behind;
+        let header = self.header()?;
+        match header.rows {
+            Some(has) if has <= rows => {
+                self.offset = header.behind;
                 self.pages.skip_next_page().map_err(|error| error.to_string())?;
                 Ok(has)
             }
@@ -306,9 +307,6 @@ impl Leaf {
         // What was read in the page is of no use any more.
         (self.page, self.current) = (None, Current::Absent);
         loop {
-            if self.offset >= self.end {
-                return Err("has fewer rows than the others".to_owned());
-            }
             let header = self.header()?;
             if header.length > LONGEST_PAGE {
                 return Err(format!("has a page of {} bytes", header.length));
@@ -339,15 +337,18 @@ impl Leaf {
     /// The header of the next page.
     fn header(&self) -> Result<Header, Unfit> {
         let left = self.end.saturating_sub(self.offset);
+        if left == 0 {
+            return Err("has fewer rows than the others".to_owned());
+        }
         let mut bytes = [0; HEADER];
         let room = usize::try_from(left).unwrap_or(HEADER).min(HEADER);
         let bytes = bytes.get_mut(..room).ok_or("has no room for a header")?;
         self.place.file.read_exact_at(bytes, self.offset).map_err(|error| error.to_string())?;
         let mut reading = Thrift { bytes, at: 0 };
-        let (compressed, length) = reading.page_header()?;
+        let PageHeader { compressed, length, rows } = reading.page_header()?;
         let begin = reading.at as u64;
         let behind = begin.checked_add(compressed).filter(|all| *all <= left).ok_or("has a page that is cut off")?;
-        Ok(Header { length, behind: self.offset.saturating_add(behind) })
+        Ok(Header { length, rows, behind: self.offset.saturating_add(behind) })
     }
 }
 
@@ -355,6 +356,8 @@ impl Leaf {
 struct Header {
     /// How long it is without compression.
     length: u64,
+    /// How many rows it has; nothing of a dictionary.
+    rows: Option<u64>,
     /// Where the next one begins.
     behind: u64,
 }
@@ -545,6 +548,34 @@ impl Runs {
     }
 }
 
+/// Whether the end of a file is what it must be, so that the library can read it in the memory and the stack that there is.
+pub fn check_footer(bytes: &[u8]) -> Result<(), Unfit> {
+    let mut reading = Thrift { bytes, at: 0 };
+    let (mut last, mut groups) = (0, 0_u32);
+    while let Some((field, kind)) = reading.field(last)? {
+        if (field, kind) == (2, 9) {
+            let (count, kind) = reading.list()?;
+            if kind != 12 {
+                return Err("has a schema of another form".to_owned());
+            }
+            for _ in 0..count {
+                groups = groups.saturating_add(u32::from(reading.is_group()?));
+            }
+        } else {
+            reading.pass(kind, DEPTH)?;
+        }
+        last = field;
+    }
+    if groups > MOST_GROUPS { Err("has a schema that is too deep".to_owned()) } else { Ok(()) }
+}
+
+/// What is before a page.
+struct PageHeader {
+    compressed: u64,
+    length: u64,
+    rows: Option<u64>,
+}
+
 /// Thrift's compact form, as far as it is needed: <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>.
 struct Thrift<'b> {
     bytes: &'b [u8],
@@ -575,19 +606,42 @@ impl Thrift<'_> {
         Ok((value >> 1).cast_signed() ^ (value & 1).cast_signed().wrapping_neg())
     }
 
-    /// How long a page is, compressed and not.
-    fn page_header(&mut self) -> Result<(u64, u64), Unfit> {
-        let (mut compressed, mut length) = (None, None);
+    /// Reads what is before a page. The library's own reading takes for granted that it says what must be said.
+    fn page_header(&mut self) -> Result<PageHeader, Unfit> {
+        let (mut page, mut compressed, mut length) = (None, None, None);
+        let (mut data, mut dictionary) = (None, None);
         let mut last = 0;
         while let Some((field, kind)) = self.field(last)? {
             match (field, kind) {
+                (1, 5) => page = Some(self.signed()?),
                 (2, 5) => length = u64::try_from(self.signed()?).ok(),
                 (3, 5) => compressed = u64::try_from(self.signed()?).ok(),
+                (5, 12) => data = self.count()?,
+                (7, 12) => dictionary = self.count()?,
                 _ => self.pass(kind, DEPTH)?,
             }
             last = field;
         }
-        compressed.zip(length).ok_or_else(|| "has a page without a length".to_owned())
+        let (compressed, length) = compressed.zip(length).ok_or("has a page without a length")?;
+        match (page, data, dictionary) {
+            (Some(0), Some(rows), None) => Ok(PageHeader { compressed, length, rows: Some(rows) }),
+            (Some(2), None, Some(_)) => Ok(PageHeader { compressed, length, rows: None }),
+            _ => Err("has a page of another form".to_owned()),
+        }
+    }
+
+    /// What a structure says first: how many values there are.
+    fn count(&mut self) -> Result<Option<u64>, Unfit> {
+        let mut count = None;
+        let mut last = 0;
+        while let Some((field, kind)) = self.field(last)? {
+            match (field, kind) {
+                (1, 5) => count = u64::try_from(self.signed()?).ok(),
+                _ => self.pass(kind, DEPTH)?,
+            }
+            last = field;
+        }
+        Ok(count)
     }
 
     /// The number and the type of the next field; nothing at the end of a structure.
@@ -614,9 +668,8 @@ impl Thrift<'_> {
                 self.over(length)
             }
             9 | 10 => {
-                let head = self.byte()?;
-                let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
-                (0..count).try_for_each(|_| match head & 0xf {
+                let (count, kind) = self.list()?;
+                (0..count).try_for_each(|_| match kind {
                     1 | 2 => self.byte().map(drop),
                     0 => Err("has a list of nothing".to_owned()),
                     kind => self.pass(kind, depth),
@@ -634,9 +687,157 @@ impl Thrift<'_> {
         }
     }
 
+    /// How many there are in a list, and their type.
+    fn list(&mut self) -> Result<(u64, u8), Unfit> {
+        let head = self.byte()?;
+        let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
+        Ok((count, head & 0xf))
+    }
+
+    /// Whether an element of a schema has others in it.
+    fn is_group(&mut self) -> Result<bool, Unfit> {
+        let mut is_group = false;
+        let mut last = 0;
+        while let Some((field, kind)) = self.field(last)? {
+            match (field, kind) {
+                (5, 5) => is_group |= self.signed()? != 0,
+                _ => self.pass(kind, DEPTH)?,
+            }
+            last = field;
+        }
+        Ok(is_group)
+    }
+
     fn over(&mut self, bytes: u64) -> Result<(), Unfit> {
         let end = usize::try_from(bytes).ok().and_then(|bytes| self.at.checked_add(bytes));
         self.at = end.filter(|end| *end <= self.bytes.len()).ok_or("has a header that is cut off")?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Numbers as runs: those that are the same as a count, the others packed.
+    fn encode(runs: &[(bool, Vec<u32>)], width: u32) -> (Vec<u8>, Vec<u32>) {
+        let (mut bytes, mut numbers) = (Vec::new(), Vec::new());
+        for (is_packed, values) in runs {
+            let (head, all) = match is_packed {
+                true => {
+                    let groups = values.len().div_ceil(8);
+                    let padded: Vec<u32> =
+                        values.iter().copied().chain(std::iter::repeat(0)).take(groups * 8).collect();
+                    (groups << 1 | 1, padded)
+                }
+                false => (values.len() << 1, vec![values[0]; values.len()]),
+            };
+            let mut rest = head;
+            while rest > 127 {
+                bytes.push(rest as u8 | 0x80);
+                rest >>= 7;
+            }
+            bytes.push(rest as u8);
+            if *is_packed {
+                let mut bits = vec![0_u8; all.len() * width as usize / 8];
+                for (at, value) in all.iter().enumerate() {
+                    for bit in 0..width as usize {
+                        let place = at * width as usize + bit;
+                        bits[place / 8] |= ((value >> bit & 1) as u8) << (place % 8);
+                    }
+                }
+                bytes.extend(bits);
+            } else {
+                bytes.extend(&all[0].to_le_bytes()[..width.div_ceil(8) as usize]);
+            }
+            numbers.extend(all);
+        }
+        (bytes, numbers)
+    }
+
+    #[test]
+    fn contract_a_schema_that_would_take_the_stack_is_refused() {
+        // Each has the next one in it: field 4 is a name, field 5 how many there are.
+        let deep = |count: u32| {
+            let element = [0x48, 1, b'a', 0x15, 2, 0];
+            let mut bytes = vec![0x15, 2, 0x19, 0xfc];
+            let mut rest = count;
+            while rest > 127 {
+                bytes.push(rest as u8 | 0x80);
+                rest >>= 7;
+            }
+            bytes.push(rest as u8);
+            bytes.extend(element.repeat(count as usize));
+            bytes.push(0);
+            bytes
+        };
+        assert_eq!(check_footer(&deep(200)), Ok(()));
+        assert_eq!(check_footer(&deep(1_000_000)), Err("has a schema that is too deep".to_owned()));
+        let cut_off = &deep(1_000_000)[..1000];
+        assert_eq!(check_footer(cut_off), Err("has a header that is cut off".to_owned()));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn deterministic_runs_are_read_as_they_were_packed(
+            width in 1..=32_u32,
+            runs in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u32>(), 1..40)), 1..8),
+            skips in prop::collection::vec(0..20_u64, 1..60),
+        ) {
+            let mask = u32::MAX >> (32 - width);
+            let runs: Vec<_> = runs
+                .into_iter()
+                .map(|(is_packed, values)| (is_packed, values.iter().map(|value| value & mask).collect()))
+                .collect();
+            let (bytes, numbers) = encode(&runs, width);
+            let mut reading = Runs::new(bytes.clone().into(), width);
+            for number in &numbers {
+                prop_assert_eq!(reading.next(), Ok(*number));
+            }
+            prop_assert!(reading.next().is_err());
+            // Passing some leads to the same ones.
+            let mut reading = Runs::new(bytes.clone().into(), width);
+            let mut at = 0;
+            for skip in skips {
+                at += skip as usize;
+                let Some(number) = numbers.get(at) else { break };
+                reading.skip(skip).unwrap();
+                prop_assert_eq!(reading.next(), Ok(*number));
+                at += 1;
+            }
+            let ones = numbers.iter().filter(|number| **number != 0).count() as u64;
+            prop_assert_eq!(Runs::new(bytes.into(), width).ones(numbers.len() as u64), Ok(ones));
+        }
+
+        #[test]
+        fn contract_bytes_that_mean_nothing_are_an_error_and_no_panic(
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(0xff), Just(0), Just(1)], 0..80),
+            width in 0..=32_u32,
+            count in prop_oneof![0..100_u32, Just(u32::MAX)],
+        ) {
+            let mut header = Thrift { bytes: &bytes, at: 0 };
+            let _ = header.page_header();
+            let _ = check_footer(&bytes);
+            let given = Bytes::from(bytes);
+            let mut reading = Runs::new(given.clone(), width);
+            (0..2000).map_while(|_| reading.next().ok()).for_each(drop);
+            let _ = Runs::new(given.clone(), width.max(1)).skip(u64::MAX);
+            let _ = Runs::new(given.clone(), 1).ones(3000);
+            for physical in [Physical::Int32, Physical::Int64, Physical::Usd, Physical::Text] {
+                if let Ok(listed) = Dictionary::new(given.clone(), count, physical) {
+                    for number in [0, 1, count, u32::MAX] {
+                        let range = listed.range(number, physical);
+                        prop_assert!(range.is_ok_and(|range| given.get(range).is_some()) == (number < count));
+                    }
+                }
+                for encoding in [Encoding::PLAIN, Encoding::RLE_DICTIONARY, Encoding::DELTA_BYTE_ARRAY] {
+                    let _ = Data::new(given.clone(), count, encoding, true);
+                    let _ = Data::new(given.clone(), count, encoding, false);
+                }
+            }
+        }
     }
 }

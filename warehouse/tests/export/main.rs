@@ -1,6 +1,7 @@
 //! Exports of made-up ledgers, read back: killed at every step, repeated, filtered, refused.
 
 mod archive;
+mod bucket;
 mod columns;
 mod killed;
 #[cfg(target_os = "linux")]
