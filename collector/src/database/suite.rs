@@ -30,6 +30,7 @@ mod focus;
 pub mod forgetting;
 mod quarantine;
 mod reports;
+pub mod sealing;
 mod senders;
 mod statements;
 mod totals;

@@ -177,6 +177,21 @@ pub fn run<S: Store>(
     now_ns: i64,
     each: &mut dyn FnMut(usize, usize),
 ) -> Result<Option<EntryId>, Failure> {
+    run_by(reader, ledger, plan, heads, request, now_ns, AT_ONCE, each)
+}
+
+/// The same, so many entries at once.
+#[allow(clippy::too_many_arguments)] // What a test asks beside.
+pub(crate) fn run_by<S: Store>(
+    reader: &dyn Reader,
+    ledger: &mut Ledger<S>,
+    plan: &Plan,
+    heads: &[Head],
+    request: &Request,
+    now_ns: i64,
+    at_once: usize,
+    each: &mut dyn FnMut(usize, usize),
+) -> Result<Option<EntryId>, Failure> {
     let is_said = |head: &Head| {
         let sealed = plan.end_of(head.entry.writer);
         sealed.is_some_and(|sealed| {
@@ -199,7 +214,7 @@ pub fn run<S: Store>(
             Some(ledger.seal(&plan.was, &said, &request.reason, now_ns)?.map_err(Failure::Refused)?)
         }
     };
-    let pieces = pieces(reader, heads)?;
+    let pieces = pieces(reader, heads, at_once)?;
     for (done, piece) in (1..).zip(&pieces) {
         let begun = Instant::now();
         ledger.take_out(*piece, now_ns)?;
@@ -211,7 +226,7 @@ pub fn run<S: Store>(
 }
 
 /// What is there still, in pieces.
-fn pieces(reader: &dyn Reader, heads: &[Head]) -> Result<Vec<Piece>, StoreError> {
+fn pieces(reader: &dyn Reader, heads: &[Head], at_once: usize) -> Result<Vec<Piece>, StoreError> {
     let mut pieces = Vec::new();
     for Head { entry: end, .. } in heads {
         let all = Piece { writer: end.writer, behind: 0, until: end.number };
@@ -219,7 +234,7 @@ fn pieces(reader: &dyn Reader, heads: &[Head]) -> Result<Vec<Piece>, StoreError>
         reader.present(all, &mut |number| {
             last = number;
             count = count.saturating_add(1);
-            if count >= AT_ONCE {
+            if count >= at_once {
                 pieces.push(Piece { behind, until: last, ..all });
                 (behind, count) = (last, 0);
             }

@@ -76,8 +76,23 @@ pub fn bring_back<S: Store>(
     ledger: &mut Ledger<S>,
     archived: &Archived,
     back: &Back,
+    by: (&str, &str),
+    now_ns: i64,
+    each: &mut dyn FnMut(),
+) -> Result<EntryId, Failure> {
+    bring_back_by(reader, ledger, archived, back, by, now_ns, AT_ONCE, each)
+}
+
+/// The same, so many entries at once.
+#[allow(clippy::too_many_arguments)] // What a test asks beside.
+pub(crate) fn bring_back_by<S: Store>(
+    reader: &dyn Reader,
+    ledger: &mut Ledger<S>,
+    archived: &Archived,
+    back: &Back,
     (who, reason): (&str, &str),
     now_ns: i64,
+    at_once: usize,
     each: &mut dyn FnMut(),
 ) -> Result<EntryId, Failure> {
     let Some(first) = back.was.sealed.first().filter(|_| back.entries() > 0) else {
@@ -115,7 +130,7 @@ pub fn bring_back<S: Store>(
             if entry.kind.is_record() && !present.contains(entry.id.number) {
                 waiting.push(entry);
             }
-            if waiting.len() >= AT_ONCE { put(&mut waiting) } else { Ok(()) }
+            if waiting.len() >= at_once { put(&mut waiting) } else { Ok(()) }
         })?;
         if !waiting.is_empty() {
             put(&mut waiting)?;

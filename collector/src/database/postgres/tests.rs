@@ -292,3 +292,10 @@ fn race_two_collectors_that_grant_at_once_never_grant_more_than_there_is() {
     assert!(spent <= 1000 && spent > 900, "{spent} were spent of 1000");
     crate::verify::verify(&reader, &[], || ()).unwrap();
 }
+
+#[test]
+fn race_whoever_fails_at_any_step_of_sealing_goes_on() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    suite::sealing::steps(&crate::database::Location::Postgres(address(&database)));
+}

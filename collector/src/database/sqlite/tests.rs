@@ -267,3 +267,10 @@ fn contract_a_ledger_of_version_1_goes_on_with_all_its_events() {
     let taken = ledger.append(&[&delivery], 200).unwrap().remove(0);
     assert_eq!((taken.accepted, taken.duplicates, taken.alarms), (1, 1, 0));
 }
+
+#[test]
+fn race_whoever_fails_at_any_step_of_sealing_goes_on() {
+    let file = File::new();
+    drop(Sqlite::open(&file.0).unwrap());
+    suite::sealing::steps(&crate::database::Location::Sqlite(file.0.clone()));
+}
