@@ -126,10 +126,15 @@ pub fn seal(args: Seal) -> Result<(), Failure> {
     });
     bar.finish_and_clear();
     let place = printable(&request.place);
-    print(&match said.map_err(Failure::failed)? {
+    let said = said.map_err(Failure::failed)?;
+    print(&match said {
         Some(entry) => format!("{} entries were sealed, {ends}, to {place}: entry {entry} says so\n", plan.entries()),
         None => format!("nothing new to seal, {ends}, in {place}\n"),
     })?;
+    // What an earlier run that was interrupted has left free, too.
+    if said.is_none() && !ledger.store().is_sparse().map_err(Failure::failed)? {
+        return Ok(());
+    }
     shrink(&database.database, &mut ledger, no_vacuum)
 }
 

@@ -233,6 +233,11 @@ pub trait Store {
         Ok(false)
     }
 
+    /// Whether so much of its files is free that it is worth to write them anew.
+    fn is_sparse(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     /// Whether what was kept is still there to be found; cheap enough to be asked all the time.
     fn look(&self) -> Result<(), StoreError> {
         Ok(())
@@ -250,6 +255,10 @@ impl<S: Store + ?Sized> Store for Box<S> {
 
     fn scrub(&mut self) -> Result<bool, StoreError> {
         (**self).scrub()
+    }
+
+    fn is_sparse(&self) -> Result<bool, StoreError> {
+        (**self).is_sparse()
     }
 
     fn look(&self) -> Result<(), StoreError> {

@@ -131,6 +131,11 @@ impl Store for Sqlite {
         self.look().map(|()| is_done)
     }
 
+    fn is_sparse(&self) -> Result<bool, StoreError> {
+        let sql = "SELECT freelist_count * 4 > page_count FROM pragma_freelist_count, pragma_page_count";
+        Ok(self.connection.query_row(sql, [], |row| row.get(0))?)
+    }
+
     fn look(&self) -> Result<(), StoreError> {
         self.files.look()
     }
