@@ -3,6 +3,7 @@
 
 mod archive;
 mod beside;
+mod merged;
 mod reader;
 mod seal;
 mod unseal;

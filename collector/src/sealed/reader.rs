@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use super::archive::{Archived, Archives, Settings};
-use super::beside::{Next, beside};
+use super::merged::{Present, Wanted, Words, chain, end_of, merged};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
 use crate::database::Location;
@@ -89,127 +89,6 @@ struct Both {
     moment: Arc<dyn Reader>,
     sealed: Vec<Sealed>,
     archived: Arc<Archived>,
-}
-
-/// How far a chain is sealed.
-fn end_of(sealed: &[Sealed], writer: i64) -> i64 {
-    let of_it = sealed.iter().find(|sealed| sealed.end.entry.writer == writer);
-    of_it.map_or(0, |sealed| sealed.end.entry.number)
-}
-
-/// Which of the entries that are sealed the database has itself.
-struct Present(Vec<(i64, Ranges)>);
-
-impl Present {
-    fn of(moment: &dyn Reader, sealed: &[Sealed]) -> Result<Present, StoreError> {
-        let mut all = Vec::new();
-        for end in sealed.iter().map(|sealed| sealed.end.entry) {
-            let mut numbers = Ranges::default();
-            moment.present(Piece { writer: end.writer, behind: 0, until: end.number }, &mut |number| {
-                numbers.insert(number);
-                Ok(())
-            })?;
-            all.push((end.writer, numbers));
-        }
-        Ok(Present(all))
-    }
-
-    /// Whether an entry is a record that is in the archive alone: nobody has ever taken it back.
-    fn lacks(&self, entry: &Entry) -> bool {
-        let numbers = self.0.iter().find(|(writer, _)| *writer == entry.id.writer);
-        entry.kind.is_record() && numbers.is_none_or(|(_, numbers)| !numbers.contains(entry.id.number))
-    }
-}
-
-/// What gives entries of a database, on whatever thread.
-type Ask<'a, T> = &'a (dyn Fn(Each<'_, T>) -> Result<(), StoreError> + Sync);
-/// Where an item stands, and the item of an entry.
-type Words<T> = (fn(&T) -> EntryId, fn(Entry) -> T);
-
-/// All entries of a chain behind one of them up to another, in their order: the database's own where it has one.
-fn chain<T: Send>(
-    (ask, (id, of)): (Ask<'_, T>, Words<T>),
-    archived: &Archived,
-    behind: EntryId,
-    until: i64,
-    each: Each<'_, T>,
-) -> Result<(), StoreError> {
-    beside(ask, |next| {
-        let mut waiting = next()?;
-        archived.entries(behind, until, None, None, &mut |entry| {
-            while let Some(own) = waiting.take_if(|own| id(own) < entry.id) {
-                each(own)?;
-                waiting = next()?;
-            }
-            if let Some(own) = waiting.take_if(|own| id(own) == entry.id) {
-                waiting = next()?;
-                return each(own);
-            }
-            // What the database needs itself nobody may take out of it.
-            if !entry.kind.is_record() {
-                return Err(StoreError::Unusable(format!("entry {}: is missing in the database", entry.id)));
-            }
-            each(of(entry))
-        })?;
-        rest(waiting, next, each)
-    })
-}
-
-fn rest<T>(mut waiting: Option<T>, next: Next<'_, T>, each: Each<'_, T>) -> Result<(), StoreError> {
-    while let Some(item) = waiting {
-        each(item)?;
-        waiting = next()?;
-    }
-    Ok(())
-}
-
-/// What is looked for in an archive.
-struct Wanted<'w> {
-    /// The first month and the last in which it may count.
-    months: (Option<Month>, Option<Month>),
-    tenant: Option<&'w str>,
-    matches: &'w dyn Fn(&Entry) -> bool,
-}
-
-impl Wanted<'_> {
-    /// Entries that are in the archive alone and are meant, in the order of the chains.
-    fn each(
-        &self,
-        present: &Present,
-        archived: &Archived,
-        sealed: &[Sealed],
-        each: Each<'_, Entry>,
-    ) -> Result<(), StoreError> {
-        let text =
-            |month: Option<Month>, else_: &str| month.map_or_else(|| else_.to_owned(), |month| month.to_string());
-        let months = text(self.months.0, "0000-01")..=text(self.months.1, "9999-12");
-        for Sealed { end: Head { entry: end, .. }, .. } in sealed {
-            let behind = EntryId { number: 0, ..*end };
-            archived.entries(behind, end.number, Some(months.clone()), self.tenant, &mut |entry| {
-                if present.lacks(&entry) && (self.matches)(&entry) { each(entry) } else { Ok(()) }
-            })?;
-        }
-        Ok(())
-    }
-}
-
-/// Entries that the database gives in the order of the chains, and those of the archive where they belong.
-fn merged(
-    ask: Ask<'_, Entry>,
-    archive: &mut dyn FnMut(Each<'_, Entry>) -> Result<(), StoreError>,
-    each: Each<'_, Entry>,
-) -> Result<(), StoreError> {
-    beside(ask, |next| {
-        let mut waiting = next()?;
-        archive(&mut |entry| {
-            while let Some(own) = waiting.take_if(|own| own.id < entry.id) {
-                each(own)?;
-                waiting = next()?;
-            }
-            each(entry)
-        })?;
-        rest(waiting, next, each)
-    })
 }
 
 impl Reader for Whole {

@@ -75,3 +75,21 @@ pub fn counted(row: &Row) -> Result<CountedEntry, StoreError> {
     let taken_back = row.try_get::<_, Option<i64>>(21)?.zip(row.try_get(22)?);
     Ok(CountedEntry { entry: entry(row)?, taken_back })
 }
+
+/// How many events are quarantined, and how many calls may have no price.
+///
+/// A charge that one collector entered may have been taken back by another. What was priced after its month was closed
+/// is taken from the sums of a later day, which name that month: there it is told whether anything of the month is left.
+pub const TALLY: &str =
+    "WITH open AS (SELECT *, CASE adjusts WHEN '' THEN to_char(day, 'YYYY-MM') ELSE adjusts END AS month
+                FROM rollup WHERE unpriced <> 0)
+            SELECT (SELECT count(*) FROM quarantined WHERE kind = 'alarm' AND released_entry IS NULL),
+                (SELECT count(*) FROM quarantined WHERE kind = 'dead_letter' AND released_entry IS NULL),
+                (SELECT coalesce(sum(quantity), 0)::bigint FROM rollup WHERE class = 'calls'
+                    AND (day, adjusts, tenant, provider, model, evidence) IN
+                        (SELECT day, adjusts, tenant, provider, model, evidence FROM open
+                         GROUP BY day, adjusts, tenant, provider, model, evidence, class HAVING sum(unpriced) > 0)
+                    AND (CASE adjusts WHEN '' THEN to_char(day, 'YYYY-MM') ELSE adjusts END,
+                         tenant, provider, model, evidence) IN
+                        (SELECT month, tenant, provider, model, evidence FROM open
+                         GROUP BY month, tenant, provider, model, evidence, class HAVING sum(unpriced) > 0))";

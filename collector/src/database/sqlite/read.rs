@@ -392,20 +392,8 @@ impl Reader for SqliteReader {
     }
 
     fn tally(&self) -> Result<Tally, StoreError> {
-        // What was priced after its month was closed is taken from the sums of a later day, which name that month: there it is
-        // told whether anything of the month is left.
-        let sql = "WITH open AS (SELECT *, iif(adjusts = '', substr(day, 1, 7), adjusts) AS month
-                FROM rollup WHERE unpriced <> 0)
-            SELECT (SELECT count(*) FROM quarantined WHERE kind = 'alarm' AND released IS NULL),
-                (SELECT count(*) FROM quarantined WHERE kind = 'dead_letter' AND released IS NULL),
-                (SELECT coalesce(sum(quantity), 0) FROM rollup WHERE class = 'calls'
-                    AND (day, adjusts, tenant, provider, model, evidence) IN
-                        (SELECT day, adjusts, tenant, provider, model, evidence FROM open WHERE unpriced > 0)
-                    AND (iif(adjusts = '', substr(day, 1, 7), adjusts), tenant, provider, model, evidence) IN
-                        (SELECT month, tenant, provider, model, evidence FROM open
-                         GROUP BY month, tenant, provider, model, evidence, class HAVING sum(unpriced) > 0))";
         let read =
             |row: &Row<'_>| Ok(Tally { alarms: row.get(0)?, dead_letters: row.get(1)?, unpriced_calls: row.get(2)? });
-        self.ask(|connection| Ok(connection.query_row(sql, [], read)?))
+        self.ask(|connection| Ok(connection.query_row(totals::TALLY, [], read)?))
     }
 }

@@ -350,3 +350,18 @@ pub fn selected(selection: &Selection) -> [Option<String>; 3] {
     let text = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string());
     [text(selection.since), text(selection.until), selection.tenant.clone()]
 }
+
+/// How many events are quarantined, and how many calls may have no price.
+///
+/// What was priced after its month was closed is taken from the sums of a later day, which name that month: there it is
+/// told whether anything of the month is left.
+pub const TALLY: &str = "WITH open AS (SELECT *, iif(adjusts = '', substr(day, 1, 7), adjusts) AS month
+                FROM rollup WHERE unpriced <> 0)
+            SELECT (SELECT count(*) FROM quarantined WHERE kind = 'alarm' AND released IS NULL),
+                (SELECT count(*) FROM quarantined WHERE kind = 'dead_letter' AND released IS NULL),
+                (SELECT coalesce(sum(quantity), 0) FROM rollup WHERE class = 'calls'
+                    AND (day, adjusts, tenant, provider, model, evidence) IN
+                        (SELECT day, adjusts, tenant, provider, model, evidence FROM open WHERE unpriced > 0)
+                    AND (iif(adjusts = '', substr(day, 1, 7), adjusts), tenant, provider, model, evidence) IN
+                        (SELECT month, tenant, provider, model, evidence FROM open
+                         GROUP BY month, tenant, provider, model, evidence, class HAVING sum(unpriced) > 0))";
