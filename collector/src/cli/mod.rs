@@ -21,6 +21,7 @@ mod export;
 mod forget;
 mod gaps;
 mod hash_key;
+mod latency;
 mod ledger;
 mod prices;
 mod quarantine;
@@ -49,6 +50,7 @@ enum Command {
     Serve(Box<serve::Serve>),
     Report(report::ReportArgs),
     Statement(statement::Statement),
+    Latency(latency::LatencyArgs),
     Audit(report::AuditArgs),
     Reconcile(reconcile::Reconcile),
     Relay(Box<relay::RelayArgs>),
@@ -101,6 +103,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::Report(args) => report::run(args),
         Command::Statement(args) => statement::run(args),
+        Command::Latency(args) => latency::run(args),
         Command::Audit(args) => report::audit(args),
         Command::Reconcile(args) => return reconcile::run(args),
         Command::Doctor(args) => return doctor::run(*args),
