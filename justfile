@@ -46,7 +46,7 @@ lint: (_setup "lint")
 
 # the crates' own tests on this machine; the plugin runs on a mock of the ABI
 [group('check')]
-unit: (_setup "unit")
+unit: (_setup "unit") && (_bench-ledger "dev" "debug" "--entries" "3000" "--tenants" "300" "--verify")
     cargo test --quiet --no-fail-fast -p wire -p meter -p delivery -p filter -p warehouse -p relay -p collector -p corpus -p modules -p simulate
     {{ if env("MESHMETER_CORPUS", "") == "" { "" } else { "cargo test --quiet -p meter --test estimates -- --ignored" } }}
 
@@ -168,13 +168,18 @@ bench-ingest *ARGS: (_setup "rust")
 [group('check')]
 [positional-arguments]
 bench-ledger *ARGS: (_setup "rust")
+    @'{{ just_executable() }}' _bench-ledger simulate simulate "$@"
+
+[positional-arguments]
+_bench-ledger PROFILE BUILT *ARGS:
     #!/usr/bin/env bash
     set -euo pipefail
-    cargo build --quiet --profile simulate -p collector --bin meshmeter --example ledger
+    profile=$1 built='{{ target }}'/$2
+    shift 2
+    cargo build --quiet --profile "$profile" -p collector --bin meshmeter --example ledger
     dir=$(mktemp -d)
     trap 'rm -r "$dir"' EXIT
-    '{{ target }}/simulate/examples/ledger' --dir "$dir" --collector '{{ target }}/simulate/meshmeter' \
-        --prices collector/prices/example.toml "$@"
+    "$built/examples/ledger" --dir "$dir" --collector "$built/meshmeter" --prices collector/prices/example.toml "$@"
 
 # a report of a million sessions: its memory and its time
 [group('check')]

@@ -86,7 +86,7 @@ fn of_senders() -> Vec<Value> {
 
 fn of_readers() -> Vec<Value> {
     let mut all = Vec::new();
-    for path in ["/v1/report", "/v1/usage", "/v1/costs"] {
+    for path in ["/v1/report", "/v1/usage", "/v1/costs", "/v1/latency"] {
         for query in [
             "",
             "?format=csv",

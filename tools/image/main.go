@@ -27,6 +27,7 @@ func commands() []command {
 		{"unpack", "LAYOUT DIR", "write the files of an image into DIR, which must be empty", unpack},
 		{"archive", "LAYOUT FILE", "write a layout as one tar file, for skopeo, podman load, docker load and ctr", archive},
 		{"licences", "--package NAME --target TARGET", "print the licences of all that is linked into a package", licences},
+		{"bundled", "--lock FILE SBOM", "add the npm packages that the web page has in it to an SBOM", bundled},
 		{"provenance", "--out FILE DIR", "write how the files in DIR were made, as an in-toto statement", provenance},
 	}
 }

@@ -21,6 +21,7 @@ mod export;
 mod forget;
 mod gaps;
 mod hash_key;
+mod latency;
 mod ledger;
 mod prices;
 mod quarantine;
@@ -50,6 +51,7 @@ enum Command {
     Serve(Box<serve::Serve>),
     Report(report::ReportArgs),
     Statement(statement::Statement),
+    Latency(latency::LatencyArgs),
     Audit(report::AuditArgs),
     Reconcile(reconcile::Reconcile),
     Relay(Box<relay::RelayArgs>),
@@ -104,6 +106,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::Report(args) => report::run(args),
         Command::Statement(args) => statement::run(args),
+        Command::Latency(args) => latency::run(args),
         Command::Audit(args) => report::audit(args),
         Command::Reconcile(args) => return reconcile::run(args),
         Command::Doctor(args) => return doctor::run(*args),

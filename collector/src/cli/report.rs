@@ -94,7 +94,8 @@ enum Written {
     Focus,
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+/// Reads `NAME=VALUE`.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
@@ -113,13 +114,7 @@ impl ReportArgs {
             given.extend(["since", "until"].map(|name| (name.to_owned(), month.to_string())));
         }
         given.extend(self.tenant.drain(..).map(|tenant| ("tenant".to_owned(), tenant)));
-        for (name, value) in self.filter.drain(..) {
-            // Only what is no option of its own.
-            if report::PARAMETERS.iter().any(|known| known.name == name) {
-                return Err(Failure::Usage(format!("--filter {name}: is no filter; see --{}", name.replace('_', "-"))));
-            }
-            given.push((name, value));
-        }
+        given.extend(filters(std::mem::take(&mut self.filter))?);
         Question::parse(given, now_ns()).map_err(usage)
     }
 
@@ -137,7 +132,32 @@ impl ReportArgs {
     }
 }
 
-fn usage(bad: BadParameter) -> Failure {
+/// What --filter gives: only what is no option of its own.
+pub(super) fn filters(given: Vec<(String, String)>) -> Result<Vec<(String, String)>, Failure> {
+    match given.iter().find(|(name, _)| report::PARAMETERS.iter().any(|known| known.name == *name)) {
+        Some((name, _)) => {
+            let option = name.replace('_', "-");
+            Err(Failure::Usage(format!("--filter {name}: is no filter; see --{option}")))
+        }
+        None => Ok(given),
+    }
+}
+
+/// A bar that says how many calls were read, and what moves it.
+pub(super) fn counting_bar(is_shown: bool) -> (ProgressBar, impl FnMut(u64) -> Result<(), String>) {
+    let bar = if is_shown { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    let moved = bar.clone();
+    let each = move |calls: u64| {
+        if calls.is_multiple_of(STEP) {
+            moved.set_position(calls);
+            moved.set_message(format!("{calls} calls read"));
+        }
+        Ok(())
+    };
+    (bar, each)
+}
+
+pub(super) fn usage(bad: BadParameter) -> Failure {
     let mut options = report::PARAMETERS.iter().map(|known| known.name).chain(focus::PARAMETERS.map(|(name, ..)| name));
     let is_option = options.any(|known| known == bad.name);
     let option = if is_option { format!("--{}", bad.name.replace('_', "-")) } else { format!("--filter {}", bad.name) };
@@ -151,15 +171,7 @@ pub fn run(mut args: ReportArgs) -> Result<(), Failure> {
         question = focus::question(question, now_ns()).map_err(usage)?;
     }
     let reader = args.database.reader()?;
-    let bar =
-        if options.is_some() || question.reads_entries() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-    let mut each = |calls: u64| {
-        if calls.is_multiple_of(STEP) {
-            bar.set_position(calls);
-            bar.set_message(format!("{calls} calls read"));
-        }
-        Ok(())
-    };
+    let (bar, mut each) = counting_bar(options.is_some() || question.reads_entries());
     let mut bounds = Bounds { calls: u64::MAX, each: &mut each };
     if let Some(options) = options {
         let written = terminal::print_with(|out| {
@@ -181,7 +193,7 @@ pub fn run(mut args: ReportArgs) -> Result<(), Failure> {
     ended(terminal::print_with(|out| report.write(format, out)))
 }
 
-fn ended(written: Result<(), ReportError>) -> Result<(), Failure> {
+pub(super) fn ended(written: Result<(), ReportError>) -> Result<(), Failure> {
     match written {
         // Who reads it may have seen enough.
         Err(ReportError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

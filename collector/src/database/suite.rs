@@ -28,6 +28,7 @@ mod corrections;
 mod exports;
 mod focus;
 pub mod forgetting;
+mod latency;
 mod quarantine;
 mod reports;
 pub mod sealing;
@@ -148,6 +149,7 @@ pub fn run(fresh: Fresh<'_>) {
     again::run(fresh);
     budgets::run(fresh);
     closing::run(fresh);
+    latency::run(fresh);
     any_deliveries_leave_what_memory_has(fresh);
     numbers_far_apart_do_not_load_what_lies_between(fresh);
     a_statement_is_kept(fresh);

@@ -39,7 +39,8 @@ fn has_others(report: &Report) -> bool {
     report.question.top.is_some() || report.figures != Figures::All
 }
 
-fn line(out: &mut dyn Write, fields: &[String]) -> Result<(), ReportError> {
+/// A line of it.
+pub fn line(out: &mut dyn Write, fields: &[String]) -> Result<(), ReportError> {
     out.write_all(fields.join(",").as_bytes())?;
     Ok(out.write_all(b"\r\n")?)
 }

@@ -1,6 +1,7 @@
 //! A report as a table of Markdown, for an issue or a mail. Names are text in it: nothing in them is markup.
 
 use std::io::Write;
+use std::ops::Range;
 
 use super::grid::{self, Grid};
 use super::{Report, ReportError};
@@ -14,24 +15,39 @@ pub fn write(report: &Report, out: &mut dyn Write) -> Result<(), ReportError> {
         return Ok(writeln!(out, "No calls {}", escaped(&said))?);
     }
     let Grid { header, lines, totals, names } = Grid::of(report)?;
+    aligned(out, &header, &lines, &totals, names..header.len().saturating_sub(1))?;
+    for (note, lines) in grid::notes(report) {
+        self::note(out, &note)?;
+        lines.iter().try_for_each(|line| writeln!(out, "  - {}", escaped(line)))?;
+    }
+    Ok(())
+}
+
+/// Rows, then totals in bold, and an empty line; columns of numbers end below each other.
+pub fn aligned(
+    out: &mut dyn Write,
+    header: &[String],
+    rows: &[Vec<String>],
+    totals: &[Vec<String>],
+    numbers: Range<usize>,
+) -> Result<(), ReportError> {
     row(out, header.iter().map(|head| escaped(head)))?;
-    let last = header.len().saturating_sub(1);
-    row(out, (0..header.len()).map(|place| if (names..last).contains(&place) { "---:" } else { "---" }.to_owned()))?;
-    for cells in &lines {
+    row(out, (0..header.len()).map(|place| if numbers.contains(&place) { "---:" } else { "---" }.to_owned()))?;
+    for cells in rows {
         row(out, cells.iter().map(|cell| escaped(cell.trim_end())))?;
     }
-    for cells in &totals {
+    for cells in totals {
         let bold = |cell: &String| {
             if cell.trim().is_empty() { String::new() } else { format!("**{}**", escaped(cell.trim_end())) }
         };
         row(out, cells.iter().map(bold))?;
     }
-    writeln!(out)?;
-    for (note, lines) in grid::notes(report) {
-        writeln!(out, "- {}", escaped(&note))?;
-        lines.iter().try_for_each(|line| writeln!(out, "  - {}", escaped(line)))?;
-    }
-    Ok(())
+    Ok(writeln!(out)?)
+}
+
+/// A note below.
+pub fn note(out: &mut dyn Write, text: &str) -> Result<(), ReportError> {
+    Ok(writeln!(out, "- {}", escaped(text))?)
 }
 
 fn row(out: &mut dyn Write, cells: impl Iterator<Item = String>) -> Result<(), ReportError> {

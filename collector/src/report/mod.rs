@@ -36,6 +36,7 @@ mod gather;
 mod grid;
 mod json;
 mod largest;
+pub mod latency;
 mod lines;
 mod markdown;
 mod notes;

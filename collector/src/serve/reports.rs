@@ -15,6 +15,7 @@ use super::App;
 use super::readers::Reader;
 use super::responses::blocking;
 use crate::ingest::refusal::{Busy, Refusal};
+use crate::report::latency::{self, Latency};
 use crate::report::{
     BadParameter, Bounds, Figures, Format, MAX_TOP, Position, Question, Report, ReportError, Top, focus,
 };
@@ -80,6 +81,24 @@ pub async fn costs(
     figures(app, reader, headers, parameters, Figures::Costs).await
 }
 
+pub async fn latency(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    parameters: Parameters,
+) -> Result<Response, Refusal> {
+    let ((_, form, content_type), parameters) = chosen(parameters)?;
+    let Form::Report(format) = form else {
+        return Err(Refusal::BadRequest(format!("format: {} is of costs: see /v1/costs", focus::NAME)));
+    };
+    let bad = |bad: BadParameter| Refusal::BadRequest(bad.to_string());
+    let now_ns = now_ns();
+    let question = reader.question(latency::parameters(parameters).map_err(bad)?, now_ns).map_err(bad)?;
+    let question = latency::begun(question, now_ns);
+    let store = app.reader.clone();
+    let text = app.within(&reader, true, move |bounds| Latency::within(&*store, question, bounds)?.render(format));
+    Ok(([(CONTENT_TYPE, content_type)], text.await?).into_response())
+}
+
 async fn figures(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
@@ -125,31 +144,42 @@ struct Asked {
 
 impl Asked {
     fn read(reader: &Reader, parameters: Parameters) -> Result<Asked, Refusal> {
-        let Query(parameters) = parameters.map_err(|rejection| Refusal::BadRequest(rejection.body_text()))?;
-        let (formats, parameters): (Vec<_>, Vec<_>) = parameters.into_iter().partition(|(name, _)| name == "format");
-        let format = match formats.as_slice() {
-            [] => FORMATS.first(),
-            [(_, format)] => FORMATS.iter().find(|(name, ..)| name == format),
-            _ => return Err(Refusal::BadRequest("format: is given more than once".to_owned())),
-        };
-        let Some((_, form, content_type)) = format else {
-            let all = FORMATS.map(|(name, ..)| name).join(", ");
-            return Err(Refusal::BadRequest(format!("format: must be one of {all}")));
-        };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ns = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX);
+        let ((_, form, content_type), parameters) = chosen(parameters)?;
+        let now_ns = now_ns();
         let bad = |bad: BadParameter| Refusal::BadRequest(bad.to_string());
         // Elsewhere they are parameters that nobody knows.
-        let is_option = |name: &str| *form == Form::Focus && focus::PARAMETERS.iter().any(|(known, ..)| *known == name);
+        let is_option = |name: &str| form == Form::Focus && focus::PARAMETERS.iter().any(|(known, ..)| *known == name);
         let (options, parameters): (Vec<_>, Vec<_>) = parameters.into_iter().partition(|(name, _)| is_option(name));
         let mut focus = focus::Options::default();
         options.iter().try_for_each(|(name, value)| focus.set(name, value)).map_err(bad)?;
         let mut question = reader.question(parameters, now_ns).map_err(bad)?;
-        if *form == Form::Focus {
+        if form == Form::Focus {
             question = focus::question(question, now_ns).map_err(bad)?;
         }
-        Ok(Asked { question, form: *form, content_type, focus })
+        Ok(Asked { question, form, content_type, focus })
     }
+}
+
+/// A form with its type, and the parameters beside it.
+type Chosen = ((&'static str, Form, &'static str), Vec<(String, String)>);
+
+/// The form that is asked for, and the other parameters.
+fn chosen(parameters: Parameters) -> Result<Chosen, Refusal> {
+    let Query(parameters) = parameters.map_err(|rejection| Refusal::BadRequest(rejection.body_text()))?;
+    let (formats, parameters): (Vec<_>, Vec<_>) = parameters.into_iter().partition(|(name, _)| name == "format");
+    let format = match formats.as_slice() {
+        [] => FORMATS.first(),
+        [(_, format)] => FORMATS.iter().find(|(name, ..)| name == format),
+        _ => return Err(Refusal::BadRequest("format: is given more than once".to_owned())),
+    };
+    let all = || FORMATS.map(|(name, ..)| name).join(", ");
+    let form = format.ok_or_else(|| Refusal::BadRequest(format!("format: must be one of {}", all())))?;
+    Ok((*form, parameters))
+}
+
+fn now_ns() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
 }
 
 async fn render(report: Report, format: Format, content_type: &'static str) -> Result<Response, Refusal> {

@@ -56,7 +56,7 @@ pub struct Route {
 const SENDING: Access = Access::Send(&[Scope::Ingest, Scope::Journal]);
 
 /// All of them.
-pub const ROUTES: [Route; 12] = [
+pub const ROUTES: [Route; 13] = [
     Route {
         method: Method::Post,
         path: "/v1/events",
@@ -98,6 +98,13 @@ pub const ROUTES: [Route; 12] = [
         access: Access::Read(Knowing::ItsTenants),
         handler: || get(reports::costs),
         describe: openapi::reading::costs,
+    },
+    Route {
+        method: Method::Get,
+        path: "/v1/latency",
+        access: Access::Read(Knowing::ItsTenants),
+        handler: || get(reports::latency),
+        describe: openapi::reading::latency,
     },
     Route {
         method: Method::Get,

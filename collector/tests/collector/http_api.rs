@@ -116,6 +116,50 @@ fn contract_the_other_formats_have_the_same_halves() {
 }
 
 #[test]
+fn contract_latency_over_http_is_what_the_command_prints() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &["--prices", price_book().to_str().unwrap()]);
+    let call = |sequence: u64| {
+        let mut record = record(["gpt-4.1", "=1+1"][usize::try_from(sequence % 2).unwrap()], &[(Class::InputText, 1)]);
+        record.outcome = wire::record::Outcome::Completed;
+        (record.duration_us, record.time_to_first_token_us) = (sequence * 1_000_000, Some(sequence * 1000));
+        wire::event::encode(&record, &emitter(1), sequence)
+    };
+    assert_eq!(server.send(&(1..=9).map(call).collect::<Vec<_>>()).taken(), (9, 0, 0));
+    let database = dir.database();
+    for format in ["json", "csv", "markdown"] {
+        let args = ["latency", "--database", &database, "--month", "2026-01", "--by", "model", "--format", format];
+        let output = meshmeter(&args).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let query = format!("/v1/latency?since=2026-01&until=2026-01&by=model&format={format}");
+        assert_eq!(server.get(&query, Some(READ)).body, printed, "{format}");
+        match format {
+            "csv" => {
+                assert_eq!(printed.lines().count(), 3, "{printed}");
+                assert!(printed.contains("\"'=1+1\",5,5,"), "{printed}");
+            }
+            "markdown" => assert!(printed.contains("| **total** |"), "{printed}"),
+            _ => {
+                let total = &serde_json::from_str::<Value>(&printed).unwrap()["total"];
+                let p50 = total["duration_us"]["p50"].as_u64().unwrap();
+                assert!(p50.abs_diff(5_000_000) < 40_000, "{printed}");
+            }
+        }
+    }
+    for (query, problem) in [
+        ("top=3", "top: cannot be asked for: latency has every line"),
+        ("compare=true", "compare: cannot be asked for: latency has one period"),
+        ("format=focus", "format: focus is of costs: see /v1/costs"),
+        ("colour=red", "colour: is no parameter"),
+    ] {
+        let response = server.get(&format!("/v1/latency?{query}"), Some(READ));
+        assert_eq!(response.status, 400, "{response:?}");
+        assert!(response.body.contains(problem), "{response:?}");
+    }
+}
+
+#[test]
 fn contract_a_wrong_question_is_400_names_its_parameter_and_says_what_is_allowed() {
     let dir = Dir::new();
     let server = filled(&dir);

@@ -120,13 +120,20 @@ fn contract_a_reader_of_some_tenants_sees_nothing_of_others_by_any_path() {
     }
     let foreign_emitter = emitter(2);
     for path in readable {
-        let (mut seen, mut refused) = (false, 0);
+        let (mut seen, mut refused, mut asked_of_own) = (false, 0, 0);
         for question in questions() {
             let asked = format!("{path}{question}");
             let all = server.get(&asked, Some(READ));
+            if path == "/v1/latency" && all.status == 400 {
+                // It has neither the first lines nor a comparison nor amounts, for nobody.
+                assert!(all.body.contains("cannot be asked for"), "{asked}: {all:?}");
+                assert_eq!(server.get(&asked, Some(ACME)).body, all.body, "{asked}");
+                continue;
+            }
             assert_eq!(all.status, 200, "{asked}: {all:?}");
             seen |= FOREIGN.iter().any(|name| all.body.contains(name)) || all.body.contains(&foreign_emitter);
             let own = server.get(&asked, Some(ACME));
+            asked_of_own += 1;
             match own.status {
                 403 => {
                     assert!(own.body.contains("tells of all tenants"), "{asked}: {own:?}");
@@ -144,7 +151,7 @@ fn contract_a_reader_of_some_tenants_sees_nothing_of_others_by_any_path() {
             assert!(own.header("etag").is_none(), "{asked}: it tells when others call");
         }
         assert!(seen, "{path}: this test would see others if they were shown");
-        assert!(refused == 0 || refused == questions().len(), "{path}: it is the path that is refused, not a question");
+        assert!(refused == 0 || refused == asked_of_own, "{path}: it is the path that is refused, not a question");
     }
 }
 

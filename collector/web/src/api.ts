@@ -34,6 +34,28 @@ export interface Report {
   };
 }
 
+export interface Percentiles {
+  calls: number;
+  p50: number;
+  p90: number;
+  p99: number;
+}
+
+/** How long calls took, microseconds; what is known of no call is absent. Its columns are fields beside these. */
+export interface LatencyLine {
+  calls: number;
+  duration_us?: Percentiles;
+  time_to_first_token_us?: Percentiles;
+  time_per_output_token_us?: Percentiles;
+  [column: string]: unknown;
+}
+
+export interface Latency {
+  lines: LatencyLine[];
+  total: LatencyLine;
+  incomplete: number;
+}
+
 export interface Budget {
   name: string;
   tenant?: string;

@@ -98,6 +98,11 @@ export function csv(state: State, range: Range): string {
   return address("v1/report", [...when(state, range), by, ...filters(state), ["format", "csv"]]);
 }
 
+/** How long calls took. */
+export function latency(state: State, range: Range): Parameters {
+  return [...when(state, range), ["by", columns(state).join(",")], ...filters(state)];
+}
+
 /** What a quarter of an hour brought. */
 export function newest(state: State, now: Date): Parameters {
   const since = new Date(Math.floor(now.getTime() / 60_000) * 60_000 - 15 * 60_000);

@@ -30,6 +30,8 @@ export interface State {
   model: string | undefined;
   /** What names begin with. */
   search: string;
+  /** Whether latencies are shown, which are read from calls. */
+  latency: boolean;
   live: boolean;
 }
 
@@ -45,6 +47,7 @@ export const DEFAULT: State = {
   provider: undefined,
   model: undefined,
   search: "",
+  latency: false,
   live: false,
 };
 
@@ -74,6 +77,7 @@ export function read(query: string): State {
     provider: text("provider"),
     model: text("model"),
     search: text("search") ?? "",
+    latency: given.get("latency") === "true",
     live: given.get("live") === "true",
   };
 }
@@ -94,6 +98,7 @@ export function write(state: State): string {
   if (state.top !== DEFAULT.top) out.set("top", String(state.top));
   if (state.provider !== undefined) out.set("provider", state.provider);
   if (state.model !== undefined) out.set("model", state.model);
+  if (state.latency) out.set("latency", "true");
   if (state.live) out.set("live", "true");
   const query = out.toString();
   return query ? `?${query}` : ".";
@@ -111,7 +116,7 @@ export function step(state: State, range: Range): Step {
 
 /** Whether the collector reads calls for it, not sums: that takes as long as there are calls. */
 export function readsCalls(state: State, range: Range): boolean {
-  return state.zone !== "UTC" || step(state, range) === "hour";
+  return state.latency || state.zone !== "UTC" || step(state, range) === "hour";
 }
 
 function isZone(name: string): boolean {

@@ -1,10 +1,11 @@
 // One view: from a state to what is on the page. Every change of the state is an address, so that the way back is the browser's.
 
-import { address, get, Refused, type Budget, type Gaps, type Report } from "./api.ts";
+import { address, get, Refused, type Budget, type Gaps, type Latency, type Report } from "./api.ts";
 import { Chart } from "./chart.ts";
 import { controls, grouping, METRIC_NAMES } from "./controls.ts";
 import { forPixels } from "./decimal.ts";
 import { fill, h, refill, section } from "./dom.ts";
+import { latency } from "./latency.ts";
 import { grouped, total, type Grouped } from "./lines.ts";
 import { count, counted, usd, usdText, visible } from "./names.ts";
 import { path } from "./path.ts";
@@ -31,6 +32,7 @@ export class View {
     | "figures"
     | "quality"
     | "unpriced"
+    | "latency"
     | "steps"
     | "grouping"
     | "groups"
@@ -60,6 +62,7 @@ export class View {
       figures: part(),
       quality: part(),
       unpriced: part(),
+      latency: part(),
       steps: part(),
       grouping: part(),
       groups: part(),
@@ -89,6 +92,7 @@ export class View {
       section("parts", "Breakdown", parts.grouping, parts.groups, parts.links),
       section("evidence", "Evidence", parts.quality),
       section("prices", "Unpriced models", parts.unpriced),
+      section("latency", "Latency", parts.latency),
       section("budgets", "Budgets", parts.budgets),
       section("gaps", "Gaps", parts.gaps),
     );
@@ -127,13 +131,18 @@ export class View {
     }
     this.place.setAttribute("aria-busy", "true");
     try {
-      await Promise.all([this.figures(signal, looking), this.standing(signal), this.newest(signal)]);
+      await Promise.all([
+        this.figures(signal, looking),
+        this.standing(signal),
+        this.newest(signal),
+        this.latencies(signal),
+      ]);
       fill(this.parts.problem);
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Refused && error.status === 401) return this.loggedOut();
       // What was shown before is not what was asked for.
-      for (const part of ["figures", "steps", "groups", "links", "quality", "unpriced", "newest"] as const)
+      for (const part of ["figures", "steps", "groups", "links", "quality", "unpriced", "newest", "latency"] as const)
         fill(this.parts[part]);
       this.chart.clear();
       fill(
@@ -302,6 +311,27 @@ export class View {
             { class: "quiet" },
             "Your token is limited to some tenants. Gaps are shown to those who can see all tenants.",
           ),
+    );
+  }
+
+  /** How long calls took, if that is asked for. */
+  private async latencies(signal: AbortSignal): Promise<void> {
+    const { state } = this;
+    const range = days(state, new Date());
+    const ask = async (): Promise<Latency | string> => {
+      try {
+        return await get<Latency>(address("v1/latency", questions.latency(state, range)), signal);
+      } catch (error) {
+        // Too many calls for it are not too many for the rest of the page.
+        if (error instanceof Refused && error.status === 400) return error.message;
+        throw error;
+      }
+    };
+    const found = state.latency ? await ask() : undefined;
+    if (signal.aborted) return;
+    refill(
+      this.parts.latency,
+      latency(state, found, (shown) => this.change({ latency: shown })),
     );
   }
 

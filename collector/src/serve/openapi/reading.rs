@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use wire::record::Evidence;
 
 use super::{Operation, header, in_head, json_of};
-use crate::report::{self, Dimension, Sort, focus};
+use crate::report::{self, Dimension, Sort, focus, latency};
 use crate::serve::reports::{FORMATS, Form, MAX_CALLS, MAX_LINES};
 use crate::serve::wanting::NAMED;
 
@@ -55,6 +55,28 @@ fn figures(id: &'static str, summary: &'static str, schema: &str) -> Operation {
         response.insert("headers".to_owned(), json!({"etag": tag, "cache-control": header("private, no-cache")}));
     }
     Operation { id, summary, description, parameters, body: None, response, others: &[304, 400, 500, 503] }
+}
+
+pub fn latency() -> Operation {
+    let description = format!(
+        "Percentiles of completed calls, in microseconds. They are read from the calls of the period, of which there may be \
+         {MAX_CALLS}; without `since` it begins with the month. At most {} lines. The parameters are those of a report but `top`, \
+         `sort`, `compare`, `round`; `by` is {} if it is not given. A read token with `tenants=` gets nothing of other tenants.",
+        report::MAX_TOP,
+        latency::DEFAULT_BY
+    );
+    let is_here = |name: &str| !latency::NOT_HERE.iter().any(|(not, _)| *not == name);
+    let is_focus = |name: &str| focus::PARAMETERS.iter().any(|(not, ..)| *not == name);
+    let parameters = names().filter(|name| is_here(name) && !is_focus(name)).map(|name| reference(&name)).collect();
+    Operation {
+        id: "latency",
+        summary: "How long calls took",
+        description,
+        parameters,
+        body: None,
+        response: response("Latency"),
+        others: &[400, 500, 503],
+    }
 }
 
 pub fn budgets() -> Operation {
@@ -137,9 +159,16 @@ pub fn all_parameters() -> Vec<Value> {
 }
 
 fn references() -> Vec<Value> {
+    names().map(|name| reference(&name)).collect()
+}
+
+fn names() -> impl Iterator<Item = String> {
     let name = |parameter: Value| parameter.get("name").and_then(Value::as_str).map(str::to_owned);
-    let names = all_parameters().into_iter().filter_map(name);
-    names.map(|name| json!({"$ref": format!("#/components/parameters/{name}")})).collect()
+    all_parameters().into_iter().filter_map(name)
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/parameters/{name}")})
 }
 
 fn in_query(name: &str, description: &str, schema: Value) -> Value {

@@ -11,6 +11,8 @@ use crate::budget::Period;
 use crate::report::{self, Dimension, Figures};
 use crate::serve::wanting::NAMED;
 
+mod latency;
+
 /// All of them, by name.
 pub fn all() -> Value {
     json!({
@@ -32,6 +34,8 @@ pub fn all() -> Value {
         "UsageLine": line(Figures::Usage),
         "Costs": of_report(Figures::Costs, "CostsLine"),
         "CostsLine": line(Figures::Costs),
+        "Latency": latency::latency(),
+        "LatencyLine": latency::line(),
     })
 }
 
@@ -275,10 +279,7 @@ fn position() -> Value {
 }
 
 fn line(figures: Figures) -> Value {
-    let mut fields: Map<String, Value> = report::named()
-        .filter(|dimension| *dimension != Dimension::Evidence)
-        .map(|dimension| (dimension.name().into_owned(), json!({"type": "string"})))
-        .collect();
+    let mut fields = columns();
     let counts = json!({
         "others": {"type": "integer", "description": "instead of columns: how many others this line adds up"},
         "adjusts": {"type": "string", "description": "the closed month whose calls are adjusted here"},
@@ -321,7 +322,17 @@ fn line(figures: Figures) -> Value {
     }
     fields.insert("before".to_owned(), object(before, &["calls"]));
     fields.insert("change".to_owned(), object(changed, &["calls"]));
-    // Columns whose names are not known beforehand.
+    of_columns(fields, &required)
+}
+
+/// What may tell lines apart.
+fn columns() -> Map<String, Value> {
+    let named = report::named().filter(|dimension| *dimension != Dimension::Evidence);
+    named.map(|dimension| (dimension.name().into_owned(), json!({"type": "string"}))).collect()
+}
+
+/// A line of these fields, and of columns whose names are not known beforehand.
+fn of_columns(fields: Map<String, Value>, required: &[&str]) -> Value {
     let patterns = json!({"^tag:.": {"type": "string"}, "^tenant:[0-9]+$": {"type": "string"}});
     json!({"type": "object", "properties": fields, "patternProperties": patterns, "required": required})
 }

@@ -89,7 +89,7 @@ describe("the look of the page", { timeout: 1_200_000 }, () => {
       await visitor.shown();
       await visitor.page.locator("#time summary").click();
       assert.deepEqual(await violations(visitor), []);
-      await visitor.go(collector, "?range=week&tenant=acme/ml&provider=openai&model=gpt-4.1&by=provider");
+      await visitor.go(collector, "?range=week&tenant=acme/ml&provider=openai&model=gpt-4.1&by=provider&latency=true");
       await visitor.shown();
       assert.deepEqual(await violations(visitor), []);
       await visitor.leave();
@@ -116,7 +116,7 @@ describe("the look of the page", { timeout: 1_200_000 }, () => {
   it("contract_nothing_is_wider_than_a_phone", async () => {
     for (const query of [
       "?range=week",
-      "?range=week&by=model",
+      "?range=week&by=model&latency=true",
       `?range=week&tenant=${LONG}`,
       "?since=2026-01-01&until=2026-12-31&step=month&live=true",
     ]) {

@@ -228,6 +228,50 @@ describe("the page", { timeout: 1_200_000 }, () => {
     await visitor.leave();
   });
 
+  it("fidelity_latencies_are_those_that_the_program_prints_and_asked_for_by_a_button", async () => {
+    interface Line {
+      [name: string]: unknown;
+      calls: number;
+    }
+    const visitor = await visit(`?${RANGE}&by=model`);
+    const { page } = visitor;
+    assert.equal(await page.locator("#latency-lines").count(), 0);
+    await page.getByRole("button", { name: "Show latencies" }).click();
+    await page.locator("#latency-lines").waitFor();
+    assert.match(page.url(), /latency=true/);
+    const printed = JSON.parse(
+      collector.command("latency", "--format", "json", ...PERIOD, "--by", "provider,model"),
+    ) as { lines: Line[]; total: Line };
+    const figures = (line: Line): number[] =>
+      ["time_to_first_token_us", "duration_us", "time_per_output_token_us"].flatMap((measure) => {
+        const of = line[measure] as Record<string, number> | undefined;
+        return ["p50", "p90", "p99"].map((name) => of?.[name] ?? NaN);
+      });
+    const microseconds = (shown: string): number => {
+      const [value, unit] = shown.split(" ");
+      return Number(value) * ({ ms: 1000, s: 1_000_000 }[unit ?? ""] ?? NaN);
+    };
+    const rows = await visitor.table("#latency-lines");
+    rows.push(await page.locator("#latency-lines tfoot tr > *").allTextContents());
+    const truth = [...printed.lines].sort((one, other) => other.calls - one.calls);
+    truth.push(printed.total);
+    assert.equal(rows.length, truth.length);
+    for (const [index, line] of truth.entries()) {
+      const [, calls, ...cells] = rows[index] ?? [];
+      assert.equal(whole(calls ?? ""), line.calls);
+      for (const [at, exact] of figures(line).entries()) {
+        const found = microseconds(cells[at] ?? "");
+        const same = Number.isNaN(exact) ? Number.isNaN(found) : Math.abs(found - exact) <= exact / 100;
+        assert.ok(same, `${cells[at]} is not ${exact}`);
+      }
+    }
+    assert.ok(printed.total.calls > 120);
+    await page.getByRole("button", { name: "Hide" }).click();
+    await visitor.shown();
+    assert.equal(await page.locator("#latency-lines").count(), 0);
+    await visitor.leave();
+  });
+
   it("contract_the_table_is_sorted_by_any_column_and_says_so", async () => {
     const visitor = await visit(`?${RANGE}&by=model&top=500`);
     const { page } = visitor;
