@@ -6,6 +6,10 @@ use crate::store::entry::{Entry, EntryId, Kind};
 use crate::store::sealing::{Piece, Said, SealChanges, Sealed, State};
 use crate::store::{Head, Keys, Store, StoreError};
 
+/// Why nothing is sealed or brought back now.
+pub const FORGETTING: &str = "a name is being replaced: run meshmeter forget to its end first";
+const CHANGED: &str = "somebody else has sealed, brought back or replaced a name meanwhile: run it again";
+
 impl<S: Store> Ledger<S> {
     /// Says that chains are sealed up to where the archive was found to have them. `was`: how it was found when that was begun; the
     /// error says what has changed since, and then nothing is sealed.
@@ -75,9 +79,20 @@ impl<S: Store> Ledger<S> {
         Ok(outcome)
     }
 
-    /// Takes entries out of the database that are sealed, but for those that it needs itself.
-    pub fn take_out(&mut self, piece: Piece, now_ns: i64) -> Result<(), StoreError> {
-        self.change(now_ns, &mut |_| SealChanges { moved: Some(piece), ..SealChanges::default() })
+    /// Takes entries out of the database that are sealed, but for those that it needs itself. The error says why none may go now.
+    pub fn take_out(&mut self, piece: Piece, now_ns: i64) -> Result<Result<(), String>, StoreError> {
+        let mut outcome = Ok(());
+        self.change(now_ns, &mut |known| {
+            let until = EntryId { writer: piece.writer, number: piece.until };
+            let is_sealed = known.sealed.iter().any(|sealed| sealed.covers(until) && sealed.behind.is_none());
+            outcome = match is_sealed {
+                _ if known.forgetting > 0 => Err(FORGETTING.to_owned()),
+                false => Err(CHANGED.to_owned()),
+                true => Ok(()),
+            };
+            SealChanges { moved: outcome.is_ok().then_some(piece), ..SealChanges::default() }
+        })?;
+        Ok(outcome)
     }
 
     /// Brings entries back, as they were written.
@@ -98,7 +113,7 @@ impl<S: Store> Ledger<S> {
 /// What is not as it was.
 fn changed(is: &State, was: &State) -> Option<String> {
     if is.forgetting > 0 {
-        return Some("a name is being replaced: run meshmeter forget to its end first".to_owned());
+        return Some(FORGETTING.to_owned());
     }
-    (is != was).then(|| "somebody else has sealed, unsealed or replaced a name meanwhile: run it again".to_owned())
+    (is != was).then(|| CHANGED.to_owned())
 }

@@ -8,6 +8,7 @@ use super::Failure;
 use super::archive::Archived;
 use super::beside::beside;
 use crate::ledger::Ledger;
+use crate::ledger::sealing::FORGETTING;
 use crate::store::entry::{EntryId, Hash};
 use crate::store::months::{Closed, Month};
 use crate::store::sealing::{Piece, Said, Sealed, State, counts_in};
@@ -81,7 +82,7 @@ pub fn plan(reader: &dyn Reader, before: Month, now_ns: i64) -> Result<Plan, Fai
     }
     let was = state(reader)?;
     if was.forgetting > 0 {
-        return Err(Failure::Refused("a name is being replaced: run meshmeter forget to its end first".to_owned()));
+        return Err(Failure::Refused(FORGETTING.to_owned()));
     }
     let closed = Closed::from_begins(reader.closings()?.iter().map(|entry| entry.started_ns));
     let until = before.first_day().yesterday().ok();
@@ -217,7 +218,7 @@ pub(crate) fn run_by<S: Store>(
     let pieces = pieces(reader, heads, at_once)?;
     for (done, piece) in (1..).zip(&pieces) {
         let begun = Instant::now();
-        ledger.take_out(*piece, now_ns)?;
+        ledger.take_out(*piece, now_ns)?.map_err(Failure::Refused)?;
         each(done, pieces.len());
         // Whoever else writes has as long.
         std::thread::sleep(begun.elapsed().min(Duration::from_millis(500)));

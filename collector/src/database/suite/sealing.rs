@@ -157,6 +157,11 @@ pub fn steps(location: &Location) {
             let back = brought_back_by(location, failing(left, is_made));
             check(&format!("unsealing fails at {left}, {is_made}"));
             failed[1] += usize::from(back.is_err());
+            if left % 2 == 1 && back.is_err() {
+                // Or does not want them back any more.
+                sealed_by(location, &place, failing(usize::MAX, false)).unwrap();
+                check("sealed again");
+            }
             match brought_back_by(location, failing(usize::MAX, false)) {
                 Ok(()) => {}
                 Err(failure) => assert_eq!(failure.to_string(), "nothing is sealed"),
