@@ -3,6 +3,7 @@
 use super::Ledger;
 use super::decide::Decision;
 use crate::store::entry::{Entry, EntryId, Kind};
+use crate::store::months::Month;
 use crate::store::sealing::{Piece, Said, SealChanges, Sealed, State};
 use crate::store::{Head, Keys, Store, StoreError};
 
@@ -43,6 +44,7 @@ impl<S: Store> Ledger<S> {
         now_ns: i64,
     ) -> Result<Result<EntryId, String>, StoreError> {
         let ends = said.ends().ok_or_else(|| StoreError::Unusable("a hash is none".to_owned()))?;
+        let before = said.before().filter(|_| !ends.is_empty());
         let mut outcome = Err(String::new());
         self.transact(Keys { now_ns, closes: true, ..Keys::default() }, &mut |known| {
             outcome = changed(&known.seal, was).map_or(Ok(EntryId::default()), Err);
@@ -54,15 +56,17 @@ impl<S: Store> Ledger<S> {
             let id = decision.next_id();
             let entry = Entry::about_no_call(kind, "", 0, now_ns, reason);
             decision.enter(Entry { event: Some(said.to_json()), ..entry });
-            let sealed = |end: &Head| Sealed {
+            let sealed = |(before, end): (Month, &Head)| Sealed {
                 end: *end,
+                before,
                 said: id,
                 place: said.place.clone(),
                 endpoint: said.endpoint.clone(),
                 at_ns: now_ns,
                 behind: None,
             };
-            decision.seal.sealed = Some(ends.iter().map(sealed).collect());
+            decision.seal.sealed =
+                Some(before.iter().flat_map(|before| ends.iter().map(move |end| (*before, end))).map(sealed).collect());
             outcome = Ok(id);
             decision.changes()
         })?;

@@ -36,6 +36,8 @@ pub struct Request {
 #[derive(Debug)]
 pub struct Plan {
     was: State,
+    /// All that is sealed then counts before this month.
+    before: Month,
     closed: Closed,
     /// The last entry of each chain that is to be sealed, as far as there are any.
     ends: Vec<EntryId>,
@@ -109,7 +111,9 @@ pub fn plan(reader: &dyn Reader, before: Month, now_ns: i64) -> Result<Plan, Fai
         let last = if first.is_some_and(|first| first.number <= last) { last } else { behind.number };
         ends.extend((last > 0).then_some(EntryId { number: last, ..head }));
     }
-    Ok(Plan { was, closed, ends })
+    // It may have been a later month before.
+    let before = was.sealed.iter().map(|sealed| sealed.before).fold(before, Month::max);
+    Ok(Plan { was, before, closed, ends })
 }
 
 fn is_open(month: Month) -> String {
@@ -209,7 +213,7 @@ pub(crate) fn run_by<S: Store>(
                 who: request.who.clone(),
                 place: request.place.clone(),
                 endpoint: request.endpoint.clone(),
-                before: Some(request.before.to_string()),
+                before: Some(plan.before.to_string()),
                 chains: Said::chains(heads.iter().copied()),
             };
             Some(ledger.seal(&plan.was, &said, &request.reason, now_ns)?.map_err(Failure::Refused)?)
