@@ -65,11 +65,9 @@ func placement(name, own string, templates ...string) []Manifest {
 	for _, template := range append(templates, own, "telemetry.yaml", "emitters.yaml") {
 		found = append(found, Manifest{File: path.Join(name, template), Template: template, Values: values})
 	}
-	extension := Values{"placement": name, "plugin": Values{"kind": "TrafficExtension"}}
 	monitored := Values{"placement": name, "monitoring": Values{"enabled": true}}
 	return append(found,
 		Manifest{File: path.Join(name, "wasmplugin.yaml"), Template: "plugin.yaml", Values: values},
-		Manifest{File: path.Join(name, "traffic-extension/trafficextension.yaml"), Template: "plugin.yaml", Values: extension},
 		Manifest{File: path.Join("monitoring", name+".yaml"), Template: "monitoring-proxies.yaml", Values: monitored},
 	)
 }
@@ -89,7 +87,7 @@ func Manifests() []Manifest {
 			Values: Values{"reconcile": Values{"enabled": true}},
 		},
 		{
-			File: "egress-gateway/jwt.yaml", Template: "jwt.yaml",
+			File: "jwt/jwt.yaml", Template: "jwt.yaml",
 			Values: Values{"jwt": Values{"enabled": true}},
 		},
 		{

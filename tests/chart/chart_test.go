@@ -120,7 +120,7 @@ func TestKustomizeAndHelmBringTheSame(t *testing.T) {
 			kustomized := kustomize(t, filesys.MakeFsOnDisk(), filepath.Join(istio, folder))
 			compare(t, kustomized, helm(t, Values{"placement": folder}))
 
-			files := overlay(t, "resources: [../"+folder+"]\ncomponents: [../"+folder+"/traffic-extension]")
+			files := overlay(t, "resources: [../"+folder+"]\ncomponents: [../traffic-extension]")
 			extension := Values{"placement": folder, "plugin": Values{"kind": "TrafficExtension"}}
 			compare(t, kustomize(t, files, "/istio/overlay"), helm(t, extension))
 		})
@@ -155,7 +155,7 @@ func TestAdditionsAreTheSameInKustomizeAndHelm(t *testing.T) {
 		"reconcile":  {base + "components: [../reconcile]", Values{"reconcile": Values{"enabled": true}}},
 		"shadow":     {base + "components: [../shadow]", Values{"plugin": Values{"shadow": true}}},
 		"monitoring": {"resources: [../egress-gateway, ../monitoring]", Values{"monitoring": Values{"enabled": true}}},
-		"jwt":        {"resources: [../egress-gateway, jwt.yaml]", Values{"jwt": Values{"enabled": true}}},
+		"jwt":        {base + "components: [../jwt]", Values{"jwt": Values{"enabled": true}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := overlay(t, addition.kustomization)
@@ -204,15 +204,8 @@ func overlay(t *testing.T, kustomization string) filesys.FileSystem {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A file is taken from the overlay's own folder only.
-	jwt, err := files.ReadFile("/istio/egress-gateway/jwt.yaml")
-	if err != nil {
+	if err := files.WriteFile("/istio/overlay/kustomization.yaml", []byte(kustomization)); err != nil {
 		t.Fatal(err)
-	}
-	for name, text := range map[string][]byte{"jwt.yaml": jwt, "kustomization.yaml": []byte(kustomization)} {
-		if err := files.WriteFile("/istio/overlay/"+name, text); err != nil {
-			t.Fatal(err)
-		}
 	}
 	return files
 }
