@@ -1,12 +1,16 @@
 package chart
 
 import (
+	"fmt"
 	"maps"
+	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
 // The plugin in a TrafficExtension runs in the chosen pods only, whichever of the two components comes first.
@@ -67,7 +71,7 @@ func TestReconcileReadsTheLogsOfItsPlacement(t *testing.T) {
 	}
 }
 
-// A second placement beside the first, as istio/README.md shows it: the collector is brought once, as the first has it, and
+// A second placement beside the first, as istio/ADAPTING.md shows it: the collector is brought once, as the first has it, and
 // lets in the events of both. The images are named once for both, or in the second by itself.
 func TestASecondPlacementLeavesTheCollectorAlone(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("0f", 32)
@@ -138,4 +142,116 @@ func TestTheWayToTheGatewayIsExportedToAll(t *testing.T) {
 	if seen < 9 {
 		t.Errorf("only %d resources", seen)
 	}
+}
+
+// A database on another port: by Helm's value, and by the patch that istio/postgresql shows.
+func TestThePatchForAnotherPortIsTheSameAsHelms(t *testing.T) {
+	text, err := os.ReadFile(istio + "/postgresql/kustomization.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "by a patch of your overlay:\n#\n")
+	patch, _, ended := strings.Cut(rest, "\n#\n")
+	if !found || !ended {
+		t.Fatal("istio/postgresql shows no patch")
+	}
+	patch = strings.ReplaceAll("\n"+patch, "\n#   ", "\n")
+	files := overlay(t, "resources: [../egress-gateway]\ncomponents: [../postgresql]\npatches:"+patch)
+	made := helm(t, Values{"collector": Values{"database": "postgresql", "databasePort": 6432}})
+	compare(t, kustomize(t, files, "/istio/overlay"), made)
+}
+
+// The job that moves a ledger mounts what the StatefulSet has, and reads and writes where the collectors do.
+func TestTheLedgerIsMovedFromWhereItIsToWhereItGoes(t *testing.T) {
+	job := kustomize(t, filesys.MakeFsOnDisk(), istio+"/move-ledger")["Job meshmeter/meshmeter-move-ledger"].(map[string]any)
+	pod := job["spec"].(map[string]any)["template"].(map[string]any)["spec"].(map[string]any)
+	container := func(pod map[string]any, list string) map[string]any { return pod[list].([]any)[0].(map[string]any) }
+	collector := func(id string, values Values) (map[string]any, map[string]any) {
+		spec := helm(t, values)[id].(map[string]any)["spec"].(map[string]any)
+		return spec, spec["template"].(map[string]any)["spec"].(map[string]any)
+	}
+	variable := func(container map[string]any) map[string]any {
+		for _, one := range container["env"].([]any) {
+			if one.(map[string]any)["name"] == "MESHMETER_DATABASE" {
+				return one.(map[string]any)
+			}
+		}
+		return nil
+	}
+
+	set, before := collector("StatefulSet meshmeter/meshmeter-collector", Values{})
+	claim := set["volumeClaimTemplates"].([]any)[0].(map[string]any)["metadata"].(map[string]any)["name"]
+	volume := pod["volumes"].([]any)[0].(map[string]any)["persistentVolumeClaim"].(map[string]any)["claimName"]
+	if want := fmt.Sprintf("%v-meshmeter-collector-0", claim); volume != want {
+		t.Errorf("the job mounts %v, the collector's claim is %s", volume, want)
+	}
+	backup := container(pod, "initContainers")
+	if from := fmt.Sprintf("--database=%v", variable(container(before, "containers"))["value"]); !slices.Contains(backup["args"].([]any), any(from)) {
+		t.Errorf("the job has %v, the ledger is at %s", backup["args"], from)
+	}
+	if backup["image"] != container(before, "containers")["image"] {
+		t.Errorf("the job runs %v", backup["image"])
+	}
+
+	_, after := collector("Deployment meshmeter/meshmeter-collector", Values{"collector": Values{"database": "postgresql"}})
+	restore := container(pod, "containers")
+	if want := variable(container(after, "containers")); !reflect.DeepEqual(variable(restore), want) {
+		t.Errorf("the job writes to %v, the collectors to %v", variable(restore), want)
+	}
+	// It runs as the collector does, whose files it reads.
+	if !reflect.DeepEqual(pod["securityContext"], before["securityContext"]) {
+		t.Errorf("the job runs as %v", pod["securityContext"])
+	}
+}
+
+// Istio with a revision: by Helm's value, and by the patch that istio/ADAPTING.md shows.
+func TestThePatchForARevisionIsTheSameAsHelms(t *testing.T) {
+	guide, err := os.ReadFile(istio + "/ADAPTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(guide), "<!-- revision -->\n\n```yaml\n")
+	patch, _, ended := strings.Cut(rest, "```")
+	if !found || !ended {
+		t.Fatal("istio/ADAPTING.md shows no patch")
+	}
+	for _, placement := range []string{"egress-gateway", "sidecar-server", "sidecar-client"} {
+		files := overlay(t, "resources: [../"+placement+"]\ncomponents: [../reconcile]\n"+patch)
+		values := Values{"placement": placement, "revision": "canary", "reconcile": Values{"enabled": true}}
+		made := helm(t, values)
+		compare(t, kustomize(t, files, "/istio/overlay"), made)
+		for id, object := range made {
+			labels, _ := object.(map[string]any)["metadata"].(map[string]any)["labels"].(map[string]any)
+			if strings.HasPrefix(id, "Namespace") && (labels["istio.io/rev"] != "canary" || labels["istio-injection"] != nil) {
+				t.Errorf("%s has %v", id, labels)
+			}
+		}
+	}
+	waypoint := helm(t, Values{"placement": "waypoint", "revision": "canary"})["Namespace <nil>/istio-egress"]
+	labels := waypoint.(map[string]any)["metadata"].(map[string]any)["labels"].(map[string]any)
+	if labels["istio.io/rev"] != "canary" || labels["istio.io/dataplane-mode"] != "ambient" {
+		t.Errorf("the waypoint's namespace has %v", labels)
+	}
+}
+
+// What is deleted to take meshmeter out, as istio/README.md shows it: everything but the namespaces, and what is in them.
+func TestNoNamespaceIsDeleted(t *testing.T) {
+	guide, err := os.ReadFile(istio + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(guide), "<!-- uninstall -->\n\n")
+	_, rest, _ = strings.Cut(rest, "```yaml\n")
+	text, _, ended := strings.Cut(rest, "```")
+	if !found || !ended {
+		t.Fatal("istio/README.md shows no overlay to delete")
+	}
+	text = strings.ReplaceAll(text, "../my-overlay", "../first")
+	files := overlay(t, text)
+	if err := files.WriteFile("/istio/first/kustomization.yaml", []byte("resources: [../egress-gateway]\ncomponents: [../reconcile]")); err != nil {
+		t.Fatal(err)
+	}
+	want := helm(t, Values{"reconcile": Values{"enabled": true}})
+	maps.DeleteFunc(want, func(id string, _ any) bool { return strings.HasPrefix(id, "Namespace ") })
+	compare(t, kustomize(t, files, "/istio/overlay"), want)
 }

@@ -148,8 +148,24 @@ func annotate(text, line string) string {
 	return out.String()
 }
 
+// Rules are the alerts on the collector, which the chart has as a copy: beside a link to a file outside istio/, a copy of
+// istio/ alone would not render.
+const Rules = "chart/rules/collector.yaml"
+
+// rules reads what they are a copy of.
+func rules(istio string) ([]byte, error) {
+	return os.ReadFile(filepath.Join(istio, "../envoy/prometheus/collector.yaml"))
+}
+
 // Write renders every manifest into istio/.
 func Write(istio string) error {
+	text, err := rules(istio)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(istio, Rules), text, 0o644); err != nil {
+		return err
+	}
 	for _, m := range Manifests() {
 		text, err := m.Text(filepath.Join(istio, "chart"))
 		if err != nil {

@@ -39,6 +39,24 @@ func TestTheManifestsAreWhatTheChartRenders(t *testing.T) {
 	}
 }
 
+func TestTheChartsRulesAreThoseOfTheCollector(t *testing.T) {
+	want, err := rules(istio)
+	if err != nil {
+		t.Fatal(err)
+	}
+	have, err := os.ReadFile(filepath.Join(istio, Rules))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(have, want) {
+		t.Errorf("istio/%s is another file: run `just manifests`", Rules)
+	}
+	// A link would lead out of istio/, which may be copied by itself.
+	if about, err := os.Lstat(filepath.Join(istio, Rules)); err != nil || !about.Mode().IsRegular() {
+		t.Errorf("istio/%s: %v %v", Rules, about.Mode(), err)
+	}
+}
+
 func TestHelmFindsNothingWrongWithTheChart(t *testing.T) {
 	for _, message := range lint.RunAll(helmsOwn, Values{}, "meshmeter").Messages {
 		// An icon is a matter of taste.
@@ -210,16 +228,16 @@ func overlay(t *testing.T, kustomization string) filesys.FileSystem {
 	return files
 }
 
-// The overlay that istio/README.md shows: both images, by digest, in one place.
+// The overlay that istio/ADAPTING.md shows: both images, by digest, in one place.
 func TestImagesAreNamedInOnePlace(t *testing.T) {
-	guide, err := os.ReadFile(istio + "/README.md")
+	guide, err := os.ReadFile(istio + "/ADAPTING.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, found := strings.Cut(string(guide), "<!-- overlay -->\n\n```yaml\n")
 	text, _, ended := strings.Cut(rest, "```")
 	if !found || !ended {
-		t.Fatal("istio/README.md shows no overlay")
+		t.Fatal("istio/ADAPTING.md shows no overlay")
 	}
 	// A user's overlay refers to a release by its address.
 	text = strings.ReplaceAll(text, "github.com/meshmeter/meshmeter/istio/", "../")
