@@ -204,6 +204,27 @@ func TestTheLedgerIsMovedFromWhereItIsToWhereItGoes(t *testing.T) {
 	}
 }
 
+// A second namespace for reconcile/, by the patch that istio/ADAPTING.md shows.
+func TestReconcileReadsTheLogsOfASecondPlacement(t *testing.T) {
+	guide, err := os.ReadFile(istio + "/ADAPTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(guide), "one more argument of its DaemonSet:\n\n```yaml\n")
+	patch, _, ended := strings.Cut(rest, "```")
+	if !found || !ended {
+		t.Fatal("istio/ADAPTING.md shows no patch")
+	}
+	built := kustomize(t, overlay(t, "resources: [../egress-gateway]\ncomponents: [../reconcile]\n"+patch), "/istio/overlay")
+	spec := built["DaemonSet meshmeter-reconcile/meshmeter-reconcile"].(map[string]any)["spec"].(map[string]any)
+	pod := spec["template"].(map[string]any)["spec"].(map[string]any)
+	args := pod["containers"].([]any)[0].(map[string]any)["args"].([]any)
+	want := []any{"/var/log/pods/$(PROXIES_NAMESPACE)_*/istio-proxy/*.log*", "/var/log/pods/models_*/istio-proxy/*.log*"}
+	if have := args[len(args)-2:]; !reflect.DeepEqual(have, want) {
+		t.Errorf("it reads %v", have)
+	}
+}
+
 // Istio with a revision: by Helm's value, and by the patch that istio/ADAPTING.md shows.
 func TestThePatchForARevisionIsTheSameAsHelms(t *testing.T) {
 	guide, err := os.ReadFile(istio + "/ADAPTING.md")

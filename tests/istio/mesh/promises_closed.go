@@ -34,5 +34,6 @@ func closed(w *world) ([]string, error) {
 	}); err != nil {
 		return nil, err
 	}
-	return []string{"all VirtualServices deleted: " + said.Error()}, nil
+	_, err := w.settled()
+	return []string{"all VirtualServices deleted: " + said.Error()}, err
 }
