@@ -123,8 +123,7 @@ func TestExtraProvidersAreAdded(t *testing.T) {
 	}
 }
 
-// With a default of the mesh that exports nothing, calls would leave the sidecars in the clear: who has the ServiceEntry
-// has the way to the gateway as well.
+// Whatever the mesh's default is: a sidecar that has the ServiceEntry has the way to the gateway as well.
 func TestTheWayToTheGatewayIsExportedToAll(t *testing.T) {
 	everywhere := []any{"*"}
 	seen := 0
