@@ -1,5 +1,6 @@
 //! Exports of made-up ledgers, read back: killed at every step, repeated, filtered, refused.
 
+mod altered;
 mod archive;
 mod bucket;
 mod columns;
