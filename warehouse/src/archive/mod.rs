@@ -3,7 +3,8 @@
 //! A file is read only if it is, byte for byte, the one that was committed: its length and its SHA-256 are those of the manifest.
 //! That is always checked, also for reports: the pages of a file have no checksums of their own, so a byte that was altered on the
 //! way could become another amount, and the Parquet library is not made for hostile files. It is done once for each file as long
-//! as the archive is open, unless the file has changed.
+//! as the archive is open, unless the file has changed. That the manifests are those of an export, too, is known of an archive
+//! that is opened by their digest.
 
 use std::collections::BinaryHeap;
 use std::ops::RangeInclusive;
@@ -94,9 +95,28 @@ impl Archive {
         Ok(Archive { local: Local::new(place), manifests })
     }
 
+    /// The same of an export whose first commits are known by their [digest](Archive::digest): what was exported behind them is
+    /// no part of it. An error if these manifests are others, before any file is read.
+    pub fn open_pinned(place: Arc<dyn Place>, commits: u64, digest: &[u8; 32]) -> Result<Archive, Error> {
+        let manifests = Manifests::read_pinned(&*place, commits, digest)?;
+        Ok(Archive { local: Local::new(place), manifests })
+    }
+
     /// The last entry of each chain that it has, in the order of the chains.
     pub fn ends(&self) -> &[End] {
-        &self.manifests.ends
+        self.manifests.ends()
+    }
+
+    /// The SHA-256 over the manifests of the first commits, as they are there, each behind its length: 64 bits, the highest
+    /// first. It stays the same when more is exported. `None` if there are no commits to be digested, or fewer.
+    pub fn digest(&self, commits: u64) -> Option<[u8; 32]> {
+        self.manifests.digest(commits)
+    }
+
+    /// The first commit with which all entries up to these are there; `None` if not all are. An error if a commit ends with
+    /// another entry of such a number.
+    pub fn commit_of(&self, ends: &[End]) -> Result<Option<u64>, Error> {
+        self.manifests.commit_of(ends).map_err(|why| Error::of(self.name(), why))
     }
 
     /// How the place is called in messages.

@@ -7,5 +7,6 @@ mod columns;
 mod killed;
 #[cfg(target_os = "linux")]
 mod large;
+mod pinned;
 mod repeated;
 mod support;
