@@ -65,7 +65,11 @@ impl Both {
         let would = run_by(&*self.reader, request, 1, &mut |_| Ok(()), &mut |_, _| ()).unwrap();
         let mut pieces = Vec::new();
         let snapshot = self.memory.store().clone();
-        let found = run_by(&snapshot, request, 2, &mut |piece| Ok(pieces.push(piece)), &mut |_, _| ()).unwrap();
+        let mut keep = |piece| {
+            pieces.push(piece);
+            Ok(())
+        };
+        let found = run_by(&snapshot, request, 2, &mut keep, &mut |_, _| ()).unwrap();
         assert_eq!(would, found);
         pieces.iter().for_each(|piece| self.memory.prune(piece, AGAIN_NS).unwrap());
         let mut killed = 0;
