@@ -104,7 +104,7 @@ fn contract_what_was_settled_and_what_recognises_old_copies_goes_and_the_rest_st
     let first = dir.either("hex(digest) = upper('", "encode(digest, 'hex') = lower('");
     dir.sql(&format!("UPDATE quarantined SET {unknown}, last_received_ns = 1 WHERE {first}{}')", settled[0])).unwrap();
     let before = told(&dir);
-    assert_eq!(run(&dir, &["explain", "chatcmpl-of-2", "--on", "2026-01-20"]).0, 0);
+    assert_eq!(run(&dir, &["explain", "chatcmpl-of-2", "--on", "2026-01-20", "--provider", "openai"]).0, 0);
     let both = ["--quarantined", "180d", "--copies", "2mo"];
     let (out, error) = prune(&dir, &[&both[..], &["--dry-run"]].concat());
     let would = "quarantined: 1 settled events would be removed: nothing was changed\n\
@@ -120,7 +120,7 @@ fn contract_what_was_settled_and_what_recognises_old_copies_goes_and_the_rest_st
     assert_eq!(out, would.replace("would be removed: nothing was changed", "were removed"));
     assert!(dir.number(sizes) < size);
     assert_eq!(told(&dir), before);
-    let explained = || run(&dir, &["explain", "chatcmpl-of-2", "--on", "2026-01-20"]);
+    let explained = || run(&dir, &["explain", "chatcmpl-of-2", "--on", "2026-01-20", "--provider", "openai"]);
     let (code, _, error) = explained();
     let finds = "; of a closed month `meshmeter prune` may have removed what finds it: name the event or the entry\n";
     assert!(code == 1 && error.ends_with(finds), "{error}");
