@@ -65,11 +65,9 @@ func placement(name, own string, templates ...string) []Manifest {
 	for _, template := range append(templates, own, "telemetry.yaml", "emitters.yaml") {
 		found = append(found, Manifest{File: path.Join(name, template), Template: template, Values: values})
 	}
-	extension := Values{"placement": name, "plugin": Values{"kind": "TrafficExtension"}}
 	monitored := Values{"placement": name, "monitoring": Values{"enabled": true}}
 	return append(found,
 		Manifest{File: path.Join(name, "wasmplugin.yaml"), Template: "plugin.yaml", Values: values},
-		Manifest{File: path.Join(name, "traffic-extension/trafficextension.yaml"), Template: "plugin.yaml", Values: extension},
 		Manifest{File: path.Join("monitoring", name+".yaml"), Template: "monitoring-proxies.yaml", Values: monitored},
 	)
 }
@@ -89,7 +87,7 @@ func Manifests() []Manifest {
 			Values: Values{"reconcile": Values{"enabled": true}},
 		},
 		{
-			File: "egress-gateway/jwt.yaml", Template: "jwt.yaml",
+			File: "jwt/jwt.yaml", Template: "jwt.yaml",
 			Values: Values{"jwt": Values{"enabled": true}},
 		},
 		{
@@ -150,8 +148,24 @@ func annotate(text, line string) string {
 	return out.String()
 }
 
+// Rules are the alerts on the collector, which the chart has as a copy: beside a link to a file outside istio/, a copy of
+// istio/ alone would not render.
+const Rules = "chart/rules/collector.yaml"
+
+// rules reads what they are a copy of.
+func rules(istio string) ([]byte, error) {
+	return os.ReadFile(filepath.Join(istio, "../envoy/prometheus/collector.yaml"))
+}
+
 // Write renders every manifest into istio/.
 func Write(istio string) error {
+	text, err := rules(istio)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(istio, Rules), text, 0o644); err != nil {
+		return err
+	}
 	for _, m := range Manifests() {
 		text, err := m.Text(filepath.Join(istio, "chart"))
 		if err != nil {

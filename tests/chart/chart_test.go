@@ -39,6 +39,24 @@ func TestTheManifestsAreWhatTheChartRenders(t *testing.T) {
 	}
 }
 
+func TestTheChartsRulesAreThoseOfTheCollector(t *testing.T) {
+	want, err := rules(istio)
+	if err != nil {
+		t.Fatal(err)
+	}
+	have, err := os.ReadFile(filepath.Join(istio, Rules))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(have, want) {
+		t.Errorf("istio/%s is another file: run `just manifests`", Rules)
+	}
+	// A link would lead out of istio/, which may be copied by itself.
+	if about, err := os.Lstat(filepath.Join(istio, Rules)); err != nil || !about.Mode().IsRegular() {
+		t.Errorf("istio/%s: %v %v", Rules, about.Mode(), err)
+	}
+}
+
 func TestHelmFindsNothingWrongWithTheChart(t *testing.T) {
 	for _, message := range lint.RunAll(helmsOwn, Values{}, "meshmeter").Messages {
 		// An icon is a matter of taste.
@@ -120,7 +138,7 @@ func TestKustomizeAndHelmBringTheSame(t *testing.T) {
 			kustomized := kustomize(t, filesys.MakeFsOnDisk(), filepath.Join(istio, folder))
 			compare(t, kustomized, helm(t, Values{"placement": folder}))
 
-			files := overlay(t, "resources: [../"+folder+"]\ncomponents: [../"+folder+"/traffic-extension]")
+			files := overlay(t, "resources: [../"+folder+"]\ncomponents: [../traffic-extension]")
 			extension := Values{"placement": folder, "plugin": Values{"kind": "TrafficExtension"}}
 			compare(t, kustomize(t, files, "/istio/overlay"), helm(t, extension))
 		})
@@ -155,7 +173,7 @@ func TestAdditionsAreTheSameInKustomizeAndHelm(t *testing.T) {
 		"reconcile":  {base + "components: [../reconcile]", Values{"reconcile": Values{"enabled": true}}},
 		"shadow":     {base + "components: [../shadow]", Values{"plugin": Values{"shadow": true}}},
 		"monitoring": {"resources: [../egress-gateway, ../monitoring]", Values{"monitoring": Values{"enabled": true}}},
-		"jwt":        {"resources: [../egress-gateway, jwt.yaml]", Values{"jwt": Values{"enabled": true}}},
+		"jwt":        {base + "components: [../jwt]", Values{"jwt": Values{"enabled": true}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := overlay(t, addition.kustomization)
@@ -204,29 +222,22 @@ func overlay(t *testing.T, kustomization string) filesys.FileSystem {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A file is taken from the overlay's own folder only.
-	jwt, err := files.ReadFile("/istio/egress-gateway/jwt.yaml")
-	if err != nil {
+	if err := files.WriteFile("/istio/overlay/kustomization.yaml", []byte(kustomization)); err != nil {
 		t.Fatal(err)
-	}
-	for name, text := range map[string][]byte{"jwt.yaml": jwt, "kustomization.yaml": []byte(kustomization)} {
-		if err := files.WriteFile("/istio/overlay/"+name, text); err != nil {
-			t.Fatal(err)
-		}
 	}
 	return files
 }
 
-// The overlay that istio/README.md shows: both images, by digest, in one place.
+// The overlay that istio/ADAPTING.md shows: both images, by digest, in one place.
 func TestImagesAreNamedInOnePlace(t *testing.T) {
-	guide, err := os.ReadFile(istio + "/README.md")
+	guide, err := os.ReadFile(istio + "/ADAPTING.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, found := strings.Cut(string(guide), "<!-- overlay -->\n\n```yaml\n")
 	text, _, ended := strings.Cut(rest, "```")
 	if !found || !ended {
-		t.Fatal("istio/README.md shows no overlay")
+		t.Fatal("istio/ADAPTING.md shows no overlay")
 	}
 	// A user's overlay refers to a release by its address.
 	text = strings.ReplaceAll(text, "github.com/meshmeter/meshmeter/istio/", "../")

@@ -42,7 +42,7 @@ func build(t *testing.T, folder string) applied {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := fmt.Sprintf("resources: [%s]\ncomponents: [%s/traffic-extension]\n", below, below)
+		text := fmt.Sprintf("resources: [%s]\ncomponents: [%s/../traffic-extension]\n", below, below)
 		if err := os.WriteFile(filepath.Join(overlay, "kustomization.yaml"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -180,6 +180,30 @@ func TestManifestsAreValid(t *testing.T) {
 	}
 }
 
+// The objects that the guides show are as valid as those of the files.
+func TestManifestsInTheGuidesAreValid(t *testing.T) {
+	c := newCluster(t)
+	shown := 0
+	for _, guide := range []string{"README.md", "ADAPTING.md"} {
+		blocks := strings.Split(string(read(t, guide)), "```yaml\n")
+		for _, block := range blocks[1:] {
+			text, _, _ := strings.Cut(block, "```")
+			isObject := strings.Contains(text, "apiVersion: ") && strings.Contains(text, "metadata: ")
+			if !isObject || strings.Contains(text, "$patch") || strings.Contains(text, "kustomize.config.k8s.io") {
+				continue
+			}
+			shown++
+			// A block within a list is indented.
+			if count, err := c.admitFile([]byte(strings.ReplaceAll("\n"+text, "\n  ", "\n"))); err != nil || count != 1 {
+				t.Errorf("%s: %v: %d objects in\n%s", guide, err, count, text)
+			}
+		}
+	}
+	if shown == 0 {
+		t.Error("the guides show no object")
+	}
+}
+
 // A validator that lets everything pass would look the same as good manifests. Each of these is refused, for the reason
 // that it names in its first lines.
 func TestBrokenManifestsAreRefused(t *testing.T) {

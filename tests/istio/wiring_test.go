@@ -89,8 +89,13 @@ func TestEveryProviderIsReachedByTLS(t *testing.T) {
 	for _, name := range []string{"egress-gateway", "waypoint", "sidecar-client"} {
 		all := build(t, name)
 		rules := map[string]*networking.DestinationRule{}
+		elsewhere := map[string]*networking.DestinationRule{}
 		for _, rule := range spec[*networking.DestinationRule](all, "DestinationRule") {
-			rules[rule.Host] = rule
+			if slices.Contains(rule.ExportTo, "*") {
+				elsewhere[rule.Host] = rule
+			} else {
+				rules[rule.Host] = rule
+			}
 		}
 		hosts := 0
 		for _, entry := range spec[*networking.ServiceEntry](all, "ServiceEntry") {
@@ -102,6 +107,15 @@ func TestEveryProviderIsReachedByTLS(t *testing.T) {
 				}
 				port := rules[host].TrafficPolicy.PortLevelSettings[0]
 				isItsOwn := port.Tls.GetSni() == host && port.Tls.CaCertificates == "system" && reflect.DeepEqual(port.Tls.SubjectAltNames, []string{host})
+				// Sidecars without a route to the plugin's proxy speak TLS, too, to a name that no certificate has.
+				if name != "sidecar-client" {
+					label := rules[host].GetWorkloadSelector().GetMatchLabels()["istio"]
+					tls := elsewhere[host].GetTrafficPolicy().GetPortLevelSettings()
+					if label != all.metering().Labels["istio"] || len(tls) != 1 || tls[0].Port.Number != 80 ||
+						tls[0].Tls.GetMode() != networking.ClientTLSSettings_SIMPLE || !strings.HasSuffix(tls[0].Tls.SubjectAltNames[0], ".invalid") {
+						t.Errorf("%s: for the gateway %q, elsewhere %v", host, label, tls)
+					}
+				}
 				if port.Port.Number != 80 || port.Tls.GetMode() != networking.ClientTLSSettings_SIMPLE || !isItsOwn {
 					t.Errorf("%s: %s: port %d: tls is %v", name, host, port.Port.Number, port.Tls)
 				}

@@ -115,8 +115,15 @@ fn contract_of_a_ledger_of_which_months_are_sealed_the_rest_is_checked() {
     let sealed = |number: i64, hash: Value| {
         let (writer, number) = (Value::Number(7), Value::Number(number));
         let place = Value::Text("/archive".to_owned());
-        let said = [Value::Number(7), Value::Number(2), place, Value::Absent, Value::Number(5), Value::Absent];
-        ("sealed", [vec![writer, number, hash], said.to_vec()].concat())
+        let said = [
+            Value::Text("2026-10".to_owned()),
+            Value::Number(7),
+            Value::Number(2),
+            place,
+            Value::Absent,
+            Value::Number(5),
+        ];
+        ("sealed", [vec![writer, number, hash], said.to_vec(), vec![Value::Absent]].concat())
     };
     let of = |sealed: (&'static str, Vec<Value>), rest: &[(&'static str, Vec<Value>)]| {
         written(&[&[good[0].clone(), sealed], rest].concat()).map_err(|error| error.to_string())

@@ -3,8 +3,13 @@
 use super::Ledger;
 use super::decide::Decision;
 use crate::store::entry::{Entry, EntryId, Kind};
+use crate::store::months::Month;
 use crate::store::sealing::{Piece, Said, SealChanges, Sealed, State};
 use crate::store::{Head, Keys, Store, StoreError};
+
+/// Why nothing is sealed or brought back now.
+pub const FORGETTING: &str = "a name is being replaced: run meshmeter forget to its end first";
+const CHANGED: &str = "somebody else has sealed, brought back or replaced a name meanwhile: run it again";
 
 impl<S: Store> Ledger<S> {
     /// Says that chains are sealed up to where the archive was found to have them. `was`: how it was found when that was begun; the
@@ -39,6 +44,7 @@ impl<S: Store> Ledger<S> {
         now_ns: i64,
     ) -> Result<Result<EntryId, String>, StoreError> {
         let ends = said.ends().ok_or_else(|| StoreError::Unusable("a hash is none".to_owned()))?;
+        let before = said.before().filter(|_| !ends.is_empty());
         let mut outcome = Err(String::new());
         self.transact(Keys { now_ns, closes: true, ..Keys::default() }, &mut |known| {
             outcome = changed(&known.seal, was).map_or(Ok(EntryId::default()), Err);
@@ -50,15 +56,17 @@ impl<S: Store> Ledger<S> {
             let id = decision.next_id();
             let entry = Entry::about_no_call(kind, "", 0, now_ns, reason);
             decision.enter(Entry { event: Some(said.to_json()), ..entry });
-            let sealed = |end: &Head| Sealed {
+            let sealed = |(before, end): (Month, &Head)| Sealed {
                 end: *end,
+                before,
                 said: id,
                 place: said.place.clone(),
                 endpoint: said.endpoint.clone(),
                 at_ns: now_ns,
                 behind: None,
             };
-            decision.seal.sealed = Some(ends.iter().map(sealed).collect());
+            decision.seal.sealed =
+                Some(before.iter().flat_map(|before| ends.iter().map(move |end| (*before, end))).map(sealed).collect());
             outcome = Ok(id);
             decision.changes()
         })?;
@@ -75,9 +83,20 @@ impl<S: Store> Ledger<S> {
         Ok(outcome)
     }
 
-    /// Takes entries out of the database that are sealed, but for those that it needs itself.
-    pub fn take_out(&mut self, piece: Piece, now_ns: i64) -> Result<(), StoreError> {
-        self.change(now_ns, &mut |_| SealChanges { moved: Some(piece), ..SealChanges::default() })
+    /// Takes entries out of the database that are sealed, but for those that it needs itself. The error says why none may go now.
+    pub fn take_out(&mut self, piece: Piece, now_ns: i64) -> Result<Result<(), String>, StoreError> {
+        let mut outcome = Ok(());
+        self.change(now_ns, &mut |known| {
+            let until = EntryId { writer: piece.writer, number: piece.until };
+            let is_sealed = known.sealed.iter().any(|sealed| sealed.covers(until) && sealed.behind.is_none());
+            outcome = match is_sealed {
+                _ if known.forgetting > 0 => Err(FORGETTING.to_owned()),
+                false => Err(CHANGED.to_owned()),
+                true => Ok(()),
+            };
+            SealChanges { moved: outcome.is_ok().then_some(piece), ..SealChanges::default() }
+        })?;
+        Ok(outcome)
     }
 
     /// Brings entries back, as they were written.
@@ -98,7 +117,7 @@ impl<S: Store> Ledger<S> {
 /// What is not as it was.
 fn changed(is: &State, was: &State) -> Option<String> {
     if is.forgetting > 0 {
-        return Some("a name is being replaced: run meshmeter forget to its end first".to_owned());
+        return Some(FORGETTING.to_owned());
     }
-    (is != was).then(|| "somebody else has sealed, unsealed or replaced a name meanwhile: run it again".to_owned())
+    (is != was).then(|| CHANGED.to_owned())
 }

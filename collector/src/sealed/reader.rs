@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::civil::Date;
-
 use super::archive::{Archived, Archives, Settings};
 use super::merged::{Present, Wanted, Words, chain, end_of, merged};
 use crate::budget::balance::WindowKey;
@@ -24,6 +22,9 @@ use crate::store::{
     Total, Whose, WrittenEntry,
 };
 use crate::tenant::is_within;
+
+/// Whether entries of a chain that is sealed so far are asked for.
+type Asks<'a> = &'a dyn Fn(&Sealed) -> bool;
 
 type Moment = Box<dyn Fn() -> Result<Arc<dyn Reader>, StoreError> + Send + Sync>;
 
@@ -49,13 +50,20 @@ impl Whole {
         Ok(Whole { database, moment: Box::new(move || Ok(moment.clone())), archives: Archives::new(settings) })
     }
 
-    /// Both, if anything is sealed: what is asked of the database is of the moment of which that is known.
-    fn both(&self) -> Result<Option<Both>, StoreError> {
-        if self.database.sealed()?.is_empty() {
+    /// What is sealed of which entries are asked for.
+    fn sealed_of(reader: &dyn Reader, asks: Asks<'_>) -> Result<Vec<Sealed>, StoreError> {
+        let mut sealed = reader.sealed()?;
+        sealed.retain(|sealed| asks(sealed));
+        Ok(sealed)
+    }
+
+    /// Both, if entries that are sealed are asked for: what is asked of the database is of the moment of which that is known.
+    fn both(&self, asks: Asks<'_>) -> Result<Option<Both>, StoreError> {
+        if Whole::sealed_of(&*self.database, asks)?.is_empty() {
             return Ok(None);
         }
         let moment = (self.moment)()?;
-        let sealed = moment.sealed()?;
+        let sealed = Whole::sealed_of(&*moment, asks)?;
         if sealed.is_empty() {
             return Ok(None);
         }
@@ -63,9 +71,9 @@ impl Whole {
         Ok(Some(Both { moment, sealed, archived }))
     }
 
-    /// What the database alone was asked was all if nothing is sealed still.
-    fn was_alone(&self) -> Result<(), StoreError> {
-        match self.database.sealed()?.is_empty() {
+    /// What the database alone was asked was all if nothing of it is sealed still.
+    fn was_alone(&self, asks: Asks<'_>) -> Result<(), StoreError> {
+        match Whole::sealed_of(&*self.database, asks)?.is_empty() {
             true => Ok(()),
             false => Err(StoreError::Unusable("months were sealed while this was read: ask again".to_owned())),
         }
@@ -92,11 +100,17 @@ struct Both {
     archived: Arc<Archived>,
 }
 
+/// Whether entries behind one of them are sealed.
+fn is_behind(behind: EntryId, sealed: &Sealed) -> bool {
+    sealed.end.entry.writer == behind.writer && sealed.end.entry.number > behind.number
+}
+
 impl Reader for Whole {
     fn entries(&self, behind: EntryId, each: Each<'_, Entry>) -> Result<(), StoreError> {
-        let Some(Both { moment, sealed, archived }) = self.both()? else {
+        let asks = |sealed: &Sealed| is_behind(behind, sealed);
+        let Some(Both { moment, sealed, archived }) = self.both(&asks)? else {
             self.database.entries(behind, each)?;
-            return self.was_alone();
+            return self.was_alone(&asks);
         };
         let ask = |each: Each<'_, Entry>| moment.entries(behind, each);
         let words: Words<Entry> = (|entry| entry.id, |entry| entry);
@@ -104,9 +118,10 @@ impl Reader for Whole {
     }
 
     fn written(&self, behind: EntryId, until: i64, each: Each<'_, WrittenEntry>) -> Result<(), StoreError> {
-        let Some(Both { moment, sealed, archived }) = self.both()? else {
+        let asks = |sealed: &Sealed| is_behind(behind, sealed);
+        let Some(Both { moment, sealed, archived }) = self.both(&asks)? else {
             self.database.written(behind, until, each)?;
-            return self.was_alone();
+            return self.was_alone(&asks);
         };
         let ask = |each: Each<'_, WrittenEntry>| moment.written(behind, until, each);
         // Nobody has taken back what is in the archive alone, and it has its event.
@@ -126,13 +141,14 @@ impl Reader for Whole {
             let record = self.archived(|archived| archived.record(call))?;
             return record.filter(is_meant).map_or(Ok(()), each);
         }
-        let Some(Both { moment, sealed, archived }) = self.both()?.filter(|_| selection.call.is_none()) else {
-            self.database.standing(selection, each)?;
-            return if selection.call.is_some() { Ok(()) } else { self.was_alone() };
-        };
-        let month = |day: Option<Date>| day.and_then(|day| Month::of_day(&day.to_string()));
         // What counts later than on its own day counts in a later month.
-        let months = (month(selection.since), None);
+        let since = selection.since.and_then(|day| Month::of_day(&day.to_string()));
+        let months = (since, None);
+        let asks = |sealed: &Sealed| selection.call.is_none() && since.is_none_or(|since| since < sealed.before);
+        let Some(Both { moment, sealed, archived }) = self.both(&asks)? else {
+            self.database.standing(selection, each)?;
+            return self.was_alone(&asks);
+        };
         let wanted = Wanted { months, tenant: selection.tenant.as_deref(), matches: &is_meant };
         let present = Present::of(&*moment, &sealed)?;
         let ask = |each: Each<'_, Entry>| moment.standing(selection, each);
@@ -140,9 +156,11 @@ impl Reader for Whole {
     }
 
     fn counted(&self, span: &Span, each: Each<'_, CountedEntry>) -> Result<(), StoreError> {
-        let Some(Both { moment, sealed, archived }) = self.both()? else {
+        let months = (Month::of(span.from_ns), Month::of(span.until_ns.saturating_sub(1)));
+        let asks = |sealed: &Sealed| months.0.is_none_or(|first| first < sealed.before);
+        let Some(Both { moment, sealed, archived }) = self.both(&asks)? else {
             self.database.counted(span, each)?;
-            return self.was_alone();
+            return self.was_alone(&asks);
         };
         let [first, last] = span.days();
         let tenant = span.tenant.as_deref();
@@ -153,7 +171,6 @@ impl Reader for Whole {
             };
             entry.kind.is_charged() && is_then && tenant.is_none_or(|path| is_within(&entry.tenant, path))
         };
-        let months = (Month::of(span.from_ns), Month::of(span.until_ns.saturating_sub(1)));
         let wanted = Wanted { months, tenant, matches: &is_meant };
         let present = Present::of(&*moment, &sealed)?;
         moment.counted(span, &mut *each)?;
@@ -161,11 +178,12 @@ impl Reader for Whole {
     }
 
     fn booked(&self, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError> {
-        let Some(Both { moment, mut sealed, archived }) = self.both()? else {
+        let is_chain = |sealed: &Sealed| sealed.end.entry.writer == which.until.writer;
+        let asks = |sealed: &Sealed| is_chain(sealed) && which.month < sealed.before;
+        let Some(Both { moment, sealed, archived }) = self.both(&asks)? else {
             self.database.booked(which, each)?;
-            return self.was_alone();
+            return self.was_alone(&asks);
         };
-        sealed.retain(|sealed| sealed.end.entry.writer == which.until.writer);
         let is_meant = |entry: &Entry| which.includes(entry);
         let months = (Some(which.month), Some(which.month));
         let wanted = Wanted { months, tenant: Some(&which.tenant), matches: &is_meant };

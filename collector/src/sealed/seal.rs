@@ -8,6 +8,7 @@ use super::Failure;
 use super::archive::Archived;
 use super::beside::beside;
 use crate::ledger::Ledger;
+use crate::ledger::sealing::FORGETTING;
 use crate::store::entry::{EntryId, Hash};
 use crate::store::months::{Closed, Month};
 use crate::store::sealing::{Piece, Said, Sealed, State, counts_in};
@@ -35,6 +36,8 @@ pub struct Request {
 #[derive(Debug)]
 pub struct Plan {
     was: State,
+    /// All that is sealed then counts before this month.
+    before: Month,
     closed: Closed,
     /// The last entry of each chain that is to be sealed, as far as there are any.
     ends: Vec<EntryId>,
@@ -81,7 +84,7 @@ pub fn plan(reader: &dyn Reader, before: Month, now_ns: i64) -> Result<Plan, Fai
     }
     let was = state(reader)?;
     if was.forgetting > 0 {
-        return Err(Failure::Refused("a name is being replaced: run meshmeter forget to its end first".to_owned()));
+        return Err(Failure::Refused(FORGETTING.to_owned()));
     }
     let closed = Closed::from_begins(reader.closings()?.iter().map(|entry| entry.started_ns));
     let until = before.first_day().yesterday().ok();
@@ -108,7 +111,9 @@ pub fn plan(reader: &dyn Reader, before: Month, now_ns: i64) -> Result<Plan, Fai
         let last = if first.is_some_and(|first| first.number <= last) { last } else { behind.number };
         ends.extend((last > 0).then_some(EntryId { number: last, ..head }));
     }
-    Ok(Plan { was, closed, ends })
+    // It may have been a later month before.
+    let before = was.sealed.iter().map(|sealed| sealed.before).fold(before, Month::max);
+    Ok(Plan { was, before, closed, ends })
 }
 
 fn is_open(month: Month) -> String {
@@ -208,7 +213,7 @@ pub(crate) fn run_by<S: Store>(
                 who: request.who.clone(),
                 place: request.place.clone(),
                 endpoint: request.endpoint.clone(),
-                before: Some(request.before.to_string()),
+                before: Some(plan.before.to_string()),
                 chains: Said::chains(heads.iter().copied()),
             };
             Some(ledger.seal(&plan.was, &said, &request.reason, now_ns)?.map_err(Failure::Refused)?)
@@ -217,7 +222,7 @@ pub(crate) fn run_by<S: Store>(
     let pieces = pieces(reader, heads, at_once)?;
     for (done, piece) in (1..).zip(&pieces) {
         let begun = Instant::now();
-        ledger.take_out(*piece, now_ns)?;
+        ledger.take_out(*piece, now_ns)?.map_err(Failure::Refused)?;
         each(done, pieces.len());
         // Whoever else writes has as long.
         std::thread::sleep(begun.elapsed().min(Duration::from_millis(500)));

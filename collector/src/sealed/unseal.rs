@@ -21,6 +21,8 @@ pub struct Back {
     was: State,
     /// What stays sealed of each chain; number 0: nothing.
     ends: Vec<Head>,
+    /// All of that counts before this month.
+    from: Option<Month>,
 }
 
 impl Back {
@@ -52,7 +54,7 @@ pub fn come_back(reader: &dyn Reader, archived: &Archived, from: Option<Month>) 
             }
         });
     }
-    Ok(Back { was, ends })
+    Ok(Back { was, ends, from })
 }
 
 fn first_counting(archived: &Archived, end: Head, month: Month) -> Result<Option<EntryId>, StoreError> {
@@ -140,7 +142,7 @@ pub(crate) fn bring_back_by<S: Store>(
         who: who.to_owned(),
         place: first.place.clone(),
         endpoint: first.endpoint.clone(),
-        before: None,
+        before: back.from.map(|month| month.to_string()),
         chains: Said::chains(back.ends.iter().copied().filter(|end| end.entry.number > 0)),
     };
     let was = State { sealed: turned, ..back.was.clone() };

@@ -12,6 +12,8 @@ use super::months::Month;
 pub struct Sealed {
     /// The last entry that is sealed, with its hash; all before it are, too.
     pub end: Head,
+    /// All of it counts before this month.
+    pub before: Month,
     /// The entry that says so.
     pub said: EntryId,
     /// The archive, as it was named.
@@ -74,7 +76,7 @@ pub struct Said {
     /// The address of its object store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// The first month that was not to be sealed.
+    /// All that is sealed counts before this month; absent where nothing is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
     /// Writer, last entry and its hash, of each chain of which anything is sealed.
@@ -99,6 +101,11 @@ impl Said {
             ends.into_iter().map(|end| (end.entry.writer, end.entry.number, end.hash.to_string())).collect();
         chains.sort_unstable();
         chains
+    }
+
+    /// The month that it names.
+    pub fn before(&self) -> Option<Month> {
+        self.before.as_deref()?.parse().ok()
     }
 
     /// The ends that it names.

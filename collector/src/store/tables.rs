@@ -81,6 +81,7 @@ pub static SEALED: Table = table(
         of("writer", Writer),
         of("entry", Entry),
         of("hash", Bytes),
+        of("before_month", Text),
         of("said_writer", Writer),
         of("said_entry", Entry),
         of("place", Text),

@@ -246,7 +246,7 @@ fn contract_a_backup_that_is_not_right_to_its_end_is_refused_and_nothing_is_kept
         ("empty".into(), Vec::new(), "it ends too early"),
         ("foreign".into(), b"PK\x03\x04 no backup".to_vec(), "is not a backup of meshmeter"),
         ("text".into(), packed("{\"hello\":1}\n"), "is not a backup of meshmeter"),
-        ("later".into(), altered("\"version\":2", "\"version\":3"), "its form is 3, and this one reads 1 to 2"),
+        ("later".into(), altered("\"version\":3", "\"version\":4"), "its form is 4, and this one reads 1 to 3"),
         ("more behind".into(), [&good[..], b"x"].concat(), "something stands behind its end"),
         ("twice".into(), [&good[..], &good[..]].concat(), "something stands behind its end"),
         ("without an end".into(), packed(&format!("{}\n", lines.join("\n"))), "it ends too early"),

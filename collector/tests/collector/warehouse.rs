@@ -194,8 +194,14 @@ impl Store {
 
     /// `meshmeter export` to it.
     fn export(&self, dir: &Dir, more: &[&str]) -> Command {
-        let mut command = meshmeter(&["export", "--to", "s3://billing/mesh/meter", "--endpoint", &self.endpoint]);
-        command.args(["--database", &dir.database()]).args(more);
+        let to = ["export", "--to", "s3://billing/mesh/meter", "--endpoint", &self.endpoint];
+        self.command(dir, &[&to, more].concat())
+    }
+
+    /// A command that may read it and write to it.
+    fn command(&self, dir: &Dir, args: &[&str]) -> Command {
+        let mut command = meshmeter(args);
+        command.args(["--database", &dir.database()]);
         command.env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", SECRET).env("AWS_REGION", "us-east-1");
         // What the killed ones leave behind is gone with the test.
         command.env("TMPDIR", &self.directory);
@@ -275,6 +281,55 @@ fn fidelity_a_bucket_has_the_ledger_whatever_is_killed() {
     store.kill();
     let (code, _, error) = said(store.export(&dir, &[]));
     assert!(code == Some(1) && error.contains("s3://billing/mesh/meter/"), "{error}");
+}
+
+#[test]
+fn fidelity_months_that_are_sealed_to_a_bucket_are_read_from_there() {
+    let dir = Dir::new();
+    let server = varied(&dir);
+    assert_eq!(run(&dir, &["close", "2026-02", "--anyway"]).0, 0);
+    let mut store = Store::start(dir.file("store"));
+    let call = format!("{}-9", emitter(1));
+    let asked: [&[&str]; 5] = [
+        &["report", "--since", "2026-01", "--until", "2026-12", "--by", "session,tag:team", "--format", "csv"],
+        &["report", "--month", "2026-01", "--format", "focus"],
+        &["statement", "--tenant", "acme", "--below", "--month", "2026-02", "--format", "csv"],
+        &["explain", &call, "--format", "json"],
+        &["audit", "--format", "json"],
+    ];
+    let told = |store: &Store| asked.map(|args| said(store.command(&dir, args)));
+    let expected = told(&store);
+    assert!(expected.iter().all(|(code, ..)| *code == Some(0)), "{expected:?}");
+    let seal = ["seal", "--before", "2026-03", "--to", "s3://billing/mesh/meter", "--endpoint", &store.endpoint];
+    let by = ["--who", "ann", "--no-vacuum"];
+    let (code, out, error) = said(store.command(&dir, &[&seal[..], &by].concat()));
+    assert!(code == Some(0) && out.contains(" entries were sealed, up to 1:"), "{out}{error}");
+    assert_eq!(told(&store), expected);
+    let verify = |store: &Store| said(store.command(&dir, &["verify"]));
+    let (code, heads, error) = verify(&store);
+    assert_eq!((code, error.as_str()), (Some(0), ""));
+    // Nothing that was copied to be read is left.
+    let left = std::fs::read_dir(&store.directory).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut left: Vec<_> = left.collect();
+    left.sort();
+    assert_eq!(left, ["data", "log", "meta"]);
+    // Without credentials, and without a store; what is not sealed needs neither.
+    for is_there in [true, false] {
+        if !is_there {
+            store.kill();
+        }
+        let (code, _, error) = run(&dir, &["verify"]);
+        assert!(code == 1 && error.contains("the archive of sealed months: s3://billing/mesh/meter"), "{error}");
+        assert_eq!(run(&dir, &["report", "--month", "2026-11", "--by", "session"]).0, 0);
+    }
+    store.again();
+    assert_eq!(verify(&store), (Some(0), heads, String::new()));
+    let (code, out, error) = said(store.command(&dir, &["unseal", "--who", "ann"]));
+    assert!(code == Some(0) && out.contains(" entries are in the database again"), "{out}{error}");
+    store.kill();
+    assert_eq!(told(&store), expected);
+    assert_eq!(run(&dir, &["verify"]).0, 0);
+    drop(server);
 }
 
 #[test]

@@ -33,7 +33,7 @@ mod quarantine;
 mod reading;
 #[path = "../collector/reconcile/mod.rs"]
 mod reconcile;
-#[path = "../collector/sealing.rs"]
+#[path = "../collector/sealing/mod.rs"]
 mod sealing;
 #[path = "../collector/statements.rs"]
 mod statements;

@@ -90,7 +90,7 @@ function incomplete(found: Latency): HTMLElement | undefined {
 /** A time, in the unit that suits it. */
 export function time(us: number | undefined): string {
   if (us === undefined) return "–";
-  if (us < 100_000) return `${(us / 1000).toFixed(1)} ms`;
+  if (us < 100_000) return `${(us / 1000).toFixed(us < 10_000 ? 2 : 1)} ms`;
   if (us < 1_000_000) return `${Math.round(us / 1000)} ms`;
   return `${(us / 1_000_000).toFixed(us < 10_000_000 ? 2 : 1)} s`;
 }

@@ -18,6 +18,11 @@ meshmeter-collector.{{ .Values.collector.namespace }}.svc.cluster.local
 {{- get (dict "egress-gateway" .Values.gateway.serviceAccount "waypoint" .Values.waypoint.name "sidecar-server" .Values.server.name "sidecar-client" .Values.client.serviceAccount) .Values.placement }}
 {{- end }}
 
+{{/* The label of a namespace by which Istio's injector finds its pods: that of one control plane, or of a revision. */}}
+{{- define "meshmeter.injection" -}}
+{{- if .Values.revision }}istio.io/rev: {{ .Values.revision }}{{ else }}istio-injection: enabled{{ end }}
+{{- end }}
+
 {{/* How a WasmPlugin, a TrafficExtension or a Telemetry finds the proxies. */}}
 {{- define "meshmeter.selector" -}}
 {{- if eq .Values.placement "waypoint" -}}
@@ -29,7 +34,7 @@ targetRefs:
 selector:
   matchLabels:
     {{- if eq .Values.placement "egress-gateway" }}
-    istio: egressgateway
+    istio: {{ .Values.gateway.label }}
     {{- else if eq .Values.placement "sidecar-server" }}
     app: {{ .Values.server.name }}
     {{- else }}

@@ -50,7 +50,7 @@ tenant:
   name: x-tenant-id
   trusted: true
 {{- else }}
-# A claim of a token that Istio has verified (jwt.yaml). `payload` is the key under which Istio's RequestAuthentication
+# A claim of a token that Istio has verified (jwt/). `payload` is the key under which Istio's RequestAuthentication
 # leaves the claims. Without a token the next source decides.
 - from: jwt
   claim: tenant

@@ -21,7 +21,7 @@ const defaultManifests = "../../istio"
 
 const (
 	egressGateway    = "egress-gateway"
-	trafficExtension = egressGateway + "/traffic-extension"
+	trafficExtension = "traffic-extension"
 	sidecarServer    = "sidecar-server"
 	sidecarClient    = "sidecar-client"
 	waypoint         = "waypoint"

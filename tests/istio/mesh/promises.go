@@ -18,6 +18,7 @@ var promises = []promise{
 	{"calls through the egress gateway are metered: the ledger equals what the providers served, by tenant and model", calls},
 	{"metrics have the labels of extraStatTags, and no others", labelled},
 	{"the collector gets its events through Istio's cluster, by mutual TLS, and from the gateway only", delivered},
+	{"without the route to the gateway a call fails in the caller's sidecar, and its key is not sent in the clear", closed},
 	{"the Telemetry resource writes the journal, and `meshmeter reconcile` reads it", journalled},
 	{"`meshmeter doctor` finds nothing wrong with the gateway and the collector", healthy},
 	{"a budget that is set at the collector refuses calls in the gateway; leases pass the collector's policy", budgeted},

@@ -111,7 +111,15 @@ func servedToWaypoint(w *world) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A sidecar does not use the waypoint, and is not to call the provider in the clear instead.
+	if err := eventually(w.ctx, "a sidecar's call is refused", func() error {
+		_, err := w.refusesInTheHandshake(w.applications[0])
+		return err
+	}); err != nil {
+		return nil, err
+	}
 	return append([]string{
+		"a sidecar, which does not use the waypoint, refuses the call and sends nothing of it;",
 		"only validated, not run. istiod serves the waypoint " + collectorCluster + " with the collector's address,",
 		"and the plugin " + name + " in its listener main_internal; what Envoy refuses them for is Istio's own:",
 	}, reasons...), nil

@@ -273,11 +273,10 @@ impl Opened {
     /// The columns of one of its row groups.
     pub fn leaves(&self, group: &Group) -> Result<Leaves, Error> {
         let columns = self.plan()?.columns.iter().zip(&group.chunks).zip(COLUMNS);
-        let leaf = |((column, chunk), (name, physical)): ((&ColumnDescPtr, &Chunk), (&str, Physical))| {
-            Leaf::new(&self.file, column, *chunk, physical, group.rows)
-                .map_err(|why| self.unfit(format!("column {name}: {why}")))
+        let leaf = |((column, chunk), (_, physical)): ((&ColumnDescPtr, &Chunk), (&str, Physical))| {
+            Leaf::new(&self.file, column, *chunk, physical)
         };
-        columns.map(leaf).collect::<Result<Vec<Leaf>, Error>>().map(Leaves)
+        Ok(Leaves(columns.map(leaf).collect()))
     }
 }
 

@@ -127,8 +127,10 @@ pub struct Chunk {
 
 /// A column of a row group.
 pub struct Leaf {
-    pages: SerializedPageReader<Chunks>,
+    pages: Option<SerializedPageReader<Chunks>>,
     place: Arc<Place>,
+    column: ColumnDescPtr,
+    compression: Compression,
     /// Where the next page begins.
     offset: u64,
     end: u64,
@@ -177,27 +179,13 @@ enum Values {
 }
 
 impl Leaf {
-    /// The values of a column.
-    pub fn new(
-        place: &Arc<Place>,
-        column: &ColumnDescPtr,
-        chunk: Chunk,
-        physical: Physical,
-        rows: u64,
-    ) -> Result<Leaf, Unfit> {
-        let as_signed = |number: u64| i64::try_from(number).map_err(|_| "lies behind the end of the file".to_owned());
-        let metadata = ColumnChunkMetaData::builder(column.clone())
-            .set_compression(chunk.compression)
-            .set_data_page_offset(as_signed(chunk.start)?)
-            .set_total_compressed_size(as_signed(chunk.length)?)
-            .build()
-            .map_err(|error| error.to_string())?;
-        let rows = usize::try_from(rows).map_err(|error| error.to_string())?;
-        let chunks = Arc::new(Chunks(place.clone()));
-        let pages = SerializedPageReader::new(chunks, &metadata, rows, None).map_err(|error| error.to_string())?;
-        Ok(Leaf {
-            pages,
+    /// The values of a column. Nothing of it is read before it is asked.
+    pub fn new(place: &Arc<Place>, column: &ColumnDescPtr, chunk: Chunk, physical: Physical) -> Leaf {
+        Leaf {
+            pages: None,
             place: place.clone(),
+            column: column.clone(),
+            compression: chunk.compression,
             offset: chunk.start,
             end: chunk.start.saturating_add(chunk.length),
             physical,
@@ -206,7 +194,28 @@ impl Leaf {
             page: None,
             next: 0,
             current: Current::Absent,
-        })
+        }
+    }
+
+    /// The pages that are not read yet.
+    fn pages(&mut self) -> Result<&mut SerializedPageReader<Chunks>, Unfit> {
+        let pages = match self.pages.take() {
+            Some(pages) => pages,
+            None => {
+                let as_signed =
+                    |number: u64| i64::try_from(number).map_err(|_| "lies behind the end of the file".to_owned());
+                let metadata = ColumnChunkMetaData::builder(self.column.clone())
+                    .set_compression(self.compression)
+                    .set_data_page_offset(as_signed(self.offset)?)
+                    .set_total_compressed_size(as_signed(self.end.saturating_sub(self.offset))?)
+                    .build()
+                    .map_err(|error| error.to_string())?;
+                let chunks = Arc::new(Chunks(self.place.clone()));
+                // How many rows there are is needed only where pages are found by an index.
+                SerializedPageReader::new(chunks, &metadata, 0, None).map_err(|error| error.to_string())?
+            }
+        };
+        Ok(self.pages.insert(pages))
     }
 
     /// What a row has: this row or a later one than that which was read before.
@@ -294,8 +303,8 @@ impl Leaf {
         let header = self.header()?;
         match header.rows {
             Some(has) if has <= rows => {
+                self.pages()?.skip_next_page().map_err(|error| error.to_string())?;
                 self.offset = header.behind;
-                self.pages.skip_next_page().map_err(|error| error.to_string())?;
                 Ok(has)
             }
             _ => self.load().map(|()| 0),
@@ -311,8 +320,8 @@ impl Leaf {
             if header.length > LONGEST_PAGE {
                 return Err(format!("has a page of {} bytes", header.length));
             }
+            let page = self.pages()?.get_next_page().map_err(|error| error.to_string())?;
             self.offset = header.behind;
-            let page = self.pages.get_next_page().map_err(|error| error.to_string())?;
             match page {
                 Some(Page::DictionaryPage { buf, num_values, encoding, .. }) => {
                     let is_plain = matches!(encoding, Encoding::PLAIN | Encoding::PLAIN_DICTIONARY);

@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::failure::Failure;
-use super::known::{entry_id, hash};
+use super::known::{entry_id, hash, word};
 use super::read::PostgresReader;
 use super::session::Session;
 use super::write::put_entries;
@@ -15,7 +15,8 @@ use crate::store::{Each, Head, StoreError};
 
 /// How far each chain is sealed.
 pub const SEALED: &str =
-    "SELECT writer, entry, hash, said_writer, said_entry, place, endpoint, at_ns, behind FROM sealed ORDER BY writer";
+    "SELECT writer, entry, hash, said_writer, said_entry, place, endpoint, at_ns, behind, before_month FROM sealed
+    ORDER BY writer";
 
 /// A row of [`SEALED`].
 pub fn sealed(row: &Row) -> Result<Sealed, StoreError> {
@@ -26,6 +27,7 @@ pub fn sealed(row: &Row) -> Result<Sealed, StoreError> {
         endpoint: row.try_get(6)?,
         at_ns: row.try_get(7)?,
         behind: row.try_get(8)?,
+        before: word(row, 9, "before_month", |month| month.parse().ok())?,
     })
 }
 
@@ -64,13 +66,13 @@ pub async fn changes(session: &Session, changes: &SealChanges) -> Result<(), Fai
     let client = &session.connection.client;
     if let Some(sealed) = sealed {
         client.execute("DELETE FROM sealed", &[]).await?;
-        let put = "INSERT INTO sealed (writer, entry, hash, said_writer, said_entry, place, endpoint, at_ns, behind)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        for Sealed { end, said, place, endpoint, at_ns, behind } in sealed {
-            let hash = end.hash.0.as_slice();
+        let put = "INSERT INTO sealed (writer, entry, hash, said_writer, said_entry, place, endpoint, at_ns, behind, before_month)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        for Sealed { end, before, said, place, endpoint, at_ns, behind } in sealed {
+            let (hash, before) = (end.hash.0.as_slice(), before.to_string());
             let Head { entry: end, .. } = end;
-            let values: [&(dyn ToSql + Sync); 9] =
-                [&end.writer, &end.number, &hash, &said.writer, &said.number, place, endpoint, at_ns, behind];
+            let values: [&(dyn ToSql + Sync); 10] =
+                [&end.writer, &end.number, &hash, &said.writer, &said.number, place, endpoint, at_ns, behind, &before];
             client.execute(put, &values).await?;
         }
     }

@@ -1,17 +1,18 @@
 -- Version 7: months can be sealed.
 
--- Up to which entry each chain is sealed: those entries are in the archive at `place`, and `said` says so. Behind the number
--- `behind` they are on their way back.
+-- Up to which entry each chain is sealed: those entries count before a month, are in the archive at `place`, and `said` says so.
+-- Behind the number `behind` they are on their way back.
 CREATE TABLE sealed (
-    writer      bigint PRIMARY KEY,
-    entry       bigint NOT NULL,
-    hash        bytea NOT NULL,
-    said_writer bigint NOT NULL,
-    said_entry  bigint NOT NULL,
-    place       text COLLATE "C" NOT NULL,
-    endpoint    text COLLATE "C",
-    at_ns       bigint NOT NULL,
-    behind      bigint
+    writer       bigint PRIMARY KEY,
+    entry        bigint NOT NULL,
+    hash         bytea NOT NULL,
+    before_month text COLLATE "C" NOT NULL,
+    said_writer  bigint NOT NULL,
+    said_entry   bigint NOT NULL,
+    place        text COLLATE "C" NOT NULL,
+    endpoint     text COLLATE "C",
+    at_ns        bigint NOT NULL,
+    behind       bigint
 );
 
 -- Which calls were taken back or corrected: their records stay when their months are sealed.

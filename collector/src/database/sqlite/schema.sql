@@ -60,16 +60,17 @@ CREATE TABLE forgetting (
     begun_ns  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Up to which entry each chain is sealed: those entries are in the archive at `place`, and `said` says so. Behind the number
--- `behind` they are on their way back.
+-- Up to which entry each chain is sealed: those entries count before a month, are in the archive at `place`, and `said` says so.
+-- Behind the number `behind` they are on their way back.
 CREATE TABLE sealed (
-    entry    INTEGER PRIMARY KEY,
-    hash     BLOB NOT NULL,
-    said     INTEGER NOT NULL,
-    place    TEXT NOT NULL,
-    endpoint TEXT,
-    at_ns    INTEGER NOT NULL,
-    behind   INTEGER
+    entry        INTEGER PRIMARY KEY,
+    hash         BLOB NOT NULL,
+    before_month TEXT NOT NULL,
+    said         INTEGER NOT NULL,
+    place        TEXT NOT NULL,
+    endpoint     TEXT,
+    at_ns        INTEGER NOT NULL,
+    behind       INTEGER
 ) STRICT;
 
 -- Only names, only while they are being replaced, and only where the salt says so.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::place;
-use super::read::each_row;
+use super::read::{each_row, known_word};
 use super::write;
 use crate::store::entry::{EntryId, Hash};
 use crate::store::months::Month;
@@ -12,7 +12,7 @@ use crate::store::{Each, Head, StoreError};
 
 /// How far each chain is sealed.
 pub fn sealed(connection: &Connection) -> Result<Vec<Sealed>, StoreError> {
-    let sql = "SELECT entry, hash, said, place, endpoint, at_ns, behind FROM sealed ORDER BY entry";
+    let sql = "SELECT entry, hash, said, place, endpoint, at_ns, behind, before_month FROM sealed ORDER BY entry";
     let read = |row: &Row<'_>| {
         Ok(Sealed {
             end: Head { entry: place::id(row.get(0)?), hash: Hash(row.get(1)?) },
@@ -21,6 +21,7 @@ pub fn sealed(connection: &Connection) -> Result<Vec<Sealed>, StoreError> {
             endpoint: row.get(4)?,
             at_ns: row.get(5)?,
             behind: row.get(6)?,
+            before: known_word(7, row.get_ref(7)?.as_str()?, |month| month.parse().ok())?,
         })
     };
     Ok(connection.prepare_cached(sql)?.query_map([], read)?.collect::<Result<_, _>>()?)
@@ -67,11 +68,12 @@ pub fn changes(tx: &Transaction<'_>, changes: &SealChanges) -> Result<(), StoreE
     if let Some(sealed) = sealed {
         tx.execute("DELETE FROM sealed", [])?;
         let mut put = tx.prepare_cached(
-            "INSERT INTO sealed (entry, hash, said, place, endpoint, at_ns, behind) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO sealed (entry, hash, said, place, endpoint, at_ns, behind, before_month)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?;
-        for Sealed { end, said, place, endpoint, at_ns, behind } in sealed {
+        for Sealed { end, before, said, place, endpoint, at_ns, behind } in sealed {
             let (entry, said) = (place::key(end.entry), place::key(*said));
-            put.execute(params![entry, end.hash.0, said, place, endpoint, at_ns, behind])?;
+            put.execute(params![entry, end.hash.0, said, place, endpoint, at_ns, behind, before.to_string()])?;
         }
     }
     if let Some(piece) = moved {

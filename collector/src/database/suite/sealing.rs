@@ -128,8 +128,16 @@ pub fn steps(location: &Location) {
     let heads = crate::verify::verify(&reader, &[], || ()).unwrap();
     let ends: Vec<EntryId> = heads.iter().map(|head| head.entry).filter(|end| end.number > 0).collect();
     let expected = told(&reader, &ends);
+    // With what exports and the relay make of it, which must add up to the sums.
+    let sums = |reader: &Whole| {
+        let mut seen = seen(reader);
+        seen.retain(|what, _| !["heads", "entries", "written"].contains(&what.as_str()));
+        seen
+    };
+    let expected_sums = sums(&reader);
     let check = |what: &str| {
         assert_eq!(told(&reader, &ends), expected, "{what}");
+        assert_eq!(sums(&reader), expected_sums, "{what}");
         crate::verify::verify(&reader, &heads, || ()).unwrap_or_else(|failure| panic!("{what}: {failure}"));
     };
     let failing = |left, is_made| Failing { store: location.open().unwrap(), left, is_made };
@@ -149,6 +157,11 @@ pub fn steps(location: &Location) {
             let back = brought_back_by(location, failing(left, is_made));
             check(&format!("unsealing fails at {left}, {is_made}"));
             failed[1] += usize::from(back.is_err());
+            if left % 2 == 1 && back.is_err() {
+                // Or does not want them back any more.
+                sealed_by(location, &place, failing(usize::MAX, false)).unwrap();
+                check("sealed again");
+            }
             match brought_back_by(location, failing(usize::MAX, false)) {
                 Ok(()) => {}
                 Err(failure) => assert_eq!(failure.to_string(), "nothing is sealed"),

@@ -1,15 +1,17 @@
 //! `meshmeter seal` and `unseal`: what was moved is read as if it were there, whoever is killed runs it again, and nothing is lost.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 
 use serde_json::Value;
+use wire::record::Evidence;
+use wire::usage::Class;
 
 use crate::auditing::{run, tamper};
 use crate::backups;
 use crate::exporting::varied;
 use crate::support::*;
+
+mod races;
 
 /// A ledger with everything in it that can happen to a call, whose January and February are closed.
 fn closed(dir: &Dir) -> Server {
@@ -58,6 +60,7 @@ fn told(dir: &Dir, noted: &[String]) -> Vec<(String, String)> {
         ask(&format!("statement --tenant acme --below --month {month} --format json"));
         ask(&format!("report --month {month} --format focus"));
     }
+    ask("latency --since 2026-01 --until 2026-12 --by session --format csv");
     ask("audit --format json");
     ask("copies --format json");
     ask("alarms --format json");
@@ -242,6 +245,35 @@ fn contract_what_comes_again_is_a_duplicate_and_what_is_sealed_is_not_corrected(
     assert_same(&told(&dir, &[]), &expected);
 }
 
+/// Another meter's record of a call that is sealed: charged once, also if it saw more.
+#[test]
+fn contract_a_record_of_a_sealed_call_is_a_copy_of_it() {
+    let dir = Dir::new();
+    let server = Server::start(&dir, &["--prices", price_book().to_str().unwrap()]);
+    let seen = |meter: u32, call: &str, evidence: Evidence| {
+        let mut record = record("gpt-4.1", &[(Class::InputText, 1000), (Class::OutputText, 2)]);
+        record.started_ns -= 3_600_000_000_000;
+        record.response_id = Some(format!("chatcmpl-{call}"));
+        record.request_id = Some(format!("request-{call}"));
+        record.proxy = Some(emitter(meter));
+        record.duration_us = 1000;
+        record.evidence = evidence;
+        wire::event::encode(&record, &emitter(meter), if call == "known" { 1 } else { 2 })
+    };
+    let first = [seen(1, "known", Evidence::Reported), seen(1, "guessed", Evidence::Estimated)];
+    assert_eq!(server.send(&first).taken(), (2, 0, 0));
+    assert_eq!(run(&dir, &["close", "2026-01", "--anyway"]).0, 0);
+    sealed(&dir, "2026-02");
+    assert_eq!(dir.number("SELECT count(*) FROM ledger WHERE kind = 'call'"), 0);
+    let report = || run(&dir, &["report", "--since", "2026-01", "--until", "2026-12", "--by", "month,session"]);
+    let before = report();
+    let second = [seen(2, "known", Evidence::Reported), seen(2, "guessed", Evidence::Reported)];
+    assert_eq!(server.send(&second).taken(), (2, 0, 0));
+    assert_eq!(dir.texts(&format!("SELECT kind FROM ledger WHERE emitter = '{}'", emitter(2))), ["copy", "copy"]);
+    assert_eq!(report(), before);
+    noted(&dir);
+}
+
 #[test]
 fn contract_a_name_in_sealed_months_is_not_forgotten_until_they_are_back() {
     let dir = Dir::new();
@@ -320,6 +352,9 @@ fn contract_an_archive_that_was_altered_or_is_gone_is_named() {
     std::fs::rename(place(&dir), dir.file("moved")).unwrap();
     let (code, _, error) = run(&dir, &["verify"]);
     assert!(code == 1 && error.contains("the archive of sealed months: ") && error.contains(&place(&dir)), "{error}");
+    // What is not sealed needs no archive.
+    assert_eq!(run(&dir, &["report", "--month", "2026-02", "--by", "session"]).0, 0);
+    assert_eq!(run(&dir, &["statement", "--tenant", "acme", "--month", "2026-02"]).0, 0);
     let moved = dir.file("moved").to_str().unwrap().to_owned();
     let (code, out, error) = run(&dir, &["verify", "--archive", &moved]);
     assert_eq!((code, error.as_str()), (0, ""));
@@ -377,69 +412,4 @@ fn fidelity_a_backup_has_what_the_database_has_and_is_restored_to_each() {
         unsealed(other, &[]);
         assert_same(&without_paths(&told(other, &heads)), &without_paths(&expected));
     }
-}
-
-/// Killed at any moment, and run again.
-#[test]
-fn race_whoever_is_killed_while_sealing_runs_it_again() {
-    let dir = Dir::new();
-    let server = closed(&dir);
-    let heads = noted(&dir);
-    let expected = told(&dir, &heads);
-    let place = place(&dir);
-    let database = dir.database();
-    let mut rounds = [("seal", 0), ("unseal", 0)];
-    for wait_ms in [1, 5, 10, 20, 30, 40, 50, 60, 80, 100, 150, 200] {
-        for (command, ended) in &mut rounds {
-            let args: &[&str] = match *command {
-                "seal" => &["seal", "--before", "2026-03", "--to", &place, "--no-vacuum"],
-                _ => &["unseal"],
-            };
-            let mut process = meshmeter(&[args, &["--database", &database, "--who", "ann"]].concat());
-            let mut process = process.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            std::thread::sleep(Duration::from_millis(wait_ms));
-            let _ = process.kill();
-            *ended += usize::from(process.wait().unwrap().success());
-            let (code, _, error) = run(&dir, &["verify"]);
-            assert_eq!((code, error.as_str()), (0, ""), "{command} killed after {wait_ms} ms");
-        }
-    }
-    sealed(&dir, "2026-03");
-    assert_same(&told(&dir, &heads), &expected);
-    unsealed(&dir, &[]);
-    assert_same(&told(&dir, &heads), &expected);
-    drop(server);
-}
-
-/// A collector that writes meanwhile is not in the way, and its report has everything once.
-#[test]
-fn race_a_collector_writes_and_reports_while_months_are_sealed() {
-    let dir = Dir::new();
-    let server = closed(&dir);
-    let heads = noted(&dir);
-    let question = "/v1/report?since=2026-01&until=2026-02&by=session&format=csv";
-    let expected = server.get(question, Some(READ)).body;
-    std::thread::scope(|scope| {
-        let sealing = scope.spawn(|| {
-            for _ in 0..3 {
-                sealed(&dir, "2026-03");
-                unsealed(&dir, &["--from", "2026-02"]);
-                unsealed(&dir, &[]);
-            }
-            sealed(&dir, "2026-03");
-        });
-        let mut next = 100;
-        while !sealing.is_finished() {
-            assert_eq!(server.send(&events(&emitter(7), [next])).status, 200);
-            next += 1;
-            let found = server.get(question, Some(READ));
-            // What is sealed between two questions is said, never left out.
-            let is_said = found.status == 503 || found.status == 500;
-            assert!(is_said || found.body == expected, "{} {}", found.status, found.body);
-        }
-        sealing.join().unwrap();
-    });
-    assert_eq!(server.get(question, Some(READ)).body, expected);
-    let notes: Vec<&str> = heads.iter().flat_map(|head| ["--noted", head]).collect();
-    assert_eq!(run(&dir, &[&["verify"], &notes[..]].concat()).0, 0);
 }
