@@ -17,8 +17,8 @@ pub use age::Age;
 
 /// Rows that go in one transaction.
 const AT_ONCE: usize = 1000;
-/// The least age of what recognises copies: no proxy holds a record back for so long, and no month is closed as long as its calls are
-/// under way.
+/// The least age of what recognises copies, days: a month, for an Envoy that was without a collector, or a journal that was read
+/// back late.
 pub const LEAST_DAYS: i64 = 32;
 
 /// What is to go. Times are nanoseconds since 1970.
