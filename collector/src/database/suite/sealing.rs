@@ -107,7 +107,7 @@ fn sealed_by(location: &Location, place: &Place, store: Failing) -> Result<(), F
     let request = Request { before, place, endpoint: None, who: "ann".to_owned(), reason };
     let heads = sealed::check(&reader, &archived, &plan, &request, &mut || ())?;
     let mut ledger = Ledger::new(store);
-    run_by(&reader, &mut ledger, &plan, &heads, &request, LATER_NS + 2, 5, &mut |_, _| ()).map(drop)
+    run_by(&reader, &mut ledger, &plan, &heads, &request, LATER_NS + 2, 9, &mut |_, _| ()).map(drop)
 }
 
 fn brought_back_by(location: &Location, store: Failing) -> Result<(), Failure> {
@@ -116,7 +116,7 @@ fn brought_back_by(location: &Location, store: Failing) -> Result<(), Failure> {
     let back = sealed::come_back(&reader, &archived, None)?;
     let mut ledger = Ledger::new(store);
     let by = ("ann", "a test");
-    bring_back_by(&reader, &mut ledger, &archived, &back, by, LATER_NS + 3, 5, &mut || ()).map(drop)
+    bring_back_by(&reader, &mut ledger, &archived, &back, by, LATER_NS + 3, 9, &mut || ()).map(drop)
 }
 
 /// Fails at each transaction, before it and behind it.
