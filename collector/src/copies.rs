@@ -65,6 +65,11 @@ pub fn each(reader: &dyn Reader, each: Each<'_, Pair>) -> Result<(), StoreError>
     })
 }
 
+/// Whether nobody has decided yet of a pair that was noted.
+pub(crate) fn is_open(reader: &dyn Reader, noted: &PossibleCopy) -> Result<bool, StoreError> {
+    Ok(pair(reader, noted)?.is_some_and(|pair| pair.is_open()))
+}
+
 fn pair(reader: &dyn Reader, noted: &PossibleCopy) -> Result<Option<Pair>, StoreError> {
     let (Some(first), Some(second)) = (reader.entry(noted.first)?, reader.entry(noted.second)?) else {
         return Ok(None);

@@ -40,6 +40,7 @@ pub mod ledger;
 pub mod money;
 pub mod open;
 pub mod prices;
+pub mod prune;
 pub mod quarantine;
 pub mod reconcile;
 pub mod relay;

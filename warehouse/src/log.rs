@@ -182,9 +182,14 @@ fn numbers(place: &dyn Place, selection: &Selection, paths: &[String]) -> Result
         |path: &String| path.strip_prefix(&directory)?.strip_prefix('/')?.strip_suffix(".json")?.parse::<u64>().ok();
     let commits: Vec<u64> = paths.iter().filter_map(number).collect();
     match commits.iter().zip(1..).find(|(found, expected)| *found != expected) {
-        Some(hole) => Err(Error::of(place.name(), format!("{directory} has no manifest of commit {}", hole.1))),
+        Some((_, commit)) => Err(missing(place, selection, commit)),
         None => Ok(commits),
     }
+}
+
+/// That a manifest is missing.
+pub fn missing(place: &dyn Place, selection: &Selection, commit: u64) -> Error {
+    Error::of(place.name(), format!("{} has no manifest of commit {commit}", directory(selection)))
 }
 
 fn directory(selection: &Selection) -> String {
@@ -198,15 +203,19 @@ pub fn manifest_path(selection: &Selection, commit: u64) -> String {
 
 /// Reads a manifest, or an intent; `None` if there is nothing.
 pub fn get<T: DeserializeOwned>(place: &dyn Place, path: &str) -> Result<Option<T>, Error> {
-    let Some(bytes) = place.get(path)? else { return Ok(None) };
-    let failed = |error: serde_json::Error| Error::of(format!("{}/{path}", place.name()), error);
-    let Form { format } = serde_json::from_slice(&bytes).map_err(failed)?;
+    place.get(path)?.map(|bytes| parse(place, path, &bytes)).transpose()
+}
+
+/// Parses what was read at a path.
+pub fn parse<T: DeserializeOwned>(place: &dyn Place, path: &str, bytes: &[u8]) -> Result<T, Error> {
+    let name = || format!("{}/{path}", place.name());
+    let Form { format } = serde_json::from_slice(bytes).map_err(|error| Error::of(name(), error))?;
     if format != FORMAT {
         let why =
             format!("is of format {format}, which this version of meshmeter does not write; export to another place");
-        return Err(Error::of(format!("{}/{path}", place.name()), why));
+        return Err(Error::of(name(), why));
     }
-    serde_json::from_slice(&bytes).map(Some).map_err(failed)
+    serde_json::from_slice(bytes).map_err(|error| Error::of(name(), error))
 }
 
 /// What every manifest says.

@@ -123,7 +123,8 @@ fn contract_of_a_ledger_of_which_months_are_sealed_the_rest_is_checked() {
             Value::Absent,
             Value::Number(5),
         ];
-        ("sealed", [vec![writer, number, hash], said.to_vec(), vec![Value::Absent]].concat())
+        let archive = [Value::Absent, Value::Number(1), Value::Bytes(vec![9; 32])];
+        ("sealed", [vec![writer, number, hash], said.to_vec(), archive.to_vec()].concat())
     };
     let of = |sealed: (&'static str, Vec<Value>), rest: &[(&'static str, Vec<Value>)]| {
         written(&[&[good[0].clone(), sealed], rest].concat()).map_err(|error| error.to_string())

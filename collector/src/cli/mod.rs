@@ -24,6 +24,7 @@ mod hash_key;
 mod latency;
 mod ledger;
 mod prices;
+mod prune;
 mod quarantine;
 mod reconcile;
 mod relay;
@@ -68,6 +69,7 @@ enum Command {
     Forget(Box<forget::Forget>),
     Seal(Box<seal::Seal>),
     Unseal(seal::Unseal),
+    Prune(prune::Prune),
     Backup(backup::Backup),
     Restore(backup::Restore),
     Copies(quarantine::Copies),
@@ -125,6 +127,7 @@ pub fn run() -> ExitCode {
         Command::Forget(args) => forget::forget(*args),
         Command::Seal(args) => seal::seal(*args),
         Command::Unseal(args) => seal::unseal(args),
+        Command::Prune(args) => prune::prune(args),
         Command::Verify(args) => ledger::verify(args),
         Command::Release(args) => quarantine::release(args),
         Command::Backup(args) => backup::backup(args),

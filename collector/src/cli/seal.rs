@@ -115,12 +115,12 @@ pub fn seal(args: Seal) -> Result<(), Failure> {
     let archived = Archived::open(&name, endpoint.clone(), authorities).map_err(Failure::failed)?;
     let request = Request { before, place: name, endpoint, who, reason };
     let bar = ProgressBar::new(plan.entries());
-    let heads = sealed::check(&*reader, &archived, &plan, &request, &mut || bar.inc(1));
+    let checked = sealed::check(&*reader, &archived, &plan, &request, &mut || bar.inc(1));
     bar.finish_and_clear();
-    let heads = heads.map_err(Failure::failed)?;
+    let checked = checked.map_err(Failure::failed)?;
     let mut ledger = Ledger::new(database.database.open().map_err(Failure::failed)?);
     let bar = ProgressBar::new(0);
-    let said = sealed::run(&*reader, &mut ledger, &plan, &heads, &request, now_ns, &mut |done, of| {
+    let said = sealed::run(&*reader, &mut ledger, &plan, &checked, &request, now_ns, &mut |done, of| {
         bar.set_length(u64::try_from(of).unwrap_or(u64::MAX));
         bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
     });

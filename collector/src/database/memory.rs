@@ -10,6 +10,7 @@ use crate::store::emitters::{Emitter, Note, What};
 use crate::store::entry::{Entry, EntryId, Kind};
 use crate::store::forgetting::Pending;
 use crate::store::months::{Closed, Month};
+use crate::store::pruning::{Held, Page};
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{Place, PossibleCopy, PossibleKey, ResponseKey, without_counts};
 use crate::store::sealing::{Piece, Sealed, counts_in};
@@ -22,6 +23,7 @@ use crate::store::{
 mod budgets;
 mod counted;
 mod forget;
+mod prune;
 
 /// Everything that is kept.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +48,8 @@ pub struct Memory {
     pub quarantined: Vec<QuarantinedEvent>,
     /// What of it was released, by digest, and its entry.
     pub released: BTreeMap<[u8; 32], EntryId>,
+    /// What of that does not say any more what it was.
+    pruned: BTreeSet<[u8; 32]>,
     /// Names that are being replaced.
     forgetting: Vec<Pending>,
     /// The budgets in force, their balances, and who holds leases.
@@ -187,9 +191,11 @@ impl Memory {
         for (group, counted, sum) in changes.sums {
             self.sums.entry(group).or_default().insert(counted, sum);
         }
-        self.quarantined.extend(changes.quarantined);
+        let fresh = changes.quarantined.into_iter().filter(|event| !self.pruned.contains(&event.digest()));
+        self.quarantined.extend(fresh);
         self.budgets.keep(changes.budgets, changes.spent, changes.leases);
         self.forget(changes.forget);
+        self.prune(changes.prune);
     }
 
     /// A sum over all groups.
@@ -363,6 +369,10 @@ impl Reader for Memory {
         Ok(places.into_iter().flat_map(|(_, place)| place.entries()).collect())
     }
 
+    fn held(&self, page: Page) -> Result<Vec<Held>, StoreError> {
+        Ok(self.held(page))
+    }
+
     fn budgets(&self) -> Result<Budgets, StoreError> {
         Ok((*self.budgets.in_force).clone())
     }
@@ -426,8 +436,10 @@ impl Reader for Memory {
 
     fn tally(&self) -> Result<Tally, StoreError> {
         let apart = |alarm: bool| {
-            let kept = self.quarantined.iter().filter(|event| event.alarm == alarm);
-            i64::try_from(kept.map(QuarantinedEvent::digest).collect::<BTreeSet<_>>().len()).unwrap_or(i64::MAX)
+            let of_kind = self.quarantined.iter().filter(|event| event.alarm == alarm);
+            let mut waiting: BTreeSet<[u8; 32]> = of_kind.map(QuarantinedEvent::digest).collect();
+            waiting.retain(|digest| !self.released.contains_key(digest));
+            i64::try_from(waiting.len()).unwrap_or(i64::MAX)
         };
         let of_month = |group: &Group| {
             let month =

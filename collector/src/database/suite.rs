@@ -29,6 +29,7 @@ mod exports;
 mod focus;
 pub mod forgetting;
 mod latency;
+mod pruning;
 mod quarantine;
 mod reports;
 pub mod sealing;
@@ -150,6 +151,7 @@ pub fn run(fresh: Fresh<'_>) {
     budgets::run(fresh);
     closing::run(fresh);
     latency::run(fresh);
+    pruning::run(fresh);
     any_deliveries_leave_what_memory_has(fresh);
     numbers_far_apart_do_not_load_what_lies_between(fresh);
     a_statement_is_kept(fresh);

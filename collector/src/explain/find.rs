@@ -6,7 +6,9 @@ use jiff::civil::Date;
 use wire::emitter::is_emitter;
 
 use crate::ledger::responses;
+use crate::store::days::day_begins_ns;
 use crate::store::entry::{Entry, EntryId};
+use crate::store::months::{Closing, Month};
 use crate::store::{Dimension, Reader, Selection, StoreError};
 use crate::terminal::printable;
 
@@ -98,7 +100,13 @@ fn by_response(
         (None, _) => {
             let of: Vec<String> = providers.iter().map(printable).collect();
             let of = if of.is_empty() { "any provider".to_owned() } else { of.join(", ") };
-            Err(format!("no call of {of} that began on {day} (UTC) has this response id"))
+            let month = Month::of(day_begins_ns(day));
+            let closings = reader.closings()?;
+            let is_closed = closings.iter().filter_map(Closing::read).any(|(closed, _)| Some(closed) == month);
+            let pruned =
+                "; of a closed month `meshmeter prune` may have removed what finds it: name the event or the entry";
+            let pruned = if is_closed { pruned } else { "" };
+            Err(format!("no call of {of} that began on {day} (UTC) has this response id{pruned}"))
         }
         _ => {
             let named: Vec<String> = found.iter().take(NAMED).map(EntryId::to_string).collect();

@@ -103,6 +103,7 @@ impl<'a> Decision<'a> {
             leases: self.counting.leases,
             forget: self.forget,
             seal: self.seal,
+            prune: Default::default(),
         }
     }
 

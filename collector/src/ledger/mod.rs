@@ -28,6 +28,7 @@ mod entering;
 pub mod forget;
 pub mod leases;
 pub mod limits;
+mod pruning;
 pub mod reason;
 pub mod release;
 pub mod responses;

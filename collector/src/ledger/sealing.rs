@@ -44,6 +44,7 @@ impl<S: Store> Ledger<S> {
         now_ns: i64,
     ) -> Result<Result<EntryId, String>, StoreError> {
         let ends = said.ends().ok_or_else(|| StoreError::Unusable("a hash is none".to_owned()))?;
+        let pin = said.pin().ok_or_else(|| StoreError::Unusable("the digest of an archive is none".to_owned()))?;
         let before = said.before().filter(|_| !ends.is_empty());
         let mut outcome = Err(String::new());
         self.transact(Keys { now_ns, closes: true, ..Keys::default() }, &mut |known| {
@@ -64,6 +65,7 @@ impl<S: Store> Ledger<S> {
                 endpoint: said.endpoint.clone(),
                 at_ns: now_ns,
                 behind: None,
+                pin,
             };
             decision.seal.sealed =
                 Some(before.iter().flat_map(|before| ends.iter().map(move |end| (*before, end))).map(sealed).collect());

@@ -5,14 +5,14 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use warehouse::{Archive, Error, Kept, Position, place};
+use warehouse::{Archive, End, Error, Kept, Position, place};
 use wire::record::Evidence;
 
 use crate::money::Charge;
 use crate::store::entry::{Entry, EntryId, Hash, Kind};
 use crate::store::names::Names;
-use crate::store::sealing::Sealed;
-use crate::store::{Each, StoreError};
+use crate::store::sealing::{Pin, Sealed};
+use crate::store::{Each, Head, StoreError};
 
 /// Where the archive is, if not where the ledger says, and how it is reached.
 #[derive(Clone, Default)]
@@ -43,8 +43,8 @@ pub fn open(settings: &Settings, sealed: &[Sealed]) -> Result<Arc<Archived>, Sto
     Archives::new(settings.clone()).of(sealed)
 }
 
-/// Place and address.
-type Where = (String, Option<String>);
+/// Place and address, and which of its files.
+type Where = (String, Option<String>, Pin);
 
 impl Archives {
     /// None is open yet.
@@ -56,15 +56,15 @@ impl Archives {
     pub fn of(&self, sealed: &[Sealed]) -> Result<Arc<Archived>, StoreError> {
         let Some(first) = sealed.first() else { return Err(StoreError::Unusable("nothing is sealed".to_owned())) };
         let at = match &self.settings.place {
-            Some(place) => (place.clone(), self.settings.endpoint.clone()),
-            None => (first.place.clone(), self.settings.endpoint.clone().or_else(|| first.endpoint.clone())),
+            Some(place) => (place.clone(), self.settings.endpoint.clone(), first.pin),
+            None => (first.place.clone(), self.settings.endpoint.clone().or_else(|| first.endpoint.clone()), first.pin),
         };
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, archived)) = open.as_ref().filter(|(known, archived)| *known == at && archived.covers(sealed)) {
             return Ok(archived.clone());
         }
-        let (place, endpoint) = at.clone();
-        let archived = Archived::open(&place, endpoint, self.settings.authorities.clone())?;
+        let (place, endpoint, pin) = at.clone();
+        let archived = Archived::pinned(&place, endpoint, self.settings.authorities.clone(), pin)?;
         archived.is_of(sealed)?;
         let archived = Arc::new(archived);
         *open = Some((at, archived.clone()));
@@ -84,6 +84,34 @@ impl Archived {
     pub fn open(place: &str, endpoint: Option<String>, authorities: Option<Vec<u8>>) -> Result<Archived, StoreError> {
         let opened = place::open_to_read(place, &place::Settings { endpoint, authorities }).map_err(failed)?;
         Ok(Archived { archive: Archive::open(Arc::from(opened)).map_err(failed)?, compared: Mutex::default() })
+    }
+
+    /// Opens the one at a place of which these files are meant. An error if its manifests are others, before any file is read.
+    fn pinned(
+        place: &str,
+        endpoint: Option<String>,
+        authorities: Option<Vec<u8>>,
+        Pin { commits, manifests }: Pin,
+    ) -> Result<Archived, StoreError> {
+        let opened = place::open_to_read(place, &place::Settings { endpoint, authorities }).map_err(failed)?;
+        let commits = u64::try_from(commits).unwrap_or_default();
+        let archive = Archive::open_pinned(Arc::from(opened), commits, &manifests.0).map_err(failed)?;
+        Ok(Archived { archive, compared: Mutex::default() })
+    }
+
+    /// The first of its files that have all up to these entries.
+    pub fn pin(&self, heads: &[Head]) -> Result<Pin, StoreError> {
+        let end = |head: &Head| {
+            let position = Position { writer: head.entry.writer, entry: head.entry.number };
+            End { position, hash: head.hash.0 }
+        };
+        let ends: Vec<End> = heads.iter().map(end).collect();
+        let commits = self.archive.commit_of(&ends).map_err(failed)?;
+        let pin = commits.and_then(|commits| {
+            let manifests = Hash(self.archive.digest(commits)?);
+            Some(Pin { commits: i64::try_from(commits).ok()?, manifests })
+        });
+        pin.ok_or_else(|| self.unusable("does not have all that is to be sealed"))
     }
 
     /// Whether it was found to have what is sealed.

@@ -12,7 +12,7 @@ pub use archive::{Archived, Settings, open, whole_name};
 pub use reader::Whole;
 #[cfg(test)]
 pub(crate) use seal::run_by;
-pub use seal::{Plan, Request, check, plan, run};
+pub use seal::{Checked, Plan, Request, check, plan, run};
 #[cfg(test)]
 pub(crate) use unseal::bring_back_by;
 pub use unseal::{Back, bring_back, come_back};

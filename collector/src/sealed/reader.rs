@@ -13,6 +13,7 @@ use crate::store::emitters::{Emitter, Note};
 use crate::store::entry::{Entry, EntryId};
 use crate::store::forgetting::Pending;
 use crate::store::months::Month;
+use crate::store::pruning::{Held, Page};
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{PossibleCopy, PossibleKey};
 use crate::store::sealing::{Piece, Sealed};
@@ -271,6 +272,10 @@ impl Reader for Whole {
 
     fn holders(&self, day: i64, response: i64) -> Result<Vec<EntryId>, StoreError> {
         self.database.holders(day, response)
+    }
+
+    fn held(&self, page: Page) -> Result<Vec<Held>, StoreError> {
+        self.database.held(page)
     }
 
     fn budgets(&self) -> Result<Budgets, StoreError> {

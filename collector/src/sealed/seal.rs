@@ -11,7 +11,7 @@ use crate::ledger::Ledger;
 use crate::ledger::sealing::FORGETTING;
 use crate::store::entry::{EntryId, Hash};
 use crate::store::months::{Closed, Month};
-use crate::store::sealing::{Piece, Said, Sealed, State, counts_in};
+use crate::store::sealing::{Piece, Pin, Said, Sealed, State, counts_in};
 use crate::store::{Dimension, Each, Head, Reader, Selection, Store, StoreError, WrittenEntry};
 
 /// Entries of one transaction: small enough that whoever else writes does not wait long.
@@ -68,6 +68,15 @@ impl Plan {
         let is_same = |sealed: &&Sealed| sealed.place == request.place && sealed.endpoint == request.endpoint;
         self.end_of(writer).filter(is_same).map_or(none, |sealed| sealed.end)
     }
+}
+
+/// What was found in the archive.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The last entry of each chain.
+    heads: Vec<Head>,
+    /// The files that have them.
+    pin: Pin,
 }
 
 /// How the ledger is.
@@ -128,7 +137,7 @@ pub fn check(
     plan: &Plan,
     request: &Request,
     each: &mut dyn FnMut(),
-) -> Result<Vec<Head>, Failure> {
+) -> Result<Checked, Failure> {
     let mut heads = Vec::new();
     for end in &plan.ends {
         let mut before = plan.checked(end.writer, request);
@@ -168,7 +177,8 @@ pub fn check(
         }
         heads.push(before);
     }
-    Ok(heads)
+    let pin = archived.pin(&heads)?;
+    Ok(Checked { heads, pin })
 }
 
 /// Says in the ledger that it is sealed, then takes out what the database does not need. `each` hears of the pieces that are done,
@@ -177,12 +187,12 @@ pub fn run<S: Store>(
     reader: &dyn Reader,
     ledger: &mut Ledger<S>,
     plan: &Plan,
-    heads: &[Head],
+    checked: &Checked,
     request: &Request,
     now_ns: i64,
     each: &mut dyn FnMut(usize, usize),
 ) -> Result<Option<EntryId>, Failure> {
-    run_by(reader, ledger, plan, heads, request, now_ns, AT_ONCE, each)
+    run_by(reader, ledger, plan, checked, request, now_ns, AT_ONCE, each)
 }
 
 /// The same, so many entries at once.
@@ -191,7 +201,7 @@ pub(crate) fn run_by<S: Store>(
     reader: &dyn Reader,
     ledger: &mut Ledger<S>,
     plan: &Plan,
-    heads: &[Head],
+    Checked { heads, pin }: &Checked,
     request: &Request,
     now_ns: i64,
     at_once: usize,
@@ -204,6 +214,7 @@ pub(crate) fn run_by<S: Store>(
                 && sealed.place == request.place
                 && sealed.endpoint == request.endpoint
                 && sealed.behind.is_none()
+                && sealed.pin == *pin
         })
     };
     let said = match heads.iter().all(is_said) {
@@ -214,6 +225,7 @@ pub(crate) fn run_by<S: Store>(
                 place: request.place.clone(),
                 endpoint: request.endpoint.clone(),
                 before: Some(plan.before.to_string()),
+                archive: pin.said(),
                 chains: Said::chains(heads.iter().copied()),
             };
             Some(ledger.seal(&plan.was, &said, &request.reason, now_ns)?.map_err(Failure::Refused)?)

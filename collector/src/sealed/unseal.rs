@@ -143,6 +143,7 @@ pub(crate) fn bring_back_by<S: Store>(
         place: first.place.clone(),
         endpoint: first.endpoint.clone(),
         before: back.from.map(|month| month.to_string()),
+        archive: first.pin.said(),
         chains: Said::chains(back.ends.iter().copied().filter(|end| end.entry.number > 0)),
     };
     let was = State { sealed: turned, ..back.was.clone() };

@@ -11,6 +11,7 @@ mod error;
 pub mod forgetting;
 pub mod months;
 pub mod names;
+pub mod pruning;
 pub mod ranges;
 mod reader;
 pub mod responses;

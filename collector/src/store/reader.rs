@@ -10,6 +10,7 @@ use super::entry::{Entry, EntryId};
 use super::error::StoreError;
 use super::forgetting::Pending;
 use super::months::Month;
+use super::pruning::{Held, Page};
 use super::ranges::{Range, Ranges};
 use super::responses::{PossibleCopy, PossibleKey};
 use super::sealing::{Piece, Sealed};
@@ -176,6 +177,8 @@ pub trait Reader: Send + Sync {
     fn booked(&self, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError>;
     /// The records that are kept as charged for calls of a response id, which began on a day.
     fn holders(&self, day: i64, response: i64) -> Result<Vec<EntryId>, StoreError>;
+    /// Where records of calls are recognised, in the order of their keys.
+    fn held(&self, page: Page) -> Result<Vec<Held>, StoreError>;
     /// The budgets in force.
     fn budgets(&self) -> Result<Budgets, StoreError>;
     /// The entries that set budgets or remove them, in the order in which they were received.
@@ -197,7 +200,7 @@ pub trait Reader: Send + Sync {
     fn ranges(&self, emitter: &str, within: Range) -> Result<Ranges, StoreError>;
     /// What happened to an emitter's numbers, by number.
     fn notes(&self, emitter: &str) -> Result<Vec<Note>, StoreError>;
-    /// What is quarantined, in its order.
+    /// What is quarantined, in its order; without what does not say any more what it was (`meshmeter prune`).
     fn quarantined(&self, whose: Whose<'_>, each: Each<'_, Quarantined>) -> Result<(), StoreError>;
     /// How many events are quarantined, and how many calls may have no price.
     fn tally(&self) -> Result<Tally, StoreError>;

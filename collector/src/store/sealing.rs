@@ -24,6 +24,17 @@ pub struct Sealed {
     pub at_ns: i64,
     /// Behind this number entries are on their way back.
     pub behind: Option<i64>,
+    /// Which files of the archive have them.
+    pub pin: Pin,
+}
+
+/// Which files of an archive are meant: those of its first commits, by the digest of their manifests, which name each file's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// How many commits.
+    pub commits: i64,
+    /// SHA-256 over their manifests, see [`warehouse::Archive::digest`].
+    pub manifests: Hash,
 }
 
 impl Sealed {
@@ -79,6 +90,8 @@ pub struct Said {
     /// All that is sealed counts before this month; absent where nothing is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
+    /// The commits of the archive that have it, and the SHA-256 over their manifests.
+    pub archive: (i64, String),
     /// Writer, last entry and its hash, of each chain of which anything is sealed.
     pub chains: Vec<(i64, i64, String)>,
 }
@@ -103,6 +116,12 @@ impl Said {
         chains
     }
 
+    /// The files that it names.
+    pub fn pin(&self) -> Option<Pin> {
+        let (commits, manifests) = &self.archive;
+        Some(Pin { commits: *commits, manifests: Hash::from_hex(manifests)? })
+    }
+
     /// The month that it names.
     pub fn before(&self) -> Option<Month> {
         self.before.as_deref()?.parse().ok()
@@ -114,6 +133,13 @@ impl Said {
             Some(Head { entry: EntryId { writer: *writer, number: *number }, hash: Hash::from_hex(hash)? })
         };
         self.chains.iter().map(end).collect()
+    }
+}
+
+impl Pin {
+    /// As it stands in an entry.
+    pub fn said(&self) -> (i64, String) {
+        (self.commits, self.manifests.to_string())
     }
 }
 

@@ -88,6 +88,8 @@ pub static SEALED: Table = table(
         maybe("endpoint", Text),
         of("at_ns", Number),
         maybe("behind", Number),
+        of("commits", Number),
+        of("manifests", Bytes),
     ],
 );
 

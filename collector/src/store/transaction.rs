@@ -12,6 +12,7 @@ use super::error::StoreError;
 use super::forgetting::{ForgetChanges, is_same};
 use super::months::Closed;
 use super::names::{Names, Secret};
+use super::pruning::PruneChanges;
 use super::responses::{Place, PossibleCopy, PossibleKey, ResponseKey};
 use super::sealing::{SealChanges, State};
 use super::sums::{Counted, Group, GroupSums, Sum};
@@ -33,7 +34,7 @@ pub struct Keys {
     pub released: BTreeSet<[u8; 32]>,
     /// Entries that a correction may refer to already.
     pub corrected: BTreeSet<EntryId>,
-    /// Whether a month is to be closed or sealed, the budgets are to change, or names are replaced: nobody else may write
+    /// Whether a month is to be closed or sealed, the budgets are to change, names are replaced, or old rows go: nobody else may write
     /// meanwhile, and all chains' ends are asked for, and what is sealed.
     pub closes: bool,
     /// The budgets in force, as far as is known. A store that has another revision loads its own.
@@ -158,6 +159,8 @@ pub struct Changes {
     pub forget: ForgetChanges,
     /// What becomes of sealed months.
     pub seal: SealChanges,
+    /// What is not needed any more.
+    pub prune: PruneChanges,
 }
 
 /// An event that is quarantined.

@@ -34,9 +34,9 @@ impl Seals {
         if self.passed != self.sealed.len() {
             return broken("the ledger is sealed up to entries that are not in its chains".to_owned());
         }
-        for Sealed { end, before, said, .. } in &self.sealed {
-            let said_so =
-                self.said.get(said).and_then(|said| said.as_ref()).filter(|said| said.before() == Some(*before));
+        for Sealed { end, before, said, pin, .. } in &self.sealed {
+            let is_so = |said: &&Said| said.before() == Some(*before) && said.pin() == Some(*pin);
+            let said_so = self.said.get(said).and_then(|said| said.as_ref()).filter(is_so);
             if !said_so.and_then(Said::ends).is_some_and(|ends| ends.contains(end)) {
                 return broken(format!("entry {said}: does not say that the chain is sealed up to {}", end.entry));
             }

@@ -21,6 +21,7 @@ mod http_api;
 mod ingest;
 mod output;
 mod prices;
+mod pruning;
 mod quarantine;
 mod reading;
 mod reconcile;

@@ -25,6 +25,8 @@ mod fair;
 mod forgetting;
 #[path = "../collector/ingest.rs"]
 mod ingest;
+#[path = "../collector/pruning.rs"]
+mod pruning;
 #[path = "../collector/quarantine.rs"]
 mod quarantine;
 #[path = "../collector/reading.rs"]

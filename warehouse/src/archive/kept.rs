@@ -3,35 +3,33 @@
 use jiff::civil::{Date, date};
 
 use super::Kept;
-use super::pages::{Leaf, Physical, Unfit};
+use super::groups::{Unfit, Value};
 use crate::row::Position;
 
-/// How many columns are read.
-pub const COUNT: usize = 22;
-/// Their names and types. Where one of them stands here, it is called by the number.
-pub const COLUMNS: [(&str, Physical); COUNT] = [
-    ("writer", Physical::Int64),
-    ("entry", Physical::Int64),
-    ("tenant", Physical::Text),
-    ("emitter", Physical::Text),
-    ("sequence", Physical::Int64),
-    ("kind", Physical::Text),
-    ("hash", Physical::Text),
-    ("refers_writer", Physical::Int64),
-    ("refers_entry", Physical::Int64),
-    ("day", Physical::Int32),
-    ("adjusts", Physical::Text),
-    ("started_ns", Physical::Int64),
-    ("received_ns", Physical::Int64),
-    ("provider", Physical::Text),
-    ("model", Physical::Text),
-    ("evidence", Physical::Text),
-    ("charge_usd", Physical::Usd),
-    ("cost_usd", Physical::Usd),
-    ("rating", Physical::Text),
-    ("reason", Physical::Text),
-    ("event", Physical::Text),
-    ("salt", Physical::Text),
+/// Their names. Where one of them stands here, it is called by the number.
+pub const COLUMNS: [&str; 22] = [
+    "writer",
+    "entry",
+    "tenant",
+    "emitter",
+    "sequence",
+    "kind",
+    "hash",
+    "refers_writer",
+    "refers_entry",
+    "day",
+    "adjusts",
+    "started_ns",
+    "received_ns",
+    "provider",
+    "model",
+    "evidence",
+    "charge_usd",
+    "cost_usd",
+    "rating",
+    "reason",
+    "event",
+    "salt",
 ];
 pub const WRITER: usize = 0;
 pub const ENTRY: usize = 1;
@@ -42,112 +40,126 @@ pub const KIND: usize = 5;
 /// The column that an export of an earlier version does not have.
 pub const SALT: usize = 21;
 
-/// The columns of a row group, which are read row by row.
-pub struct Leaves(pub Vec<Leaf>);
+/// What some rows have, column by column.
+#[derive(Default)]
+pub struct Batch {
+    values: Vec<Vec<Value>>,
+    rows: usize,
+    /// The row that is taken next.
+    next: usize,
+}
 
-impl Leaves {
-    /// What a column has in a row. Rows are read in their order; a column that is not asked is not read.
-    pub fn value(&mut self, column: usize, row: u64) -> Result<Option<&[u8]>, Unfit> {
-        let (name, _) = COLUMNS.get(column).ok_or("has no such column")?;
-        let leaf = self.0.get_mut(column).ok_or("has no such column")?;
-        leaf.at(row).map_err(|why| format!("column {name}: {why}"))
+impl Batch {
+    /// So many rows.
+    pub fn new(rows: usize, values: Vec<Vec<Value>>) -> Batch {
+        Batch { values, rows, next: 0 }
     }
 
-    fn required(&mut self, column: usize, row: u64) -> Result<&[u8], Unfit> {
-        let name = COLUMNS.get(column).map_or("", |(name, _)| name);
-        self.value(column, row)?.ok_or_else(|| format!("column {name}: has a row without a value"))
+    /// The entry of the next row.
+    pub fn next(&mut self) -> Result<Option<Kept>, Unfit> {
+        if self.next == self.rows {
+            return Ok(None);
+        }
+        let kept = Row { values: &self.values, row: self.next }.kept()?;
+        self.next = self.next.saturating_add(1);
+        Ok(Some(kept))
+    }
+}
+
+/// A row of them.
+struct Row<'b> {
+    values: &'b [Vec<Value>],
+    row: usize,
+}
+
+impl<'b> Row<'b> {
+    fn number(&self, column: usize) -> Result<Option<i64>, Unfit> {
+        match self.values.get(column).and_then(|values| values.get(self.row)) {
+            Some(Value::Number(number)) => Ok(Some(*number)),
+            Some(Value::Absent) => Ok(None),
+            _ => Err(unfit(column, "is of another type")),
+        }
     }
 
-    fn int(&mut self, column: usize, row: u64) -> Result<i64, Unfit> {
-        self.required(column, row).and_then(int)
+    fn bytes(&self, column: usize) -> Result<Option<&'b [u8]>, Unfit> {
+        match self.values.get(column).and_then(|values| values.get(self.row)) {
+            Some(Value::Bytes(bytes)) => Ok(Some(bytes.data())),
+            Some(Value::Absent) => Ok(None),
+            _ => Err(unfit(column, "is of another type")),
+        }
     }
 
-    fn text(&mut self, column: usize, row: u64) -> Result<String, Unfit> {
-        self.required(column, row).and_then(text)
+    fn int(&self, column: usize) -> Result<i64, Unfit> {
+        self.number(column)?.ok_or_else(|| unfit(column, NO_VALUE))
     }
 
-    fn optional_text(&mut self, column: usize, row: u64) -> Result<Option<String>, Unfit> {
-        self.value(column, row)?.map(text).transpose()
+    fn text(&self, column: usize) -> Result<String, Unfit> {
+        self.optional_text(column)?.ok_or_else(|| unfit(column, NO_VALUE))
     }
 
-    fn usd(&mut self, column: usize, row: u64) -> Result<i128, Unfit> {
-        let bytes = self.required(column, row)?;
-        bytes.try_into().map(i128::from_be_bytes).map_err(|_| "has an amount of another length".to_owned())
+    fn optional_text(&self, column: usize) -> Result<Option<String>, Unfit> {
+        let text = self.bytes(column)?.map(std::str::from_utf8).transpose();
+        text.map(|text| text.map(str::to_owned)).map_err(|_| unfit(column, "has a text that is not UTF-8"))
     }
 
-    /// Where the entry of a row stands.
-    pub fn position(&mut self, row: u64) -> Result<Position, Unfit> {
-        Ok(Position { writer: self.int(WRITER, row)?, entry: self.int(ENTRY, row)? })
+    fn usd(&self, column: usize) -> Result<i128, Unfit> {
+        let amount = self.bytes(column)?.and_then(|bytes| bytes.try_into().ok());
+        amount.map(i128::from_be_bytes).ok_or_else(|| unfit(column, "has an amount of another length"))
     }
 
-    /// Whether a column has this text.
-    pub fn is(&mut self, column: usize, row: u64, text: &str) -> Result<bool, Unfit> {
-        self.required(column, row).map(|bytes| bytes == text.as_bytes())
+    fn hash(&self) -> Result<[u8; 32], Unfit> {
+        let mut hash = [0; 32];
+        unhex(self.bytes(6)?.unwrap_or_default(), &mut hash)?;
+        Ok(hash)
     }
 
-    /// Whether a column has this number.
-    pub fn has(&mut self, column: usize, row: u64, number: i64) -> Result<bool, Unfit> {
-        self.int(column, row).map(|found| found == number)
+    fn salt(&self) -> Result<Option<Vec<u8>>, Unfit> {
+        let Some(digits) = self.bytes(SALT)? else { return Ok(None) };
+        let mut salt = vec![0; digits.len() >> 1];
+        unhex(digits, &mut salt)?;
+        Ok(Some(salt))
     }
 
-    /// The entry of a row.
-    pub fn kept(&mut self, row: u64) -> Result<Kept, Unfit> {
-        let refers_writer = self.value(7, row)?.map(int).transpose()?;
-        let refers_entry = self.value(8, row)?.map(int).transpose()?;
+    fn kept(&self) -> Result<Kept, Unfit> {
+        let (refers_writer, refers_entry) = (self.number(7)?, self.number(8)?);
         if refers_writer.is_some() != refers_entry.is_some() {
             return Err("has half of an entry that a row refers to".to_owned());
         }
-        let mut hash = [0; 32];
-        unhex(self.required(6, row)?, &mut hash)?;
-        let salt = match self.value(SALT, row)? {
-            Some(digits) => {
-                let mut salt = vec![0; digits.len() >> 1];
-                unhex(digits, &mut salt)?;
-                Some(salt)
-            }
-            None => None,
-        };
         Ok(Kept {
-            position: self.position(row)?,
-            hash,
-            kind: self.text(KIND, row)?,
+            position: Position { writer: self.int(WRITER)?, entry: self.int(ENTRY)? },
+            hash: self.hash()?,
+            kind: self.text(KIND)?,
             refers: refers_writer.zip(refers_entry).map(|(writer, entry)| Position { writer, entry }),
-            emitter: self.text(EMITTER, row)?,
-            sequence: self.int(SEQUENCE, row)?,
-            day: day(self.required(9, row)?)?,
-            adjusts: self.optional_text(10, row)?,
-            started_ns: self.int(11, row)?,
-            received_ns: self.int(12, row)?,
-            tenant: self.text(TENANT, row)?,
-            provider: self.text(13, row)?,
-            model: self.text(14, row)?,
-            evidence: self.text(15, row)?,
-            charge: self.usd(16, row)?,
-            cost: self.usd(17, row)?,
-            rating: self.optional_text(18, row)?,
-            reason: self.optional_text(19, row)?,
-            event: self.optional_text(20, row)?,
-            salt,
+            emitter: self.text(EMITTER)?,
+            sequence: self.int(SEQUENCE)?,
+            day: day(self.int(9)?)?,
+            adjusts: self.optional_text(10)?,
+            started_ns: self.int(11)?,
+            received_ns: self.int(12)?,
+            tenant: self.text(TENANT)?,
+            provider: self.text(13)?,
+            model: self.text(14)?,
+            evidence: self.text(15)?,
+            charge: self.usd(16)?,
+            cost: self.usd(17)?,
+            rating: self.optional_text(18)?,
+            reason: self.optional_text(19)?,
+            event: self.optional_text(20)?,
+            salt: self.salt()?,
         })
     }
 }
 
-fn int(bytes: &[u8]) -> Result<i64, Unfit> {
-    bytes.try_into().map(i64::from_le_bytes).map_err(|_| "has a number of another length".to_owned())
+const NO_VALUE: &str = "has a row without a value";
+
+fn unfit(column: usize, why: &str) -> Unfit {
+    format!("column {}: {why}", COLUMNS.get(column).copied().unwrap_or_default())
 }
 
-/// A text, as UTF-8.
-pub fn text(bytes: &[u8]) -> Result<String, Unfit> {
-    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| "has a text that is not UTF-8".to_owned())
-}
-
-fn day(bytes: &[u8]) -> Result<Date, Unfit> {
-    let days = bytes.try_into().map(i32::from_le_bytes).ok();
-    let date = days.and_then(|days| {
-        let span = jiff::Span::new().try_days(days).ok()?;
-        date(1970, 1, 1).checked_add(span).ok()
-    });
-    date.ok_or_else(|| "has a day that is none".to_owned())
+fn day(days: i64) -> Result<Date, Unfit> {
+    let span = jiff::Span::new().try_days(days);
+    let date = span.and_then(|span| date(1970, 1, 1).checked_add(span));
+    date.map_err(|_| "has a day that is none".to_owned())
 }
 
 fn unhex(digits: &[u8], bytes: &mut [u8]) -> Result<(), Unfit> {

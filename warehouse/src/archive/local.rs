@@ -2,21 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
-use std::io::{self, Read};
-use std::ops::RangeInclusive;
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use parquet::basic::Type;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
-use parquet::file::statistics::Statistics;
-use parquet::schema::types::ColumnDescPtr;
 use sha2::{Digest, Sha256};
 
-use super::kept::{COLUMNS, EMITTER, ENTRY, Leaves, SALT, SEQUENCE, WRITER};
-use super::pages::{self, Chunk, Leaf, Physical, Unfit};
+use super::groups::{self, Group, Source, Unfit};
 use crate::error::Error;
 use crate::files::Written;
 use crate::place;
@@ -26,14 +20,13 @@ use crate::row::hex;
 const RECENT: usize = 64;
 /// The same of copies, which take room in TMPDIR.
 const RECENT_COPIES: usize = 16;
-/// The longest end of a file, in which it says what is where, bytes.
-const LONGEST_FOOTER: u64 = 64 << 20;
 
 /// The files.
 pub struct Local {
     place: Arc<dyn place::Place>,
     state: Mutex<State>,
-    checked: Arc<Mutex<BTreeMap<String, Identity>>>,
+    /// Which files were found to be those that were committed, by their paths.
+    checked: Mutex<BTreeMap<String, Identity>>,
 }
 
 #[derive(Default)]
@@ -45,7 +38,7 @@ struct State {
 impl Local {
     /// None yet.
     pub fn new(place: Arc<dyn place::Place>) -> Local {
-        Local { place, state: Mutex::default(), checked: Arc::default() }
+        Local { place, state: Mutex::default(), checked: Mutex::default() }
     }
 
     /// How the place is called in messages.
@@ -53,8 +46,24 @@ impl Local {
         self.place.name()
     }
 
-    /// Opens a file, which is not checked yet unless it was before.
+    /// Opens a file, and checks that it is, byte for byte, the one that was committed.
     pub fn open(&self, written: &Arc<Written>) -> Result<Arc<Opened>, Error> {
+        let opened = self.find(written)?;
+        if opened.is_checked.load(Ordering::Acquire) {
+            return Ok(opened);
+        }
+        if lock(&self.checked).get(&written.path) != Some(&opened.identity) {
+            if !opened.has_digest().map_err(|error| Error::of(&opened.name, error))? {
+                return Err(Error::of(&opened.name, "was altered: its SHA-256 is not that of its manifest"));
+            }
+            lock(&self.checked).insert(written.path.clone(), opened.identity);
+        }
+        opened.is_checked.store(true, Ordering::Release);
+        Ok(opened)
+    }
+
+    /// The file, on this machine.
+    fn find(&self, written: &Arc<Written>) -> Result<Arc<Opened>, Error> {
         let mut state = lock(&self.state);
         if let Some(at) = state.recent.iter().position(|opened| opened.written.path == written.path)
             && let Some(opened) = state.recent.remove(at)
@@ -77,11 +86,10 @@ impl Local {
         let opened = Arc::new(Opened {
             name,
             written: written.clone(),
-            file: Arc::new(pages::Place { file, length: identity.length }),
+            source: Source { file: Arc::new(file), length: identity.length, at: 0 },
             identity,
             is_checked: AtomicBool::new(false),
-            checked: self.checked.clone(),
-            plan: OnceLock::new(),
+            groups: OnceLock::new(),
             copy,
         });
         let most = if opened.copy.is_made() { RECENT_COPIES } else { RECENT };
@@ -189,39 +197,15 @@ impl Drop for Copy {
     }
 }
 
-/// A file that is read.
+/// A file that is read. Only one that was checked is given away.
 pub struct Opened {
     name: String,
     written: Arc<Written>,
-    file: Arc<pages::Place>,
+    source: Source,
     identity: Identity,
     is_checked: AtomicBool,
-    /// Which files were, by their paths.
-    checked: Arc<Mutex<BTreeMap<String, Identity>>>,
-    plan: OnceLock<Plan>,
+    groups: OnceLock<Vec<Group>>,
     copy: Copy,
-}
-
-/// Where everything is in a file.
-pub struct Plan {
-    /// Its row groups.
-    pub groups: Vec<Group>,
-    columns: Vec<ColumnDescPtr>,
-}
-
-/// Where a row group is, and what can be in it.
-pub struct Group {
-    /// How many rows it has.
-    pub rows: u64,
-    /// From the lowest to the highest chain.
-    pub writers: Option<RangeInclusive<i64>>,
-    /// From the lowest to the highest number of an entry.
-    pub entries: Option<RangeInclusive<i64>>,
-    /// From the lowest to the highest number of an emitter's.
-    pub sequences: Option<RangeInclusive<i64>>,
-    /// No emitter comes before the one or behind the other.
-    pub emitters: Option<(Vec<u8>, Vec<u8>)>,
-    chunks: Vec<Chunk>,
 }
 
 impl Opened {
@@ -230,148 +214,37 @@ impl Opened {
         Error::of(&self.name, why)
     }
 
+    /// Where it is read.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Its row groups.
+    pub fn groups(&self) -> Result<&[Group], Error> {
+        if let Some(groups) = self.groups.get() {
+            return Ok(groups);
+        }
+        let groups = groups::read(&self.source, self.written.rows).map_err(|why| self.unfit(why))?;
+        Ok(self.groups.get_or_init(|| groups))
+    }
+
     /// Whether the file is still the one that was opened.
     fn is_unchanged(&self) -> bool {
-        Identity::of(&self.file.file).is_ok_and(|now| now == self.identity)
+        Identity::of(&self.source.file).is_ok_and(|now| now == self.identity)
     }
 
-    /// Whether the file is the one that was committed, by its SHA-256; found out once.
-    pub fn check(&self) -> Result<(), Error> {
-        if self.is_checked.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        if lock(&self.checked).get(&self.written.path) != Some(&self.identity) {
-            let mut reading = pages::Reading { place: self.file.clone(), at: 0 };
-            let mut sha = Sha256::new();
-            let mut part = vec![0; 1 << 17];
-            loop {
-                match reading.read(&mut part) {
-                    Ok(0) => break,
-                    Ok(length) => sha.update(part.get(..length).unwrap_or_default()),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(Error::of(&self.name, error)),
-                }
+    /// Whether it is the one that was committed, by its SHA-256.
+    fn has_digest(&self) -> io::Result<bool> {
+        let mut reading = BufReader::with_capacity(1 << 17, self.source.clone());
+        let mut sha = Sha256::new();
+        loop {
+            let part = reading.fill_buf()?;
+            if part.is_empty() {
+                return Ok(hex(&sha.finalize()) == self.written.sha256);
             }
-            if hex(&sha.finalize()) != self.written.sha256 {
-                return Err(Error::of(&self.name, "was altered: its SHA-256 is not that of its manifest"));
-            }
-            lock(&self.checked).insert(self.written.path.clone(), self.identity);
+            sha.update(part);
+            let length = part.len();
+            reading.consume(length);
         }
-        self.is_checked.store(true, Ordering::Release);
-        Ok(())
     }
-
-    /// Where everything is in it.
-    pub fn plan(&self) -> Result<&Plan, Error> {
-        if let Some(plan) = self.plan.get() {
-            return Ok(plan);
-        }
-        let plan = Plan::read(&self.file, self.written.rows).map_err(|why| self.unfit(why))?;
-        Ok(self.plan.get_or_init(|| plan))
-    }
-
-    /// The columns of one of its row groups.
-    pub fn leaves(&self, group: &Group) -> Result<Leaves, Error> {
-        let columns = self.plan()?.columns.iter().zip(&group.chunks).zip(COLUMNS);
-        let leaf = |((column, chunk), (_, physical)): ((&ColumnDescPtr, &Chunk), (&str, Physical))| {
-            Leaf::new(&self.file, column, *chunk, physical)
-        };
-        Ok(Leaves(columns.map(leaf).collect()))
-    }
-}
-
-impl Plan {
-    fn read(file: &Arc<pages::Place>, rows: u64) -> Result<Plan, Unfit> {
-        let metadata = metadata(file)?;
-        let found = metadata.file_metadata().schema_descr().columns();
-        let mut places = Vec::with_capacity(COLUMNS.len());
-        for (at, (name, physical)) in COLUMNS.iter().enumerate() {
-            let place = found.iter().position(|column| matches!(column.path().parts(), [only] if only == name));
-            let Some((place, column)) = place.and_then(|place| Some((place, found.get(place)?))) else {
-                return Err(match at {
-                    SALT => {
-                        "has no column salt, as it was written by an earlier version, so its entries are not complete: \
-                             export all of them to another place"
-                            .to_owned()
-                    }
-                    _ => format!("has no column {name}"),
-                });
-            };
-            let is_of_type = match physical {
-                Physical::Int32 => column.physical_type() == Type::INT32,
-                Physical::Int64 => column.physical_type() == Type::INT64,
-                Physical::Usd => column.physical_type() == Type::FIXED_LEN_BYTE_ARRAY && column.type_length() == 16,
-                Physical::Text => column.physical_type() == Type::BYTE_ARRAY,
-            };
-            if !is_of_type || column.max_rep_level() != 0 || column.max_def_level() > 1 {
-                return Err(format!("column {name}: is of another type"));
-            }
-            places.push((place, column.clone()));
-        }
-        let group = |group: &RowGroupMetaData| Group::read(group, &places, file.length);
-        let groups: Vec<Group> = metadata.row_groups().iter().map(group).collect::<Result<_, Unfit>>()?;
-        let all = groups.iter().try_fold(0_u64, |all, group| all.checked_add(group.rows));
-        if all != Some(rows) {
-            return Err(format!("has not the {rows} rows that it has by its manifest"));
-        }
-        Ok(Plan { groups, columns: places.into_iter().map(|(_, column)| column).collect() })
-    }
-}
-
-/// What the end of a file says.
-fn metadata(file: &Arc<pages::Place>) -> Result<ParquetMetaData, Unfit> {
-    let mut end = [0; 8];
-    let at = file.length.checked_sub(8).ok_or("is too short")?;
-    let mut reading = pages::Reading { place: file.clone(), at };
-    reading.read_exact(&mut end).map_err(|error| error.to_string())?;
-    let [a, b, c, d, magic @ ..] = end;
-    let length = u64::from(u32::from_le_bytes([a, b, c, d]));
-    if magic != *b"PAR1" {
-        return Err("does not end as a Parquet file does".to_owned());
-    }
-    if length > LONGEST_FOOTER.min(at) {
-        return Err("ends with more than there can be".to_owned());
-    }
-    reading.at = at.saturating_sub(length);
-    let mut footer = vec![0; usize::try_from(length).map_err(|error| error.to_string())?];
-    reading.read_exact(&mut footer).map_err(|error| error.to_string())?;
-    pages::check_footer(&footer)?;
-    ParquetMetaDataReader::decode_metadata(&footer).map_err(|error| error.to_string())
-}
-
-impl Group {
-    fn read(group: &RowGroupMetaData, places: &[(usize, ColumnDescPtr)], length: u64) -> Result<Group, Unfit> {
-        let rows = u64::try_from(group.num_rows()).map_err(|_| "has a row group of less than no rows")?;
-        let mut chunks = Vec::with_capacity(places.len());
-        let mut statistics = Vec::with_capacity(places.len());
-        for (place, _) in places {
-            let column = group.columns().get(*place).ok_or("has a row group without a column")?;
-            chunks.push(chunk(column, length)?);
-            if u64::try_from(column.num_values()) != Ok(rows) {
-                return Err("has a column with another number of rows".to_owned());
-            }
-            statistics.push(column.statistics());
-        }
-        let numbers = |column: usize| match statistics.get(column).copied().flatten() {
-            Some(Statistics::Int64(found)) => Some(*found.min_opt()?..=*found.max_opt()?),
-            _ => None,
-        };
-        let current = statistics.get(EMITTER).copied().flatten().filter(|found| !found.is_min_max_deprecated());
-        let emitters = match current {
-            Some(Statistics::ByteArray(found)) => {
-                found.min_opt().zip(found.max_opt()).map(|(min, max)| (min.data().to_vec(), max.data().to_vec()))
-            }
-            _ => None,
-        };
-        let (writers, entries, sequences) = (numbers(WRITER), numbers(ENTRY), numbers(SEQUENCE));
-        Ok(Group { rows, writers, entries, sequences, emitters, chunks })
-    }
-}
-
-fn chunk(column: &ColumnChunkMetaData, length: u64) -> Result<Chunk, Unfit> {
-    let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
-    let place = u64::try_from(start).ok().zip(u64::try_from(column.compressed_size()).ok());
-    let place = place.filter(|(start, bytes)| start.checked_add(*bytes).is_some_and(|end| end <= length));
-    let (start, length) = place.ok_or("has a column that lies outside of it")?;
-    Ok(Chunk { start, length, compression: column.compression() })
 }

@@ -1,9 +1,10 @@
 //! What was exported, read back: the entries of a chain in their order, from the files that the manifests name.
 //!
-//! A file is used only if it is, byte for byte, the one that was committed: its length and its SHA-256 are those of the manifest.
+//! A file is read only if it is, byte for byte, the one that was committed: its length and its SHA-256 are those of the manifest.
 //! That is always checked, also for reports: the pages of a file have no checksums of their own, so a byte that was altered on the
-//! way could become another amount, and reading a file costs several times what its SHA-256 does. It is done once for each file as
-//! long as the archive is open, unless the file has changed.
+//! way could become another amount, and the Parquet library is not made for hostile files. It is done once for each file as long
+//! as the archive is open, unless the file has changed. That the manifests are those of an export, too, is known of an archive
+//! that is opened by their digest.
 
 use std::collections::BinaryHeap;
 use std::ops::RangeInclusive;
@@ -15,12 +16,11 @@ use crate::error::Error;
 use crate::files::{Written, tenant_hash};
 use crate::place::Place;
 use crate::row::{End, Position};
-use crate::selection::is_within;
 
+mod groups;
 mod kept;
 mod local;
 mod manifests;
-mod pages;
 mod rows;
 
 use local::{Local, Opened};
@@ -95,9 +95,28 @@ impl Archive {
         Ok(Archive { local: Local::new(place), manifests })
     }
 
+    /// The same of an export whose first commits are known by their [digest](Archive::digest): what was exported behind them is
+    /// no part of it. An error if these manifests are others, before any file is read.
+    pub fn open_pinned(place: Arc<dyn Place>, commits: u64, digest: &[u8; 32]) -> Result<Archive, Error> {
+        let manifests = Manifests::read_pinned(&*place, commits, digest)?;
+        Ok(Archive { local: Local::new(place), manifests })
+    }
+
     /// The last entry of each chain that it has, in the order of the chains.
     pub fn ends(&self) -> &[End] {
-        &self.manifests.ends
+        self.manifests.ends()
+    }
+
+    /// The SHA-256 over the manifests of the first commits, as they are there, each behind its length: 64 bits, the highest
+    /// first. It stays the same when more is exported. `None` if there are no commits to be digested, or fewer.
+    pub fn digest(&self, commits: u64) -> Option<[u8; 32]> {
+        self.manifests.digest(commits)
+    }
+
+    /// The first commit with which all entries up to these are there; `None` if not all are. An error if a commit ends with
+    /// another entry of such a number.
+    pub fn commit_of(&self, ends: &[End]) -> Result<Option<u64>, Error> {
+        self.manifests.commit_of(ends).map_err(|why| Error::of(self.name(), why))
     }
 
     /// How the place is called in messages.
@@ -170,30 +189,17 @@ impl Archive {
         self.first(&files, |opened| rows::record(opened, emitter, sequence))
     }
 
-    /// What is found in the first file that has it. A file is checked before anything from it is used: that in which it is found,
-    /// or else all.
+    /// What is found in the first file that has it.
     fn first<T>(
         &self,
         files: &[&Arc<Written>],
         mut find: impl FnMut(&Arc<Opened>) -> Result<Option<T>, Error>,
     ) -> Result<Option<T>, Error> {
         for file in files {
-            let opened = self.local.open(file)?;
-            match find(&opened) {
-                Ok(None) => {}
-                Ok(Some(found)) => {
-                    opened.check()?;
-                    return Ok(Some(found));
-                }
-                Err(error) => {
-                    // That it was altered says more than what is wrong in it then.
-                    opened.check()?;
-                    return Err(error);
-                }
+            let found = find(&self.local.open(file)?)?;
+            if found.is_some() {
+                return Ok(found);
             }
-        }
-        for file in files {
-            self.local.open(file)?.check()?;
         }
         Ok(None)
     }
@@ -250,7 +256,6 @@ impl<'a> Merge<'a> {
             && is_next(*first, &self.open)
         {
             let opened = self.archive.local.open(file)?;
-            opened.check()?;
             self.waiting.pop();
             let mut rows = Rows::new(&opened, self.wanted.clone());
             if let Some(kept) = rows.next()? {
@@ -291,10 +296,5 @@ impl Wanted {
         let Wanted { writer, behind, until, .. } = *self;
         file.first <= Position { writer, entry: until }
             && file.last >= Position { writer, entry: behind.saturating_add(1) }
-    }
-
-    /// Whether a tenant is one of those that are wanted.
-    fn has_tenant(&self, tenant: &str) -> bool {
-        self.tenant.as_deref().is_none_or(|path| is_within(tenant, path))
     }
 }

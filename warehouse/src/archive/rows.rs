@@ -1,14 +1,14 @@
 //! The rows of a file that are wanted, in their order.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use super::Kept;
-use super::kept::{EMITTER, KIND, Leaves, SEQUENCE, TENANT, text};
-use super::local::{Group, Opened};
-use super::pages::Unfit;
+use super::groups::{Batches, Group, Source, Unfit, Value};
+use super::kept::{Batch, EMITTER, ENTRY, KIND, SEQUENCE, TENANT, WRITER};
+use super::local::Opened;
 use crate::error::Error;
-use crate::row::Position;
+use crate::selection::is_within;
 
 /// Which entries are wanted.
 #[derive(Clone, Debug)]
@@ -24,13 +24,44 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Whether a row group can have one of them.
-    fn can_be_in_group(&self, group: &Group) -> bool {
-        let overlaps = |range: &Option<RangeInclusive<i64>>, first: i64, last: i64| {
-            range.as_ref().is_none_or(|range| *range.start() <= last && *range.end() >= first)
-        };
-        overlaps(&group.writers, self.writer, self.writer)
-            && overlaps(&group.entries, self.behind.saturating_add(1), self.until)
+    /// Which rows of a row group are those.
+    fn rows(&self, source: &Source, group: &Group) -> Result<Vec<Range<usize>>, Unfit> {
+        let mut rows = group.all();
+        for (column, meant) in
+            [(WRITER, self.writer..=self.writer), (ENTRY, self.behind.saturating_add(1)..=self.until)]
+        {
+            rows = match overlap(group.numbers(column), &meant) {
+                Overlap::None => return Ok(Vec::new()),
+                Overlap::All => rows,
+                Overlap::Some => group.filter(source, column, rows, |value| is_in(value, &meant))?,
+            };
+        }
+        match &self.tenant {
+            Some(path) => group.filter(source, TENANT, rows, |value| match value {
+                Value::Bytes(bytes) => bytes.as_utf8().is_ok_and(|tenant| is_within(tenant, path)),
+                _ => false,
+            }),
+            None => Ok(rows),
+        }
+    }
+}
+
+fn is_in(value: &Value, meant: &RangeInclusive<i64>) -> bool {
+    matches!(value, Value::Number(number) if meant.contains(number))
+}
+
+/// How many of a column's numbers can be, by its lowest and highest, those that are meant.
+enum Overlap {
+    None,
+    Some,
+    All,
+}
+
+fn overlap(numbers: Option<RangeInclusive<i64>>, meant: &RangeInclusive<i64>) -> Overlap {
+    match numbers {
+        Some(numbers) if numbers.end() < meant.start() || numbers.start() > meant.end() => Overlap::None,
+        Some(numbers) if meant.contains(numbers.start()) && meant.contains(numbers.end()) => Overlap::All,
+        _ => Overlap::Some,
     }
 }
 
@@ -40,105 +71,72 @@ pub struct Rows {
     wanted: Wanted,
     /// The row group that is begun next.
     group: usize,
-    /// The columns of this one.
-    leaves: Leaves,
-    /// The row of it that is read next, and how many there are.
-    row: u64,
-    rows: u64,
-    /// Where the row before stands.
-    last: Position,
-    is_done: bool,
+    /// What is left of this one.
+    batches: Option<Batches>,
+    batch: Batch,
 }
 
 impl Rows {
     /// From the first row on.
     pub fn new(opened: &Arc<Opened>, wanted: Wanted) -> Rows {
-        Rows {
-            opened: opened.clone(),
-            wanted,
-            group: 0,
-            leaves: Leaves(Vec::new()),
-            row: 0,
-            rows: 0,
-            last: Position { writer: i64::MIN, entry: i64::MIN },
-            is_done: false,
-        }
+        Rows { opened: opened.clone(), wanted, group: 0, batches: None, batch: Batch::default() }
     }
 
     /// The next entry that is wanted.
     pub fn next(&mut self) -> Result<Option<Kept>, Error> {
         let opened = self.opened.clone();
-        while !self.is_done {
-            if self.row == self.rows {
-                let Some(group) = opened.plan()?.groups.get(self.group) else { break };
-                self.group = self.group.saturating_add(1);
-                if self.wanted.can_be_in_group(group) {
-                    self.leaves = opened.leaves(group)?;
-                    (self.row, self.rows) = (0, group.rows);
-                }
-                continue;
-            }
-            if let Some(kept) = self.read().map_err(|why| opened.unfit(why))? {
-                return Ok(Some(kept));
-            }
-        }
-        // What it holds of the file is given back.
-        (self.leaves, self.is_done) = (Leaves(Vec::new()), true);
-        Ok(None)
+        let groups = opened.groups()?;
+        self.read(opened.source(), groups).map_err(|why| opened.unfit(why))
     }
 
-    /// Reads a row; nothing if it is not wanted.
-    fn read(&mut self) -> Result<Option<Kept>, Unfit> {
-        let row = self.row;
-        self.row = row.saturating_add(1);
-        let position = self.leaves.position(row)?;
-        if position <= self.last {
-            return Err(format!("entry {position} is not in its place"));
-        }
-        self.last = position;
-        let Wanted { writer, behind, until, .. } = self.wanted;
-        if position > (Position { writer, entry: until }) {
-            self.is_done = true;
-            return Ok(None);
-        }
-        if position.writer != writer || position.entry <= behind {
-            return Ok(None);
-        }
-        if self.wanted.tenant.is_some() {
-            let tenant = text(self.leaves.value(TENANT, row)?.unwrap_or_default())?;
-            if !self.wanted.has_tenant(&tenant) {
-                return Ok(None);
+    fn read(&mut self, source: &Source, groups: &[Group]) -> Result<Option<Kept>, Unfit> {
+        loop {
+            if let Some(kept) = self.batch.next()? {
+                return Ok(Some(kept));
+            }
+            if let Some(batches) = &mut self.batches
+                && let Some(batch) = batches.next()?
+            {
+                self.batch = batch;
+                continue;
+            }
+            // What it holds of the file is given back.
+            (self.batches, self.batch) = (None, Batch::default());
+            let Some(group) = groups.get(self.group) else { return Ok(None) };
+            self.group = self.group.saturating_add(1);
+            let rows = self.wanted.rows(source, group)?;
+            if !rows.is_empty() {
+                self.batches = Some(group.batches(source, rows)?);
             }
         }
-        self.leaves.kept(row).map(Some)
     }
 }
 
 /// The record of a call in a file, by its emitter's number of it.
 pub fn record(opened: &Arc<Opened>, emitter: &str, sequence: i64) -> Result<Option<Kept>, Error> {
-    for group in &opened.plan()?.groups {
-        let has_sequence = group.sequences.as_ref().is_none_or(|range| range.contains(&sequence));
-        let has_emitter = group
-            .emitters
-            .as_ref()
-            .is_none_or(|(first, last)| (first.as_slice()..=last.as_slice()).contains(&emitter.as_bytes()));
-        if !has_sequence || !has_emitter {
-            continue;
+    let in_group = |group: &Group| -> Result<Option<Kept>, Unfit> {
+        let has_number = group.numbers(SEQUENCE).is_none_or(|numbers| numbers.contains(&sequence));
+        if !has_number || !group.can_have(EMITTER, emitter) {
+            return Ok(None);
         }
-        let mut leaves = opened.leaves(group)?;
-        for row in 0..group.rows {
-            let found = found(&mut leaves, row, emitter, sequence).map_err(|why| opened.unfit(why))?;
-            if found.is_some() {
-                return Ok(found);
-            }
+        let source = opened.source();
+        let rows = group.filter(source, SEQUENCE, group.all(), |value| is_in(value, &(sequence..=sequence)))?;
+        let rows = group.filter(source, EMITTER, rows, |value| value.is(emitter))?;
+        let is_record = |value: &Value| ["call", "copy", "release"].iter().any(|kind| value.is(kind));
+        let rows = group.filter(source, KIND, rows, is_record)?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        match group.batches(source, rows)?.next()? {
+            Some(mut batch) => batch.next(),
+            None => Ok(None),
+        }
+    };
+    for group in opened.groups()? {
+        let found = in_group(group).map_err(|why| opened.unfit(why))?;
+        if found.is_some() {
+            return Ok(found);
         }
     }
     Ok(None)
-}
-
-fn found(leaves: &mut Leaves, row: u64, emitter: &str, sequence: i64) -> Result<Option<Kept>, Unfit> {
-    let is_it = leaves.has(SEQUENCE, row, sequence)?
-        && leaves.is(EMITTER, row, emitter)?
-        && (leaves.is(KIND, row, "call")? || leaves.is(KIND, row, "copy")? || leaves.is(KIND, row, "release")?);
-    if is_it { leaves.kept(row).map(Some) } else { Ok(None) }
 }

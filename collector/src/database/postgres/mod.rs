@@ -20,6 +20,8 @@ mod connection;
 mod failure;
 mod forget;
 mod known;
+mod prune;
+mod quarantine;
 mod read;
 mod schema;
 mod sealing;

@@ -12,9 +12,9 @@ use wire::record::Evidence;
 
 use super::address::Address;
 use super::connection::{Connection, within};
-use super::known::{ENTRY, KEPT, emitter, entry, entry_id, hash, quarantined, standing, sum, word};
+use super::known::{ENTRY, emitter, entry, entry_id, hash, standing, sum, word};
 use super::totals::{self, SELECTED, selected};
-use super::{booked, budgets, failure, forget, schema, sealing};
+use super::{booked, budgets, failure, forget, prune, quarantine, schema, sealing};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
 use crate::store::budgets::Lease;
@@ -23,6 +23,7 @@ use crate::store::emitters::{Emitter, Note, What};
 use crate::store::entry::{Entry, EntryId, Kind};
 use crate::store::forgetting::Pending;
 use crate::store::months::Month;
+use crate::store::pruning::{Held, Page};
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{PossibleCopy, PossibleKey};
 use crate::store::sealing::{Piece, Sealed};
@@ -303,6 +304,10 @@ impl Reader for PostgresReader {
         booked::holders(self, day, response)
     }
 
+    fn held(&self, page: Page) -> Result<Vec<Held>, StoreError> {
+        prune::held(self, page)
+    }
+
     fn budgets(&self) -> Result<Budgets, StoreError> {
         budgets::in_force(&self.all(budgets::IN_FORCE, &[], budgets::in_force_of)?)
     }
@@ -381,13 +386,7 @@ impl Reader for PostgresReader {
     }
 
     fn quarantined(&self, whose: Whose<'_>, each: Each<'_, Quarantined>) -> Result<(), StoreError> {
-        let (which, emitter) = match whose {
-            Whose::All => ("$1::text IS NULL", None),
-            Whose::Emitter(name) => ("emitter = $1", Some(name)),
-            Whose::Nobody => ("$1::text IS NULL AND emitter IS NULL", None),
-        };
-        let order = "emitter NULLS FIRST, sequence NULLS FIRST, first_received_ns, event";
-        self.each_row(&format!("{KEPT} WHERE {which} ORDER BY {order}"), &[&emitter], quarantined, each)
+        quarantine::all(self, whose, each)
     }
 
     fn tally(&self) -> Result<Tally, StoreError> {

@@ -10,13 +10,13 @@ use super::session::Session;
 use super::write::put_entries;
 use crate::store::entry::EntryId;
 use crate::store::months::Month;
-use crate::store::sealing::{Piece, SealChanges, Sealed, State};
+use crate::store::sealing::{Piece, Pin, SealChanges, Sealed, State};
 use crate::store::{Each, Head, StoreError};
 
 /// How far each chain is sealed.
 pub const SEALED: &str =
-    "SELECT writer, entry, hash, said_writer, said_entry, place, endpoint, at_ns, behind, before_month FROM sealed
-    ORDER BY writer";
+    "SELECT writer, entry, hash, said_writer, said_entry, place, endpoint, at_ns, behind, before_month, commits, manifests
+    FROM sealed ORDER BY writer";
 
 /// A row of [`SEALED`].
 pub fn sealed(row: &Row) -> Result<Sealed, StoreError> {
@@ -28,6 +28,7 @@ pub fn sealed(row: &Row) -> Result<Sealed, StoreError> {
         at_ns: row.try_get(7)?,
         behind: row.try_get(8)?,
         before: word(row, 9, "before_month", |month| month.parse().ok())?,
+        pin: Pin { commits: row.try_get(10)?, manifests: hash(row, 11)? },
     })
 }
 
@@ -66,13 +67,26 @@ pub async fn changes(session: &Session, changes: &SealChanges) -> Result<(), Fai
     let client = &session.connection.client;
     if let Some(sealed) = sealed {
         client.execute("DELETE FROM sealed", &[]).await?;
-        let put = "INSERT INTO sealed (writer, entry, hash, said_writer, said_entry, place, endpoint, at_ns, behind, before_month)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-        for Sealed { end, before, said, place, endpoint, at_ns, behind } in sealed {
-            let (hash, before) = (end.hash.0.as_slice(), before.to_string());
+        let put = "INSERT INTO sealed (writer, entry, hash, said_writer, said_entry, place, endpoint, at_ns, behind, before_month,
+                commits, manifests)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+        for Sealed { end, before, said, place, endpoint, at_ns, behind, pin } in sealed {
+            let (hash, before, manifests) = (end.hash.0.as_slice(), before.to_string(), pin.manifests.0.as_slice());
             let Head { entry: end, .. } = end;
-            let values: [&(dyn ToSql + Sync); 10] =
-                [&end.writer, &end.number, &hash, &said.writer, &said.number, place, endpoint, at_ns, behind, &before];
+            let values: [&(dyn ToSql + Sync); 12] = [
+                &end.writer,
+                &end.number,
+                &hash,
+                &said.writer,
+                &said.number,
+                place,
+                endpoint,
+                at_ns,
+                behind,
+                &before,
+                &pin.commits,
+                &manifests,
+            ];
             client.execute(put, &values).await?;
         }
     }

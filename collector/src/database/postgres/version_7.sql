@@ -1,7 +1,8 @@
 -- Version 7: months can be sealed.
 
 -- Up to which entry each chain is sealed: those entries count before a month, are in the archive at `place`, and `said` says so.
--- Behind the number `behind` they are on their way back.
+-- Behind the number `behind` they are on their way back. Of the archive the files of the first `commits` are meant; `manifests` is
+-- the SHA-256 over their manifests.
 CREATE TABLE sealed (
     writer       bigint PRIMARY KEY,
     entry        bigint NOT NULL,
@@ -12,7 +13,9 @@ CREATE TABLE sealed (
     place        text COLLATE "C" NOT NULL,
     endpoint     text COLLATE "C",
     at_ns        bigint NOT NULL,
-    behind       bigint
+    behind       bigint,
+    commits      bigint NOT NULL,
+    manifests    bytea NOT NULL
 );
 
 -- Which calls were taken back or corrected: their records stay when their months are sealed.

@@ -53,6 +53,7 @@ pub async fn changes(session: &Session, before: &Before, changes: &Changes) -> R
         leases,
         forget,
         seal,
+        prune,
     } = changes;
     let (known, new): (Vec<_>, Vec<_>) = emitters.iter().partition(|(name, _)| before.emitters.contains(*name));
     let (held, free) = claims(before, responses);
@@ -75,7 +76,8 @@ pub async fn changes(session: &Session, before: &Before, changes: &Changes) -> R
         budgets::lend(session, leases),
     )?;
     forget::changes(session, forget).await?;
-    sealing::changes(session, seal).await
+    sealing::changes(session, seal).await?;
+    super::prune::changes(session, prune).await
 }
 
 /// As many rows as were to be made.

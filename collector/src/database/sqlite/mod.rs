@@ -20,6 +20,8 @@ mod known;
 mod migrate;
 mod open;
 mod place;
+mod prune;
+mod quarantine;
 mod read;
 mod sealing;
 mod totals;
@@ -112,6 +114,7 @@ impl Store for Sqlite {
         coarse::changed(&tx, &before, &changes.sums)?;
         forget::changes(&tx, &changes.forget)?;
         sealing::changes(&tx, &changes.seal)?;
+        prune::changes(&tx, &changes.prune)?;
         tx.commit()?;
         // Whoever opens the ledger after this must find what was written.
         self.look()

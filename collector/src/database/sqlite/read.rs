@@ -4,10 +4,9 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use wire::record::Evidence;
 
-use super::known::{KEPT, quarantined};
 use super::open::at_one_moment;
 use super::totals::{SELECTED, selected};
-use super::{SqliteReader, WRITER, booked, budgets, counted, forget, place, sealing, totals};
+use super::{SqliteReader, WRITER, booked, budgets, counted, forget, place, prune, quarantine, sealing, totals};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
 use crate::money::Charge;
@@ -17,6 +16,7 @@ use crate::store::emitters::{Emitter, Ended, Note, What};
 use crate::store::entry::{Entry, EntryId, Hash, Kind};
 use crate::store::forgetting::Pending;
 use crate::store::months::{Closed, Month};
+use crate::store::pruning::{Held, Page};
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{PossibleCopy, PossibleKey};
 use crate::store::sealing::{Piece, Sealed};
@@ -312,6 +312,10 @@ impl Reader for SqliteReader {
         self.ask(|connection| booked::holders(connection, day, response))
     }
 
+    fn held(&self, page: Page) -> Result<Vec<Held>, StoreError> {
+        self.ask(|connection| prune::held(connection, page))
+    }
+
     fn budgets(&self) -> Result<Budgets, StoreError> {
         // Revision and budgets are two questions.
         self.ask(|connection| at_one_moment(connection, budgets::in_force))
@@ -382,13 +386,7 @@ impl Reader for SqliteReader {
     }
 
     fn quarantined(&self, whose: Whose<'_>, each: Each<'_, Quarantined>) -> Result<(), StoreError> {
-        let (which, emitter) = match whose {
-            Whose::All => ("?1 IS NULL", None),
-            Whose::Emitter(name) => ("emitter = ?1", Some(name)),
-            Whose::Nobody => ("emitter IS ?1", None),
-        };
-        let sql = format!("{KEPT} WHERE {which} ORDER BY emitter, sequence, first_received_ns, event");
-        self.ask(|connection| each_row(connection, &sql, [emitter], quarantined, each))
+        self.ask(|connection| quarantine::all(connection, whose, each))
     }
 
     fn tally(&self) -> Result<Tally, StoreError> {

@@ -61,7 +61,8 @@ CREATE TABLE forgetting (
 ) STRICT, WITHOUT ROWID;
 
 -- Up to which entry each chain is sealed: those entries count before a month, are in the archive at `place`, and `said` says so.
--- Behind the number `behind` they are on their way back.
+-- Behind the number `behind` they are on their way back. Of the archive the files of the first `commits` are meant; `manifests` is
+-- the SHA-256 over their manifests.
 CREATE TABLE sealed (
     entry        INTEGER PRIMARY KEY,
     hash         BLOB NOT NULL,
@@ -70,7 +71,9 @@ CREATE TABLE sealed (
     place        TEXT NOT NULL,
     endpoint     TEXT,
     at_ns        INTEGER NOT NULL,
-    behind       INTEGER
+    behind       INTEGER,
+    commits      INTEGER NOT NULL,
+    manifests    BLOB NOT NULL
 ) STRICT;
 
 -- Only names, only while they are being replaced, and only where the salt says so.

@@ -7,12 +7,13 @@ use super::read::{each_row, known_word};
 use super::write;
 use crate::store::entry::{EntryId, Hash};
 use crate::store::months::Month;
-use crate::store::sealing::{Piece, SealChanges, Sealed, State};
+use crate::store::sealing::{Piece, Pin, SealChanges, Sealed, State};
 use crate::store::{Each, Head, StoreError};
 
 /// How far each chain is sealed.
 pub fn sealed(connection: &Connection) -> Result<Vec<Sealed>, StoreError> {
-    let sql = "SELECT entry, hash, said, place, endpoint, at_ns, behind, before_month FROM sealed ORDER BY entry";
+    let sql = "SELECT entry, hash, said, place, endpoint, at_ns, behind, before_month, commits, manifests
+        FROM sealed ORDER BY entry";
     let read = |row: &Row<'_>| {
         Ok(Sealed {
             end: Head { entry: place::id(row.get(0)?), hash: Hash(row.get(1)?) },
@@ -22,6 +23,7 @@ pub fn sealed(connection: &Connection) -> Result<Vec<Sealed>, StoreError> {
             at_ns: row.get(5)?,
             behind: row.get(6)?,
             before: known_word(7, row.get_ref(7)?.as_str()?, |month| month.parse().ok())?,
+            pin: Pin { commits: row.get(8)?, manifests: Hash(row.get(9)?) },
         })
     };
     Ok(connection.prepare_cached(sql)?.query_map([], read)?.collect::<Result<_, _>>()?)
@@ -68,12 +70,14 @@ pub fn changes(tx: &Transaction<'_>, changes: &SealChanges) -> Result<(), StoreE
     if let Some(sealed) = sealed {
         tx.execute("DELETE FROM sealed", [])?;
         let mut put = tx.prepare_cached(
-            "INSERT INTO sealed (entry, hash, said, place, endpoint, at_ns, behind, before_month)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO sealed (entry, hash, said, place, endpoint, at_ns, behind, before_month, commits, manifests)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?;
-        for Sealed { end, before, said, place, endpoint, at_ns, behind } in sealed {
-            let (entry, said) = (place::key(end.entry), place::key(*said));
-            put.execute(params![entry, end.hash.0, said, place, endpoint, at_ns, behind, before.to_string()])?;
+        for Sealed { end, before, said, place, endpoint, at_ns, behind, pin } in sealed {
+            let (entry, said, before) = (place::key(end.entry), place::key(*said), before.to_string());
+            let Pin { commits, manifests } = pin;
+            let values = params![entry, end.hash.0, said, place, endpoint, at_ns, behind, before, commits, manifests.0];
+            put.execute(values)?;
         }
     }
     if let Some(piece) = moved {

@@ -26,6 +26,7 @@ pub fn changes(tx: &Transaction<'_>, changes: &Changes) -> Result<(), StoreError
         // After the sums.
         forget: _,
         seal: _,
+        prune: _,
     } = changes;
     for entry in entries {
         append(tx, entry, "")?;

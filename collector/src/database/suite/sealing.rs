@@ -105,9 +105,9 @@ fn sealed_by(location: &Location, place: &Place, store: Failing) -> Result<(), F
     let archived = Archived::open(place.name(), None, None)?;
     let (place, reason) = (place.name().to_owned(), "a test".to_owned());
     let request = Request { before, place, endpoint: None, who: "ann".to_owned(), reason };
-    let heads = sealed::check(&reader, &archived, &plan, &request, &mut || ())?;
+    let checked = sealed::check(&reader, &archived, &plan, &request, &mut || ())?;
     let mut ledger = Ledger::new(store);
-    run_by(&reader, &mut ledger, &plan, &heads, &request, LATER_NS + 2, 9, &mut |_, _| ()).map(drop)
+    run_by(&reader, &mut ledger, &plan, &checked, &request, LATER_NS + 2, 9, &mut |_, _| ()).map(drop)
 }
 
 fn brought_back_by(location: &Location, store: Failing) -> Result<(), Failure> {

@@ -349,6 +349,16 @@ fn contract_an_archive_that_was_altered_or_is_gone_is_named() {
     }
     std::fs::write(&file, &right).unwrap();
     assert_eq!(noted(&dir), expected);
+    // Whoever alters a file may alter its manifest, too. The ledger knows the manifests with which it was sealed.
+    let manifest = Path::new(&place(&dir)).join("_meshmeter/manifests/all/00000001.json");
+    let right = std::fs::read(&manifest).unwrap();
+    std::fs::write(&manifest, [&right[..], b" "].concat()).unwrap();
+    for args in asked {
+        let (code, _, error) = run(&dir, args);
+        assert!(code == 1 && error.contains("has other manifests of its first 1 commits"), "{args:?}: {error}");
+    }
+    std::fs::write(&manifest, &right).unwrap();
+    assert_eq!(noted(&dir), expected);
     std::fs::rename(place(&dir), dir.file("moved")).unwrap();
     let (code, _, error) = run(&dir, &["verify"]);
     assert!(code == 1 && error.contains("the archive of sealed months: ") && error.contains(&place(&dir)), "{error}");
@@ -368,7 +378,7 @@ fn contract_an_archive_that_was_altered_or_is_gone_is_named() {
         run(&other, &["seal", "--before", "2026-02", "--to", &place(&other), "--who", "ann", "--no-vacuum"]);
     assert_eq!(code, 0, "{error}");
     let (code, _, error) = run(&dir, &["verify", "--archive", &place(&other)]);
-    assert!(code == 1 && error.contains("has another entry 1:"), "{error}");
+    assert!(code == 1 && error.contains("has other manifests"), "{error}");
 }
 
 #[test]
