@@ -91,6 +91,16 @@ impl Whole {
         let found = find(&*self.archives.of(&sealed)?)?;
         Ok(found.filter(|entry| entry.kind.is_record() && sealed.iter().any(|sealed| sealed.covers(entry.id))))
     }
+
+    /// The record of a number, if that was ever taken: for one that was not no file is searched.
+    fn archived_record(&self, number: &(String, i64)) -> Result<Option<Entry>, StoreError> {
+        let (emitter, sequence) = number;
+        let within = Range { first: *sequence, last: *sequence };
+        match self.database.ranges(emitter, within)?.contains(*sequence) {
+            true => self.archived(|archived| archived.record(number)),
+            false => Ok(None),
+        }
+    }
 }
 
 /// A database of which something is sealed, and the archive.
@@ -138,7 +148,7 @@ impl Reader for Whole {
         if let Some(call) = &selection.call
             && self.database.record(call)?.is_none()
         {
-            let record = self.archived(|archived| archived.record(call))?;
+            let record = self.archived_record(call)?;
             return record.filter(is_meant).map_or(Ok(()), each);
         }
         // What counts later than on its own day counts in a later month.
@@ -201,7 +211,7 @@ impl Reader for Whole {
 
     fn record(&self, number: &(String, i64)) -> Result<Option<Entry>, StoreError> {
         match self.database.record(number)? {
-            None => self.archived(|archived| archived.record(number)),
+            None => self.archived_record(number),
             found => Ok(found),
         }
     }

@@ -107,7 +107,7 @@ fn sealed_by(location: &Location, place: &Place, store: Failing) -> Result<(), F
     let request = Request { before, place, endpoint: None, who: "ann".to_owned(), reason };
     let checked = sealed::check(&reader, &archived, &plan, &request, &mut || ())?;
     let mut ledger = Ledger::new(store);
-    run_by(&reader, &mut ledger, &plan, &checked, &request, LATER_NS + 2, 5, &mut |_, _| ()).map(drop)
+    run_by(&reader, &mut ledger, &plan, &checked, &request, LATER_NS + 2, 9, &mut |_, _| ()).map(drop)
 }
 
 fn brought_back_by(location: &Location, store: Failing) -> Result<(), Failure> {
@@ -116,10 +116,10 @@ fn brought_back_by(location: &Location, store: Failing) -> Result<(), Failure> {
     let back = sealed::come_back(&reader, &archived, None)?;
     let mut ledger = Ledger::new(store);
     let by = ("ann", "a test");
-    bring_back_by(&reader, &mut ledger, &archived, &back, by, LATER_NS + 3, 5, &mut || ()).map(drop)
+    bring_back_by(&reader, &mut ledger, &archived, &back, by, LATER_NS + 3, 9, &mut || ()).map(drop)
 }
 
-/// Fails at each transaction, before it and behind it.
+/// Fails at each transaction, before it or behind it.
 pub fn steps(location: &Location) {
     let place = Place::new(location);
     drop(location.open().unwrap());
@@ -145,7 +145,8 @@ pub fn steps(location: &Location) {
     let whole = count();
     let mut failed = [0, 0];
     for is_made in [false, true] {
-        for left in 0.. {
+        // One half of the steps before it, the other behind it.
+        for left in (usize::from(is_made)..).step_by(2) {
             let sealing = sealed_by(location, &place, failing(left, is_made));
             check(&format!("sealing fails at {left}, {is_made}"));
             failed[0] += usize::from(sealing.is_err());
@@ -157,7 +158,7 @@ pub fn steps(location: &Location) {
             let back = brought_back_by(location, failing(left, is_made));
             check(&format!("unsealing fails at {left}, {is_made}"));
             failed[1] += usize::from(back.is_err());
-            if left % 2 == 1 && back.is_err() {
+            if left % 3 == 2 && back.is_err() {
                 // Or does not want them back any more.
                 sealed_by(location, &place, failing(usize::MAX, false)).unwrap();
                 check("sealed again");
@@ -173,7 +174,7 @@ pub fn steps(location: &Location) {
             }
         }
     }
-    assert!(failed[0] >= 8 && failed[1] >= 8, "{failed:?}");
+    assert!(failed[0] >= 4 && failed[1] >= 4, "{failed:?}");
 }
 
 trait Count {

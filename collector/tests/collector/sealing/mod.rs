@@ -365,6 +365,8 @@ fn contract_an_archive_that_was_altered_or_is_gone_is_named() {
     // What is not sealed needs no archive.
     assert_eq!(run(&dir, &["report", "--month", "2026-02", "--by", "session"]).0, 0);
     assert_eq!(run(&dir, &["statement", "--tenant", "acme", "--month", "2026-02"]).0, 0);
+    let (code, _, error) = run(&dir, &["explain", &format!("{}-9999", emitter(1))]);
+    assert!(code == 1 && error.contains("the ledger has no record of this event"), "{error}");
     let moved = dir.file("moved").to_str().unwrap().to_owned();
     let (code, out, error) = run(&dir, &["verify", "--archive", &moved]);
     assert_eq!((code, error.as_str()), (0, ""));
