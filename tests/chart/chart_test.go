@@ -272,7 +272,7 @@ func TestImagesAreNamedInOnePlace(t *testing.T) {
 func TestTheConfigurationIsLaidOverThatOfThePlacement(t *testing.T) {
 	tenant := []any{map[string]any{"from": "spiffe", "take": "namespace", "trust_domains": []any{"*"}}}
 	given := Values{
-		"tenant": tenant, "include_usage": true,
+		"tenant": tenant, "include_usage": true, "include_usage_else": "refuse",
 		"collector": Values{"path": "/other"},
 		// Empty, and yet it turns budgets on.
 		"budgets": Values{},
@@ -284,14 +284,17 @@ func TestTheConfigurationIsLaidOverThatOfThePlacement(t *testing.T) {
 		if !reflect.DeepEqual(config["tenant"], any(tenant)) {
 			t.Errorf("tenant is %v", config["tenant"])
 		}
-		if budgets, isMap := config["budgets"].(map[string]any); !isMap || len(budgets) != 0 {
-			t.Errorf("budgets is %v", config["budgets"])
+		// A shadow changes and refuses no call, whatever the values say.
+		if budgets, isMap := config["budgets"].(map[string]any); isMap == shadow || len(budgets) != 0 {
+			t.Errorf("budgets is %v, shadow is %v", config["budgets"], shadow)
+		}
+		if want := map[bool]string{true: "pass", false: "refuse"}[shadow]; config["include_usage_else"] != want {
+			t.Errorf("include_usage_else is %v, shadow is %v", config["include_usage_else"], shadow)
 		}
 		collector := config["collector"].(map[string]any)
 		if collector["path"] != "/other" || collector["token_env"] != "MESHMETER_INGEST_TOKEN" {
 			t.Errorf("collector is %v", collector)
 		}
-		// A shadow changes nothing in calls, whatever the values say.
 		if config["include_usage"] != !shadow {
 			t.Errorf("include_usage is %v, shadow is %v", config["include_usage"], shadow)
 		}

@@ -24,7 +24,9 @@ pluginConfig:
 {{- if .Values.plugin.config -}}
 {{- $whole := mergeOverwrite (include "meshmeter.placementConfig" . | fromYaml) (deepCopy .Values.plugin.config) -}}
 {{- if .Values.plugin.shadow -}}
-{{- $_ := set $whole "include_usage" false -}}
+{{- /* Whatever the values say: what asks, and what refuses, is off. */ -}}
+{{- $whole = omit $whole "budgets" -}}
+{{- $whole = mergeOverwrite $whole (dict "include_usage" false "include_usage_else" "pass") -}}
 {{- end -}}
 {{ toYaml $whole }}
 {{- else -}}
@@ -39,8 +41,10 @@ collector:
   authority: {{ include "meshmeter.collectorHost" . }}
   path: /v1/events
   token_env: MESHMETER_INGEST_TOKEN
+{{- if not .Values.plugin.shadow }}
 # Budgets refuse nothing without this key (docs/budgets.md).
 # budgets: {}
+{{- end }}
 # Who pays: the first source that shows anything; what names nobody makes the tenant `invalid`.
 tenant:
 {{- if eq .Values.placement "sidecar-client" }}
@@ -68,7 +72,8 @@ providers:
   include_usage: true
 {{- end }}
 {{- if .Values.plugin.shadow }}
-# The plugin reads, and changes nothing.
+# The plugin reads: it changes nothing, and refuses nothing.
 include_usage: false
+include_usage_else: pass
 {{- end }}
 {{- end }}
