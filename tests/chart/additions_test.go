@@ -257,6 +257,21 @@ func TestReconcileReadsTheLogsOfASecondPlacement(t *testing.T) {
 	}
 }
 
+// A second release whose reconcile has a namespace and a token of its own leaves that of the first alone.
+func TestASecondReconcileIsApartFromTheFirst(t *testing.T) {
+	first := helm(t, Values{"reconcile": Values{"enabled": true}})
+	own := Values{"enabled": true, "namespace": "meshmeter-reconcile-team-a"}
+	second := helm(t, Values{"placement": "sidecar-client", "collector": Values{"enabled": false}, "reconcile": own})
+	for id := range second {
+		if first[id] != nil {
+			t.Errorf("both releases have %s", id)
+		}
+	}
+	if second["DaemonSet meshmeter-reconcile-team-a/meshmeter-reconcile"] == nil {
+		t.Error("the second has no reconcile")
+	}
+}
+
 // Istio with a revision: by Helm's value, and by the patch that istio/ADAPTING.md shows.
 func TestThePatchForARevisionIsTheSameAsHelms(t *testing.T) {
 	guide, err := os.ReadFile(istio + "/ADAPTING.md")
