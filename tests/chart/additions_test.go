@@ -146,12 +146,12 @@ func TestExtraProvidersAreAdded(t *testing.T) {
 			t.Errorf("no %s", id)
 		}
 	}
-	rules := after["PrometheusRule monitoring/meshmeter-istio-egress-istio-egressgateway"]
-	if reflect.DeepEqual(rules, before["PrometheusRule monitoring/meshmeter-istio-egress-istio-egressgateway"]) {
+	rules := after["PrometheusRule monitoring/meshmeter-istio-egress.istio-egressgateway"]
+	if reflect.DeepEqual(rules, before["PrometheusRule monitoring/meshmeter-istio-egress.istio-egressgateway"]) {
 		t.Error("no alert asks for the new host")
 	}
 	given["extraProviders"] = []any{Values{"name": "openai", "hosts": []any{"eu.api.openai.com"}}}
-	if _, err := Render(helmsOwn, given); err == nil || !strings.Contains(err.Error(), "openai is among providers") {
+	if _, err := Render(helmsOwn, given); err == nil || !strings.Contains(err.Error(), "the name openai is there twice") {
 		t.Errorf("a name twice: %v", err)
 	}
 }

@@ -313,27 +313,3 @@ func TestPodsHaveTheRegistrysCredentials(t *testing.T) {
 		}
 	}
 }
-
-// Values that no template could make sense of are refused by the schema of values.
-func TestWrongValuesAreRefused(t *testing.T) {
-	for name, wrong := range map[string]struct {
-		values Values
-		says   string
-	}{
-		"placement":     {Values{"placement": "egress"}, "placement"},
-		"misspelt key":  {Values{"plugin": Values{"failStategy": "FAIL_OPEN"}}, "failStategy"},
-		"fail strategy": {Values{"plugin": Values{"failStrategy": "OPEN"}}, "failStrategy"},
-		"kind":          {Values{"plugin": Values{"kind": "EnvoyFilter"}}, "kind"},
-		"database":      {Values{"collector": Values{"database": "mysql"}}, "database"},
-		"database host": {Values{"collector": Values{"databaseHost": "postgres://db"}}, "databaseHost"},
-		"digest":        {Values{"plugin": Values{"image": Values{"digest": "latest"}}}, "digest"},
-		"host":          {Values{"providers": []any{Values{"name": "a", "hosts": []any{"https://api.a.com"}}}}, "hosts"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := Render(helmsOwn, wrong.values)
-			if err == nil || !strings.Contains(err.Error(), wrong.says) {
-				t.Errorf("%v: %v", wrong.values, err)
-			}
-		})
-	}
-}

@@ -4,7 +4,7 @@
 # An image whose last layer holds plugin.wasm; by digest (@sha256:...), what meters is what was reviewed.
 url: oci://{{ include "meshmeter.image" $image }}
 {{- with .Values.plugin.imagePullSecret }}
-imagePullSecret: {{ . }}
+imagePullSecret: {{ . | toYaml }}
 {{- end }}
 # Metering must not take traffic down: if the plugin cannot be pulled, or fails, calls go on, unmetered, and an
 # alert says so. README.md ("If the plugin cannot run") weighs it against FAIL_RELOAD.
@@ -38,7 +38,7 @@ pluginConfig:
 collector:
   # Istio's name for port 8080 of the collector's Service.
   cluster: outbound|8080||{{ include "meshmeter.collectorHost" . }}
-  authority: {{ include "meshmeter.collectorHost" . }}
+  authority: {{ include "meshmeter.collectorHost" . | toYaml }}
   path: /v1/events
   token_env: MESHMETER_INGEST_TOKEN
 {{- if not .Values.plugin.shadow }}
@@ -68,7 +68,7 @@ tenant:
 providers:
 # Istio's name for the model's own port. Streams are asked for their usage, which vLLM reports.
 - cluster: inbound|{{ .Values.server.port }}||
-  provider: {{ .Values.server.provider }}
+  provider: {{ .Values.server.provider | toYaml }}
   include_usage: true
 {{- end }}
 {{- if .Values.plugin.shadow }}
