@@ -91,6 +91,7 @@ func TestWhatOpensAnythingIsNoticed(t *testing.T) {
 		{gateway, "NetworkPolicy", "meshmeter-collector", "spec.podSelector.matchLabels", map[string]any{"app": "other"}},
 		{gateway, "NetworkPolicy", "meshmeter-collector", "spec.egress.0.to", nil},
 		{gateway, "NetworkPolicy", "istio-egressgateway", "spec.ingress.1.ports", nil},
+		{gateway, "NetworkPolicy", "istio-egressgateway", "spec.egress.3.to.0.ipBlock.cidr", "0.0.0.0/99"},
 		{gateway, "NetworkPolicy", reconcileName, "spec.policyTypes", []any{"Egress"}},
 		{waypoint, "NetworkPolicy", "llm-waypoint", "spec.ingress.0.from", nil},
 		{gateway, "DaemonSet", reconcileName, "spec.template.spec.containers.0.args.6", "/var/log/pods/$(PROXIES_NAMESPACE)*/*/*.log*"},

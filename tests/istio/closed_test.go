@@ -5,6 +5,7 @@ package istio
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -206,6 +207,13 @@ func (a applied) judgePackets(found *faults) {
 		for _, rule := range policy.Spec.Egress {
 			if len(rule.To) == 0 || len(rule.Ports) == 0 {
 				found.add("NetworkPolicy %s lets everything out", policy.Name)
+			}
+			for _, peer := range rule.To {
+				if peer.IPBlock != nil {
+					if _, _, err := net.ParseCIDR(peer.IPBlock.CIDR); err != nil {
+						found.add("NetworkPolicy %s: %v", policy.Name, err)
+					}
+				}
 			}
 		}
 		for _, port := range []int32{22, 443, 8080, 9091, 15000, 15004, 15006, 15008, 15012, 15020, 15021, 15090} {
