@@ -11,6 +11,7 @@ import (
 
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/yaml"
 )
 
 // The plugin in a TrafficExtension runs in the chosen pods only, whichever of the two components comes first.
@@ -24,6 +25,38 @@ func TestAShadowIsOneInEitherKindAndEitherOrder(t *testing.T) {
 	for _, order := range []string{"../shadow, ../traffic-extension", "../traffic-extension, ../shadow"} {
 		files := overlay(t, "resources: [../egress-gateway]\ncomponents: ["+order+"]")
 		compare(t, kustomize(t, files, "/istio/overlay"), want)
+	}
+}
+
+// A shadow lets every call pass: over an overlay whose patch turns on what refuses, the component turns it off, as Helm does.
+func TestAShadowRefusesNothing(t *testing.T) {
+	config := Values{"budgets": Values{"without_collector": "closed"}, "include_usage_else": "refuse", "include_usage": true}
+	for kind, at := range map[string]string{"WasmPlugin": "/spec/pluginConfig", "TrafficExtension": "/spec/wasm/pluginConfig"} {
+		below := fmt.Sprintf("resources: [../egress-gateway]\npatches:\n- target: { kind: %[1]s }\n  patch: |\n"+
+			"    - { op: add, path: %[2]s/budgets, value: { without_collector: closed } }\n"+
+			"    - { op: add, path: %[2]s/include_usage_else, value: refuse }\n", kind, at)
+		if kind == "TrafficExtension" {
+			below += "components: [../traffic-extension]\n"
+		}
+		files := overlay(t, "resources: [../first]\ncomponents: [../shadow]")
+		if err := files.WriteFile("/istio/first/kustomization.yaml", []byte(below)); err != nil {
+			t.Fatal(err)
+		}
+		want := helm(t, Values{"plugin": Values{"shadow": true, "kind": kind, "config": config}})
+		compare(t, kustomize(t, files, "/istio/overlay"), want)
+		spec := want[kind+" istio-egress/meshmeter"].(map[string]any)["spec"].(map[string]any)
+		if wasm, isInside := spec["wasm"].(map[string]any); isInside {
+			spec = wasm
+		}
+		made := spec["pluginConfig"].(map[string]any)
+		if _, holds := made["budgets"]; holds || made["include_usage"] != false || made["include_usage_else"] != "pass" {
+			t.Errorf("%s: %v", kind, made)
+		}
+		// The patch is one that refuses: without the component it is there.
+		without, _ := yaml.Marshal(kustomize(t, files, "/istio/first")[kind+" istio-egress/meshmeter"])
+		if !strings.Contains(string(without), "without_collector: closed") {
+			t.Errorf("%s: the overlay below has no budgets", kind)
+		}
 	}
 }
 
@@ -113,12 +146,12 @@ func TestExtraProvidersAreAdded(t *testing.T) {
 			t.Errorf("no %s", id)
 		}
 	}
-	rules := after["PrometheusRule monitoring/meshmeter-istio-egress-istio-egressgateway"]
-	if reflect.DeepEqual(rules, before["PrometheusRule monitoring/meshmeter-istio-egress-istio-egressgateway"]) {
+	rules := after["PrometheusRule monitoring/meshmeter-istio-egress.istio-egressgateway"]
+	if reflect.DeepEqual(rules, before["PrometheusRule monitoring/meshmeter-istio-egress.istio-egressgateway"]) {
 		t.Error("no alert asks for the new host")
 	}
 	given["extraProviders"] = []any{Values{"name": "openai", "hosts": []any{"eu.api.openai.com"}}}
-	if _, err := Render(helmsOwn, given); err == nil || !strings.Contains(err.Error(), "openai is among providers") {
+	if _, err := Render(helmsOwn, given); err == nil || !strings.Contains(err.Error(), "the name openai is there twice") {
 		t.Errorf("a name twice: %v", err)
 	}
 }
@@ -221,6 +254,21 @@ func TestReconcileReadsTheLogsOfASecondPlacement(t *testing.T) {
 	want := []any{"/var/log/pods/$(PROXIES_NAMESPACE)_*/istio-proxy/*.log*", "/var/log/pods/models_*/istio-proxy/*.log*"}
 	if have := args[len(args)-2:]; !reflect.DeepEqual(have, want) {
 		t.Errorf("it reads %v", have)
+	}
+}
+
+// A second release whose reconcile has a namespace and a token of its own leaves that of the first alone.
+func TestASecondReconcileIsApartFromTheFirst(t *testing.T) {
+	first := helm(t, Values{"reconcile": Values{"enabled": true}})
+	own := Values{"enabled": true, "namespace": "meshmeter-reconcile-team-a"}
+	second := helm(t, Values{"placement": "sidecar-client", "collector": Values{"enabled": false}, "reconcile": own})
+	for id := range second {
+		if first[id] != nil {
+			t.Errorf("both releases have %s", id)
+		}
+	}
+	if second["DaemonSet meshmeter-reconcile-team-a/meshmeter-reconcile"] == nil {
+		t.Error("the second has no reconcile")
 	}
 }
 

@@ -31,23 +31,36 @@ type applied struct {
 // build runs kustomize in a folder of istio/. A component is added to the placement that it is a part of.
 func build(t *testing.T, folder string) applied {
 	t.Helper()
-	path := filepath.Join(manifests, folder)
-	if placement, isExtension := strings.CutSuffix(path, "/traffic-extension"); isExtension {
-		whole, err := filepath.Abs(placement)
-		if err != nil {
-			t.Fatal(err)
-		}
-		overlay := t.TempDir()
-		below, err := filepath.Rel(overlay, whole)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := fmt.Sprintf("resources: [%s]\ncomponents: [%s/../traffic-extension]\n", below, below)
-		if err := os.WriteFile(filepath.Join(overlay, "kustomization.yaml"), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		path = overlay
+	if placement, isExtension := strings.CutSuffix(folder, "/traffic-extension"); isExtension {
+		return buildWith(t, placement, "traffic-extension")
 	}
+	return kustomize(t, filepath.Join(manifests, folder))
+}
+
+// buildWith runs kustomize in an overlay of a placement and components, as istio/ADAPTING.md shows one.
+func buildWith(t *testing.T, placement string, components ...string) applied {
+	t.Helper()
+	whole, err := filepath.Abs(manifests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay := t.TempDir()
+	below, err := filepath.Rel(overlay, whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("resources: [%s/%s]\ncomponents:\n", below, placement)
+	for _, component := range components {
+		text += fmt.Sprintf("- %s/%s\n", below, component)
+	}
+	if err := os.WriteFile(filepath.Join(overlay, "kustomization.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return kustomize(t, overlay)
+}
+
+func kustomize(t *testing.T, path string) applied {
+	t.Helper()
 	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), path)
 	if err != nil {
 		t.Fatal(err)

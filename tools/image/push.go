@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,11 +58,12 @@ func publish(dir, repository, tag string, insecure bool) (string, error) {
 	if tag == "" {
 		tag = found.tag
 	}
-	naming, reaching := []name.Option{name.StrictValidation}, []remote.Option{
-		remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithUserAgent("meshmeter-image"),
-	}
+	naming, transport := []name.Option{name.StrictValidation}, http.RoundTripper(confidential{remote.DefaultTransport})
 	if insecure {
-		naming, reaching = append(naming, name.Insecure), append(reaching, remote.WithTransport(untrusting()))
+		naming, transport = append(naming, name.Insecure), untrusting()
+	}
+	reaching := []remote.Option{
+		remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithUserAgent("meshmeter-image"), remote.WithTransport(transport),
 	}
 	reference, err := name.NewTag(repository+":"+tag, naming...)
 	if err != nil {

@@ -20,7 +20,7 @@ meshmeter-collector.{{ .Values.collector.namespace }}.svc.cluster.local
 
 {{/* The label of a namespace by which Istio's injector finds its pods: that of one control plane, or of a revision. */}}
 {{- define "meshmeter.injection" -}}
-{{- if .Values.revision }}istio.io/rev: {{ .Values.revision }}{{ else }}istio-injection: enabled{{ end }}
+{{- if .Values.revision }}istio.io/rev: {{ .Values.revision | toYaml }}{{ else }}istio-injection: enabled{{ end }}
 {{- end }}
 
 {{/* How a WasmPlugin, a TrafficExtension or a Telemetry finds the proxies. */}}
@@ -29,16 +29,16 @@ meshmeter-collector.{{ .Values.collector.namespace }}.svc.cluster.local
 targetRefs:
 - group: gateway.networking.k8s.io
   kind: Gateway
-  name: {{ .Values.waypoint.name }}
+  name: {{ .Values.waypoint.name | toYaml }}
 {{- else -}}
 selector:
   matchLabels:
     {{- if eq .Values.placement "egress-gateway" }}
-    istio: {{ .Values.gateway.label }}
+    istio: {{ .Values.gateway.label | toYaml }}
     {{- else if eq .Values.placement "sidecar-server" }}
-    app: {{ .Values.server.name }}
+    app: {{ .Values.server.name | toYaml }}
     {{- else }}
-    app: {{ .Values.client.name }}
+    app: {{ .Values.client.name | toYaml }}
     {{- end }}
 {{- end }}
 {{- end }}
@@ -102,7 +102,7 @@ beginning of the name within Envoy. envoy/envoy.yaml and envoy/gateway/gateway.y
 - to:
   - namespaceSelector:
       matchLabels:
-        kubernetes.io/metadata.name: {{ .Values.collector.namespace }}
+        kubernetes.io/metadata.name: {{ .Values.collector.namespace | toYaml }}
     podSelector:
       matchLabels:
         app.kubernetes.io/name: meshmeter-collector
@@ -116,7 +116,7 @@ beginning of the name within Envoy. envoy/envoy.yaml and envoy/gateway/gateway.y
 - from:
   - namespaceSelector:
       matchLabels:
-        kubernetes.io/metadata.name: {{ $root.Values.monitoring.namespace }}
+        kubernetes.io/metadata.name: {{ $root.Values.monitoring.namespace | toYaml }}
   ports:
   {{- range rest . }}
   - { port: {{ . }}, protocol: TCP }

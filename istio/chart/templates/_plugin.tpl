@@ -4,7 +4,7 @@
 # An image whose last layer holds plugin.wasm; by digest (@sha256:...), what meters is what was reviewed.
 url: oci://{{ include "meshmeter.image" $image }}
 {{- with .Values.plugin.imagePullSecret }}
-imagePullSecret: {{ . }}
+imagePullSecret: {{ . | toYaml }}
 {{- end }}
 # Metering must not take traffic down: if the plugin cannot be pulled, or fails, calls go on, unmetered, and an
 # alert says so. README.md ("If the plugin cannot run") weighs it against FAIL_RELOAD.
@@ -24,7 +24,9 @@ pluginConfig:
 {{- if .Values.plugin.config -}}
 {{- $whole := mergeOverwrite (include "meshmeter.placementConfig" . | fromYaml) (deepCopy .Values.plugin.config) -}}
 {{- if .Values.plugin.shadow -}}
-{{- $_ := set $whole "include_usage" false -}}
+{{- /* Whatever the values say: what asks, and what refuses, is off. */ -}}
+{{- $whole = omit $whole "budgets" -}}
+{{- $whole = mergeOverwrite $whole (dict "include_usage" false "include_usage_else" "pass") -}}
 {{- end -}}
 {{ toYaml $whole }}
 {{- else -}}
@@ -36,11 +38,13 @@ pluginConfig:
 collector:
   # Istio's name for port 8080 of the collector's Service.
   cluster: outbound|8080||{{ include "meshmeter.collectorHost" . }}
-  authority: {{ include "meshmeter.collectorHost" . }}
+  authority: {{ include "meshmeter.collectorHost" . | toYaml }}
   path: /v1/events
   token_env: MESHMETER_INGEST_TOKEN
+{{- if not .Values.plugin.shadow }}
 # Budgets refuse nothing without this key (docs/budgets.md).
 # budgets: {}
+{{- end }}
 # Who pays: the first source that shows anything; what names nobody makes the tenant `invalid`.
 tenant:
 {{- if eq .Values.placement "sidecar-client" }}
@@ -64,11 +68,12 @@ tenant:
 providers:
 # Istio's name for the model's own port. Streams are asked for their usage, which vLLM reports.
 - cluster: inbound|{{ .Values.server.port }}||
-  provider: {{ .Values.server.provider }}
+  provider: {{ .Values.server.provider | toYaml }}
   include_usage: true
 {{- end }}
 {{- if .Values.plugin.shadow }}
-# The plugin reads, and changes nothing.
+# The plugin reads: it changes nothing, and refuses nothing.
 include_usage: false
+include_usage_else: pass
 {{- end }}
 {{- end }}
