@@ -3,12 +3,11 @@
 use clap::Args;
 use collector::report::latency::{self, Latency};
 use collector::report::{Bounds, Format, Question};
-use collector::store::months::Month;
 use collector::terminal;
 
 use super::Failure;
 use super::args::{Database, now_ns};
-use super::report::{counting_bar, ended, pair};
+use super::report::{Asked, counting_bar, ended, usage};
 
 /// Prints percentiles of the duration of calls, of the time to the first token, and of the time per output token.
 ///
@@ -21,24 +20,8 @@ pub struct LatencyArgs {
     /// How to print it. JSON and CSV have microseconds, the others milliseconds.
     #[arg(long, value_enum, default_value_t = Written::Table)]
     format: Written,
-    /// All of one month: as --since and --until.
-    #[arg(long, value_name = "MONTH", conflicts_with_all = ["since", "until"])]
-    month: Option<Month>,
-    /// First day (when the call began), month, or moment (2026-11-01T12:00:00Z).
-    #[arg(long, value_name = "DAY")]
-    since: Option<String>,
-    /// Last day or month, or the moment before which calls count.
-    #[arg(long, value_name = "DAY")]
-    until: Option<String>,
-    /// Where days, months and hours are those of, such as Europe/Berlin.
-    #[arg(long, value_name = "NAME", default_value = "UTC")]
-    time_zone: String,
-    /// Only this tenant and what is below it. Several may be given.
-    #[arg(long)]
-    tenant: Vec<String>,
-    /// Only calls that are so, as in meshmeter report: provider=openai, model=gpt-4*.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
-    filter: Vec<(String, String)>,
+    #[command(flatten)]
+    asked: Asked,
     /// What tells lines apart, separated by commas, as in meshmeter report.
     #[arg(long, value_name = "COLUMNS", default_value = latency::DEFAULT_BY)]
     by: String,
@@ -58,14 +41,9 @@ enum Written {
 }
 
 pub fn run(args: LatencyArgs) -> Result<(), Failure> {
-    let LatencyArgs { database, format, month, since, until, time_zone, tenant, filter, by } = args;
-    let mut given = vec![("time_zone".to_owned(), time_zone), ("by".to_owned(), by)];
-    let month = month.map(|month| month.to_string());
-    let ends = [("since", since.or(month.clone())), ("until", until.or(month))];
-    given.extend(ends.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-    given.extend(tenant.into_iter().map(|tenant| ("tenant".to_owned(), tenant)));
-    given.extend(super::report::filters(filter)?);
-    let usage = super::report::usage;
+    let LatencyArgs { database, format, mut asked, by } = args;
+    let mut given = asked.parameters()?;
+    given.push(("by".to_owned(), by));
     let now_ns = now_ns();
     let parameters = latency::parameters(given).map_err(usage)?;
     let question = latency::begun(Question::parse(parameters, now_ns).map_err(usage)?, now_ns);

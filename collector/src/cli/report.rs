@@ -32,26 +32,8 @@ pub struct ReportArgs {
     /// How to print it. What --by tells apart in focus is said in docs/focus.md.
     #[arg(long, value_enum, default_value_t = Written::Table)]
     format: Written,
-    /// All of one month: as --since and --until.
-    #[arg(long, value_name = "MONTH", conflicts_with_all = ["since", "until"])]
-    month: Option<Month>,
-    /// First day (when the call began; what came after its month was closed counts on the day on which it came), month, or
-    /// moment (2026-11-01T12:00:00Z).
-    #[arg(long, value_name = "DAY")]
-    since: Option<String>,
-    /// Last day or month, or the moment before which calls count.
-    #[arg(long, value_name = "DAY")]
-    until: Option<String>,
-    /// Where days, months and hours are those of, such as Europe/Berlin.
-    #[arg(long, value_name = "NAME", default_value = "UTC")]
-    time_zone: String,
-    /// Only this tenant and what is below it: acme is acme, acme/ml and acme/ml/ann. Several may be given.
-    #[arg(long)]
-    tenant: Vec<String>,
-    /// Only calls that are so: provider=openai, model=gpt-4*, tag:task=T17, session= (none). Of one name any value will do; what
-    /// --by takes can be named, but not times.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
-    filter: Vec<(String, String)>,
+    #[command(flatten)]
+    asked: Asked,
     /// What tells lines apart, separated by commas: any of hour, day, month, tenant, tenant:DEPTH, principal, provider, model,
     /// operation, route, session, agent, trace, tag:NAME, node, emitter, evidence, outcome.
     #[arg(long, value_name = "COLUMNS", default_value = report::DEFAULT_BY)]
@@ -79,6 +61,31 @@ pub struct ReportArgs {
     issuer: Option<String>,
 }
 
+/// Which calls a report is of.
+#[derive(Args)]
+pub(super) struct Asked {
+    /// All of one month: as --since and --until.
+    #[arg(long, value_name = "MONTH", conflicts_with_all = ["since", "until"])]
+    month: Option<Month>,
+    /// First day (when the call began; what came after its month was closed counts on the day on which it came), month, or
+    /// moment (2026-11-01T12:00:00Z).
+    #[arg(long, value_name = "DAY")]
+    since: Option<String>,
+    /// Last day or month, or the moment before which calls count.
+    #[arg(long, value_name = "DAY")]
+    until: Option<String>,
+    /// Where days, months and hours are those of, such as Europe/Berlin.
+    #[arg(long, value_name = "NAME", default_value = "UTC")]
+    time_zone: String,
+    /// Only this tenant and what is below it: acme is acme, acme/ml and acme/ml/ann. Several may be given.
+    #[arg(long)]
+    tenant: Vec<String>,
+    /// Only calls that are so: provider=openai, model=gpt-4*, tag:task=T17, session= (none). Of one name any value will do; what
+    /// --by takes can be named, but not times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    filter: Vec<(String, String)>,
+}
+
 /// How a report is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Written {
@@ -95,26 +102,38 @@ enum Written {
 }
 
 /// Reads `NAME=VALUE`.
-pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
+impl Asked {
+    /// As parameters of a question.
+    pub(super) fn parameters(&mut self) -> Result<Vec<(String, String)>, Failure> {
+        // Filters are only what is no option of its own.
+        if let Some((name, _)) =
+            self.filter.iter().find(|(name, _)| report::PARAMETERS.iter().any(|known| known.name == *name))
+        {
+            let option = name.replace('_', "-");
+            return Err(Failure::Usage(format!("--filter {name}: is no filter; see --{option}")));
+        }
+        let mut given = vec![("time_zone".to_owned(), std::mem::take(&mut self.time_zone))];
+        let month = self.month.map(|month| month.to_string());
+        let ends = [("since", self.since.take().or(month.clone())), ("until", self.until.take().or(month))];
+        given.extend(ends.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        given.extend(self.tenant.drain(..).map(|tenant| ("tenant".to_owned(), tenant)));
+        given.append(&mut self.filter);
+        Ok(given)
+    }
+}
+
 impl ReportArgs {
     fn question(&mut self) -> Result<Question, Failure> {
-        let mut given: Vec<(String, String)> = vec![
-            ("time_zone".to_owned(), std::mem::take(&mut self.time_zone)),
-            ("by".to_owned(), std::mem::take(&mut self.by)),
-            ("compare".to_owned(), self.compare.to_string()),
-        ];
-        let once = [("since", &mut self.since), ("until", &mut self.until), ("top", &mut self.top)];
-        let once = once.into_iter().chain([("sort", &mut self.sort), ("round", &mut self.round)]);
-        given.extend(once.filter_map(|(name, value)| Some((name.to_owned(), value.take()?))));
-        if let Some(month) = self.month {
-            given.extend(["since", "until"].map(|name| (name.to_owned(), month.to_string())));
-        }
-        given.extend(self.tenant.drain(..).map(|tenant| ("tenant".to_owned(), tenant)));
-        given.extend(filters(std::mem::take(&mut self.filter))?);
+        let mut given = self.asked.parameters()?;
+        given.push(("by".to_owned(), std::mem::take(&mut self.by)));
+        given.push(("compare".to_owned(), self.compare.to_string()));
+        let once = [("top", &mut self.top), ("sort", &mut self.sort), ("round", &mut self.round)];
+        given.extend(once.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.take()?))));
         Question::parse(given, now_ns()).map_err(usage)
     }
 
@@ -129,17 +148,6 @@ impl ReportArgs {
             options.set(name, value).map_err(usage)?;
         }
         Ok((self.format == Written::Focus).then_some(options))
-    }
-}
-
-/// What --filter gives: only what is no option of its own.
-pub(super) fn filters(given: Vec<(String, String)>) -> Result<Vec<(String, String)>, Failure> {
-    match given.iter().find(|(name, _)| report::PARAMETERS.iter().any(|known| known.name == *name)) {
-        Some((name, _)) => {
-            let option = name.replace('_', "-");
-            Err(Failure::Usage(format!("--filter {name}: is no filter; see --{option}")))
-        }
-        None => Ok(given),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+pub use crate::ledger::Failure;
 use crate::ledger::Ledger;
 use crate::ledger::forget::{Change, Target};
 use crate::store::entry::{Entry, EntryId, Hash};
@@ -32,30 +33,6 @@ pub struct Request {
     pub who: String,
     /// Why.
     pub reason: String,
-}
-
-/// Why nothing is done, or not all.
-#[derive(Debug)]
-pub enum Failure {
-    /// The store failed.
-    Store(StoreError),
-    /// It cannot be done so.
-    Refused(String),
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Failure {
-        Failure::Store(error)
-    }
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Failure::Store(error) => error.fmt(f),
-            Failure::Refused(problem) => f.write_str(problem),
-        }
-    }
 }
 
 /// Where a name is.

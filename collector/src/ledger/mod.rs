@@ -13,6 +13,7 @@ use crate::store::names::Secret;
 use crate::store::sums::Group;
 use crate::store::{Changes, Keys, Known, QuarantinedEvent, Store, StoreError};
 use decide::Decision;
+pub use failure::Failure;
 use limits::Limits;
 use spending::Spending;
 
@@ -25,6 +26,7 @@ mod copies;
 pub mod correct;
 pub(crate) mod decide;
 mod entering;
+mod failure;
 pub mod forget;
 pub mod leases;
 pub mod limits;

@@ -17,30 +17,4 @@ pub use seal::{Checked, Plan, Request, check, plan, run};
 pub(crate) use unseal::bring_back_by;
 pub use unseal::{Back, bring_back, come_back};
 
-use std::fmt;
-
-use crate::store::StoreError;
-
-/// Why nothing is done, or not all.
-#[derive(Debug)]
-pub enum Failure {
-    /// The store failed, or the archive.
-    Store(StoreError),
-    /// It cannot be done so.
-    Refused(String),
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Failure {
-        Failure::Store(error)
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Store(error) => error.fmt(f),
-            Failure::Refused(problem) => f.write_str(problem),
-        }
-    }
-}
+pub use crate::ledger::Failure;
