@@ -134,7 +134,7 @@ func lets(policy *security.AuthorizationPolicy, who caller, method, path string)
 
 // Who may call what of the collector. The paths are all that it has.
 func (a applied) judgeCallers(found *faults, paths []string) {
-	const foreign = "elsewhere"
+	const elsewhere = "elsewhere"
 	pod := a.metering()
 	emitter := caller{pod.Namespace, pod.Spec.ServiceAccountName}
 	reconcile := caller{reconcileName, reconcileName}
@@ -160,7 +160,7 @@ func (a applied) judgeCallers(found *faults, paths []string) {
 	}
 	callers := []caller{
 		emitter, {emitter.namespace, "default"}, reconcile, {reconcileName, "default"}, {"meshmeter", "default"},
-		{foreign, "default"}, {foreign, emitter.account}, {}, // the last by plaintext
+		{elsewhere, "default"}, {elsewhere, emitter.account}, {}, // the last by plaintext
 	}
 	policies := spec[*security.AuthorizationPolicy](a, "AuthorizationPolicy")
 	for _, who := range callers {
