@@ -82,24 +82,43 @@ pub fn seal(args: Seal) -> Result<(), Failure> {
     check_reason(&reason)?;
     let who = who(told)?;
     let authorities = ca_file.as_deref().map(read).transpose().map_err(Failure::Failed)?;
+    let read_from = database.archive()?;
     let reader = database.reader()?;
     let now_ns = now_ns();
     let known = reader.sealed().map_err(Failure::failed)?.into_iter().next();
-    let (to, endpoint) = match (to, known) {
-        (Some(to), _) => (to, endpoint),
-        (None, Some(known)) => (known.place, known.endpoint),
-        (None, None) => return Err(Failure::Usage("--to: must say where the archive is to be".to_owned())),
+    let is_named = to.is_some();
+    let (to, settings) = match (to, known) {
+        (Some(to), _) => (to, Settings { endpoint, authorities }),
+        // Where it is now, if it was moved.
+        (None, Some(known)) => {
+            let endpoint = read_from.endpoint.clone().or(known.endpoint);
+            let authorities = authorities.or_else(|| read_from.authorities.clone());
+            (read_from.place.clone().unwrap_or(known.place), Settings { endpoint, authorities })
+        }
+        (None, None) => {
+            let problem = "--to: must say where the archive is to be: nothing is sealed now";
+            return Err(Failure::Usage(problem.to_owned()));
+        }
     };
     let plan = sealed::plan(&*reader, before, now_ns).map_err(Failure::failed)?;
     let ends: Vec<String> = plan.ends().iter().map(ToString::to_string).collect();
     let ends = if ends.is_empty() { "none".to_owned() } else { format!("up to {}", ends.join(", ")) };
+    if plan.ends().is_empty() {
+        return print(&match plan.first_that_stays() {
+            Some(first) => format!(
+                "nothing to seal: entry {first} counts in {before} or later, and what is behind it in its chain stays\n"
+            ),
+            None => format!("nothing to seal: no entry counts before {before}\n"),
+        });
+    }
     if dry_run {
         return print(&format!("{} entries would be sealed, {ends}: nothing was changed\n", plan.entries()));
     }
-    if plan.ends().is_empty() {
-        return print(&format!("nothing to seal: no entry counts before {before}\n"));
+    if !is_named {
+        // A directory that is not there any more is not made anew, which would export everything to it.
+        place::open_to_read(&to, &settings).map_err(|error| failed(&error))?;
     }
-    let settings = Settings { endpoint: endpoint.clone(), authorities: authorities.clone() };
+    let Settings { endpoint, authorities } = settings.clone();
     let place = place::open(&to, &settings).map_err(|error| failed(&error))?;
     let name = whole_name(&to).map_err(Failure::Failed)?;
     let bar = ProgressBar::new(0);
@@ -131,6 +150,12 @@ pub fn seal(args: Seal) -> Result<(), Failure> {
         Some(entry) => format!("{} entries were sealed, {ends}, to {place}: entry {entry} says so\n", plan.entries()),
         None => format!("nothing new to seal, {ends}, in {place}\n"),
     })?;
+    if let Some(other) = read_from.place.filter(|other| whole_name(other).as_deref() != Ok(request.place.as_str())) {
+        complain(&format!(
+            "note: --archive or MESHMETER_ARCHIVE says that the archive is {}: change it, months are sealed to {place}",
+            printable(other)
+        ));
+    }
     // What an earlier run that was interrupted has left free, too.
     if said.is_none() && !ledger.store().is_sparse().map_err(Failure::failed)? {
         return Ok(());

@@ -41,6 +41,8 @@ pub struct Plan {
     closed: Closed,
     /// The last entry of each chain that is to be sealed, as far as there are any.
     ends: Vec<EntryId>,
+    /// Of the chains that go on, the first entry that counts later.
+    stays: Vec<EntryId>,
 }
 
 impl Plan {
@@ -51,6 +53,11 @@ impl Plan {
             end.number.saturating_sub(before).unsigned_abs()
         };
         self.ends.iter().map(new).fold(0, u64::saturating_add)
+    }
+
+    /// The first entry that stays because it counts later, if there is one.
+    pub fn first_that_stays(&self) -> Option<EntryId> {
+        self.stays.first().copied()
     }
 
     /// The last entry of each chain that is to be sealed.
@@ -106,15 +113,14 @@ pub fn plan(reader: &dyn Reader, before: Month, now_ns: i64) -> Result<Plan, Fai
     if let Some(month) = open.first() {
         return Err(Failure::Refused(is_open(*month)));
     }
-    let mut ends = Vec::new();
+    let (mut ends, mut stays) = (Vec::new(), Vec::new());
     let earliest = Month::of(0).unwrap_or(before);
     for Head { entry: head, .. } in reader.heads()? {
         let sealed = was.sealed.iter().find(|sealed| sealed.end.entry.writer == head.writer);
         let behind = sealed.map_or(EntryId { number: 0, ..head }, |sealed| sealed.end.entry);
-        let last = match reader.first_counting(behind, before)? {
-            Some(first) => first.number.saturating_sub(1),
-            None => head.number,
-        };
+        let later = reader.first_counting(behind, before)?;
+        stays.extend(later);
+        let last = later.map_or(head.number, |first| first.number.saturating_sub(1));
         // Notes behind the last call are for the next time: that months are sealed is one.
         let first = reader.first_counting(behind, earliest)?;
         let last = if first.is_some_and(|first| first.number <= last) { last } else { behind.number };
@@ -122,7 +128,7 @@ pub fn plan(reader: &dyn Reader, before: Month, now_ns: i64) -> Result<Plan, Fai
     }
     // It may have been a later month before.
     let before = was.sealed.iter().map(|sealed| sealed.before).fold(before, Month::max);
-    Ok(Plan { was, before, closed, ends })
+    Ok(Plan { was, before, closed, ends, stays })
 }
 
 fn is_open(month: Month) -> String {

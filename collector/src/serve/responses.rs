@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::metrics::Tenants;
-use super::{App, metrics};
+use super::{App, log, metrics};
 use crate::ingest::refusal::{Busy, Refusal};
 
 /// A longer text of metrics, bytes, takes a place until it is sent: each is in memory as long.
@@ -61,7 +61,11 @@ impl App {
         work: impl FnOnce() -> Result<T, String> + Send + 'static,
     ) -> Result<T, Refusal> {
         let _one = self.readers.acquire().await.map_err(|_| Refusal::Busy(Busy::Stopping))?;
-        blocking(work).await.map_err(Refusal::Internal)
+        blocking(work).await.map_err(|problem| {
+            // What it says of files, buckets and databases is for whoever runs the collector, and not for every reader.
+            log::often("not_read", || problem);
+            Refusal::Internal("the ledger cannot be read now: the collector's log says why".to_owned())
+        })
     }
 }
 

@@ -322,8 +322,8 @@ export class View {
       try {
         return await get<Latency>(address("v1/latency", questions.latency(state, range)), signal);
       } catch (error) {
-        // Too many calls for it are not too many for the rest of the page.
-        if (error instanceof Refused && error.status === 400) return error.message;
+        // Too many calls for it, or an archive that is away, are no matter of the rest of the page.
+        if (error instanceof Refused && error.status !== 401) return error.message;
         throw error;
       }
     };

@@ -78,7 +78,7 @@ impl Bucket {
     }
 
     fn failed(&self, path: &str, error: &object_store::Error) -> Error {
-        let mut text = error.to_string();
+        let mut text = without_body(&error.to_string());
         if text.contains("169.254.169.254") {
             text = "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; this machine has no role \
                     of its own either"
@@ -230,5 +230,28 @@ impl Place for Bucket {
 impl Drop for Bucket {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.staging);
+    }
+}
+
+/// What a store says of an error, without the XML in which it repeats the request, the name of the key and the signature: of that
+/// only the code.
+fn without_body(text: &str) -> String {
+    let Some((before, body)) = text.split_once('<') else { return text.to_owned() };
+    let code = body.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
+    let before = before.trim_end_matches([' ', ':', '\n']);
+    code.map_or_else(|| before.to_owned(), |code| format!("{before}: {code}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_body;
+
+    #[test]
+    fn contract_what_a_store_repeats_of_a_request_is_not_shown() {
+        let said = "Server returned non-2xx status code: 403 Forbidden: <?xml version=\"1.0\"?><Error><Code>\
+                    SignatureDoesNotMatch</Code><AWSAccessKeyId>AKIA</AWSAccessKeyId></Error>";
+        assert_eq!(without_body(said), "Server returned non-2xx status code: 403 Forbidden: SignatureDoesNotMatch");
+        assert_eq!(without_body("502: <html>away</html>"), "502");
+        assert_eq!(without_body("connection refused"), "connection refused");
     }
 }

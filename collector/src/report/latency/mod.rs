@@ -102,7 +102,9 @@ impl Latency {
                 let problem = format!("by: there are more than {MAX_TOP} lines; fewer columns, or a filter");
                 return Err(ReportError::TooMuch(problem));
             }
-            let times = [Some(record.duration_us), record.time_to_first_token_us, record.time_per_output_token_us];
+            // No call takes no time: 0 is unknown, as of events of your own.
+            let duration = Some(record.duration_us).filter(|duration| *duration > 0);
+            let times = [duration, record.time_to_first_token_us, record.time_per_output_token_us];
             lines.entry(key).or_default().add(times);
             total.add(times);
             Ok(())

@@ -371,6 +371,14 @@ fn contract_an_archive_that_was_altered_or_is_gone_is_named() {
     let (code, out, error) = run(&dir, &["verify", "--archive", &moved]);
     assert_eq!((code, error.as_str()), (0, ""));
     assert_eq!(out.lines().map(str::to_owned).collect::<Vec<_>>(), expected);
+    // Nor is a place made anew that is away: without --to it is where the archive is now.
+    let again = ["seal", "--before", "2026-02", "--who", "ann", "--no-vacuum"];
+    let (code, _, error) = run(&dir, &again);
+    assert!(code == 1 && error.contains(&place(&dir)), "{error}");
+    let (code, out, error) = run(&dir, &[&again[..], &["--archive", &moved]].concat());
+    assert!(code == 0 && out.contains(&moved), "{out} {error}");
+    assert!(!Path::new(&place(&dir)).exists());
+    assert_eq!(run(&dir, &["verify"]).0, 0);
     // An archive of another ledger.
     let other = Dir::of_file();
     let _other_server = varied(&other);
