@@ -41,7 +41,7 @@ pub struct Plan {
     closed: Closed,
     /// The last entry of each chain that is to be sealed, as far as there are any.
     ends: Vec<EntryId>,
-    /// Of the chains that go on, the first entry that counts later.
+    /// Of each chain the first entry that counts later, if anything counts before.
     stays: Vec<EntryId>,
 }
 
@@ -55,7 +55,7 @@ impl Plan {
         self.ends.iter().map(new).fold(0, u64::saturating_add)
     }
 
-    /// The first entry that stays because it counts later, if there is one.
+    /// The first entry that counts later, which stays with all that is behind it, if anything counts before.
     pub fn first_that_stays(&self) -> Option<EntryId> {
         self.stays.first().copied()
     }
@@ -104,8 +104,9 @@ pub fn plan(reader: &dyn Reader, before: Month, now_ns: i64) -> Result<Plan, Fai
     }
     let closed = Closed::from_begins(reader.closings()?.iter().map(|entry| entry.started_ns));
     let until = before.first_day().yesterday().ok();
-    let mut open = BTreeSet::new();
+    let (mut open, mut is_any) = (BTreeSet::new(), false);
     reader.totals(&Selection { until, ..Selection::default() }, &[Dimension::Month], &mut |total| {
+        is_any = true;
         let month = total.key.first().and_then(|month| month.parse::<Month>().ok());
         open.extend(month.filter(|month| !closed.contains(*month)));
         Ok(())
@@ -119,7 +120,7 @@ pub fn plan(reader: &dyn Reader, before: Month, now_ns: i64) -> Result<Plan, Fai
         let sealed = was.sealed.iter().find(|sealed| sealed.end.entry.writer == head.writer);
         let behind = sealed.map_or(EntryId { number: 0, ..head }, |sealed| sealed.end.entry);
         let later = reader.first_counting(behind, before)?;
-        stays.extend(later);
+        stays.extend(later.filter(|_| is_any));
         let last = later.map_or(head.number, |first| first.number.saturating_sub(1));
         // Notes behind the last call are for the next time: that months are sealed is one.
         let first = reader.first_counting(behind, earliest)?;
