@@ -6,6 +6,8 @@ use collector::ledger::correct::{Correction, Instead};
 use collector::ledger::limits::Limits;
 use collector::money::Charge;
 use collector::store::entry::{Entry, EntryId, Hash};
+use collector::store::months::Month;
+use collector::store::sealing::{Sealed, counts_in};
 use collector::store::{Head, Store, StoreError};
 use collector::terminal::complain;
 use collector::verify;
@@ -91,11 +93,15 @@ pub fn rerate(args: Rerate) -> Result<bool, Failure> {
     let bar = ProgressBar::new_spinner();
     let mut work = Work { changes: args.dry_run.then(Changes::default), ..Work::default() };
     let mut dear = Dear::new(args.max_usd);
+    let mut sealed = InArchive { sealed: reader.sealed().map_err(Failure::failed)?, calls: 0, from: None };
     // What is read stays as it was when the reading began, whatever is entered meanwhile.
     let read = reader.standing(&selection, &mut |entry| {
         bar.inc(1);
         match Correction::by(&book, entry, &args.reason) {
-            Ok(correction) => work.waiting.extend(correction.filter(|correction| dear.allows(correction))),
+            Ok(correction) => {
+                let allowed = |correction: &Correction| sealed.allows(correction) && dear.allows(correction);
+                work.waiting.extend(correction.filter(allowed));
+            }
             Err(problem) => work.problems.push(problem),
         }
         if work.waiting.len() >= CHUNK { work.write(ledger.as_mut()) } else { Ok(()) }
@@ -108,7 +114,8 @@ pub fn rerate(args: Rerate) -> Result<bool, Failure> {
     let changes = changes.map(|changes| changes.table()).unwrap_or_default();
     print(&format!("{changes}{calls} calls, {corrected} {what} re-rated, difference {difference} USD\n"))?;
     dear.say();
-    if problems.is_empty() { Ok(dear.any()) } else { Err(Failure::Failed(problems.join("\n"))) }
+    sealed.say();
+    if problems.is_empty() { Ok(dear.any() || sealed.calls > 0) } else { Err(Failure::Failed(problems.join("\n"))) }
 }
 
 /// What a rating anew has to do, and what it did.
@@ -137,6 +144,36 @@ impl Work {
                 .ok_or_else(|| StoreError::Unusable("the difference does not fit in 128 bits".into()))?;
         }
         Ok(())
+    }
+}
+
+/// Calls that are left as they are because their months are sealed.
+struct InArchive {
+    sealed: Vec<Sealed>,
+    calls: u64,
+    /// The first month of them.
+    from: Option<Month>,
+}
+
+impl InArchive {
+    /// Notes a correction of a call that the database does not have. A record that stands and is sealed is in the archive alone.
+    fn allows(&mut self, correction: &Correction) -> bool {
+        let entry = &correction.entry;
+        if !entry.kind.is_record() || !self.sealed.iter().any(|sealed| sealed.covers(entry.id)) {
+            return true;
+        }
+        self.calls = self.calls.saturating_add(1);
+        self.from = self.from.into_iter().chain(counts_in(entry)).min();
+        false
+    }
+
+    fn say(&self) {
+        if let Some(from) = self.from {
+            let calls = self.calls;
+            complain(&format!(
+                "{calls} calls are sealed and left as they are: `meshmeter unseal --from {from}` brings them back"
+            ));
+        }
     }
 }
 

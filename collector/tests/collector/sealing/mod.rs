@@ -65,7 +65,7 @@ fn told(dir: &Dir, noted: &[String]) -> Vec<(String, String)> {
     ask("copies --format json");
     ask("alarms --format json");
     ask("gaps --format json --silent-after 100000h");
-    ask("rerate --dry-run --no-builtin-prices --prices PRICES");
+    ask("rerate --dry-run --no-builtin-prices --prices PRICES --since 2026-02-01");
     for number in 1..=31 {
         ask(&format!("explain {}-{number} --format json", emitter(1)));
     }
@@ -233,8 +233,11 @@ fn contract_what_comes_again_is_a_duplicate_and_what_is_sealed_is_not_corrected(
     assert!(code == 1 && error.contains(" is sealed: `meshmeter unseal --from 2026-01` brings it back"), "{error}");
     let dearer = dir.file("dearer.toml");
     let args = ["rerate", "--until", "2026-01-31", "--prices", dearer.to_str().unwrap(), "--no-builtin-prices"];
-    let (code, _, error) = run(&dir, &args);
-    assert!(code == 1 && error.contains(" is sealed: `meshmeter unseal --from 2026-01`"), "{entry}{error}");
+    for more in [&["--dry-run"][..], &[]] {
+        let (code, out, error) = run(&dir, &[&args[..], more].concat());
+        let is_said = error.contains(" calls are sealed and left as they are: `meshmeter unseal --from 2026-01`");
+        assert!(code == 3 && out.contains(", 0 w") && is_said, "{entry}{out}{error}");
+    }
     let (code, _, error) = run(&dir, &["verify"]);
     assert_eq!((code, error.as_str()), (0, ""));
     unsealed(&dir, &[]);
