@@ -9,7 +9,7 @@ mod seal;
 mod unseal;
 
 pub use archive::{Archived, Settings, open, whole_name};
-pub use reader::Whole;
+pub use reader::{SEALED_MEANWHILE, Whole};
 #[cfg(test)]
 pub(crate) use seal::run_by;
 pub use seal::{Checked, Plan, Request, check, plan, run};

@@ -26,6 +26,9 @@ use crate::tenant::is_within;
 /// Whether entries of a chain that is sealed so far are asked for.
 type Asks<'a> = &'a dyn Fn(&Sealed) -> bool;
 
+/// Why a question has no answer this time.
+pub const SEALED_MEANWHILE: &str = "months were sealed while this was read: ask again";
+
 type Moment = Box<dyn Fn() -> Result<Arc<dyn Reader>, StoreError> + Send + Sync>;
 
 /// The whole ledger. As long as nothing is sealed it asks the database alone.
@@ -75,7 +78,7 @@ impl Whole {
     fn was_alone(&self, asks: Asks<'_>) -> Result<(), StoreError> {
         match Whole::sealed_of(&*self.database, asks)?.is_empty() {
             true => Ok(()),
-            false => Err(StoreError::Unusable("months were sealed while this was read: ask again".to_owned())),
+            false => Err(StoreError::Unusable(SEALED_MEANWHILE.to_owned())),
         }
     }
 

@@ -98,6 +98,11 @@ pub fn plan(reader: &dyn Reader, before: Month, now_ns: i64) -> Result<Plan, Fai
     if Month::of(now_ns).is_none_or(|now| now < before) {
         return Err(Failure::Refused(format!("{before} has not begun: what is sealed must be closed")));
     }
+    // Before the first month of all that are counted no call can count.
+    let earliest = Month::of(0).unwrap_or(before);
+    if before <= earliest {
+        return Err(Failure::Refused(format!("{before}: no call counts before {earliest}")));
+    }
     let was = state(reader)?;
     if was.forgetting > 0 {
         return Err(Failure::Refused(FORGETTING.to_owned()));
@@ -115,7 +120,6 @@ pub fn plan(reader: &dyn Reader, before: Month, now_ns: i64) -> Result<Plan, Fai
         return Err(Failure::Refused(is_open(*month)));
     }
     let (mut ends, mut stays) = (Vec::new(), Vec::new());
-    let earliest = Month::of(0).unwrap_or(before);
     for Head { entry: head, .. } in reader.heads()? {
         let sealed = was.sealed.iter().find(|sealed| sealed.end.entry.writer == head.writer);
         let behind = sealed.map_or(EntryId { number: 0, ..head }, |sealed| sealed.end.entry);
@@ -161,9 +165,14 @@ pub fn check(
                         "entry {id} is not in the archive as the ledger has it: if a name was replaced since it was exported, seal \
                          to another place"
                     )),
-                    Some(own) if own.id == id => match counts_in(&entry).filter(|month| !plan.closed.contains(*month)) {
-                        Some(month) => Some(format!("entry {id} counts in {month}: {}", is_open(month))),
-                        None => (!entry.follows(&before.hash)).then(|| format!("entry {id}: was altered")),
+                    Some(own) if own.id == id => match counts_in(&entry) {
+                        Some(month) if month >= plan.before => {
+                            Some(format!("entry {id} counts in {month}, which is not before {}", plan.before))
+                        }
+                        Some(month) if !plan.closed.contains(month) => {
+                            Some(format!("entry {id} counts in {month}: {}", is_open(month)))
+                        }
+                        _ => (!entry.follows(&before.hash)).then(|| format!("entry {id}: was altered")),
                     },
                     _ => Some(format!("entry {id}: is missing in the ledger")),
                 };

@@ -11,6 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::metrics::Tenants;
 use super::{App, log, metrics};
 use crate::ingest::refusal::{Busy, Refusal};
+use crate::sealed::SEALED_MEANWHILE;
 
 /// A longer text of metrics, bytes, takes a place until it is sent: each is in memory as long.
 const LONG: usize = 1 << 20;
@@ -62,6 +63,9 @@ impl App {
     ) -> Result<T, Refusal> {
         let _one = self.readers.acquire().await.map_err(|_| Refusal::Busy(Busy::Stopping))?;
         blocking(work).await.map_err(|problem| {
+            if problem == SEALED_MEANWHILE {
+                return Refusal::Busy(Busy::Database);
+            }
             // What it says of files, buckets and databases is for whoever runs the collector, and not for every reader.
             log::often("not_read", || problem);
             Refusal::Internal("the ledger cannot be read now: the collector's log says why".to_owned())

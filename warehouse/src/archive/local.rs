@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use sha2::{Digest, Sha256};
 
+use super::Kept;
 use super::groups::{self, Group, Source, Unfit};
 use crate::error::Error;
-use crate::files::Written;
+use crate::files::{self, Written};
 use crate::place;
 use crate::row::hex;
 
@@ -212,6 +213,17 @@ impl Opened {
     /// That something in the file is not as an export writes it.
     pub fn unfit(&self, why: Unfit) -> Error {
         Error::of(&self.name, why)
+    }
+
+    /// Whether an entry can be in it, by what its manifest says: whoever asks for a part of the archive chooses files by that.
+    pub fn has(&self, kept: &Kept) -> Result<(), Unfit> {
+        let Written { first, last, month, tenant_hash, .. } = &*self.written;
+        let is_there = (first..=last).contains(&&kept.position);
+        let is_of_part = kept.month() == *month && files::tenant_hash(&kept.tenant) == *tenant_hash;
+        match is_there && is_of_part {
+            true => Ok(()),
+            false => Err(format!("has entry {}, which its manifest does not say", kept.position)),
+        }
     }
 
     /// Where it is read.

@@ -73,6 +73,11 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// The month in which it counts: `2026-11`.
+    pub fn month(&self) -> String {
+        format!("{:04}-{:02}", self.day.year(), self.day.month())
+    }
+
     /// The day on which it counts, if that is not the day on which its call began: a part of its hash.
     pub fn billed(&self) -> Option<Date> {
         self.adjusts.is_some().then_some(self.day)

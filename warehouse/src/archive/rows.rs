@@ -86,7 +86,11 @@ impl Rows {
     pub fn next(&mut self) -> Result<Option<Kept>, Error> {
         let opened = self.opened.clone();
         let groups = opened.groups()?;
-        self.read(opened.source(), groups).map_err(|why| opened.unfit(why))
+        let found = self.read(opened.source(), groups).and_then(|found| {
+            found.as_ref().map_or(Ok(()), |kept| opened.has(kept))?;
+            Ok(found)
+        });
+        found.map_err(|why| opened.unfit(why))
     }
 
     fn read(&mut self, source: &Source, groups: &[Group]) -> Result<Option<Kept>, Unfit> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::Place;
+use super::{LONGEST, Place, too_long};
 use crate::error::Error;
 use crate::files::empty;
 
@@ -117,7 +117,15 @@ impl Place for Dir {
     }
 
     fn get(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
-        match fs::read(self.root.join(path)) {
+        let file = self.root.join(path);
+        // What is no file may never end, and a manifest is short.
+        match fs::metadata(&file) {
+            Ok(found) if !found.is_file() => return Err(Error::of(file.display(), "is no file")),
+            Ok(found) if found.len() > LONGEST => return Err(Error::of(file.display(), too_long())),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            _ => {}
+        }
+        match fs::read(&file) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             read => read.map(Some).map_err(self.failed(path)),
         }

@@ -12,6 +12,13 @@ mod s3;
 pub use dir::Dir;
 pub use s3::{Bucket, Settings};
 
+/// What is read whole is a manifest or an intent, and no longer than this, bytes.
+const LONGEST: u64 = 64 << 20;
+
+fn too_long() -> String {
+    format!("is longer than {LONGEST} bytes, and so none of an export")
+}
+
 /// A directory or a bucket. Paths are relative to it and have `/` between their parts.
 pub trait Place: Send + Sync {
     /// How it is called in messages.

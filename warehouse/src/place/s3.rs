@@ -11,9 +11,9 @@ use object_store::path::Path as Key;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutPayload, RetryConfig};
 use tokio::runtime::{Builder, Runtime};
 
-use super::Place;
 use super::connector::Carrier;
 use super::profile::Profile;
+use super::{LONGEST, Place, too_long};
 use crate::error::Error;
 use crate::files::empty;
 
@@ -122,9 +122,13 @@ impl Place for Bucket {
 
     fn get(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
         let key = self.key(path);
-        let read = self.runtime.block_on(async { self.store.get(&key).await?.bytes().await });
+        let read = self.runtime.block_on(async {
+            let found = self.store.get(&key).await?;
+            if found.meta.size > LONGEST { Ok(None) } else { found.bytes().await.map(Some) }
+        });
         match read {
-            Ok(bytes) => Ok(Some(bytes.to_vec())),
+            Ok(Some(bytes)) => Ok(Some(bytes.to_vec())),
+            Ok(None) => Err(Error::of(format!("{}/{path}", self.name.trim_end_matches('/')), too_long())),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.failed(path, &error)),
         }

@@ -310,3 +310,43 @@ fn contract_a_file_that_ends_as_none_does_is_refused() {
     let said = all_of(&open(&dir).unwrap(), 1).unwrap_err().to_string();
     assert_eq!(said, format!("{}: has not the {rows} rows that it has by its manifest", most.display()));
 }
+
+/// By these files are chosen: one that has more than it says would be passed over, and its entries be missing somewhere else.
+#[test]
+fn contract_a_manifest_that_says_less_of_a_file_than_is_in_it_is_refused_by_the_file() {
+    for (field, value) in [("last", "first"), ("first", "last"), ("tenant_hash", "")] {
+        let (dir, ledger) = exported(&[(1, 30)]);
+        let path = dir.0.join("_meshmeter/manifests/all/00000001.json");
+        let mut manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let files = manifest["files"].as_array_mut().unwrap();
+        let file = files.iter_mut().find(|file| file["rows"].as_u64() > Some(1)).unwrap();
+        if field == "tenant_hash" {
+            // The file is put where another part of the tenants is.
+            let (from, part) = (file["path"].as_str().unwrap().to_owned(), file["tenant_hash"].as_u64().unwrap());
+            let to = from.replace(&format!("tenant_hash={part}/"), &format!("tenant_hash={}/", (part + 1) % 16));
+            fs::create_dir_all(dir.0.join(&to).parent().unwrap()).unwrap();
+            let to = to.replace(".parquet", "-9.parquet");
+            fs::rename(dir.0.join(&from), dir.0.join(&to)).unwrap();
+            (file["path"], file["tenant_hash"]) = (json!(to), json!((part + 1) % 16));
+        } else {
+            file[field] = file[value].clone();
+        }
+        fs::write(&path, manifest.to_string()).unwrap();
+        let said = refusals(&dir, &ledger);
+        // Or, if it is not opened in time, the first entry that is missed.
+        let why = if field == "first" { "is in none of the files" } else { "which its manifest does not say" };
+        assert!(said.iter().any(|said| said.contains(why)), "{field}: {said:?}");
+    }
+}
+
+#[test]
+fn contract_a_manifest_that_is_no_file_or_endless_is_refused_before_it_is_read() {
+    let (dir, _) = exported(&[(1, 30)]);
+    let path = dir.0.join("_meshmeter/manifests/all/00000001.json");
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+    assert!(open(&dir).err().unwrap().to_string().ends_with("00000001.json: is no file"));
+    fs::remove_file(&path).unwrap();
+    fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+    assert!(open(&dir).err().unwrap().to_string().contains("is longer than"));
+}

@@ -192,6 +192,10 @@ fn contract_what_cannot_be_sealed_is_refused_and_nothing_has_changed() {
     for (month, why) in [
         ("2026-03", "2026-02 is not closed: `meshmeter close 2026-02` does it; only closed months are sealed"),
         ("2999-01", "2999-01 has not begun: what is sealed must be closed"),
+        // Months that no clock here can tell.
+        ("0000-01", "0000-01: no call counts before 1970-01"),
+        ("1677-09", "1677-09: no call counts before 1970-01"),
+        ("1970-01", "1970-01: no call counts before 1970-01"),
     ] {
         let (code, out, error) = seal(&dir, month, &[]);
         assert_eq!((code, out.as_str(), error), (1, "", format!("meshmeter: {why}\n")));
