@@ -237,10 +237,12 @@ func (w workload) mountVolumes(p *pod, data map[string]string) error {
 
 // within replaces the paths of a container's volumes by directories of the pod.
 func (w workload) within(container string, p *pod, text string) string {
+	pairs := []string{}
 	for _, mount := range w.container(container).VolumeMounts {
-		text = strings.ReplaceAll(text, mount.MountPath, p.volume(mount.Name))
+		pairs = append(pairs, mount.MountPath, p.volume(mount.Name))
 	}
-	return text
+	// At once: the directories of the pod are themselves below a path that may be one of a volume, /tmp.
+	return strings.NewReplacer(pairs...).Replace(text)
 }
 
 // start runs a container of the workload with this program in the place of its image.
