@@ -222,6 +222,15 @@ async fn contract_an_envoy_that_ends_returns_what_it_holds_whether_it_had_calls_
         ensure(leased()? > 0, || "nothing is leased".to_owned())
     })
     .await?;
+    // What is granted while a worker ends, it never learns of: such a lease ends by its time. So each knows of its own before.
+    wait::until("each worker to be told", || async {
+        let told = |text: &str| text.contains("\"granted\":") && !text.contains("\"granted\":0,");
+        let passages = held.stack.gate.passages();
+        let count = passages.iter().filter(|passage| told(&String::from_utf8_lossy(&passage.response))).count();
+        ensure(count >= 2, || format!("{count} were told"))
+    })
+    .await?;
+    sleep(Duration::from_millis(500)).await;
     held.stack.envoy.stop()?;
     wait::until("the leases to be returned", || async {
         let leased = leased()?;
