@@ -9,7 +9,7 @@ use crate::ledger::forget::{Change, Target};
 use crate::store::entry::{Entry, EntryId, Hash};
 use crate::store::forgetting::{Attested, Forgotten, Pending, Requarantined, replaced, replaced_in};
 use crate::store::names::{Names, Secret, What, random};
-use crate::store::sealing::{Sealed, counts_in};
+use crate::store::sealing::{Sealed, unsealing};
 use crate::store::{Quarantined, QuarantinedEvent, Reader, Store, StoreError, Whose, WrittenEntry};
 use crate::terminal::printable;
 
@@ -274,11 +274,11 @@ fn open(change: &Change, sealed: &[Sealed]) -> Result<(), Failure> {
     if !sealed.iter().any(|sealed| sealed.covers(entry.id)) {
         return Ok(());
     }
-    let from = counts_in(entry).map(|month| format!(" --from {month}")).unwrap_or_default();
     Err(Failure::Refused(format!(
-        "entry {} has the name and is sealed: bring it back with `meshmeter unseal{from}`, run this again, then seal to a new \
-         place: the files of the archive keep the name",
-        entry.id
+        "entry {} has the name and is sealed: bring it back with `{}`, run this again, then seal to a new place: the files of the \
+         archive keep the name",
+        entry.id,
+        unsealing(entry)
     )))
 }
 

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use warehouse::{Archive, End, Error, Kept, Position, place};
+use warehouse::{Archive, End, Error, Kept, Place, Position, place};
 use wire::record::Evidence;
 
 use crate::money::Charge;
@@ -82,8 +82,7 @@ pub struct Archived {
 impl Archived {
     /// Opens the one at a place.
     pub fn open(place: &str, endpoint: Option<String>, authorities: Option<Vec<u8>>) -> Result<Archived, StoreError> {
-        let opened = place::open_to_read(place, &place::Settings { endpoint, authorities }).map_err(failed)?;
-        Ok(Archived { archive: Archive::open(Arc::from(opened)).map_err(failed)?, compared: Mutex::default() })
+        Archived::with(place, endpoint, authorities, Archive::open)
     }
 
     /// Opens the one at a place of which these files are meant. An error if its manifests are others, before any file is read.
@@ -93,10 +92,19 @@ impl Archived {
         authorities: Option<Vec<u8>>,
         Pin { commits, manifests }: Pin,
     ) -> Result<Archived, StoreError> {
-        let opened = place::open_to_read(place, &place::Settings { endpoint, authorities }).map_err(failed)?;
         let commits = u64::try_from(commits).unwrap_or_default();
-        let archive = Archive::open_pinned(Arc::from(opened), commits, &manifests.0).map_err(failed)?;
-        Ok(Archived { archive, compared: Mutex::default() })
+        Archived::with(place, endpoint, authorities, |place| Archive::open_pinned(place, commits, &manifests.0))
+    }
+
+    fn with(
+        place: &str,
+        endpoint: Option<String>,
+        authorities: Option<Vec<u8>>,
+        open: impl FnOnce(Arc<dyn Place>) -> Result<Archive, Error>,
+    ) -> Result<Archived, StoreError> {
+        let settings = place::Settings { endpoint, authorities };
+        let archive = place::open_to_read(place, &settings).and_then(|place| open(Arc::from(place)));
+        Ok(Archived { archive: archive.map_err(failed)?, compared: Mutex::default() })
     }
 
     /// The first of its files that have all up to these entries.

@@ -155,6 +155,11 @@ pub fn counts_in(entry: &Entry) -> Option<Month> {
 
 /// What to say of an entry that the database does not have itself.
 pub fn refusal(entry: &Entry) -> String {
+    format!("entry {} is sealed: `{}` brings it back", entry.id, unsealing(entry))
+}
+
+/// The command that brings an entry back.
+pub fn unsealing(entry: &Entry) -> String {
     let from = counts_in(entry).map(|month| format!(" --from {month}")).unwrap_or_default();
-    format!("entry {} is sealed: `meshmeter unseal{from}` brings it back", entry.id)
+    format!("meshmeter unseal{from}")
 }
