@@ -14,6 +14,8 @@ use super::region::in_host;
 use super::settle::{Counts, settle};
 use super::{Api, Part, Reading, Target};
 
+const DALL_E_2: &str = "dall-e-2";
+
 /// OpenAI, with the paths of the APIs that are most spoken.
 pub(super) const OPENAI: Provider = Provider {
     regions: &[in_host("", ".api.openai.com")],
@@ -23,7 +25,8 @@ pub(super) const OPENAI: Provider = Provider {
         path("responses", Api::OpenAiResponses, "chat"),
         path("responses/compact", Api::OpenAiResponses, "chat"),
         path("embeddings", Api::OpenAiChat, "embeddings"),
-        path("images/generations", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),
+        // "Defaults to `dall-e-2` unless a parameter specific to the GPT image models is used" (API reference, Create image).
+        path("images/generations", Api::OpenAiResponses, "generate_content").at(Endpoint::Image).by_default(DALL_E_2),
         path("images/edits", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),
         path("images/variations", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),
         path("audio/transcriptions", Api::OpenAiResponses, "generate_content").at(Endpoint::Transcription),
