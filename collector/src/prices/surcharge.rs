@@ -22,7 +22,8 @@ impl Surcharge {
     /// Whether another one adds the same to the same calls, in whatever order its names stand.
     pub fn is_same(&self, other: &Surcharge) -> bool {
         let Surcharge { provider, models, from, to, prices } = self;
-        let is_alike = (provider, from, to) == (&other.provider, &other.from, &other.to) && models.is_same(&other.models);
+        let is_alike =
+            (provider, from, to) == (&other.provider, &other.from, &other.to) && models.is_same(&other.models);
         is_alike && same(&prices.0, &other.prices.0)
     }
 

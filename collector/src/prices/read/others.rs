@@ -132,7 +132,10 @@ impl Fields<'_> {
         for (key, name) in names.iter().map(|name| (MODEL, name)).chain([(IS, &is)]) {
             let is_wild = |sign: &char| name.contains(*sign) && (*sign != NOT || name.starts_with(NOT));
             if let Some(sign) = ['*', '#', NOT].iter().find(|sign| is_wild(sign)) {
-                self.problem(key, &format!("must be a full name: {name} has a {sign}, which stands for no other text here"));
+                self.problem(
+                    key,
+                    &format!("must be a full name: {name} has a {sign}, which stands for no other text here"),
+                );
             }
         }
         for model in names {

@@ -147,7 +147,9 @@ fn contract_wrong_tables_name_the_place_and_what_is_allowed() {
     let factor = |text: &str| entry_of_m(&format!("input_text = \"1\"\n[[price.factor]]\n{text}"));
     let alias = |model: &str, is: &str| format!("[[alias]]\nprovider = \"p\"\nmodel = \"{model}\"\nis = \"{is}\"\n");
     let surcharge = |models: &str, price: &str| {
-        format!("[[surcharge]]\nprovider = \"p\"\nmodel = {models}\nvalid_from = 2026-01-01\ninput_text = \"{price}\"\n")
+        format!(
+            "[[surcharge]]\nprovider = \"p\"\nmodel = {models}\nvalid_from = 2026-01-01\ninput_text = \"{price}\"\n"
+        )
     };
     let discount = |models: &str| format!("[[adjust]]\non = \"cost\"\nfactor = \"0.9\"\nmodel = {models}\n");
     let cases = [
@@ -199,7 +201,10 @@ fn contract_wrong_tables_name_the_place_and_what_is_allowed() {
             "alias[0] (p a*).model: must be a full name: a* has a *, which stands for no other text here",
         ),
         (alias("a", "b*"), "alias[0] (p a).is: must be a full name: b* has a *, which stands for no other text here"),
-        (alias("a#", "b"), "alias[0] (p a#).model: must be a full name: a# has a #, which stands for no other text here"),
+        (
+            alias("a#", "b"),
+            "alias[0] (p a#).model: must be a full name: a# has a #, which stands for no other text here",
+        ),
         (alias("a", "!b"), "alias[0] (p a).is: must be a full name: !b has a !, which stands for no other text here"),
         (
             surcharge("[\"a\", \"b\"]", "0.10") + &surcharge("[\"B\", \"a\"]", "0.1"),

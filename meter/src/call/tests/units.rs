@@ -106,6 +106,17 @@ cases! {
         assert_eq!((named.request_model.as_deref(), named.flags.contains(Flag::ModelAssumed)), (Some("dall-e-3"), false));
     }
 
+    fn deterministic_a_header_has_the_speed_of_a_native_body() {
+        let path = b"/model/us.anthropic.claude-3-5-haiku-20241022-v1:0/invoke";
+        let head = RequestHead { method: b"POST", host: b"bedrock-runtime.us-east-2.amazonaws.com", path, content_encoding: None };
+        let mut call = Call::begin(&head, &DETECT, 0).unwrap();
+        call.response_head(&ResponseHead { status: Some(200), content_type: None, content_encoding: None });
+        call.response_header("x-amzn-bedrock-performanceconfig-latency", b"optimized");
+        call.response_body(br#"{"type":"message","usage":{"input_tokens":5,"output_tokens":2}}"#);
+        let record = call.finish(Ended::default(), &mut Ratios::default()).remove(0);
+        assert_eq!((record.speed.as_deref(), record.usage.input_total()), (Some("optimized"), Some(5)));
+    }
+
     fn deterministic_images_without_counts_are_paid_by_the_image() {
         let record = units(&IMAGES, &[(Class::ImagesOut, 2)]);
         assert_eq!((record.size.as_deref(), record.quality.as_deref()), (Some("1024x1792"), Some("hd")));
