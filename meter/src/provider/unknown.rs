@@ -13,7 +13,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use wire::usage::{Class, Kind};
 
-use super::facts::{Facts, Number::*, PLACED};
+use super::facts::{Facts, Number, Number::*, PLACED};
 use super::{Api, Reading};
 
 /// So many names are kept.
@@ -31,7 +31,11 @@ const HARMLESS: &[&str] = &[
     "prompt_tokens_details.text_tokens", "completion_tokens_details.text_tokens", "input_tokens_details.text_tokens",
     "input_token_details.text_tokens", "output_token_details.text_tokens", "prompt_cache_miss_tokens", "prompt_tokens_details.cache_type",
     "completion_tokens_details.accepted_prediction_tokens", "completion_tokens_details.rejected_prediction_tokens",
-    "input_tokens_details.cached_tokens_details.text_tokens", "text_tokens", "image_pixels", "video_pixels", "context_details.*",
+    "input_tokens_details.cached_tokens_details.text_tokens", "context_details.*",
+    // Cohere's, of the template that is not billed; Groq's, by the memory that served them.
+    "tokens.image_tokens", "dram_cached_tokens", "sram_cached_tokens",
+    // What was read of pages, counted where it is.
+    "pages_processed", "pages_processed_annotation", "doc_size_bytes",
     // Lists that are read whole.
     "promptTokensDetails[].*", "promptTokenDetails[].*", "candidatesTokensDetails[].*", "responseTokensDetails[].*",
     "cacheTokensDetails[].*", "toolUsePromptTokensDetails[].*", "thoughtsTokensDetails[].*",
@@ -57,6 +61,10 @@ const HARMLESS: &[&str] = &[
     "completion_tokens_after_first_per_sec", "completion_tokens_after_first_per_sec_first_ten", "latency_checkpoint.*",
     "total_duration", "load_duration", "prompt_eval_duration", "eval_duration",
 ];
+
+/// What a guardrail of Bedrock weighed has prices of its own, by the policy. Filters by words and by patterns are free.
+const GUARDRAILS: [Number; 6] =
+    [GuardrailContent, GuardrailImages, GuardrailTopic, GuardrailSensitive, GuardrailGrounding, GuardrailReasoning];
 
 /// A path as a number, made segment by segment; `[]` is one (FNV-1a).
 #[derive(Clone, Copy)]
@@ -106,6 +114,9 @@ impl Names {
 /// What a response counts that nobody reads, names separated by commas.
 pub fn unknown_usage(api: Api, facts: &Facts, reading: &Reading) -> Option<String> {
     let mut names = Names::default();
+    for number in GUARDRAILS.into_iter().filter(|&number| facts.get(number) > Some(0)) {
+        names.add(&format!("guardrail.{}", number.path().rsplit('.').next().unwrap_or_default()));
+    }
     // Another API's counts, which this one's reading leaves out.
     for number in facts.unread() {
         names.add(number.path());

@@ -61,6 +61,10 @@ numbers! {
         CompletionAudio "completion_tokens_details.audio_tokens",
         CompletionImage "completion_tokens_details.image_tokens",
         FlatCached "cached_tokens",
+        // Voyage's, of which pixels have a price of their own.
+        FlatText "text_tokens",
+        ImagePixels "image_pixels",
+        VideoPixels "video_pixels",
         NumCached "num_cached_tokens",
         CacheHit "prompt_cache_hit_tokens",
         FlatReasoning "reasoning_tokens",
@@ -93,6 +97,9 @@ numbers! {
         InputCached "input_tokens_details.cached_tokens",
         InputCacheWrite "input_tokens_details.cache_write_tokens",
         InputCacheCreation "input_tokens_details.cache_creation_tokens",
+        // Perplexity's agents.
+        InputCacheRead "input_tokens_details.cache_read_input_tokens",
+        InputCacheCreationInput "input_tokens_details.cache_creation_input_tokens",
         InputImageTokens "input_tokens_details.image_tokens",
         InputAudioDetails "input_tokens_details.audio_tokens",
         InputVideoDetails "input_tokens_details.video_tokens",
@@ -226,6 +233,37 @@ numbers! {
             "trace.preProcessingTrace.modelInvocationOutput.metadata.usage.outputTokens"
             "trace.postProcessingTrace.modelInvocationOutput.metadata.usage.outputTokens"
             "trace.routingClassifierTrace.modelInvocationOutput.metadata.usage.outputTokens",
+        // What Bedrock's guardrails weighed, if the request wants their trace: text units, for input and output.
+        GuardrailContent
+            "trace.guardrail.inputAssessment.*.invocationMetrics.usage.contentPolicyUnits"
+            "trace.guardrail.outputAssessments.*[].invocationMetrics.usage.contentPolicyUnits"
+            "amazon-bedrock-trace.guardrail.input.*.invocationMetrics.usage.contentPolicyUnits"
+            "amazon-bedrock-trace.guardrail.outputs[].*.invocationMetrics.usage.contentPolicyUnits",
+        GuardrailImages
+            "trace.guardrail.inputAssessment.*.invocationMetrics.usage.contentPolicyImageUnits"
+            "trace.guardrail.outputAssessments.*[].invocationMetrics.usage.contentPolicyImageUnits"
+            "amazon-bedrock-trace.guardrail.input.*.invocationMetrics.usage.contentPolicyImageUnits"
+            "amazon-bedrock-trace.guardrail.outputs[].*.invocationMetrics.usage.contentPolicyImageUnits",
+        GuardrailTopic
+            "trace.guardrail.inputAssessment.*.invocationMetrics.usage.topicPolicyUnits"
+            "trace.guardrail.outputAssessments.*[].invocationMetrics.usage.topicPolicyUnits"
+            "amazon-bedrock-trace.guardrail.input.*.invocationMetrics.usage.topicPolicyUnits"
+            "amazon-bedrock-trace.guardrail.outputs[].*.invocationMetrics.usage.topicPolicyUnits",
+        GuardrailSensitive
+            "trace.guardrail.inputAssessment.*.invocationMetrics.usage.sensitiveInformationPolicyUnits"
+            "trace.guardrail.outputAssessments.*[].invocationMetrics.usage.sensitiveInformationPolicyUnits"
+            "amazon-bedrock-trace.guardrail.input.*.invocationMetrics.usage.sensitiveInformationPolicyUnits"
+            "amazon-bedrock-trace.guardrail.outputs[].*.invocationMetrics.usage.sensitiveInformationPolicyUnits",
+        GuardrailGrounding
+            "trace.guardrail.inputAssessment.*.invocationMetrics.usage.contextualGroundingPolicyUnits"
+            "trace.guardrail.outputAssessments.*[].invocationMetrics.usage.contextualGroundingPolicyUnits"
+            "amazon-bedrock-trace.guardrail.input.*.invocationMetrics.usage.contextualGroundingPolicyUnits"
+            "amazon-bedrock-trace.guardrail.outputs[].*.invocationMetrics.usage.contextualGroundingPolicyUnits",
+        GuardrailReasoning
+            "trace.guardrail.inputAssessment.*.invocationMetrics.usage.automatedReasoningPolicyUnits"
+            "trace.guardrail.outputAssessments.*[].invocationMetrics.usage.automatedReasoningPolicyUnits"
+            "amazon-bedrock-trace.guardrail.input.*.invocationMetrics.usage.automatedReasoningPolicyUnits"
+            "amazon-bedrock-trace.guardrail.outputs[].*.invocationMetrics.usage.automatedReasoningPolicyUnits",
     }
 }
 
@@ -238,8 +276,8 @@ pub enum Header {
     Text(Text),
 }
 
-/// The headers of a response that say something: counts of Bedrock and of Text Generation Inference, and the service tiers
-/// of Google and Bedrock.
+/// The headers of a response that say something: counts of Bedrock and of Text Generation Inference, the service tiers
+/// of Google and Bedrock, and Bedrock's speed.
 pub const HEADERS: &[(&str, Header)] = &[
     ("x-amzn-bedrock-input-token-count", Header::Count(Number::HeaderInput)),
     ("x-amzn-bedrock-output-token-count", Header::Count(Number::HeaderOutput)),
@@ -249,6 +287,7 @@ pub const HEADERS: &[(&str, Header)] = &[
     ("x-generated-tokens", Header::Count(Number::HeaderOutput)),
     ("x-gemini-service-tier", Header::Text(Text::ServiceTier)),
     ("x-amzn-bedrock-service-tier", Header::Text(Text::ServiceTier)),
+    ("x-amzn-bedrock-performanceconfig-latency", Header::Text(Text::Speed)),
 ];
 
 impl Number {

@@ -94,6 +94,7 @@ raws! {
     Meta "meta",
     ResponseMeta "response.meta",
     Metrics "amazon-bedrock-invocationMetrics",
+    PageUsage "usage_info",
     ToolUsage "tool_usage",
     ResponseToolUsage "response.tool_usage",
     TencentUsage "Usage",
@@ -103,7 +104,7 @@ raws! {
 impl Raw {
     /// What was used beside the model: it tells nothing of the call's own counts, nor that they are final.
     pub(super) fn is_beside(self) -> bool {
-        matches!(self, Raw::ToolUsage | Raw::ResponseToolUsage)
+        matches!(self, Raw::PageUsage | Raw::ToolUsage | Raw::ResponseToolUsage)
     }
 }
 
