@@ -213,7 +213,7 @@ impl Call {
 
     /// The response begins. A second head (Envoy's own response in place of the provider's) replaces the first.
     pub fn response_head(&mut self, head: &ResponseHead<'_>) {
-        self.response = Some(Response::new(head));
+        self.response = Some(Response::new(head, &self.target));
     }
 
     /// The response is one to a question of the filter's, and nothing in the request explains it if it names that: given after

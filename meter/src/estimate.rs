@@ -73,6 +73,24 @@ impl Text {
         self.bytes
     }
 
+    /// Takes this text in the place of its own, if it is longer: both say the same.
+    pub fn take_longer(&mut self, other: &Text) {
+        if other.bytes > self.bytes {
+            let shows_thoughts = self.shows_thoughts || other.shows_thoughts;
+            *self = Text { shows_thoughts, has_more: self.has_more || other.has_more, ..other.clone() };
+        }
+    }
+
+    /// Takes thoughts besides, unless it shows them already.
+    pub fn take_thoughts(&mut self, thoughts: &Text) {
+        if !self.shows_thoughts {
+            self.bytes = self.bytes.saturating_add(thoughts.bytes);
+            self.words.join(&thoughts.words);
+            self.bytes_only |= thoughts.bytes_only;
+            self.shows_thoughts = true;
+        }
+    }
+
     /// Whether so many tokens can be this text and nothing else.
     fn can_be(&self, tokens: u64) -> bool {
         (self.least()..=self.bytes).contains(&tokens)

@@ -189,6 +189,11 @@ impl Asked {
         &self.found.text
     }
 
+    /// How long a form is so far, as far as it was fetched: nearly all of it is the file that is uploaded.
+    pub(super) fn form_bytes(&self) -> Option<u64> {
+        self.form.as_ref().map(|_| self.bytes)
+    }
+
     /// How long the body is so far, as far as it was fetched.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes

@@ -1,4 +1,6 @@
 mod bound;
+mod cut;
+mod echo;
 mod told;
 mod units;
 
@@ -245,9 +247,13 @@ cases! {
         let item = "data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":\"web_search_call\",\"id\":\"ws\",\"action\":{\"type\":\"search\"}}}\n\n";
         let text = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"Two words\"}\n\n";
         let play = Play { path: "/v1/responses", cut: Some(Cut::Client), ..Play::default() };
-        let searched = Play { body: item, ..play }.run().unwrap();
+        let searched = Play { body: item, cut: None, ..play }.run().unwrap();
         assert_eq!((searched.evidence, searched.usage.get(Class::WebSearches), searched.usage.output_total()), (Evidence::Missing, Some(1), None));
         assert!(searched.missing_reason.is_some());
+        // One that breaks off owes its input.
+        let cut = Play { body: item, ..play }.run().unwrap();
+        assert_eq!((cut.evidence, cut.usage.get(Class::WebSearches), cut.usage.output_total()), (Evidence::Estimated, Some(1), None));
+        assert!(cut.usage.input_total() > Some(0));
         let spoken = Play { body: &format!("{item}{text}"), ..play }.run().unwrap();
         assert_eq!((spoken.evidence, spoken.usage.get(Class::WebSearches)), (Evidence::Estimated, Some(1)));
         assert!(spoken.usage.output_total() > Some(0));

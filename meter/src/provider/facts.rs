@@ -25,6 +25,7 @@ use crate::scan::{Count, MAX_SCALAR, Piece, Scalar, Sink, count};
 use counts::Counts;
 use numbers::Merge;
 use tools::Tools;
+use visible::{AGAIN, Again};
 
 /// The cap of the usage objects that are held for their lists, bytes in all.
 const MAX_RAW: usize = 16 * 1024;
@@ -71,7 +72,11 @@ pub struct Facts {
     /// The response itself says that it is over.
     pub terminal: bool,
     /// Text that the model wrote.
-    pub visible: crate::estimate::Text,
+    visible: crate::estimate::Text,
+    /// The same where it was said again: few responses have that.
+    again: Option<Box<[crate::estimate::Text; AGAIN]>>,
+    /// What it made that is no text: images, sound, one of them.
+    binaries: [bool; 3],
     is_stream: bool,
     closed: u32,
     /// The usage objects that arrived whole.
@@ -174,6 +179,25 @@ impl Facts {
     /// What the response says it made.
     pub fn made(&mut self) -> Option<&mut Made> {
         self.made.as_deref_mut()
+    }
+
+    /// What the model wrote, as far as any place of the response has shown it.
+    pub fn written(&self) -> crate::estimate::Text {
+        let mut written = self.visible.clone();
+        for text in self.again.iter().flat_map(|texts| texts.iter().take(Again::Thoughts as usize)) {
+            written.take_longer(text);
+        }
+        let thoughts = self.again.as_ref().and_then(|texts| texts.get(Again::Thoughts as usize));
+        if let Some(thoughts) = thoughts.filter(|thoughts| thoughts.bytes() > 0) {
+            written.take_thoughts(thoughts);
+        }
+        written
+    }
+
+    /// What the response holds that is no text, in the words of `unknown_usage`.
+    pub fn binaries(&self) -> impl Iterator<Item = &'static str> {
+        let names = ["output.image", "output.audio", "output.media"];
+        names.into_iter().zip(self.binaries).filter(|(_, is_there)| *is_there).map(|(name, _)| name)
     }
 
     /// Whether a usage object arrived whole.
@@ -360,6 +384,19 @@ impl Sink<Fact> for Facts {
             Fact::Thought => {
                 self.visible.feed(piece, self.is_stream);
                 self.visible.set_shows_thoughts();
+            }
+            // Of a response that comes whole, other places tell.
+            Fact::Again(Again::Text) if !self.is_stream => {}
+            Fact::Again(again) => {
+                let texts = self.again.get_or_insert_default();
+                if let Some(text) = texts.get_mut(again as usize) {
+                    text.feed(piece, self.is_stream);
+                }
+            }
+            Fact::Binary(binary) if !piece.bytes.is_empty() => {
+                if let Some(is_there) = self.binaries.get_mut(binary as usize) {
+                    *is_there = true;
+                }
             }
             _ => {}
         }
