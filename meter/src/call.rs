@@ -211,6 +211,11 @@ impl Call {
         self.asked.feed(bytes);
     }
 
+    /// So many bytes of the request's body went by unread.
+    pub fn request_passed(&mut self, bytes: usize) {
+        self.asked.passed(bytes);
+    }
+
     /// The response begins. A second head (Envoy's own response in place of the provider's) replaces the first.
     pub fn response_head(&mut self, head: &ResponseHead<'_>) {
         self.response = Some(Response::new(head, &self.target));

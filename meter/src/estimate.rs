@@ -73,6 +73,24 @@ impl Text {
         self.bytes
     }
 
+    /// There is so much text besides, bytes of UTF-8.
+    pub fn add_bytes(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.bytes_only = true;
+    }
+
+    /// There is a token besides, as a number.
+    pub fn add_token(&mut self) {
+        self.add_bytes(BYTES_A_TOKEN);
+    }
+
+    /// It is no shorter than this.
+    pub fn set_at_least(&mut self, bytes: u64) {
+        let more = bytes.saturating_sub(self.bytes);
+        self.has_more |= more > 0;
+        self.add_bytes(more);
+    }
+
     /// Takes this text in the place of its own, if it is longer: both say the same.
     pub fn take_longer(&mut self, other: &Text) {
         if other.bytes > self.bytes {

@@ -85,8 +85,7 @@ fn is_by_token(record: &Record) -> bool {
 
 /// Whether the provider had taken a call that then broke off.
 fn was_taken_and_cut(record: &Record) -> bool {
-    let broke_off = matches!(record.outcome, Outcome::ClientAborted | Outcome::Timeout | Outcome::UpstreamReset);
-    broke_off && record.status.is_some_and(|status| status < 400) && record.deferred.is_none()
+    broke_off(record) && record.status.is_some_and(|status| status < 400) && record.deferred.is_none()
 }
 
 /// Names what a response that broke off holds beside text, where no counts say what it costs.
@@ -103,13 +102,19 @@ pub(super) fn name_unseen(record: &mut Record, names: impl Iterator<Item = &'sta
 }
 
 /// No response has begun to a request that was sent: the provider charges what it has read all the same.
-pub(super) fn no_response(record: &mut Record, request: &Asked, ratios: &Ratios) {
-    let broke_off = matches!(record.outcome, Outcome::ClientAborted | Outcome::Timeout | Outcome::UpstreamReset);
-    let input = input(record, request, ratios).filter(|_| broke_off);
-    if input.is_some() {
-        record.usage.set(Class::InputText, input);
-        record.evidence = Evidence::Estimated;
+pub(super) fn no_response(record: &mut Record, request: &Asked, api: Api, endpoint: Endpoint, ratios: &Ratios) {
+    let begins = matches!(endpoint, Endpoint::Batch | Endpoint::Job | Endpoint::Video | Endpoint::CachedContent);
+    if broke_off(record) && !begins {
+        let (class, count) = owed(record, request, api, endpoint, ratios);
+        if count.is_some() {
+            record.usage.set(class, count);
+            record.evidence = Evidence::Estimated;
+        }
     }
+}
+
+fn broke_off(record: &Record) -> bool {
+    matches!(record.outcome, Outcome::ClientAborted | Outcome::Timeout | Outcome::UpstreamReset)
 }
 
 impl Seen<'_> {
@@ -183,7 +188,7 @@ fn guess(record: &mut Record, seen: &Seen<'_>, ratios: &Ratios) {
         record.usage.set(Class::OutputText, Some(text.min(MAX_COUNT)));
         record.usage.set(Class::OutputReasoning, hidden.map(|hidden| hidden.min(MAX_COUNT)));
     }
-    let (class, count) = owed(record, seen, ratios);
+    let (class, count) = owed(record, seen.request, seen.api, seen.endpoint, ratios);
     record.usage.set(class, count);
     if seen.text.bytes() > 0 || count.is_some() {
         record.evidence = Evidence::Estimated;
@@ -191,23 +196,23 @@ fn guess(record: &mut Record, seen: &Seen<'_>, ratios: &Ratios) {
 }
 
 /// What is owed for what the provider read, in what its endpoint sells it by.
-fn owed(record: &Record, seen: &Seen<'_>, ratios: &Ratios) -> (Class, Option<u64>) {
-    let sound = || seen.request.form_bytes().map(|bytes| bytes.div_ceil(SOUND_BYTES_A_SECOND));
-    match seen.endpoint {
+fn owed(record: &Record, request: &Asked, api: Api, endpoint: Endpoint, ratios: &Ratios) -> (Class, Option<u64>) {
+    let sound = || request.form_bytes().map(|bytes| bytes.div_ceil(SOUND_BYTES_A_SECOND));
+    match endpoint {
         Endpoint::Transcription if is_by_token(record) => {
             (Class::InputAudio, sound().map(|seconds| seconds.saturating_mul(SOUND_TOKENS_A_SECOND)))
         }
         Endpoint::Transcription => (Class::AudioSeconds, sound()),
-        _ if seen.api == Api::Cohere && record.operation == "rerank" => {
-            (Class::SearchUnits, Some(seen.request.text().bytes().div_ceil(SEARCH_UNIT_BYTES).max(1)))
+        _ if api == Api::Cohere && record.operation == "rerank" => {
+            (Class::SearchUnits, Some(request.text().bytes().div_ceil(SEARCH_UNIT_BYTES).max(1)))
         }
-        _ => (Class::InputText, input(record, seen.request, ratios)),
+        _ => (Class::InputText, input(record, request, ratios)),
     }
 }
 
 /// The best guess of what the request's text and images took, if it has any.
 fn input(record: &Record, request: &Asked, ratios: &Ratios) -> Option<u64> {
-    let text = request.text();
+    let text = &request.text_or_bound();
     let images = request.weight().images.saturating_mul(IMAGE_TOKENS);
     let tokens = ratios.input(key(record).as_ref(), text).saturating_add(images);
     Some(tokens.min(MAX_COUNT)).filter(|&tokens| tokens > 0)

@@ -162,7 +162,7 @@ impl Call {
             };
             parts = read.into_iter().map(flagged).collect();
         } else if sent {
-            estimate::no_response(&mut record, &self.asked, ratios);
+            estimate::no_response(&mut record, &self.asked, api, self.target.endpoint, ratios);
         }
         let unknown_path = self.target.may_take_include_usage && api == Api::OpenAiChat;
         let not_asked = ended.not_asked.or(unknown_path.then_some(NotAsked::UnknownPath));

@@ -1,6 +1,7 @@
 mod bound;
 mod cut;
 mod echo;
+mod prompts;
 mod told;
 mod units;
 
