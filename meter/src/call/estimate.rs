@@ -63,6 +63,14 @@ pub(super) fn settle(record: &mut Record, seen: &Seen<'_>, ratios: &mut Ratios) 
         record.flags.insert(Flag::ImplausibleCount);
         return;
     }
+    fill(record, seen, ratios);
+    if record.evidence != Evidence::Reported && seen.is_unlikely(&record.usage) {
+        // A bomb, or a text that no model writes: it stays, for a person to look at.
+        record.flags.insert(Flag::ImplausibleCount);
+    }
+}
+
+fn fill(record: &mut Record, seen: &Seen<'_>, ratios: &mut Ratios) {
     match record.evidence {
         Evidence::Reported => learn(record, seen, ratios),
         Evidence::Partial => raise_output(record, seen, ratios),
@@ -125,6 +133,12 @@ impl Seen<'_> {
         let output = unseen.saturating_mul(self.request.choices()).saturating_add(self.response_bytes);
         let input = UNSEEN_INPUT.saturating_add(self.request.bytes());
         usage.output_total() > Some(output) || usage.input_total() > Some(input)
+    }
+
+    /// Whether an estimate is more than a model writes, or reads: the bytes explain it, but nothing else does.
+    fn is_unlikely(&self, usage: &Usage) -> bool {
+        let output = UNSEEN_OUTPUT.saturating_mul(self.request.choices());
+        usage.output_total() > Some(output) || usage.input_total() > Some(UNSEEN_INPUT)
     }
 
     /// What is to be said of the counts of another model.

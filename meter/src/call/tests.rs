@@ -303,9 +303,9 @@ cases! {
             (record.evidence, record.usage.input_total(), record.usage.output_total())
         };
         assert_eq!(run(&stream(""), Some(Cut::Client)), (Evidence::Estimated, Some(125), Some(120)));
-        let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":50,\"completion_tokens\":300,\"total_tokens\":350}}\n\n";
-        assert_eq!(run(&stream(usage), None), (Evidence::Reported, Some(50), Some(300)));
-        assert_eq!(run(&stream(""), Some(Cut::Client)), (Evidence::Estimated, Some(50), Some(300)));
+        let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":110,\"completion_tokens\":300,\"total_tokens\":410}}\n\n";
+        assert_eq!(run(&stream(usage), None), (Evidence::Reported, Some(110), Some(300)));
+        assert_eq!(run(&stream(""), Some(Cut::Client)), (Evidence::Estimated, Some(110), Some(300)));
     }
 
     fn contract_a_record_says_why_a_stream_was_not_asked() {

@@ -4,6 +4,7 @@ mod counts;
 mod made;
 mod numbers;
 mod places;
+mod raw;
 mod texts;
 mod tools;
 mod visible;
@@ -15,7 +16,6 @@ pub use places::{Cost, Fact, Raw, Switch, response_paths};
 pub use texts::Text;
 pub use tools::ItemText;
 
-use wire::event::MAX_RAW_USAGE;
 use wire::record::{Flag, Flags};
 use wire::usage::Class;
 
@@ -200,63 +200,6 @@ impl Facts {
         names.into_iter().zip(self.binaries).filter(|(_, is_there)| *is_there).map(|(name, _)| name)
     }
 
-    /// Whether a usage object arrived whole.
-    pub fn closed(&self, raw: Raw) -> bool {
-        self.closed & bit(raw) != 0
-    }
-
-    /// Whether any usage object arrived whole.
-    pub fn any_closed(&self) -> bool {
-        self.closed != 0
-    }
-
-    /// A usage object as it came, if it arrived whole and was not too long to be held.
-    pub fn raw(&self, raw: Raw) -> Option<&[u8]> {
-        let whole = self.closed(raw) && !self.flags.contains(Flag::RawUsageCapped);
-        whole.then(|| self.raw.iter().find(|(known, _)| *known == raw).map(|(_, bytes)| bytes.as_slice())).flatten()
-    }
-
-    /// The usage objects that are held whole, and of each whether it is a `meta`.
-    pub fn usage_objects(&self) -> impl Iterator<Item = (bool, &[u8])> {
-        let is_meta = |raw: Raw| matches!(raw, Raw::Meta | Raw::ResponseMeta);
-        let whole = !self.flags.contains(Flag::RawUsageCapped);
-        self.raw.iter().filter(move |_| whole).map(move |(raw, bytes)| (is_meta(*raw), bytes.as_slice()))
-    }
-
-    /// The usage objects as they came, a JSON text of path and object, cut at [`MAX_RAW_USAGE`]. Most tools were not used: those
-    /// that say nothing are left out.
-    pub fn raw_usage(&mut self) -> Option<String> {
-        let says_something = |bytes: &[u8]| bytes.iter().any(|byte| matches!(byte, b'1'..=b'9'));
-        self.raw.retain(|(raw, bytes)| !raw.is_beside() || says_something(bytes));
-        if self.raw.is_empty() {
-            return None;
-        }
-        let mut text = String::with_capacity(MAX_RAW_USAGE.saturating_add(4));
-        let mut whole = true;
-        for (index, (raw, bytes)) in self.raw.iter().enumerate() {
-            text.push_str(if index == 0 { "{\"" } else { ",\"" });
-            text.push_str(raw.path());
-            text.push_str("\":");
-            let room = MAX_RAW_USAGE.saturating_sub(text.len()).saturating_sub(1);
-            whole &= bytes.len() <= room;
-            // What is no UTF-8 becomes longer: cut once more below.
-            text.push_str(&String::from_utf8_lossy(bytes.get(..room).unwrap_or(bytes)));
-            if text.len() >= MAX_RAW_USAGE {
-                break;
-            }
-        }
-        text.push('}');
-        if !whole || text.len() > MAX_RAW_USAGE {
-            self.flags.insert(Flag::RawUsageCapped);
-            let mut end = text.len().min(MAX_RAW_USAGE);
-            while !text.is_char_boundary(end) {
-                end = end.saturating_sub(1);
-            }
-            text.truncate(end);
-        }
-        Some(text)
-    }
-
     fn number(&mut self, number: Number, value: Scalar<'_>) {
         let known = self.get(number);
         let count = match (count(value), number.merge()) {
@@ -303,10 +246,6 @@ impl Facts {
 fn round_up(value: Scalar<'_>) -> Option<u64> {
     let Scalar::Number(digits) = value else { return None };
     crate::scan::scaled(digits, 3).map(|thousandths| thousandths.div_ceil(1000))
-}
-
-fn bit(raw: Raw) -> u32 {
-    1u32.checked_shl(raw as u32).unwrap_or(0)
 }
 
 impl Sink<Fact> for Facts {
@@ -366,7 +305,7 @@ impl Sink<Fact> for Facts {
             _ => return,
         };
         if !raw.is_beside() {
-            self.closed |= bit(raw);
+            self.closed |= raw::bit(raw);
         }
         if std::mem::take(&mut self.overlong) {
             self.flags.insert(Flag::RawUsageCapped);

@@ -187,8 +187,8 @@ cases! {
 
     fn contract_raw_usage_is_kept_and_capped() {
         let mut facts = Facts::default();
-        let padding = "x".repeat(10_000);
-        let body = format!(r#"{{"usage":{{"prompt_tokens":1,"pad":"{padding}","completion_tokens":2}}}}"#);
+        let padding = "1,".repeat(5_000);
+        let body = format!(r#"{{"usage":{{"prompt_tokens":1,"pad":[{padding}1],"completion_tokens":2}}}}"#);
         let mut reader = Body::new(None);
         reader.feed(response_paths(None, Endpoint::Model), body.as_bytes(), &mut facts);
         assert!(facts.raw_usage().unwrap().len() <= wire::event::MAX_RAW_USAGE);
