@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::App;
 use super::readers::Reader;
-use super::responses::blocking;
+use super::responses::{NotRead, blocking};
 use crate::ingest::refusal::{Busy, Refusal};
 use crate::report::latency::{self, Latency};
 use crate::report::{
@@ -235,7 +235,7 @@ impl App {
                 |_| if gone.load(Ordering::Relaxed) { Err("nobody waits for it".to_owned()) } else { Ok(()) };
             match make(&mut Bounds { calls: MAX_CALLS, each: &mut each }) {
                 Err(ReportError::TooMuch(problem)) => Ok(Err(problem)),
-                made => made.map(Ok).map_err(|error| error.to_string()),
+                made => made.map(Ok).map_err(NotRead::from),
             }
         });
         made.await?.map_err(Refusal::BadRequest)
@@ -244,7 +244,7 @@ impl App {
     /// Where the ledger's chains end.
     async fn heads(&self) -> Result<Vec<Head>, Refusal> {
         let reader = self.reader.clone();
-        self.reading(move || reader.heads().map_err(|error| error.to_string())).await
+        self.reading(move || reader.heads().map_err(NotRead::from)).await
     }
 }
 
