@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use wire::record::Outcome;
 use wire::usage::{Class, Kind};
 
-use super::{Billed, Dimension, LineKey, Question, ReportError, Zone};
+use super::{Billed, Dimension, LineKey, Question, ReportError};
 use crate::ledger::correct::Called;
 use crate::money::Charge;
 use crate::prices::{Basis, Free, Line};
+use crate::report::Zone;
 use crate::report::dimension::Facts;
 use crate::report::gather::Counting;
 use crate::report::spill::Stored;
