@@ -233,37 +233,6 @@ numbers! {
             "trace.preProcessingTrace.modelInvocationOutput.metadata.usage.outputTokens"
             "trace.postProcessingTrace.modelInvocationOutput.metadata.usage.outputTokens"
             "trace.routingClassifierTrace.modelInvocationOutput.metadata.usage.outputTokens",
-        // What Bedrock's guardrails weighed, if the request wants their trace: text units, for input and output.
-        GuardrailContent
-            "trace.guardrail.inputAssessment.*.invocationMetrics.usage.contentPolicyUnits"
-            "trace.guardrail.outputAssessments.*[].invocationMetrics.usage.contentPolicyUnits"
-            "amazon-bedrock-trace.guardrail.input.*.invocationMetrics.usage.contentPolicyUnits"
-            "amazon-bedrock-trace.guardrail.outputs[].*.invocationMetrics.usage.contentPolicyUnits",
-        GuardrailImages
-            "trace.guardrail.inputAssessment.*.invocationMetrics.usage.contentPolicyImageUnits"
-            "trace.guardrail.outputAssessments.*[].invocationMetrics.usage.contentPolicyImageUnits"
-            "amazon-bedrock-trace.guardrail.input.*.invocationMetrics.usage.contentPolicyImageUnits"
-            "amazon-bedrock-trace.guardrail.outputs[].*.invocationMetrics.usage.contentPolicyImageUnits",
-        GuardrailTopic
-            "trace.guardrail.inputAssessment.*.invocationMetrics.usage.topicPolicyUnits"
-            "trace.guardrail.outputAssessments.*[].invocationMetrics.usage.topicPolicyUnits"
-            "amazon-bedrock-trace.guardrail.input.*.invocationMetrics.usage.topicPolicyUnits"
-            "amazon-bedrock-trace.guardrail.outputs[].*.invocationMetrics.usage.topicPolicyUnits",
-        GuardrailSensitive
-            "trace.guardrail.inputAssessment.*.invocationMetrics.usage.sensitiveInformationPolicyUnits"
-            "trace.guardrail.outputAssessments.*[].invocationMetrics.usage.sensitiveInformationPolicyUnits"
-            "amazon-bedrock-trace.guardrail.input.*.invocationMetrics.usage.sensitiveInformationPolicyUnits"
-            "amazon-bedrock-trace.guardrail.outputs[].*.invocationMetrics.usage.sensitiveInformationPolicyUnits",
-        GuardrailGrounding
-            "trace.guardrail.inputAssessment.*.invocationMetrics.usage.contextualGroundingPolicyUnits"
-            "trace.guardrail.outputAssessments.*[].invocationMetrics.usage.contextualGroundingPolicyUnits"
-            "amazon-bedrock-trace.guardrail.input.*.invocationMetrics.usage.contextualGroundingPolicyUnits"
-            "amazon-bedrock-trace.guardrail.outputs[].*.invocationMetrics.usage.contextualGroundingPolicyUnits",
-        GuardrailReasoning
-            "trace.guardrail.inputAssessment.*.invocationMetrics.usage.automatedReasoningPolicyUnits"
-            "trace.guardrail.outputAssessments.*[].invocationMetrics.usage.automatedReasoningPolicyUnits"
-            "amazon-bedrock-trace.guardrail.input.*.invocationMetrics.usage.automatedReasoningPolicyUnits"
-            "amazon-bedrock-trace.guardrail.outputs[].*.invocationMetrics.usage.automatedReasoningPolicyUnits",
     }
 }
 

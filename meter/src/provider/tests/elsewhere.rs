@@ -9,13 +9,13 @@ cases! {
         let trace = |content| format!(r#""trace":{{"guardrail":{{"modelOutput":["x"],"inputAssessment":{{"v9k":{{{}}}}},"outputAssessments":{{"v9k":[{{{}}}]}}}}}}"#, usage(0), usage(content));
         let counts = r#""usage":{"inputTokens":9,"outputTokens":1,"totalTokens":10}"#;
         let converse = ("bedrock-runtime.us-east-1.amazonaws.com", "/model/amazon.nova-lite-v1:0/converse");
-        for (content, names) in [(1, "guardrail.contentPolicyUnits,guardrail.topicPolicyUnits"), (0, "guardrail.topicPolicyUnits")] {
+        for (content, names) in [(1, "guardrail.topicPolicyUnits,guardrail.contentPolicyUnits"), (0, "guardrail.topicPolicyUnits")] {
             let body = format!("{{{counts},{}}}", trace(content));
             assert_eq!(unknown(converse.0, converse.1, &body).as_deref(), Some(names));
         }
         assert_eq!(unknown(converse.0, converse.1, &format!("{{{counts},\"trace\":{{\"guardrail\":{{}}}}}}")), None);
         let invoke = format!(r#"{{{counts},"amazon-bedrock-trace":{{"guardrail":{{"input":{{"a":{{{}}}}},"outputs":[{{"a":{{{}}}}}]}}}}}}"#, usage(0), usage(2));
-        assert_eq!(unknown(converse.0, "/model/amazon.nova-lite-v1:0/invoke", &invoke).as_deref(), Some("guardrail.contentPolicyUnits,guardrail.topicPolicyUnits"));
+        assert_eq!(unknown(converse.0, "/model/amazon.nova-lite-v1:0/invoke", &invoke).as_deref(), Some("guardrail.topicPolicyUnits,guardrail.contentPolicyUnits"));
     }
 
     fn deterministic_counts_that_some_providers_have_elsewhere() {
