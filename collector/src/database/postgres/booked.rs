@@ -1,7 +1,7 @@
 //! What is booked for a tenant in a month, what each entry of a chain counts, and which entries a response id leads to.
 
 use super::known::{ENTRY, entry, word};
-use super::read::{PostgresReader, Values};
+use super::reader::{PostgresReader, Values};
 use crate::store::entry::{Entry, EntryId};
 use crate::store::responses::Place;
 use crate::store::{Booked, Each, StoreError, WrittenEntry};
