@@ -124,3 +124,47 @@ fn month_from_to(from: Date, to: Date, days: Days<'_>, parts: &mut Vec<Part>) ->
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read for whom, where something counts on every day up to 2026-11-30.
+    fn read(since: &str, until: &str, tenant: Option<&str>, by: &[Dimension]) -> Vec<String> {
+        let selection = Selection {
+            since: since.parse().ok(),
+            until: until.parse().ok(),
+            tenant: tenant.map(str::to_owned),
+            ..Selection::default()
+        };
+        let end: Date = "2026-11-30".parse().unwrap();
+        let mut days = |first: Date, last: Date| Ok(i64::from((last.min(end) - first).get_days() + 1).max(0));
+        let text = |day: Option<Date>| day.map_or_else(String::new, |day| day.strftime("%m-%d").to_string());
+        let shown = |part: &Part| {
+            let sign = if part.is_less { "-" } else { "" };
+            format!("{sign}{} {}..{}", part.table.name(), text(part.first), text(part.last))
+        };
+        plan(&selection, by, &mut days).unwrap().iter().map(shown).collect()
+    }
+
+    #[test]
+    fn deterministic_a_question_is_answered_by_the_coarsest_sums_that_can() {
+        use Dimension::{Day, Model, Month, Tenant};
+        assert_eq!(read("2026-10-03", "2026-11-07", None, &[Day, Model]), ["rollup_days 10-03..11-07"]);
+        assert_eq!(read("2026-10-01", "2026-10-31", None, &[Tenant]), ["rollup_months 10-01..10-31"]);
+        assert_eq!(read("2026-10-01", "2026-10-31", Some("acme"), &[Month]), ["rollup_months 10-01..10-31"]);
+        assert_eq!(read("2026-10-01", "2026-10-31", Some("acme"), &[Day]), ["rollup 10-01..10-31"]);
+        assert_eq!(read("", "", None, &[Tenant]), ["rollup_months .."]);
+        // A month that is not over, and is asked for as far as it goes.
+        assert_eq!(read("2026-11-01", "2026-11-30", None, &[Tenant]), ["rollup_months 11-01..11-30"]);
+        // Few days of a month; most of them; its first and its last part.
+        assert_eq!(read("2026-10-05", "2026-10-09", None, &[Tenant]), ["rollup 10-05..10-09"]);
+        let most = ["rollup_months 10-01..10-31", "-rollup 10-01..10-02", "-rollup 10-30..10-31"];
+        assert_eq!(read("2026-10-03", "2026-10-29", None, &[Tenant]), most);
+        let parts =
+            ["rollup 08-30..08-31", "rollup_months 10-01..10-31", "-rollup 10-29..10-31", "rollup_months 09-01..09-30"];
+        assert_eq!(read("2026-08-30", "2026-10-28", None, &[Tenant]), parts);
+        // No month between.
+        assert_eq!(read("2026-09-30", "2026-10-02", None, &[Tenant]), ["rollup 09-30..09-30", "rollup 10-01..10-02"]);
+    }
+}

@@ -103,7 +103,9 @@ pub fn restore(address: &Address, next: NextItem<'_>) -> Result<(), StoreError> 
     }
     rows.write()?;
     connection.wait(coarse::fill_all(&connection.client))?;
-    execute(&connection, "COMMIT")
+    execute(&connection, "COMMIT")?;
+    // Whoever asks next must not have to guess how much there is.
+    execute(&connection, "ANALYZE ledger, rollup, rollup_days, rollup_months")
 }
 
 /// Rows that wait to be written, by column.

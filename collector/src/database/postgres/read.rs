@@ -120,7 +120,7 @@ impl Reader for PostgresReader {
     fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
         let sql = standing(
             "l.started_ns >= $1 AND l.started_ns < $2
-             AND ($3::text IS NULL OR l.tenant = $3 OR starts_with(l.tenant, $3 || '/'))
+             AND ($3::text IS NULL OR l.tenant = $3 OR l.tenant >= $3 || '/' AND l.tenant < $3 || '0')
              AND ($4::text IS NULL OR l.emitter = $4 AND l.sequence = $5)",
         );
         let since = selection.since.map_or(i64::MIN, day_begins_ns);

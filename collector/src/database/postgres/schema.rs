@@ -94,7 +94,7 @@ async fn sums_of_sums(client: &Client, name: &str, step: &str, tell: Tell<'_>) -
         client.batch_execute("COMMIT; BEGIN").await?;
         tell(&format!("{name}: the sums of {month} are added up, {number} of {} months", months.len()));
     }
-    Ok(client.batch_execute("DROP TABLE rollup_filled").await?)
+    Ok(client.batch_execute("DROP TABLE rollup_filled; ANALYZE rollup_days, rollup_months").await?)
 }
 
 /// Whether there is a ledger to read.

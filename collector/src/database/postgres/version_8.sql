@@ -1,4 +1,4 @@
--- Version 8: sums of the sums.
+-- Version 8: sums of the sums, and indexes for reports of calls.
 
 -- Sums of each writer's rollup, made of it in the same transaction, for reports of many tenants: by day without tenants, and by
 -- month with them. `counts` has all classes of a group, packed: for each its length and its word, then quantity, charge (yocto-USD),
@@ -24,6 +24,12 @@ CREATE TABLE rollup_months (
     counts   bytea NOT NULL,
     PRIMARY KEY (month, tenant, adjusts, provider, model, evidence, writer)
 ) WITH (fillfactor = 50);
+
+-- What counts in a span of time, and what counts for a tenant.
+CREATE INDEX ledger_times ON ledger (started_ns);
+CREATE INDEX ledger_tenants ON ledger (tenant, started_ns);
+-- What counts on another day than its own.
+CREATE INDEX ledger_billed ON ledger (billed) WHERE billed IS NOT NULL;
 
 -- The months of which they are made, while the sums of earlier versions are added up; then it goes.
 CREATE TABLE rollup_filled (

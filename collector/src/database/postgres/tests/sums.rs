@@ -11,6 +11,7 @@ const MONTH_NS: i64 = 31 * 86_400_000_000_000;
 
 /// What version 8 made otherwise, undone.
 const BACK_TO_7: &str = "DROP TRIGGER rollup_is_of_this_version ON rollup; DROP FUNCTION refuse_earlier_version();
+    DROP INDEX ledger_times; DROP INDEX ledger_tenants; DROP INDEX ledger_billed;
     DROP TABLE rollup_days; DROP TABLE rollup_months; DELETE FROM version WHERE version = 8;";
 
 /// What two collectors took, over three months.
