@@ -147,7 +147,7 @@ pub fn run(options: Options) -> Result<(), String> {
     let reread = auth::Reread::new(options.credentials.clone());
     let known = options.credentials.load().map_err(|problem| problem.text().to_owned())?;
     let tokens = Arc::new(Tokens::new(known, options.open));
-    let mut ledger = Ledger::new(options.database.open().map_err(|error| error.to_string())?);
+    let mut ledger = Ledger::new(options.database.open_telling(&mut log::info).map_err(|error| error.to_string())?);
     ledger.set_prices(fresh);
     let metrics = Metrics::new();
     let condition = Condition::new();
