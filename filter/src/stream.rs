@@ -194,6 +194,7 @@ impl Stream {
             route,
             cluster,
             node: vm::with(|vm| vm.node().map(str::to_owned)).flatten(),
+            node_cluster: vm::with(|vm| vm.node_cluster().map(str::to_owned)).flatten(),
             not_asked: include.as_ref().and_then(Include::not_asked),
             refused_by: refused.map(Refused::into_text),
         };

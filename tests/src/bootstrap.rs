@@ -258,6 +258,11 @@ impl Bootstrap {
         Ok(())
     }
 
+    /// Makes it a replica of this workload.
+    pub fn workload(&mut self, name: &str) {
+        self.0["node"]["cluster"] = name.into();
+    }
+
     /// What the proxy's node says of itself.
     pub fn node_metadata(&mut self, metadata: Value) {
         self.0["node"]["metadata"] = metadata;

@@ -111,6 +111,7 @@ fields! {
     Route "route" TEXT, "", "Envoy's route name";
     Cluster "cluster" TEXT, "", "Envoy's upstream cluster";
     Node "node" TEXT, "", "Envoy's node id";
+    NodeCluster "node_cluster" TEXT, "", "Envoy's service cluster (`node.cluster`), which the replicas of one workload share";
     ServiceTier "service_tier" TEXT, "", "the service tier that the provider says it used";
     ServiceTierAsked "service_tier_asked" TEXT, "", "the service tier that the request asked for, in its body or a header";
     Speed "speed" TEXT, "", "the speed that the provider says it used, such as `fast`";

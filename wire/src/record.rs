@@ -278,6 +278,8 @@ pub struct Record {
     pub cluster: Option<String>,
     /// Envoy's node id.
     pub node: Option<String>,
+    /// Envoy's service cluster, which the replicas of one workload share.
+    pub node_cluster: Option<String>,
     /// The service tier that the provider says it used.
     pub service_tier: Option<String>,
     /// The service tier that was asked for.
