@@ -73,6 +73,11 @@ impl Target {
         catalogue::named(self.provider.as_deref()?)
     }
 
+    /// Whether it went to a router, which hands it on to a service.
+    pub fn is_routed(&self) -> bool {
+        self.known().is_some_and(|provider| provider.router.is_some())
+    }
+
     /// Whether headers of the response may have counts, by who the provider is.
     pub fn counts_in_headers(&self) -> bool {
         self.known().is_some_and(|provider| provider.counts_in_headers)

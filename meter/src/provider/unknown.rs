@@ -2,6 +2,7 @@
 //!
 //! Each usage object that was held is walked once, when the response is over, without a tree and without a text of its paths, which
 //! are told apart by hashes: it costs as much as its bytes. Only one that has an unknown name is walked again, for the name.
+//! Beside the usage objects, members of the response that have a name like one of usage or of money are named, too.
 //! A member is known if it is read somewhere ([`PLACED`]) or stands in [`HARMLESS`]; zeros, nulls and empty texts say
 //! nothing. Names are the provider's, so they are bounded and cleaned.
 
@@ -29,9 +30,14 @@ const MAX_MEMBER: usize = 80;
 const HARMLESS: &[&str] = &[
     // Parts that are the rest of a whole, or inside of it at the same price.
     "prompt_tokens_details.text_tokens", "completion_tokens_details.text_tokens", "input_tokens_details.text_tokens",
-    "input_token_details.text_tokens", "output_token_details.text_tokens", "prompt_cache_miss_tokens", "prompt_tokens_details.cache_type",
+    "input_token_details.text_tokens", "output_token_details.text_tokens", "prompt_cache_miss_tokens", "prompt_tokens_details.cache_type", "input_tokens_details.cache_type",
     "completion_tokens_details.accepted_prediction_tokens", "completion_tokens_details.rejected_prediction_tokens",
-    "input_tokens_details.cached_tokens_details.text_tokens", "text_tokens", "image_pixels", "video_pixels", "context_details.*",
+    "input_tokens_details.cached_tokens_details.text_tokens", "prompt_tokens_details.cached_tokens_details.text_tokens",
+    "input_token_details.cached_tokens_details.text_tokens", "text_tokens", "image_pixels", "video_pixels", "context_details.*",
+    // A guardrail's units, which are parts, and those that are free.
+    "topicPolicyUnits", "contentPolicyUnits", "contentPolicyImageUnits", "sensitiveInformationPolicyUnits",
+    "contextualGroundingPolicyUnits", "automatedReasoningPolicyUnits", "wordPolicyUnits", "sensitiveInformationPolicyFreeUnits",
+    "automatedReasoningPolicies",
     // Lists that are read whole.
     "promptTokensDetails[].*", "promptTokenDetails[].*", "candidatesTokensDetails[].*", "responseTokensDetails[].*",
     "cacheTokensDetails[].*", "toolUsePromptTokensDetails[].*", "thoughtsTokensDetails[].*",
@@ -119,6 +125,9 @@ pub fn unknown_usage(api: Api, facts: &Facts, reading: &Reading) -> Option<Strin
                 names.add("usage");
             }
         }
+    }
+    for name in facts.strays() {
+        names.add(name);
     }
     if let Some(kind) = facts.unknown_item() {
         names.add(&format!("output.{kind}"));

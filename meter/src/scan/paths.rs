@@ -6,6 +6,9 @@ pub const MAX_DEPTH: usize = 12;
 /// The longest name in a wanted path, bytes; longer names in a body cannot match.
 pub(super) const MAX_NAME: usize = 64;
 
+/// Any name.
+const ANY: &str = "*";
+
 /// A place in the tree.
 pub(super) type Node = u16;
 
@@ -28,7 +31,8 @@ fn bucket(name: &[u8]) -> usize {
     mixed % BUCKETS
 }
 
-/// The wanted paths: names joined by dots, `[]` behind the name of an array for any of its elements.
+/// The wanted paths: names joined by dots, `[]` behind the name of an array for any of its elements, `*` for any name that the
+/// place does not have itself.
 #[derive(Debug)]
 pub struct Paths<L> {
     nodes: Vec<Place<L>>,
@@ -41,14 +45,30 @@ struct Place<L> {
     /// places have none.
     buckets: Option<Box<[Option<u16>; BUCKETS]>>,
     element: Option<Node>,
+    /// Below any other name.
+    any: Option<Node>,
+    /// Below other names that are like something.
+    like: Option<Like>,
     leaf: Option<L>,
     raw: Option<L>,
     flow: Option<L>,
 }
 
+/// Which names are alike, and where they lead.
+type Like = (fn(&[u8]) -> bool, Node);
+
 impl<L> Place<L> {
     const fn new() -> Self {
-        Place { names: Vec::new(), buckets: None, element: None, leaf: None, raw: None, flow: None }
+        Place {
+            names: Vec::new(),
+            buckets: None,
+            element: None,
+            any: None,
+            like: None,
+            leaf: None,
+            raw: None,
+            flow: None,
+        }
     }
 }
 
@@ -78,6 +98,21 @@ impl<L: Copy> Paths<L> {
         paths
     }
 
+    /// The same with what is wanted, scalar or not, of every name that is like something and has no place of its own: in the
+    /// object at each of these paths, and, for the empty one, at the root.
+    pub fn and_like(mut self, parents: &[&'static str], is_like: fn(&[u8]) -> bool, leaf: L) -> Self {
+        for parent in parents {
+            let Some(node) = self.grow() else { return self };
+            if let Some(place) = self.nodes.get_mut(usize::from(node)) {
+                (place.leaf, place.raw) = (Some(leaf), Some(leaf));
+            }
+            if let Some(place) = self.reach(parent) {
+                place.like = Some((is_like, node));
+            }
+        }
+        self
+    }
+
     fn reach(&mut self, path: &'static str) -> Option<&mut Place<L>> {
         let mut node = Self::ROOT;
         let mut depth = 0usize;
@@ -87,7 +122,7 @@ impl<L: Copy> Paths<L> {
                 None => (segment, false),
             };
             if !name.is_empty() {
-                node = self.child(node, name)?;
+                node = if name == ANY { self.any_of(node)? } else { self.child(node, name)? };
                 depth = depth.saturating_add(1);
             }
             if is_array {
@@ -105,7 +140,7 @@ impl<L: Copy> Paths<L> {
         if name.len() > MAX_NAME {
             return None;
         }
-        match self.named(node, name.as_bytes()) {
+        match self.known(node, name.as_bytes()) {
             Some(child) => Some(child),
             None => {
                 let child = self.grow()?;
@@ -130,6 +165,17 @@ impl<L: Copy> Paths<L> {
         }
     }
 
+    fn any_of(&mut self, node: Node) -> Option<Node> {
+        match self.nodes.get(usize::from(node))?.any {
+            Some(child) => Some(child),
+            None => {
+                let child = self.grow()?;
+                self.nodes.get_mut(usize::from(node))?.any = Some(child);
+                Some(child)
+            }
+        }
+    }
+
     fn grow(&mut self) -> Option<Node> {
         let node = Node::try_from(self.nodes.len()).ok()?;
         self.nodes.push(Place::new());
@@ -137,6 +183,16 @@ impl<L: Copy> Paths<L> {
     }
 
     pub(super) fn named(&self, node: Node, name: &[u8]) -> Option<Node> {
+        self.known(node, name).or_else(|| self.nodes.get(usize::from(node))?.any)
+    }
+
+    /// Where a name leads that has no place of its own, if it is like what is wanted there.
+    pub(super) fn like(&self, node: Node, name: &[u8]) -> Option<(L, Node)> {
+        let (is_like, node) = self.nodes.get(usize::from(node))?.like?;
+        is_like(name).then(|| self.leaf(node).map(|leaf| (leaf, node))).flatten()
+    }
+
+    fn known(&self, node: Node, name: &[u8]) -> Option<Node> {
         let place = self.nodes.get(usize::from(node))?;
         let mut next = place.buckets.as_ref()?.get(bucket(name)).copied().flatten();
         while let Some(known) = next.and_then(|number| place.names.get(usize::from(number))) {
@@ -174,6 +230,7 @@ impl<L: Copy> Paths<L> {
 
     /// Whether an object at the place can hold something wanted.
     pub(super) fn has_names(&self, node: Node) -> bool {
-        self.nodes.get(usize::from(node)).is_some_and(|place| !place.names.is_empty())
+        let has = |place: &Place<L>| !place.names.is_empty() || place.any.is_some() || place.like.is_some();
+        self.nodes.get(usize::from(node)).is_some_and(has)
     }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::OnceLock;
 
+use super::costs::{COSTS, Cost};
 use super::made::{THINGS, Thing};
-use super::numbers::{DIRECT, Number, PLACED};
+use super::numbers::{DIRECT, GUARDED, Number, PLACED};
 use super::texts::{TEXTS, Text};
 use super::tools::{ITEM_TEXTS, ITEMS, ItemText, MAPS, Place, QUERIES};
 use super::visible::{THOUGHTS, VISIBLE, VISIBLE_OBJECTS};
@@ -32,23 +33,20 @@ pub enum Fact {
     Query,
     /// A place of a map that did.
     Maps,
+    /// A source that a search of the web found.
+    Found,
+    /// The name of a count, in a list of counts.
+    MetricName,
+    /// The count.
+    MetricValue,
+    /// A member beside the usage that may be usage, too.
+    Stray,
     /// A JSON value in base64.
     Wrapped,
     /// Text that the model wrote, for estimates.
     Visible,
     /// Thoughts that the model shows.
     Thought,
-}
-
-/// An amount of money, by its unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cost {
-    /// US dollars, a decimal.
-    Dollars,
-    /// xAI's ticks: 10^10 to the dollar.
-    Ticks,
-    /// US dollars that another account is charged: a key of the caller's own.
-    Upstream,
 }
 
 /// A truth value that matters.
@@ -98,12 +96,28 @@ raws! {
     ResponseToolUsage "response.tool_usage",
     TencentUsage "Usage",
     TencentResponseUsage "Response.Usage",
+    GuardedInput "trace.guardrail.inputAssessment.*.invocationMetrics.usage",
+    GuardedOutput "trace.guardrail.outputAssessments.*[].invocationMetrics.usage",
+    StreamGuardedInput "metadata.trace.guardrail.inputAssessment.*.invocationMetrics.usage",
+    StreamGuardedOutput "metadata.trace.guardrail.outputAssessments.*[].invocationMetrics.usage",
+    InvokeGuardedInput "amazon-bedrock-trace.guardrail.input.*.invocationMetrics.usage",
+    InvokeGuardedOutput "amazon-bedrock-trace.guardrail.outputs[].*.invocationMetrics.usage",
 }
+
+/// Where a guardrail's units stand, by assessment.
+const GUARDRAILS: [Raw; 6] = [
+    Raw::GuardedInput,
+    Raw::GuardedOutput,
+    Raw::StreamGuardedInput,
+    Raw::StreamGuardedOutput,
+    Raw::InvokeGuardedInput,
+    Raw::InvokeGuardedOutput,
+];
 
 impl Raw {
     /// What was used beside the model: it tells nothing of the call's own counts, nor that they are final.
     pub(super) fn is_beside(self) -> bool {
-        matches!(self, Raw::ToolUsage | Raw::ResponseToolUsage)
+        matches!(self, Raw::ToolUsage | Raw::ResponseToolUsage) || GUARDRAILS.contains(&self)
     }
 }
 
@@ -128,19 +142,23 @@ const USAGE_PLACES: &[&str] = &[
     "amazon-bedrock-invocationMetrics",
 ];
 
-const COSTS: &[(&str, Cost)] = &[
-    ("usage.cost", Cost::Dollars),
-    ("response.usage.cost", Cost::Dollars),
-    ("usage.cost.total_cost", Cost::Dollars),
-    ("response.usage.cost.total_cost", Cost::Dollars),
-    ("usage.cost_in_usd_ticks", Cost::Ticks),
-    ("response.usage.cost_in_usd_ticks", Cost::Ticks),
-    ("usage.cost_details.upstream_inference_cost", Cost::Upstream),
-    ("response.usage.cost_details.upstream_inference_cost", Cost::Upstream),
-];
-
 const SWITCHES: &[(&str, Switch)] =
     &[("done", Switch::Done), ("usage.is_byok", Switch::OwnKey), ("response.usage.is_byok", Switch::OwnKey)];
+
+/// Lists of counts with their names: Meta's Llama API, whole and in a stream.
+const METRICS: &[&str] = &["metrics[]", "event.metrics[]"];
+
+/// What a search found, which nothing else tells of (Z.ai).
+const FOUND: &[&str] = &["web_search[].link", "web_search[].title"];
+
+/// Where members may stand beside the usage.
+const STRAYS: &[&str] = &["", "response", "message"];
+
+/// Whether a member that is not known may be usage, by its name: it has one of these words in it.
+fn is_like_usage(name: &[u8]) -> bool {
+    const WORDS: [[u8; 4]; 5] = [*b"usag", *b"cost", *b"bill", *b"harg", *b"cred"];
+    name.array_windows::<4>().any(|four| WORDS.contains(&four.map(|byte| byte | 0x20)))
+}
 
 /// The paths of every API, as one tree: it also finds what an unknown host speaks.
 pub fn response_paths() -> &'static Paths<Fact> {
@@ -155,17 +173,27 @@ pub fn response_paths() -> &'static Paths<Fact> {
         leaves.extend(SWITCHES.iter().map(|(path, switch)| (*path, Fact::Switch(*switch))));
         leaves.extend(QUERIES.iter().map(|path| (*path, Fact::Query)));
         leaves.extend(MAPS.iter().map(|path| (*path, Fact::Maps)));
+        leaves.extend(FOUND.iter().map(|path| (*path, Fact::Found)));
+        // Built once per VM; the table needs names that live as long as it does.
+        let leak = |place: &str, below: &str| -> &'static str { String::leak(format!("{place}.{below}")) };
+        for place in METRICS {
+            leaves.push((leak(place, "metric"), Fact::MetricName));
+            leaves.push((leak(place, "value"), Fact::MetricValue));
+        }
+        for place in GUARDRAILS {
+            for number in GUARDED {
+                let name = number.path().rsplit('.').next().unwrap_or_default();
+                leaves.push((leak(place.path(), name), Fact::Count(number)));
+            }
+        }
         for (place, _) in ITEMS {
             for (path, text) in ITEM_TEXTS {
-                let path: &'static str = String::leak(format!("{place}.{path}"));
-                leaves.push((path, Fact::ItemText(*text)));
+                leaves.push((leak(place, path), Fact::ItemText(*text)));
             }
         }
         for place in USAGE_PLACES {
             for (path, number) in PLACED {
-                // Built once per VM; the table needs names that live as long as it does.
-                let path: &'static str = String::leak(format!("{place}.{path}"));
-                leaves.push((path, Fact::Count(*number)));
+                leaves.push((leak(place, path), Fact::Count(*number)));
             }
         }
         let mut raws: Vec<(&'static str, Fact)> = Raw::ALL.iter().map(|(path, raw)| (*path, Fact::Raw(*raw))).collect();
@@ -174,6 +202,6 @@ pub fn response_paths() -> &'static Paths<Fact> {
         let mut flows = vec![("bytes", Fact::Wrapped)];
         flows.extend(VISIBLE.iter().map(|path| (*path, Fact::Visible)));
         flows.extend(THOUGHTS.iter().map(|path| (*path, Fact::Thought)));
-        Paths::new(&leaves, &raws, &flows)
+        Paths::new(&leaves, &raws, &flows).and_like(STRAYS, is_like_usage, Fact::Stray)
     })
 }

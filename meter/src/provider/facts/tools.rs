@@ -39,6 +39,8 @@ pub enum ItemText {
     Container,
     /// What was searched for.
     Query,
+    /// What ran, by the name of the tool.
+    Name,
 }
 
 /// The places of items.
@@ -57,6 +59,7 @@ pub(super) const ITEM_TEXTS: &[(&str, ItemText)] = &[
     ("type", ItemText::Type),
     ("id", ItemText::Id),
     ("index", ItemText::Id),
+    ("name", ItemText::Name),
     ("status", ItemText::Status),
     ("action.type", ItemText::Action),
     ("container_id", ItemText::Container),
@@ -141,6 +144,8 @@ struct Item {
     /// Google searched for these.
     is_google_search: bool,
     queries: Distinct,
+    /// Its name has said what it costs.
+    is_named: bool,
     /// A search that searched nothing: it opened a page, or looked into one.
     is_free: bool,
 }
@@ -174,7 +179,19 @@ fn hash_of(text: &str) -> u64 {
 }
 
 /// The classes that items count.
-const COUNTED: [Class; 4] = [Class::WebSearches, Class::FileSearches, Class::XSearches, Class::CodeExecutions];
+const COUNTED: [Class; 5] =
+    [Class::WebSearches, Class::WebFetches, Class::FileSearches, Class::XSearches, Class::CodeExecutions];
+
+/// What Groq's tools cost, by the name of what ran, or else by the type: a search, and a page that is opened. To find something
+/// in a page that is open is free.
+fn executed(name: &str) -> Option<Fee> {
+    match name {
+        "search" | "browser_search" | "browser.search" => Some(Fee::Each(Class::WebSearches)),
+        "browser.open" => Some(Fee::Each(Class::WebFetches)),
+        "browser.find" => Some(Fee::None),
+        _ => None,
+    }
+}
 
 /// The calls of tools in one place.
 #[derive(Clone, Debug, Default)]
@@ -261,9 +278,17 @@ impl Tools {
     pub(super) fn text(&mut self, text: ItemText, value: &str) {
         let item = &mut self.found().item;
         match text {
+            ItemText::Name => {
+                if let Some(fee) = executed(value).filter(|_| item.place == Some(Place::Executed)) {
+                    (item.fee, item.is_named, item.unknown) = (fee, true, None);
+                }
+            }
+            ItemText::Type if item.is_named => {}
+            ItemText::Type if item.place == Some(Place::Executed) && executed(value).is_some() => {
+                item.fee = executed(value).unwrap_or_default();
+            }
             ItemText::Type => {
                 item.fee = match value {
-                    "search" if item.place == Some(Place::Executed) => Fee::Each(Class::WebSearches),
                     "web_search_call" => Fee::Each(Class::WebSearches),
                     "file_search_call" => Fee::Each(Class::FileSearches),
                     "x_search_call" => Fee::Each(Class::XSearches),
