@@ -3,6 +3,7 @@ use super::*;
 mod destination;
 mod fees;
 mod golden;
+mod members;
 use wire::usage::Class::{self, *};
 
 use crate::framing::Body;
