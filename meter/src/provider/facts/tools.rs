@@ -4,9 +4,13 @@
 //! An item can arrive twice, at its end and in the list that closes a stream: the two are counted apart, and the larger
 //! count holds, for some gateways change the ids on the way. Memory is bounded, whatever comes.
 
+mod fee;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use wire::usage::Class;
+
+use fee::{Fee, executed};
 
 /// More items, containers or queries are not told apart: no response has so many.
 const MAX_DISTINCT: usize = 1024;
@@ -85,51 +89,6 @@ pub(super) const MAPS: &[&str] = &[
 /// The event that has an item whole.
 pub(super) const ITEM_DONE: &str = "response.output_item.done";
 
-/// Items that cost nothing beside the tokens, or whose cost is counted elsewhere.
-const FREE: &[&str] = &[
-    "message",
-    "reasoning",
-    "text",
-    "output_text",
-    "function_call",
-    "function_call_output",
-    "custom_tool_call",
-    "custom_tool_call_output",
-    "tool_call",
-    "invalid_tool_call",
-    "computer_call",
-    "computer_call_output",
-    "mcp_call",
-    "mcp_list_tools",
-    "mcp_approval_request",
-    "mcp_approval_response",
-    "local_shell_call",
-    "local_shell_call_output",
-    "shell_call_output",
-    "apply_patch_call",
-    "apply_patch_call_output",
-    "tool_search_call",
-    "tool_search_output",
-    "compaction",
-    "item_reference",
-    "program",
-    "program_output",
-    // What searches found.
-    "search_results",
-    "fetch_url_results",
-];
-
-/// What an item costs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Fee {
-    #[default]
-    None,
-    Each(Class),
-    Container,
-    /// Another model's tokens, which `tool_usage` counts.
-    Image,
-}
-
 #[derive(Clone, Debug, Default)]
 struct Item {
     place: Option<Place>,
@@ -181,17 +140,6 @@ fn hash_of(text: &str) -> u64 {
 /// The classes that items count.
 const COUNTED: [Class; 5] =
     [Class::WebSearches, Class::WebFetches, Class::FileSearches, Class::XSearches, Class::CodeExecutions];
-
-/// What Groq's tools cost, by the name of what ran, or else by the type: a search, and a page that is opened. To find something
-/// in a page that is open is free.
-fn executed(name: &str) -> Option<Fee> {
-    match name {
-        "search" | "browser_search" | "browser.search" => Some(Fee::Each(Class::WebSearches)),
-        "browser.open" => Some(Fee::Each(Class::WebFetches)),
-        "browser.find" => Some(Fee::None),
-        _ => None,
-    }
-}
 
 /// The calls of tools in one place.
 #[derive(Clone, Debug, Default)]
@@ -288,17 +236,10 @@ impl Tools {
                 item.fee = executed(value).unwrap_or_default();
             }
             ItemText::Type => {
-                item.fee = match value {
-                    "web_search_call" => Fee::Each(Class::WebSearches),
-                    "file_search_call" => Fee::Each(Class::FileSearches),
-                    "x_search_call" => Fee::Each(Class::XSearches),
-                    "code_interpreter_call" => Fee::Container,
-                    "image_generation_call" => Fee::Image,
-                    _ => Fee::None,
-                };
+                item.fee = Fee::of(value);
                 item.is_google_search = value == "google_search_call";
                 item.is_shell = value == "shell_call";
-                let known = item.fee != Fee::None || item.is_shell || FREE.contains(&value);
+                let known = item.fee != Fee::None || item.is_shell || fee::FREE.contains(&value);
                 item.unknown = (!known).then(|| value.into());
             }
             ItemText::Id => item.id = Some(hash_of(value)),
