@@ -310,6 +310,7 @@ impl Sink<Fact> for Facts {
                 }
             }
             (Fact::Stray, value) => self.strays.scalar(value),
+            (Fact::Sign(sign), Scalar::Text(text)) => self.strays.sign(sign, text),
             _ => {}
         }
     }

@@ -13,6 +13,8 @@ pub enum Cost {
     NanoCredits,
     /// US dollars that another account is charged: a key of the caller's own.
     Upstream,
+    /// US dollars that a gateway takes; zero where the caller's own key pays, of which it says nothing.
+    Gateway,
 }
 
 pub(super) const COSTS: &[(&str, Cost)] = &[
@@ -20,6 +22,9 @@ pub(super) const COSTS: &[(&str, Cost)] = &[
     ("response.usage.cost", Cost::Dollars),
     ("usage.cost.total_cost", Cost::Dollars),
     ("response.usage.cost.total_cost", Cost::Dollars),
+    // Vercel, where the usage does not say it.
+    ("choices[].message.provider_metadata.gateway.cost", Cost::Gateway),
+    ("choices[].delta.provider_metadata.gateway.cost", Cost::Gateway),
     // DeepInfra.
     ("usage.estimated_cost", Cost::Dollars),
     ("copilot_usage.total_nano_aiu", Cost::NanoCredits),
@@ -47,12 +52,12 @@ impl Costs {
             _ => return,
         };
         let shift = match cost {
-            Cost::Dollars | Cost::Upstream => 9,
+            Cost::Dollars | Cost::Upstream | Cost::Gateway => 9,
             Cost::Ticks => -1,
             Cost::NanoCredits => -2,
         };
         match (cost, scaled(digits, shift)) {
-            (_, None) | (Cost::Upstream, Some(0)) => {}
+            (_, None) | (Cost::Upstream | Cost::Gateway, Some(0)) => {}
             (Cost::Upstream, amount) => self.upstream = amount,
             (_, Some(0)) => self.stated = self.stated.or(Some(0)),
             (_, amount) => self.stated = amount,

@@ -41,6 +41,8 @@ pub enum Fact {
     MetricValue,
     /// A member beside the usage that may be usage, too.
     Stray,
+    /// What shows that something was used that is paid for, and that nothing counts.
+    Sign(Sign),
     /// A JSON value in base64.
     Wrapped,
     /// Text that the model wrote, for estimates.
@@ -151,6 +153,35 @@ const METRICS: &[&str] = &["metrics[]", "event.metrics[]"];
 /// What a search found, which nothing else tells of (Z.ai).
 const FOUND: &[&str] = &["web_search[].link", "web_search[].title"];
 
+/// What is shown of tools that are paid for, and that nothing counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sign {
+    /// The text that says so; empty: any.
+    pub value: &'static str,
+    /// What it is called in `unknown_usage`.
+    pub name: &'static str,
+}
+
+const fn sign(value: &'static str, name: &'static str) -> Sign {
+    Sign { value, name }
+}
+
+const OWN_DATA: Sign = sign("", "groundingMetadata.retrievalQueries");
+const SERVER_TOOL: Sign = sign("server_tool_use", "toolUse.server_tool_use");
+const WEB_SEARCH: Sign = sign("$web_search", "tool_calls.web_search");
+
+const SIGNS: &[(&str, Sign)] = &[
+    // Grounding in the caller's own data, on Vertex AI.
+    ("candidates[].groundingMetadata.retrievalQueries[]", OWN_DATA),
+    // Bedrock's system tools.
+    ("output.message.content[].toolUse.type", SERVER_TOOL),
+    ("start.toolUse.type", SERVER_TOOL),
+    ("contentBlockStart.start.toolUse.type", SERVER_TOOL),
+    // Moonshot's own search.
+    ("choices[].message.tool_calls[].function.name", WEB_SEARCH),
+    ("choices[].delta.tool_calls[].function.name", WEB_SEARCH),
+];
+
 /// Where members may stand beside the usage.
 const STRAYS: &[&str] = &["", "response", "message"];
 
@@ -173,6 +204,7 @@ pub fn response_paths() -> &'static Paths<Fact> {
         leaves.extend(SWITCHES.iter().map(|(path, switch)| (*path, Fact::Switch(*switch))));
         leaves.extend(QUERIES.iter().map(|path| (*path, Fact::Query)));
         leaves.extend(MAPS.iter().map(|path| (*path, Fact::Maps)));
+        leaves.extend(SIGNS.iter().map(|(path, sign)| (*path, Fact::Sign(*sign))));
         leaves.extend(FOUND.iter().map(|path| (*path, Fact::Found)));
         // Built once per VM; the table needs names that live as long as it does.
         let leak = |place: &str, below: &str| -> &'static str { String::leak(format!("{place}.{below}")) };

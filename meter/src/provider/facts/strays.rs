@@ -1,6 +1,7 @@
 //! Members that stand beside the usage and may be usage, too; and counts in a list, whose names are values.
 
 use super::numbers::Number;
+use super::places::Sign;
 use crate::scan::Scalar;
 
 /// So many names are kept.
@@ -60,6 +61,15 @@ impl Strays {
         let is_new = found.names.len() < MAX_NAMES && !found.names.contains(&found.name);
         if found.says_something && is_new {
             found.names.push(std::mem::take(&mut found.name));
+        }
+    }
+
+    /// Something was used that is paid for, and that nothing counts.
+    pub(super) fn sign(&mut self, sign: Sign, text: &str) {
+        if sign.value.is_empty() || sign.value == text {
+            self.begin(sign.name.as_bytes());
+            self.raw(b"1");
+            self.end();
         }
     }
 

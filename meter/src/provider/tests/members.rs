@@ -167,6 +167,11 @@ cases! {
         let stream = format!("data: {}\n\ndata: {}\n\n", chat(r#","cost":0.5"#), chat(r#","cost":0"#));
         assert_eq!(met("openrouter.ai", "/api/v1/chat/completions", &stream).0.cost(), Some(500_000_000), "a later zero takes nothing back");
         assert_eq!(cost(r#","estimated_cost":1.35e-05"#), Some(13_500));
+        let gateway = |cost: &str| {
+            let choice = format!(r#"{{"choices":[{{"message":{{"provider_metadata":{{"gateway":{{"cost":"{cost}","marketCost":"0.003"}}}}}}}}],{}"#, chat("").strip_prefix('{').unwrap());
+            met("ai-gateway.vercel.sh", CHAT.1, &choice).0.cost()
+        };
+        assert_eq!((gateway("0.0035"), gateway("0")), (Some(3_500_000), None));
         let credits = format!(r#"{{"copilot_usage":{{"token_details":[{{"token_count":547}}],"total_nano_aiu":22075000}},{}"#, chat("").strip_prefix('{').unwrap());
         assert_eq!(met("api.githubcopilot.com", "/chat/completions", &credits).0.cost(), Some(220_750));
         assert_eq!(unknown("api.githubcopilot.com", "/chat/completions", &credits), None);
@@ -180,6 +185,19 @@ cases! {
         for body in [list(&metrics.join(",")), format!("data: {{\"event\":{}}}\n\n", list(&metrics.join(",")))] {
             assert!(tokens("api.llama.com", CHAT.1, &body, &[(InputText, 31), (OutputText, 25)]).flags.is_empty(), "{body}");
         }
+    }
+
+    fn contract_a_tool_that_is_paid_for_and_not_counted_is_named() {
+        let gemini = |told: &str| format!(r#"{{"candidates":[{{"groundingMetadata":{{"retrievalQueries":[{told}]}}}}],"usageMetadata":{{"promptTokenCount":20,"candidatesTokenCount":9,"totalTokenCount":29}}}}"#);
+        let vertex = ("aiplatform.googleapis.com", "/v1/projects/p/locations/global/publishers/google/models/gemini-2.5-flash:generateContent");
+        assert_eq!(unknown(vertex.0, vertex.1, &gemini(r#""is it so","and so""#)).as_deref(), Some("groundingMetadata.retrievalQueries"));
+        assert_eq!(unknown(vertex.0, vertex.1, &gemini("")), None);
+        let converse = |kind: &str| format!(r#"{{"output":{{"message":{{"content":[{{"toolUse":{{"name":"nova_grounding","type":"{kind}"}}}}]}}}},"usage":{{"inputTokens":2,"outputTokens":4,"totalTokens":6}}}}"#);
+        assert_eq!(unknown(CONVERSE.0, CONVERSE.1, &converse("server_tool_use")).as_deref(), Some("toolUse.server_tool_use"));
+        assert_eq!(unknown(CONVERSE.0, CONVERSE.1, &converse("tool_use")), None);
+        let moonshot = |name: &str| format!(r#"{{"choices":[{{"message":{{"tool_calls":[{{"function":{{"name":"{name}","arguments":"{{}}"}}}}]}}}}],{}"#, chat("").strip_prefix('{').unwrap());
+        assert_eq!(unknown("api.moonshot.ai", CHAT.1, &moonshot("$web_search")).as_deref(), Some("tool_calls.web_search"));
+        assert_eq!(unknown("api.moonshot.ai", CHAT.1, &moonshot("web_search")), None);
     }
 
     fn contract_a_member_beside_the_usage_that_may_be_usage_is_named() {
