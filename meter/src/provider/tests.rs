@@ -1,6 +1,7 @@
 use super::*;
 
 mod destination;
+mod elsewhere;
 mod fees;
 mod golden;
 mod members;

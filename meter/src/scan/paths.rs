@@ -154,17 +154,6 @@ impl<L: Copy> Paths<L> {
         }
     }
 
-    fn element_of(&mut self, node: Node) -> Option<Node> {
-        match self.element(node) {
-            Some(child) => Some(child),
-            None => {
-                let child = self.grow()?;
-                self.nodes.get_mut(usize::from(node))?.element = Some(child);
-                Some(child)
-            }
-        }
-    }
-
     fn any_of(&mut self, node: Node) -> Option<Node> {
         match self.nodes.get(usize::from(node))?.any {
             Some(child) => Some(child),
@@ -176,12 +165,24 @@ impl<L: Copy> Paths<L> {
         }
     }
 
+    fn element_of(&mut self, node: Node) -> Option<Node> {
+        match self.element(node) {
+            Some(child) => Some(child),
+            None => {
+                let child = self.grow()?;
+                self.nodes.get_mut(usize::from(node))?.element = Some(child);
+                Some(child)
+            }
+        }
+    }
+
     fn grow(&mut self) -> Option<Node> {
         let node = Node::try_from(self.nodes.len()).ok()?;
         self.nodes.push(Place::new());
         Some(node)
     }
 
+    /// The place of a name.
     pub(super) fn named(&self, node: Node, name: &[u8]) -> Option<Node> {
         self.known(node, name).or_else(|| self.nodes.get(usize::from(node))?.any)
     }

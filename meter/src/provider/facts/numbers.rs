@@ -65,6 +65,10 @@ numbers! {
         CompletionAudio "completion_tokens_details.audio_tokens",
         CompletionImage "completion_tokens_details.image_tokens",
         FlatCached "cached_tokens",
+        // Voyage's, of which pixels have a price of their own.
+        FlatText "text_tokens",
+        ImagePixels "image_pixels",
+        VideoPixels "video_pixels",
         NumCached "num_cached_tokens",
         CacheHit "prompt_cache_hit_tokens",
         FlatReasoning "reasoning_tokens",
@@ -100,6 +104,7 @@ numbers! {
         InputCached "input_tokens_details.cached_tokens",
         InputCacheWrite "input_tokens_details.cache_write_tokens",
         InputCacheCreation "input_tokens_details.cache_creation_tokens",
+        // Perplexity's agents.
         InputCacheRead "input_tokens_details.cache_read_input_tokens",
         InputCacheCreationInput "input_tokens_details.cache_creation_input_tokens",
         InputWrite30m "input_tokens_details.cache_write_tokens_details.ttl_30m_tokens",
@@ -261,7 +266,7 @@ pub enum Header {
 }
 
 /// The headers of a response that say something: counts of Bedrock and of Text Generation Inference, the service tiers of
-/// Google and Bedrock, and who served a call of Hugging Face's router.
+/// Google and Bedrock, Bedrock's speed, and who served a call of Hugging Face's router.
 pub const HEADERS: &[(&str, Header)] = &[
     ("x-amzn-bedrock-input-token-count", Header::Count(Number::HeaderInput)),
     ("x-amzn-bedrock-output-token-count", Header::Count(Number::HeaderOutput)),
@@ -271,6 +276,7 @@ pub const HEADERS: &[(&str, Header)] = &[
     ("x-generated-tokens", Header::Count(Number::HeaderOutput)),
     ("x-gemini-service-tier", Header::Text(Text::ServiceTier)),
     ("x-amzn-bedrock-service-tier", Header::Text(Text::ServiceTier)),
+    ("x-amzn-bedrock-performanceconfig-latency", Header::Text(Text::Speed)),
     ("x-inference-provider", Header::Text(Text::Service)),
 ];
 

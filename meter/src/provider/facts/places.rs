@@ -94,32 +94,44 @@ raws! {
     Meta "meta",
     ResponseMeta "response.meta",
     Metrics "amazon-bedrock-invocationMetrics",
+    PageUsage "usage_info",
+    // What Bedrock's guardrails weighed, if the request wants their trace: by Converse, and beside native bodies.
+    InputGuardrail "trace.guardrail.inputAssessment.*.invocationMetrics.usage",
+    OutputGuardrail "trace.guardrail.outputAssessments.*[].invocationMetrics.usage",
+    StreamInputGuardrail "metadata.trace.guardrail.inputAssessment.*.invocationMetrics.usage",
+    StreamOutputGuardrail "metadata.trace.guardrail.outputAssessments.*[].invocationMetrics.usage",
+    NativeInputGuardrail "amazon-bedrock-trace.guardrail.input.*.invocationMetrics.usage",
+    NativeOutputGuardrail "amazon-bedrock-trace.guardrail.outputs[].*.invocationMetrics.usage",
     ToolUsage "tool_usage",
     ResponseToolUsage "response.tool_usage",
     TencentUsage "Usage",
     TencentResponseUsage "Response.Usage",
-    GuardedInput "trace.guardrail.inputAssessment.*.invocationMetrics.usage",
-    GuardedOutput "trace.guardrail.outputAssessments.*[].invocationMetrics.usage",
-    StreamGuardedInput "metadata.trace.guardrail.inputAssessment.*.invocationMetrics.usage",
-    StreamGuardedOutput "metadata.trace.guardrail.outputAssessments.*[].invocationMetrics.usage",
-    InvokeGuardedInput "amazon-bedrock-trace.guardrail.input.*.invocationMetrics.usage",
-    InvokeGuardedOutput "amazon-bedrock-trace.guardrail.outputs[].*.invocationMetrics.usage",
 }
 
 /// Where a guardrail's units stand, by assessment.
 const GUARDRAILS: [Raw; 6] = [
-    Raw::GuardedInput,
-    Raw::GuardedOutput,
-    Raw::StreamGuardedInput,
-    Raw::StreamGuardedOutput,
-    Raw::InvokeGuardedInput,
-    Raw::InvokeGuardedOutput,
+    Raw::InputGuardrail,
+    Raw::OutputGuardrail,
+    Raw::StreamInputGuardrail,
+    Raw::StreamOutputGuardrail,
+    Raw::NativeInputGuardrail,
+    Raw::NativeOutputGuardrail,
 ];
 
 impl Raw {
     /// What was used beside the model: it tells nothing of the call's own counts, nor that they are final.
     pub(super) fn is_beside(self) -> bool {
-        matches!(self, Raw::ToolUsage | Raw::ResponseToolUsage) || GUARDRAILS.contains(&self)
+        matches!(self, Raw::PageUsage | Raw::ToolUsage | Raw::ResponseToolUsage) || self.is_guardrails()
+    }
+
+    /// What a guardrail weighed.
+    pub(in crate::provider) fn is_guardrails(self) -> bool {
+        GUARDRAILS.contains(&self)
+    }
+
+    /// A `meta`, which many APIs have.
+    pub(in crate::provider) fn is_meta(self) -> bool {
+        matches!(self, Raw::Meta | Raw::ResponseMeta)
     }
 }
 

@@ -113,7 +113,7 @@ cases! {
         }
         // A policy that is not known is named.
         let body = format!(r#"{{{usage},"trace":{trace}}}"#).replace("contextualGroundingPolicyUnits\":0", "smellPolicyUnits\":4");
-        assert_eq!(unknown(CONVERSE.0, CONVERSE.1, &body).as_deref(), Some("smellPolicyUnits"));
+        assert_eq!(unknown(CONVERSE.0, CONVERSE.1, &body).as_deref(), Some("guardrail.smellPolicyUnits"));
         // One that is applied alone has them in its usage, and nothing else.
         let apply = r#"{"action":"NONE","outputs":[],"assessments":[],"usage":{"topicPolicyUnits":1,"sensitiveInformationPolicyUnits":2,"wordPolicyUnits":1}}"#;
         let path = "/guardrail/gr1/version/DRAFT/apply";
