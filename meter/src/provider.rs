@@ -131,6 +131,7 @@ pub(crate) fn read(api: Api, facts: &Facts, target: &Target) -> Reading {
     };
     bedrock::fill_from_headers(facts, &mut reading);
     reading.is_reported = !reading.usage.is_empty();
+    bedrock::guardrails(facts, &mut reading);
     fees::add(facts, target, &mut reading);
     reading
 }

@@ -96,7 +96,7 @@ fields! {
     ProviderSource "provider_source" Kind::Word(ProviderSource::WORDS), "", "what shows which provider responded: a rule of `providers` by cluster, route, prefix or host; the cluster's name; the host as Envoy rewrote it; the upstream's certificate; the client's host, trusted by `detect.trust_host`; `shape`: only the API is known";
     UpstreamHost "upstream_host" TEXT, "", "the host that the upstream was asked for, after rewriting";
     Api "api" TEXT, "", "the API";
-    Operation "operation" TEXT, "", "in the terms of `gen_ai.operation.name`, and also `rerank`, `cache_content` and `batch`";
+    Operation "operation" TEXT, "", "in the terms of `gen_ai.operation.name`, and also `rerank`, `cache_content`, `guardrail` and `batch`";
     RequestModel "request_model" TEXT, "", "the requested model";
     ResponseModel "response_model" TEXT, "", "the model that responded";
     Stream "stream" Kind::Bool, "", "whether the response was a stream of events or, if none came, was asked to be one";

@@ -142,6 +142,9 @@ impl Call {
                 is_taken: status.is_some_and(|status| status < 400),
             };
             sides.count(api, self.started_ns, &mut reading);
+            if record.path_model.is_none() && self.target.is_routed() {
+                record.path_model = response.facts.service.take();
+            }
             record.unknown_usage = unknown_usage(api, &response.facts, &reading);
             if record.unknown_usage.is_some() {
                 record.flags.insert(Flag::UnknownUsage);

@@ -73,6 +73,11 @@ impl Target {
         catalogue::named(self.provider.as_deref()?)
     }
 
+    /// Whether it went to a router, which hands it on to a service.
+    pub fn is_routed(&self) -> bool {
+        self.known().is_some_and(|provider| provider.router.is_some())
+    }
+
     /// The model of a request that names none, where the provider whose path it is documents one.
     pub fn default_model(&self) -> Option<&'static str> {
         let path = self.known_path.filter(|path| self.known().is_some_and(|provider| provider.paths.contains(path)))?;
