@@ -72,6 +72,11 @@ impl Include {
         }
     }
 
+    /// Whether the call asks for its usage, whoever wrote that.
+    pub fn is_asked(&self) -> bool {
+        self.asks() || matches!(&self.asks, Asks::Here(ask) if ask.asking() == Asking::Client)
+    }
+
     /// Why the call is not asked for its usage, if it streams.
     pub fn not_asked(&self) -> Option<NotAsked> {
         match &self.asks {

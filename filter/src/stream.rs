@@ -29,7 +29,7 @@ use crate::publish::Published;
 use crate::refusals;
 use crate::response_flags;
 use crate::vm::{self, Vm};
-use refusing::Refused;
+use refusing::{Asked, Refused};
 
 /// So much of a body is fetched at once, bytes. Envoy hands over up to a megabyte; in pieces it takes less of the VM's memory,
 /// and a piece is read while it is in the processor's caches.
@@ -131,6 +131,7 @@ impl Stream {
         if let Some(metered) = &mut self.metered {
             metered.call.response_end();
         }
+        self.hear_refusal();
         self.publish(When::Response);
     }
 
@@ -197,12 +198,16 @@ impl Stream {
             not_asked: include.as_ref().and_then(Include::not_asked),
             refused_by: refused.map(Refused::into_text),
         };
+        let asked = Asked::of(include.as_ref(), &call);
         let Some(records) = vm::with(|vm| call.finish(ended, &mut vm.ratios)) else { return vm::unrecorded() };
         let Some(record) = records.first() else { return };
         let Some(config) = self.config.as_deref() else { return };
         if mark.is_taken_over() {
             vm::with(Vm::count_already_metered);
             return;
+        }
+        if let Some(asked) = asked {
+            asked.hear(record);
         }
         if record.flags.contains(Flag::HostUnproven) && record.outcome != Outcome::NotSent {
             vm::with(|vm| vm.warn_of_unproven(record));
@@ -321,7 +326,6 @@ impl HttpContext for Stream {
                 }
             }
         }
-        self.hear_refusal();
         if end_of_stream {
             self.responded();
         }

@@ -224,9 +224,10 @@ impl Call {
         }
     }
 
-    /// Whether the provider refuses the question.
+    /// Whether the provider refuses the question, once its response has arrived whole.
     pub fn is_asking_refused(&self) -> bool {
-        self.response.as_ref().and_then(|response| response.mention.as_ref()).is_some_and(Mention::is_found)
+        let whole = self.response.as_ref().filter(|response| response.ending.is_some());
+        whole.and_then(|response| response.mention.as_ref()).is_some_and(Mention::is_found)
     }
 
     /// Whether headers of the response may say something of its usage.

@@ -184,6 +184,8 @@ cases! {
                         call.response_body(piece);
                     }
                 }
+                assert!(!call.is_asking_refused(), "what follows may show an echo");
+                call.response_end();
                 assert_eq!(call.is_asking_refused(), expected, "{status} {body} by {size}");
             }
         }
@@ -191,6 +193,7 @@ cases! {
         let mut call = Call::begin(&head, &DETECT, 0).unwrap();
         call.response_head(&ResponseHead { status: Some(400), content_type: None, content_encoding: None });
         call.response_body(named.as_bytes());
+        call.response_end();
         assert!(!call.is_asking_refused(), "nobody asked");
     }
 
