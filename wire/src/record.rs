@@ -157,6 +157,8 @@ words! {
         NotBilled "not_billed",
         /// Neither side names a model: the requested one is what the provider documents as its default.
         ModelAssumed "model_assumed",
+        /// What the request asks for, and is charged by, can be read in several ways, or not at all.
+        RequestUnclear "request_unclear",
     }
 }
 
