@@ -21,6 +21,10 @@ pub trait Destination {
     fn path(&self) -> Option<String>;
     /// The first name of the upstream's certificate.
     fn certificate(&self) -> Option<String>;
+    /// Whether the proxy has put a host in the place of the client's, be it the same.
+    fn is_rewritten(&self) -> bool {
+        false
+    }
 }
 
 /// Nothing is known.
@@ -125,6 +129,10 @@ impl Target {
         }
         if to.certificate().is_some_and(|name| hosts::covers(&name, &self.claimed_host)) {
             return Shown::by(claimed, ProviderSource::Certificate);
+        }
+        // The host is the one that was claimed, and the operator's word all the same.
+        if to.is_rewritten() {
+            return Shown::by(claimed, ProviderSource::Rewritten);
         }
         Shown::nobody(true)
     }

@@ -55,6 +55,8 @@ async fn send(stack: &Stack, route: &Route, fixture: &str, to: (&str, &str), id:
         path: to.1.to_owned(),
         ..stack.provider.catalogue().get(fixture)?.call().header(FIXTURE, fixture)
     };
+    // What only Envoy may say, of a host that it has rewritten.
+    let call = call.header("x-envoy-original-host", "gateway.internal");
     let (response, event) = metered(stack, route, call, id).await?;
     ensure(response.status == 200, || format!("{id}: HTTP {}", response.status))?;
     Ok(event)

@@ -14,6 +14,7 @@ struct Way {
     host: Option<&'static str>,
     path: Option<&'static str>,
     certificate: Option<&'static str>,
+    rewritten: bool,
     asked: RefCell<Vec<&'static str>>,
 }
 
@@ -39,6 +40,9 @@ impl Destination for Way {
     }
     fn certificate(&self) -> Option<String> {
         self.response("certificate", self.certificate).map(str::to_owned)
+    }
+    fn is_rewritten(&self) -> bool {
+        self.response("rewritten", self.rewritten.then_some("")).is_some()
     }
 }
 
@@ -141,6 +145,22 @@ cases! {
         assert_eq!(verdict(&target), (Some("groq"), TrustedHost, false));
         let target = settled(groq, CHAT, &way("x", "vllm.internal", None), &trusts);
         assert_eq!(verdict(&target), (None, Shape, false), "a host that was replaced is not where the call went");
+    }
+
+    fn contract_a_host_that_the_proxy_has_rewritten_to_the_same_name_is_the_proxys_word() {
+        let groq = "api.groq.com";
+        let way = |host, rewritten| Way { cluster: Some("httproute/llm/groq/rule/0"), host: Some(host), rewritten, ..Way::default() };
+        let rules = config("{}");
+        for claimed in [groq, "API.GROQ.COM:443", "api.groq.com."] {
+            assert_eq!(verdict(&settled(claimed, CHAT, &way(groq, true), &rules)), (Some("groq"), Rewritten, false), "{claimed}");
+            assert_eq!(verdict(&settled(claimed, CHAT, &way(groq, false), &rules)), (None, Shape, true), "{claimed}");
+        }
+        // Where the host differs, or is nobody's, nothing more is asked for.
+        for (claimed, host, expected) in [("gw", groq, Some("groq")), (groq, "api.openai.com", Some("openai")), ("gw", "gw", None)] {
+            let way = way(host, true);
+            assert_eq!(settled(claimed, CHAT, &way, &rules).provider.as_deref(), expected, "{claimed} {host}");
+            assert!(!way.asked.borrow().contains(&"rewritten"), "{claimed} {host}");
+        }
     }
 
     fn contract_no_spelling_of_a_host_proves_it() {
