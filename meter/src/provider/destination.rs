@@ -5,9 +5,9 @@ use std::cell::OnceCell;
 
 use wire::record::ProviderSource;
 
-use super::detect::{Certainty, Spelled, Target};
-use super::rules::Detect;
-use super::{catalogue, hosts, paths};
+use super::detect::{Certainty, Spelled, Target, asking};
+use super::rules::{Detect, Rule};
+use super::{Api, catalogue, hosts, paths};
 
 /// Where a call goes, as the proxy knows it. A question may cost a hostcall, so each is asked only where its response decides.
 pub trait Destination {
@@ -84,6 +84,7 @@ impl Target {
         };
         self.decide(rule, provider);
         self.source = Some(source);
+        self.is_known_late = self.could_be_asked(rule, to, host);
         if self.known_path.is_none() && self.provider.is_some() {
             self.read_path(to.path());
         }
@@ -135,6 +136,24 @@ impl Target {
             return Shown::by(claimed, ProviderSource::Rewritten);
         }
         Shown::nobody(true)
+    }
+
+    /// Whether a call that was not asked could have been, had it been known to whom it goes.
+    fn could_be_asked<'h>(
+        &self,
+        rule: Option<&Rule>,
+        to: &dyn Destination,
+        host: impl FnOnce() -> Option<&'h [u8]>,
+    ) -> bool {
+        let known = asking(rule, self.provider.as_deref());
+        // What is asked for has to be known; the path costs a hostcall.
+        let asks = self.api == Some(Api::OpenAiChat) && matches!(self.operation, Some("chat" | "text_completion"));
+        if self.asking.is_known() || !asks || !known.is_known() {
+            return false;
+        }
+        let path = to.path().unwrap_or_default();
+        let path = Spelled::of(path.as_bytes());
+        known.at(host(), self.operation, &path.normal, path.query).is_here()
     }
 
     /// The provider by the path that the upstream was asked for, where a host has several services.

@@ -151,7 +151,7 @@ cases! {
         let groq = "api.groq.com";
         let way = |host, rewritten| Way { cluster: Some("httproute/llm/groq/rule/0"), host: Some(host), rewritten, ..Way::default() };
         let rules = config("{}");
-        for claimed in [groq, "API.GROQ.COM:443", "api.groq.com."] {
+        for claimed in [groq, "API.GROQ.COM:443"] {
             assert_eq!(verdict(&settled(claimed, CHAT, &way(groq, true), &rules)), (Some("groq"), Rewritten, false), "{claimed}");
             assert_eq!(verdict(&settled(claimed, CHAT, &way(groq, false), &rules)), (None, Shape, true), "{claimed}");
         }
@@ -160,6 +160,23 @@ cases! {
             let way = way(host, true);
             assert_eq!(settled(claimed, CHAT, &way, &rules).provider.as_deref(), expected, "{claimed} {host}");
             assert!(!way.asked.borrow().contains(&"rewritten"), "{claimed} {host}");
+        }
+    }
+
+    fn contract_a_provider_that_is_known_too_late_to_be_asked_is_said_to_be() {
+        let way = |host| Way { cluster: Some("egress1"), host: Some(host), path: Some(CHAT), ..Way::default() };
+        let (none, by_host) = (config("{}"), config(r#"{"providers": [{"host": "api.openai.com", "provider": "openai"}]}"#));
+        let by_prefix = config(r#"{"providers": [{"prefix": "/v1", "provider": "openai"}]}"#);
+        let cases = [
+            ("gw", CHAT, "api.openai.com", &none, true), ("gw", CHAT, "api.openai.com", &by_host, true), ("api.mistral.ai", CHAT, "api.openai.com", &none, true),
+            // Asked in time.
+            ("gw", CHAT, "api.openai.com", &by_prefix, false), ("api.openai.com", CHAT, "api.openai.com", &none, false),
+            // Nobody to ask, or nothing to ask for.
+            ("gw", CHAT, "api.mistral.ai", &none, false), ("gw", CHAT, "gw", &none, false), ("gw", "/v1/embeddings", "api.openai.com", &none, false),
+            ("gw", "/v1/responses", "api.openai.com", &none, false),
+        ];
+        for (claimed, path, host, rules, late) in cases {
+            assert_eq!(settled(claimed, path, &way(host), rules).is_known_late, late, "{claimed}{path} to {host}");
         }
     }
 
@@ -213,11 +230,11 @@ cases! {
             ("api.openai.com", CHAT, way("openai", "api.openai.com"), &none, vec![], vec!["cluster", "host"]),
             ("gateway", CHAT, way("openai", "api.openai.com"), &none, vec!["cluster"], vec!["cluster", "host"]),
             ("gateway", "/v1/messages", way("a", "api.anthropic.com"), &none, vec![], vec!["cluster", "host"]),
-            ("api.groq.com", CHAT, way("x", "api.groq.com"), &none, vec![], vec!["cluster", "host", "certificate"]),
+            ("api.groq.com", CHAT, way("x", "api.groq.com"), &none, vec![], vec!["cluster", "host", "certificate", "rewritten"]),
             ("api.groq.com", CHAT, way("c", "x"), &by_cluster, vec!["cluster"], vec!["cluster", "host"]),
             ("vllm", CHAT, way("c", "x"), &by_cluster, vec!["cluster"], vec!["cluster", "host"]),
             ("api.openai.com", "/v1/embeddings", way("openai", "api.openai.com"), &none, vec![], vec!["cluster", "host"]),
-            ("api.mistral.ai", "/v1/embeddings", way("x", "api.mistral.ai"), &none, vec![], vec!["cluster", "host", "certificate"]),
+            ("api.mistral.ai", "/v1/embeddings", way("x", "api.mistral.ai"), &none, vec![], vec!["cluster", "host", "certificate", "rewritten"]),
             // What Envoy makes of a path that says nothing may say something.
             ("gateway", "/ask", way("x", "api.openai.com"), &none, vec![], vec!["cluster", "host", "path"]),
         ];
