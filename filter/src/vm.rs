@@ -24,6 +24,7 @@ use crate::host::{self, Failure};
 use crate::metrics::Metrics;
 use crate::process;
 use crate::redirected::Redirected;
+use crate::refusals;
 use crate::responders::Responders;
 use crate::running::Running;
 use crate::unmapped::Unmapped;
@@ -50,6 +51,8 @@ pub struct Vm {
     pub metrics: Metrics,
     /// What calls without counts are estimated by.
     pub ratios: Ratios,
+    /// Where usage was asked for and given.
+    pub taken: refusals::Told,
     /// What must be known of requests that Envoy sends elsewhere.
     pub redirected: Redirected,
     /// The collector's cluster, where routes name it.
@@ -114,6 +117,7 @@ impl Vm {
             telemetry: Telemetry::new(config.max_series),
             metrics: Metrics::default(),
             ratios: Ratios::default(),
+            taken: refusals::Told::default(),
             redirected: Redirected::default(),
             aliased: Aliased::default(),
             report: Report::default(),

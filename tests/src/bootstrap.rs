@@ -198,6 +198,17 @@ impl Bootstrap {
         Ok(())
     }
 
+    /// Gives a cluster another name, and its routes that name.
+    pub fn rename_with_routes(&mut self, cluster: &str, name: &str) -> Result<()> {
+        self.rename(cluster, name)?;
+        visit(&mut self.0, &mut |value| {
+            if value.get("cluster").is_some_and(|known| known == cluster) {
+                value["cluster"] = name.into();
+            }
+        });
+        Ok(())
+    }
+
     /// Lets in every client whose certificate the authority has signed, whatever names stand in it.
     pub fn any_client_name(&mut self) {
         visit(&mut self.0, &mut |value| {

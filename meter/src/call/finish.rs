@@ -164,7 +164,12 @@ impl Call {
             estimate::no_response(&mut record, &self.asked, ratios);
         }
         let unknown_path = self.target.may_take_include_usage && api == Api::OpenAiChat;
-        let not_asked = ended.not_asked.or(unknown_path.then_some(NotAsked::UnknownPath));
+        let unasked = match () {
+            _ if unknown_path => Some(NotAsked::UnknownPath),
+            _ if self.target.is_known_late => Some(NotAsked::KnownLate),
+            _ => None,
+        };
+        let not_asked = ended.not_asked.or(unasked);
         let counted = record.evidence == Evidence::Reported || self.asked.includes_usage();
         let is_why = match record.refused_by.as_deref() {
             Some(why) => why == USAGE_NOT_ASKED,
