@@ -31,6 +31,7 @@ pub mod explain;
 pub mod export;
 pub mod exposition;
 pub mod fetch;
+pub mod files;
 pub mod forget;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
@@ -39,6 +40,7 @@ pub mod ingest;
 pub mod ledger;
 pub mod money;
 pub mod open;
+mod pause;
 pub mod prices;
 pub mod prune;
 pub mod quarantine;

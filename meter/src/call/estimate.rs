@@ -37,6 +37,7 @@ const OTHER_INPUT: &[Class] = &[
     Class::CacheReadImage,
     Class::CacheReadVideo,
     Class::WebSearches,
+    Class::WebFetches,
     Class::XSearches,
     Class::MapsSearches,
     Class::FileSearches,

@@ -2,6 +2,7 @@
 //!
 //! Each usage object that was held is walked once, when the response is over, without a tree and without a text of its paths, which
 //! are told apart by hashes: it costs as much as its bytes. Only one that has an unknown name is walked again, for the name.
+//! Beside the usage objects, members of the response that have a name like one of usage or of money are named, too.
 //! A member is known if it is read somewhere ([`PLACED`]) or stands in [`HARMLESS`]; zeros, nulls and empty texts say
 //! nothing. Names are the provider's, so they are bounded and cleaned.
 
@@ -13,7 +14,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use wire::usage::{Class, Kind};
 
-use super::facts::{Facts, Number, Number::*, PLACED};
+use super::facts::{Facts, Number::*, PLACED};
 use super::{Api, Reading};
 
 /// So many names are kept.
@@ -29,11 +30,16 @@ const MAX_MEMBER: usize = 80;
 const HARMLESS: &[&str] = &[
     // Parts that are the rest of a whole, or inside of it at the same price.
     "prompt_tokens_details.text_tokens", "completion_tokens_details.text_tokens", "input_tokens_details.text_tokens",
-    "input_token_details.text_tokens", "output_token_details.text_tokens", "prompt_cache_miss_tokens", "prompt_tokens_details.cache_type",
+    "input_token_details.text_tokens", "output_token_details.text_tokens", "prompt_cache_miss_tokens", "prompt_tokens_details.cache_type", "input_tokens_details.cache_type",
     "completion_tokens_details.accepted_prediction_tokens", "completion_tokens_details.rejected_prediction_tokens",
-    "input_tokens_details.cached_tokens_details.text_tokens", "context_details.*",
+    "input_tokens_details.cached_tokens_details.text_tokens", "prompt_tokens_details.cached_tokens_details.text_tokens",
+    "input_token_details.cached_tokens_details.text_tokens", "context_details.*",
     // Cohere's, of the template that is not billed; Groq's, by the memory that served them.
     "tokens.image_tokens", "dram_cached_tokens", "sram_cached_tokens",
+    // Guardrails of Bedrock: units that are parts, and filters by words and by patterns, which are free.
+    "topicPolicyUnits", "contentPolicyUnits", "contentPolicyImageUnits", "sensitiveInformationPolicyUnits",
+    "contextualGroundingPolicyUnits", "automatedReasoningPolicyUnits",
+    "wordPolicyUnits", "sensitiveInformationPolicyFreeUnits", "automatedReasoningPolicies",
     // What was read of pages, counted where it is.
     "pages_processed", "pages_processed_annotation", "doc_size_bytes",
     // Lists that are read whole.
@@ -61,10 +67,6 @@ const HARMLESS: &[&str] = &[
     "completion_tokens_after_first_per_sec", "completion_tokens_after_first_per_sec_first_ten", "latency_checkpoint.*",
     "total_duration", "load_duration", "prompt_eval_duration", "eval_duration",
 ];
-
-/// What a guardrail of Bedrock weighed has prices of its own, by the policy. Filters by words and by patterns are free.
-const GUARDRAILS: [Number; 6] =
-    [GuardrailContent, GuardrailImages, GuardrailTopic, GuardrailSensitive, GuardrailGrounding, GuardrailReasoning];
 
 /// A path as a number, made segment by segment; `[]` is one (FNV-1a).
 #[derive(Clone, Copy)]
@@ -114,22 +116,23 @@ impl Names {
 /// What a response counts that nobody reads, names separated by commas.
 pub fn unknown_usage(api: Api, facts: &Facts, reading: &Reading) -> Option<String> {
     let mut names = Names::default();
-    for number in GUARDRAILS.into_iter().filter(|&number| facts.get(number) > Some(0)) {
-        names.add(&format!("guardrail.{}", number.path().rsplit('.').next().unwrap_or_default()));
-    }
     // Another API's counts, which this one's reading leaves out.
     for number in facts.unread() {
         names.add(number.path());
     }
-    for (is_meta, object) in facts.usage_objects() {
+    for (raw, object) in facts.usage_objects() {
+        let place = if raw.is_guardrails() { "guardrail" } else { "" };
         // Many APIs have a `meta`; only Cohere's is a usage object.
-        if !is_meta || api == Api::Cohere {
+        if !raw.is_meta() || api == Api::Cohere {
             let mut walk = Walk { at: Path::ROOT, all_known: &mut true, path: None, names: &mut names };
             // What cannot be walked, such as one of a thousand levels, can hold anything.
-            if walk.run(object).is_err() {
+            if walk.run(object, place).is_err() {
                 names.add("usage");
             }
         }
+    }
+    for name in facts.strays() {
+        names.add(name);
     }
     if let Some(kind) = facts.unknown_item() {
         names.add(&format!("output.{kind}"));
@@ -155,12 +158,17 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn run(&mut self, object: &[u8]) -> serde_json::Result<()> {
+    /// Walks an object; names begin with its place, if that is not empty.
+    fn run(&mut self, object: &[u8], place: &str) -> serde_json::Result<()> {
         let mut read = serde_json::Deserializer::from_slice(object);
         self.below(Path::ROOT).deserialize(&mut read)?;
         if !*self.all_known {
-            let walk =
-                Walk { at: Path::ROOT, all_known: self.all_known, path: Some(&mut String::new()), names: self.names };
+            let walk = Walk {
+                at: Path::ROOT,
+                all_known: self.all_known,
+                path: Some(&mut place.to_owned()),
+                names: self.names,
+            };
             walk.deserialize(&mut serde_json::Deserializer::from_slice(object))?;
         }
         Ok(())

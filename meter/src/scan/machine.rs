@@ -266,6 +266,12 @@ impl<L: Copy> Scanner<L> {
     /// Finds the place of a name.
     fn named<S: Sink<L>>(paths: &Paths<L>, parent: Node, name: &[u8], sink: &mut S) -> Option<Node> {
         let (node, is_known) = paths.named(parent, name);
+        let like = || {
+            let (leaf, node) = paths.like(parent, name)?;
+            sink.like(leaf, name);
+            Some(node)
+        };
+        let node = if is_known { node } else { node.or_else(like) };
         if S::MINDS_SHAPES
             && !is_known
             && let Some(leaf) = paths.alike(parent, name)

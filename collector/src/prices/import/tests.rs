@@ -1,5 +1,7 @@
 //! Small lists in the form of the two real ones, with prices as they were published in them.
 
+mod caches;
+
 use wire::usage::{Class, Usage};
 
 use super::*;

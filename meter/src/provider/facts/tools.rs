@@ -4,9 +4,13 @@
 //! An item can arrive twice, at its end and in the list that closes a stream: the two are counted apart, and the larger
 //! count holds, for some gateways change the ids on the way. Memory is bounded, whatever comes.
 
+mod fee;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use wire::usage::Class;
+
+use fee::{Fee, executed};
 
 /// More items, containers or queries are not told apart: no response has so many.
 const MAX_DISTINCT: usize = 1024;
@@ -39,6 +43,8 @@ pub enum ItemText {
     Container,
     /// What was searched for.
     Query,
+    /// What ran, by the name of the tool.
+    Name,
 }
 
 /// The places of items.
@@ -57,6 +63,7 @@ pub(super) const ITEM_TEXTS: &[(&str, ItemText)] = &[
     ("type", ItemText::Type),
     ("id", ItemText::Id),
     ("index", ItemText::Id),
+    ("name", ItemText::Name),
     ("status", ItemText::Status),
     ("action.type", ItemText::Action),
     ("container_id", ItemText::Container),
@@ -82,51 +89,6 @@ pub(super) const MAPS: &[&str] = &[
 /// The event that has an item whole.
 pub(super) const ITEM_DONE: &str = "response.output_item.done";
 
-/// Items that cost nothing beside the tokens, or whose cost is counted elsewhere.
-const FREE: &[&str] = &[
-    "message",
-    "reasoning",
-    "text",
-    "output_text",
-    "function_call",
-    "function_call_output",
-    "custom_tool_call",
-    "custom_tool_call_output",
-    "tool_call",
-    "invalid_tool_call",
-    "computer_call",
-    "computer_call_output",
-    "mcp_call",
-    "mcp_list_tools",
-    "mcp_approval_request",
-    "mcp_approval_response",
-    "local_shell_call",
-    "local_shell_call_output",
-    "shell_call_output",
-    "apply_patch_call",
-    "apply_patch_call_output",
-    "tool_search_call",
-    "tool_search_output",
-    "compaction",
-    "item_reference",
-    "program",
-    "program_output",
-    // What searches found.
-    "search_results",
-    "fetch_url_results",
-];
-
-/// What an item costs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Fee {
-    #[default]
-    None,
-    Each(Class),
-    Container,
-    /// Another model's tokens, which `tool_usage` counts.
-    Image,
-}
-
 #[derive(Clone, Debug, Default)]
 struct Item {
     place: Option<Place>,
@@ -141,6 +103,8 @@ struct Item {
     /// Google searched for these.
     is_google_search: bool,
     queries: Distinct,
+    /// Its name has said what it costs.
+    is_named: bool,
     /// A search that searched nothing: it opened a page, or looked into one.
     is_free: bool,
 }
@@ -174,7 +138,8 @@ fn hash_of(text: &str) -> u64 {
 }
 
 /// The classes that items count.
-const COUNTED: [Class; 4] = [Class::WebSearches, Class::FileSearches, Class::XSearches, Class::CodeExecutions];
+const COUNTED: [Class; 5] =
+    [Class::WebSearches, Class::WebFetches, Class::FileSearches, Class::XSearches, Class::CodeExecutions];
 
 /// The calls of tools in one place.
 #[derive(Clone, Debug, Default)]
@@ -261,19 +226,20 @@ impl Tools {
     pub(super) fn text(&mut self, text: ItemText, value: &str) {
         let item = &mut self.found().item;
         match text {
+            ItemText::Name => {
+                if let Some(fee) = executed(value).filter(|_| item.place == Some(Place::Executed)) {
+                    (item.fee, item.is_named, item.unknown) = (fee, true, None);
+                }
+            }
+            ItemText::Type if item.is_named => {}
+            ItemText::Type if item.place == Some(Place::Executed) && executed(value).is_some() => {
+                item.fee = executed(value).unwrap_or_default();
+            }
             ItemText::Type => {
-                item.fee = match value {
-                    "search" if item.place == Some(Place::Executed) => Fee::Each(Class::WebSearches),
-                    "web_search_call" => Fee::Each(Class::WebSearches),
-                    "file_search_call" => Fee::Each(Class::FileSearches),
-                    "x_search_call" => Fee::Each(Class::XSearches),
-                    "code_interpreter_call" => Fee::Container,
-                    "image_generation_call" => Fee::Image,
-                    _ => Fee::None,
-                };
+                item.fee = Fee::of(value);
                 item.is_google_search = value == "google_search_call";
                 item.is_shell = value == "shell_call";
-                let known = item.fee != Fee::None || item.is_shell || FREE.contains(&value);
+                let known = item.fee != Fee::None || item.is_shell || fee::FREE.contains(&value);
                 item.unknown = (!known).then(|| value.into());
             }
             ItemText::Id => item.id = Some(hash_of(value)),

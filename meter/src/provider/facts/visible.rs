@@ -10,7 +10,7 @@ use crate::scan::Rest;
 /// Where the text stands that the model wrote, whole or in pieces. A stream's closing event repeats it elsewhere.
 #[rustfmt::skip]
 pub(super) const VISIBLE: &[&str] = &[
-    "choices[].text",
+    "choices[].text", "choices[].delta.tool_calls[].function.name", "choices[].message.tool_calls[].function.name",
     // OpenAI Responses and Anthropic.
     "delta", "output[].arguments", "content_block.name",
     // Gemini, Bedrock, Cohere, Ollama, Hugging Face.
