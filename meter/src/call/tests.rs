@@ -1,4 +1,5 @@
 mod bound;
+mod requests;
 mod told;
 mod units;
 

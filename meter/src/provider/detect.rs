@@ -88,6 +88,26 @@ impl Target {
         self.known().is_some_and(|provider| provider.charges_cache_writes)
     }
 
+    /// The provider behind a gateway, by the name of the model that was asked for.
+    pub fn by_model(&self, model: &str) -> Option<&'static str> {
+        self.known()?.by_model(model)
+    }
+
+    /// Whether the service tier that is asked for is the one that a taken call gets, though its response says nothing.
+    pub fn serves_tier_asked(&self) -> bool {
+        self.known().is_some_and(|provider| provider.serves_tier_asked)
+    }
+
+    /// How many documents a search unit of a rerank has, where no response counts these.
+    pub fn documents_per_search(&self) -> Option<u64> {
+        self.known()?.documents_per_search
+    }
+
+    /// The shortest sound that is charged for, seconds.
+    pub fn least_audio_s(&self) -> u64 {
+        self.known().map_or(0, |provider| provider.least_audio_s)
+    }
+
     /// What the path names: a model, or else the service behind Hugging Face's router.
     pub fn path_model(&self) -> Option<&str> {
         let service =

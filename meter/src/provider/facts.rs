@@ -1,6 +1,7 @@
 //! What a response says, before anybody knows what it means: counts and texts by their path.
 
 mod counts;
+mod distinct;
 mod made;
 mod numbers;
 mod places;
@@ -13,6 +14,7 @@ pub(super) use numbers::PLACED;
 pub use numbers::{HEADERS, Header, Number};
 pub use places::{Cost, Fact, Raw, Switch, response_paths};
 pub use texts::Text;
+pub(crate) use texts::{ENTERPRISE_SEARCH, search_tool};
 pub use tools::ItemText;
 
 use wire::event::MAX_RAW_USAGE;
@@ -24,7 +26,7 @@ use crate::framing::{Format, Values};
 use crate::scan::{Count, MAX_SCALAR, Piece, Scalar, Sink, count};
 use counts::Counts;
 use numbers::Merge;
-use tools::Tools;
+use tools::{BUILT_IN_SEARCH, Tools};
 
 /// The cap of the usage objects that are held for their lists, bytes in all.
 const MAX_RAW: usize = 16 * 1024;
@@ -50,6 +52,8 @@ pub struct Facts {
     pub search_context: Option<String>,
     /// The model of a tool that is a model itself.
     pub tool_model: Option<String>,
+    /// Which tool could search the web.
+    pub search_tool: Option<&'static str>,
     /// The model refused.
     pub is_refused: bool,
     /// Why the model stopped, several separated by commas.
@@ -144,6 +148,11 @@ impl Facts {
     /// Calls of a tool, by the items of the response.
     pub fn tool_calls(&self, class: Class) -> Option<u64> {
         self.tools.count(class)
+    }
+
+    /// Searches of the web that stand beside the model's words: calls of Moonshot's own tool, and what Z.ai has found.
+    pub fn other_searches(&self) -> u64 {
+        self.tools.other_searches()
     }
 
     /// Whether a tool made an image.
@@ -311,6 +320,8 @@ impl Sink<Fact> for Facts {
             }
             (Fact::Query, Scalar::Text(query)) => self.tools.query(query),
             (Fact::Maps, Scalar::Text(_)) => self.tools.set_uses_maps(),
+            (Fact::Called, Scalar::Text(BUILT_IN_SEARCH)) => self.tools.searched(),
+            (Fact::Found, Scalar::Text(_)) => self.tools.found_pages(),
             _ => {}
         }
     }

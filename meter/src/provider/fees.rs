@@ -47,6 +47,9 @@ pub(super) fn add(facts: &Facts, target: &Target, reading: &mut Reading) {
             reading.set(Class::WebSearches, facts.get(XaiSources));
         }
     }
+    if reading.usage.get(Class::WebSearches).unwrap_or(0) == 0 && facts.other_searches() > 0 {
+        reading.set(Class::WebSearches, Some(facts.other_searches().min(MAX_COUNT)));
+    }
     grounding(facts, target, reading);
     if is_search_model(facts, target) && reading.usage.get(Class::WebSearches).unwrap_or(0) == 0 {
         let has_output = reading.is_reported || facts.visible.bytes() > 0;

@@ -23,6 +23,7 @@ pub(super) const OPENAI: Provider = Provider {
         path("responses", Api::OpenAiResponses, "chat"),
         path("responses/compact", Api::OpenAiResponses, "chat"),
         path("embeddings", Api::OpenAiChat, "embeddings"),
+        path("v1/decisions", Api::OpenAiResponses, "decide"),
         path("images/generations", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),
         path("images/edits", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),
         path("images/variations", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),

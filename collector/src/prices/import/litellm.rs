@@ -10,6 +10,7 @@ use wire::usage::Class;
 
 use super::draft::{Conditions, Draft, Rates, SERVICE_TIER, only};
 use super::{Alias, Fee, Import, names};
+use crate::prices::keys::OPERATION;
 
 mod factors;
 pub(super) mod hours;
@@ -85,6 +86,10 @@ fn read_model(
                 continue;
             }
             let mut conditions = conditions.clone();
+            if conditions.get(SERVICE_TIER).is_some_and(|tiers| tiers.contains(keys::DECISIONS)) {
+                conditions.remove(SERVICE_TIER);
+                conditions.extend(only(OPERATION, [keys::DECIDE.to_owned()]));
+            }
             if let Some(tiers) = conditions.remove(SERVICE_TIER) {
                 let names = tiers.iter().flat_map(|tier| keys::tier_names(tier, meter));
                 conditions.extend(only(SERVICE_TIER, names));
@@ -153,7 +158,12 @@ fn read_container(key: &str, model: &Model<'_>, meters: &[String], import: &mut 
     let paid = Class::ContainerSessions;
     let price = import.price(model.get(CONTAINER)?.get(), super::decimal::Unit::One, paid, CONTAINER, key)?;
     for meter in meters {
-        import.fees.push(Fee { provider: meter.clone(), models: Vec::new(), prices: [(paid, price)].into() });
+        import.fees.push(Fee {
+            provider: meter.clone(),
+            models: Vec::new(),
+            conditions: Conditions::new(),
+            prices: [(paid, price)].into(),
+        });
     }
     import.taken.insert(key.to_owned());
     Some(())

@@ -160,6 +160,8 @@ numbers! {
         LlamaGeneration "generation_token_count",
         TitanInput "inputTextTokenCount",
         TitanTotalOutput "totalOutputTextTokenCount",
+        OciPrompt "chatResponse.usage.promptTokens",
+        OciCompletion "chatResponse.usage.completionTokens",
         WatsonxInput "results[].input_token_count",
         WatsonxGenerated "results[].generated_token_count",
         ReplicateInput "metrics.input_token_count",

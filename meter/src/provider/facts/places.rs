@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use super::made::{THINGS, Thing};
 use super::numbers::{DIRECT, Number, PLACED};
 use super::texts::{TEXTS, Text};
-use super::tools::{ITEM_TEXTS, ITEMS, ItemText, MAPS, Place, QUERIES};
+use super::tools::{CALLED, FOUND, ITEM_TEXTS, ITEMS, ItemText, MAPS, Place, QUERIES};
 use super::visible::{THOUGHTS, VISIBLE, VISIBLE_OBJECTS};
 use crate::scan::Paths;
 
@@ -32,6 +32,10 @@ pub enum Fact {
     Query,
     /// A place of a map that did.
     Maps,
+    /// The name of a tool that the model calls.
+    Called,
+    /// A page that a search of the web has found.
+    Found,
     /// A JSON value in base64.
     Wrapped,
     /// Text that the model wrote, for estimates.
@@ -155,6 +159,8 @@ pub fn response_paths() -> &'static Paths<Fact> {
         leaves.extend(SWITCHES.iter().map(|(path, switch)| (*path, Fact::Switch(*switch))));
         leaves.extend(QUERIES.iter().map(|path| (*path, Fact::Query)));
         leaves.extend(MAPS.iter().map(|path| (*path, Fact::Maps)));
+        leaves.extend(CALLED.iter().map(|path| (*path, Fact::Called)));
+        leaves.extend(FOUND.iter().map(|path| (*path, Fact::Found)));
         for (place, _) in ITEMS {
             for (path, text) in ITEM_TEXTS {
                 let path: &'static str = String::leak(format!("{place}.{path}"));

@@ -4,12 +4,9 @@
 //! An item can arrive twice, at its end and in the list that closes a stream: the two are counted apart, and the larger
 //! count holds, for some gateways change the ids on the way. Memory is bounded, whatever comes.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use wire::usage::Class;
 
-/// More items, containers or queries are not told apart: no response has so many.
-const MAX_DISTINCT: usize = 1024;
+use super::distinct::{Distinct, hash_of};
 
 /// Where an item stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +76,14 @@ pub(super) const MAPS: &[&str] = &[
     "response.candidates[].groundingMetadata.groundingChunks[].maps.uri",
 ];
 
+/// Where the names of tools stand that the model calls, and that of Moonshot's own, which is paid when it is called.
+pub(super) const CALLED: &[&str] =
+    &["choices[].message.tool_calls[].function.name", "choices[].delta.tool_calls[].function.name"];
+pub(super) const BUILT_IN_SEARCH: &str = "$web_search";
+
+/// Where pages stand that Z.ai's search has found.
+pub(super) const FOUND: &[&str] = &["web_search[].link", "web_search[].title"];
+
 /// The event that has an item whole.
 pub(super) const ITEM_DONE: &str = "response.output_item.done";
 
@@ -143,34 +148,6 @@ struct Item {
     queries: Distinct,
     /// A search that searched nothing: it opened a page, or looked into one.
     is_free: bool,
-}
-
-/// Things told apart by a hash.
-#[derive(Clone, Debug, Default)]
-struct Distinct(Vec<u64>);
-
-impl Distinct {
-    /// Whether one is new; `None`: there is no room to tell.
-    fn add(&mut self, hash: u64) -> Option<bool> {
-        match self.0.binary_search(&hash) {
-            Ok(_) => Some(false),
-            Err(_) if self.0.len() >= MAX_DISTINCT => None,
-            Err(at) => {
-                self.0.insert(at, hash);
-                Some(true)
-            }
-        }
-    }
-
-    fn count(&self) -> u64 {
-        self.0.len() as u64
-    }
-}
-
-fn hash_of(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// The classes that items count.
@@ -245,6 +222,8 @@ struct Found {
     most: Tally,
     queries: Distinct,
     uses_maps: bool,
+    searched: u64,
+    found_pages: bool,
     unknown: Option<Box<str>>,
     overflowed: bool,
 }
@@ -302,7 +281,7 @@ impl Tools {
                 found.keep_unknown(item);
             }
             Place::Step if item.is_google_search => {
-                for query in item.queries.0 {
+                for query in item.queries.into_hashes() {
                     found.overflowed |= found.queries.add(query).is_none();
                 }
             }
@@ -344,6 +323,20 @@ impl Tools {
 
     pub(super) fn set_uses_maps(&mut self) {
         self.found().uses_maps = true;
+    }
+
+    pub(super) fn searched(&mut self) {
+        let found = self.found();
+        found.searched = found.searched.saturating_add(1);
+    }
+
+    pub(super) fn found_pages(&mut self) {
+        self.found().found_pages = true;
+    }
+
+    /// Searches that are no items. What was found tells of one, however many there were.
+    pub(super) fn other_searches(&self) -> u64 {
+        self.0.as_ref().map_or(0, |found| found.searched.max(u64::from(found.found_pages)))
     }
 
     /// Calls of a tool, by the items.

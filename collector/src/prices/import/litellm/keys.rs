@@ -22,8 +22,11 @@ pub(super) struct Key<'a> {
 /// What is priced above twelve hours: no class of its own.
 pub(super) const CACHE_WRITE_12H: &str = "cache_creation_input_token_cost_above_12hr";
 const SEARCH: &str = "search_context_cost_per_query";
-/// The service tiers, which end a name.
-const TIERS: [&str; 5] = ["balanced", "batches", "flex", "priority", "ultrafast"];
+/// The service tiers, which end a name, and what is no tier but stands in the same place.
+const TIERS: [&str; 6] = ["balanced", "batches", DECISIONS, "flex", "priority", "ultrafast"];
+/// Prices of another endpoint, and what its calls are called.
+pub(super) const DECISIONS: &str = "decisions";
+pub(super) const DECIDE: &str = "decide";
 /// Names that a size ends.
 const SIZED: [&str; 2] = ["output_cost_per_image_", "output_cost_per_second_"];
 const SIZES: [&str; 12] = ["0.5K", "1K", "2K", "4K", "512", "1024", "1536", "480p", "720p", "768p", "1080p", "2k"];
@@ -66,6 +69,9 @@ pub(super) fn parse<'a>(key: &'a str, nature: Nature<'_>) -> Option<Key<'a>> {
     let Nature { mode, provider, name, sells_images } = nature;
     let paid: &'static [Class] = match rest {
         "input_cost_per_token" => paid![InputText],
+        // The list has the price of a song where that of an image stands; each call makes one.
+        "output_cost_per_image" if name.contains("lyria-3") => &[Class::Requests],
+        "output_cost_per_token" if name.contains("lyria-3") => paid![OutputText OutputAudio],
         "output_cost_per_token" => paid![OutputText],
         "cache_read_input_token_cost" | "input_cost_per_token_cache_hit" => paid![CacheRead],
         "cache_creation_input_token_cost" => paid![CacheWrite5m CacheWriteOther],
@@ -171,7 +177,6 @@ pub(super) fn why(key: &str) -> &'static str {
         _ if key.starts_with(CACHE_WRITE_12H) || has("cache_creation_input_audio") || has("explicit_cache") => {
             "for which usage has no class"
         }
-        _ if has("_decisions") => "which depends on the endpoint",
         _ if has("_credit") || has("_unit") => "which is in the provider's own units",
         _ if has("_pixel") => "as no call says how many pixels there are",
         _ if has("video_per_second") => "as seconds of video that is read are not counted",
@@ -210,7 +215,11 @@ mod tests {
             ("cache_read_input_token_cost_batches", Some((Class::CacheRead, None, Some("batches")))),
             ("ocr_cost_per_page_batches", Some((Class::Pages, None, Some("batches")))),
             ("cache_creation_input_token_cost_above_12hr_flex", None),
-            ("input_cost_per_token_decisions", None),
+            ("input_cost_per_token_decisions", Some((Class::InputText, None, Some("decisions")))),
+            (
+                "input_cost_per_token_above_272k_tokens_decisions",
+                Some((Class::InputText, Some(272_000), Some("decisions"))),
+            ),
             ("input_cost_per_pixel", None),
             ("input_cost_per_token_above_xk_tokens", None),
         ];
@@ -244,6 +253,8 @@ mod tests {
         assert_eq!(parse(SEARCH, sonar).unwrap().paid, [Class::Requests]);
         let research = Nature { name: "perplexity/sonar-deep-research", ..sonar };
         assert_eq!(parse(SEARCH, research).unwrap().paid, [WebSearches]);
+        let song = Nature { name: "gemini/lyria-3-clip-preview", ..nature("chat") };
+        assert_eq!(parse("output_cost_per_image", song).unwrap().paid, [Class::Requests]);
         assert_eq!(sizes("1080p"), ["1080p", "1920x1080", "1080x1920"]);
     }
 }
