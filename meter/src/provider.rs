@@ -131,6 +131,9 @@ pub(crate) fn read(api: Api, facts: &Facts, target: &Target) -> Reading {
     bedrock::fill_from_headers(facts, &mut reading);
     reading.is_reported = !reading.usage.is_empty();
     fees::add(facts, target, &mut reading);
+    if facts.is_from_cache {
+        reading.flag(Flag::NotBilled);
+    }
     reading
 }
 

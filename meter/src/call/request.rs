@@ -280,7 +280,7 @@ impl Found {
             value => Scalar::Text(value),
         };
         match name {
-            "model" => self.scalar(Field::Model, value),
+            "model" | "model_id" => self.scalar(Field::Model, value),
             "stream" => self.scalar(Field::Stream, value),
             "n" => self.scalar(Field::Choices, value),
             name => {

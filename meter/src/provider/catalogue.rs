@@ -105,7 +105,7 @@ impl Provider {
     }
 
     /// The provider by a path, where its hosts have services of another one, too.
-    fn by_path(&self, path: &[u8]) -> &str {
+    pub(super) fn by_path(&'static self, path: &[u8]) -> &'static str {
         match self.below {
             Some((segment, other)) if paths::has(path, &[segment.as_bytes()]) => other,
             _ => self.gateway.and_then(|gateway| gateway.by_path(path)).unwrap_or(self.name),
@@ -132,7 +132,7 @@ pub(super) const PROVIDERS: &[&Provider] = &[
     &others::NVIDIA, &others::SAMBANOVA, &others::NOVITA, &others::HUGGING_FACE, &others::ZAI, &others::MINIMAX,
     &others::ALIBABA, &others::BAIDU, &others::VOLCENGINE, &others::TENCENT, &others::CLOUDFLARE, &others::DATABRICKS,
     &others::SNOWFLAKE, &others::REPLICATE, &others::AI21, &others::VOYAGE, &others::JINA, &others::WRITER, &others::OLLAMA,
-    &others::ALEPH_ALPHA, &others::GITHUB, &others::CRUSOE, &others::HEROKU, &others::OCI,
+    &others::ALEPH_ALPHA, &others::GITHUB, &others::CRUSOE, &others::HEROKU, &others::OCI, &others::ELEVENLABS, &others::DEEPGRAM,
 ];
 
 /// Every provider.

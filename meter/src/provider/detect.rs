@@ -61,6 +61,8 @@ pub struct Target {
     pub(super) claimed_host: Box<[u8]>,
     /// The provider of that host.
     pub(super) claimed: Option<&'static str>,
+    /// That host is a gateway's.
+    is_gateway: bool,
     /// What is known of the path.
     pub(super) known_path: Option<&'static Path>,
     /// The rules whose conditions on the path are met, a bit each.
@@ -73,9 +75,9 @@ impl Target {
         catalogue::named(self.provider.as_deref()?)
     }
 
-    /// Whether headers of the response may have counts, by who the provider is.
+    /// Whether headers of the response may have counts, or say that there is nothing to charge, by who the provider is.
     pub fn counts_in_headers(&self) -> bool {
-        self.known().is_some_and(|provider| provider.counts_in_headers)
+        self.is_gateway || self.known().is_some_and(|provider| provider.counts_in_headers)
     }
 
     /// Whether a header of the response may say the region.
@@ -166,6 +168,7 @@ impl Target {
 
     /// A host and a path, before anything is decided.
     fn at(host: &[u8], path: &[u8], known_path: Option<&'static Path>, rules: u64) -> Target {
+        let of_host = catalogue::provider_of(host).and_then(catalogue::named);
         Target {
             provider: None,
             source: None,
@@ -182,7 +185,8 @@ impl Target {
             endpoint: known_path.map(|known_path| known_path.endpoint).unwrap_or_default(),
             region: None,
             path_region: None,
-            claimed: catalogue::provider_of(host).map(|provider| catalogue::by_path(provider, path)),
+            claimed: of_host.map(|provider| provider.by_path(path)),
+            is_gateway: of_host.is_some_and(|provider| provider.gateway.is_some()),
             claimed_host: if host.len() <= MAX_HOST_AND_PORT { host.into() } else { Box::default() },
             known_path,
             rules,
@@ -236,6 +240,9 @@ pub fn detect(method: &[u8], host: &[u8], path: &[u8], detect: &Detect, to: &dyn
         }
     }
     target.name_model(path.sent);
+    if matches!(target.endpoint, Endpoint::Speech | Endpoint::Transcription) {
+        target.model = target.model.take().or_else(|| paths::model_in(path.query));
+    }
     target.region = target.claimed.and_then(|_| region::of_host(host)).or_else(|| target.path_region.clone());
     if target.api == Some(Api::OpenAiChat) {
         target.asking = whom_to_ask(&target, rule, &path, to);

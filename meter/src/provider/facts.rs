@@ -25,7 +25,7 @@ use super::Api;
 use crate::framing::{Format, Values};
 use crate::scan::{Count, MAX_SCALAR, Piece, Scalar, Sink, count};
 use counts::Counts;
-use numbers::Merge;
+use numbers::{Merge, round_up};
 use tools::{BUILT_IN_SEARCH, Tools};
 
 /// The cap of the usage objects that are held for their lists, bytes in all.
@@ -56,6 +56,8 @@ pub struct Facts {
     pub search_tool: Option<&'static str>,
     /// The model refused.
     pub is_refused: bool,
+    /// A gateway had the response in its own cache.
+    pub is_from_cache: bool,
     /// Why the model stopped, several separated by commas.
     pub finish_reasons: Option<String>,
     /// What the endpoint makes, where an event says so.
@@ -123,6 +125,7 @@ impl Facts {
         let value = value.trim_ascii();
         match header {
             Header::Count(number) => self.number(number, Scalar::Number(value)),
+            Header::Cached => self.is_from_cache |= value.eq_ignore_ascii_case(b"hit"),
             Header::Text(text) => {
                 if let Ok(value) = std::str::from_utf8(value.get(..MAX_SCALAR).unwrap_or(value)) {
                     self.text(text, value);
@@ -282,12 +285,6 @@ impl Facts {
             *slot = Some(amount);
         }
     }
-}
-
-/// A measure that is no whole number, such as seconds, counts as the next one.
-fn round_up(value: Scalar<'_>) -> Option<u64> {
-    let Scalar::Number(digits) = value else { return None };
-    crate::scan::scaled(digits, 3).map(|thousandths| thousandths.div_ceil(1000))
 }
 
 fn bit(raw: Raw) -> u32 {

@@ -259,6 +259,27 @@ pub(super) const GITHUB: Provider = Provider {
 pub(super) const CRUSOE: Provider =
     Provider { include_usage: Some(&IncludeUsage::ANY), ..Provider::of("crusoe", &["*.crusoecloud.com"]) };
 
+pub(super) const ELEVENLABS: Provider = Provider {
+    paths: &[
+        path("v1/text-to-speech/*", Api::OpenAiResponses, "generate_content").at(Endpoint::Speech),
+        path("v1/text-to-speech/*/stream", Api::OpenAiResponses, "generate_content").at(Endpoint::Speech),
+        path("v1/text-to-speech/*/with-timestamps", Api::OpenAiResponses, "generate_content").at(Endpoint::Speech),
+        path("v1/text-to-speech/*/stream/with-timestamps", Api::OpenAiResponses, "generate_content")
+            .at(Endpoint::Speech),
+        path("v1/speech-to-text", Api::OpenAiResponses, "generate_content").at(Endpoint::Transcription),
+    ],
+    ..Provider::of("elevenlabs", &["api.elevenlabs.io", "api.us.elevenlabs.io", "api.*.residency.elevenlabs.io"])
+};
+
+/// The model is in the query.
+pub(super) const DEEPGRAM: Provider = Provider {
+    paths: &[
+        path("v1/listen", Api::OpenAiResponses, "generate_content").at(Endpoint::Transcription),
+        path("v1/speak", Api::OpenAiResponses, "generate_content").at(Endpoint::Speech),
+    ],
+    ..Provider::of("deepgram", &["api.deepgram.com"])
+};
+
 pub(super) const OCI: Provider = Provider {
     regions: &[in_host("inference.generativeai.", ".oci.oraclecloud.com")],
     paths: &[path("actions/chat", Api::Plain, "chat")],

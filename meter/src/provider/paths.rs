@@ -142,6 +142,11 @@ pub(super) fn model_of(path: &[u8]) -> Option<String> {
     name(without_verb(both.as_deref().unwrap_or(first))?)
 }
 
+/// The model that a query names.
+pub(super) fn model_in(query: &[u8]) -> Option<String> {
+    query.split(|&byte| byte == b'&').find_map(|pair| name(pair.strip_prefix(b"model=")?))
+}
+
 fn name(text: &[u8]) -> Option<String> {
     let name = percent_decoded(text);
     let clean =

@@ -18,6 +18,11 @@ pub(super) const SELLERS: &[Provider] = &[
     Provider::of("amazon_nova", &["api.nova.amazon.com"]),
     Provider::of("arcee", &["api.arcee.ai"]),
     Provider::of("avian", &["api.avian.io"]),
+    // Images by paths of their own: counted as unknown.
+    Provider::of("black_forest_labs", &["api.bfl.ai", "api.*.bfl.ai"]),
+    Provider::of("fal_ai", &["fal.run", "queue.fal.run"]),
+    Provider::of("runwayml", &["api.dev.runwayml.com"]),
+    Provider::of("stability", &["api.stability.ai"]),
     // Its reference lists the option, and clients that always send it (pipecat) are its own guide's.
     asked("baseten", &["inference.baseten.co"]),
     Provider::of("cognition", &["api.cognition.ai"]),
@@ -48,6 +53,7 @@ pub(super) const SELLERS: &[Provider] = &[
     Provider::of("prism", &["api.prisminference.com"]),
     Provider::of("publicai", &["api.publicai.co"]),
     Provider::of("quicksilverpro", &["api.quicksilverpro.io"]),
+    Provider::of("recraft", &["external.api.recraft.ai"]),
     Provider::of("refuseless", &["api.refuseless.com"]),
     Provider::of("sail", &["api.sailresearch.com"]),
     Provider::of("sarvam", &["api.sarvam.ai"]),

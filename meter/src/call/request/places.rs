@@ -225,6 +225,7 @@ pub(super) fn paths() -> &'static Paths<Field> {
             // A call within a call, as Perplexity takes it for later.
             ("request.model", Field::Model),
             ("modelId", Field::Model),
+            ("model_id", Field::Model),
             ("servingMode.modelId", Field::Model),
             ("rerankingConfiguration.bedrockRerankingConfiguration.modelConfiguration.modelArn", Field::Model),
             ("documents[]", Field::Document),

@@ -68,6 +68,26 @@ cases! {
         }
     }
 
+    fn deterministic_what_a_gateway_has_in_its_cache_is_not_billed() {
+        let flags = |host: &str, status: &[u8]| {
+            let rules = Detect { trust_host: true, ..DETECT };
+            let path: &[u8] = if host.starts_with("gateway") { b"/v1/a/g/openai/chat/completions" } else { b"/v1/chat/completions" };
+            let head = RequestHead { method: b"POST", host: host.as_bytes(), path, content_encoding: None };
+            let mut call = Call::begin(&head, &rules, 0).unwrap();
+            call.request_body(br#"{"model":"m"}"#);
+            call.response_head(&ResponseHead { status: Some(200), content_type: None, content_encoding: None });
+            if call.reads_headers() {
+                call.response_header("cf-aig-cache-status", status);
+            }
+            call.response_body(CHAT_OF_NOBODY.as_bytes());
+            call.response_end();
+            call.finish(Ended::default(), &mut Ratios::default())[0].flags.contains(Flag::NotBilled)
+        };
+        assert!(flags("gateway.ai.cloudflare.com", b"HIT"));
+        assert!(!flags("gateway.ai.cloudflare.com", b"MISS"));
+        assert!(!flags("api.openai.com", b"HIT"), "it has no gateway");
+    }
+
     fn deterministic_oracles_counts_are_read() {
         let oci = Play {
             host: "inference.generativeai.us-chicago-1.oci.oraclecloud.com", path: "/20231130/actions/chat",
@@ -194,6 +214,15 @@ cases! {
         assert_eq!(counted(&trusted(&play("api.groq.com", r#"{"task":"transcribe","duration":11,"text":"Hi"}"#))), [(Class::AudioSeconds, 11)]);
         assert_eq!(counted(&trusted(&play("api.groq.com", r#"{"text":"Hi"}"#))), []);
         assert_eq!(counted(&trusted(&play("api.openai.com", short))), [(Class::AudioSeconds, 4)]);
+    }
+
+    fn deterministic_speech_of_those_who_do_nothing_else_is_counted() {
+        let eleven = Play { host: "api.elevenlabs.io", path: "/v1/text-to-speech/voice", request: r#"{"text":"Hello there.","model_id":"eleven_v3"}"#, content_type: "audio/mpeg", body: "\u{0}", ..BEDROCK };
+        let record = trusted(&eleven);
+        assert_eq!((counted(&record), record.request_model.as_deref()), (vec![(Class::Characters, 12)], Some("eleven_v3")));
+        let deepgram = Play { host: "api.deepgram.com", path: "/v1/listen?punctuate=true&model=nova-3", request: "RIFF", body: r#"{"metadata":{"duration":59.2,"channels":1},"results":{}}"#, ..BEDROCK };
+        let record = trusted(&deepgram);
+        assert_eq!((counted(&record), record.request_model.as_deref()), (vec![(Class::AudioSeconds, 60)], Some("nova-3")));
     }
 
     fn deterministic_a_provider_that_took_an_unknown_path_is_named() {

@@ -69,6 +69,7 @@ pub(super) const THINGS: &[(&str, Thing)] = &[
     ("usage.billed_units.images", Thing::ImagesRead), ("meta.billed_units.images", Thing::ImagesRead),
     ("usage_info.pages_processed", Thing::Pages), ("usage_info.pages_processed_annotation", Thing::AnnotatedPages),
     ("seconds", Thing::Seconds), ("n_seconds", Thing::Seconds), ("duration", Thing::Duration), ("size", Thing::Size), ("quality", Thing::Quality),
+    ("metadata.duration", Thing::Duration),
     ("createTime", Thing::Created), ("expireTime", Thing::Expires),
     ("status", Thing::Status), ("response.status", Thing::Status), ("output.task_status", Thing::Status),
 ];

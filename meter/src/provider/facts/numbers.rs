@@ -1,6 +1,7 @@
 //! The counts by their paths.
 
 use super::Text;
+use crate::scan::Scalar;
 
 /// How several of one count go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,6 +239,8 @@ pub enum Header {
     Count(Number),
     /// A text.
     Text(Text),
+    /// Whether a gateway had the response in its own cache.
+    Cached,
 }
 
 /// The headers of a response that say something: counts of Bedrock and of Text Generation Inference, and the service tiers
@@ -251,6 +254,8 @@ pub const HEADERS: &[(&str, Header)] = &[
     ("x-generated-tokens", Header::Count(Number::HeaderOutput)),
     ("x-gemini-service-tier", Header::Text(Text::ServiceTier)),
     ("x-amzn-bedrock-service-tier", Header::Text(Text::ServiceTier)),
+    // Cloudflare's AI gateway: what it has in its cache, nobody is asked for.
+    ("cf-aig-cache-status", Header::Cached),
 ];
 
 impl Number {
@@ -264,4 +269,10 @@ impl Number {
     pub(super) fn is_measure(self) -> bool {
         matches!(self, Number::Seconds | Number::PromptAudioSeconds | Number::BilledSearch)
     }
+}
+
+/// A measure that is no whole number, such as seconds, counts as the next one.
+pub(super) fn round_up(value: Scalar<'_>) -> Option<u64> {
+    let Scalar::Number(digits) = value else { return None };
+    crate::scan::scaled(digits, 3).map(|thousandths| thousandths.div_ceil(1000))
 }
