@@ -26,7 +26,7 @@ use crate::framing::{Format, Values};
 use crate::scan::{Count, MAX_SCALAR, Piece, Scalar, Sink, count};
 use counts::Counts;
 use numbers::{Merge, round_up};
-use tools::{BUILT_IN_SEARCH, Tools};
+use tools::{BUILT_IN_SEARCHES, Tools};
 
 /// The cap of the usage objects that are held for their lists, bytes in all.
 const MAX_RAW: usize = 16 * 1024;
@@ -153,7 +153,7 @@ impl Facts {
         self.tools.count(class)
     }
 
-    /// Searches of the web that stand beside the model's words: calls of Moonshot's own tool, and what Z.ai has found.
+    /// Searches of the web that stand beside the model's words: calls of Moonshot's and Nova's own tools, and what Z.ai found.
     pub fn other_searches(&self) -> u64 {
         self.tools.other_searches()
     }
@@ -317,7 +317,7 @@ impl Sink<Fact> for Facts {
             }
             (Fact::Query, Scalar::Text(query)) => self.tools.query(query),
             (Fact::Maps, Scalar::Text(_)) => self.tools.set_uses_maps(),
-            (Fact::Called, Scalar::Text(BUILT_IN_SEARCH)) => self.tools.searched(),
+            (Fact::Called, Scalar::Text(name)) if BUILT_IN_SEARCHES.contains(&name) => self.tools.searched(),
             (Fact::Found, Scalar::Text(_)) => self.tools.found_pages(),
             _ => {}
         }

@@ -10,7 +10,7 @@ use wire::usage::Class;
 
 use super::draft::{Conditions, Draft, Rates, SERVICE_TIER, only};
 use super::{Alias, Fee, Import, names};
-use crate::prices::keys::OPERATION;
+use crate::prices::keys::{OPERATION, REGION};
 
 mod factors;
 pub(super) mod hours;
@@ -63,7 +63,27 @@ pub(super) fn read(text: &str, import: &mut Import<'_>) -> Result<(), String> {
         let Some(name) = name::of(key, &provider, import) else { continue };
         read_model(key, &provider, &meters, &name, model, import);
     }
+    date_places(&mut import.drafts);
     Ok(())
+}
+
+/// The prices of a place hold for a model's dated names, too, which the list has without that place: responses name these.
+fn date_places(drafts: &mut [Draft]) {
+    let names: Vec<(String, String)> = drafts
+        .iter()
+        .flat_map(|draft| draft.models.iter().map(|model| (draft.provider.clone(), model.clone())))
+        .collect();
+    let of_place =
+        |draft: &&mut Draft| draft.conditions.get(REGION).is_some_and(|regions| regions.contains(name::US_GOV));
+    for draft in drafts.iter_mut().filter(of_place) {
+        let is_dated = |model: &str| {
+            let is_date = |rest: &str| rest.len() == 11 && rest.starts_with("-20") && rest.matches('-').count() == 3;
+            draft.models.iter().any(|undated| model.strip_prefix(undated.as_str()).is_some_and(is_date))
+        };
+        let dated = names.iter().filter(|(provider, model)| *provider == draft.provider && is_dated(model));
+        let dated: Vec<String> = dated.map(|(_, model)| model.clone()).collect();
+        draft.models.extend(dated);
+    }
 }
 
 fn read_model(

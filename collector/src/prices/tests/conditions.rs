@@ -185,10 +185,8 @@ fn deterministic_the_tool_that_searched_and_what_the_call_did_are_conditions() {
     let text = [
         entry_of_m("input_text = \"1\"\nweb_searches = \"25\""),
         entry_of_m("search_tool = \"web_search\"\nweb_searches = \"10\""),
-        entry_of_m("operation = \"decide\"\ninput_text = \"0.5\""),
-    ]
-    .concat();
-    let book = PriceBook::parse(&text).unwrap();
+    ];
+    let book = PriceBook::parse(&text.concat()).unwrap();
     let searches = &[(Class::WebSearches, 1000)];
     for (tool, expected) in [
         (None, "25.00"),
@@ -201,6 +199,8 @@ fn deterministic_the_tool_that_searched_and_what_the_call_did_are_conditions() {
     }
     let tokens = rate(&book, NOON, MILLION, |call| call.search_tool = Some("enterprise_web_search"));
     assert_eq!(lines(&tokens), "1.00", "its tokens cost what they do");
+    let decides = [entry_of_m("input_text = \"1\""), entry_of_m("operation = \"decide\"\ninput_text = \"0.5\"")];
+    let book = PriceBook::parse(&decides.concat()).unwrap();
     assert_eq!(lines(&rate(&book, NOON, MILLION, |call| call.operation = Some("decide"))), "0.50");
     assert_eq!(lines(&rate(&book, NOON, MILLION, |call| call.operation = Some("chat"))), "1.00");
     // One's own book can have its price.

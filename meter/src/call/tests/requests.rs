@@ -155,6 +155,9 @@ cases! {
         let chunk = "data: {\"object\":\"chat.completion.chunk\",\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"$web_search\",\"arguments\":\"\"}}]}}]}\n\ndata: {\"object\":\"chat.completion.chunk\",\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{}\"}}]}}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":3,\"total_tokens\":12}}\n\n";
         let record = Play { content_type: "text/event-stream", body: chunk, ..Play::default() }.run().unwrap();
         assert_eq!(counted(&record), [(Class::WebSearches, 1)]);
+        let nova = r#"{"output":{"message":{"content":[{"toolUse":{"toolUseId":"t","name":"nova_grounding","input":{}}},{"text":"Fine."}]}},"usage":{"inputTokens":9,"outputTokens":3,"totalTokens":12}}"#;
+        let record = Play { path: "/model/us.amazon.nova-2-lite-v1%3A0/converse", body: nova, ..BEDROCK }.run().unwrap();
+        assert_eq!(counted(&record), [(Class::WebSearches, 1)]);
         // The caller's own data on Vertex: only where that search was asked for, for other tools retrieve, too.
         let retrieved = r#"{"candidates":[{"groundingMetadata":{"retrievalQueries":["x","y"]}}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":2,"totalTokenCount":3}}"#;
         for (tool, expected) in [

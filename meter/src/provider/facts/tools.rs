@@ -76,10 +76,16 @@ pub(super) const MAPS: &[&str] = &[
     "response.candidates[].groundingMetadata.groundingChunks[].maps.uri",
 ];
 
-/// Where the names of tools stand that the model calls, and that of Moonshot's own, which is paid when it is called.
-pub(super) const CALLED: &[&str] =
-    &["choices[].message.tool_calls[].function.name", "choices[].delta.tool_calls[].function.name"];
-pub(super) const BUILT_IN_SEARCH: &str = "$web_search";
+/// Where the names of tools stand that the model calls, and those of Moonshot and of Amazon's Nova, which are paid when they are
+/// called.
+pub(super) const CALLED: &[&str] = &[
+    "choices[].message.tool_calls[].function.name",
+    "choices[].delta.tool_calls[].function.name",
+    "output.message.content[].toolUse.name",
+    "contentBlockStart.start.toolUse.name",
+    "start.toolUse.name",
+];
+pub(super) const BUILT_IN_SEARCHES: [&str; 2] = ["$web_search", "nova_grounding"];
 
 /// Where pages stand that Z.ai's search has found.
 pub(super) const FOUND: &[&str] = &["web_search[].link", "web_search[].title"];

@@ -27,7 +27,8 @@ const USUAL: [&str; 2] = ["standard", "50-steps"];
 const DEFAULT_SIZE: &str = "1024-x-1024";
 const MORE_STEPS: &str = "max-steps";
 /// Azure Government, as hosts name it and as its responses do.
-const GOVERNMENT: (&str, [&str; 2]) = ("us-gov", ["us-gov", "usgov*"]);
+pub(super) const US_GOV: &str = "us-gov";
+const GOVERNMENT: [&str; 2] = [US_GOV, "usgov*"];
 /// What ends the name of a model of OpenAI's videos in its larger sizes: <https://developers.openai.com/api/docs/pricing>.
 const HIGH_RES: (&str, [&str; 2]) = ("-high-res", ["1024x1792", "1792x1024"]);
 /// Every size but the small one, which has a price of its own.
@@ -61,8 +62,8 @@ pub(super) fn of(key: &str, provider: &str, import: &mut Import<'_>) -> Option<N
             is_usual = true;
         } else if head == ANY_SIZE {
             name.conditions.extend(only(SIZE, [NOT_SMALL.to_owned()]));
-        } else if head == GOVERNMENT.0 && family == "azure" {
-            name.conditions.extend(only(REGION, GOVERNMENT.1.map(str::to_owned)));
+        } else if head == US_GOV && family == "azure" {
+            name.conditions.extend(only(REGION, GOVERNMENT.map(str::to_owned)));
         } else if head == "invoke" && is_bedrock {
             // One of two ways to call the same model.
         } else if is_bedrock && is_region(head) {

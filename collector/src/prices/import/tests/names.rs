@@ -4,6 +4,8 @@ use super::*;
 
 const LIST: &str = r#"{
   "azure/gpt-5.1": {"input_cost_per_token": 1e-6, "litellm_provider": "azure", "mode": "chat", "output_cost_per_token": 1e-5},
+  "azure/gpt-5.1-2025-11-13": {"input_cost_per_token": 1e-6, "litellm_provider": "azure", "mode": "chat", "output_cost_per_token": 1e-5},
+  "azure/gpt-5.1-codex": {"input_cost_per_token": 3e-6, "litellm_provider": "azure", "mode": "chat", "output_cost_per_token": 1e-5},
   "azure/us-gov/gpt-5.1": {"input_cost_per_token": 2e-6, "litellm_provider": "azure", "mode": "chat", "output_cost_per_token": 1e-5},
   "openai/sora-2-pro": {"litellm_provider": "openai", "mode": "video_generation", "output_cost_per_video_per_second": 0.3},
   "openai/sora-2-pro-high-res": {"litellm_provider": "openai", "mode": "video_generation", "output_cost_per_video_per_second": 0.5},
@@ -42,7 +44,8 @@ fn deterministic_names_of_a_list_become_conditions() {
         }
     };
     for region in ["us-gov", "usgovvirginia"] {
-        assert_eq!(price("azure.ai.openai", "gpt-5.1", InputText, &|call| call.region = Some(region)), "2.00");
+        let of = |model| price("azure.ai.openai", model, InputText, &|call| call.region = Some(region));
+        assert_eq!(["gpt-5.1", "gpt-5.1-2025-11-13", "gpt-5.1-codex"].map(of), ["2.00", "2.00", "3.00"], "{region}");
     }
     assert_eq!(price("azure.ai.openai", "gpt-5.1", InputText, &|call| call.region = Some("eastus")), "1.00");
     for (size, expected) in [(None, "300.00"), (Some("1280x720"), "300.00"), (Some("1792x1024"), "500.00")] {
