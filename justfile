@@ -287,7 +287,7 @@ docs: (_setup "docs")
     MESHMETER_WRITE_DOCS=1 cargo test --quiet -p meter --test documents
     MESHMETER_WRITE_DOCS=1 cargo test --quiet -p warehouse -p collector --lib -- contract_the_reference_names
 
-# the built-in price book anew: both public lists as PyPI has them (tools/prices/versions) and collector/prices/fees.toml
+# the built-in price book anew: both public lists as PyPI has them (tools/prices/versions), collector/prices/fees.toml and earlier.toml
 [group('build')]
 builtin-prices DAY='': _collector
     tools/prices/builtin '{{ target }}/debug/meshmeter' {{ DAY }}

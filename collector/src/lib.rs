@@ -39,6 +39,7 @@ pub mod ingest;
 pub mod ledger;
 pub mod money;
 pub mod open;
+mod pause;
 pub mod prices;
 pub mod prune;
 pub mod quarantine;

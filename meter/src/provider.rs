@@ -33,7 +33,7 @@ pub(crate) use catalogue::provider_named;
 pub use catalogue::{known, provider_of, provider_of_cluster};
 pub use destination::Destination;
 pub use detect::{Certainty, Target, detect};
-pub(crate) use facts::{ENTERPRISE_SEARCH, Fact, Facts, HEADERS, Made, response_paths, search_tool};
+pub(crate) use facts::{ENTERPRISE_SEARCH, Fact, Facts, HEADERS, Made, Number, response_paths, search_tool};
 pub use paths::Endpoint;
 pub use rules::{Detect, Rule};
 pub(crate) use shape::{has_counts, shape};
@@ -116,6 +116,8 @@ pub(crate) struct Part {
 /// Reads the facts of a response as its API means them.
 pub(crate) fn read(api: Api, facts: &Facts, target: &Target) -> Reading {
     facts.forget_reads();
+    // The rest of a total, and what some of it was: no counts of their own where nobody sells by them.
+    let _ = [Number::FlatText, Number::ImagePixels, Number::VideoPixels].map(|number| facts.get(number));
     let mut reading = match api {
         Api::OpenAiChat => openai::chat(facts, target),
         Api::OpenAiResponses => openai::responses(facts, target),

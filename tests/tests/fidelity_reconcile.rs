@@ -54,7 +54,12 @@ async fn fidelity_journal_and_access_log_of_a_real_envoy_are_read_back() -> Resu
         wait::ensure(lines == fixtures.len() + 1, || format!("it has {lines} lines"))
     })
     .await?;
-    let events = stack.journal()?.len();
+    let events = fixtures.len();
+    wait::until("the journal", || async {
+        let lines = stack.journal()?.len();
+        wait::ensure(lines == events, || format!("it has {lines} lines"))
+    })
+    .await?;
     let (mut second, url) = collector(&stack).await?;
     let told = reconcile(&url, &stack.file("access.log"), &[])?;
     let [refused, summary] = told.as_slice() else { panic!("{told:?}") };

@@ -33,7 +33,7 @@ mod selection;
 pub use archive::{Archive, Kept};
 pub use error::Error;
 pub use export::{Commit, Done, Progress, Source, export};
-pub use files::{Bounds, tenant_hash};
+pub use files::{Bounds, Written, tenant_hash};
 pub use place::Place;
 pub use row::{End, Line, Position, Row};
 pub use selection::Selection;

@@ -155,6 +155,8 @@ words! {
         UnknownUsage "unknown_usage",
         /// The provider counts it and charges nothing: a refusal, or a declined attempt, before any output.
         NotBilled "not_billed",
+        /// Neither side names a model: the requested one is what the provider documents as its default.
+        ModelAssumed "model_assumed",
     }
 }
 

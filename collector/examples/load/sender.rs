@@ -36,7 +36,7 @@ pub struct Senders {
 impl Senders {
     pub fn new(address: &str, connections: usize, batch: u64) -> Outcome<Senders> {
         let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos())?;
-        let all = (0..).take(connections).map(|number| Sender::open(address, now, number)).collect::<Outcome<_>>()?;
+        let all = (0..).take(connections).map(|number| Sender::new(address, now, number)).collect();
         Ok(Senders { all, batch, acknowledged: 0 })
     }
 
@@ -91,8 +91,8 @@ struct Counting {
 
 struct Sender {
     address: String,
-    stream: TcpStream,
-    responses: BufReader<TcpStream>,
+    /// Both ends of the connection, as long as there is one: a collector closes those that ask for nothing for a while.
+    connection: Option<(TcpStream, BufReader<TcpStream>)>,
     dice: Dice,
     /// Each emitter's key and name, its node, and its next number.
     emitters: Vec<Counting>,
@@ -100,9 +100,7 @@ struct Sender {
 }
 
 impl Sender {
-    fn open(address: &str, now: u64, number: u64) -> Outcome<Sender> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
+    fn new(address: &str, now: u64, number: u64) -> Sender {
         let emitter = |of: u64| {
             let mut dice = Dice(now.wrapping_add(number * EMITTERS + of));
             let key = EmitterKey::new(dice.below(u64::MAX), dice.below(u64::MAX));
@@ -110,14 +108,13 @@ impl Sender {
             let node = format!("sidecar~10.0.{a}.{b}~app-{a}-{b}.team~team.svc.cluster.local");
             Counting { name: key.emitter(), key, node, next: 1 }
         };
-        Ok(Sender {
+        Sender {
             address: address.to_owned(),
-            responses: BufReader::new(stream.try_clone()?),
-            stream,
+            connection: None,
             dice: Dice(number << 32),
             emitters: (0..EMITTERS).map(emitter).collect(),
             turn: 0,
-        })
+        }
     }
 
     fn run(&mut self, next: impl Fn() -> Option<(u64, u64)>) -> Outcome<u64> {
@@ -162,18 +159,12 @@ impl Sender {
             self.address,
             body.len()
         );
-        self.stream.write_all(&[head.as_bytes(), body].concat())?;
-        let (mut line, mut length, mut status) = (String::new(), 0, String::new());
-        while self.responses.read_line(&mut line)? > 2 {
-            if status.is_empty() {
-                status = line.clone();
-            } else if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = text.trim().parse()?;
-            }
-            line.clear();
-        }
-        let mut response = vec![0; length];
-        self.responses.read_exact(&mut response)?;
+        let request = [head.as_bytes(), body].concat();
+        // One that was closed meanwhile is opened again; the collector knows what it has of a batch that comes twice.
+        let (status, response) = match self.exchange(&request)? {
+            Some(response) => response,
+            None => self.exchange(&request)?.ok_or("the collector closes the connection and does not respond")?,
+        };
         if status.starts_with("HTTP/1.1 503 ") {
             return Ok(false);
         }
@@ -183,5 +174,34 @@ impl Sender {
             return Ok(true);
         }
         Err(format!("the collector responds with {}: {}", status.trim(), String::from_utf8_lossy(&response)).into())
+    }
+
+    /// Sends a request; returns the line of its status and the body of its response, and nothing if the connection was closed
+    /// before.
+    fn exchange(&mut self, request: &[u8]) -> Outcome<Option<(String, Vec<u8>)>> {
+        let (mut stream, mut responses) = match self.connection.take() {
+            Some(open) => open,
+            None => {
+                let stream = TcpStream::connect(&self.address)?;
+                stream.set_nodelay(true)?;
+                let responses = BufReader::new(stream.try_clone()?);
+                (stream, responses)
+            }
+        };
+        let mut status = String::new();
+        if stream.write_all(request).is_err() || responses.read_line(&mut status).unwrap_or_default() == 0 {
+            return Ok(None);
+        }
+        let (mut line, mut length) = (String::new(), 0);
+        while responses.read_line(&mut line)? > 2 {
+            if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = text.trim().parse()?;
+            }
+            line.clear();
+        }
+        let mut response = vec![0; length];
+        responses.read_exact(&mut response)?;
+        self.connection = Some((stream, responses));
+        Ok(Some((status, response)))
     }
 }

@@ -62,7 +62,7 @@ impl Database {
     pub(super) fn archive(&self) -> Result<Settings, Failure> {
         let Archive { archive: place, archive_endpoint: endpoint, archive_ca_file } = &self.archive;
         let authorities = archive_ca_file.as_deref().map(read).transpose().map_err(Failure::Failed)?;
-        Ok(Settings { place: place.clone(), endpoint: endpoint.clone(), authorities })
+        Ok(Settings { place: place.clone(), endpoint: endpoint.clone(), authorities, ..Settings::default() })
     }
 
     /// The same as [`Database::reader`], as of one moment, whatever is written meanwhile.

@@ -105,8 +105,14 @@ fn read(args: &Restore, from: impl io::BufRead, bar: &ProgressBar) -> Result<Vec
         step(bar, reading.progress());
         reading.item().map_err(named)
     };
-    args.database.database.restore(&mut next).map_err(Failure::failed)?;
-    reading.heads().map_err(Failure::failed)
+    match args.database.database.restore(&mut next) {
+        // What the database does not take may be damage that only a later checksum shows.
+        Err(StoreError::Database(refused)) => {
+            while next().map_err(Failure::failed)?.is_some() {}
+            Err(Failure::failed(named(StoreError::Database(refused))))
+        }
+        done => done.and_then(|()| reading.heads()).map_err(Failure::failed),
+    }
 }
 
 /// Most rows are entries.

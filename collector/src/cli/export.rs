@@ -52,7 +52,8 @@ pub fn run(args: Export) -> Result<(), Failure> {
     let reader = database.reader()?;
     // A mistyped name of a ledger makes no directory.
     reader.ping().map_err(Failure::failed)?;
-    let place = place::open(&to, &Settings { endpoint, authorities }).map_err(|error| failed(&error))?;
+    let place =
+        place::open(&to, &Settings { endpoint, authorities, ..Settings::default() }).map_err(|error| failed(&error))?;
     let selection = Selection { month: month.map(|month| month.to_string()), tenant };
     let bounds = Bounds { commit: commit_every, ..Bounds::default() };
     let bar = ProgressBar::new(0);

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use collector::report::latency::{self, Latency};
-use collector::report::{Bounds, Format, Question};
+use collector::report::{Bounds, Format, Kind, Question};
 use collector::terminal;
 
 use super::Failure;
@@ -42,11 +42,9 @@ enum Written {
 
 pub fn run(args: LatencyArgs) -> Result<(), Failure> {
     let LatencyArgs { database, format, mut asked, by } = args;
-    let mut given = asked.parameters()?;
+    let mut given = asked.parameters(Kind::Latency)?;
     given.push(("by".to_owned(), by));
-    let now_ns = now_ns();
-    let parameters = latency::parameters(given).map_err(usage)?;
-    let question = latency::begun(Question::parse(parameters, now_ns).map_err(usage)?, now_ns);
+    let question = Question::of(Kind::Latency, given, now_ns()).map_err(usage)?;
     let reader = database.reader()?;
     let (bar, mut each) = counting_bar(true);
     let found = Latency::within(&*reader, question, &mut Bounds { calls: u64::MAX, each: &mut each });

@@ -4,9 +4,9 @@ use std::io;
 
 use clap::Args;
 use collector::report::audit::Audit;
-use collector::report::{self, BadParameter, Bounds, Format, Question, Report, ReportError, focus};
+use collector::report::{self, BadParameter, Bounds, Dimension, Format, Kind, Question, Report, ReportError, focus};
 use collector::store::months::Month;
-use collector::terminal;
+use collector::terminal::{self, printable};
 use indicatif::ProgressBar;
 
 use super::args::{self, Calls, Database, Output, now_ns};
@@ -109,13 +109,14 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 impl Asked {
     /// As parameters of a question.
-    pub(super) fn parameters(&mut self) -> Result<Vec<(String, String)>, Failure> {
+    pub(super) fn parameters(&mut self, kind: Kind) -> Result<Vec<(String, String)>, Failure> {
         // Filters are only what is no option of its own.
-        if let Some((name, _)) =
-            self.filter.iter().find(|(name, _)| report::PARAMETERS.iter().any(|known| known.name == *name))
-        {
-            let option = name.replace('_', "-");
-            return Err(Failure::Usage(format!("--filter {name}: is no filter; see --{option}")));
+        if let Some((name, _)) = self.filter.iter().find(|(name, _)| Dimension::parse(name).is_err()) {
+            let instead = match kind.parameters().find(|known| known.name == *name) {
+                Some(known) => format!("see --{}", known.name.replace('_', "-")),
+                None => format!("allowed: {}", report::filters()),
+            };
+            return Err(Failure::Usage(format!("--filter {}: is no filter; {instead}", printable(name))));
         }
         let mut given = vec![("time_zone".to_owned(), std::mem::take(&mut self.time_zone))];
         let month = self.month.map(|month| month.to_string());
@@ -129,12 +130,14 @@ impl Asked {
 
 impl ReportArgs {
     fn question(&mut self) -> Result<Question, Failure> {
-        let mut given = self.asked.parameters()?;
+        let kind = if self.format == Written::Focus { Kind::Focus } else { Kind::Report };
+        let mut given = self.asked.parameters(kind)?;
         given.push(("by".to_owned(), std::mem::take(&mut self.by)));
-        given.push(("compare".to_owned(), self.compare.to_string()));
-        let once = [("top", &mut self.top), ("sort", &mut self.sort), ("round", &mut self.round)];
+        let mut compare = self.compare.then(|| "true".to_owned());
+        let once =
+            [("compare", &mut compare), ("top", &mut self.top), ("sort", &mut self.sort), ("round", &mut self.round)];
         given.extend(once.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.take()?))));
-        Question::parse(given, now_ns()).map_err(usage)
+        Question::of(kind, given, now_ns()).map_err(usage)
     }
 
     /// The options of FOCUS, if that is what is printed.
@@ -173,13 +176,10 @@ pub(super) fn usage(bad: BadParameter) -> Failure {
 }
 
 pub fn run(mut args: ReportArgs) -> Result<(), Failure> {
-    let mut question = args.question()?;
+    let question = args.question()?;
     let options = args.focus()?;
-    if options.is_some() {
-        question = focus::question(question, now_ns()).map_err(usage)?;
-    }
     let reader = args.database.reader()?;
-    let (bar, mut each) = counting_bar(options.is_some() || question.reads_entries());
+    let (bar, mut each) = counting_bar(question.reads_entries());
     let mut bounds = Bounds { calls: u64::MAX, each: &mut each };
     if let Some(options) = options {
         let written = terminal::print_with(|out| {

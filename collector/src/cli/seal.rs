@@ -88,12 +88,13 @@ pub fn seal(args: Seal) -> Result<(), Failure> {
     let known = reader.sealed().map_err(Failure::failed)?.into_iter().next();
     let is_named = to.is_some();
     let (to, settings) = match (to, known) {
-        (Some(to), _) => (to, Settings { endpoint, authorities }),
+        (Some(to), _) => (to, Settings { endpoint, authorities, ..Settings::default() }),
         // Where it is now, if it was moved.
         (None, Some(known)) => {
             let endpoint = read_from.endpoint.clone().or(known.endpoint);
             let authorities = authorities.or_else(|| read_from.authorities.clone());
-            (read_from.place.clone().unwrap_or(known.place), Settings { endpoint, authorities })
+            let settings = Settings { endpoint, authorities, ..Settings::default() };
+            (read_from.place.clone().unwrap_or(known.place), settings)
         }
         (None, None) => {
             let problem = "--to: must say where the archive is to be: nothing is sealed now";
@@ -118,7 +119,6 @@ pub fn seal(args: Seal) -> Result<(), Failure> {
         // A directory that is not there any more is not made anew, which would export everything to it.
         place::open_to_read(&to, &settings).map_err(|error| failed(&error))?;
     }
-    let Settings { endpoint, authorities } = settings.clone();
     let place = place::open(&to, &settings).map_err(|error| failed(&error))?;
     let name = whole_name(&to).map_err(Failure::Failed)?;
     let bar = ProgressBar::new(0);
@@ -131,8 +131,8 @@ pub fn seal(args: Seal) -> Result<(), Failure> {
     bar.finish_and_clear();
     exported.map_err(|error| failed(&error))?;
     // Until the end nobody else exports to it.
-    let archived = Archived::open(&name, endpoint.clone(), authorities).map_err(Failure::failed)?;
-    let request = Request { before, place: name, endpoint, who, reason };
+    let archived = Archived::open(&name, &settings).map_err(Failure::failed)?;
+    let request = Request { before, place: name, endpoint: settings.endpoint, who, reason };
     let bar = ProgressBar::new(plan.entries());
     let checked = sealed::check(&*reader, &archived, &plan, &request, &mut || bar.inc(1));
     bar.finish_and_clear();

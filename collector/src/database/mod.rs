@@ -8,11 +8,15 @@ use crate::secret;
 use crate::store::tables::{EachItem, NextItem};
 use crate::store::{Reader, Store, StoreError};
 
+mod coarse;
 pub mod memory;
 pub mod postgres;
 pub mod sqlite;
 #[cfg(test)]
 mod suite;
+
+/// Who hears how far a work is, a line each time.
+pub type Tell<'a> = &'a mut dyn FnMut(&str);
 
 /// Where a database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,9 +49,14 @@ impl FromStr for Location {
 impl Location {
     /// Opens the database for the one who writes; creates what is missing.
     pub fn open(&self) -> Result<Box<dyn Store + Send>, StoreError> {
+        self.open_telling(&mut |_| {})
+    }
+
+    /// The same. A ledger of an earlier version is brought up to date: what takes long says how far it is.
+    pub fn open_telling(&self, tell: Tell<'_>) -> Result<Box<dyn Store + Send>, StoreError> {
         match self {
             Location::Sqlite(path) => Ok(Box::new(sqlite::Sqlite::open(path)?)),
-            Location::Postgres(address) => Ok(Box::new(postgres::Postgres::open(address)?)),
+            Location::Postgres(address) => Ok(Box::new(postgres::Postgres::open_telling(address, tell)?)),
         }
     }
 

@@ -39,7 +39,7 @@ mod totals;
 mod writers;
 
 pub use budgets::spends;
-pub use writers::{kinds, many_writers, seen_by};
+pub use writers::{kinds, many_writers, seen_by, sums_agree_while_others_write};
 
 /// A new and empty store, and who reads it.
 pub type Fresh<'a> = &'a dyn Fn() -> (Box<dyn Store>, Box<dyn Reader>);

@@ -49,6 +49,8 @@ pub enum Busy {
     Disk,
     /// The database does not respond to readers.
     Database,
+    /// The archive of sealed months does not respond.
+    Archive,
     /// The database cannot be written.
     NotWritable,
     /// The writer has ended.
@@ -69,6 +71,7 @@ impl Busy {
             Busy::NotStored => "not_stored",
             Busy::Disk => "disk",
             Busy::Database => "database",
+            Busy::Archive => "archive",
             Busy::NotWritable => "not_writable",
             Busy::Writer => "writer",
             Busy::Connections => "connections",
@@ -84,6 +87,7 @@ impl Busy {
             Busy::NotStored => "the batch could not be stored",
             Busy::Disk => "the disk is nearly full",
             Busy::Database => "the database does not respond",
+            Busy::Archive => "the archive of sealed months does not respond, and this needs it",
             Busy::NotWritable => "the database cannot be written",
             Busy::Writer => "the writer has ended",
             Busy::Connections => "too many connections are in use",
@@ -91,9 +95,13 @@ impl Busy {
         }
     }
 
-    /// After how many seconds to come again. A full disk does not become empty within one.
+    /// After how many seconds to come again. A full disk does not become empty within one, nor is an archive asked again.
     const fn retry_after(self) -> u64 {
-        if matches!(self, Busy::Disk) { 10 } else { 1 }
+        match self {
+            Busy::Disk => 10,
+            Busy::Archive => 30,
+            _ => 1,
+        }
     }
 }
 

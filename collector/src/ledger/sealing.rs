@@ -12,30 +12,10 @@ pub const FORGETTING: &str = "a name is being replaced: run meshmeter forget to 
 const CHANGED: &str = "somebody else has sealed, brought back or replaced a name meanwhile: run it again";
 
 impl<S: Store> Ledger<S> {
-    /// Says that chains are sealed up to where the archive was found to have them. `was`: how it was found when that was begun; the
-    /// error says what has changed since, and then nothing is sealed.
-    pub fn seal(
-        &mut self,
-        was: &State,
-        said: &Said,
-        reason: &str,
-        now_ns: i64,
-    ) -> Result<Result<EntryId, String>, StoreError> {
-        self.say(Kind::Sealed, was, said, reason, now_ns)
-    }
-
-    /// Says that what is behind these ends was brought back.
-    pub fn unseal(
-        &mut self,
-        was: &State,
-        said: &Said,
-        reason: &str,
-        now_ns: i64,
-    ) -> Result<Result<EntryId, String>, StoreError> {
-        self.say(Kind::Unsealed, was, said, reason, now_ns)
-    }
-
-    fn say(
+    /// Says how far chains are sealed: up to where the archive was found to have them (`Sealed`), or still, when what is behind
+    /// these ends was brought back (`Unsealed`). `was`: how it was found when that was begun; the error says what has changed
+    /// since, and then nothing is sealed.
+    pub fn say(
         &mut self,
         kind: Kind,
         was: &State,

@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use super::conditions::Names;
+use super::conditions::{Names, same};
 use crate::money::{Charge, Factor};
 use crate::tenant::TenantPattern;
 
@@ -92,6 +92,19 @@ pub(super) struct Whose<'a> {
 }
 
 impl Adjust {
+    /// Whether another one multiplies the same calls by the same, in whatever order its names stand.
+    pub fn is_same(&self, other: &Adjust) -> bool {
+        let names = |one: &Option<Names>, two: &Option<Names>| match (one, two) {
+            (Some(one), Some(two)) => one.is_same(two),
+            (one, two) => one == two,
+        };
+        (self.on, &self.factor, self.from, self.to) == (other.on, &other.factor, other.from, other.to)
+            && same(&self.tenants.any, &other.tenants.any)
+            && same(&self.tenants.except, &other.tenants.except)
+            && names(&self.providers, &other.providers)
+            && names(&self.models, &other.models)
+    }
+
     pub fn matches(&self, call: &Whose<'_>) -> bool {
         let names = |names: &Option<Names>, is: &dyn Fn(&Names) -> bool| names.as_ref().is_none_or(is);
         self.from.is_none_or(|from| from <= call.day)

@@ -92,7 +92,17 @@ pub(super) struct Names {
     pub except: Vec<Pattern>,
 }
 
+/// Whether two lists have the same in them, in whatever order.
+pub(super) fn same<T: PartialEq>(one: &[T], other: &[T]) -> bool {
+    one.len() == other.len() && one.iter().all(|item| other.contains(item))
+}
+
 impl Names {
+    /// Whether both name the same, in whatever order.
+    pub fn is_same(&self, other: &Names) -> bool {
+        same(&self.any, &other.any) && same(&self.except, &other.except)
+    }
+
     pub fn matches(&self, value: &str) -> bool {
         self.any.iter().any(|name| name.matches(value)) && !self.excludes(value)
     }
@@ -133,6 +143,17 @@ pub(super) struct Conditions {
 const DAY: u16 = 24 * 60;
 
 impl Conditions {
+    /// Whether both name the same, in whatever order.
+    pub fn is_same(&self, other: &Conditions) -> bool {
+        let has = |(fact, names): &(Fact, Names)| {
+            other.names.iter().any(|(known, others)| known == fact && names.is_same(others))
+        };
+        self.names.len() == other.names.len()
+            && self.names.iter().all(has)
+            && same(&self.hours, &other.hours)
+            && self.weekdays == other.weekdays
+    }
+
     pub fn hold(&self, facts: &Facts) -> bool {
         self.names.iter().all(|(fact, names)| facts.get(*fact).is_some_and(|value| names.matches(value)))
             && (self.hours.is_empty() || self.hours.iter().any(|hours| is_within(*hours, facts.minute)))

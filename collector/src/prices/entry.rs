@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use wire::usage::{Class, Kind, Usage};
 
-use super::conditions::Conditions;
+use super::conditions::{Conditions, same};
 use super::pattern::Pattern;
 use crate::money::{Factor, Per, Price};
 
@@ -68,6 +68,15 @@ pub(super) enum Classes {
 }
 
 impl PriceFactor {
+    /// Whether another one multiplies the same calls' same prices by the same, in whatever order its names stand.
+    pub fn is_same(&self, other: &PriceFactor) -> bool {
+        let classes = match (&self.classes, &other.classes) {
+            (Classes::These(one), Classes::These(other)) => same(one, other),
+            (one, other) => one == other,
+        };
+        classes && self.factor == other.factor && self.conditions.is_same(&other.conditions)
+    }
+
     pub fn is_for(&self, class: Class) -> bool {
         match &self.classes {
             Classes::Tokens => is_token(class),

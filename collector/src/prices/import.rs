@@ -190,7 +190,8 @@ pub fn import_all(lists: &[(List, &str)], options: &Options) -> Result<Imported,
 }
 
 fn header(lists: &[(List, &str)], options: &Options) -> String {
-    let sources: Vec<&str> = lists.iter().map(|(list, _)| list.made_by()).collect();
+    let mut sources: Vec<&str> = lists.iter().map(|(list, _)| list.made_by()).collect();
+    sources.dedup();
     let mut text = format!("# Made by `meshmeter prices import` from {}.\n", sources.join(" and "));
     for line in options.comments.iter().flat_map(|comment| comment.lines()) {
         text.push_str(&format!("# {}\n", printable(line)));

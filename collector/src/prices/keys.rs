@@ -107,7 +107,7 @@ pub const SECTIONS: &[Section] = &[
             key(
                 MODEL,
                 NAMES,
-                "the model; a full name wins, then the pattern that spells out most, then the one with fewer `*`, then the first by the alphabet",
+                "the model; a full name wins, then the pattern that spells out most, then the one with fewer `*`, then the one whose only `*` is its end, then the first by the alphabet",
             ),
             key(VALID_FROM, DAY, "the first day (UTC)"),
             key(VALID_TO, DAY, "the last day; without it no end"),

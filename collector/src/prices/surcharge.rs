@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use wire::usage::Class;
 
-use super::conditions::Names;
+use super::conditions::{Names, same};
 use super::entry::Prices;
 use crate::money::Price;
 
@@ -19,6 +19,14 @@ pub(super) struct Surcharge {
 }
 
 impl Surcharge {
+    /// Whether another one adds the same to the same calls, in whatever order its names stand.
+    pub fn is_same(&self, other: &Surcharge) -> bool {
+        let Surcharge { provider, models, from, to, prices } = self;
+        let is_alike =
+            (provider, from, to) == (&other.provider, &other.from, &other.to) && models.is_same(&other.models);
+        is_alike && same(&prices.0, &other.prices.0)
+    }
+
     /// Whether it is for a call of a provider that goes by these names, in lower case.
     pub fn is_for(&self, provider: &str, models: &[(String, usize)], day: Date) -> bool {
         self.provider == provider

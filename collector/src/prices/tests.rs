@@ -141,9 +141,27 @@ fn deterministic_the_closest_name_wins_in_any_order() {
     let entries = [entry("*", "1"), entry("m*", "2"), entry("m-large*", "3"), entry("m-large", "4")];
     let forward = entries.concat();
     let backward = entries.iter().rev().cloned().collect::<String>();
+    // Of patterns that spell out as much: fewer stars, then a star at the end alone, then the alphabet. A digit is no star.
+    let ties = [("x-y*", "5"), ("x*-y", "6"), ("*x-y", "7"), ("x-*y*", "8"), ("x-#y", "9")];
+    let ties = ties.map(|(model, price)| entry(model, price));
+    let forward = forward + &ties.concat();
+    let backward = ties.iter().rev().cloned().collect::<String>() + &backward;
     for text in [forward, backward] {
         let book = PriceBook::parse(&text).unwrap();
-        let models = [("other", "1.00"), ("m", "2.00"), ("m-large-2", "3.00"), ("m-large", "4.00"), ("", "1.00")];
+        let models = [
+            ("other", "1.00"),
+            ("m", "2.00"),
+            ("m-large-2", "3.00"),
+            ("m-large", "4.00"),
+            ("", "1.00"),
+            ("x-y", "5.00"),
+            ("x-y-x-y", "5.00"),
+            ("xx-y", "7.00"),
+            ("x-x-y", "7.00"),
+            ("x2-y", "6.00"),
+            ("x--y-", "8.00"),
+            ("x-2y", "9.00"),
+        ];
         for (model, expected) in models {
             assert_eq!(cost(&book, "p", model, "2026-01-01", Class::InputText, 1_000_000), expected, "{model}");
         }

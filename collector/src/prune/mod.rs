@@ -2,10 +2,10 @@
 //! again.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use crate::copies;
 use crate::ledger::Ledger;
+use crate::pause;
 use crate::store::months::Closing;
 use crate::store::pruning::{Held, Page, PruneChanges};
 use crate::store::responses::{PossibleCopy, PossibleKey, ResponseKey, days};
@@ -46,12 +46,7 @@ pub type Take<'t> = &'t mut dyn FnMut(PruneChanges) -> Result<(), StoreError>;
 
 /// Lets go of a ledger. Between two transactions whoever else writes has as long as each took.
 pub fn from<S: Store>(ledger: &mut Ledger<S>, now_ns: i64) -> impl FnMut(PruneChanges) -> Result<(), StoreError> + '_ {
-    move |changes| {
-        let begun = Instant::now();
-        ledger.prune(&changes, now_ns)?;
-        std::thread::sleep(begun.elapsed().min(Duration::from_millis(500)));
-        Ok(())
-    }
+    move |changes| pause::after(|| ledger.prune(&changes, now_ns))
 }
 
 /// Finds what is to go, and has it taken. `each` hears how many days are done, of how many.

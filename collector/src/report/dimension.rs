@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 
+use super::kind::Kind;
 use super::period::Zone;
 use crate::ledger::correct::Called;
 use crate::store;
@@ -45,7 +46,7 @@ pub enum Dimension {
     Node,
     /// Who counted it.
     Emitter,
-    /// How good the counts are. As a column it adds nothing: it is always there.
+    /// How good the counts are. As a column of usage and costs it adds nothing: it is always there.
     Evidence,
 }
 
@@ -70,7 +71,7 @@ const NAMED: [(&str, Dimension, &str); 16] = [
     ("outcome", Dimension::Outcome, "how the call ended; `refused`: by the plugin, before it was sent"),
     ("node", Dimension::Node, "Envoy's node id"),
     ("emitter", Dimension::Emitter, "who counted the call"),
-    ("evidence", Dimension::Evidence, "how good the counts are; always a column"),
+    ("evidence", Dimension::Evidence, "how good the counts are; of usage and costs always a column"),
 ];
 /// Those with a part that is chosen.
 const CHOSEN: [(&str, &str, bool, bool); 2] = [
@@ -148,13 +149,17 @@ pub fn described() -> impl Iterator<Item = (&'static str, &'static str, bool, bo
     named.chain(CHOSEN)
 }
 
-/// Reads the columns of a report: `tenant,model`. A model's name says nothing without who serves it.
+/// Reads the columns of a report: `tenant,model`. Evidence is always one.
 pub fn dimensions(text: &str) -> Result<Vec<Dimension>, String> {
+    Kind::Report.columns(text)
+}
+
+/// The same with all that are named. A model's name says nothing without who serves it.
+pub(super) fn all_dimensions(text: &str) -> Result<Vec<Dimension>, String> {
     let mut by = Vec::new();
     for name in text.split(',') {
         match Dimension::parse(name.trim())? {
             Dimension::Model => by.extend([Dimension::Provider, Dimension::Model]),
-            Dimension::Evidence => {}
             dimension => by.push(dimension),
         }
     }

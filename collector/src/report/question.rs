@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::dimension::{self, Dimension, dimensions};
+use super::dimension::Dimension;
 use super::filter::{Chosen, Filters, Restriction};
+use super::kind::Kind;
 use super::lines::Which;
 use super::period::{self, Period, Zone};
 use super::{ReportError, round};
@@ -45,6 +46,8 @@ pub struct Top {
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Question {
+    /// What is made of them.
+    pub kind: Kind,
     /// When what is summed up counts.
     pub period: Period,
     /// What calls must be.
@@ -105,34 +108,33 @@ parameters! {
     "round" "0 to 15", "decimals, as on an invoice: what a tenant owes for a month is rounded once, and the lines add up to it";
 }
 
-/// Filters, by their names, for messages.
-fn filters() -> String {
-    let names = dimension::described().filter(|(.., is_filter)| *is_filter).map(|(name, ..)| name);
-    format!("the filters {}", names.collect::<Vec<_>>().join(", "))
-}
-
 impl Question {
-    /// Reads parameters: `since=2026-11-01`, `by=session`, `provider=openai`. A filter may be given more than once: any of its
-    /// values will do.
+    /// Reads the parameters of a report, see [`Question::of`].
     pub fn parse<N: AsRef<str>, V: AsRef<str>>(
         parameters: impl IntoIterator<Item = (N, V)>,
         now_ns: i64,
     ) -> Result<Question, BadParameter> {
-        let mut question = Question::default();
+        Question::of(Kind::Report, parameters, now_ns)
+    }
+
+    /// Reads parameters: `since=2026-11-01`, `by=session`, `provider=openai`. A filter may be given more than once: any of its
+    /// values will do.
+    pub fn of<N: AsRef<str>, V: AsRef<str>>(
+        kind: Kind,
+        parameters: impl IntoIterator<Item = (N, V)>,
+        now_ns: i64,
+    ) -> Result<Question, BadParameter> {
+        let mut question = Question { kind, ..Question::default() };
         let mut given: Vec<&'static str> = Vec::new();
         let (mut by, mut top, mut sort, mut zone) = (None, None, None, None);
         for (name, value) in parameters {
             let (name, value) = (name.as_ref(), value.as_ref());
             let bad = |problem: String| BadParameter { name: name.to_owned(), problem };
-            let Some(known) = PARAMETERS.iter().find(|known| known.name == name) else {
-                let unknown = || {
-                    let names: Vec<&str> = PARAMETERS.iter().map(|known| known.name).collect();
-                    bad(format!("is no parameter; allowed: {}, and {}", names.join(", "), filters()))
-                };
-                let dimension = Dimension::parse(name).map_err(|_| unknown())?;
+            if let Ok(dimension) = Dimension::parse(name) {
                 question.filters.add(dimension, value).map_err(bad)?;
                 continue;
-            };
+            }
+            let known = kind.parameter(name)?;
             if given.contains(&known.name) {
                 return Err(bad("is given more than once".to_owned()));
             }
@@ -141,7 +143,7 @@ impl Question {
                 "since" => question.period.since = Some(period::since(value).map_err(bad)?),
                 "until" => question.period.until = Some(period::until(value).map_err(bad)?),
                 "time_zone" => zone = Some(Zone::parse(value).map_err(bad)?),
-                "by" => by = Some(dimensions(value).map_err(bad)?),
+                "by" => by = Some(kind.columns(value).map_err(bad)?),
                 "top" => {
                     let lines = value.parse().ok().filter(|lines| (1..=MAX_TOP).contains(lines));
                     top = Some(lines.ok_or_else(|| bad(format!("must be a whole number from 1 to {MAX_TOP}")))?);
@@ -166,7 +168,7 @@ impl Question {
         }
         question.by = match by {
             Some(by) => by,
-            None => dimensions(DEFAULT_BY).unwrap_or_default(),
+            None => kind.columns(kind.default_by()).unwrap_or_default(),
         };
         question.period.zone = zone.unwrap_or_default();
         let bad = |name: &str, problem: &str| BadParameter { name: name.to_owned(), problem: problem.to_owned() };
@@ -183,6 +185,9 @@ impl Question {
         let bad = |name: &str, problem: &str| BadParameter { name: name.to_owned(), problem: problem.to_owned() };
         if self.period.is_empty() {
             return Err(bad("since", "must be before until"));
+        }
+        if self.kind == Kind::Focus && self.period.zone != Zone::default() {
+            return Err(bad("time_zone", "must be UTC: FOCUS has no other"));
         }
         if self.reads_entries() {
             self.period = self.period.begun(now_ns);
@@ -210,7 +215,7 @@ impl Question {
 
     /// Whether the sums cannot tell: then every call of the period is read.
     pub fn reads_entries(&self) -> bool {
-        self.columns().is_none() || self.period.selection().is_none()
+        self.kind.reads_calls() || self.columns().is_none() || self.period.selection().is_none()
     }
 
     /// One of the two periods.

@@ -227,15 +227,54 @@ fn contract_columns_of_focus_are_in_the_order_of_the_alphabet_and_ours_come_last
 #[test]
 fn contract_what_focus_has_no_room_for_is_refused_by_its_name() {
     let now_ns = 1_769_860_800_000_000_000;
-    let question = |parameters: &[(&str, &str)]| Question::parse(parameters.iter().copied(), now_ns).unwrap();
-    for (name, value) in [("top", "3"), ("round", "2"), ("time_zone", "Europe/Berlin"), ("compare", "true")] {
-        let asked = question(&[(name, value), ("since", "2026-01"), ("until", "2026-01"), ("by", "tenant")]);
-        assert_eq!(focus::question(asked, now_ns).unwrap_err().name, name);
+    let question = |parameters: &[(&str, &str)]| Question::of(Kind::Focus, parameters.iter().copied(), now_ns);
+    for asked in [("top", "3"), ("sort", "cost"), ("round", "2"), ("time_zone", "Europe/Berlin"), ("compare", "true")] {
+        let bad = question(&[asked, ("since", "2026-01"), ("until", "2026-01"), ("by", "tenant")]).unwrap_err();
+        assert_eq!(bad.name, asked.0);
     }
-    let open = focus::question(question(&[]), now_ns).unwrap();
+    assert!(question(&[("time_zone", "UTC")]).is_ok());
+    let open = question(&[]).unwrap();
     assert_eq!(open.period.from_ns(), 1_767_225_600_000_000_000, "the month that it is, not the whole ledger");
     let mut options = focus::Options::default();
     for (name, value) in [("billed", ""), ("billed", "list"), ("issuer", "")] {
         assert_eq!(options.set(name, value).unwrap_err().name, name);
+    }
+}
+
+#[test]
+fn contract_what_a_message_says_is_allowed_is_accepted_and_nothing_else() {
+    let values = [
+        ("since", "2026-01"),
+        ("until", "2026-01"),
+        ("time_zone", "UTC"),
+        ("by", "tenant"),
+        ("top", "3"),
+        ("sort", "cost"),
+        ("compare", "true"),
+        ("round", "2"),
+    ];
+    assert_eq!(values.map(|(name, _)| name).to_vec(), PARAMETERS.iter().map(|known| known.name).collect::<Vec<_>>());
+    let evidence = ("evidence", "reported");
+    for kind in [Kind::Report, Kind::Latency, Kind::Focus] {
+        let question = |given: &[(&str, &str)]| Question::of(kind, given.iter().copied(), 1_769_860_800_000_000_000);
+        let said = question(&[("colour", "red")]).unwrap_err().to_string();
+        let (parameters, filters) =
+            said.strip_prefix("colour: is no parameter; allowed: ").unwrap().split_once(", and the filters ").unwrap();
+        for asked in values {
+            let is_said = parameters.split(", ").any(|name| name == asked.0);
+            // Some need others beside them.
+            let others =
+                values.iter().filter(|(name, _)| *name != asked.0 && kind.parameters().any(|of| of.name == *name));
+            let result = question(&[&[asked], &others.copied().collect::<Vec<_>>()[..]].concat());
+            assert_eq!(result.is_ok(), is_said, "{kind:?} {asked:?}: {result:?}");
+        }
+        let is_option = |name: &str| parameters.split(", ").any(|known| known == name);
+        assert_eq!(is_option("billed") && is_option("issuer"), kind == Kind::Focus);
+        for name in filters.split(", ") {
+            let name = name.replace("NAME", "team");
+            let value = if name == "outcome" { "completed" } else { evidence.1 };
+            let result = question(&[(&name, value)]);
+            assert!(result.is_ok(), "{kind:?} {name}: {result:?}");
+        }
     }
 }

@@ -1,110 +1,70 @@
 //! The archive: the export of all entries to which months were sealed.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use warehouse::{Archive, End, Error, Kept, Place, Position, place};
+use warehouse::{Archive, End, Error, Kept, Place, Position, Written, place};
 use wire::record::Evidence;
 
+use super::archives::Silence;
 use crate::money::Charge;
 use crate::store::entry::{Entry, EntryId, Hash, Kind};
 use crate::store::names::Names;
 use crate::store::sealing::{Pin, Sealed};
 use crate::store::{Each, Head, StoreError};
 
-/// Where the archive is, if not where the ledger says, and how it is reached.
-#[derive(Clone, Default)]
-pub struct Settings {
-    /// The place, if it was moved.
-    pub place: Option<String>,
-    /// The address of its object store.
-    pub endpoint: Option<String>,
-    /// The certificates (PEM) that vouch for that, instead of the public ones.
-    pub authorities: Option<Vec<u8>>,
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("place", &self.place).field("endpoint", &self.endpoint).finish_non_exhaustive()
-    }
-}
-
-/// The archive of a ledger, opened when it is first needed.
-#[derive(Default)]
-pub struct Archives {
-    settings: Settings,
-    open: Mutex<Option<(Where, Arc<Archived>)>>,
-}
-
-/// The archive that has what is sealed.
-pub fn open(settings: &Settings, sealed: &[Sealed]) -> Result<Arc<Archived>, StoreError> {
-    Archives::new(settings.clone()).of(sealed)
-}
-
-/// Place and address, and which of its files.
-type Where = (String, Option<String>, Pin);
-
-impl Archives {
-    /// None is open yet.
-    pub fn new(settings: Settings) -> Archives {
-        Archives { settings, open: Mutex::default() }
-    }
-
-    /// The archive that has what is sealed.
-    pub fn of(&self, sealed: &[Sealed]) -> Result<Arc<Archived>, StoreError> {
-        let Some(first) = sealed.first() else { return Err(StoreError::Unusable("nothing is sealed".to_owned())) };
-        let at = match &self.settings.place {
-            Some(place) => (place.clone(), self.settings.endpoint.clone(), first.pin),
-            None => (first.place.clone(), self.settings.endpoint.clone().or_else(|| first.endpoint.clone()), first.pin),
-        };
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, archived)) = open.as_ref().filter(|(known, archived)| *known == at && archived.covers(sealed)) {
-            return Ok(archived.clone());
-        }
-        let (place, endpoint, pin) = at.clone();
-        let archived = Archived::pinned(&place, endpoint, self.settings.authorities.clone(), pin)?;
-        archived.is_of(sealed)?;
-        let archived = Arc::new(archived);
-        *open = Some((at, archived.clone()));
-        Ok(archived)
-    }
-}
-
 /// An archive that is open.
 pub struct Archived {
     archive: Archive,
     /// What of it was compared with the ledger.
     compared: Mutex<Vec<(EntryId, Hash)>>,
+    silence: Arc<Silence>,
 }
 
 impl Archived {
     /// Opens the one at a place.
-    pub fn open(place: &str, endpoint: Option<String>, authorities: Option<Vec<u8>>) -> Result<Archived, StoreError> {
-        Archived::with(place, endpoint, authorities, Archive::open)
+    pub fn open(place: &str, settings: &place::Settings) -> Result<Archived, StoreError> {
+        Archived::with(place, settings, Arc::default(), Archive::open)
     }
 
     /// Opens the one at a place of which these files are meant. An error if its manifests are others, before any file is read.
-    fn pinned(
+    pub(super) fn pinned(
         place: &str,
-        endpoint: Option<String>,
-        authorities: Option<Vec<u8>>,
+        settings: &place::Settings,
         Pin { commits, manifests }: Pin,
+        silence: Arc<Silence>,
     ) -> Result<Archived, StoreError> {
         let commits = u64::try_from(commits).unwrap_or_default();
-        Archived::with(place, endpoint, authorities, |place| Archive::open_pinned(place, commits, &manifests.0))
+        Archived::with(place, settings, silence, |place| Archive::open_pinned(place, commits, &manifests.0))
     }
 
     fn with(
         place: &str,
-        endpoint: Option<String>,
-        authorities: Option<Vec<u8>>,
+        settings: &place::Settings,
+        silence: Arc<Silence>,
         open: impl FnOnce(Arc<dyn Place>) -> Result<Archive, Error>,
     ) -> Result<Archived, StoreError> {
-        let settings = place::Settings { endpoint, authorities };
-        let archive = place::open_to_read(place, &settings).and_then(|place| open(Arc::from(place)));
-        Ok(Archived { archive: archive.map_err(failed)?, compared: Mutex::default() })
+        let archive = place::open_to_read(place, settings).and_then(|place| open(Arc::from(place)));
+        let archive = archive.map_err(|error| silence.failed(error))?;
+        Ok(Archived { archive, compared: Mutex::default(), silence })
+    }
+
+    /// Its files that have entries of these, by their months.
+    pub(super) fn files(&self, sealed: &[Sealed]) -> Vec<Arc<Written>> {
+        let first = |sealed: &Sealed| Position { writer: sealed.end.entry.writer, entry: 1 };
+        let last = |sealed: &Sealed| Position { entry: sealed.end.entry.number, ..first(sealed) };
+        let is_needed = |file: &&Arc<Written>| {
+            let can_have =
+                |of: &Sealed| file.first <= last(of) && file.last >= first(of) && file.month < of.before.to_string();
+            sealed.iter().any(can_have)
+        };
+        self.archive.files().iter().filter(is_needed).cloned().collect()
+    }
+
+    /// Whether a file is there, and as long as it was.
+    pub(super) fn is_there(&self, file: &Written) -> Result<(), StoreError> {
+        self.archive.is_there(file).map_err(|error| self.failed(error))
     }
 
     /// The first of its files that have all up to these entries.
@@ -114,7 +74,7 @@ impl Archived {
             End { position, hash: head.hash.0 }
         };
         let ends: Vec<End> = heads.iter().map(end).collect();
-        let commits = self.archive.commit_of(&ends).map_err(failed)?;
+        let commits = self.archive.commit_of(&ends).map_err(|error| self.failed(error))?;
         let pin = commits.and_then(|commits| {
             let manifests = Hash(self.archive.digest(commits)?);
             Some(Pin { commits: i64::try_from(commits).ok()?, manifests })
@@ -123,13 +83,13 @@ impl Archived {
     }
 
     /// Whether it was found to have what is sealed.
-    fn covers(&self, sealed: &[Sealed]) -> bool {
+    pub(super) fn covers(&self, sealed: &[Sealed]) -> bool {
         let compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
         sealed.iter().all(|sealed| compared.contains(&(sealed.end.entry, sealed.end.hash)))
     }
 
     /// Whether it is of this ledger: it has the last entry that is sealed of each chain.
-    fn is_of(&self, sealed: &[Sealed]) -> Result<(), StoreError> {
+    pub(super) fn is_of(&self, sealed: &[Sealed]) -> Result<(), StoreError> {
         for Sealed { end, .. } in sealed {
             let id = end.entry;
             match self.entry(id)? {
@@ -144,7 +104,11 @@ impl Archived {
     }
 
     fn unusable(&self, problem: &str) -> StoreError {
-        failed(Error::of(self.archive.name(), problem))
+        self.failed(Error::of(self.archive.name(), problem))
+    }
+
+    fn failed(&self, error: Error) -> StoreError {
+        self.silence.failed(error)
     }
 
     /// Entries of a chain behind a number up to another, in their order; with months only those that count in them, with a tenant
@@ -168,24 +132,20 @@ impl Archived {
         let read = self.archive.entries(behind.writer, behind.number, until, months, tenant, &mut pass);
         match stopped {
             Some(error) => Err(error),
-            None => read.map_err(failed),
+            None => read.map_err(|error| self.failed(error)),
         }
     }
 
     /// An entry.
     pub fn entry(&self, id: EntryId) -> Result<Option<Entry>, StoreError> {
         let position = Position { writer: id.writer, entry: id.number };
-        self.archive.entry(position).map_err(failed)?.map(entry).transpose()
+        self.archive.entry(position).map_err(|error| self.failed(error))?.map(entry).transpose()
     }
 
     /// The record of a number.
     pub fn record(&self, (emitter, sequence): &(String, i64)) -> Result<Option<Entry>, StoreError> {
-        self.archive.record(emitter, *sequence, None).map_err(failed)?.map(entry).transpose()
+        self.archive.record(emitter, *sequence, None).map_err(|error| self.failed(error))?.map(entry).transpose()
     }
-}
-
-fn failed(error: Error) -> StoreError {
-    StoreError::Unusable(format!("the archive of sealed months: {error}"))
 }
 
 /// An entry as the ledger had it.

@@ -20,20 +20,26 @@ pub struct Present(Vec<(i64, Ranges)>);
 impl Present {
     /// Of all chains.
     pub fn of(moment: &dyn Reader, sealed: &[Sealed]) -> Result<Present, StoreError> {
+        let whole = |end: EntryId| Piece { writer: end.writer, behind: 0, until: end.number };
+        Present::of_pieces(moment, sealed.iter().map(|sealed| whole(sealed.end.entry)))
+    }
+
+    /// Of some pieces, each of another chain.
+    pub fn of_pieces(reader: &dyn Reader, pieces: impl IntoIterator<Item = Piece>) -> Result<Present, StoreError> {
         let mut all = Vec::new();
-        for end in sealed.iter().map(|sealed| sealed.end.entry) {
+        for piece in pieces {
             let mut numbers = Ranges::default();
-            moment.present(Piece { writer: end.writer, behind: 0, until: end.number }, &mut |number| {
+            reader.present(piece, &mut |number| {
                 numbers.insert(number);
                 Ok(())
             })?;
-            all.push((end.writer, numbers));
+            all.push((piece.writer, numbers));
         }
         Ok(Present(all))
     }
 
     /// Whether an entry is a record that is in the archive alone: nobody has ever taken it back.
-    fn lacks(&self, entry: &Entry) -> bool {
+    pub fn lacks(&self, entry: &Entry) -> bool {
         let numbers = self.0.iter().find(|(writer, _)| *writer == entry.id.writer);
         entry.kind.is_record() && numbers.is_none_or(|(_, numbers)| !numbers.contains(entry.id.number))
     }

@@ -2,13 +2,16 @@
 //! entries the database has only what it needs itself. Whoever reads the ledger reads both as one.
 
 mod archive;
+mod archives;
 mod beside;
 mod merged;
 mod reader;
 mod seal;
 mod unseal;
+mod watch;
 
-pub use archive::{Archived, Settings, open, whole_name};
+pub use archive::{Archived, whole_name};
+pub use archives::{Settings, open};
 pub use reader::{SEALED_MEANWHILE, Whole};
 #[cfg(test)]
 pub(crate) use seal::run_by;
@@ -16,5 +19,6 @@ pub use seal::{Checked, Plan, Request, check, plan, run};
 #[cfg(test)]
 pub(crate) use unseal::bring_back_by;
 pub use unseal::{Back, bring_back, come_back};
+pub use watch::{Seen, Watcher};
 
 pub use crate::ledger::Failure;

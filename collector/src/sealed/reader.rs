@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::archive::{Archived, Archives, Settings};
+use super::archive::Archived;
+use super::archives::{Archives, Settings};
 use super::merged::{Present, Wanted, Words, chain, end_of, merged};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};

@@ -2,14 +2,14 @@
 //! database does not need. Whoever is killed runs it again.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use super::Failure;
 use super::archive::Archived;
 use super::beside::beside;
 use crate::ledger::Ledger;
 use crate::ledger::sealing::FORGETTING;
-use crate::store::entry::{EntryId, Hash};
+use crate::pause;
+use crate::store::entry::{EntryId, Hash, Kind};
 use crate::store::months::{Closed, Month};
 use crate::store::sealing::{Piece, Pin, Said, Sealed, State, counts_in};
 use crate::store::{Dimension, Each, Head, Reader, Selection, Store, StoreError, WrittenEntry};
@@ -244,16 +244,13 @@ pub(crate) fn run_by<S: Store>(
                 archive: pin.said(),
                 chains: Said::chains(heads.iter().copied()),
             };
-            Some(ledger.seal(&plan.was, &said, &request.reason, now_ns)?.map_err(Failure::Refused)?)
+            Some(ledger.say(Kind::Sealed, &plan.was, &said, &request.reason, now_ns)?.map_err(Failure::Refused)?)
         }
     };
     let pieces = pieces(reader, heads, at_once)?;
     for (done, piece) in (1..).zip(&pieces) {
-        let begun = Instant::now();
-        ledger.take_out(*piece, now_ns)?.map_err(Failure::Refused)?;
+        pause::after(|| ledger.take_out(*piece, now_ns))?.map_err(Failure::Refused)?;
         each(done, pieces.len());
-        // Whoever else writes has as long.
-        std::thread::sleep(begun.elapsed().min(Duration::from_millis(500)));
     }
     Ok(said)
 }

@@ -1,14 +1,13 @@
 //! Months come back: their entries are read from the archive, checked by the chain, and put where they were. Whoever is killed runs
 //! it again; until it is done they are sealed.
 
-use std::time::{Duration, Instant};
-
 use super::archive::Archived;
+use super::merged::Present;
 use super::{Failure, seal};
 use crate::ledger::Ledger;
-use crate::store::entry::{Entry, EntryId, Hash};
+use crate::pause;
+use crate::store::entry::{Entry, EntryId, Hash, Kind};
 use crate::store::months::Month;
-use crate::store::ranges::Ranges;
 use crate::store::sealing::{Piece, Said, Sealed, State, counts_in};
 use crate::store::{Each, Head, Reader, Store, StoreError};
 
@@ -112,24 +111,17 @@ pub(crate) fn bring_back_by<S: Store>(
         ledger.turn(&back.was, turned.clone(), now_ns)?.map_err(Failure::Refused)?;
     }
     for (sealed, end) in back.was.sealed.iter().zip(&back.ends) {
-        let mut present = Ranges::default();
-        let (writer, until) = (end.entry.writer, sealed.end.entry.number);
-        reader.present(Piece { writer, behind: end.entry.number, until }, &mut |number| {
-            present.insert(number);
-            Ok(())
-        })?;
+        let Head { entry: EntryId { writer, number: behind }, .. } = *end;
+        let present = Present::of_pieces(reader, [Piece { writer, behind, until: sealed.end.entry.number }])?;
         let mut waiting: Vec<Entry> = Vec::new();
         let mut put = |waiting: &mut Vec<Entry>| {
-            let begun = Instant::now();
-            ledger.put_back(waiting, now_ns)?;
+            pause::after(|| ledger.put_back(waiting, now_ns))?;
             waiting.clear();
-            // Whoever else writes has as long.
-            std::thread::sleep(begun.elapsed().min(Duration::from_millis(500)));
             Ok::<_, StoreError>(())
         };
         follow(archived, *end, sealed.end, &mut |entry| {
             each();
-            if entry.kind.is_record() && !present.contains(entry.id.number) {
+            if present.lacks(&entry) {
                 waiting.push(entry);
             }
             if waiting.len() >= at_once { put(&mut waiting) } else { Ok(()) }
@@ -147,7 +139,7 @@ pub(crate) fn bring_back_by<S: Store>(
         chains: Said::chains(back.ends.iter().copied().filter(|end| end.entry.number > 0)),
     };
     let was = State { sealed: turned, ..back.was.clone() };
-    ledger.unseal(&was, &said, reason, now_ns)?.map_err(Failure::Refused)
+    ledger.say(Kind::Unsealed, &was, &said, reason, now_ns)?.map_err(Failure::Refused)
 }
 
 /// Entries of the archive behind one of them, each of which must follow the one before, up to one that is known.

@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::archive::Archive;
 use super::budgets::Budgets;
 use super::connections::End;
 use super::refusal::Reason;
@@ -90,6 +91,8 @@ pub struct Metrics {
     pub wanting: Wanting,
     /// The room that its disk has.
     pub space: Space,
+    /// The archive of sealed months.
+    pub archive: Archive,
     /// Whose turn it was.
     pub turns: Turns,
     /// What is left of budgets.
@@ -166,6 +169,7 @@ impl Metrics {
         }
         let wanting = Wanting::registered(registry);
         let space = Space::registered(registry);
+        let archive = Archive::registered(registry);
         let turns = Turns::registered(registry);
         for outcome in OUTCOMES {
             drop(Family::<Outcome, Counter>::get_or_create(&events, &Outcome { outcome }));
@@ -190,6 +194,7 @@ impl Metrics {
             connections_ended,
             wanting,
             space,
+            archive,
             turns,
             budgets: Budgets::new(),
         }
@@ -264,6 +269,7 @@ mod tests {
         metrics.turns.refused("egress");
         metrics.wanting.set(Some(Default::default()));
         metrics.space.set(Some(Default::default()));
+        metrics.archive.set(Some(Default::default()));
         metrics.budgets.set(Some(vec![super::super::budgets::example()]));
         metrics.budgets.refused([(&"b".to_owned(), 1)]);
         let text = metrics.text(&Now::default(), Tenants::Named).unwrap();

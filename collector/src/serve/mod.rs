@@ -11,6 +11,7 @@ use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch as channel};
+use warehouse::place::Patience;
 use wire::statement::COLLECTOR_HEADER;
 
 use crate::database::Location;
@@ -32,6 +33,7 @@ use watch::Watch;
 use writer::{Work, WriterThread};
 
 mod admit;
+mod archive;
 mod auth;
 mod bodies;
 mod budgets;
@@ -145,7 +147,7 @@ pub fn run(options: Options) -> Result<(), String> {
     let reread = auth::Reread::new(options.credentials.clone());
     let known = options.credentials.load().map_err(|problem| problem.text().to_owned())?;
     let tokens = Arc::new(Tokens::new(known, options.open));
-    let mut ledger = Ledger::new(options.database.open().map_err(|error| error.to_string())?);
+    let mut ledger = Ledger::new(options.database.open_telling(&mut log::info).map_err(|error| error.to_string())?);
     ledger.set_prices(fresh);
     let metrics = Metrics::new();
     let condition = Condition::new();
@@ -172,6 +174,9 @@ pub fn run(options: Options) -> Result<(), String> {
         }
     });
     let writer = writer.map_err(|error| format!("no writer thread: {error}"))?;
+    // Whoever asks over HTTP waits for the response.
+    let archive = sealed::Settings { patience: Patience::Short, ..options.archive };
+    metrics.archive.watch(&options.database, archive.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
     let elsewhere = if options.metrics_listen.is_some() { scrape::CONNECTIONS } else { 0 };
@@ -189,7 +194,7 @@ pub fn run(options: Options) -> Result<(), String> {
         open_tenants: if options.metrics_tenants { Tenants::Named } else { Tenants::Unnamed },
         jobs,
         metrics,
-        reader: Arc::new(Whole::of(&options.database, options.archive)),
+        reader: Arc::new(Whole::of(&options.database, archive)),
         condition,
         ready: health::Said::default(),
     };

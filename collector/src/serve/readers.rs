@@ -14,7 +14,7 @@ use super::connections::Connection;
 use super::{App, web};
 use crate::ingest::refusal::Refusal;
 use crate::ledger::limits::Limits;
-use crate::report::{BadParameter, Question, Restriction};
+use crate::report::{BadParameter, Kind, Question, Restriction};
 
 /// What a route that reads tells whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +42,13 @@ pub struct Reader {
 
 impl Reader {
     /// Reads the parameters of a question, about nothing but the tenants that this reader may know of.
-    pub fn question(&self, parameters: Vec<(String, String)>, now_ns: i64) -> Result<Question, BadParameter> {
-        Ok(Question { restriction: self.restriction(), ..Question::parse(parameters, now_ns)? })
+    pub fn question(
+        &self,
+        kind: Kind,
+        parameters: Vec<(String, String)>,
+        now_ns: i64,
+    ) -> Result<Question, BadParameter> {
+        Ok(Question { restriction: self.restriction(), ..Question::of(kind, parameters, now_ns)? })
     }
 
     /// The tenants that it may know of.

@@ -13,11 +13,11 @@ use axum::response::{IntoResponse, Response};
 
 use super::App;
 use super::readers::Reader;
-use super::responses::blocking;
+use super::responses::{NotRead, blocking};
 use crate::ingest::refusal::{Busy, Refusal};
-use crate::report::latency::{self, Latency};
+use crate::report::latency::Latency;
 use crate::report::{
-    BadParameter, Bounds, Figures, Format, MAX_TOP, Position, Question, Report, ReportError, Top, focus,
+    BadParameter, Bounds, Figures, Format, Kind, MAX_TOP, Position, Question, Report, ReportError, Top, focus,
 };
 use crate::store::Head;
 
@@ -25,22 +25,33 @@ use crate::store::Head;
 pub const MAX_CALLS: u64 = 5_000_000;
 /// Lines of a report: it is one text, and in memory until it is sent.
 pub const MAX_LINES: usize = 100_000;
-/// How a report can be written, and of which type it is then.
-pub const FORMATS: [(&str, Form, &str); 4] = [
-    ("json", Form::Report(Format::Json), "application/json"),
-    ("csv", Form::Report(Format::Csv), CSV),
-    ("markdown", Form::Report(Format::Markdown), "text/markdown; charset=utf-8"),
-    (focus::NAME, Form::Focus, CSV),
+/// How lines can be written, and of which type they are then.
+pub const TABLES: [(&str, Format, &str); 3] = [
+    ("json", Format::Json, "application/json"),
+    ("csv", Format::Csv, CSV),
+    ("markdown", Format::Markdown, "text/markdown; charset=utf-8"),
 ];
 const CSV: &str = "text/csv; charset=utf-8";
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+enum Form {
     /// The lines of a report.
     Report(Format),
     /// The rows of FOCUS.
     Focus,
+}
+
+/// The names of all forms in which some figures can be written.
+pub fn formats(figures: Figures) -> Vec<&'static str> {
+    forms(figures).into_iter().map(|(name, ..)| name).collect()
+}
+
+/// FOCUS is about costs.
+fn forms(figures: Figures) -> Vec<(&'static str, Form, &'static str)> {
+    let tables = TABLES.map(|(name, format, content_type)| (name, Form::Report(format), content_type));
+    let focus = (figures != Figures::Usage).then_some((focus::NAME, Form::Focus, CSV));
+    tables.into_iter().chain(focus).collect()
 }
 
 type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
@@ -50,7 +61,7 @@ pub async fn report(
     Extension(reader): Extension<Reader>,
     parameters: Parameters,
 ) -> Result<Response, Refusal> {
-    let asked = Asked::read(&reader, parameters)?;
+    let asked = Asked::read(&reader, Figures::All, parameters)?;
     let Form::Report(format) = asked.form else { return app.focus(&reader, asked).await };
     let report = app.report(&reader, asked.question).await?;
     let lines = report.len();
@@ -86,14 +97,9 @@ pub async fn latency(
     Extension(reader): Extension<Reader>,
     parameters: Parameters,
 ) -> Result<Response, Refusal> {
-    let ((_, form, content_type), parameters) = chosen(parameters)?;
-    let Form::Report(format) = form else {
-        return Err(Refusal::BadRequest(format!("format: {} is of costs: see /v1/costs", focus::NAME)));
-    };
-    let bad = |bad: BadParameter| Refusal::BadRequest(bad.to_string());
-    let now_ns = now_ns();
-    let question = reader.question(latency::parameters(parameters).map_err(bad)?, now_ns).map_err(bad)?;
-    let question = latency::begun(question, now_ns);
+    let ((format, content_type), parameters) = chosen(&TABLES, parameters)?;
+    let question = reader.question(Kind::Latency, parameters, now_ns());
+    let question = question.map_err(|bad| Refusal::BadRequest(bad.to_string()))?;
     let store = app.reader.clone();
     let text = app.within(&reader, true, move |bounds| Latency::within(&*store, question, bounds)?.render(format));
     Ok(([(CONTENT_TYPE, content_type)], text.await?).into_response())
@@ -106,10 +112,7 @@ async fn figures(
     parameters: Parameters,
     figures: Figures,
 ) -> Result<Response, Refusal> {
-    let asked = Asked::read(&reader, parameters)?;
-    if asked.form == Form::Focus && figures == Figures::Usage {
-        return Err(Refusal::BadRequest(format!("format: {} is of costs, too: see /v1/costs", focus::NAME)));
-    }
+    let asked = Asked::read(&reader, figures, parameters)?;
     // How far the ledger has got says how much others use.
     let begun = if reader.is_restricted() { None } else { Some(app.heads().await?) };
     let tag = begun.as_ref().map(|heads| tag(&format!("{figures:?} {asked:?} {heads:?}")));
@@ -143,38 +146,36 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(reader: &Reader, parameters: Parameters) -> Result<Asked, Refusal> {
-        let ((_, form, content_type), parameters) = chosen(parameters)?;
-        let now_ns = now_ns();
+    fn read(reader: &Reader, figures: Figures, parameters: Parameters) -> Result<Asked, Refusal> {
+        let ((form, content_type), parameters) = chosen(&forms(figures), parameters)?;
         let bad = |bad: BadParameter| Refusal::BadRequest(bad.to_string());
         // Elsewhere they are parameters that nobody knows.
         let is_option = |name: &str| form == Form::Focus && focus::PARAMETERS.iter().any(|(known, ..)| *known == name);
         let (options, parameters): (Vec<_>, Vec<_>) = parameters.into_iter().partition(|(name, _)| is_option(name));
         let mut focus = focus::Options::default();
         options.iter().try_for_each(|(name, value)| focus.set(name, value)).map_err(bad)?;
-        let mut question = reader.question(parameters, now_ns).map_err(bad)?;
-        if form == Form::Focus {
-            question = focus::question(question, now_ns).map_err(bad)?;
-        }
+        let kind = if form == Form::Focus { Kind::Focus } else { Kind::Report };
+        let question = reader.question(kind, parameters, now_ns()).map_err(bad)?;
         Ok(Asked { question, form, content_type, focus })
     }
 }
 
 /// A form with its type, and the parameters beside it.
-type Chosen = ((&'static str, Form, &'static str), Vec<(String, String)>);
+type Chosen<F> = ((F, &'static str), Vec<(String, String)>);
 
-/// The form that is asked for, and the other parameters.
-fn chosen(parameters: Parameters) -> Result<Chosen, Refusal> {
+/// The form of these that is asked for, the first one if none is, and the other parameters.
+fn chosen<F: Copy>(forms: &[(&str, F, &'static str)], parameters: Parameters) -> Result<Chosen<F>, Refusal> {
     let Query(parameters) = parameters.map_err(|rejection| Refusal::BadRequest(rejection.body_text()))?;
     let (formats, parameters): (Vec<_>, Vec<_>) = parameters.into_iter().partition(|(name, _)| name == "format");
-    let format = match formats.as_slice() {
-        [] => FORMATS.first(),
-        [(_, format)] => FORMATS.iter().find(|(name, ..)| name == format),
+    let form = match formats.as_slice() {
+        [] => forms.first(),
+        [(_, format)] => forms.iter().find(|(name, ..)| name == format),
         _ => return Err(Refusal::BadRequest("format: is given more than once".to_owned())),
     };
-    let all = || FORMATS.map(|(name, ..)| name).join(", ");
-    let form = format.ok_or_else(|| Refusal::BadRequest(format!("format: must be one of {}", all())))?;
-    Ok((*form, parameters))
+    let all = || forms.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(", ");
+    let (_, form, content_type) =
+        form.ok_or_else(|| Refusal::BadRequest(format!("format: must be one of {}", all())))?;
+    Ok(((*form, content_type), parameters))
 }
 
 fn now_ns() -> i64 {
@@ -235,7 +236,7 @@ impl App {
                 |_| if gone.load(Ordering::Relaxed) { Err("nobody waits for it".to_owned()) } else { Ok(()) };
             match make(&mut Bounds { calls: MAX_CALLS, each: &mut each }) {
                 Err(ReportError::TooMuch(problem)) => Ok(Err(problem)),
-                made => made.map(Ok).map_err(|error| error.to_string()),
+                made => made.map(Ok).map_err(NotRead::from),
             }
         });
         made.await?.map_err(Refusal::BadRequest)
@@ -244,7 +245,7 @@ impl App {
     /// Where the ledger's chains end.
     async fn heads(&self) -> Result<Vec<Head>, Refusal> {
         let reader = self.reader.clone();
-        self.reading(move || reader.heads().map_err(|error| error.to_string())).await
+        self.reading(move || reader.heads().map_err(NotRead::from)).await
     }
 }
 

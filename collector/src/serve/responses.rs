@@ -11,7 +11,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::metrics::Tenants;
 use super::{App, log, metrics};
 use crate::ingest::refusal::{Busy, Refusal};
+use crate::report::ReportError;
 use crate::sealed::SEALED_MEANWHILE;
+use crate::store::StoreError;
 
 /// A longer text of metrics, bytes, takes a place until it is sent: each is in memory as long.
 const LONG: usize = 1 << 20;
@@ -59,22 +61,58 @@ impl App {
     /// Asks the ledger; a few at a time, for each has files open and holds its response in memory.
     pub async fn reading<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, String> + Send + 'static,
+        work: impl FnOnce() -> Result<T, NotRead> + Send + 'static,
     ) -> Result<T, Refusal> {
         let _one = self.readers.acquire().await.map_err(|_| Refusal::Busy(Busy::Stopping))?;
-        blocking(work).await.map_err(|problem| {
-            if problem == SEALED_MEANWHILE {
-                return Refusal::Busy(Busy::Database);
+        let read = tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(NotRead::Problem(NO_END.to_owned())));
+        // What is said of files, buckets and databases is for whoever runs the collector, and not for every reader.
+        read.map_err(|why| match why {
+            NotRead::Meanwhile => Refusal::Busy(Busy::Database),
+            NotRead::Away(problem) => {
+                log::often("archive", || problem);
+                Refusal::Busy(Busy::Archive)
             }
-            // What it says of files, buckets and databases is for whoever runs the collector, and not for every reader.
-            log::often("not_read", || problem);
-            Refusal::Internal("the ledger cannot be read now: the collector's log says why".to_owned())
+            NotRead::Problem(problem) => {
+                log::often("not_read", || problem);
+                Refusal::Internal("the ledger cannot be read now: the collector's log says why".to_owned())
+            }
         })
     }
 }
 
+/// Why the ledger could not be read.
+pub enum NotRead {
+    /// It changed meanwhile.
+    Meanwhile,
+    /// The archive of sealed months does not respond.
+    Away(String),
+    /// Something else.
+    Problem(String),
+}
+
+impl From<StoreError> for NotRead {
+    fn from(error: StoreError) -> NotRead {
+        match error {
+            StoreError::Away(problem) => NotRead::Away(problem),
+            StoreError::Unusable(problem) if problem == SEALED_MEANWHILE => NotRead::Meanwhile,
+            error => NotRead::Problem(error.to_string()),
+        }
+    }
+}
+
+impl From<ReportError> for NotRead {
+    fn from(error: ReportError) -> NotRead {
+        match error {
+            ReportError::Store(error) => error.into(),
+            error => NotRead::Problem(error.to_string()),
+        }
+    }
+}
+
+const NO_END: &str = "the work did not end as it should";
+
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err("the work did not end as it should".to_owned()))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(NO_END.to_owned()))
 }

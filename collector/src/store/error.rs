@@ -13,6 +13,8 @@ pub enum StoreError {
     Unusable(String),
     /// Its file was deleted or replaced: what is written goes nowhere.
     Gone(String),
+    /// A part of it is kept elsewhere, where nobody responds now.
+    Away(String),
     /// The collector's own clock is behind what it names: until it is set, nothing can be taken that seems to be of the future.
     Clock(&'static str),
 }
@@ -34,7 +36,9 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StoreError::Database(error) => write!(f, "database: {error}"),
-            StoreError::Unusable(problem) | StoreError::Gone(problem) => f.write_str(problem),
+            StoreError::Unusable(problem) | StoreError::Gone(problem) | StoreError::Away(problem) => {
+                f.write_str(problem)
+            }
             StoreError::Clock(than) => write!(f, "this host's clock is behind {than}: set it"),
         }
     }
@@ -44,7 +48,7 @@ impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StoreError::Database(error) => Some(error.as_ref()),
-            StoreError::Unusable(_) | StoreError::Gone(_) | StoreError::Clock(_) => None,
+            StoreError::Unusable(_) | StoreError::Gone(_) | StoreError::Away(_) | StoreError::Clock(_) => None,
         }
     }
 }

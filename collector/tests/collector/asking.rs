@@ -157,7 +157,7 @@ fn contract_an_unknown_column_or_filter_is_wrong_use_and_the_allowed_ones_are_na
     let dir = Dir::new();
     let cases: [(&[&str], &str); 6] = [
         (&["--by", "colour"], "--by: must be a list of hour, day, month, tenant"),
-        (&["--filter", "colour=red"], "--filter colour: is no parameter; allowed: since"),
+        (&["--filter", "colour=red"], "--filter colour: is no filter; allowed: tenant, principal"),
         (&["--filter", "since=2026-01-01"], "--filter since: is no filter; see --since"),
         (&["--filter", "red"], "must be NAME=VALUE"),
         (&["--since", "2026-02-30"], "--since: must be a date such as 2026-01-31"),

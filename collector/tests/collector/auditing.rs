@@ -55,11 +55,9 @@ fn contract_verify_names_the_first_entry_that_was_altered_or_is_missing() {
         ),
         ("UPDATE emitter_ranges SET last = 6".to_owned(), "its ranges are not those of its entries".to_owned()),
     ]);
-    if !crate::ON_POSTGRES {
-        let expected = "is not that of its days and tenants";
-        let sums = ["DELETE FROM rollup_months", "UPDATE rollup_days SET counts = x''"];
-        cases.extend(sums.map(|sql| (sql.to_owned(), expected.to_owned())));
-    }
+    let nothing = if crate::ON_POSTGRES { "''" } else { "x''" };
+    let sums = ["DELETE FROM rollup_months".to_owned(), format!("UPDATE rollup_days SET counts = {nothing}")];
+    cases.extend(sums.map(|sql| (sql, "is not that of its days and tenants".to_owned())));
     for (sql, expected) in cases {
         let dir = Dir::new();
         drop(filled(&dir, &["--prices", price_book().to_str().unwrap()]));

@@ -5,37 +5,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use serde_json::Value;
 use wire::usage::Class;
 
 use crate::support::*;
-
-/// Its exit code, and what it found: code, severity and what was seen.
-fn doctor(token: &str, args: &[&str]) -> (i32, Vec<[String; 3]>) {
-    let mut command = meshmeter(&[&["doctor", "--format", "json"], args].concat());
-    let output = command.env("MESHMETER_READ_TOKEN", token).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let report: Value = serde_json::from_str(&text)
-        .unwrap_or_else(|error| panic!("{error}: {text}{}", String::from_utf8_lossy(&output.stderr)));
-    let found = report["findings"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|found| ["code", "severity", "what"].map(|name| found[name].as_str().unwrap().to_owned()));
-    let found: Vec<_> = found.collect();
-    for (name, severity) in [("errors", "error"), ("warnings", "warning"), ("notes", "note")] {
-        assert_eq!(report[name], found.iter().filter(|[_, found, _]| found == severity).count(), "{text}");
-    }
-    (output.status.code().unwrap(), found)
-}
-
-fn codes(found: &[[String; 3]]) -> Vec<&str> {
-    found.iter().map(|[code, ..]| code.as_str()).collect()
-}
-
-fn url(address: SocketAddr) -> String {
-    format!("http://{address}")
-}
 
 /// A server that gives one response, whatever it is asked: `respond` writes it. Ends with the process.
 fn server(respond: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> SocketAddr {

@@ -150,8 +150,8 @@ fn contract_latency_over_http_is_what_the_command_prints() {
     for (query, problem) in [
         ("top=3", "top: cannot be asked for: latency has every line"),
         ("compare=true", "compare: cannot be asked for: latency has one period"),
-        ("format=focus", "format: focus is of costs: see /v1/costs"),
-        ("colour=red", "colour: is no parameter"),
+        ("format=focus", "format: must be one of json, csv, markdown\""),
+        ("colour=red", "colour: is no parameter; allowed: since, until, time_zone, by, format, and the filters "),
     ] {
         let response = server.get(&format!("/v1/latency?{query}"), Some(READ));
         assert_eq!(response.status, 400, "{response:?}");

@@ -180,7 +180,7 @@ fn contract_a_wrong_question_is_400_and_says_what_is_allowed() {
         ("tag:=x", "tag:: is no parameter"),
         (
             "tenant'%20OR%201=1",
-            "is no parameter; allowed: since, until, time_zone, by, top, sort, compare, round, and the filters",
+            "is no parameter; allowed: since, until, time_zone, by, top, sort, compare, round, format, and the filters",
         ),
         ("colour=red", "colour"),
     ];

@@ -196,9 +196,14 @@ pub struct Server {
 impl Server {
     /// Starts it on the directory's database, with tokens, and waits until it listens.
     pub fn start(dir: &Dir, more: &[&str]) -> Server {
+        Server::start_in(dir, more, &[])
+    }
+
+    /// The same, in an environment that has these variables, too.
+    pub fn start_in(dir: &Dir, more: &[&str], variables: &[(&str, &str)]) -> Server {
         let mut command = meshmeter(&["serve", "--listen", "127.0.0.1:0", "--database", &dir.database()]);
         command.args(more).env("MESHMETER_INGEST_TOKEN", INGEST).env("MESHMETER_READ_TOKEN", READ);
-        command.env("MESHMETER_JOURNAL_TOKEN", JOURNAL);
+        command.env("MESHMETER_JOURNAL_TOKEN", JOURNAL).envs(variables.iter().copied());
         let log = dir.file("log");
         let errors = fs::File::options().create(true).append(true).open(&log).unwrap();
         let mut process = command.stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
@@ -381,4 +386,32 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// `meshmeter doctor`: its exit code, and what it found: code, severity and what was seen.
+pub fn doctor(token: &str, args: &[&str]) -> (i32, Vec<[String; 3]>) {
+    let mut command = meshmeter(&[&["doctor", "--format", "json"], args].concat());
+    let output = command.env("MESHMETER_READ_TOKEN", token).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&text)
+        .unwrap_or_else(|error| panic!("{error}: {text}{}", String::from_utf8_lossy(&output.stderr)));
+    let found = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| ["code", "severity", "what"].map(|name| found[name].as_str().unwrap().to_owned()));
+    let found: Vec<_> = found.collect();
+    for (name, severity) in [("errors", "error"), ("warnings", "warning"), ("notes", "note")] {
+        assert_eq!(report[name], found.iter().filter(|[_, found, _]| found == severity).count(), "{text}");
+    }
+    (output.status.code().unwrap(), found)
+}
+
+/// The codes of what was found.
+pub fn codes(found: &[[String; 3]]) -> Vec<&str> {
+    found.iter().map(|[code, ..]| code.as_str()).collect()
+}
+
+pub fn url(address: SocketAddr) -> String {
+    format!("http://{address}")
 }

@@ -356,7 +356,7 @@ fn fidelity_a_long_file_arrives_whole_and_small_ones_once() {
         return;
     }
     let endpoint = std::env::var("MESHMETER_TEST_ENDPOINT").unwrap();
-    let place = Bucket::open("billing/p", &Settings { endpoint: Some(endpoint), authorities: None }).unwrap();
+    let place = Bucket::open("billing/p", &Settings { endpoint: Some(endpoint), ..Settings::default() }).unwrap();
     let staging = place.staging().unwrap();
     // Three parts, the last one short.
     let bytes: Vec<u8> = (0..40_000_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();

@@ -1,7 +1,7 @@
 //! What is paid for by something else than tokens: images, seconds, pages, characters, time in a cache. And what is paid for
 //! by a call that has its counts elsewhere.
 
-use wire::record::{Deferred, Record};
+use wire::record::{Deferred, Evidence, Flag, Record};
 use wire::usage::{Class, Kind, MAX_COUNT};
 
 use super::request::{Asked, Wishes};
@@ -12,6 +12,7 @@ const LIFETIME_S: u64 = 3600;
 /// How long a video is if nobody says, seconds: OpenAI's, and Veo's.
 const VIDEO_S: u64 = 4;
 const VEO_S: u64 = 8;
+const DALL_E_2_SIZES: [&str; 3] = ["256x256", "512x512", "1024x1024"];
 
 /// What is known of the two sides of a call that a provider has taken.
 pub(super) struct Sides<'a> {
@@ -151,7 +152,7 @@ impl Sides<'_> {
 
     /// Fills what else prices depend on: what the response says was made, else what was asked for.
     pub(super) fn describe(self, record: &mut Record) {
-        let Sides { target, mut wishes, mut made, search_tool, .. } = self;
+        let Sides { target, asked, mut wishes, mut made, search_tool, .. } = self;
         record.size = made.size.take().or_else(|| wishes.size());
         record.quality = made.quality.take().or_else(|| wishes.quality());
         if record.usage.get(Class::WebSearches).is_some_and(|count| count > 0) {
@@ -159,6 +160,10 @@ impl Sides<'_> {
         }
         if record.usage.get(Class::SearchUnits).is_some() && target.endpoint == Endpoint::AnyModel {
             record.operation = "rerank".to_owned();
+        }
+        if let Some(model) = target.default_model().filter(|model| is_served_by_default(model, asked, record)) {
+            record.request_model = Some(model.to_owned());
+            record.flags.insert(Flag::ModelAssumed);
         }
         let makes_images = matches!(target.endpoint, Endpoint::AnyModel | Endpoint::Image);
         if makes_images && record.usage.get(Class::ImagesOut).is_some() {
@@ -177,9 +182,28 @@ fn add(reading: &mut Reading, class: Class, count: Option<u64>) {
     }
 }
 
-/// What OpenAI's older models make where a request does not say.
+/// Whether the provider's default model served a call: its counts are there, the request was read whole and asks for
+/// something, and neither side names a model. The GPT image models, which parameters of their own can choose, count tokens;
+/// what else is none of DALL-E 2's was not made by it.
+fn is_served_by_default(model: &str, asked: &Asked, record: &Record) -> bool {
+    let is_nameless = record.model().is_none_or(str::is_empty) && record.path_model.is_none();
+    let is_of_dall_e_2 = |record: &Record| {
+        let size = record.size.as_deref().is_none_or(|size| DALL_E_2_SIZES.contains(&size));
+        let quality = record.quality.as_deref().is_none_or(|quality| quality == "standard");
+        record.usage.get(Class::ImagesOut).is_some() && size && quality
+    };
+    is_nameless
+        && record.evidence == Evidence::Reported
+        && asked.is_whole()
+        && asked.text().bytes() > 0
+        && (!model.starts_with("dall-e") || is_of_dall_e_2(record))
+}
+
+/// What these models make where a request does not say: OpenAI's older ones, and Stable Diffusion XL, of which Together's API
+/// reference says so of width and height. A number of steps that is asked for stands in the place of the quality.
 fn default_image(record: &mut Record) {
-    if record.model().is_some_and(|model| model.starts_with("dall-e")) {
+    let has_defaults = |model: &str| model.starts_with("dall-e") || model.contains("stable-diffusion-xl-base");
+    if record.model().is_some_and(has_defaults) {
         record.size.get_or_insert_with(|| "1024x1024".to_owned());
         record.quality.get_or_insert_with(|| "standard".to_owned());
     }

@@ -12,7 +12,8 @@ pub(super) const COHERE: Provider = Provider {
     paths: &[
         path("v2/chat", Api::Cohere, "chat"),
         path("v1/chat", Api::Cohere, "chat"),
-        path("v1/generate", Api::Cohere, "text_completion"),
+        // "Currently available models are command (default), command-nightly …" (API reference, Generate).
+        path("v1/generate", Api::Cohere, "text_completion").by_default("command"),
         path("v1/embed", Api::Cohere, "embeddings"),
         path("v2/embed", Api::Cohere, "embeddings"),
         path("v2/rerank", Api::Cohere, "rerank"),

@@ -75,6 +75,12 @@ impl Target {
         catalogue::named(self.provider.as_deref()?)
     }
 
+    /// The model of a request that names none, where the provider whose path it is documents one.
+    pub fn default_model(&self) -> Option<&'static str> {
+        let path = self.known_path.filter(|path| self.known().is_some_and(|provider| provider.paths.contains(path)))?;
+        path.default_model.filter(|_| self.model.is_none())
+    }
+
     /// Whether headers of the response may have counts, or say that there is nothing to charge, by who the provider is.
     pub fn counts_in_headers(&self) -> bool {
         self.is_gateway || self.known().is_some_and(|provider| provider.counts_in_headers)

@@ -204,11 +204,10 @@ impl Facts {
         whole.then(|| self.raw.iter().find(|(known, _)| *known == raw).map(|(_, bytes)| bytes.as_slice())).flatten()
     }
 
-    /// The usage objects that are held whole, and of each whether it is a `meta`.
-    pub fn usage_objects(&self) -> impl Iterator<Item = (bool, &[u8])> {
-        let is_meta = |raw: Raw| matches!(raw, Raw::Meta | Raw::ResponseMeta);
+    /// The usage objects that are held whole.
+    pub fn usage_objects(&self) -> impl Iterator<Item = (Raw, &[u8])> {
         let whole = !self.flags.contains(Flag::RawUsageCapped);
-        self.raw.iter().filter(move |_| whole).map(move |(raw, bytes)| (is_meta(*raw), bytes.as_slice()))
+        self.raw.iter().filter(move |_| whole).map(|(raw, bytes)| (*raw, bytes.as_slice()))
     }
 
     /// The usage objects as they came, a JSON text of path and object, cut at [`MAX_RAW_USAGE`]. Most tools were not used: those

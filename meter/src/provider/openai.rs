@@ -14,6 +14,8 @@ use super::region::in_host;
 use super::settle::{Counts, settle};
 use super::{Api, Part, Reading, Target};
 
+const DALL_E_2: &str = "dall-e-2";
+
 /// OpenAI, with the paths of the APIs that are most spoken.
 pub(super) const OPENAI: Provider = Provider {
     regions: &[in_host("", ".api.openai.com")],
@@ -24,7 +26,8 @@ pub(super) const OPENAI: Provider = Provider {
         path("responses/compact", Api::OpenAiResponses, "chat"),
         path("embeddings", Api::OpenAiChat, "embeddings"),
         path("v1/decisions", Api::OpenAiResponses, "decide"),
-        path("images/generations", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),
+        // "Defaults to `dall-e-2` unless a parameter specific to the GPT image models is used" (API reference, Create image).
+        path("images/generations", Api::OpenAiResponses, "generate_content").at(Endpoint::Image).by_default(DALL_E_2),
         path("images/edits", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),
         path("images/variations", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),
         path("audio/transcriptions", Api::OpenAiResponses, "generate_content").at(Endpoint::Transcription),
@@ -78,7 +81,10 @@ pub(super) fn chat(facts: &Facts, target: &Target) -> Reading {
     match (counts.input, counts.output, counts.total) {
         (None, None, None) => timings(facts, &mut counts),
         // Embeddings and reranks may say a total only: it is the input.
-        (None, None, total) => counts.input = total,
+        (None, None, total) => {
+            counts.input = total;
+            counts.image_input = counts.image_input.or_else(|| pixels(facts, total));
+        }
         // Gemini's compatible endpoints count thoughts in the total only; without a response there is nothing but thoughts.
         (Some(input), output, Some(total)) if is_gemini(facts, target) && counts.reasoning.unwrap_or(0) == 0 => {
             let sum = input.saturating_add(output.unwrap_or(0));
@@ -105,6 +111,12 @@ pub(super) fn chat(facts: &Facts, target: &Target) -> Reading {
     reading.set(Class::AudioSeconds, facts.get(PromptAudioSeconds));
     reading.complete = facts.any_closed() || facts.has(TimingsPredicted);
     reading
+}
+
+/// What a total of tokens has for pixels, beside those of the text: Voyage sells the two at prices of their own.
+fn pixels(facts: &Facts, total: Option<u64>) -> Option<u64> {
+    let has_pixels = facts.first(&[ImagePixels, VideoPixels]).is_some_and(|pixels| pixels > 0);
+    total?.checked_sub(facts.get(FlatText)?).filter(|_| has_pixels)
 }
 
 /// What Mistral's connectors put into the prompt lies beside it, unless the total proves otherwise.
@@ -163,8 +175,15 @@ pub(super) fn responses(facts: &Facts, target: &Target) -> Reading {
         input: facts.get(InputTokens),
         output: facts.get(OutputTokens),
         total: facts.get(TotalTokens),
-        cache_read: facts.first(&[InputCached, InputTokenCached, CacheReadInput]),
-        cache_write: facts.first(&[InputCacheWrite, InputCacheCreation, CacheCreation]),
+        // OpenAI; Perplexity's agents; DashScope's own API, in the words of Chat Completions.
+        cache_read: facts.first(&[InputCached, InputTokenCached, CacheReadInput, InputCacheRead, PromptCached]),
+        cache_write: facts.first(&[
+            InputCacheWrite,
+            InputCacheCreation,
+            CacheCreation,
+            InputCacheCreationInput,
+            PromptCacheCreationInput,
+        ]),
         reasoning: facts.get(OutputReasoning),
         audio_input: facts.first(&[InputAudioTokens, InputAudioDetails]),
         image_input: facts.first(&[InputImageTokens, InputTokenImage]),

@@ -48,6 +48,8 @@ pub(super) struct Path {
     /// In the words of OpenTelemetry's `gen_ai.operation.name`.
     pub operation: &'static str,
     pub endpoint: Endpoint,
+    /// The model of a request that names none, where the provider documents one.
+    pub default_model: Option<&'static str>,
 }
 
 impl Path {
@@ -65,6 +67,11 @@ impl Path {
         Path { endpoint, ..self }
     }
 
+    /// The same with the model of a request that names none.
+    pub(super) const fn by_default(self, model: &'static str) -> Path {
+        Path { default_model: Some(model), ..self }
+    }
+
     /// How many segments its pattern has.
     pub(super) fn segments(&self) -> usize {
         self.pattern.split('/').count()
@@ -73,7 +80,7 @@ impl Path {
 
 /// A path at which a model responds.
 pub(super) const fn path(pattern: &'static str, api: Api, operation: &'static str) -> Path {
-    Path { pattern, api, operation, endpoint: Endpoint::Model }
+    Path { pattern, api, operation, endpoint: Endpoint::Model, default_model: None }
 }
 
 /// A path without its query as servers read it: percent-decoded, without empty and dot segments and without parameters

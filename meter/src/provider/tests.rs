@@ -1,6 +1,7 @@
 use super::*;
 
 mod destination;
+mod elsewhere;
 mod fees;
 mod golden;
 use wire::usage::Class::{self, *};

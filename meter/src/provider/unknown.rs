@@ -31,7 +31,13 @@ const HARMLESS: &[&str] = &[
     "prompt_tokens_details.text_tokens", "completion_tokens_details.text_tokens", "input_tokens_details.text_tokens",
     "input_token_details.text_tokens", "output_token_details.text_tokens", "prompt_cache_miss_tokens", "prompt_tokens_details.cache_type",
     "completion_tokens_details.accepted_prediction_tokens", "completion_tokens_details.rejected_prediction_tokens",
-    "input_tokens_details.cached_tokens_details.text_tokens", "text_tokens", "image_pixels", "video_pixels", "context_details.*",
+    "input_tokens_details.cached_tokens_details.text_tokens", "context_details.*",
+    // Cohere's, of the template that is not billed; Groq's, by the memory that served them.
+    "tokens.image_tokens", "dram_cached_tokens", "sram_cached_tokens",
+    // Guardrails of Bedrock: filters by words and by patterns are free.
+    "wordPolicyUnits", "sensitiveInformationPolicyFreeUnits", "automatedReasoningPolicies",
+    // What was read of pages, counted where it is.
+    "pages_processed", "pages_processed_annotation", "doc_size_bytes",
     // Lists that are read whole.
     "promptTokensDetails[].*", "promptTokenDetails[].*", "candidatesTokensDetails[].*", "responseTokensDetails[].*",
     "cacheTokensDetails[].*", "toolUsePromptTokensDetails[].*", "thoughtsTokensDetails[].*",
@@ -110,12 +116,13 @@ pub fn unknown_usage(api: Api, facts: &Facts, reading: &Reading) -> Option<Strin
     for number in facts.unread() {
         names.add(number.path());
     }
-    for (is_meta, object) in facts.usage_objects() {
+    for (raw, object) in facts.usage_objects() {
+        let place = if raw.is_guardrails() { "guardrail" } else { "" };
         // Many APIs have a `meta`; only Cohere's is a usage object.
-        if !is_meta || api == Api::Cohere {
+        if !raw.is_meta() || api == Api::Cohere {
             let mut walk = Walk { at: Path::ROOT, all_known: &mut true, path: None, names: &mut names };
             // What cannot be walked, such as one of a thousand levels, can hold anything.
-            if walk.run(object).is_err() {
+            if walk.run(object, place).is_err() {
                 names.add("usage");
             }
         }
@@ -144,12 +151,17 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn run(&mut self, object: &[u8]) -> serde_json::Result<()> {
+    /// Walks an object; names begin with its place, if that is not empty.
+    fn run(&mut self, object: &[u8], place: &str) -> serde_json::Result<()> {
         let mut read = serde_json::Deserializer::from_slice(object);
         self.below(Path::ROOT).deserialize(&mut read)?;
         if !*self.all_known {
-            let walk =
-                Walk { at: Path::ROOT, all_known: self.all_known, path: Some(&mut String::new()), names: self.names };
+            let walk = Walk {
+                at: Path::ROOT,
+                all_known: self.all_known,
+                path: Some(&mut place.to_owned()),
+                names: self.names,
+            };
             walk.deserialize(&mut serde_json::Deserializer::from_slice(object))?;
         }
         Ok(())

@@ -28,7 +28,10 @@ fn bucket(name: &[u8]) -> usize {
     mixed % BUCKETS
 }
 
-/// The wanted paths: names joined by dots, `[]` behind the name of an array for any of its elements.
+/// Stands for any name of an object that has none of the names beside it.
+const ANY: &str = "*";
+
+/// The wanted paths: names joined by dots, `[]` behind the name of an array for any of its elements, and `*` for any name.
 #[derive(Debug)]
 pub struct Paths<L> {
     nodes: Vec<Place<L>>,
@@ -40,6 +43,7 @@ struct Place<L> {
     /// The last of the names in each bucket: most names of a body fall into an empty one. Made with the first name: most
     /// places have none.
     buckets: Option<Box<[Option<u16>; BUCKETS]>>,
+    any: Option<Node>,
     element: Option<Node>,
     leaf: Option<L>,
     raw: Option<L>,
@@ -48,7 +52,7 @@ struct Place<L> {
 
 impl<L> Place<L> {
     const fn new() -> Self {
-        Place { names: Vec::new(), buckets: None, element: None, leaf: None, raw: None, flow: None }
+        Place { names: Vec::new(), buckets: None, any: None, element: None, leaf: None, raw: None, flow: None }
     }
 }
 
@@ -87,7 +91,7 @@ impl<L: Copy> Paths<L> {
                 None => (segment, false),
             };
             if !name.is_empty() {
-                node = self.child(node, name)?;
+                node = if name == ANY { self.any_of(node)? } else { self.child(node, name)? };
                 depth = depth.saturating_add(1);
             }
             if is_array {
@@ -105,7 +109,7 @@ impl<L: Copy> Paths<L> {
         if name.len() > MAX_NAME {
             return None;
         }
-        match self.named(node, name.as_bytes()) {
+        match self.known(node, name.as_bytes()) {
             Some(child) => Some(child),
             None => {
                 let child = self.grow()?;
@@ -114,6 +118,17 @@ impl<L: Copy> Paths<L> {
                 let buckets = place.buckets.get_or_insert_with(|| Box::new([None; BUCKETS]));
                 let slot = buckets.get_mut(bucket(name.as_bytes()))?;
                 place.names.push(Name { name, node: child, next: slot.replace(number) });
+                Some(child)
+            }
+        }
+    }
+
+    fn any_of(&mut self, node: Node) -> Option<Node> {
+        match self.nodes.get(usize::from(node))?.any {
+            Some(child) => Some(child),
+            None => {
+                let child = self.grow()?;
+                self.nodes.get_mut(usize::from(node))?.any = Some(child);
                 Some(child)
             }
         }
@@ -136,7 +151,12 @@ impl<L: Copy> Paths<L> {
         Some(node)
     }
 
+    /// The place of a name.
     pub(super) fn named(&self, node: Node, name: &[u8]) -> Option<Node> {
+        self.known(node, name).or_else(|| self.nodes.get(usize::from(node))?.any)
+    }
+
+    fn known(&self, node: Node, name: &[u8]) -> Option<Node> {
         let place = self.nodes.get(usize::from(node))?;
         let mut next = place.buckets.as_ref()?.get(bucket(name)).copied().flatten();
         while let Some(known) = next.and_then(|number| place.names.get(usize::from(number))) {
@@ -174,6 +194,6 @@ impl<L: Copy> Paths<L> {
 
     /// Whether an object at the place can hold something wanted.
     pub(super) fn has_names(&self, node: Node) -> bool {
-        self.nodes.get(usize::from(node)).is_some_and(|place| !place.names.is_empty())
+        self.nodes.get(usize::from(node)).is_some_and(|place| !place.names.is_empty() || place.any.is_some())
     }
 }

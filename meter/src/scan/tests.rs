@@ -61,6 +61,19 @@ fn whole(json: &str) -> Vec<String> {
 }
 
 cases! {
+    fn deterministic_a_star_stands_for_any_name_without_a_place_of_its_own() {
+        let leaves = [("a.*.n", "any"), ("a.own.n", "own"), ("b.*[].n", "each")];
+        let paths = Paths::new(&leaves, &[], &[]);
+        let json = br#"{"a":{"x":{"n":1,"m":9},"own":{"n":2,"*":{"n":9}},"\u0079":{"n":3},"z":[{"n":9}],"n":9},"b":{"q":[{"n":4},{"n":5}],"r":{"n":9}},"n":9}"#;
+        for size in [1, 2, 7, json.len()] {
+            let (mut scanner, mut found) = (Scanner::default(), Found::default());
+            for piece in json.chunks(size) {
+                scanner.feed(&paths, piece, &mut found);
+            }
+            assert_eq!(found.values, ["any=1", "own=2", "any=3", "each=4", "each=5"], "pieces of {size}");
+        }
+    }
+
     fn deterministic_values_are_found_by_their_exact_path() {
         assert_eq!(whole(r#"{"usage":{"a":1,"deep":{"b":2,"a":9},"x":{"a":9}},"a":9,"other":{"usage":{"a":9}}}"#), ["a=1", "b=2"]);
         assert_eq!(whole(r#"{"choices":[{"delta":{"text":"x"}},{"delta":{"text":null}},7,"s"],"stream":true}"#), ["text=Text(\"x\")", "text=Null", "stream=Bool(true)"]);

@@ -47,6 +47,28 @@ impl Local {
         self.place.name()
     }
 
+    /// Whether a file is there, and as long as its manifest says.
+    pub fn is_there(&self, written: &Written) -> Result<(), Error> {
+        let length = self.place.size(&written.path)?.ok_or_else(|| self.missing(written))?;
+        self.has_length(written, length)
+    }
+
+    fn name_of(&self, written: &Written) -> String {
+        format!("{}/{}", self.place.name().trim_end_matches('/'), written.path)
+    }
+
+    fn missing(&self, written: &Written) -> Error {
+        Error::of(self.name_of(written), "is missing, which its manifest names")
+    }
+
+    fn has_length(&self, written: &Written, length: u64) -> Result<(), Error> {
+        if length == written.bytes {
+            return Ok(());
+        }
+        let why = format!("was altered: it has {length} bytes, and {} by its manifest", written.bytes);
+        Err(Error::of(self.name_of(written), why))
+    }
+
     /// Opens a file, and checks that it is, byte for byte, the one that was committed.
     pub fn open(&self, written: &Arc<Written>) -> Result<Arc<Opened>, Error> {
         let opened = self.find(written)?;
@@ -63,28 +85,37 @@ impl Local {
         Ok(opened)
     }
 
-    /// The file, on this machine.
+    /// The file, on this machine. Whoever wants another one does not wait for it: a store can be slow to respond.
     fn find(&self, written: &Arc<Written>) -> Result<Arc<Opened>, Error> {
+        let copy = {
+            let mut state = lock(&self.state);
+            if let Some(opened) = state.known(written) {
+                return Ok(opened);
+            }
+            state.copies.get_or_insert_default().next()
+        };
+        let opened = Arc::new(self.fetch(written, copy)?);
         let mut state = lock(&self.state);
-        if let Some(at) = state.recent.iter().position(|opened| opened.written.path == written.path)
-            && let Some(opened) = state.recent.remove(at)
-            && opened.is_unchanged()
-        {
-            state.recent.push_back(opened.clone());
+        // Somebody else may have fetched it meanwhile.
+        if let Some(opened) = state.known(written) {
             return Ok(opened);
         }
-        let name = format!("{}/{}", self.place.name().trim_end_matches('/'), written.path);
-        let copy = state.copies.get_or_insert_default().next();
-        let path = self.place.fetch(&written.path, &|| copy.make())?;
-        let path = path.ok_or_else(|| Error::of(&name, "is missing, which its manifest names"))?;
+        let most = if opened.copy.is_made() { RECENT_COPIES } else { RECENT };
+        state.recent.push_back(opened.clone());
+        while state.recent.len() > most {
+            state.recent.pop_front();
+        }
+        Ok(opened)
+    }
+
+    fn fetch(&self, written: &Arc<Written>, copy: Copy) -> Result<Opened, Error> {
+        let name = self.name_of(written);
+        let path = self.place.fetch(&written.path, &|| copy.make())?.ok_or_else(|| self.missing(written))?;
         let failed = |error: io::Error| Error::of(&name, error);
         let file = File::open(&path).map_err(failed)?;
         let identity = Identity::of(&file).map_err(failed)?;
-        if identity.length != written.bytes {
-            let why = format!("was altered: it has {} bytes, and {} by its manifest", identity.length, written.bytes);
-            return Err(Error::of(&name, why));
-        }
-        let opened = Arc::new(Opened {
+        self.has_length(written, identity.length)?;
+        Ok(Opened {
             name,
             written: written.clone(),
             source: Source { file: Arc::new(file), length: identity.length, at: 0 },
@@ -92,13 +123,17 @@ impl Local {
             is_checked: AtomicBool::new(false),
             groups: OnceLock::new(),
             copy,
-        });
-        let most = if opened.copy.is_made() { RECENT_COPIES } else { RECENT };
-        state.recent.push_back(opened.clone());
-        while state.recent.len() > most {
-            state.recent.pop_front();
-        }
-        Ok(opened)
+        })
+    }
+}
+
+impl State {
+    /// A file that was read lately, if it is still the same.
+    fn known(&mut self, written: &Written) -> Option<Arc<Opened>> {
+        let at = self.recent.iter().position(|opened| opened.written.path == written.path)?;
+        let opened = self.recent.remove(at).filter(|opened| opened.is_unchanged())?;
+        self.recent.push_back(opened.clone());
+        Some(opened)
     }
 }
 

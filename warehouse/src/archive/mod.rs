@@ -124,6 +124,16 @@ impl Archive {
         self.manifests.commit_of(ends).map_err(|why| Error::of(self.name(), why))
     }
 
+    /// Its files, in the order of the commits.
+    pub fn files(&self) -> &[Arc<Written>] {
+        &self.manifests.files
+    }
+
+    /// Whether a file is there, and as long as its manifest says: an error if not. What is in it is not read.
+    pub fn is_there(&self, file: &Written) -> Result<(), Error> {
+        self.local.is_there(file)
+    }
+
     /// How the place is called in messages.
     pub fn name(&self) -> String {
         self.local.name()

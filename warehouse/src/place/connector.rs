@@ -14,10 +14,45 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use crate::error::Error;
 
 const CONNECT: Duration = Duration::from_secs(5);
-/// From the last byte of a request to the first of the response. A server may copy or put parts together meanwhile.
-const RESPONSE: Duration = Duration::from_secs(120);
 /// What is read is a list, or a manifest.
 const LARGEST_RESPONSE: u64 = 256 << 20;
+
+/// How long a store may take to respond, and how often it is asked again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Patience {
+    /// For a command: it may wait for minutes, and better so than that it has to be run again.
+    #[default]
+    Long,
+    /// For a question to which somebody waits for the response.
+    Short,
+}
+
+impl Patience {
+    /// From the last byte of a request to the first of the response. A server may copy or put parts together before it responds
+    /// to a command; what is asked for a question is only read.
+    fn response(self) -> Duration {
+        match self {
+            Patience::Long => Duration::from_secs(120),
+            Patience::Short => Duration::from_secs(15),
+        }
+    }
+
+    /// For the rest of the response: of a file, no more than a part of it.
+    fn body(self) -> Option<Duration> {
+        match self {
+            Patience::Long => None,
+            Patience::Short => Some(Duration::from_secs(60)),
+        }
+    }
+
+    /// How often a request is made again, and until how long after the first time.
+    pub fn retries(self) -> (usize, Duration) {
+        match self {
+            Patience::Long => (6, Duration::from_secs(60)),
+            Patience::Short => (2, Duration::from_secs(10)),
+        }
+    }
+}
 
 /// Carries requests.
 #[derive(Clone, Debug)]
@@ -25,13 +60,15 @@ pub struct Carrier(ureq::Agent);
 
 impl Carrier {
     /// One that trusts these certificates (PEM) where it speaks TLS; the public authorities without them.
-    pub fn new(authorities: Option<&[u8]>) -> Result<Carrier, Error> {
+    pub fn new(authorities: Option<&[u8]>, patience: Patience) -> Result<Carrier, Error> {
         let mut config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_connect(Some(CONNECT))
-            .timeout_recv_response(Some(RESPONSE))
+            .timeout_resolve(Some(CONNECT))
+            .timeout_recv_response(Some(patience.response()))
+            .timeout_recv_body(patience.body())
             .user_agent(wire::event::EXTRACTOR);
         if let Some(pem) = authorities {
             let roots = RootCerts::new_with_certs(&certificates(pem)?);
@@ -90,4 +127,17 @@ fn failed(error: ureq::Error) -> HttpError {
         _ => HttpErrorKind::Unknown,
     };
     HttpError::new(kind, error)
+}
+
+/// Whether nobody responded, or not in time, so that it may be different later.
+pub fn did_not_respond(error: &object_store::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(known) = cause {
+        if let Some(error) = known.downcast_ref::<HttpError>() {
+            let kinds = [HttpErrorKind::Connect, HttpErrorKind::Timeout, HttpErrorKind::Interrupted];
+            return kinds.contains(&error.kind());
+        }
+        cause = known.source();
+    }
+    false
 }

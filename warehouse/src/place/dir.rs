@@ -131,14 +131,18 @@ impl Place for Dir {
         }
     }
 
-    fn fetch(&self, path: &str, _: &dyn Fn() -> Result<PathBuf, Error>) -> Result<Option<PathBuf>, Error> {
+    fn size(&self, path: &str) -> Result<Option<u64>, Error> {
         let path = self.root.join(path);
         match fs::metadata(&path) {
-            Ok(found) if found.is_file() => Ok(Some(path)),
+            Ok(found) if found.is_file() => Ok(Some(found.len())),
             Ok(_) => Err(Error::of(path.display(), "is no file")),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
             Err(error) => Err(Error::of(path.display(), error)),
         }
+    }
+
+    fn fetch(&self, path: &str, _: &dyn Fn() -> Result<PathBuf, Error>) -> Result<Option<PathBuf>, Error> {
+        Ok(self.size(path)?.map(|_| self.root.join(path)))
     }
 
     fn create(&self, path: &str, bytes: &[u8]) -> Result<bool, Error> {

@@ -9,6 +9,7 @@ mod dir;
 mod profile;
 mod s3;
 
+pub use connector::Patience;
 pub use dir::Dir;
 pub use s3::{Bucket, Settings};
 
@@ -27,6 +28,8 @@ pub trait Place: Send + Sync {
     fn staging(&self) -> Result<PathBuf, Error>;
     /// What is there, whole; `None` if there is nothing.
     fn get(&self, path: &str) -> Result<Option<Vec<u8>>, Error>;
+    /// How long a file is, without reading it; `None` if there is no such file.
+    fn size(&self, path: &str) -> Result<Option<u64>, Error>;
     /// A file of any length, on this machine: where it lies, or else a copy of it that is made where `copy` says, a path at
     /// which nothing is. `None` if there is no such file.
     fn fetch(&self, path: &str, copy: &dyn Fn() -> Result<PathBuf, Error>) -> Result<Option<PathBuf>, Error>;

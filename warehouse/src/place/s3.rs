@@ -4,14 +4,13 @@ use std::fs;
 use std::future::Future;
 use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum};
 use object_store::path::Path as Key;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutPayload, RetryConfig};
 use tokio::runtime::{Builder, Runtime};
 
-use super::connector::Carrier;
+use super::connector::{Carrier, Patience, did_not_respond};
 use super::profile::Profile;
 use super::{LONGEST, Place, too_long};
 use crate::error::Error;
@@ -19,8 +18,6 @@ use crate::files::empty;
 
 /// A longer file is sent in parts of this length, bytes.
 const PART: usize = 16 << 20;
-const RETRIES: usize = 6;
-const RETRY_FOR: Duration = Duration::from_secs(60);
 
 /// What a command line says of an object store, beside the environment.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +26,8 @@ pub struct Settings {
     pub endpoint: Option<String>,
     /// Certificates (PEM) that vouch for it, instead of the public ones.
     pub authorities: Option<Vec<u8>>,
+    /// How long it may take to respond.
+    pub patience: Patience,
 }
 
 /// A bucket, or what is below a prefix in it.
@@ -50,13 +49,14 @@ impl Bucket {
             return Err(Error::of(&name, "must be s3://BUCKET/PREFIX"));
         }
         let prefix = Key::parse(prefix.trim_end_matches('/')).map_err(|error| Error::of(&name, error))?;
-        let retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_FOR, ..RetryConfig::default() };
+        let (max_retries, retry_timeout) = settings.patience.retries();
+        let retry = RetryConfig { max_retries, retry_timeout, ..RetryConfig::default() };
         let mut builder = AmazonS3Builder::from_env()
             .with_bucket_name(bucket)
             .with_retry(retry)
             // The server compares, so that what it keeps is what was sent.
             .with_checksum_algorithm(Checksum::SHA256)
-            .with_http_connector(Carrier::new(settings.authorities.as_deref())?);
+            .with_http_connector(Carrier::new(settings.authorities.as_deref(), settings.patience)?);
         builder = with_profile(builder, &Profile::of_the_environment());
         if let Some(endpoint) = &settings.endpoint {
             // It comes before what the environment says of either name.
@@ -84,7 +84,8 @@ impl Bucket {
                     of its own either"
                 .to_owned();
         }
-        Error::of(format!("{}/{path}", self.name.trim_end_matches('/')), text)
+        let what = format!("{}/{path}", self.name.trim_end_matches('/'));
+        if did_not_respond(error) { Error::away(what, text) } else { Error::of(what, text) }
     }
 
     fn put(&self, path: &str, bytes: &[u8], mode: PutMode) -> object_store::Result<()> {
@@ -134,13 +135,17 @@ impl Place for Bucket {
         }
     }
 
+    fn size(&self, path: &str) -> Result<Option<u64>, Error> {
+        match self.runtime.block_on(self.store.head(&self.key(path))) {
+            Ok(head) => Ok(Some(head.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed(path, &error)),
+        }
+    }
+
     fn fetch(&self, path: &str, copy: &dyn Fn() -> Result<PathBuf, Error>) -> Result<Option<PathBuf>, Error> {
         let key = self.key(path);
-        let bytes = match self.runtime.block_on(self.store.head(&key)) {
-            Ok(head) => head.size,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(self.failed(path, &error)),
-        };
+        let Some(bytes) = self.size(path)? else { return Ok(None) };
         let copy = copy()?;
         let cannot_write = |error: std::io::Error| Error::of(copy.display(), error);
         let mut file = fs::File::create_new(&copy).map_err(cannot_write)?;

@@ -86,12 +86,12 @@ fn fidelity_a_bucket_is_read_back_and_its_copies_are_removed() {
     let endpoint = std::env::var("MESHMETER_TEST_ENDPOINT").unwrap();
     let temporary = std::env::temp_dir();
     let bucket =
-        || Bucket::open("billing/p", &Settings { endpoint: Some(endpoint.clone()), authorities: None }).unwrap();
+        || Bucket::open("billing/p", &Settings { endpoint: Some(endpoint.clone()), ..Settings::default() }).unwrap();
     let ledger = Ledger::of(&[(1, 40), (2, 11)]);
     export(&ledger, &bucket()).unwrap();
     assert!(
         Archive::open(Arc::new(
-            Bucket::open("billing/q", &Settings { endpoint: Some(endpoint.clone()), authorities: None }).unwrap()
+            Bucket::open("billing/q", &Settings { endpoint: Some(endpoint.clone()), ..Settings::default() }).unwrap()
         ))
         .is_err()
     );

@@ -44,6 +44,9 @@ impl Place for Killed<'_> {
     fn get(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
         self.step(|| self.place.get(path))
     }
+    fn size(&self, path: &str) -> Result<Option<u64>, Error> {
+        self.step(|| self.place.size(path))
+    }
     fn fetch(&self, path: &str, copy: &dyn Fn() -> Result<PathBuf, Error>) -> Result<Option<PathBuf>, Error> {
         self.step(|| self.place.fetch(path, copy))
     }

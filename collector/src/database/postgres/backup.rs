@@ -8,7 +8,7 @@ use tokio_postgres::types::ToSql;
 
 use super::address::Address;
 use super::connection::Connection;
-use super::{LOCKS, schema};
+use super::{LOCKS, coarse, schema};
 use crate::store::StoreError;
 use crate::store::tables::{Column, EachItem, Item, Kind, NextItem, TABLES, Table, Value};
 
@@ -84,7 +84,7 @@ fn value(row: &Row, at: usize, column: &Column) -> Result<Value, StoreError> {
 pub fn restore(address: &Address, next: NextItem<'_>) -> Result<(), StoreError> {
     let target = address.target()?;
     let connection = Connection::open(&target, schema::SEARCH)?;
-    connection.wait(schema::migrate(&connection.client, &target.name))?;
+    connection.wait(schema::migrate(&connection.client, &target.name, &mut |_| {}))?;
     execute(&connection, &format!("{SETTINGS} BEGIN; SELECT pg_advisory_xact_lock({LOCKS}, -1);"))?;
     for table in TABLES.iter().filter(|table| !table.may_be_in_an_empty_one()) {
         let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", table.name);
@@ -102,7 +102,10 @@ pub fn restore(address: &Address, next: NextItem<'_>) -> Result<(), StoreError> 
         }
     }
     rows.write()?;
-    execute(&connection, "COMMIT")
+    connection.wait(coarse::fill_all(&connection.client))?;
+    execute(&connection, "COMMIT")?;
+    // Whoever asks next must not have to guess how much there is.
+    execute(&connection, "ANALYZE ledger, rollup, rollup_days, rollup_months")
 }
 
 /// Rows that wait to be written, by column.

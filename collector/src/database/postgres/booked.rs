@@ -1,24 +1,27 @@
 //! What is booked for a tenant in a month, what each entry of a chain counts, and which entries a response id leads to.
 
 use super::known::{ENTRY, entry, word};
-use super::read::{PostgresReader, Values};
+use super::reader::{PostgresReader, Values};
 use crate::store::entry::{Entry, EntryId};
 use crate::store::responses::Place;
 use crate::store::{Booked, Each, StoreError, WrittenEntry};
 
 /// What is booked, each with the event of its call, a reversal with the rating of what it takes back.
 pub fn booked(reader: &PostgresReader, which: &Booked, each: Each<'_, Entry>) -> Result<(), StoreError> {
-    let sql = format!(
-        "SELECT {}, coalesce(l.event, c.event) FROM ledger l
-         LEFT JOIN ledger o ON l.kind = 'reversal' AND o.writer = l.refers_writer AND o.entry = l.refers_entry
-         LEFT JOIN ledger c ON l.event IS NULL
-         AND c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
-         WHERE l.kind IN ('call', 'correction', 'release', 'reversal') AND l.writer = $1 AND l.entry <= $2
-         AND (l.tenant = $3 OR $4 AND starts_with(l.tenant, $3 || '/'))
-         AND (l.billed IS NULL AND l.started_ns >= $5 AND l.started_ns < $6 OR l.billed >= $7 AND l.billed <= $8)
-         ORDER BY l.entry",
-        ENTRY.replace("l.rating", "coalesce(l.rating, o.rating)")
-    );
+    let part = |counts: &str| {
+        format!(
+            "SELECT {}, coalesce(l.event, c.event) FROM ledger l
+             LEFT JOIN ledger o ON l.kind = 'reversal' AND o.writer = l.refers_writer AND o.entry = l.refers_entry
+             LEFT JOIN ledger c ON l.event IS NULL
+             AND c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')
+             WHERE l.kind IN ('call', 'correction', 'release', 'reversal') AND l.writer = $1 AND l.entry <= $2
+             AND (l.tenant = $3 OR $4 AND l.tenant >= $3 || '/' AND l.tenant < $3 || '0') AND {counts}",
+            ENTRY.replace("l.rating", "coalesce(l.rating, o.rating)")
+        )
+    };
+    // One index each.
+    let began = part("l.billed IS NULL AND l.started_ns >= $5 AND l.started_ns < $6");
+    let sql = format!("{began} UNION ALL {} ORDER BY 2", part("l.billed >= $7 AND l.billed <= $8"));
     let ((begins, ends), (first, last)) = (which.begins_and_ends_ns(), which.days());
     let Booked { tenant, below, until, .. } = which;
     let values: &Values<'_> = &[&until.writer, &until.number, tenant, below, &begins, &ends, &first, &last];

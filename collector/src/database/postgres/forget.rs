@@ -1,14 +1,21 @@
 //! Names that are replaced: while nobody else has a transaction.
 
+use std::collections::BTreeMap;
+
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use wire::record::Evidence;
 
+use super::coarse;
 use super::failure::Failure;
+use super::known::{sum, word};
 use super::session::Session;
 use super::write::{column, put};
+use crate::database::coarse::{Amounts, Changed, amounts};
 use crate::store::StoreError;
 use crate::store::forgetting::{Ended, ForgetChanges, Pending, Replaced, Requarantined};
 use crate::store::names::Names;
+use crate::store::sums::Group;
 
 /// The names that are being replaced.
 pub const PENDING: &str = "SELECT digest, salt, pseudonym, begun_ns FROM forgetting ORDER BY begun_ns, digest";
@@ -90,17 +97,7 @@ async fn end(session: &Session, ended: &Ended) -> Result<(), Failure> {
     client.execute("DELETE FROM forgetting WHERE digest = $1", &[&ended.digest.as_slice()]).await?;
     let Some(tenant) = &ended.tenant else { return Ok(()) };
     let within = |column: &str| format!("({column} = $1 OR starts_with({column}, $1 || '/'))");
-    // What one writer has taken from the sums of another is nothing together. A group is left if anything of it is: what counts
-    // nothing beside it was counted, too.
-    let sums = format!(
-        "DELETE FROM rollup WHERE {} AND (day, adjusts, tenant, provider, model, evidence) NOT IN (
-             SELECT day, adjusts, tenant, provider, model, evidence FROM rollup WHERE {}
-             GROUP BY day, adjusts, tenant, provider, model, evidence, class
-             HAVING sum(quantity) <> 0 OR sum(charge) <> 0 OR sum(coalesce(cost, charge)) <> 0 OR sum(unpriced) <> 0
-                 OR sum(fallback) <> 0)",
-        within("tenant"),
-        within("tenant")
-    );
+    delete_sums(session, tenant, &within).await?;
     let balances = format!(
         "DELETE FROM budget_balances WHERE {} AND (budget, begins_s, subject) NOT IN (
              SELECT budget, begins_s, subject FROM budget_balances WHERE {}
@@ -109,8 +106,45 @@ async fn end(session: &Session, ended: &Ended) -> Result<(), Failure> {
         within("subject")
     );
     let leases = format!("DELETE FROM budget_leases WHERE {}", within("subject"));
-    for sql in [sums, balances, leases] {
+    for sql in [balances, leases] {
         client.execute(&sql, &[tenant]).await?;
     }
+    Ok(())
+}
+
+/// What one writer has taken from the sums of another is nothing together. A group is left if anything of it is: what counts nothing
+/// beside it was counted, too. What goes is taken from the sums of sums, in which it counted as rows of nothing.
+async fn delete_sums(session: &Session, tenant: &String, within: &dyn Fn(&str) -> String) -> Result<(), Failure> {
+    let client = &session.connection.client;
+    let whose = within("tenant");
+    let sql = format!(
+        "DELETE FROM rollup WHERE {whose} AND (day, adjusts, tenant, provider, model, evidence) NOT IN (
+             SELECT day, adjusts, tenant, provider, model, evidence FROM rollup WHERE {whose}
+             GROUP BY day, adjusts, tenant, provider, model, evidence, class
+             HAVING sum(quantity) <> 0 OR sum(charge) <> 0 OR sum(coalesce(cost, charge)) <> 0 OR sum(unpriced) <> 0
+                 OR sum(fallback) <> 0)
+         RETURNING writer, to_char(day, 'YYYY-MM-DD'), adjusts, tenant, provider, model, evidence, class, quantity, charge,
+             cost, unpriced, fallback"
+    );
+    let mut gone: BTreeMap<i64, Vec<(Group, String, Amounts)>> = BTreeMap::new();
+    for row in client.query(&sql, &[tenant]).await? {
+        let group = Group {
+            day: row.try_get(1)?,
+            adjusts: row.try_get(2)?,
+            tenant: row.try_get(3)?,
+            provider: row.try_get(4)?,
+            model: row.try_get(5)?,
+            evidence: word(&row, 6, "evidence", Evidence::from_word)?.as_str(),
+        };
+        let less = amounts(&sum(&row, 8)?).map(i128::saturating_neg);
+        gone.entry(row.try_get(0)?).or_default().push((group, row.try_get(7)?, less));
+    }
+    for (writer, gone) in &gone {
+        let mut changed = Changed::default();
+        gone.iter().for_each(|(group, word, less)| changed.add(group, word, less));
+        coarse::add(session, *writer, &changed).await?;
+    }
+    client.execute(&format!("DELETE FROM rollup_months WHERE {whose} AND counts = ''"), &[tenant]).await?;
+    client.execute("DELETE FROM rollup_days WHERE counts = ''", &[]).await?;
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! What the rules ask for, locked: in one round trip, and more only if an event has come again or may replace an entry.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::str::FromStr;
 
 use tokio_postgres::{Row, Statement};
 use wire::record::Evidence;
 
+use super::amount::Amount;
 use super::failure::Failure;
 use super::session::Session;
 use super::{budgets, forget, sealing};
@@ -267,7 +267,8 @@ pub fn emitter(row: &Row) -> Result<(String, Emitter), StoreError> {
 /// The columns `quantity, charge, cost, unpriced, fallback`, from one on.
 pub fn sum(row: &Row, first: usize) -> Result<Sum, StoreError> {
     let [quantity, charge, cost, unpriced, fallback] = [0, 1, 2, 3, 4].map(|more| first.saturating_add(more));
-    let (charge, cost) = amounts(row, charge, cost)?;
+    let Amount(charge) = row.try_get(charge)?;
+    let cost = row.try_get::<_, Option<Amount>>(cost)?.map_or(charge, |Amount(cost)| cost);
     Ok(Sum {
         quantity: row.try_get(quantity)?,
         charge,
@@ -353,11 +354,6 @@ pub fn entry(row: &Row) -> Result<Entry, StoreError> {
 
 pub fn hash(row: &Row, column: usize) -> Result<Hash, StoreError> {
     forget::bytes(row, column, "hash").map(Hash)
-}
-
-/// A number of any size.
-pub fn parsed<T: FromStr>(row: &Row, column: usize) -> Result<T, StoreError> {
-    row.try_get::<_, &str>(column)?.parse().map_err(|_| StoreError::too_large())
 }
 
 /// The value of a word in a column.

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::Tell;
 use crate::store::{Changes, Keys, Known, Store, StoreError};
 use address::Target;
 use connection::within;
@@ -13,16 +14,20 @@ use failure::Failure;
 use session::Session;
 
 mod address;
+mod amount;
 mod backup;
 mod booked;
 mod budgets;
+mod coarse;
 mod connection;
+mod counted;
 mod failure;
 mod forget;
 mod known;
 mod prune;
 mod quarantine;
 mod read;
+mod reader;
 mod schema;
 mod sealing;
 mod session;
@@ -39,7 +44,7 @@ mod tests;
 
 pub use address::Address;
 pub(super) use backup::{read as read_all, restore};
-pub use read::PostgresReader;
+pub use reader::PostgresReader;
 
 /// "mesh" in ASCII: the class of our advisory locks. 0 is the schema, -1 who may have a transaction, from 1 on writers.
 const LOCKS: i32 = 0x6d65_7368;
@@ -61,8 +66,13 @@ pub struct Postgres {
 impl Postgres {
     /// Connects, and brings the schema up to date.
     pub fn open(address: &Address) -> Result<Postgres, StoreError> {
+        Postgres::open_telling(address, &mut |_| {})
+    }
+
+    /// The same; what takes long says how far it is.
+    pub fn open_telling(address: &Address, tell: Tell<'_>) -> Result<Postgres, StoreError> {
         let target = address.target()?;
-        let session = Some(Session::open(&target)?);
+        let session = Some(Session::open(&target, tell)?);
         Ok(Postgres { target, session })
     }
 }
@@ -73,7 +83,7 @@ impl Store for Postgres {
         loop {
             let session = match self.session.take() {
                 Some(session) => session,
-                None => Session::open(&self.target)?,
+                None => Session::open(&self.target, &mut |_| {})?,
             };
             let alone = keys.closes || attempt >= ALONE_FROM;
             let outcome = session.connection.wait(async {

@@ -3,7 +3,7 @@
 use tokio_postgres::types::ToSql;
 
 use super::failure::Failure;
-use super::read::PostgresReader;
+use super::reader::PostgresReader;
 use super::session::Session;
 use super::write::column;
 use crate::store::StoreError;

@@ -1,7 +1,7 @@
 //! What is quarantined, for those who read.
 
 use super::known::{KEPT, quarantined};
-use super::read::PostgresReader;
+use super::reader::PostgresReader;
 use crate::store::{Each, Quarantined, StoreError, Whose};
 
 /// Without what was released and does not say any more what it was.

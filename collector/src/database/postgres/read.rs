@@ -1,20 +1,17 @@
 //! Whoever asks: every question is one statement, and so one moment; rows come one after the other.
 
 use std::collections::HashMap;
-use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Row, RowStream};
 use wire::record::Evidence;
 
-use super::address::Address;
 use super::connection::{Connection, within};
 use super::known::{ENTRY, emitter, entry, entry_id, hash, standing, sum, word};
-use super::totals::{self, SELECTED, selected};
-use super::{booked, budgets, failure, forget, prune, quarantine, schema, sealing};
+use super::reader::PostgresReader;
+use super::totals::{SELECTED, TALLY, selected};
+use super::{booked, budgets, counted, forget, prune, quarantine, sealing, totals};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
 use crate::store::budgets::Lease;
@@ -33,97 +30,10 @@ use crate::store::{
     Total, Whose, WrittenEntry,
 };
 
-/// Connections kept for the next question.
-const IDLE: usize = 4;
 /// How long the server may take to say that it is there.
 const PING: Duration = Duration::from_secs(2);
 
-/// Connections that read: they never wait for those who write.
-pub struct PostgresReader {
-    address: Address,
-    idle: Mutex<Vec<Connection>>,
-    /// All questions are of one moment, and so of one connection.
-    is_held: bool,
-}
-
-pub type Values<'a> = [&'a (dyn ToSql + Sync)];
-
 impl PostgresReader {
-    /// A reader of the database there.
-    pub fn new(address: Address) -> PostgresReader {
-        PostgresReader { address, idle: Mutex::new(Vec::new()), is_held: false }
-    }
-
-    /// The same, for whom all questions are of this moment. One question ends before the next begins.
-    pub fn at_one_moment(&self) -> Result<PostgresReader, StoreError> {
-        let connection = self.connect()?;
-        // The moment is that of the first question within the transaction.
-        let begin = "SET idle_in_transaction_session_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-             SELECT 1";
-        connection.wait(async { Ok(connection.client.batch_execute(begin).await?) })?;
-        Ok(PostgresReader { address: self.address.clone(), idle: Mutex::new(vec![connection]), is_held: true })
-    }
-
-    fn connect(&self) -> Result<Connection, StoreError> {
-        if self.is_held {
-            return Err(StoreError::Unusable(
-                "the connection that reads as of one moment is lost; ask again".to_owned(),
-            ));
-        }
-        let target = self.address.target()?;
-        let settings = format!("{} SET default_transaction_read_only = on;", schema::SEARCH);
-        let connection = Connection::open(&target, &settings)?;
-        connection.wait(schema::check(&connection.client, &target.name))?;
-        Ok(connection)
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn keep(&self, connection: Connection) {
-        let mut idle = self.idle();
-        if idle.len() < IDLE {
-            idle.push(connection);
-        }
-    }
-
-    /// Asks on a connection that is there, else on a new one.
-    fn ask(&self, sql: &str, values: &Values<'_>) -> Result<(Connection, RowStream), StoreError> {
-        let ask = |connection: &Connection| {
-            let rows = connection.client.query_raw(sql, values.iter().copied());
-            connection.wait(async { Ok(rows.await) })
-        };
-        loop {
-            let Some(connection) = self.idle().pop() else { break };
-            match ask(&connection)? {
-                Ok(rows) => return Ok((connection, rows)),
-                // The server has been restarted since.
-                Err(error) if failure::is_lost(&error) || connection.client.is_closed() => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let connection = self.connect()?;
-        let rows = ask(&connection)??;
-        Ok((connection, rows))
-    }
-
-    pub(super) fn each_row<T>(
-        &self,
-        sql: &str,
-        values: &Values<'_>,
-        read: impl Fn(&Row) -> Result<T, StoreError>,
-        each: Each<'_, T>,
-    ) -> Result<(), StoreError> {
-        let (connection, rows) = self.ask(sql, values)?;
-        let mut rows = pin!(rows);
-        while let Some(row) = connection.wait(async { Ok(rows.try_next().await?) })? {
-            each(read(&row)?)?;
-        }
-        self.keep(connection);
-        Ok(())
-    }
-
     /// The entry of a kind that refers to an entry.
     fn referring(&self, id: EntryId, kind: Kind) -> Result<Option<EntryId>, StoreError> {
         let kind = kind.as_str();
@@ -136,20 +46,6 @@ impl PostgresReader {
     /// The entries of a kind of which there are few.
     fn about(&self, which: &str) -> Result<Vec<Entry>, StoreError> {
         self.all(&format!("SELECT {ENTRY}, l.event FROM ledger l WHERE {which}"), &[], entry)
-    }
-
-    pub(super) fn all<T>(
-        &self,
-        sql: &str,
-        values: &Values<'_>,
-        read: impl Fn(&Row) -> Result<T, StoreError>,
-    ) -> Result<Vec<T>, StoreError> {
-        let mut rows = Vec::new();
-        self.each_row(sql, values, read, &mut |row| {
-            rows.push(row);
-            Ok(())
-        })?;
-        Ok(rows)
     }
 }
 
@@ -180,7 +76,7 @@ impl Reader for PostgresReader {
     fn rollup(&self, selection: &Selection, each: Each<'_, RollupRow>) -> Result<(), StoreError> {
         let sql = format!(
             "SELECT to_char(day, 'YYYY-MM-DD'), tenant, provider, model, evidence, class, adjusts,
-                sum(quantity)::bigint, sum(charge)::text, sum(coalesce(cost, charge))::text, sum(unpriced)::bigint,
+                sum(quantity)::bigint, sum(charge), sum(coalesce(cost, charge)), sum(unpriced)::bigint,
                 sum(fallback)::bigint
             FROM rollup WHERE {SELECTED} GROUP BY day, adjusts, tenant, provider, model, evidence, class
             ORDER BY day, adjusts, tenant, provider, model, evidence, class"
@@ -202,8 +98,7 @@ impl Reader for PostgresReader {
     }
 
     fn totals(&self, selection: &Selection, by: &[Dimension], each: Each<'_, Total>) -> Result<(), StoreError> {
-        let [since, until, tenant] = selected(selection);
-        self.each_row(&totals::sql(by), &[&since, &until, &tenant], |row| totals::total(row, by.len()), each)
+        totals::totals(self, selection, by, each)
     }
 
     fn heads(&self) -> Result<Vec<Head>, StoreError> {
@@ -225,7 +120,7 @@ impl Reader for PostgresReader {
     fn standing(&self, selection: &Selection, each: Each<'_, Entry>) -> Result<(), StoreError> {
         let sql = standing(
             "l.started_ns >= $1 AND l.started_ns < $2
-             AND ($3::text IS NULL OR l.tenant = $3 OR starts_with(l.tenant, $3 || '/'))
+             AND ($3::text IS NULL OR l.tenant = $3 OR l.tenant >= $3 || '/' AND l.tenant < $3 || '0')
              AND ($4::text IS NULL OR l.emitter = $4 AND l.sequence = $5)",
         );
         let since = selection.since.map_or(i64::MIN, day_begins_ns);
@@ -237,7 +132,7 @@ impl Reader for PostgresReader {
     fn counted(&self, span: &Span, each: Each<'_, CountedEntry>) -> Result<(), StoreError> {
         let [first, last] = span.days();
         let values: [&(dyn ToSql + Sync); 5] = [&span.from_ns, &span.until_ns, &span.tenant, &first, &last];
-        self.each_row(&totals::counted_sql(), &values, totals::counted, each)
+        self.each_row(&counted::sql(), &values, counted::counted, each)
     }
 
     fn entry(&self, id: EntryId) -> Result<Option<Entry>, StoreError> {
@@ -393,6 +288,6 @@ impl Reader for PostgresReader {
         let read = |row: &Row| {
             Ok(Tally { alarms: row.try_get(0)?, dead_letters: row.try_get(1)?, unpriced_calls: row.try_get(2)? })
         };
-        Ok(self.all(totals::TALLY, &[], read)?.into_iter().next().unwrap_or_default())
+        Ok(self.all(TALLY, &[], read)?.into_iter().next().unwrap_or_default())
     }
 }

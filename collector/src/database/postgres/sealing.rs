@@ -5,7 +5,7 @@ use tokio_postgres::types::ToSql;
 
 use super::failure::Failure;
 use super::known::{entry_id, hash, word};
-use super::read::PostgresReader;
+use super::reader::PostgresReader;
 use super::session::Session;
 use super::write::put_entries;
 use crate::store::entry::EntryId;

@@ -6,9 +6,10 @@ use super::address::Target;
 use super::connection::{Connection, within};
 use super::statements::Statements;
 use super::{LOCKS, schema};
+use crate::database::Tell;
 use crate::store::StoreError;
 
-/// How long the first questions may take; others may be bringing the schema up to date.
+/// How long the first questions may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The most collectors of one database.
 const WRITERS: i32 = 4096;
@@ -33,11 +34,11 @@ pub struct Session {
 
 impl Session {
     /// Connects, brings the schema up to date, and takes the lowest place that is free.
-    pub fn open(target: &Target) -> Result<Session, StoreError> {
+    pub fn open(target: &Target, tell: Tell<'_>) -> Result<Session, StoreError> {
         let connection = Connection::open(target, schema::SEARCH)?;
         let client = &connection.client;
+        connection.wait(schema::migrate(client, &target.name, tell))?;
         let (writer, statements) = connection.wait(within(PATIENCE, async {
-            schema::migrate(client, &target.name).await?;
             client.batch_execute(SETTINGS).await?;
             // Held as long as the session lasts. That two never have one place is a matter of speed: each locks its
             // chain anew in every transaction.

@@ -45,7 +45,7 @@ statements! {
         JOIN responses r ON r.day = k.day AND r.response = k.response AND r.proof = k.proof
         ORDER BY r.day, r.response, r.proof FOR UPDATE OF r";
     held: super::known::held_now();
-    sums: "SELECT k.number, r.class, r.quantity, r.charge::text, r.cost::text, r.unpriced, r.fallback
+    sums: "SELECT k.number, r.class, r.quantity, r.charge, r.cost, r.unpriced, r.fallback
         FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY
             AS k (day, adjusts, tenant, provider, model, evidence, number)
         JOIN rollup r ON r.writer = $1 AND r.day = k.day::date AND r.adjusts = k.adjusts AND r.tenant = k.tenant AND r.provider = k.provider
@@ -128,6 +128,10 @@ statements! {
             AS k (day, adjusts, tenant, provider, model, evidence, class, quantity, charge, cost, unpriced, fallback)
         ON CONFLICT (day, adjusts, tenant, provider, model, evidence, class, writer) DO UPDATE SET
             quantity = excluded.quantity, charge = excluded.charge, cost = excluded.cost, unpriced = excluded.unpriced, fallback = excluded.fallback";
+    known_days: super::coarse::KNOWN_DAYS;
+    known_months: super::coarse::KNOWN_MONTHS;
+    put_days: super::coarse::PUT_DAYS;
+    put_months: super::coarse::PUT_MONTHS;
     quarantined: "INSERT INTO quarantined AS s (digest, kind, reason, emitter, sequence, credential, event, deliveries,
             first_received_ns, last_received_ns)
         SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::bytea[],

@@ -1,11 +1,19 @@
-//! What reports ask: sums of the rollup, and the entries that count in a span of time.
+//! Adds up sums for a report: from the coarsest that have what is asked for, as of one moment.
+//!
+//! Rows are added up here, as they come: the server's own grouping takes several times as long, for every amount is a number of any
+//! size there.
 
+use jiff::civil::Date;
 use tokio_postgres::Row;
-use wire::record::Evidence;
+use tokio_postgres::types::ToSql;
 
-use super::known::{ENTRY, entry, parsed, word};
-use crate::store::sums::Counted;
-use crate::store::{CountedEntry, Dimension, Selection, StoreError, Total};
+use super::connection::Connection;
+use super::known::sum;
+use super::reader::{PostgresReader, each_of};
+use crate::database::coarse::adding::{Adding, Counts, SumRow};
+use crate::database::coarse::amounts;
+use crate::database::coarse::plan::{Part, Table, plan};
+use crate::store::{Dimension, Each, Selection, StoreError, Total};
 
 /// Rows of the rollup that are asked for: `selected` has the values.
 pub const SELECTED: &str = "($1::text IS NULL OR day >= $1::text::date) AND ($2::text IS NULL OR day <= $2::text::date)
@@ -16,64 +24,134 @@ pub fn selected(selection: &Selection) -> [Option<String>; 3] {
     [text(selection.since), text(selection.until), selection.tenant.clone()]
 }
 
-/// A dimension as a text.
-fn column(dimension: Dimension) -> &'static str {
-    match dimension {
-        Dimension::Day => "to_char(day, 'YYYY-MM-DD')",
-        Dimension::Month => "to_char(day, 'YYYY-MM')",
-        Dimension::Adjusts | Dimension::Tenant | Dimension::Provider | Dimension::Model => dimension.name(),
+/// The column by which the rows of a table are told apart first.
+fn when(table: Table) -> &'static str {
+    match table {
+        Table::Rollup | Table::Days => "day",
+        Table::Months => "month",
     }
 }
 
-/// The totals, told apart by these.
-pub fn sql(by: &[Dimension]) -> String {
-    let apart: String = by.iter().map(|dimension| format!("{}, ", column(*dimension))).collect();
-    // Over many days even a count can be more than 64 bits hold.
+/// A dimension as a text.
+fn column(table: Table, dimension: Dimension) -> &'static str {
+    match (dimension, table) {
+        (Dimension::Day, _) => "to_char(r.day, 'YYYY-MM-DD')",
+        (Dimension::Month, Table::Rollup | Table::Days) => "to_char(r.day, 'YYYY-MM')",
+        (Dimension::Month, Table::Months) => "r.month",
+        (Dimension::Adjusts, _) => "r.adjusts",
+        (Dimension::Tenant, _) => "r.tenant",
+        (Dimension::Provider, _) => "r.provider",
+        (Dimension::Model, _) => "r.model",
+    }
+}
+
+/// The first and the last day or month of a part.
+fn bounds(part: &Part) -> [Option<String>; 2] {
+    let text = |date: Date| match part.table {
+        Table::Rollup | Table::Days => date.to_string(),
+        Table::Months => date.strftime("%Y-%m").to_string(),
+    };
+    [part.first.map(text), part.last.map(text)]
+}
+
+/// Asks for the rows of a part: its first, its last, and the tenant if there is one.
+fn sql(table: Table, by: &[Dimension], [has_first, has_last]: [bool; 2], has_tenant: bool) -> String {
+    let apart: String = by.iter().map(|dimension| format!("{}, ", column(table, *dimension))).collect();
+    let (name, counts, when) = (table.name(), table.counts(), when(table));
+    let cast = if table == Table::Months { "" } else { "::date" };
+    // Both are named, so that a question always has as many values.
+    let bound = |has: bool, column: &str, operator: &str, value: &str| match has {
+        true => format!("{column} {operator} {value}::text{cast}"),
+        false => format!("{value}::text IS NULL"),
+    };
+    let within =
+        |column: &str| format!("{} AND {}", bound(has_first, column, ">=", "$1"), bound(has_last, column, "<=", "$2"));
+    let select = format!("SELECT {apart}r.evidence, {counts} FROM");
+    if !has_tenant {
+        return format!("{select} {name} r WHERE {}", within(&format!("r.{when}")));
+    }
+    // What has rows there is told by the sums without tenants, which are few; then each is one range of the index, and what is below
+    // the tenant another: a `0` is the next character behind a `/`.
+    let (parts, same) = match table {
+        Table::Months => ("DISTINCT to_char(day, 'YYYY-MM') AS month", "r.month = p.month"),
+        Table::Rollup | Table::Days => ("DISTINCT day, adjusts", "r.day = p.day AND r.adjusts = p.adjusts"),
+    };
+    let of = |whose: &str| format!("SELECT * FROM {name} r WHERE {same} AND {whose}");
     format!(
-        "SELECT {apart}evidence, class, sum(quantity)::text, sum(charge)::text, sum(coalesce(cost, charge))::text,
-            sum(unpriced)::text, sum(fallback)::text FROM rollup WHERE {SELECTED} GROUP BY {apart}evidence, class"
+        "{select} (SELECT {parts} FROM rollup_days) p CROSS JOIN LATERAL ({} UNION ALL {}) r WHERE {}",
+        of("r.tenant = $3"),
+        of("r.tenant >= $3 || '/' AND r.tenant < $3 || '0'"),
+        within(&format!("p.{when}")),
     )
 }
 
-/// A total that so many values tell apart.
-pub fn total(row: &Row, values: usize) -> Result<Total, StoreError> {
-    let mut columns = 0..;
-    let mut next = || columns.next().unwrap_or_default();
-    let key = (0..values).map(|_| Ok(row.try_get(next())?)).collect::<Result<_, StoreError>>()?;
-    let evidence = word(row, next(), "evidence", Evidence::from_word)?;
-    let counted = word(row, next(), "class", Counted::from_name)?;
-    let quantity = parsed(row, next())?;
-    let charge = parsed(row, next())?;
-    let cost = parsed(row, next())?;
-    let unpriced = parsed(row, next())?;
-    let fallback = parsed(row, next())?;
-    Ok(Total { key, evidence, counted, quantity, charge, cost, unpriced, fallback })
+/// The totals.
+pub fn totals(
+    reader: &PostgresReader,
+    selection: &Selection,
+    by: &[Dimension],
+    each: Each<'_, Total>,
+) -> Result<(), StoreError> {
+    reader.together(|connection| {
+        let mut days = |first: Date, last: Date| {
+            let sql = "SELECT count(DISTINCT day) FROM rollup_days WHERE day BETWEEN $1::text::date AND $2::text::date";
+            let [first, last] = [first, last].map(|day| day.to_string());
+            connection.wait(async { Ok(connection.client.query_one(sql, &[&first, &last]).await?.try_get(0)?) })
+        };
+        let parts = plan(selection, by, &mut days)?;
+        let mut adding = Adding::new(by.len(), parts.iter().any(|part| part.is_less));
+        for of in &parts {
+            part(connection, selection, by, of, &mut adding, &mut *each)?;
+            if adding.is_too_much {
+                // What is subtracted must find what it is subtracted from: then the days themselves are read.
+                adding = Adding::new(by.len(), false);
+                part(connection, selection, by, &Part::of_rollup(selection), &mut adding, &mut *each)?;
+                break;
+            }
+        }
+        adding.end(each)
+    })
 }
 
-/// What counts in a span of time: its values are the ends, the tenant, the first and the last day.
-pub fn counted_sql() -> String {
-    // The days are texts of one form, whatever the collation.
-    let days = "BETWEEN $4::text AND $5::text";
-    let began = format!("(l.billed IS NULL AND l.started_ns >= $1 AND l.started_ns < $2 OR l.billed {days})");
-    let whose = "($3::text IS NULL OR l.tenant = $3 OR starts_with(l.tenant, $3 || '/'))";
-    let event = "JOIN ledger c
-         ON c.emitter = l.emitter AND c.sequence = l.sequence AND c.kind IN ('call', 'copy', 'release')";
-    format!(
-        "SELECT {ENTRY}, c.event, NULL::bigint, NULL::text FROM ledger l {event}
-         WHERE l.kind IN ('call', 'correction', 'release') AND {began} AND {whose}
-         AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.refers_writer = l.writer AND r.refers_entry = l.entry
-                         AND r.kind = 'reversal')
-         UNION ALL
-         SELECT {ENTRY}, c.event, r.received_ns, r.billed FROM ledger r
-         JOIN ledger l ON l.writer = r.refers_writer AND l.entry = r.refers_entry {event}
-         WHERE r.kind = 'reversal' AND r.billed IS NOT NULL AND (r.billed {days} OR {began}) AND {whose}"
-    )
+/// Adds a part of a table.
+fn part(
+    connection: &Connection,
+    selection: &Selection,
+    by: &[Dimension],
+    part: &Part,
+    adding: &mut Adding,
+    each: Each<'_, Total>,
+) -> Result<(), StoreError> {
+    let Part { table, is_less, .. } = *part;
+    let [first, last] = bounds(part);
+    let sql = sql(table, by, [first.is_some(), last.is_some()], selection.tenant.is_some());
+    let tenant = selection.tenant.as_ref();
+    let values: [&(dyn ToSql + Sync); 3] = [&first, &last, &tenant];
+    let values = values.into_iter().take(if tenant.is_some() { 3 } else { 2 });
+    let rows = connection.wait(async { Ok(connection.client.query_raw(&sql, values).await?) })?;
+    each_of(connection, rows, &mut |row| match adding.is_too_much {
+        true => Ok(()),
+        false => adding.row(&Read { row, table }, is_less, &mut *each),
+    })
 }
 
-/// An entry that counts, with what takes it back.
-pub fn counted(row: &Row) -> Result<CountedEntry, StoreError> {
-    let taken_back = row.try_get::<_, Option<i64>>(21)?.zip(row.try_get(22)?);
-    Ok(CountedEntry { entry: entry(row)?, taken_back })
+/// A row, and the table that it is of.
+struct Read<'r> {
+    row: &'r Row,
+    table: Table,
+}
+
+impl SumRow for Read<'_> {
+    fn text(&self, column: usize) -> Result<&str, StoreError> {
+        Ok(self.row.try_get(column)?)
+    }
+
+    fn counts(&self, column: usize) -> Result<Counts<'_>, StoreError> {
+        Ok(match self.table {
+            Table::Rollup => Counts::One(self.text(column)?, amounts(&sum(self.row, column.saturating_add(1))?)),
+            Table::Days | Table::Months => Counts::All(self.row.try_get(column)?),
+        })
+    }
 }
 
 /// How many events are quarantined, and how many calls may have no price.

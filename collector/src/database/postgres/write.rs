@@ -1,24 +1,25 @@
 //! What a transaction changed, into the tables: in one round trip, whatever it is.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
 use super::failure::Failure;
 use super::session::Session;
-use super::{budgets, forget, sealing};
+use super::{budgets, coarse, forget, sealing};
 use crate::store::emitters::{Emitter, Ended, Note};
 use crate::store::entry::{Entry, EntryId};
 use crate::store::ranges::Range;
 use crate::store::responses::{Place, PossibleCopy, PossibleKey, ResponseKey, days};
-use crate::store::sums::{Counted, Group, Sum};
+use crate::store::sums::{Counted, Group, GroupSums, Sum};
 use crate::store::{Changes, Head, Known, QuarantinedEvent};
 
 /// What there was before: the rest is new, and must not be new to another collector too.
 pub struct Before {
     emitters: HashSet<String>,
     responses: HashSet<ResponseKey>,
+    sums: HashMap<Group, GroupSums>,
 }
 
 impl Before {
@@ -26,6 +27,7 @@ impl Before {
         Before {
             emitters: known.emitters.keys().cloned().collect(),
             responses: known.responses.keys().copied().collect(),
+            sums: known.sums.clone(),
         }
     }
 }
@@ -59,6 +61,8 @@ pub async fn changes(session: &Session, before: &Before, changes: &Changes) -> R
     let (held, free) = claims(before, responses);
     tokio::try_join!(
         biased;
+        // What it asks for has come when the others have been sent.
+        coarse::changed(session, &before.sums, sums),
         put_emitters(session, &new, true),
         put_emitters(session, &known, false),
         put_responses(session, &free, true),

@@ -54,6 +54,14 @@ fn race_many_writers_of_one_file_charge_every_call_once() {
 }
 
 #[test]
+fn race_every_level_of_the_sums_says_the_same_while_two_write() {
+    let file = File::new();
+    let open = || Box::new(Sqlite::open(&file.0).unwrap()) as Box<dyn Store>;
+    let reader = SqliteReader::new(&file.0);
+    suite::sums_agree_while_others_write(&open, &reader, &|| Box::new(reader.at_one_moment().unwrap()));
+}
+
+#[test]
 fn race_collectors_that_start_together_make_one_database() {
     for _ in 0..20 {
         let file = File::new();

@@ -3,7 +3,7 @@
 use wire::record::Outcome;
 
 use super::*;
-use crate::report::latency::{self, Latency};
+use crate::report::latency::Latency;
 use crate::report::{Bounds, Format, Question, ReportError};
 use crate::store::months::Month;
 
@@ -29,8 +29,7 @@ fn record(number: u64) -> Record {
 fn asked(reader: &dyn Reader, by: &str, bounds: &mut Bounds<'_>) -> Result<serde_json::Value, ReportError> {
     let parameters = [("since", "2026-10"), ("until", "2026-11"), ("by", by)];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let parameters = latency::parameters(parameters.to_vec()).unwrap();
-    let question = latency::begun(Question::parse(parameters, NOVEMBER_NS).unwrap(), NOVEMBER_NS);
+    let question = Question::of(crate::report::Kind::Latency, parameters.to_vec(), NOVEMBER_NS).unwrap();
     let text = Latency::within(reader, question, bounds)?.render(Format::Json)?;
     Ok(serde_json::from_str(&text).unwrap())
 }
@@ -45,7 +44,8 @@ fn each_completed_call_is_there_once(fresh: Fresh<'_>) {
     };
     (1..=100).for_each(|number| deliver(number, &record(number)));
     // Events of one's own may not say how long it took.
-    deliver(104, &Record { duration_us: 0, time_to_first_token_us: None, ..record(1) });
+    let of_own = Record { duration_us: 0, time_to_first_token_us: None, evidence: Evidence::Estimated, ..record(1) };
+    deliver(104, &of_own);
     deliver(101, &Record { outcome: Outcome::ClientAborted, ..record(5_000_000) });
     deliver(102, &Record { outcome: Outcome::Refused, ..record(1) });
     deliver(103, &Record { part: Some("image".to_owned()), ..record(7_000_000) });
@@ -56,6 +56,10 @@ fn each_completed_call_is_there_once(fresh: Fresh<'_>) {
         "time_to_first_token_us": {"calls": 50, "p50": 5_024, "p90": 9_024, "p95": 9_664, "p99": 10_048}});
     assert_eq!(found["lines"], serde_json::json!([expected]));
     assert_eq!(found["incomplete"], 2);
+    let by_evidence = asked_all("evidence");
+    let lines = by_evidence["lines"].as_array().unwrap();
+    let told: Vec<_> = lines.iter().map(|line| (line["evidence"].as_str().unwrap(), line["calls"].as_u64())).collect();
+    assert_eq!(told, [("estimated", Some(1)), ("reported", Some(100))]);
     assert_eq!(found["total"]["duration_us"], expected["duration_us"]);
 
     assert!(ledger.close_month("2026-10".parse::<Month>().unwrap(), "", NOVEMBER_NS).unwrap().is_ok());

@@ -102,7 +102,7 @@ fn sealed_by(location: &Location, place: &Place, store: Failing) -> Result<(), F
     let bounds = warehouse::Bounds { commit: 7, ..Default::default() };
     let source = crate::export::Ledger(&reader);
     warehouse::export(&source, &*to, &Default::default(), bounds, &mut |_| ()).unwrap();
-    let archived = Archived::open(place.name(), None, None)?;
+    let archived = Archived::open(place.name(), &Default::default())?;
     let (place, reason) = (place.name().to_owned(), "a test".to_owned());
     let request = Request { before, place, endpoint: None, who: "ann".to_owned(), reason };
     let checked = sealed::check(&reader, &archived, &plan, &request, &mut || ())?;

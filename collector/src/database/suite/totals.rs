@@ -1,9 +1,11 @@
 //! Totals: a report's lines, of which each adds up many rows.
 
+use std::collections::BTreeMap;
+
 use wire::record::Evidence;
 use wire::usage::Class;
 
-use super::{Fresh, all};
+use super::{Fresh, all, reports};
 use crate::money::Charge;
 use crate::report::{Dimension as Column, Filters, Format, Period, Question, Report, dimensions};
 use crate::store::sums::{Counted, Group, Sum};
@@ -28,6 +30,66 @@ pub fn reports(reader: &dyn Reader) -> Vec<String> {
 pub fn run(fresh: Fresh<'_>) {
     are_more_than_64_bits_hold(fresh);
     invoices_have_one_total(fresh);
+    every_level_says_what_its_days_and_tenants_add_up_to(fresh);
+}
+
+/// Quantity, charge, cost, unpriced and fallback of each total, by its values, evidence and word.
+type Totals = BTreeMap<(Vec<String>, &'static str, String), [i128; 5]>;
+
+fn add(totals: &mut Totals, total: Total) {
+    let Total { key, evidence, counted, quantity, charge, cost, unpriced, fallback } = total;
+    let sum = totals.entry((key, evidence.as_str(), counted.name().into_owned())).or_default();
+    let more = [quantity, charge.yocto_usd(), cost.yocto_usd(), unpriced, fallback];
+    sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+}
+
+/// What a reader tells, from whichever sums it has, and what the sums by day and tenant add up to.
+pub fn told_and_added_up(reader: &dyn Reader, selection: &Selection, by: &[Dimension]) -> [Totals; 2] {
+    let [mut told, mut added] = [Totals::new(), Totals::new()];
+    all(|each| reader.totals(selection, by, each)).into_iter().for_each(|total| add(&mut told, total));
+    for row in all(|each| reader.rollup(selection, each)) {
+        let key = by.iter().map(|dimension| dimension.of(&row)).collect();
+        add(&mut added, Total::of(key, row.evidence, row.counted, &row.sum));
+    }
+    [told, added]
+}
+
+/// Whole months, months in part at either end or both, few days and most days of one; of all tenants, of one, of a path.
+fn every_level_says_what_its_days_and_tenants_add_up_to(fresh: Fresh<'_>) {
+    use Dimension::{Adjusts, Day, Model, Month, Provider, Tenant};
+    let spans = [
+        ["", ""],
+        ["2026-09-01", "2026-10-31"],
+        ["2026-10-03", ""],
+        ["", "2026-09-28"],
+        ["2026-08-20", "2026-10-10"],
+        ["2026-10-05", "2026-10-09"],
+        ["2026-10-02", "2026-10-30"],
+        ["2026-09-30", "2026-10-01"],
+    ];
+    let columns: [&[Dimension]; 7] = [
+        &[],
+        &[Tenant],
+        &[Month, Adjusts, Tenant, Provider, Model],
+        &[Day, Tenant],
+        &[Day, Adjusts, Provider],
+        &[Month, Model],
+        &[Adjusts, Tenant],
+    ];
+    reports::tried(10, fresh, |reader| {
+        for [since, until] in spans {
+            for tenant in [None, Some("t1"), Some("t1/u0")] {
+                let tenant = tenant.map(str::to_owned);
+                let selection =
+                    Selection { since: since.parse().ok(), until: until.parse().ok(), tenant, ..Selection::default() };
+                for by in columns {
+                    let [told, added] = told_and_added_up(reader, &selection, by);
+                    proptest::prop_assert_eq!(told, added, "{:?} {:?}", selection, by);
+                }
+            }
+        }
+        Ok(())
+    });
 }
 
 fn are_more_than_64_bits_hold(fresh: Fresh<'_>) {

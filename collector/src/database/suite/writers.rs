@@ -1,6 +1,9 @@
 //! Several who write to one database.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::*;
+use crate::store::Dimension;
 
 /// What a meter saw of calls that others see too. They begin right before midnight for one half of the meters, and at
 /// midnight for the other.
@@ -64,6 +67,51 @@ pub fn many_writers(open: &(dyn Fn() -> Box<dyn Store> + Sync), reader: &dyn Rea
         let whole = Range { first: 1, last: i64::try_from(CALLS).unwrap() };
         assert_eq!(emitter.ranges.as_slice(), [whole], "{name}");
     }
+}
+
+/// While two collectors write, every level of the sums says the same of one moment, whichever it is.
+pub fn sums_agree_while_others_write(
+    open: &(dyn Fn() -> Box<dyn Store> + Sync),
+    reader: &dyn Reader,
+    at_one_moment: &dyn Fn() -> Box<dyn Reader>,
+) {
+    const CALLS: u64 = 60;
+    drop(open());
+    let left = AtomicU64::new(2);
+    let write = |number: u8| {
+        let mut ledger = Ledger::new(open());
+        let told = (1..=CALLS).map(|call| {
+            let delivery = seen_by(number, call..=call);
+            let mut tries = (0..20).filter_map(|_| ledger.append(&[&delivery], NOW_NS).ok());
+            tries.next().map_or(0, |taken| taken[0].accepted)
+        });
+        let accepted: u64 = told.sum();
+        left.fetch_sub(1, Ordering::Relaxed);
+        accepted
+    };
+    let moments = std::thread::scope(|scope| {
+        let writers = [0, 1].map(|number| {
+            scope.spawn({
+                let write = &write;
+                move || write(number)
+            })
+        });
+        let mut moments = BTreeSet::new();
+        while left.load(Ordering::Relaxed) > 0 {
+            let held = at_one_moment();
+            for by in
+                [&[Dimension::Month, Dimension::Tenant][..], &[Dimension::Day], &[Dimension::Day, Dimension::Tenant]]
+            {
+                let [told, added] = totals::told_and_added_up(&*held, &Selection::default(), by);
+                assert_eq!(told, added, "{by:?}");
+                moments.insert(told.values().map(|sum| sum[0]).sum::<i128>());
+            }
+        }
+        assert_eq!(writers.map(|writer| writer.join().unwrap()), [CALLS; 2]);
+        moments
+    });
+    assert!(moments.len() > 1, "nothing was read while they wrote");
+    crate::verify::verify(reader, &[], || {}).unwrap();
 }
 
 /// How many calls are charged, and how many records are copies of them.

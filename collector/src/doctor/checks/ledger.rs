@@ -24,6 +24,8 @@ pub mod name {
     pub const COMMITS: &str = "meshmeter_collector_commits_total";
     pub const REFUSED: &str = "meshmeter_collector_requests_refused_total";
     pub const QUEUE: &str = "meshmeter_collector_queue_batches";
+    pub const SEALED: &str = "meshmeter_collector_sealed_months";
+    pub const SEALED_BROKEN: &str = "meshmeter_collector_sealed_months_broken";
     pub const DISK_FREE: &str = "meshmeter_collector_disk_free_bytes";
     pub const DISK_SIZE: &str = "meshmeter_collector_disk_size_bytes";
 }
@@ -65,6 +67,10 @@ fn wanting(scrape: &Scrape, findings: &mut Findings) {
         if count > 0.0 {
             findings.add(code, format!("{what}: {count}"));
         }
+    }
+    let (sealed, broken) = (scrape.sum(name::SEALED), scrape.sum(name::SEALED_BROKEN));
+    if broken > 0.0 {
+        findings.add(Code::ArchiveBroken, format!("sealed months that cannot be read: {broken} of {sealed}"));
     }
     let (free, size) = (scrape.sum(name::DISK_FREE), scrape.sum(name::DISK_SIZE));
     if size > 0.0 && free < LITTLE {

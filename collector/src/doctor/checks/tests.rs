@@ -236,6 +236,7 @@ fn contract_no_finding_is_without_a_test() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let files = [
         "tests/collector/doctoring.rs",
+        "tests/collector/sealing/archive.rs",
         "src/doctor/checks/tests.rs",
         "../tests/tests/contract_doctor.rs",
         "../tests/tests/contract_doctor_budgets.rs",

@@ -266,6 +266,10 @@ codes! {
         "Calls have no price, so they are in no charge",
         "`meshmeter report` names the models; add a price or an alias, then `meshmeter rerate`",
         "troubleshooting.md#7-does-it-have-a-price";
+    ArchiveBroken "archive_broken" Error
+        "Files of the archive of sealed months are missing or were altered, or it does not respond: reports that read calls of these months fail",
+        "the collector's log names what is missing: put it back from a copy of the archive, or say with `--archive` where it is now; `meshmeter verify` checks all of it",
+        "sealing.md#reading";
     CommitsFail "commits_fail" Error
         "Transactions of the collector fail: events are not acknowledged",
         "see the collector's log; check the database and its disk",

@@ -157,6 +157,7 @@ const LITELLM: &str = r#"{
   "novita/zai-org/glm-5": {"input_cost_per_token": 1e-06, "output_cost_per_token": 3.2000000000000003e-06, "litellm_provider": "novita", "mode": "chat"},
   "mistral/codestral-latest": {"input_cost_per_token": 3e-07, "litellm_provider": "mistral", "mode": "chat"},
   "codestral/codestral-latest": {"input_cost_per_token": 1e-06, "litellm_provider": "codestral", "mode": "chat"},
+  "mistral/voxtral-mini-latest": {"input_cost_per_second": 5e-05, "litellm_provider": "mistral", "mode": "audio_transcription"},
   "mistral/mistral-ocr-latest": {"litellm_provider": "mistral", "mode": "ocr", "ocr_cost_per_page": 0.001},
   "nobody": {"input_cost_per_token": 1e-06}
 }"#;
@@ -195,13 +196,18 @@ fn contract_litellm_becomes_a_book_with_tiers_contexts_units_and_names() {
         ("novita", "zai-org/glm-5", None, 1, InputText, "none"),
         ("mistral_ai", "codestral-latest", None, 1, InputText, "0.30"),
         ("mistral_ai", "mistral-ocr-latest", None, 1, Pages, "1.00"),
+        // A price by the second has Mistral's tokens in it, which its responses count besides. Where others count tokens, nothing says so.
+        ("mistral_ai", "voxtral-mini-latest", None, 1, AudioSeconds, "0.05"),
+        ("mistral_ai", "voxtral-mini-latest", None, 1, InputAudio, "0.00"),
+        ("mistral_ai", "voxtral-mini-latest", None, 1, OutputText, "0.00"),
+        ("openai", "whisper-1", None, 1, OutputText, "none"),
     ];
     for (provider, model, tier, input, class, expected) in cases {
         let found = price(&toml, provider, model, "2026-01-01", tier, input, class);
         // The cache writes are input, too: they carry the call over the bound of 200,000.
         assert_eq!(found, expected, "{provider} {model} {tier:?} {input} {class:?}");
     }
-    assert_eq!((models, entries), (vec![(List::Litellm, 18, 16)], toml.matches("[[price]]").count()));
+    assert_eq!((models, entries), (vec![(List::Litellm, 19, 17)], toml.matches("[[price]]").count()));
     let expected = "\
 left out, a price has more than 12 decimals (--round takes the nearest) (1): novita/zai-org/glm-5 output_cost_per_token 3.2000000000000003e-06 (nearest: 3.20 a million)
 left out, it names no provider (1): nobody

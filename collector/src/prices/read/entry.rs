@@ -154,7 +154,8 @@ impl Fields<'_> {
                 let conditions = fields.conditions(table);
                 let classes = fields.classes(table);
                 let factor = factor.map(|factor| PriceFactor { factor, conditions, classes });
-                if factor.as_ref().is_some_and(|factor| factors.contains(factor)) {
+                let is_there = |factor: &PriceFactor| factors.iter().any(|known| known.is_same(factor));
+                if factor.as_ref().is_some_and(is_there) {
                     fields
                         .problem(FACTOR, "is there already, with the same conditions and classes; both would multiply");
                 }

@@ -42,13 +42,26 @@ pub(super) fn aliases(values: &[Value], problems: &mut Vec<String>) -> Vec<Alias
 
 pub(super) fn adjusts(values: &[Value], problems: &mut Vec<String>) -> Vec<Adjust> {
     let mut adjusts = Vec::new();
-    each(keys::ADJUST, values, problems, |fields| adjusts.extend(fields.adjust()));
+    each(keys::ADJUST, values, problems, |fields| {
+        let Some(adjust) = fields.adjust() else { return };
+        // Of the same tenants, providers and models in any order. Where it stands is another place each time.
+        if adjusts.iter().any(|known: &Adjust| known.is_same(&adjust)) {
+            fields.problem(keys::FACTOR, "is there already, for the same calls; both would multiply");
+        }
+        adjusts.push(adjust);
+    });
     adjusts
 }
 
 pub(super) fn surcharges(values: &[Value], problems: &mut Vec<String>) -> Vec<Surcharge> {
     let mut surcharges = Vec::new();
-    each(keys::SURCHARGE, values, problems, |fields| surcharges.extend(fields.surcharge()));
+    each(keys::SURCHARGE, values, problems, |fields| {
+        let Some(surcharge) = fields.surcharge() else { return };
+        if surcharges.iter().any(|known: &Surcharge| known.is_same(&surcharge)) {
+            fields.problem(MODEL, "has the same surcharge already; both would be added");
+        }
+        surcharges.push(surcharge);
+    });
     surcharges
 }
 
@@ -117,8 +130,12 @@ impl Fields<'_> {
         }
         let (Some(provider), Some(is)) = (provider, is) else { return };
         for (key, name) in names.iter().map(|name| (MODEL, name)).chain([(IS, &is)]) {
-            if name.contains('*') {
-                self.problem(key, &format!("must be a full name: {name} has a *, which stands for no other text here"));
+            let is_wild = |sign: &char| name.contains(*sign) && (*sign != NOT || name.starts_with(NOT));
+            if let Some(sign) = ['*', '#', NOT].iter().find(|sign| is_wild(sign)) {
+                self.problem(
+                    key,
+                    &format!("must be a full name: {name} has a {sign}, which stands for no other text here"),
+                );
             }
         }
         for model in names {

@@ -146,6 +146,12 @@ fn contract_wrong_tables_name_the_place_and_what_is_allowed() {
     let conditions = |text: &str| entry_of_m(&format!("{text}\ninput_text = \"1\""));
     let factor = |text: &str| entry_of_m(&format!("input_text = \"1\"\n[[price.factor]]\n{text}"));
     let alias = |model: &str, is: &str| format!("[[alias]]\nprovider = \"p\"\nmodel = \"{model}\"\nis = \"{is}\"\n");
+    let surcharge = |models: &str, price: &str| {
+        format!(
+            "[[surcharge]]\nprovider = \"p\"\nmodel = {models}\nvalid_from = 2026-01-01\ninput_text = \"{price}\"\n"
+        )
+    };
+    let discount = |models: &str| format!("[[adjust]]\non = \"cost\"\nfactor = \"0.9\"\nmodel = {models}\n");
     let cases = [
         (factor("factor = 1.1"), "price[0] (p m).factor[0].factor: must be a decimal number in quotes such as \"1.1\""),
         (factor("factor = \"0\""), "price[0] (p m).factor[0].factor: must be above 0 and at most 1000"),
@@ -154,6 +160,11 @@ fn contract_wrong_tables_name_the_place_and_what_is_allowed() {
         (
             factor("factor = \"1.1\"\n[[price.factor]]\nfactor = \"1.1\""),
             "price[0] (p m).factor[1].factor: is there already, with the same conditions and classes; both would multiply",
+        ),
+        (
+            factor("factor = \"1.1\"\nregion = [\"eu\", \"us\"]\nclasses = [\"input_text\", \"output_text\"]")
+                + "[[price.factor]]\nfactor = \"1.10\"\nclasses = [\"output_text\", \"input_text\"]\nregion = [\"us\", \"EU\"]",
+            "price[0] (p m).factor[1].factor: is there already",
         ),
         (
             factor("factor = \"1.1\"\nclasses = [\"tokens\"]"),
@@ -190,6 +201,19 @@ fn contract_wrong_tables_name_the_place_and_what_is_allowed() {
             "alias[0] (p a*).model: must be a full name: a* has a *, which stands for no other text here",
         ),
         (alias("a", "b*"), "alias[0] (p a).is: must be a full name: b* has a *, which stands for no other text here"),
+        (
+            alias("a#", "b"),
+            "alias[0] (p a#).model: must be a full name: a# has a #, which stands for no other text here",
+        ),
+        (alias("a", "!b"), "alias[0] (p a).is: must be a full name: !b has a !, which stands for no other text here"),
+        (
+            surcharge("[\"a\", \"b\"]", "0.10") + &surcharge("[\"B\", \"a\"]", "0.1"),
+            "surcharge[1] (p B).model: has the same surcharge already; both would be added",
+        ),
+        (
+            discount("[\"a\", \"b\"]") + &discount("[\"b\", \"a\"]"),
+            "adjust[1].factor: is there already, for the same calls; both would multiply",
+        ),
         (alias("a", "a"), "alias[0] (p a).is: comes back to itself: a is a"),
         (
             alias("x", "b") + &alias("a", "b") + &alias("b", "c") + &alias("c", "A"),
@@ -241,6 +265,9 @@ fn contract_wrong_tables_name_the_place_and_what_is_allowed() {
         conditions("weekdays = [1, 2]") + &conditions("weekdays = [3]"),
         conditions("region = \"!global\"") + &conditions("region = \"global\""),
         conditions("region = \"eu\"") + &conditions("region = \"eu\"\nsize = \"a\""),
+        // Other prices, other calls, another factor: no copies.
+        surcharge("\"a\"", "0.1") + &surcharge("\"a\"", "0.2") + &surcharge("\"b\"", "0.1"),
+        discount("\"a\"") + &discount("\"b\"") + &discount("\"a\"").replace("0.9", "0.8"),
     ] {
         assert!(PriceBook::parse(&text).is_ok(), "{text}");
     }

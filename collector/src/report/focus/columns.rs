@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use wire::usage::{Class, Kind};
 
-use super::row::{Apart, Row, Sums, UNCOUNTED};
+use super::row::{Apart, Row, Stated, Sums, UNCOUNTED};
 use super::{Billed, ISSUER, Options, ReportError};
 use crate::money::{Charge, Per};
 use crate::prices::price_is_per;
@@ -142,6 +142,14 @@ impl Shown<'_> {
         }
     }
 
+    /// The price of a pricing unit: that of the book, or the one that all responses state.
+    fn unit_price(&self, of_book: &str) -> Field {
+        match self.sums.stated {
+            Stated::Price(price) => Field::amount(price),
+            Stated::Nothing | Stated::Mixed => Field::text(of_book),
+        }
+    }
+
     /// How many of which units a price is for.
     fn pricing(&self) -> (u32, String) {
         let Some(class) = self.class else { return (1, REQUESTS.to_owned()) };
@@ -231,7 +239,7 @@ columns! {
     "ContractedCost" "1.0" "as BilledCost: all discounts and mark-ups are of the contract"
         |of| Field::amount(of.billed());
     "ContractedUnitPrice" "1.0" "the price with discounts and mark-ups; empty where ListUnitPrice is"
-        |of| Field::text(&of.row.price);
+        |of| of.unit_price(&of.row.price);
     "EffectiveCost" "1.0" "as BilledCost: nothing is paid in advance"
         |of| Field::amount(of.billed());
     "HostProviderName" "1.3" "the provider that responded"
@@ -250,18 +258,18 @@ columns! {
         };
     "ListCost" "1.0" "what it costs by the list price, before discounts and mark-ups; BilledCost where ListUnitPrice is empty"
         |of| Field::amount(of.sums.list);
-    "ListUnitPrice" "1.0" "the price book's list price of a PricingUnit; empty of what has no price, and where each response states its own"
-        |of| Field::text(&of.row.list_price);
+    "ListUnitPrice" "1.0" "the price book's list price of a PricingUnit, or the price that responses state, if it is the same in all of the row; empty where they state different ones, and of what has no price"
+        |of| of.unit_price(&of.row.list_price);
     "PricingCategory" "1.0" "`Standard` by the price book, `Dynamic` by the price that responses state, else `Other`"
         |of| of.category().into();
     "PricingCurrency" "1.2" "`USD`"
         |_| "USD".into();
     "PricingCurrencyContractedUnitPrice" "1.2" "as ContractedUnitPrice"
-        |of| Field::text(&of.row.price);
+        |of| of.unit_price(&of.row.price);
     "PricingCurrencyEffectiveCost" "1.2" "as EffectiveCost"
         |of| Field::amount(of.billed());
     "PricingCurrencyListUnitPrice" "1.2" "as ListUnitPrice"
-        |of| Field::text(&of.row.list_price);
+        |of| of.unit_price(&of.row.list_price);
     "PricingQuantity" "1.0" "ConsumedQuantity in units of PricingUnit"
         |of| Field::decimal(of.sums.quantity, of.pricing().0);
     "PricingUnit" "1.0" "what prices are for: `1000000 Tokens`, `1000 Searches`, …"

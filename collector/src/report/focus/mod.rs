@@ -9,7 +9,7 @@ use super::dimension::Dimension;
 use super::gather::counting;
 use super::lines::LineKey;
 use super::spill::{LOST, Spill};
-use super::{BadParameter, Bounds, Question, ReportError, Zone};
+use super::{BadParameter, Bounds, Question, ReportError};
 use crate::store::Reader;
 use columns::{COLUMNS, Context, Field};
 use row::{Row, Sums};
@@ -55,6 +55,14 @@ pub const PARAMETERS: [(&str, &str, &str); 2] = [
     ("issuer", "name", "who issues the invoices (InvoiceIssuerName); without it meshmeter, and of costs the provider"),
 ];
 
+/// The parameters of a report that are none here, and why.
+pub(super) const NOT_HERE: [(&str, &str); 4] = [
+    ("top", "FOCUS has every row"),
+    ("sort", "FOCUS has every row"),
+    ("compare", "FOCUS has one period"),
+    ("round", "FOCUS has exact amounts"),
+];
+
 /// The longest name of an issuer, bytes.
 const MAX_ISSUER: usize = 256;
 
@@ -74,21 +82,6 @@ impl Options {
         }
         Ok(())
     }
-}
-
-/// A question that can be answered in this form; it has a beginning.
-pub fn question(question: Question, now_ns: i64) -> Result<Question, BadParameter> {
-    let cannot = [
-        ("top", question.top.is_some(), "has every row"),
-        ("compare", question.compare, "has one period"),
-        ("round", question.round.is_some(), "has exact amounts"),
-        ("time_zone", question.period.zone != Zone::default(), "is in UTC"),
-    ];
-    if let Some((name, _, why)) = cannot.iter().find(|(_, is_asked, _)| *is_asked) {
-        return Err(BadParameter { name: (*name).to_owned(), problem: format!("cannot be asked for: FOCUS {why}") });
-    }
-    let period = question.period.clone().begun(now_ns);
-    Ok(Question { period, ..question })
 }
 
 /// Writes the rows of a question, at most so many; returns how many they are.

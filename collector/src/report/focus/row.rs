@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use wire::record::Outcome;
 use wire::usage::{Class, Kind};
 
-use super::{Billed, Dimension, LineKey, Question, ReportError, Zone};
+use super::{Billed, Dimension, LineKey, Question, ReportError};
 use crate::ledger::correct::Called;
 use crate::money::Charge;
 use crate::prices::{Basis, Free, Line};
+use crate::report::Zone;
 use crate::report::dimension::Facts;
 use crate::report::gather::Counting;
 use crate::report::spill::Stored;
@@ -172,6 +173,9 @@ impl Row {
     }
 }
 
+/// Stands in a text for prices that are not all the same.
+const MIXED: &str = "mixed";
+
 /// What a row adds up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
@@ -183,6 +187,30 @@ pub struct Sums {
     pub charge: Charge,
     /// What the provider charges.
     pub cost: Charge,
+    /// The price that the responses of a row state, which no book has.
+    pub stated: Stated,
+}
+
+/// What responses say that a pricing unit of theirs costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stated {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// All the same.
+    Price(Charge),
+    /// One this, another one that.
+    Mixed,
+}
+
+impl Stated {
+    fn and(self, other: Stated) -> Stated {
+        match (self, other) {
+            (one, Stated::Nothing) | (Stated::Nothing, one) => one,
+            (one, other) if one == other => one,
+            _ => Stated::Mixed,
+        }
+    }
 }
 
 impl Sums {
@@ -194,19 +222,20 @@ impl Sums {
             list: sum(self.list, more.list)?,
             charge: sum(self.charge, more.charge)?,
             cost: sum(self.cost, more.cost)?,
+            stated: self.stated.and(more.stated),
         };
         Ok(())
     }
 
     /// Whether what was added was taken back.
     pub fn is_nothing(&self) -> bool {
-        *self == Sums::default()
+        Sums { stated: Stated::Nothing, ..*self } == Sums::default()
     }
 
     fn reversed(self) -> Result<Sums, ReportError> {
         let neg = |amount: Charge| amount.checked_neg().ok_or(TOO_LARGE);
         let quantity = self.quantity.checked_neg().ok_or(TOO_LARGE)?;
-        Ok(Sums { quantity, list: neg(self.list)?, charge: neg(self.charge)?, cost: neg(self.cost)? })
+        Ok(Sums { quantity, list: neg(self.list)?, charge: neg(self.charge)?, cost: neg(self.cost)?, ..self })
     }
 }
 
@@ -217,15 +246,26 @@ impl Stored for Sums {
 
     fn to_text(&self) -> String {
         let [list, charge, cost] = [self.list, self.charge, self.cost].map(Charge::yocto_usd);
-        format!("{} {list} {charge} {cost}", self.quantity)
+        let stated = match self.stated {
+            Stated::Nothing => String::new(),
+            Stated::Price(price) => price.yocto_usd().to_string(),
+            Stated::Mixed => MIXED.to_owned(),
+        };
+        format!("{} {list} {charge} {cost} {stated}", self.quantity)
     }
 
     fn from_text(text: &str) -> Option<Sums> {
+        let (text, stated) = text.rsplit_once(' ')?;
+        let stated = match stated {
+            "" => Stated::Nothing,
+            MIXED => Stated::Mixed,
+            price => Stated::Price(Charge::from_yocto_usd(price.parse().ok()?)),
+        };
         let mut numbers = text.split(' ').map(|number| number.parse::<i128>().ok());
         let mut next = || numbers.next().flatten();
         let quantity = next()?;
         let mut amount = || next().map(Charge::from_yocto_usd);
-        Some(Sums { quantity, list: amount()?, charge: amount()?, cost: amount()? })
+        Some(Sums { quantity, list: amount()?, charge: amount()?, cost: amount()?, stated })
     }
 }
 
@@ -277,7 +317,11 @@ pub fn each(
         };
         // Without a list price it is what is billed.
         let list = if row.list_price.is_empty() { amount } else { line.list().unwrap_or_default() };
-        add(&row, Sums { quantity: line.quantity.into(), list, charge, cost })?;
+        let stated = match basis {
+            Basis::Stated => price.map_or(Stated::Mixed, Stated::Price),
+            _ => Stated::Nothing,
+        };
+        add(&row, Sums { quantity: line.quantity.into(), list, charge, cost, stated })?;
     }
     if rating.lines.is_empty() && is_call_without_counts(called) {
         UNCOUNTED.clone_into(&mut row.basis);
@@ -310,4 +354,32 @@ fn unit_price(line: &Line, amount: Charge) -> Option<Charge> {
 
 fn time(ns: i64) -> String {
     Timestamp::from_nanosecond(ns.into()).unwrap_or_default().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stated(price: i128) -> Sums {
+        let amount = Charge::from_yocto_usd(price);
+        Sums { quantity: 1, list: amount, charge: amount, cost: amount, stated: Stated::Price(amount) }
+    }
+
+    #[test]
+    fn contract_a_stated_price_is_told_while_it_is_one_and_not_when_prices_are_mixed() {
+        let sum = |all: &[Sums]| {
+            let mut sums = Sums::default();
+            all.iter().for_each(|one| sums.add(one).unwrap());
+            assert_eq!(Sums::from_text(&sums.to_text()), Some(sums), "as it waits in a file");
+            sums
+        };
+        let price = |price| Stated::Price(Charge::from_yocto_usd(price));
+        assert_eq!(sum(&[]).stated, Stated::Nothing);
+        assert_eq!(sum(&[Sums { quantity: 3, ..Sums::default() }]).stated, Stated::Nothing);
+        assert_eq!(sum(&[stated(7), stated(7)]).stated, price(7));
+        assert_eq!(sum(&[stated(7), stated(8), stated(7)]).stated, Stated::Mixed);
+        let taken_back = sum(&[stated(7), stated(7), stated(7).reversed().unwrap()]);
+        assert_eq!((taken_back.quantity, taken_back.stated), (1, price(7)));
+        assert!(sum(&[stated(7), stated(7).reversed().unwrap()]).is_nothing());
+    }
 }

@@ -7,7 +7,7 @@ use wire::record::Outcome;
 
 use super::dimension::Facts;
 use super::gather::{Counting, counting};
-use super::{BadParameter, Bounds, Format, MAX_TOP, Question, ReportError};
+use super::{Bounds, Format, MAX_TOP, Question, ReportError};
 use crate::store::Reader;
 use crate::store::entry::Kind;
 use distribution::Distribution;
@@ -29,8 +29,12 @@ pub const MEASURES: [(&str, &str); 3] = [
     ),
 ];
 /// The parameters of a report that are none here, and why.
-pub const NOT_HERE: [(&str, &str); 4] =
-    [("top", "has every line"), ("sort", "has every line"), ("compare", "has one period"), ("round", "has no amounts")];
+pub(super) const NOT_HERE: [(&str, &str); 4] = [
+    ("top", "latency has every line"),
+    ("sort", "latency has every line"),
+    ("compare", "latency has one period"),
+    ("round", "latency has no amounts"),
+];
 
 /// Percentiles of the calls of a question.
 #[derive(Debug)]
@@ -57,24 +61,6 @@ impl Times {
             time.into_iter().for_each(|time| measure.add(time));
         }
     }
-}
-
-/// The parameters of a question about latency, from those that are given: what tells lines apart is there if nobody says.
-pub fn parameters(mut given: Vec<(String, String)>) -> Result<Vec<(String, String)>, BadParameter> {
-    let is_given = |name: &str| given.iter().any(|(given, _)| given == name);
-    if let Some((name, why)) = NOT_HERE.iter().find(|(name, _)| is_given(name)) {
-        return Err(BadParameter { name: (*name).to_owned(), problem: format!("cannot be asked for: latency {why}") });
-    }
-    if !is_given("by") {
-        given.push(("by".to_owned(), DEFAULT_BY.to_owned()));
-    }
-    Ok(given)
-}
-
-/// The same question with a beginning: the calls of all times are not read.
-pub fn begun(question: Question, now_ns: i64) -> Question {
-    let period = question.period.clone().begun(now_ns);
-    Question { period, ..question }
 }
 
 impl Latency {

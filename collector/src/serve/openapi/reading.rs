@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use wire::record::Evidence;
 
 use super::{Operation, header, in_head, json_of};
-use crate::report::{self, Dimension, Sort, focus, latency};
-use crate::serve::reports::{FORMATS, Form, MAX_CALLS, MAX_LINES};
+use crate::report::{self, Dimension, Figures, Format, Kind, Sort, focus};
+use crate::serve::reports::{MAX_CALLS, MAX_LINES, TABLES, formats};
 use crate::serve::wanting::NAMED;
 
 /// What all of them have in common.
@@ -58,16 +58,25 @@ fn figures(id: &'static str, summary: &'static str, schema: &str) -> Operation {
 }
 
 pub fn latency() -> Operation {
+    let is_here = |name: &str| Kind::Latency.parameters().any(|known| known.name == name);
+    let without: Vec<String> = report::PARAMETERS
+        .iter()
+        .filter(|known| !is_here(known.name))
+        .map(|known| format!("`{}`", known.name))
+        .collect();
     let description = format!(
         "Percentiles of completed calls, in microseconds. They are read from the calls of the period, of which there may be \
-         {MAX_CALLS}; without `since` it begins with the month. At most {} lines. The parameters are those of a report but `top`, \
-         `sort`, `compare`, `round`; `by` is {} if it is not given. A read token with `tenants=` gets nothing of other tenants.",
+         {MAX_CALLS}; without `since` it begins with the month. At most {} lines. The parameters are those of a report but {}; \
+         `by` is {} if it is not given. A read token with `tenants=` gets nothing of other tenants.",
         report::MAX_TOP,
-        latency::DEFAULT_BY
+        without.join(", "),
+        Kind::Latency.default_by()
     );
-    let is_here = |name: &str| !latency::NOT_HERE.iter().any(|(not, _)| *not == name);
-    let is_focus = |name: &str| focus::PARAMETERS.iter().any(|(not, ..)| *not == name);
-    let parameters = names().filter(|name| is_here(name) && !is_focus(name)).map(|name| reference(&name)).collect();
+    let is_of_others = |name: &str| {
+        let is_of_focus = focus::PARAMETERS.iter().any(|(of_focus, ..)| *of_focus == name);
+        is_of_focus || report::PARAMETERS.iter().any(|known| known.name == name && !is_here(name))
+    };
+    let parameters = names().filter(|name| !is_of_others(name)).map(|name| reference(&name)).collect();
     Operation {
         id: "latency",
         summary: "How long calls took",
@@ -110,22 +119,23 @@ pub fn gaps() -> Operation {
 }
 
 fn response(schema: &str) -> Value {
-    let of = |(name, _, content_type): &(&str, Form, &str)| {
+    // FOCUS is CSV, too.
+    let of = |(name, _, content_type): &(&str, Format, &str)| {
         let schema = match *name {
             "json" => json!({"$ref": format!("#/components/schemas/{schema}")}),
             _ => json!({"type": "string"}),
         };
         ((*content_type).to_owned(), json!({"schema": schema}))
     };
-    let content: serde_json::Map<String, Value> = FORMATS.iter().map(of).collect();
+    let content: serde_json::Map<String, Value> = TABLES.iter().map(of).collect();
     json!({"description": "the report", "content": content})
 }
 
 /// The parameters of a question, each by its name in the document.
 pub fn all_parameters() -> Vec<Value> {
-    let formats = FORMATS.map(|(name, ..)| name);
+    let formats = formats(Figures::All);
     let format = json!({"type": "string", "enum": formats, "default": formats.first()});
-    let help = "how it is written; `focus`, which `/v1/usage` has not, is the CSV of the FinOps Open Cost and Usage Specification";
+    let help = "how it is written; `focus`, which `/v1/usage` and `/v1/latency` have not, is the CSV of the FinOps Open Cost and Usage Specification";
     let mut all = vec![in_query("format", help, format)];
     for (name, form, help) in focus::PARAMETERS {
         all.push(in_query(name, &format!("with `format=focus`: {help} ({form})"), json!({"type": "string"})));

@@ -1,7 +1,5 @@
 //! `meshmeter seal` and `unseal`: what was moved is read as if it were there, whoever is killed runs it again, and nothing is lost.
 
-use std::path::{Path, PathBuf};
-
 use serde_json::Value;
 use wire::record::Evidence;
 use wire::usage::Class;
@@ -11,6 +9,7 @@ use crate::backups;
 use crate::exporting::varied;
 use crate::support::*;
 
+mod archive;
 mod races;
 
 /// A ledger with everything in it that can happen to a call, whose January and February are closed.
@@ -305,95 +304,6 @@ fn contract_a_name_in_sealed_months_is_not_forgotten_until_they_are_back() {
     assert_same(&told(&dir, &[]), &expected);
     let forget_other = ["forget", "--session", "session-nobody", "--reason", "asked for", "--who", "ann"];
     assert!(run(&dir, &forget_other).2.contains("the ledger has no session"), "sealed months are looked through, too");
-}
-
-fn parquet(place: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(place).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            parquet(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "parquet") {
-            found.push(path);
-        }
-    }
-}
-
-#[test]
-fn contract_an_archive_that_was_altered_or_is_gone_is_named() {
-    let dir = Dir::new();
-    let _server = closed(&dir);
-    sealed(&dir, "2026-02");
-    let expected = noted(&dir);
-    let mut files = Vec::new();
-    parquet(Path::new(&place(&dir)), &mut files);
-    let file = files.into_iter().find(|file| file.to_string_lossy().contains("month=2026-01")).unwrap();
-    let name = file.file_name().unwrap().to_str().unwrap().to_owned();
-    let right = std::fs::read(&file).unwrap();
-    let mut wrong = right.clone();
-    let middle = wrong.len() / 2;
-    wrong[middle] ^= 1;
-    let asked: [&[&str]; 3] = [
-        &["verify"],
-        &["report", "--month", "2026-01", "--by", "session"],
-        &["report", "--month", "2026-01", "--format", "focus"],
-    ];
-    for damaged in [Some(&wrong[..]), Some(&right[..100]), None] {
-        match damaged {
-            Some(bytes) => std::fs::write(&file, bytes).unwrap(),
-            None => std::fs::remove_file(&file).unwrap(),
-        }
-        for args in asked {
-            let (code, _, error) = run(&dir, args);
-            assert!(
-                code == 1 && error.contains("the archive of sealed months: ") && error.contains(&name),
-                "{args:?}: {error}"
-            );
-        }
-        let (code, _, error) = run(&dir, &["unseal", "--who", "ann"]);
-        assert!(code == 1 && error.contains(&name), "{error}");
-        // What the sums say needs no archive.
-        assert_eq!(run(&dir, &["report", "--month", "2026-01", "--by", "tenant"]).0, 0);
-    }
-    std::fs::write(&file, &right).unwrap();
-    assert_eq!(noted(&dir), expected);
-    // Whoever alters a file may alter its manifest, too. The ledger knows the manifests with which it was sealed.
-    let manifest = Path::new(&place(&dir)).join("_meshmeter/manifests/all/00000001.json");
-    let right = std::fs::read(&manifest).unwrap();
-    std::fs::write(&manifest, [&right[..], b" "].concat()).unwrap();
-    for args in asked {
-        let (code, _, error) = run(&dir, args);
-        assert!(code == 1 && error.contains("has other manifests of its first 1 commits"), "{args:?}: {error}");
-    }
-    std::fs::write(&manifest, &right).unwrap();
-    assert_eq!(noted(&dir), expected);
-    std::fs::rename(place(&dir), dir.file("moved")).unwrap();
-    let (code, _, error) = run(&dir, &["verify"]);
-    assert!(code == 1 && error.contains("the archive of sealed months: ") && error.contains(&place(&dir)), "{error}");
-    // What is not sealed needs no archive.
-    assert_eq!(run(&dir, &["report", "--month", "2026-02", "--by", "session"]).0, 0);
-    assert_eq!(run(&dir, &["statement", "--tenant", "acme", "--month", "2026-02"]).0, 0);
-    let (code, _, error) = run(&dir, &["explain", &format!("{}-9999", emitter(1))]);
-    assert!(code == 1 && error.contains("the ledger has no record of this event"), "{error}");
-    let moved = dir.file("moved").to_str().unwrap().to_owned();
-    let (code, out, error) = run(&dir, &["verify", "--archive", &moved]);
-    assert_eq!((code, error.as_str()), (0, ""));
-    assert_eq!(out.lines().map(str::to_owned).collect::<Vec<_>>(), expected);
-    // Nor is a place made anew that is away: without --to it is where the archive is now.
-    let again = ["seal", "--before", "2026-02", "--who", "ann", "--no-vacuum"];
-    let (code, _, error) = run(&dir, &again);
-    assert!(code == 1 && error.contains(&place(&dir)), "{error}");
-    let (code, out, error) = run(&dir, &[&again[..], &["--archive", &moved]].concat());
-    assert!(code == 0 && out.contains(&moved), "{out} {error}");
-    assert!(!Path::new(&place(&dir)).exists());
-    assert_eq!(run(&dir, &["verify"]).0, 0);
-    // An archive of another ledger.
-    let other = Dir::of_file();
-    let _other_server = varied(&other);
-    let (code, _, error) =
-        run(&other, &["seal", "--before", "2026-02", "--to", &place(&other), "--who", "ann", "--no-vacuum"]);
-    assert_eq!(code, 0, "{error}");
-    let (code, _, error) = run(&dir, &["verify", "--archive", &place(&other)]);
-    assert!(code == 1 && error.contains("has other manifests"), "{error}");
 }
 
 #[test]

@@ -72,6 +72,51 @@ cases! {
         assert_eq!(other.run().unwrap().usage.get(Class::Characters), None);
     }
 
+    fn contract_only_a_documented_default_stands_for_a_model_that_nobody_names() {
+        let nameless = Play { request: r#"{"prompt":"a cat","size":"256x256"}"#, ..IMAGES };
+        let generate = Play {
+            host: "api.cohere.ai",
+            path: "/v1/generate",
+            request: r#"{"prompt":"test","model":""}"#,
+            body: r#"{"id":"1","generations":[{"text":"Hi"}],"meta":{"billed_units":{"input_tokens":1,"output_tokens":46}}}"#,
+            ..IMAGES
+        };
+        for (play, model) in [(nameless, "dall-e-2"), (generate, "command")] {
+            let record = play.run().unwrap();
+            assert_eq!((record.request_model.as_deref(), record.response_model.as_deref()), (Some(model), None), "{play:?}");
+            assert!(record.flags.contains(Flag::ModelAssumed), "{play:?}");
+        }
+        assert_eq!(nameless.run().unwrap().quality.as_deref(), Some("standard"));
+        // What tells of another model, or that the request is not known; what is no request; a host whose default nobody documents.
+        let counted = r#"{"data":[{"b64_json":"eHg="}],"usage":{"input_tokens":5,"output_tokens":272,"total_tokens":277}}"#;
+        for play in [
+            Play { request: r#"{"prompt":"a cat","quality":"high"}"#, ..nameless },
+            Play { request: r#"{"prompt":"a cat","size":"1536x1024"}"#, ..nameless },
+            Play { body: r#"{"data":[{"b64_json":"eHg="}],"quality":"low"}"#, ..nameless },
+            Play { body: counted, ..nameless },
+            Play { request: r#"{"prompt":"a cat","#, ..nameless },
+            Play { request: "{}", ..nameless },
+            Play { host: "api.together.xyz", ..nameless },
+            Play { path: "/v1/chat", request: r#"{"message":"Hi"}"#, ..generate },
+        ] {
+            let record = play.run().unwrap();
+            assert_eq!((record.request_model.as_deref(), record.flags.contains(Flag::ModelAssumed)), (None, false), "{play:?}");
+        }
+        let named = Play { request: r#"{"prompt":"a cat","model":"dall-e-3"}"#, ..nameless }.run().unwrap();
+        assert_eq!((named.request_model.as_deref(), named.flags.contains(Flag::ModelAssumed)), (Some("dall-e-3"), false));
+    }
+
+    fn deterministic_a_header_has_the_speed_of_a_native_body() {
+        let path = b"/model/us.anthropic.claude-3-5-haiku-20241022-v1:0/invoke";
+        let head = RequestHead { method: b"POST", host: b"bedrock-runtime.us-east-2.amazonaws.com", path, content_encoding: None };
+        let mut call = Call::begin(&head, &DETECT, 0).unwrap();
+        call.response_head(&ResponseHead { status: Some(200), content_type: None, content_encoding: None });
+        call.response_header("x-amzn-bedrock-performanceconfig-latency", b"optimized");
+        call.response_body(br#"{"type":"message","usage":{"input_tokens":5,"output_tokens":2}}"#);
+        let record = call.finish(Ended::default(), &mut Ratios::default()).remove(0);
+        assert_eq!((record.speed.as_deref(), record.usage.input_total()), (Some("optimized"), Some(5)));
+    }
+
     fn deterministic_images_without_counts_are_paid_by_the_image() {
         let record = units(&IMAGES, &[(Class::ImagesOut, 2)]);
         assert_eq!((record.size.as_deref(), record.quality.as_deref()), (Some("1024x1792"), Some("hd")));
@@ -82,6 +127,11 @@ cases! {
         assert_eq!((record.size.as_deref(), record.quality.as_deref()), (Some("1024x1024"), Some("standard")));
         let record = units(&Play { request: r#"{"model":"sdxl","width":512,"height":768,"steps":30}"#, ..IMAGES }, &[(Class::ImagesOut, 2)]);
         assert_eq!((record.size.as_deref(), record.quality.as_deref()), (Some("512x768"), Some("30-steps")));
+        let of_steps = |rest: &str| format!("{{\"model\":\"stabilityai/stable-diffusion-xl-base-1.0\"{rest}}}");
+        let record = units(&Play { request: &of_steps(""), ..IMAGES }, &[(Class::ImagesOut, 2)]);
+        assert_eq!((record.size.as_deref(), record.quality.as_deref()), (Some("1024x1024"), Some("standard")));
+        let record = units(&Play { request: &of_steps(r#","steps":40"#), ..IMAGES }, &[(Class::ImagesOut, 2)]);
+        assert_eq!((record.size.as_deref(), record.quality.as_deref()), (Some("1024x1024"), Some("40-steps")));
         let counted = r#"{"data":[{"b64_json":"eHg="}],"usage":{"input_tokens":5,"output_tokens":272,"total_tokens":277}}"#;
         let record = Play { request: r#"{"model":"gpt-image-1"}"#, body: counted, ..IMAGES }.run().unwrap();
         assert_eq!((record.usage.get(Class::ImagesOut), record.usage.output_total()), (None, Some(272)));

@@ -62,6 +62,10 @@ numbers! {
         CompletionAudio "completion_tokens_details.audio_tokens",
         CompletionImage "completion_tokens_details.image_tokens",
         FlatCached "cached_tokens",
+        // Voyage's, of which pixels have a price of their own.
+        FlatText "text_tokens",
+        ImagePixels "image_pixels",
+        VideoPixels "video_pixels",
         NumCached "num_cached_tokens",
         CacheHit "prompt_cache_hit_tokens",
         FlatReasoning "reasoning_tokens",
@@ -94,6 +98,9 @@ numbers! {
         InputCached "input_tokens_details.cached_tokens",
         InputCacheWrite "input_tokens_details.cache_write_tokens",
         InputCacheCreation "input_tokens_details.cache_creation_tokens",
+        // Perplexity's agents.
+        InputCacheRead "input_tokens_details.cache_read_input_tokens",
+        InputCacheCreationInput "input_tokens_details.cache_creation_input_tokens",
         InputImageTokens "input_tokens_details.image_tokens",
         InputAudioDetails "input_tokens_details.audio_tokens",
         InputVideoDetails "input_tokens_details.video_tokens",
@@ -243,8 +250,8 @@ pub enum Header {
     Cached,
 }
 
-/// The headers of a response that say something: counts of Bedrock and of Text Generation Inference, and the service tiers
-/// of Google and Bedrock.
+/// The headers of a response that say something: counts of Bedrock and of Text Generation Inference, the service tiers
+/// of Google and Bedrock, and Bedrock's speed.
 pub const HEADERS: &[(&str, Header)] = &[
     ("x-amzn-bedrock-input-token-count", Header::Count(Number::HeaderInput)),
     ("x-amzn-bedrock-output-token-count", Header::Count(Number::HeaderOutput)),
@@ -256,6 +263,7 @@ pub const HEADERS: &[(&str, Header)] = &[
     ("x-amzn-bedrock-service-tier", Header::Text(Text::ServiceTier)),
     // Cloudflare's AI gateway: what it has in its cache, nobody is asked for.
     ("cf-aig-cache-status", Header::Cached),
+    ("x-amzn-bedrock-performanceconfig-latency", Header::Text(Text::Speed)),
 ];
 
 impl Number {

@@ -98,6 +98,12 @@ raws! {
     Meta "meta",
     ResponseMeta "response.meta",
     Metrics "amazon-bedrock-invocationMetrics",
+    PageUsage "usage_info",
+    // What Bedrock's guardrails weighed, if the request wants their trace: by Converse, and beside native bodies.
+    InputGuardrail "trace.guardrail.inputAssessment.*.invocationMetrics.usage",
+    OutputGuardrail "trace.guardrail.outputAssessments.*[].invocationMetrics.usage",
+    NativeInputGuardrail "amazon-bedrock-trace.guardrail.input.*.invocationMetrics.usage",
+    NativeOutputGuardrail "amazon-bedrock-trace.guardrail.outputs[].*.invocationMetrics.usage",
     ToolUsage "tool_usage",
     ResponseToolUsage "response.tool_usage",
     TencentUsage "Usage",
@@ -107,7 +113,20 @@ raws! {
 impl Raw {
     /// What was used beside the model: it tells nothing of the call's own counts, nor that they are final.
     pub(super) fn is_beside(self) -> bool {
-        matches!(self, Raw::ToolUsage | Raw::ResponseToolUsage)
+        matches!(self, Raw::PageUsage | Raw::ToolUsage | Raw::ResponseToolUsage) || self.is_guardrails()
+    }
+
+    /// What a guardrail weighed.
+    pub(in crate::provider) fn is_guardrails(self) -> bool {
+        matches!(
+            self,
+            Raw::InputGuardrail | Raw::OutputGuardrail | Raw::NativeInputGuardrail | Raw::NativeOutputGuardrail
+        )
+    }
+
+    /// A `meta`, which many APIs have.
+    pub(in crate::provider) fn is_meta(self) -> bool {
+        matches!(self, Raw::Meta | Raw::ResponseMeta)
     }
 }
 

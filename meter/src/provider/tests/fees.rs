@@ -39,7 +39,7 @@ fn units(host: &str, path: &str, body: &str, expected: &[(Class, u64)]) -> Readi
 
 /// The tokens of a response.
 #[track_caller]
-fn tokens(host: &str, path: &str, body: &str, expected: &[(Class, u64)]) -> Reading {
+pub(super) fn tokens(host: &str, path: &str, body: &str, expected: &[(Class, u64)]) -> Reading {
     let (_, reading, _) = met(host, path, body);
     let mut expected = expected.to_vec();
     expected.sort_unstable();
@@ -49,7 +49,7 @@ fn tokens(host: &str, path: &str, body: &str, expected: &[(Class, u64)]) -> Read
 }
 
 #[track_caller]
-fn unknown(host: &str, path: &str, body: &str) -> Option<String> {
+pub(super) fn unknown(host: &str, path: &str, body: &str) -> Option<String> {
     let (facts, reading, target) = met(host, path, body);
     unknown_usage(target.api.unwrap(), &facts, &reading)
 }

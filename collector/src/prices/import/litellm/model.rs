@@ -11,6 +11,8 @@ use super::super::draft::{Conditions, Prices, Rates, SERVICE_TIER, only};
 use super::keys::{self, Key, Nature};
 use super::name::{Name, SIZE};
 use super::{Model, Occasions, factors, hours};
+use crate::money::Price;
+use crate::prices::entry::is_token;
 
 /// Prices by the time of the day.
 const OFF_PEAK: &str = "off_peak_pricing";
@@ -20,6 +22,10 @@ const SEARCH_CONTEXT: &str = "search_context";
 const INCLUSIVE: &str = "xai";
 /// What is sold by the piece costs the same in every service tier unless the list says otherwise.
 const PIXELS: &str = "input_cost_per_pixel";
+
+/// Whose transcriptions count tokens beside the seconds, always. Those of others count one or the other: where only tokens are
+/// counted, a price by the second says nothing of them.
+const COUNTS_BOTH: &str = "mistral";
 
 /// What is read of a model, before it is put together.
 #[derive(Default)]
@@ -48,6 +54,9 @@ pub(super) fn read(
         found.field(field, value, key, nature, import)?;
     }
     found.pixels(key, nature, model, name, import)?;
+    if nature.mode == "audio_transcription" && nature.provider == COUNTS_BOTH {
+        found.by_tier.values_mut().for_each(include_tokens);
+    }
     let Found { mut by_tier, mut under, paid_apart } = found;
     finish(&mut by_tier, model);
     by_tier.retain(|tier, rates| {
@@ -72,6 +81,15 @@ pub(super) fn read(
         under.extend(off_peak(value, key, nature, import)?);
     }
     Some(occasions(by_tier, under, name, factors::read(key, model, import)))
+}
+
+/// Where a transcription is sold by the second, the tokens that every response counts besides are in that price.
+fn include_tokens(rates: &mut Rates) {
+    let has_tokens = rates.prices.keys().any(|class| is_token(*class));
+    if rates.prices.contains_key(&Class::AudioSeconds) && !has_tokens {
+        let included = [Class::InputText, Class::InputAudio, Class::OutputText];
+        rates.prices.extend(included.map(|class| (class, Price::ZERO)));
+    }
 }
 
 impl<'m> Found<'m> {
