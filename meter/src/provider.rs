@@ -35,6 +35,7 @@ pub use destination::Destination;
 pub use detect::{Certainty, Target, detect};
 pub(crate) use facts::{ENTERPRISE_SEARCH, Fact, Facts, HEADERS, Made, Number, response_paths, search_tool};
 pub use paths::Endpoint;
+pub(crate) use paths::percent_decoded;
 pub use rules::{Detect, Rule};
 pub(crate) use shape::{has_counts, shape};
 pub(crate) use unknown::unknown_usage;
@@ -132,6 +133,7 @@ pub(crate) fn read(api: Api, facts: &Facts, target: &Target) -> Reading {
     };
     bedrock::fill_from_headers(facts, &mut reading);
     reading.is_reported = !reading.usage.is_empty();
+    bedrock::guardrails(facts, &mut reading);
     fees::add(facts, target, &mut reading);
     if facts.is_from_cache {
         reading.flag(Flag::NotBilled);

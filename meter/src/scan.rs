@@ -63,6 +63,8 @@ pub trait Sink<L> {
     fn began(&mut self, _leaf: L, _object: bool) {}
     /// A name is like that of a place that is wanted, but for the case of its letters. Some readers take it for that.
     fn alike(&mut self, _leaf: L) {}
+    /// The name of the value that comes next has no place of its own, and is like what is wanted there.
+    fn like(&mut self, _leaf: L, _name: &[u8]) {}
     /// An object or array has ended there, if something within it is wanted.
     fn ended(&mut self, _leaf: L) {}
     /// Whether a text at a wanted path would change nothing, now and later: then it is not made.

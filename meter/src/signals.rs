@@ -163,8 +163,8 @@ impl<'a> Known<'a> {
 }
 
 fn count(signal: Signal, usage: &Usage) -> Option<u64> {
-    use Class::{CacheRead, CacheReadAudio, CacheReadImage, CacheReadVideo};
-    use Class::{CacheWrite1h, CacheWrite5m, CacheWriteOther, OutputReasoning};
+    use Class::{CacheRead, CacheReadAudio, CacheReadExplicit, CacheReadImage, CacheReadVideo};
+    use Class::{CacheWrite1h, CacheWrite5m, CacheWrite12h, CacheWrite30m, CacheWriteOther, OutputReasoning};
     let sum = |classes: &[Class]| classes.iter().filter_map(|class| usage.get(*class)).reduce(u64::saturating_add);
     match signal {
         Signal::InputTokens => usage.input_total(),
@@ -172,8 +172,8 @@ fn count(signal: Signal, usage: &Usage) -> Option<u64> {
         Signal::TotalTokens => {
             [usage.input_total(), usage.output_total()].into_iter().flatten().reduce(u64::saturating_add)
         }
-        Signal::CacheReadTokens => sum(&[CacheRead, CacheReadAudio, CacheReadImage, CacheReadVideo]),
-        Signal::CacheWriteTokens => sum(&[CacheWrite5m, CacheWrite1h, CacheWriteOther]),
+        Signal::CacheReadTokens => sum(&[CacheRead, CacheReadAudio, CacheReadImage, CacheReadVideo, CacheReadExplicit]),
+        Signal::CacheWriteTokens => sum(&[CacheWrite5m, CacheWrite1h, CacheWrite30m, CacheWrite12h, CacheWriteOther]),
         Signal::ReasoningTokens => sum(&[OutputReasoning]),
         _ => None,
     }

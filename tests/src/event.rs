@@ -5,7 +5,7 @@ use serde_json::{Value, value::RawValue};
 use crate::{Result, fixture::Classes};
 
 /// The classes of the contract; tests are independent of the meter's own list.
-pub const CLASSES: [&str; 22] = [
+pub const CLASSES: [&str; 25] = [
     "input_text_tokens",
     "input_audio_tokens",
     "input_image_tokens",
@@ -15,8 +15,11 @@ pub const CLASSES: [&str; 22] = [
     "cache_read_audio_tokens",
     "cache_read_image_tokens",
     "cache_read_video_tokens",
+    "cache_read_explicit_tokens",
     "cache_write_5m_tokens",
     "cache_write_1h_tokens",
+    "cache_write_30m_tokens",
+    "cache_write_12h_tokens",
     "cache_write_other_tokens",
     "output_text_tokens",
     "output_reasoning_tokens",

@@ -63,9 +63,10 @@ class Record:
 
     def litellm(self):
         d = self.data
-        read = total(d, "cache_read_tokens", "cache_read_audio_tokens", "cache_read_image_tokens", "cache_read_video_tokens")
+        read = total(d, "cache_read_tokens", "cache_read_audio_tokens", "cache_read_image_tokens", "cache_read_video_tokens",
+                     "cache_read_explicit_tokens")
         write_1h = total(d, "cache_write_1h_tokens")
-        written = total(d, "cache_write_5m_tokens", "cache_write_other_tokens") + write_1h
+        written = total(d, "cache_write_5m_tokens", "cache_write_30m_tokens", "cache_write_other_tokens") + write_1h
         details = {"text_tokens": total(d, "input_text_tokens", "input_tool_tokens"), "cached_tokens": read,
                    "audio_tokens": total(d, "input_audio_tokens"), "image_tokens": total(d, "input_image_tokens")}
         if written:

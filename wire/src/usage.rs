@@ -70,8 +70,11 @@ classes! {
     CacheReadAudio "cache_read_audio_tokens" Input "audio input served from the cache";
     CacheReadImage "cache_read_image_tokens" Input "image and document input served from the cache";
     CacheReadVideo "cache_read_video_tokens" Input "video input served from the cache";
+    CacheReadExplicit "cache_read_explicit_tokens" Input "input served from a cache that the request itself set up, where the provider tells it from its own";
     CacheWrite5m "cache_write_5m_tokens" Input "input written to a cache of 5 minutes";
     CacheWrite1h "cache_write_1h_tokens" Input "input written to a cache of 1 hour";
+    CacheWrite30m "cache_write_30m_tokens" Input "input written to a cache of 30 minutes";
+    CacheWrite12h "cache_write_12h_tokens" Input "input written to a cache of 12 hours";
     CacheWriteOther "cache_write_other_tokens" Input "input written to a cache of another or unknown lifetime";
     OutputText "output_text_tokens" Output "visible output, tool calls included";
     OutputReasoning "output_reasoning_tokens" Output "output spent on reasoning";
@@ -80,6 +83,7 @@ classes! {
     OutputVideo "output_video_tokens" Output "video output";
     OutputCitation "output_citation_tokens" Output "output spent on citations";
     WebSearches "web_searches" Unit "web searches the provider ran for the call";
+    WebFetches "web_fetches" Unit "pages of the web the provider opened for the call, where each is charged";
     XSearches "x_searches" Unit "searches of X (Twitter) the provider ran for the call";
     MapsSearches "maps_searches" Unit "map look-ups the provider ran for the call";
     FileSearches "file_searches" Unit "searches of the caller's files the provider ran for the call";
@@ -89,6 +93,7 @@ classes! {
     ImagesOut "output_images" Unit "images the model made, where images are what is charged";
     Pages "pages" Unit "pages of documents that were read (OCR)";
     AnnotatedPages "annotated_pages" Unit "pages that were also annotated";
+    GuardrailUnits "guardrail_units" Unit "text or image units that a guardrail assessed";
     Characters "characters" Unit "characters of the request, where they are what is charged, as for speech";
     VideoSeconds "video_seconds" Unit "seconds of video that were made; a fraction counts as a whole second";
     CacheStorageTokenHours "cache_storage_token_hours" Unit "tokens kept in a cache times the hours they are kept for, as asked; a fraction counts as a whole one";

@@ -169,7 +169,9 @@ fn stand_ins(class: Class) -> impl Iterator<Item = Class> {
 pub(super) fn stand_in(class: Class) -> Option<Class> {
     match class {
         Class::CacheWrite1h | Class::CacheWriteOther => Some(Class::CacheWrite5m),
+        Class::CacheWrite30m | Class::CacheWrite12h => Some(Class::CacheWriteOther),
         Class::CacheReadAudio | Class::CacheReadImage | Class::CacheReadVideo => Some(Class::CacheRead),
+        Class::CacheReadExplicit => Some(Class::CacheRead),
         Class::CacheWrite5m | Class::CacheRead => Some(Class::InputText),
         Class::InputAudio | Class::InputImage | Class::InputVideo | Class::InputTool => Some(Class::InputText),
         Class::OutputReasoning | Class::OutputAudio | Class::OutputImage | Class::OutputVideo => {
@@ -177,10 +179,10 @@ pub(super) fn stand_in(class: Class) -> Option<Class> {
         }
         Class::OutputCitation => Some(Class::OutputText),
         Class::InputText | Class::OutputText => None,
-        Class::WebSearches | Class::XSearches | Class::MapsSearches | Class::FileSearches => None,
+        Class::WebSearches | Class::XSearches | Class::MapsSearches | Class::FileSearches | Class::WebFetches => None,
         Class::CodeExecutions | Class::ContainerSessions | Class::ImagesIn | Class::ImagesOut => None,
         Class::Pages | Class::AnnotatedPages | Class::Characters | Class::AudioSeconds | Class::VideoSeconds => None,
-        Class::CacheStorageTokenHours | Class::SearchUnits | Class::Requests => None,
+        Class::CacheStorageTokenHours | Class::SearchUnits | Class::GuardrailUnits | Class::Requests => None,
         Class::CacheReadUnbilled => None,
     }
 }

@@ -26,6 +26,7 @@ const OTHER_INPUT: &[Class] = &[
     Class::CacheReadImage,
     Class::CacheReadVideo,
     Class::WebSearches,
+    Class::WebFetches,
     Class::XSearches,
     Class::MapsSearches,
     Class::FileSearches,

@@ -52,7 +52,8 @@ impl Sides<'_> {
                 }
             }
             Endpoint::Speech if !counted && self.is_paid_by_character() => {
-                add(reading, Class::Characters, self.made.characters.or(self.asked.characters()))
+                let characters = self.made.characters.or(self.asked.characters()).or(self.asked.characters_about());
+                add(reading, Class::Characters, characters)
             }
             Endpoint::Transcription if !counted && reading.usage.get(Class::AudioSeconds).is_none() => {
                 add(reading, Class::AudioSeconds, self.made.duration);
@@ -70,9 +71,6 @@ impl Sides<'_> {
             reading.usage.set(Class::AudioSeconds, Some(seconds.max(self.target.least_audio_s())));
         }
         self.rerank(counted, reading);
-        if self.wishes.own_data && self.made.retrieved {
-            add(reading, Class::FileSearches, Some(1));
-        }
         if reading.usage.get(Class::InputImage).is_none() {
             add(reading, Class::ImagesIn, self.made.images_read);
         }
@@ -150,8 +148,20 @@ impl Sides<'_> {
         }
     }
 
+    /// Whether what is charged depends on a request of which it is in doubt what it says.
+    fn is_unclear(&self, record: &Record) -> bool {
+        let depends = self.target.endpoint != Endpoint::Model || record.response_model.is_none();
+        self.is_taken && depends && self.asked.is_unclear()
+    }
+
     /// Fills what else prices depend on: what the response says was made, else what was asked for.
     pub(super) fn describe(self, record: &mut Record) {
+        if self.is_unclear(record) {
+            record.flags.insert(Flag::RequestUnclear);
+            if record.usage.get(Class::Characters).is_some() && self.asked.characters().is_none() {
+                record.evidence = Evidence::Estimated;
+            }
+        }
         let Sides { target, asked, mut wishes, mut made, search_tool, .. } = self;
         record.size = made.size.take().or_else(|| wishes.size());
         record.quality = made.quality.take().or_else(|| wishes.quality());

@@ -202,6 +202,9 @@ impl<L: Copy, V: Values<L>> Sink<L> for Unwrap<'_, L, V> {
     fn skips(&self, leaf: L) -> bool {
         self.values.skips(leaf)
     }
+    fn like(&mut self, leaf: L, name: &[u8]) {
+        self.values.like(leaf, name);
+    }
     fn scalar(&mut self, leaf: L, value: Scalar<'_>) {
         self.values.scalar(leaf, value);
     }

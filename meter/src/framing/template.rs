@@ -174,6 +174,10 @@ impl<L: Copy, V: Sink<L>> Sink<L> for Traced<'_, L, V> {
         self.values.alike(leaf);
     }
 
+    fn like(&mut self, leaf: L, name: &[u8]) {
+        self.values.like(leaf, name);
+    }
+
     fn ended(&mut self, leaf: L) {
         self.values.ended(leaf);
     }

@@ -1,14 +1,14 @@
 //! Bedrock's meanings: the cache lies beside the input. Sources: botocore's `bedrock-runtime` service model.
 
-use wire::record::Flag;
-use wire::usage::{Class, MAX_COUNT};
+use wire::record::{Flag, Flags};
+use wire::usage::{Class, MAX_COUNT, Usage};
 
 use super::asking::IncludeUsage;
 use super::catalogue::Provider;
-use super::facts::{Facts, Number::*, Raw};
+use super::facts::{Facts, GUARDED, Number::*, Raw};
 use super::paths::{Endpoint, path};
 use super::region::in_host;
-use super::{Api, Reading, Target, openai, plain};
+use super::{Api, Part, Reading, Target, openai, plain};
 
 pub(super) const BEDROCK: Provider = Provider {
     regions: &[
@@ -33,6 +33,7 @@ pub(super) const BEDROCK: Provider = Provider {
         // The Rerank API of bedrock-agent-runtime; and that of servers that people run themselves.
         path("rerank", Api::OpenAiChat, "rerank"),
         path("async-invoke", Api::BedrockInvoke, "generate_content").at(Endpoint::Job),
+        path("guardrail/*/version/*/apply", Api::BedrockConverse, "guardrail"),
         path("agents/*/agentAliases/*/sessions/*/text", Api::BedrockAgent, "invoke_agent"),
     ],
     // The native bodies of Llama and Titan.
@@ -168,6 +169,20 @@ pub(super) fn fill_from_headers(facts: &Facts, reading: &mut Reading) {
         reading.set(Class::OutputText, facts.get(HeaderOutput));
     }
     reading.complete |= facts.first(&[HeaderInput, HeaderOutput]).is_some();
+}
+
+/// What guardrails assessed is paid for beside the tokens, each policy at its own price: a part each, whose model is the name of
+/// the units. Only the trace has them, if it is asked for, and the response of a guardrail that is applied alone.
+pub(super) fn guardrails(facts: &Facts, reading: &mut Reading) {
+    for number in GUARDED {
+        let Some(units) = facts.get(number).filter(|&units| units > 0) else { continue };
+        let model = number.path().rsplit('.').next().map(str::to_owned);
+        let mut usage = Usage::default();
+        usage.set(Class::GuardrailUnits, Some(units));
+        reading.parts.push(Part { name: "guardrail".to_owned(), model, usage, flags: Flags::default() });
+        reading.complete |= !reading.is_reported;
+        reading.is_reported = true;
+    }
 }
 
 /// An agent calls models on its own; its trace has the counts of each.

@@ -1,18 +1,20 @@
 //! What a response says, before anybody knows what it means: counts and texts by their path.
 
+mod costs;
 mod counts;
 mod distinct;
 mod made;
 mod numbers;
 mod places;
+mod strays;
 mod texts;
 mod tools;
 mod visible;
 
 pub use made::Made;
-pub(super) use numbers::PLACED;
+pub(super) use numbers::{GUARDED, PLACED};
 pub use numbers::{HEADERS, Header, Number};
-pub use places::{Cost, Fact, Raw, Switch, response_paths};
+pub use places::{Fact, Raw, Switch, response_paths};
 pub use texts::Text;
 pub(crate) use texts::{ENTERPRISE_SEARCH, search_tool};
 pub use tools::ItemText;
@@ -24,9 +26,11 @@ use wire::usage::Class;
 use super::Api;
 use crate::framing::{Format, Values};
 use crate::scan::{Count, MAX_SCALAR, Piece, Scalar, Sink, count};
+use costs::Costs;
 use counts::Counts;
 use numbers::{Merge, round_up};
-use tools::{BUILT_IN_SEARCHES, Tools};
+use strays::Strays;
+use tools::Tools;
 
 /// The cap of the usage objects that are held for their lists, bytes in all.
 const MAX_RAW: usize = 16 * 1024;
@@ -54,6 +58,12 @@ pub struct Facts {
     pub tool_model: Option<String>,
     /// Which tool could search the web.
     pub search_tool: Option<&'static str>,
+    /// What the cache served is from one that the request set up.
+    pub has_explicit_cache: bool,
+    /// The service that a router handed the call on to.
+    pub service: Option<String>,
+    /// A search of the web found something that the response shows.
+    pub shows_sources: bool,
     /// The model refused.
     pub is_refused: bool,
     /// A gateway had the response in its own cache.
@@ -62,10 +72,9 @@ pub struct Facts {
     pub finish_reasons: Option<String>,
     /// What the endpoint makes, where an event says so.
     pub makes: Option<Class>,
-    cost_nano_usd: Option<u64>,
-    upstream_cost_nano_usd: Option<u64>,
-    has_own_key: bool,
+    costs: Costs,
     tools: Tools,
+    strays: Strays,
     /// What was made, and no token counts: few calls have that.
     made: Option<Box<Made>>,
     /// Values that could not be read.
@@ -139,23 +148,19 @@ impl Facts {
         self.is_stream
     }
 
-    /// What the provider says the call cost, nano-USD: with what it cost on the caller's own key.
+    /// What the provider says the call cost, nano-USD.
     pub fn cost(&self) -> Option<u64> {
-        let upstream = self.upstream_cost_nano_usd.filter(|_| self.has_own_key || self.cost_nano_usd.is_none());
-        match (self.cost_nano_usd, upstream) {
-            (Some(cost), Some(upstream)) => Some(cost.saturating_add(upstream)),
-            (cost, upstream) => cost.or(upstream),
-        }
+        self.costs.total()
+    }
+
+    /// Members beside the usage that say something and may be usage, too.
+    pub fn strays(&self) -> impl Iterator<Item = &str> {
+        self.strays.names()
     }
 
     /// Calls of a tool, by the items of the response.
     pub fn tool_calls(&self, class: Class) -> Option<u64> {
         self.tools.count(class)
-    }
-
-    /// Searches of the web that stand beside the model's words: calls of Moonshot's and Nova's own tools, and what Z.ai found.
-    pub fn other_searches(&self) -> u64 {
-        self.tools.other_searches()
     }
 
     /// Whether a tool made an image.
@@ -265,25 +270,6 @@ impl Facts {
             self.counts.set(number, count);
         }
     }
-
-    fn take_cost(&mut self, cost: Cost, value: Scalar<'_>) {
-        let digits = match value {
-            Scalar::Number(digits) => digits,
-            Scalar::Text(text) => text.as_bytes(),
-            _ => return,
-        };
-        let shift = match cost {
-            Cost::Dollars | Cost::Upstream => 9,
-            Cost::Ticks => -1,
-        };
-        if let Some(amount) = crate::scan::scaled(digits, shift).filter(|&amount| amount > 0) {
-            let slot = match cost {
-                Cost::Upstream => &mut self.upstream_cost_nano_usd,
-                Cost::Dollars | Cost::Ticks => &mut self.cost_nano_usd,
-            };
-            *slot = Some(amount);
-        }
-    }
 }
 
 fn bit(raw: Raw) -> u32 {
@@ -303,23 +289,34 @@ impl Sink<Fact> for Facts {
     fn scalar(&mut self, fact: Fact, value: Scalar<'_>) {
         match (fact, value) {
             (Fact::Count(number), value) => self.number(number, value),
-            (Fact::Cost(cost), value) => self.take_cost(cost, value),
+            (Fact::Cost(cost), value) => self.costs.take(cost, value),
             (Fact::Made(_), Scalar::Null) => {}
             (Fact::Made(thing), value) => self.made.get_or_insert_default().take(thing, value),
             (Fact::Text(text), Scalar::Text(value)) => self.text(text, value),
             // OpenAI's and Cloudflare's codes can be numbers; they say nothing that the status does not.
             (Fact::Switch(Switch::Done), Scalar::Bool(true)) => self.terminal = true,
-            (Fact::Switch(Switch::OwnKey), Scalar::Bool(own)) => self.has_own_key = own,
+            (Fact::Switch(Switch::OwnKey), Scalar::Bool(own)) => self.costs.has_own_key = own,
             (Fact::ItemText(text), Scalar::Text(value)) => self.tools.text(text, value),
             (Fact::ItemText(ItemText::Id), Scalar::Number(digits)) => {
                 self.tools.text(ItemText::Id, &String::from_utf8_lossy(digits));
             }
             (Fact::Query, Scalar::Text(query)) => self.tools.query(query),
             (Fact::Maps, Scalar::Text(_)) => self.tools.set_uses_maps(),
-            (Fact::Called, Scalar::Text(name)) if BUILT_IN_SEARCHES.contains(&name) => self.tools.searched(),
-            (Fact::Found, Scalar::Text(_)) => self.tools.found_pages(),
+            (Fact::Found, Scalar::Text(_)) => self.shows_sources = true,
+            (Fact::MetricName, Scalar::Text(name)) => self.strays.metric(name),
+            (Fact::MetricValue, value) => {
+                if let Some(number) = self.strays.metric_number() {
+                    self.number(number, value);
+                }
+            }
+            (Fact::Stray, value) => self.strays.scalar(value),
+            (Fact::Sign(sign), Scalar::Text(text)) => self.strays.sign(sign, text),
             _ => {}
         }
+    }
+
+    fn like(&mut self, _: Fact, name: &[u8]) {
+        self.strays.begin(name);
     }
 
     fn raw_begin(&mut self, fact: Fact) {
@@ -334,7 +331,11 @@ impl Sink<Fact> for Facts {
     }
 
     fn raw(&mut self, fact: Fact, bytes: &[u8]) {
-        let Fact::Raw(raw) = fact else { return self.flow(fact, Piece::of(bytes)) };
+        let raw = match fact {
+            Fact::Raw(raw) => raw,
+            Fact::Stray => return self.strays.raw(bytes),
+            _ => return self.flow(fact, Piece::of(bytes)),
+        };
         let others = self.raw.iter().filter(|(known, _)| *known != raw).map(|(_, bytes)| bytes.len());
         let held = others.fold(self.arriving.len(), usize::saturating_add);
         let kept = bytes.len().min(MAX_RAW.saturating_sub(held));
@@ -346,6 +347,7 @@ impl Sink<Fact> for Facts {
         let raw = match fact {
             Fact::Raw(raw) => raw,
             Fact::Item(place) => return self.tools.end(place),
+            Fact::Stray => return self.strays.end(),
             _ => return,
         };
         if !raw.is_beside() {

@@ -10,7 +10,8 @@ use super::{Reading, Target};
 /// Classes by the counts that usage objects give of them.
 #[rustfmt::skip]
 const COUNTED: &[(Class, &[Number])] = &[
-    (Class::WebSearches, &[XaiWeb, WebSearchRequests, SearchRequests, SearchQueries, ToolSearches, PluginSearches]),
+    (Class::WebSearches, &[XaiWeb, WebSearchRequests, SearchRequests, SearchQueries, ToolSearches, PluginSearches, AgentSearches]),
+    (Class::WebFetches, &[AgentFetches]),
     (Class::XSearches, &[XaiX]),
     (Class::CodeExecutions, &[XaiCode, CodeRequests, ConnectorCode]),
     (Class::FileSearches, &[ConnectorFiles]),
@@ -18,8 +19,14 @@ const COUNTED: &[(Class, &[Number])] = &[
 ];
 
 /// What the items of a response can show.
-const SHOWN: [Class; 5] =
-    [Class::WebSearches, Class::XSearches, Class::FileSearches, Class::CodeExecutions, Class::ContainerSessions];
+const SHOWN: [Class; 6] = [
+    Class::WebSearches,
+    Class::WebFetches,
+    Class::XSearches,
+    Class::FileSearches,
+    Class::CodeExecutions,
+    Class::ContainerSessions,
+];
 
 /// Adds the fees to what was read.
 pub(super) fn add(facts: &Facts, target: &Target, reading: &mut Reading) {
@@ -47,10 +54,11 @@ pub(super) fn add(facts: &Facts, target: &Target, reading: &mut Reading) {
             reading.set(Class::WebSearches, facts.get(XaiSources));
         }
     }
-    if reading.usage.get(Class::WebSearches).unwrap_or(0) == 0 && facts.other_searches() > 0 {
-        reading.set(Class::WebSearches, Some(facts.other_searches().min(MAX_COUNT)));
-    }
     grounding(facts, target, reading);
+    // Of Z.ai's search the response shows what it found, and that it ran once.
+    if facts.shows_sources && reading.usage.get(Class::WebSearches).unwrap_or(0) == 0 {
+        reading.set(Class::WebSearches, Some(1));
+    }
     if is_search_model(facts, target) && reading.usage.get(Class::WebSearches).unwrap_or(0) == 0 {
         let has_output = reading.is_reported || facts.visible.bytes() > 0;
         reading.set(Class::WebSearches, has_output.then_some(1));

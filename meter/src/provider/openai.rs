@@ -51,30 +51,13 @@ pub(super) fn chat(facts: &Facts, target: &Target) -> Reading {
         input: facts.get(PromptTokens),
         output: facts.get(CompletionTokens),
         total: facts.get(TotalTokens),
-        // OpenAI; DeepSeek; Moonshot; Databricks, in Anthropic's words but OpenAI's meaning; Mistral's two aliases.
-        cache_read: facts.first(&[
-            PromptCached,
-            CacheHit,
-            FlatCached,
-            CacheReadInput,
-            InputCached,
-            NumCached,
-            PromptDetailCached,
-        ]),
-        cache_write: facts.first(&[
-            PromptCacheWrite,
-            PromptCacheCreation,
-            PromptCacheCreationInput,
-            PromptCache5m,
-            CacheCreation,
-        ]),
         audio_input: facts.get(PromptAudio),
         image_input: facts.get(PromptImage),
         video_input: facts.get(PromptVideo),
         reasoning: facts.first(&[CompletionReasoning, FlatReasoning, OutputReasoning]),
         audio_output: facts.get(CompletionAudio),
         image_output: facts.get(CompletionImage),
-        text_output: None,
+        ..caches(facts)
     };
     let connectors = connectors(facts, &mut counts);
     let beside = reasoning_beside(facts, target, &mut counts);
@@ -102,6 +85,7 @@ pub(super) fn chat(facts: &Facts, target: &Target) -> Reading {
     }
     counts.make(makes(facts, target));
     let mut reading = settle(counts);
+    explicit(facts, &mut reading);
     reading.total = facts.get(TotalTokens);
     if beside.is_some() {
         reading.set(Class::OutputReasoning, beside);
@@ -111,6 +95,49 @@ pub(super) fn chat(facts: &Facts, target: &Target) -> Reading {
     reading.set(Class::AudioSeconds, facts.get(PromptAudioSeconds));
     reading.complete = facts.any_closed() || facts.has(TimingsPredicted);
     reading
+}
+
+/// What caches served and took, under all names that are known: those of Chat Completions and of Responses occur in the other's
+/// objects, too.
+fn caches(facts: &Facts) -> Counts {
+    Counts {
+        // OpenAI; DeepSeek; Moonshot; Databricks and Perplexity, in Anthropic's words but OpenAI's meaning; Mistral's two aliases.
+        cache_read: facts.first(&[
+            PromptCached,
+            InputCached,
+            InputTokenCached,
+            CacheHit,
+            FlatCached,
+            CacheReadInput,
+            InputCacheRead,
+            NumCached,
+            PromptDetailCached,
+        ]),
+        cached_audio: facts.first(&[PromptCachedAudio, InputCachedAudio, InputTokenCachedAudio]),
+        cached_image: facts.first(&[PromptCachedImage, InputCachedImage, InputTokenCachedImage]),
+        cache_write: facts.first(&[
+            PromptCacheWrite,
+            InputCacheWrite,
+            PromptCacheCreation,
+            InputCacheCreation,
+            PromptCacheCreationInput,
+            InputCacheCreationInput,
+            PromptCache5m,
+            CacheCreation,
+        ]),
+        write_30m: facts.first(&[PromptWrite30m, InputWrite30m]),
+        write_12h: facts.first(&[PromptWrite12h, InputWrite12h]),
+        ..Counts::default()
+    }
+}
+
+/// Qwen says whose cache it was. "Explicit cache and implicit cache are mutually exclusive" (Model Studio, Context Cache), and
+/// have prices of their own.
+fn explicit(facts: &Facts, reading: &mut Reading) {
+    if facts.has_explicit_cache {
+        reading.usage.set(Class::CacheReadExplicit, reading.usage.get(Class::CacheRead));
+        reading.usage.set(Class::CacheRead, None);
+    }
 }
 
 /// What a total of tokens has for pixels, beside those of the text: Voyage sells the two at prices of their own.
@@ -175,15 +202,6 @@ pub(super) fn responses(facts: &Facts, target: &Target) -> Reading {
         input: facts.get(InputTokens),
         output: facts.get(OutputTokens),
         total: facts.get(TotalTokens),
-        // OpenAI; Perplexity's agents; DashScope's own API, in the words of Chat Completions.
-        cache_read: facts.first(&[InputCached, InputTokenCached, CacheReadInput, InputCacheRead, PromptCached]),
-        cache_write: facts.first(&[
-            InputCacheWrite,
-            InputCacheCreation,
-            CacheCreation,
-            InputCacheCreationInput,
-            PromptCacheCreationInput,
-        ]),
         reasoning: facts.get(OutputReasoning),
         audio_input: facts.first(&[InputAudioTokens, InputAudioDetails]),
         image_input: facts.first(&[InputImageTokens, InputTokenImage]),
@@ -191,9 +209,11 @@ pub(super) fn responses(facts: &Facts, target: &Target) -> Reading {
         audio_output: facts.first(&[OutputAudioDetails, OutputAudioTokens]),
         image_output: facts.get(OutputImageTokens),
         text_output: facts.get(OutputTextTokens),
+        ..caches(facts)
     };
     counts.make(makes(facts, target));
     let mut reading = settle(counts);
+    explicit(facts, &mut reading);
     reading.parts.extend(image_gen(facts));
     reading.set(Class::AudioSeconds, facts.get(Seconds));
     reading.complete = facts.any_closed();

@@ -12,7 +12,13 @@ pub(super) struct Counts {
     pub output: Option<u64>,
     pub total: Option<u64>,
     pub cache_read: Option<u64>,
+    /// Of what the cache served, what is audio and what is an image.
+    pub cached_audio: Option<u64>,
+    pub cached_image: Option<u64>,
     pub cache_write: Option<u64>,
+    /// Of what was written, what is kept for 30 minutes and for 12 hours.
+    pub write_30m: Option<u64>,
+    pub write_12h: Option<u64>,
     pub audio_input: Option<u64>,
     pub image_input: Option<u64>,
     pub video_input: Option<u64>,
@@ -58,15 +64,22 @@ enum Part {
 }
 
 /// Turns counts into disjoint classes. Nothing is ever negative, and what does not fit is flagged.
-pub(super) fn settle(counts: Counts) -> Reading {
+pub(super) fn settle(mut counts: Counts) -> Reading {
+    if counts.cache_write.is_none() {
+        counts.cache_write = counts.write_30m.into_iter().chain(counts.write_12h).reduce(u64::saturating_add);
+    }
     let mut reading = Reading { total: counts.total, ..Reading::default() };
     let beside = beside(&counts, &mut reading.flags);
     let outside = |part: Part| beside.contains(&part);
     let usage = &mut reading.usage;
 
     let mut input = Whole::new(counts.input);
+    let is_sure = cached_by_modality(&mut counts, beside);
     input.part(usage, Class::CacheRead, counts.cache_read, outside(Part::CacheRead));
+    input.part(usage, Class::CacheReadAudio, counts.cached_audio, outside(Part::CacheRead));
+    input.part(usage, Class::CacheReadImage, counts.cached_image, outside(Part::CacheRead));
     input.part(usage, Class::CacheWriteOther, counts.cache_write, outside(Part::CacheWrite));
+    let is_split = by_lifetime(&counts, usage);
     input.part(usage, Class::InputAudio, counts.audio_input, outside(Part::AudioInput));
     input.part(usage, Class::InputImage, counts.image_input, false);
     input.part(usage, Class::InputVideo, counts.video_input, false);
@@ -78,10 +91,55 @@ pub(super) fn settle(counts: Counts) -> Reading {
     output.part(usage, Class::OutputImage, counts.image_output, false);
     output.rest(usage, Class::OutputText);
 
-    if input.exceeded || output.exceeded {
+    if input.exceeded || output.exceeded || !is_sure || !is_split {
         reading.flags.push(Flag::PartExceedsParent);
     }
     reading
+}
+
+/// Counts of a modality contain what the cache served of it: takes that out of them, and out of the cache's count. Where nothing
+/// says how much it is, but cache and modalities are more than the input together, the cache served at least the difference of
+/// them: it is taken for text as far as there is text. Returns whether that was said, and fits.
+fn cached_by_modality(counts: &mut Counts, beside: &[Part]) -> bool {
+    let (Some(input), Some(cached)) = (counts.input, counts.cache_read) else { return true };
+    let [audio, image] = [counts.audio_input, counts.image_input].map(Option::unwrap_or_default);
+    let told = [&mut counts.cached_audio, &mut counts.cached_image].map(|part| part.take().filter(|&count| count > 0));
+    let [mut of_audio, mut of_image] = told.map(Option::unwrap_or_default);
+    let fits = of_audio <= audio && of_image <= image && of_audio.saturating_add(of_image) <= cached;
+    if !fits {
+        (of_audio, of_image) = (0, 0);
+    }
+    let is_inside = !beside.contains(&Part::CacheRead) && !beside.contains(&Part::AudioInput);
+    let others = [audio.saturating_sub(of_audio), image.saturating_sub(of_image)];
+    let others = others.into_iter().fold(counts.video_input.unwrap_or(0), u64::saturating_add);
+    let excess = cached.saturating_add(others).saturating_sub(input);
+    let is_sure = excess == 0 || !is_inside || cached > input || others > input;
+    if !is_sure {
+        let more = excess.min(image.saturating_sub(of_image));
+        of_image = of_image.saturating_add(more);
+        of_audio = of_audio.saturating_add(excess.saturating_sub(more).min(audio.saturating_sub(of_audio)));
+    }
+    let take = |count: Option<u64>, part: u64| count.map(|count| count.saturating_sub(part));
+    counts.audio_input = take(counts.audio_input, of_audio);
+    counts.image_input = take(counts.image_input, of_image);
+    counts.cache_read = take(counts.cache_read, of_audio.saturating_add(of_image));
+    let some = |count: u64| Some(count).filter(|&count| count > 0);
+    (counts.cached_audio, counts.cached_image) = (some(of_audio), some(of_image));
+    is_sure && fits
+}
+
+/// Splits what was written to the cache by how long it is kept; returns whether the split fits.
+fn by_lifetime(counts: &Counts, usage: &mut Usage) -> bool {
+    let (Some(written), true) = (usage.get(Class::CacheWriteOther), counts.write_30m.or(counts.write_12h).is_some())
+    else {
+        return true;
+    };
+    let [half_hour, half_day] = [counts.write_30m, counts.write_12h].map(Option::unwrap_or_default);
+    let Some(open) = written.checked_sub(half_hour.saturating_add(half_day)) else { return false };
+    usage.set(Class::CacheWrite30m, counts.write_30m);
+    usage.set(Class::CacheWrite12h, counts.write_12h);
+    usage.set(Class::CacheWriteOther, Some(open).filter(|&open| open > 0));
+    true
 }
 
 /// Which parts the total proves to lie beside their whole.

@@ -4,6 +4,7 @@ mod destination;
 mod elsewhere;
 mod fees;
 mod golden;
+mod members;
 use wire::usage::Class::{self, *};
 
 use crate::framing::Body;

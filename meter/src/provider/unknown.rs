@@ -2,6 +2,7 @@
 //!
 //! Each usage object that was held is walked once, when the response is over, without a tree and without a text of its paths, which
 //! are told apart by hashes: it costs as much as its bytes. Only one that has an unknown name is walked again, for the name.
+//! Beside the usage objects, members of the response that have a name like one of usage or of money are named, too.
 //! A member is known if it is read somewhere ([`PLACED`]) or stands in [`HARMLESS`]; zeros, nulls and empty texts say
 //! nothing. Names are the provider's, so they are bounded and cleaned.
 
@@ -29,12 +30,15 @@ const MAX_MEMBER: usize = 80;
 const HARMLESS: &[&str] = &[
     // Parts that are the rest of a whole, or inside of it at the same price.
     "prompt_tokens_details.text_tokens", "completion_tokens_details.text_tokens", "input_tokens_details.text_tokens",
-    "input_token_details.text_tokens", "output_token_details.text_tokens", "prompt_cache_miss_tokens", "prompt_tokens_details.cache_type",
+    "input_token_details.text_tokens", "output_token_details.text_tokens", "prompt_cache_miss_tokens", "prompt_tokens_details.cache_type", "input_tokens_details.cache_type",
     "completion_tokens_details.accepted_prediction_tokens", "completion_tokens_details.rejected_prediction_tokens",
-    "input_tokens_details.cached_tokens_details.text_tokens", "context_details.*",
+    "input_tokens_details.cached_tokens_details.text_tokens", "prompt_tokens_details.cached_tokens_details.text_tokens",
+    "input_token_details.cached_tokens_details.text_tokens", "context_details.*",
     // Cohere's, of the template that is not billed; Groq's, by the memory that served them.
     "tokens.image_tokens", "dram_cached_tokens", "sram_cached_tokens",
-    // Guardrails of Bedrock: filters by words and by patterns are free.
+    // Guardrails of Bedrock: units that are parts, and filters by words and by patterns, which are free.
+    "topicPolicyUnits", "contentPolicyUnits", "contentPolicyImageUnits", "sensitiveInformationPolicyUnits",
+    "contextualGroundingPolicyUnits", "automatedReasoningPolicyUnits",
     "wordPolicyUnits", "sensitiveInformationPolicyFreeUnits", "automatedReasoningPolicies",
     // What was read of pages, counted where it is.
     "pages_processed", "pages_processed_annotation", "doc_size_bytes",
@@ -126,6 +130,9 @@ pub fn unknown_usage(api: Api, facts: &Facts, reading: &Reading) -> Option<Strin
                 names.add("usage");
             }
         }
+    }
+    for name in facts.strays() {
+        names.add(name);
     }
     if let Some(kind) = facts.unknown_item() {
         names.add(&format!("output.{kind}"));

@@ -258,7 +258,11 @@ impl<L: Copy> Scanner<L> {
 
     /// Finds the place of a name.
     fn named<S: Sink<L>>(paths: &Paths<L>, parent: Node, name: &[u8], sink: &mut S) -> Option<Node> {
-        let node = paths.named(parent, name);
+        let node = paths.named(parent, name).or_else(|| {
+            let (leaf, node) = paths.like(parent, name)?;
+            sink.like(leaf, name);
+            Some(node)
+        });
         if S::MINDS_SHAPES
             && node.is_none()
             && let Some(leaf) = paths.alike(parent, name)

@@ -6,6 +6,9 @@ pub const MAX_DEPTH: usize = 12;
 /// The longest name in a wanted path, bytes; longer names in a body cannot match.
 pub(super) const MAX_NAME: usize = 64;
 
+/// Any name.
+const ANY: &str = "*";
+
 /// A place in the tree.
 pub(super) type Node = u16;
 
@@ -28,10 +31,8 @@ fn bucket(name: &[u8]) -> usize {
     mixed % BUCKETS
 }
 
-/// Stands for any name of an object that has none of the names beside it.
-const ANY: &str = "*";
-
-/// The wanted paths: names joined by dots, `[]` behind the name of an array for any of its elements, and `*` for any name.
+/// The wanted paths: names joined by dots, `[]` behind the name of an array for any of its elements, `*` for any name that the
+/// place does not have itself.
 #[derive(Debug)]
 pub struct Paths<L> {
     nodes: Vec<Place<L>>,
@@ -43,16 +44,31 @@ struct Place<L> {
     /// The last of the names in each bucket: most names of a body fall into an empty one. Made with the first name: most
     /// places have none.
     buckets: Option<Box<[Option<u16>; BUCKETS]>>,
-    any: Option<Node>,
     element: Option<Node>,
+    /// Below any other name.
+    any: Option<Node>,
+    /// Below other names that are like something.
+    like: Option<Like>,
     leaf: Option<L>,
     raw: Option<L>,
     flow: Option<L>,
 }
 
+/// Which names are alike, and where they lead.
+type Like = (fn(&[u8]) -> bool, Node);
+
 impl<L> Place<L> {
     const fn new() -> Self {
-        Place { names: Vec::new(), buckets: None, any: None, element: None, leaf: None, raw: None, flow: None }
+        Place {
+            names: Vec::new(),
+            buckets: None,
+            element: None,
+            any: None,
+            like: None,
+            leaf: None,
+            raw: None,
+            flow: None,
+        }
     }
 }
 
@@ -80,6 +96,21 @@ impl<L: Copy> Paths<L> {
             }
         }
         paths
+    }
+
+    /// The same with what is wanted, scalar or not, of every name that is like something and has no place of its own: in the
+    /// object at each of these paths, and, for the empty one, at the root.
+    pub fn and_like(mut self, parents: &[&'static str], is_like: fn(&[u8]) -> bool, leaf: L) -> Self {
+        for parent in parents {
+            let Some(node) = self.grow() else { return self };
+            if let Some(place) = self.nodes.get_mut(usize::from(node)) {
+                (place.leaf, place.raw) = (Some(leaf), Some(leaf));
+            }
+            if let Some(place) = self.reach(parent) {
+                place.like = Some((is_like, node));
+            }
+        }
+        self
     }
 
     fn reach(&mut self, path: &'static str) -> Option<&mut Place<L>> {
@@ -156,6 +187,12 @@ impl<L: Copy> Paths<L> {
         self.known(node, name).or_else(|| self.nodes.get(usize::from(node))?.any)
     }
 
+    /// Where a name leads that has no place of its own, if it is like what is wanted there.
+    pub(super) fn like(&self, node: Node, name: &[u8]) -> Option<(L, Node)> {
+        let (is_like, node) = self.nodes.get(usize::from(node))?.like?;
+        is_like(name).then(|| self.leaf(node).map(|leaf| (leaf, node))).flatten()
+    }
+
     fn known(&self, node: Node, name: &[u8]) -> Option<Node> {
         let place = self.nodes.get(usize::from(node))?;
         let mut next = place.buckets.as_ref()?.get(bucket(name)).copied().flatten();
@@ -194,6 +231,7 @@ impl<L: Copy> Paths<L> {
 
     /// Whether an object at the place can hold something wanted.
     pub(super) fn has_names(&self, node: Node) -> bool {
-        self.nodes.get(usize::from(node)).is_some_and(|place| !place.names.is_empty() || place.any.is_some())
+        let has = |place: &Place<L>| !place.names.is_empty() || place.any.is_some() || place.like.is_some();
+        self.nodes.get(usize::from(node)).is_some_and(has)
     }
 }

@@ -16,6 +16,9 @@ impl Sink<&'static str> for Found {
         };
         self.values.push(format!("{leaf}={value}"));
     }
+    fn like(&mut self, leaf: &'static str, name: &[u8]) {
+        self.values.push(format!("{leaf}~{}", String::from_utf8_lossy(name)));
+    }
     fn raw_begin(&mut self, leaf: &'static str) {
         self.raw = format!("{leaf}:");
     }
@@ -79,6 +82,26 @@ cases! {
         assert_eq!(whole(r#"{"choices":[{"delta":{"text":"x"}},{"delta":{"text":null}},7,"s"],"stream":true}"#), ["text=Text(\"x\")", "text=Null", "stream=Bool(true)"]);
         assert_eq!(whole(r#"[{"usage":{"a":1}}]"#), [""; 0], "an array at the root is not the path");
         assert_eq!(whole(r#"{"usage":[{"a":1}],"model":{"a":1}}"#), [""; 0], "neither is a wrong type");
+    }
+
+    fn deterministic_any_name_and_names_alike_lead_on_where_no_own_name_does() {
+        let leaves = [("a.*.b", "any"), ("a.own.b", "own"), ("list[].*[].d", "each"), ("like_own.b", "named")];
+        let is_like = |name: &[u8]| name.starts_with(b"like");
+        let paths = Paths::new(&leaves, &[], &[]).and_like(&["", "inner"], is_like, "like");
+        let json = r#"{"a":{"x":{"b":1},"own":{"b":2},"y":{"c":9},"":{"b":3}},"list":[{"g":[{"d":4},{"d":5}]},{"h":[{"d":6}]}],
+            "like_own":{"b":7},"like\u0031":8,"likely":{"deep":[{"b":"}"}]},"unlike":9,"inner":{"like":null,"b":9},"outer":{"like":9}}"#;
+        let expected = [
+            "any=1", "own=2", "any=3", "each=4", "each=5", "each=6", "named=7", "like~like1", "like=8", "like~likely",
+            r#"like:{"deep":[{"b":"}"}]}"#, "like~like", "like=Null",
+        ];
+        for piece in [1, 2, 3, 7, json.len()] {
+            let (mut scanner, mut found) = (Scanner::default(), Found::default());
+            json.as_bytes().chunks(piece).for_each(|chunk| {
+                scanner.feed(&paths, chunk, &mut found);
+            });
+            assert_eq!(found.values, expected, "in pieces of {piece}");
+            assert_eq!(scanner.progress(), Progress::Done);
+        }
     }
 
     fn deterministic_names_inside_texts_are_not_paths() {

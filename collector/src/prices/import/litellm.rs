@@ -29,6 +29,8 @@ const SAMPLE: &str = "sample_spec";
 const ROUTERS: [&str; 2] = ["/model_router", "/model-router"];
 /// Another name of a model.
 const ALIAS: &str = "alias_of";
+/// What a guardrail's units cost, by policy.
+const GUARDRAIL: &str = "guardrail_cost_per_unit";
 /// What a provider's tool costs, whatever the model.
 const CONTAINER: &str = "code_interpreter_cost_per_session";
 
@@ -58,6 +60,10 @@ pub(super) fn read(text: &str, import: &mut Import<'_>) -> Result<(), String> {
         }
         if key.ends_with("/container") && model.contains_key(CONTAINER) {
             read_container(key, model, &meters, import);
+            continue;
+        }
+        if model.contains_key(GUARDRAIL) {
+            read_guardrail(key, model, &meters, import);
             continue;
         }
         let Some(name) = name::of(key, &provider, import) else { continue };
@@ -186,6 +192,30 @@ fn read_container(key: &str, model: &Model<'_>, meters: &[String], import: &mut 
         });
     }
     import.taken.insert(key.to_owned());
+    Some(())
+}
+
+/// The units of each policy are a part of a call, whose model is their name.
+fn read_guardrail(key: &str, model: &Model<'_>, meters: &[String], import: &mut Import<'_>) -> Option<()> {
+    let paid = Class::GuardrailUnits;
+    let units: BTreeMap<String, &RawValue> = serde_json::from_str(model.get(GUARDRAIL)?.get()).ok()?;
+    for (name, value) in units {
+        let price = import.price(value.get(), super::decimal::Unit::One, paid, GUARDRAIL, key)?;
+        for meter in meters {
+            import.drafts.push(Draft {
+                provider: meter.clone(),
+                models: BTreeSet::from([name.to_lowercase()]),
+                except: BTreeSet::new(),
+                aliases: BTreeSet::new(),
+                from: import.options.valid_from,
+                to: None,
+                conditions: Conditions::new(),
+                rates: Rates { prices: [(paid, price)].into(), ..Rates::default() },
+                sources: BTreeSet::from([key.to_owned()]),
+                rank: 0,
+            });
+        }
+    }
     Some(())
 }
 

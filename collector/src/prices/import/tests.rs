@@ -1,5 +1,6 @@
 //! Small lists in the form of the two real ones, with prices as they were published in them.
 
+mod caches;
 mod names;
 
 use wire::usage::{Class, Usage};

@@ -10,6 +10,8 @@ use crate::scan::Paths;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Field {
     Model,
+    /// A model in the words of one provider: `model`, wherever it stands, is what all others read.
+    OtherModel,
     Stream,
     StreamOptions,
     IncludeUsage,
@@ -225,9 +227,9 @@ pub(super) fn paths() -> &'static Paths<Field> {
             // A call within a call, as Perplexity takes it for later.
             ("request.model", Field::Model),
             ("modelId", Field::Model),
-            ("model_id", Field::Model),
-            ("servingMode.modelId", Field::Model),
-            ("rerankingConfiguration.bedrockRerankingConfiguration.modelConfiguration.modelArn", Field::Model),
+            ("model_id", Field::OtherModel),
+            ("servingMode.modelId", Field::OtherModel),
+            ("rerankingConfiguration.bedrockRerankingConfiguration.modelConfiguration.modelArn", Field::OtherModel),
             ("documents[]", Field::Document),
             ("sources[].type", Field::Document),
             ("input[]", Field::Item),

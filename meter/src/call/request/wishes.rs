@@ -27,8 +27,6 @@ pub(super) enum Wish {
     Variants,
     /// Whether the response is to be fetched later.
     Deferred,
-    /// Where the provider is to search that has the caller's own data.
-    OwnData,
 }
 
 /// Where it stands.
@@ -47,8 +45,6 @@ pub(super) const WISHES: &[(&str, Wish)] = &[
     ("parameters.durationSeconds", Wish::Seconds), ("modelInput.duration", Wish::Seconds),
     ("modelInput.videoGenerationConfig.durationSeconds", Wish::Seconds),
     ("n_seconds", Wish::Seconds), ("n_variants", Wish::Variants), ("deferred", Wish::Deferred),
-    ("tools[].retrieval.vertexAiSearch.datastore", Wish::OwnData), ("tools[].retrieval.vertexAiSearch.engine", Wish::OwnData),
-    ("tools[].retrieval.vertex_ai_search.datastore", Wish::OwnData), ("tools[].retrieval.vertex_ai_search.engine", Wish::OwnData),
     ("images[]", Wish::Image), ("singleEmbeddingParams.image.source.bytes", Wish::Image),
     ("singleEmbeddingParams.image.source.s3Location.uri", Wish::Image),
     ("inputImage", Wish::Image), ("instances[].image.bytesBase64Encoded", Wish::Image),
@@ -73,7 +69,6 @@ pub(in crate::call) struct Wishes {
     pub images: u64,
     pub variants: Option<u64>,
     pub deferred: bool,
-    pub own_data: bool,
     /// Which of the provider's tools is to search the web.
     pub search_tool: Option<&'static str>,
 }
@@ -93,7 +88,6 @@ impl Wishes {
             (Wish::Image, Scalar::Text(_)) => self.images = self.images.saturating_add(1),
             (Wish::Variants, _) => self.variants = number(),
             (Wish::Deferred, value) => self.deferred = value == Scalar::Bool(true),
-            (Wish::OwnData, Scalar::Text(_)) => self.own_data = true,
             (Wish::Background, value) => self.background = value == Scalar::Bool(true),
             (Wish::Width, _) => self.width = number(),
             (Wish::Height, _) => self.height = number(),

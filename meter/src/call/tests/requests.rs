@@ -142,34 +142,6 @@ cases! {
         assert_eq!(record.search_tool, None);
     }
 
-    fn deterministic_searches_that_are_no_items_are_counted() {
-        let searches = |body: &str| counted(&Play { request: r#"{"model":"m"}"#, body, ..Play::default() }.run().unwrap());
-        let with = |choices: &str, beside: &str| format!(
-            r#"{{"object":"chat.completion","model":"m","choices":[{choices}],{beside}"usage":{{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12}}}}"#
-        );
-        let call = |name: &str| format!(r#"{{"message":{{"content":"","tool_calls":[{{"function":{{"name":"{name}","arguments":"{{}}"}}}},{{"function":{{"name":"{name}"}}}}]}}}}"#);
-        assert_eq!(searches(&with(&call("$web_search"), "")), [(Class::WebSearches, 2)]);
-        assert_eq!(searches(&with(&call("web_search"), "")), []);
-        assert_eq!(searches(&with("", r#""web_search":[{"title":"a","link":"b"},{"title":"c","link":"d"}],"#)), [(Class::WebSearches, 1)]);
-        assert_eq!(searches(&with("", r#""web_search":[],"#)), []);
-        let chunk = "data: {\"object\":\"chat.completion.chunk\",\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"$web_search\",\"arguments\":\"\"}}]}}]}\n\ndata: {\"object\":\"chat.completion.chunk\",\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{}\"}}]}}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":3,\"total_tokens\":12}}\n\n";
-        let record = Play { content_type: "text/event-stream", body: chunk, ..Play::default() }.run().unwrap();
-        assert_eq!(counted(&record), [(Class::WebSearches, 1)]);
-        let nova = r#"{"output":{"message":{"content":[{"toolUse":{"toolUseId":"t","name":"nova_grounding","input":{}}},{"text":"Fine."}]}},"usage":{"inputTokens":9,"outputTokens":3,"totalTokens":12}}"#;
-        let record = Play { path: "/model/us.amazon.nova-2-lite-v1%3A0/converse", body: nova, ..BEDROCK }.run().unwrap();
-        assert_eq!(counted(&record), [(Class::WebSearches, 1)]);
-        // The caller's own data on Vertex: only where that search was asked for, for other tools retrieve, too.
-        let retrieved = r#"{"candidates":[{"groundingMetadata":{"retrievalQueries":["x","y"]}}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":2,"totalTokenCount":3}}"#;
-        for (tool, expected) in [
-            (r#"{"retrieval":{"vertexAiSearch":{"datastore":"d"}}}"#, &[(Class::FileSearches, 1)][..]),
-            (r#"{"retrieval":{"vertexRagStore":{"ragResources":[]}}}"#, &[]),
-        ] {
-            let request = format!(r#"{{"contents":[],"tools":[{tool}]}}"#);
-            let record = Play { host: "aiplatform.googleapis.com", path: "/v1/publishers/google/models/g:generateContent", request: &request, body: retrieved, ..Play::default() };
-            assert_eq!(counted(&record.run().unwrap()), expected, "{tool}");
-        }
-    }
-
     fn deterministic_reranks_of_bedrock_are_counted_by_their_documents() {
         let many = |count: usize| format!(r#"{{"query":"q","documents":[{}]}}"#, vec!["\"d\""; count].join(","));
         for (request, units) in [
@@ -217,6 +189,17 @@ cases! {
         assert_eq!(counted(&trusted(&play("api.groq.com", r#"{"task":"transcribe","duration":11,"text":"Hi"}"#))), [(Class::AudioSeconds, 11)]);
         assert_eq!(counted(&trusted(&play("api.groq.com", r#"{"text":"Hi"}"#))), []);
         assert_eq!(counted(&trusted(&play("api.openai.com", short))), [(Class::AudioSeconds, 4)]);
+    }
+
+    fn contract_no_other_name_of_a_model_stands_above_the_one_that_is_read() {
+        for (request, model) in [
+            (r#"{"model":"dear","model_id":"cheap"}"#, "dear"),
+            (r#"{"model_id":"cheap","servingMode":{"modelId":"cheap"},"model":"dear"}"#, "dear"),
+            (r#"{"model_id":"own"}"#, "own"),
+        ] {
+            let record = trusted(&Play { request, body: CHAT_OF_NOBODY, ..Play::default() });
+            assert_eq!(record.request_model.as_deref(), Some(model), "{request}");
+        }
     }
 
     fn deterministic_speech_of_those_who_do_nothing_else_is_counted() {

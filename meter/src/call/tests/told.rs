@@ -111,4 +111,24 @@ cases! {
             assert_eq!(record.path_model.as_deref(), model, "{host}{path}");
         }
     }
+
+    fn deterministic_the_router_says_which_service_it_has_chosen() {
+        for (host, path, service) in [
+            ("router.huggingface.co", "/v1/chat/completions", Some("groq")),
+            ("router.huggingface.co", "/novita/v3/openai/chat/completions", Some("novita")),
+            ("api.openai.com", "/v1/chat/completions", None),
+        ] {
+            let head = RequestHead { method: b"POST", host: host.as_bytes(), path: path.as_bytes(), content_encoding: None };
+            let detect = Detect { trust_host: true, ..DETECT };
+            let mut call = Call::begin(&head, &detect, 0).unwrap();
+            call.request_body(br#"{"model":"openai/gpt-oss-120b:fastest"}"#);
+            call.response_head(&ResponseHead { status: Some(200), content_type: None, content_encoding: None });
+            assert_eq!(call.reads_headers(), service.is_some(), "{host}");
+            call.response_header("x-inference-provider", b"groq");
+            call.response_body(CHAT.as_bytes());
+            call.response_end();
+            let records = call.finish(Ended::default(), &mut Ratios::default());
+            assert_eq!(records[0].path_model.as_deref(), service, "{host}{path}");
+        }
+    }
 }

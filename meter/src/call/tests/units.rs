@@ -51,14 +51,25 @@ const CACHED: Play<'_> = Play {
 };
 
 cases! {
+    fn deterministic_a_guardrail_that_is_applied_alone_is_a_call_with_parts() {
+        let head = RequestHead { method: b"POST", host: b"bedrock-runtime.eu-west-1.amazonaws.com", path: b"/guardrail/g/version/1/apply", content_encoding: None };
+        let mut call = Call::begin(&head, &DETECT, 0).unwrap();
+        call.request_body(br#"{"source":"INPUT","content":[{"text":{"text":"Hi"}}]}"#);
+        call.response_head(&ResponseHead { status: Some(200), content_type: None, content_encoding: None });
+        call.response_body(br#"{"action":"NONE","usage":{"topicPolicyUnits":1,"contentPolicyUnits":2,"wordPolicyUnits":3}}"#);
+        call.response_end();
+        let records = call.finish(Ended::default(), &mut Ratios::default());
+        let told: Vec<_> = records.iter().map(|record| (record.part.as_deref(), record.response_model.as_deref(), record.usage.get(Class::GuardrailUnits))).collect();
+        assert_eq!(told, [(None, None, None), (Some("guardrail"), Some("topicPolicyUnits"), Some(1)), (Some("guardrail"), Some("contentPolicyUnits"), Some(2))]);
+        assert_eq!((records[0].evidence, records[0].operation.as_str(), &records[0].unknown_usage), (Evidence::Reported, "guardrail", &None));
+    }
+
     fn deterministic_speech_in_bytes_is_paid_by_characters() {
         // H, i, space, quote, a umlaut, a face, a sign, a new line: eight.
         let record = units(&SPEECH, &[(Class::Characters, 8)]);
         assert!(record.flags.is_empty());
         units(&Play { path: "/v1/tts", host: "api.x.ai", request: r#"{"text":"four"}"#, ..SPEECH }, &[(Class::Characters, 4)]);
         units(&Play { request: r#"{"model":"tts-1","input":""}"#, ..SPEECH }, &[]);
-        // A request that cannot be read to its end tells nothing.
-        units(&Play { request: r#"{"model":"tts-1","input":"abc"#, ..SPEECH }, &[]);
         // Models that count tokens are not paid by characters, and say no counts in bytes.
         let record = units(&Play { request: r#"{"model":"gpt-4o-mini-tts","input":"abc"}"#, ..SPEECH }, &[]);
         assert_eq!(record.missing_reason, Some(Missing::UnknownFormat));

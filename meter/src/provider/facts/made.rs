@@ -13,8 +13,6 @@ pub enum Thing {
     ImagesMade,
     /// How many characters were spoken.
     Characters,
-    /// What was searched for in the caller's own data.
-    Retrieved,
     /// How many images were read, where that is what is paid for.
     ImagesRead,
     /// Pages that were read.
@@ -64,8 +62,6 @@ pub(super) const THINGS: &[(&str, Thing)] = &[
     ("images[]", Thing::Image(Held::Bare)), ("artifacts[].base64", Thing::Image(Held::Artifact)),
     ("usage.generated_images", Thing::ImagesMade), ("usage.image_count", Thing::ImagesMade),
     ("extra_info.usage_characters", Thing::Characters),
-    ("candidates[].groundingMetadata.retrievalQueries[]", Thing::Retrieved),
-    ("candidates[].groundingMetadata.groundingChunks[].retrievedContext.uri", Thing::Retrieved),
     ("usage.billed_units.images", Thing::ImagesRead), ("meta.billed_units.images", Thing::ImagesRead),
     ("usage_info.pages_processed", Thing::Pages), ("usage_info.pages_processed_annotation", Thing::AnnotatedPages),
     ("seconds", Thing::Seconds), ("n_seconds", Thing::Seconds), ("duration", Thing::Duration), ("size", Thing::Size), ("quality", Thing::Quality),
@@ -82,8 +78,6 @@ pub struct Made {
     pub images_made: Option<u64>,
     /// How many characters were spoken.
     pub characters: Option<u64>,
-    /// The provider searched the caller's own data.
-    pub retrieved: bool,
     /// How many images were read.
     pub images_read: Option<u64>,
     /// Pages that were read.
@@ -120,7 +114,6 @@ impl Made {
             }
             (Thing::ImagesMade, _) => self.images_made = count().or(self.images_made),
             (Thing::Characters, _) => self.characters = count().or(self.characters),
-            (Thing::Retrieved, Scalar::Text(_)) => self.retrieved = true,
             (Thing::ImagesRead, _) => self.images_read = count().or(self.images_read),
             (Thing::Pages, _) => self.pages = count().or(self.pages),
             (Thing::AnnotatedPages, _) => self.annotated_pages = count().or(self.annotated_pages),

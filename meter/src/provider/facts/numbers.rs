@@ -54,6 +54,10 @@ numbers! {
         PromptCacheCreation "prompt_tokens_details.cache_creation_tokens",
         PromptCacheCreationInput "prompt_tokens_details.cache_creation_input_tokens",
         PromptCache5m "prompt_tokens_details.cache_creation.ephemeral_5m_input_tokens",
+        PromptWrite30m "prompt_tokens_details.cache_write_tokens_details.ttl_30m_tokens",
+        PromptWrite12h "prompt_tokens_details.cache_write_tokens_details.ttl_12h_tokens",
+        PromptCachedAudio "prompt_tokens_details.cached_tokens_details.audio_tokens",
+        PromptCachedImage "prompt_tokens_details.cached_tokens_details.image_tokens",
         PromptAudio "prompt_tokens_details.audio_tokens",
         PromptImage "prompt_tokens_details.image_tokens",
         PromptVideo "prompt_tokens_details.video_tokens",
@@ -71,6 +75,9 @@ numbers! {
         FlatReasoning "reasoning_tokens",
         Citation "citation_tokens",
         SearchQueries "num_search_queries",
+        // Perplexity's agents.
+        AgentSearches "tool_calls_details.search_web.invocation",
+        AgentFetches "tool_calls_details.fetch_url.invocation",
         // OpenRouter.
         SearchRequests "server_tool_use_details.web_search_requests",
         // DashScope.
@@ -101,12 +108,18 @@ numbers! {
         // Perplexity's agents.
         InputCacheRead "input_tokens_details.cache_read_input_tokens",
         InputCacheCreationInput "input_tokens_details.cache_creation_input_tokens",
+        InputWrite30m "input_tokens_details.cache_write_tokens_details.ttl_30m_tokens",
+        InputWrite12h "input_tokens_details.cache_write_tokens_details.ttl_12h_tokens",
+        InputCachedAudio "input_tokens_details.cached_tokens_details.audio_tokens",
+        InputCachedImage "input_tokens_details.cached_tokens_details.image_tokens",
         InputImageTokens "input_tokens_details.image_tokens",
         InputAudioDetails "input_tokens_details.audio_tokens",
         InputVideoDetails "input_tokens_details.video_tokens",
         InputAudioTokens "input_token_details.audio_tokens",
         InputTokenCached "input_token_details.cached_tokens",
         InputTokenImage "input_token_details.image_tokens",
+        InputTokenCachedAudio "input_token_details.cached_tokens_details.audio_tokens",
+        InputTokenCachedImage "input_token_details.cached_tokens_details.image_tokens",
         OutputReasoning "output_tokens_details.reasoning_tokens",
         OutputImageTokens "output_tokens_details.image_tokens",
         OutputTextTokens "output_tokens_details.text_tokens",
@@ -216,6 +229,13 @@ numbers! {
         HeaderCacheWrite "",
     }
     sums {
+        // Units of a guardrail, by policy: of a guardrail that is applied alone, and below each assessment (`GUARDED`).
+        GuardTopic "usage.topicPolicyUnits",
+        GuardContent "usage.contentPolicyUnits",
+        GuardImage "usage.contentPolicyImageUnits",
+        GuardSensitive "usage.sensitiveInformationPolicyUnits",
+        GuardGrounding "usage.contextualGroundingPolicyUnits",
+        GuardReasoning "usage.automatedReasoningPolicyUnits",
         TitanOutput "results[].tokenCount",
         VertexTokens "predictions[].embeddings.statistics.token_count",
         AgentInput
@@ -250,8 +270,8 @@ pub enum Header {
     Cached,
 }
 
-/// The headers of a response that say something: counts of Bedrock and of Text Generation Inference, the service tiers
-/// of Google and Bedrock, and Bedrock's speed.
+/// The headers of a response that say something: counts of Bedrock and of Text Generation Inference, the service tiers of
+/// Google and Bedrock, Bedrock's speed, and who served a call of Hugging Face's router.
 pub const HEADERS: &[(&str, Header)] = &[
     ("x-amzn-bedrock-input-token-count", Header::Count(Number::HeaderInput)),
     ("x-amzn-bedrock-output-token-count", Header::Count(Number::HeaderOutput)),
@@ -264,6 +284,17 @@ pub const HEADERS: &[(&str, Header)] = &[
     // Cloudflare's AI gateway: what it has in its cache, nobody is asked for.
     ("cf-aig-cache-status", Header::Cached),
     ("x-amzn-bedrock-performanceconfig-latency", Header::Text(Text::Speed)),
+    ("x-inference-provider", Header::Text(Text::Service)),
+];
+
+/// The units of a guardrail: each policy has its own price.
+pub(in crate::provider) const GUARDED: [Number; 6] = [
+    Number::GuardTopic,
+    Number::GuardContent,
+    Number::GuardImage,
+    Number::GuardSensitive,
+    Number::GuardGrounding,
+    Number::GuardReasoning,
 ];
 
 impl Number {

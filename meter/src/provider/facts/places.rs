@@ -2,10 +2,11 @@
 
 use std::sync::OnceLock;
 
+use super::costs::{COSTS, Cost};
 use super::made::{THINGS, Thing};
-use super::numbers::{DIRECT, Number, PLACED};
+use super::numbers::{DIRECT, GUARDED, Number, PLACED};
 use super::texts::{TEXTS, Text};
-use super::tools::{CALLED, FOUND, ITEM_TEXTS, ITEMS, ItemText, MAPS, Place, QUERIES};
+use super::tools::{ITEM_TEXTS, ITEMS, ItemText, MAPS, Place, QUERIES};
 use super::visible::{THOUGHTS, VISIBLE, VISIBLE_OBJECTS};
 use crate::scan::Paths;
 
@@ -32,27 +33,22 @@ pub enum Fact {
     Query,
     /// A place of a map that did.
     Maps,
-    /// The name of a tool that the model calls.
-    Called,
-    /// A page that a search of the web has found.
+    /// A source that a search of the web found.
     Found,
+    /// The name of a count, in a list of counts.
+    MetricName,
+    /// The count.
+    MetricValue,
+    /// A member beside the usage that may be usage, too.
+    Stray,
+    /// What shows that something was used that is paid for, and that nothing counts.
+    Sign(Sign),
     /// A JSON value in base64.
     Wrapped,
     /// Text that the model wrote, for estimates.
     Visible,
     /// Thoughts that the model shows.
     Thought,
-}
-
-/// An amount of money, by its unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cost {
-    /// US dollars, a decimal.
-    Dollars,
-    /// xAI's ticks: 10^10 to the dollar.
-    Ticks,
-    /// US dollars that another account is charged: a key of the caller's own.
-    Upstream,
 }
 
 /// A truth value that matters.
@@ -102,6 +98,8 @@ raws! {
     // What Bedrock's guardrails weighed, if the request wants their trace: by Converse, and beside native bodies.
     InputGuardrail "trace.guardrail.inputAssessment.*.invocationMetrics.usage",
     OutputGuardrail "trace.guardrail.outputAssessments.*[].invocationMetrics.usage",
+    StreamInputGuardrail "metadata.trace.guardrail.inputAssessment.*.invocationMetrics.usage",
+    StreamOutputGuardrail "metadata.trace.guardrail.outputAssessments.*[].invocationMetrics.usage",
     NativeInputGuardrail "amazon-bedrock-trace.guardrail.input.*.invocationMetrics.usage",
     NativeOutputGuardrail "amazon-bedrock-trace.guardrail.outputs[].*.invocationMetrics.usage",
     ToolUsage "tool_usage",
@@ -109,6 +107,16 @@ raws! {
     TencentUsage "Usage",
     TencentResponseUsage "Response.Usage",
 }
+
+/// Where a guardrail's units stand, by assessment.
+const GUARDRAILS: [Raw; 6] = [
+    Raw::InputGuardrail,
+    Raw::OutputGuardrail,
+    Raw::StreamInputGuardrail,
+    Raw::StreamOutputGuardrail,
+    Raw::NativeInputGuardrail,
+    Raw::NativeOutputGuardrail,
+];
 
 impl Raw {
     /// What was used beside the model: it tells nothing of the call's own counts, nor that they are final.
@@ -118,10 +126,7 @@ impl Raw {
 
     /// What a guardrail weighed.
     pub(in crate::provider) fn is_guardrails(self) -> bool {
-        matches!(
-            self,
-            Raw::InputGuardrail | Raw::OutputGuardrail | Raw::NativeInputGuardrail | Raw::NativeOutputGuardrail
-        )
+        GUARDRAILS.contains(&self)
     }
 
     /// A `meta`, which many APIs have.
@@ -151,19 +156,52 @@ const USAGE_PLACES: &[&str] = &[
     "amazon-bedrock-invocationMetrics",
 ];
 
-const COSTS: &[(&str, Cost)] = &[
-    ("usage.cost", Cost::Dollars),
-    ("response.usage.cost", Cost::Dollars),
-    ("usage.cost.total_cost", Cost::Dollars),
-    ("response.usage.cost.total_cost", Cost::Dollars),
-    ("usage.cost_in_usd_ticks", Cost::Ticks),
-    ("response.usage.cost_in_usd_ticks", Cost::Ticks),
-    ("usage.cost_details.upstream_inference_cost", Cost::Upstream),
-    ("response.usage.cost_details.upstream_inference_cost", Cost::Upstream),
-];
-
 const SWITCHES: &[(&str, Switch)] =
     &[("done", Switch::Done), ("usage.is_byok", Switch::OwnKey), ("response.usage.is_byok", Switch::OwnKey)];
+
+/// Lists of counts with their names: Meta's Llama API, whole and in a stream.
+const METRICS: &[&str] = &["metrics[]", "event.metrics[]"];
+
+/// What a search found, which nothing else tells of (Z.ai).
+const FOUND: &[&str] = &["web_search[].link", "web_search[].title"];
+
+/// What is shown of tools that are paid for, and that nothing counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sign {
+    /// The text that says so; empty: any.
+    pub value: &'static str,
+    /// What it is called in `unknown_usage`.
+    pub name: &'static str,
+}
+
+const fn sign(value: &'static str, name: &'static str) -> Sign {
+    Sign { value, name }
+}
+
+const OWN_DATA: Sign = sign("", "groundingMetadata.retrievalQueries");
+const SERVER_TOOL: Sign = sign("server_tool_use", "toolUse.server_tool_use");
+const WEB_SEARCH: Sign = sign("$web_search", "tool_calls.web_search");
+
+const SIGNS: &[(&str, Sign)] = &[
+    // Grounding in the caller's own data, on Vertex AI.
+    ("candidates[].groundingMetadata.retrievalQueries[]", OWN_DATA),
+    // Bedrock's system tools.
+    ("output.message.content[].toolUse.type", SERVER_TOOL),
+    ("start.toolUse.type", SERVER_TOOL),
+    ("contentBlockStart.start.toolUse.type", SERVER_TOOL),
+    // Moonshot's own search.
+    ("choices[].message.tool_calls[].function.name", WEB_SEARCH),
+    ("choices[].delta.tool_calls[].function.name", WEB_SEARCH),
+];
+
+/// Where members may stand beside the usage.
+const STRAYS: &[&str] = &["", "response", "message"];
+
+/// Whether a member that is not known may be usage, by its name: it has one of these words in it.
+fn is_like_usage(name: &[u8]) -> bool {
+    const WORDS: [[u8; 4]; 5] = [*b"usag", *b"cost", *b"bill", *b"harg", *b"cred"];
+    name.array_windows::<4>().any(|four| WORDS.contains(&four.map(|byte| byte | 0x20)))
+}
 
 /// The paths of every API, as one tree: it also finds what an unknown host speaks.
 pub fn response_paths() -> &'static Paths<Fact> {
@@ -178,19 +216,28 @@ pub fn response_paths() -> &'static Paths<Fact> {
         leaves.extend(SWITCHES.iter().map(|(path, switch)| (*path, Fact::Switch(*switch))));
         leaves.extend(QUERIES.iter().map(|path| (*path, Fact::Query)));
         leaves.extend(MAPS.iter().map(|path| (*path, Fact::Maps)));
-        leaves.extend(CALLED.iter().map(|path| (*path, Fact::Called)));
+        leaves.extend(SIGNS.iter().map(|(path, sign)| (*path, Fact::Sign(*sign))));
         leaves.extend(FOUND.iter().map(|path| (*path, Fact::Found)));
+        // Built once per VM; the table needs names that live as long as it does.
+        let leak = |place: &str, below: &str| -> &'static str { String::leak(format!("{place}.{below}")) };
+        for place in METRICS {
+            leaves.push((leak(place, "metric"), Fact::MetricName));
+            leaves.push((leak(place, "value"), Fact::MetricValue));
+        }
+        for place in GUARDRAILS {
+            for number in GUARDED {
+                let name = number.path().rsplit('.').next().unwrap_or_default();
+                leaves.push((leak(place.path(), name), Fact::Count(number)));
+            }
+        }
         for (place, _) in ITEMS {
             for (path, text) in ITEM_TEXTS {
-                let path: &'static str = String::leak(format!("{place}.{path}"));
-                leaves.push((path, Fact::ItemText(*text)));
+                leaves.push((leak(place, path), Fact::ItemText(*text)));
             }
         }
         for place in USAGE_PLACES {
             for (path, number) in PLACED {
-                // Built once per VM; the table needs names that live as long as it does.
-                let path: &'static str = String::leak(format!("{place}.{path}"));
-                leaves.push((path, Fact::Count(*number)));
+                leaves.push((leak(place, path), Fact::Count(*number)));
             }
         }
         let mut raws: Vec<(&'static str, Fact)> = Raw::ALL.iter().map(|(path, raw)| (*path, Fact::Raw(*raw))).collect();
@@ -199,6 +246,6 @@ pub fn response_paths() -> &'static Paths<Fact> {
         let mut flows = vec![("bytes", Fact::Wrapped)];
         flows.extend(VISIBLE.iter().map(|path| (*path, Fact::Visible)));
         flows.extend(THOUGHTS.iter().map(|path| (*path, Fact::Thought)));
-        Paths::new(&leaves, &raws, &flows)
+        Paths::new(&leaves, &raws, &flows).and_like(STRAYS, is_like_usage, Fact::Stray)
     })
 }

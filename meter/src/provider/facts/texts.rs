@@ -36,6 +36,10 @@ pub enum Text {
     FinishReason,
     /// How much a search put into the prompt.
     SearchContext,
+    /// Whose cache served the prompt: one that the request set up, or the provider's own.
+    CacheType,
+    /// The service that a router handed the call on to.
+    Service,
 }
 
 /// The longest reason why a model stopped that is kept, bytes; and from which length on no further one is added to others.
@@ -91,6 +95,11 @@ pub(super) const TEXTS: &[(&str, Text)] = &[
     ("metadata.performanceConfig.latency", Text::Speed),
     ("usage.inference_geo", Text::InferenceGeo),
     ("message.usage.inference_geo", Text::InferenceGeo),
+    ("usage.prompt_tokens_details.cache_type", Text::CacheType),
+    ("usage.input_tokens_details.cache_type", Text::CacheType),
+    // Bedrock's prompt routers.
+    ("trace.promptRouter.invokedModelId", Text::Model),
+    ("metadata.trace.promptRouter.invokedModelId", Text::Model),
     ("tools[].model", Text::ToolModel),
     ("response.tools[].model", Text::ToolModel),
     ("tools[].type", Text::ToolKind),
@@ -130,6 +139,8 @@ impl Facts {
             Text::ToolModel => keep_last(&mut self.tool_model, value),
             Text::ToolKind => self.search_tool = self.search_tool.or_else(|| search_tool(value)),
             Text::SearchContext => keep_last(&mut self.search_context, value),
+            Text::CacheType => self.has_explicit_cache = value == "ephemeral",
+            Text::Service => keep_last(&mut self.service, value),
             Text::StopReason => {
                 self.is_refused |= value == "refusal";
                 self.finish(value);

@@ -4,9 +4,12 @@
 //! An item can arrive twice, at its end and in the list that closes a stream: the two are counted apart, and the larger
 //! count holds, for some gateways change the ids on the way. Memory is bounded, whatever comes.
 
+mod fee;
+
 use wire::usage::Class;
 
 use super::distinct::{Distinct, hash_of};
+use fee::{Fee, executed};
 
 /// Where an item stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub enum ItemText {
     Container,
     /// What was searched for.
     Query,
+    /// What ran, by the name of the tool.
+    Name,
 }
 
 /// The places of items.
@@ -54,6 +59,7 @@ pub(super) const ITEM_TEXTS: &[(&str, ItemText)] = &[
     ("type", ItemText::Type),
     ("id", ItemText::Id),
     ("index", ItemText::Id),
+    ("name", ItemText::Name),
     ("status", ItemText::Status),
     ("action.type", ItemText::Action),
     ("container_id", ItemText::Container),
@@ -76,67 +82,8 @@ pub(super) const MAPS: &[&str] = &[
     "response.candidates[].groundingMetadata.groundingChunks[].maps.uri",
 ];
 
-/// Where the names of tools stand that the model calls, and those of Moonshot and of Amazon's Nova, which are paid when they are
-/// called.
-pub(super) const CALLED: &[&str] = &[
-    "choices[].message.tool_calls[].function.name",
-    "choices[].delta.tool_calls[].function.name",
-    "output.message.content[].toolUse.name",
-    "contentBlockStart.start.toolUse.name",
-    "start.toolUse.name",
-];
-pub(super) const BUILT_IN_SEARCHES: [&str; 2] = ["$web_search", "nova_grounding"];
-
-/// Where pages stand that Z.ai's search has found.
-pub(super) const FOUND: &[&str] = &["web_search[].link", "web_search[].title"];
-
 /// The event that has an item whole.
 pub(super) const ITEM_DONE: &str = "response.output_item.done";
-
-/// Items that cost nothing beside the tokens, or whose cost is counted elsewhere.
-const FREE: &[&str] = &[
-    "message",
-    "reasoning",
-    "text",
-    "output_text",
-    "function_call",
-    "function_call_output",
-    "custom_tool_call",
-    "custom_tool_call_output",
-    "tool_call",
-    "invalid_tool_call",
-    "computer_call",
-    "computer_call_output",
-    "mcp_call",
-    "mcp_list_tools",
-    "mcp_approval_request",
-    "mcp_approval_response",
-    "local_shell_call",
-    "local_shell_call_output",
-    "shell_call_output",
-    "apply_patch_call",
-    "apply_patch_call_output",
-    "tool_search_call",
-    "tool_search_output",
-    "compaction",
-    "item_reference",
-    "program",
-    "program_output",
-    // What searches found.
-    "search_results",
-    "fetch_url_results",
-];
-
-/// What an item costs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Fee {
-    #[default]
-    None,
-    Each(Class),
-    Container,
-    /// Another model's tokens, which `tool_usage` counts.
-    Image,
-}
 
 #[derive(Clone, Debug, Default)]
 struct Item {
@@ -152,12 +99,15 @@ struct Item {
     /// Google searched for these.
     is_google_search: bool,
     queries: Distinct,
+    /// Its name has said what it costs.
+    is_named: bool,
     /// A search that searched nothing: it opened a page, or looked into one.
     is_free: bool,
 }
 
 /// The classes that items count.
-const COUNTED: [Class; 4] = [Class::WebSearches, Class::FileSearches, Class::XSearches, Class::CodeExecutions];
+const COUNTED: [Class; 5] =
+    [Class::WebSearches, Class::WebFetches, Class::FileSearches, Class::XSearches, Class::CodeExecutions];
 
 /// The calls of tools in one place.
 #[derive(Clone, Debug, Default)]
@@ -228,8 +178,6 @@ struct Found {
     most: Tally,
     queries: Distinct,
     uses_maps: bool,
-    searched: u64,
-    found_pages: bool,
     unknown: Option<Box<str>>,
     overflowed: bool,
 }
@@ -246,19 +194,20 @@ impl Tools {
     pub(super) fn text(&mut self, text: ItemText, value: &str) {
         let item = &mut self.found().item;
         match text {
+            ItemText::Name => {
+                if let Some(fee) = executed(value).filter(|_| item.place == Some(Place::Executed)) {
+                    (item.fee, item.is_named, item.unknown) = (fee, true, None);
+                }
+            }
+            ItemText::Type if item.is_named => {}
+            ItemText::Type if item.place == Some(Place::Executed) && executed(value).is_some() => {
+                item.fee = executed(value).unwrap_or_default();
+            }
             ItemText::Type => {
-                item.fee = match value {
-                    "search" if item.place == Some(Place::Executed) => Fee::Each(Class::WebSearches),
-                    "web_search_call" => Fee::Each(Class::WebSearches),
-                    "file_search_call" => Fee::Each(Class::FileSearches),
-                    "x_search_call" => Fee::Each(Class::XSearches),
-                    "code_interpreter_call" => Fee::Container,
-                    "image_generation_call" => Fee::Image,
-                    _ => Fee::None,
-                };
+                item.fee = Fee::of(value);
                 item.is_google_search = value == "google_search_call";
                 item.is_shell = value == "shell_call";
-                let known = item.fee != Fee::None || item.is_shell || FREE.contains(&value);
+                let known = item.fee != Fee::None || item.is_shell || fee::FREE.contains(&value);
                 item.unknown = (!known).then(|| value.into());
             }
             ItemText::Id => item.id = Some(hash_of(value)),
@@ -329,20 +278,6 @@ impl Tools {
 
     pub(super) fn set_uses_maps(&mut self) {
         self.found().uses_maps = true;
-    }
-
-    pub(super) fn searched(&mut self) {
-        let found = self.found();
-        found.searched = found.searched.saturating_add(1);
-    }
-
-    pub(super) fn found_pages(&mut self) {
-        self.found().found_pages = true;
-    }
-
-    /// Searches that are no items. What was found tells of one, however many there were.
-    pub(super) fn other_searches(&self) -> u64 {
-        self.0.as_ref().map_or(0, |found| found.searched.max(u64::from(found.found_pages)))
     }
 
     /// Calls of a tool, by the items.

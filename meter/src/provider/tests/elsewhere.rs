@@ -1,23 +1,9 @@
-//! Counts that stand in places of their own, and what is named because nobody can rate it.
+//! Counts that stand in places of their own.
 
 use super::fees::{tokens, unknown};
 use super::*;
 
 cases! {
-    fn contract_what_guardrails_weighed_is_named() {
-        let usage = |content: u64| format!(r#""invocationMetrics":{{"usage":{{"contentPolicyUnits":{content},"topicPolicyUnits":1,"wordPolicyUnits":1,"sensitiveInformationPolicyFreeUnits":1,"contextualGroundingPolicyUnits":0}}}}"#);
-        let trace = |content| format!(r#""trace":{{"guardrail":{{"modelOutput":["x"],"inputAssessment":{{"v9k":{{{}}}}},"outputAssessments":{{"v9k":[{{{}}}]}}}}}}"#, usage(0), usage(content));
-        let counts = r#""usage":{"inputTokens":9,"outputTokens":1,"totalTokens":10}"#;
-        let converse = ("bedrock-runtime.us-east-1.amazonaws.com", "/model/amazon.nova-lite-v1:0/converse");
-        for (content, names) in [(1, "guardrail.topicPolicyUnits,guardrail.contentPolicyUnits"), (0, "guardrail.topicPolicyUnits")] {
-            let body = format!("{{{counts},{}}}", trace(content));
-            assert_eq!(unknown(converse.0, converse.1, &body).as_deref(), Some(names));
-        }
-        assert_eq!(unknown(converse.0, converse.1, &format!("{{{counts},\"trace\":{{\"guardrail\":{{}}}}}}")), None);
-        let invoke = format!(r#"{{{counts},"amazon-bedrock-trace":{{"guardrail":{{"input":{{"a":{{{}}}}},"outputs":[{{"a":{{{}}}}}]}}}}}}"#, usage(0), usage(2));
-        assert_eq!(unknown(converse.0, "/model/amazon.nova-lite-v1:0/invoke", &invoke).as_deref(), Some("guardrail.topicPolicyUnits,guardrail.contentPolicyUnits"));
-    }
-
     fn deterministic_counts_that_some_providers_have_elsewhere() {
         let agent = r#"{"object":"response","usage":{"input_tokens":100,"output_tokens":4,"total_tokens":104,"input_tokens_details":{"cache_read_input_tokens":60,"cache_creation_input_tokens":10}}}"#;
         tokens("api.perplexity.ai", "/v1/responses", agent, &[(InputText, 30), (CacheRead, 60), (CacheWriteOther, 10), (OutputText, 4)]);

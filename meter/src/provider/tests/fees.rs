@@ -6,7 +6,7 @@ use crate::provider::{Part, Target, unknown_usage};
 
 /// What a response means, the same for any split.
 #[track_caller]
-fn met(host: &str, path: &str, body: &str) -> (Facts, Reading, Target) {
+pub(super) fn met(host: &str, path: &str, body: &str) -> (Facts, Reading, Target) {
     let target = detect(b"POST", host.as_bytes(), path.as_bytes(), &DETECT, &()).unwrap();
     let read_in = |piece: usize| {
         let mut facts = Facts::default();
@@ -28,7 +28,7 @@ fn met(host: &str, path: &str, body: &str) -> (Facts, Reading, Target) {
 
 /// The units of a response, without its tokens.
 #[track_caller]
-fn units(host: &str, path: &str, body: &str, expected: &[(Class, u64)]) -> Reading {
+pub(super) fn units(host: &str, path: &str, body: &str, expected: &[(Class, u64)]) -> Reading {
     let (_, reading, _) = met(host, path, body);
     let units = reading.usage.iter().filter(|(class, count)| class.kind() == wire::usage::Kind::Unit && *count > 0);
     let mut expected = expected.to_vec();
@@ -54,8 +54,8 @@ pub(super) fn unknown(host: &str, path: &str, body: &str) -> Option<String> {
     unknown_usage(target.api.unwrap(), &facts, &reading)
 }
 
-const OPENAI: (&str, &str) = ("api.openai.com", "/v1/responses");
-const CHAT: (&str, &str) = ("api.openai.com", "/v1/chat/completions");
+pub(super) const OPENAI: (&str, &str) = ("api.openai.com", "/v1/responses");
+pub(super) const CHAT: (&str, &str) = ("api.openai.com", "/v1/chat/completions");
 const CLAUDE: (&str, &str) = ("api.anthropic.com", "/v1/messages");
 const GEMINI_3: (&str, &str) =
     ("generativelanguage.googleapis.com", "/v1beta/models/gemini-3-pro:streamGenerateContent");

@@ -19,7 +19,7 @@ pub(super) struct Key<'a> {
     pub is_by_context: bool,
 }
 
-/// What is priced above twelve hours: no class of its own.
+/// Its presence says that a cache has one of two lifetimes, 30 minutes or 12 hours.
 pub(super) const CACHE_WRITE_12H: &str = "cache_creation_input_token_cost_above_12hr";
 const SEARCH: &str = "search_context_cost_per_query";
 /// The service tiers, which end a name, and what is no tier but stands in the same place.
@@ -76,6 +76,8 @@ pub(super) fn parse<'a>(key: &'a str, nature: Nature<'_>) -> Option<Key<'a>> {
         "cache_read_input_token_cost" | "input_cost_per_token_cache_hit" => paid![CacheRead],
         "cache_creation_input_token_cost" => paid![CacheWrite5m CacheWriteOther],
         "cache_creation_input_token_cost_above_1hr" => paid![CacheWrite1h],
+        CACHE_WRITE_12H => paid![CacheWrite12h],
+        "explicit_cache_read_input_token_cost" => paid![CacheReadExplicit],
         "input_cost_per_audio_token" => paid![InputAudio],
         "output_cost_per_audio_token" => paid![OutputAudio],
         "cache_read_input_audio_token_cost" => paid![CacheReadAudio],
@@ -174,9 +176,7 @@ pub(super) fn tier_names(tier: &str, provider: &str) -> Vec<String> {
 pub(super) fn why(key: &str) -> &'static str {
     let has = |part: &str| key.contains(part);
     match key {
-        _ if key.starts_with(CACHE_WRITE_12H) || has("cache_creation_input_audio") || has("explicit_cache") => {
-            "for which usage has no class"
-        }
+        _ if has("cache_creation_input_audio") => "for which usage has no class",
         _ if has("_credit") || has("_unit") => "which is in the provider's own units",
         _ if has("_pixel") => "as no call says how many pixels there are",
         _ if has("video_per_second") => "as seconds of video that is read are not counted",
@@ -214,7 +214,12 @@ mod tests {
             ("input_cost_per_token_above_512_tokens", Some((Class::InputText, Some(512), None))),
             ("cache_read_input_token_cost_batches", Some((Class::CacheRead, None, Some("batches")))),
             ("ocr_cost_per_page_batches", Some((Class::Pages, None, Some("batches")))),
-            ("cache_creation_input_token_cost_above_12hr_flex", None),
+            ("cache_creation_input_token_cost_above_12hr_flex", Some((Class::CacheWrite12h, None, Some("flex")))),
+            (
+                "cache_creation_input_token_cost_above_12hr_above_272k_tokens",
+                Some((Class::CacheWrite12h, Some(272_000), None)),
+            ),
+            ("explicit_cache_read_input_token_cost", Some((Class::CacheReadExplicit, None, None))),
             ("input_cost_per_token_decisions", Some((Class::InputText, None, Some("decisions")))),
             (
                 "input_cost_per_token_above_272k_tokens_decisions",

@@ -318,7 +318,9 @@ fn finish(by_tier: &mut BTreeMap<Option<&str>, Rates>, model: &Model<'_>) {
         if has_12h {
             // A write of unknown lifetime has one of two prices: the shorter one's stands in, and is marked.
             for prices in std::iter::once(&mut rates.prices).chain(rates.contexts.values_mut()) {
-                prices.remove(&Class::CacheWriteOther);
+                if let Some(price) = prices.remove(&Class::CacheWriteOther) {
+                    prices.insert(Class::CacheWrite30m, price);
+                }
             }
         }
         rates.contexts.retain(|_, prices| !prices.is_empty());
