@@ -1,5 +1,6 @@
 mod bound;
 mod forms;
+mod requests;
 mod told;
 mod units;
 
