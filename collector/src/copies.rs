@@ -7,7 +7,7 @@ use wire::record::Record;
 use crate::gaps::time;
 use crate::ledger::again::{self, Now};
 use crate::ledger::correct::event_of;
-use crate::ledger::responses;
+use crate::ledger::{owed, responses};
 use crate::store::entry::Entry;
 use crate::store::responses::PossibleCopy;
 use crate::store::{Each, Reader, StoreError};
@@ -75,14 +75,24 @@ fn pair(reader: &dyn Reader, noted: &PossibleCopy) -> Result<Option<Pair>, Store
         return Ok(None);
     };
     let (Ok(one), Ok(other)) = (event_of(&first), event_of(&second)) else { return Ok(None) };
-    let far = responses::are_far_apart(&one, &other);
+    let unlike = [
+        (responses::are_far_apart(&one, &other), "the estimate is far above the report"),
+        (responses::are_beside_in_time(&one, &other), "neither was under way within the other's time"),
+    ];
     let (one, other) = (one.record, other.record);
+    let mut missing = missing(&one, &other);
+    missing.extend(unlike.iter().filter(|(is_so, _)| *is_so).map(|(_, why)| (*why).to_owned()));
+    if missing.is_empty() {
+        let is_equal = first.charge == second.charge;
+        let why = if is_equal { "another record of the same proxy is a copy" } else { "charge differs" };
+        missing.push(why.to_owned());
+    }
     Ok(Some(Pair {
         provider: second.provider.clone(),
         response_id: other.response_id.clone().unwrap_or_default(),
-        missing: missing(&one, &other, far),
         first: side(reader, first, &one)?,
         second: side(reader, second, &other)?,
+        missing,
         records: noted.records,
         noted: time(noted.noted_ns),
     }))
@@ -105,7 +115,7 @@ fn side(reader: &dyn Reader, entry: Entry, record: &Record) -> Result<Side, Stor
 }
 
 /// What would have to be there, or the same, for a proof.
-fn missing(one: &Record, other: &Record, far: bool) -> Vec<String> {
+fn missing(one: &Record, other: &Record) -> Vec<String> {
     let mut missing = Vec::new();
     let mut tell = |field: &str, one: &Option<String>, other: &Option<String>| {
         let is_there = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
@@ -131,12 +141,10 @@ fn missing(one: &Record, other: &Record, far: bool) -> Vec<String> {
     if responses::are_of_two_tenants(one, other) {
         missing.push("tenant differs".to_owned());
     }
-    if far {
-        missing.push("the estimate is far above the report".to_owned());
+    if responses::are_of_one_workload(one, other) {
+        missing.push("node_cluster is the same".to_owned());
     }
-    if missing.is_empty() {
-        missing.push("another record of the same proxy is a copy".to_owned());
-    }
+    missing.extend(owed::differing(one, other).iter().map(|field| format!("{field} differs")));
     missing
 }
 

@@ -31,6 +31,7 @@ pub mod explain;
 pub mod export;
 pub mod exposition;
 pub mod fetch;
+pub mod files;
 pub mod forget;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use meter::provider::Destination;
 
-use crate::host;
+use crate::host::{self, HeaderMap, Headers};
 use crate::stream::{known, text};
 
 /// The destination of the current stream. Cluster and route are asked for once: the route is chosen before any filter sees
@@ -14,9 +14,26 @@ use crate::stream::{known, text};
 pub struct EnvoyDestination {
     cluster: OnceCell<Option<String>>,
     route: OnceCell<Option<String>>,
+    /// The request had no [`ORIGINAL_HOST`] when it went on from here.
+    is_clean: bool,
+}
+
+/// Where Envoy's router keeps the client's host when a route puts another in its place, or the same.
+const ORIGINAL_HOST: &str = "x-envoy-original-host";
+
+/// Takes away what only the router is to say; whether it says so if it is there later. Asked for at the beginning of a request
+/// whose client named a provider's host.
+pub fn cleaned(headers: &HeaderMap) -> bool {
+    headers.get(ORIGINAL_HOST).is_none()
+        || known(host::remove_header(Headers::Request, ORIGINAL_HOST).map(Some)).is_some()
 }
 
 impl EnvoyDestination {
+    /// Of a stream that is over.
+    pub fn at_end(is_clean: bool) -> EnvoyDestination {
+        EnvoyDestination { is_clean, ..EnvoyDestination::default() }
+    }
+
     /// Cluster and route, for the record.
     pub fn into_names(self) -> (Option<String>, Option<String>) {
         let (_, _) = (self.cluster(), self.route());
@@ -43,6 +60,10 @@ impl Destination for EnvoyDestination {
 
     fn certificate(&self) -> Option<String> {
         property("upstream\0dns_san_peer_certificate")
+    }
+
+    fn is_rewritten(&self) -> bool {
+        self.is_clean && property("request\0headers\0x-envoy-original-host").is_some()
     }
 }
 

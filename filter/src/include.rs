@@ -9,6 +9,7 @@ use meter::scan::is_same;
 use wire::record::NotAsked;
 
 use crate::host::{self, Buffer, Failure, HeaderMap, Headers};
+use crate::vm;
 
 /// What becomes of one stream.
 pub struct Include {
@@ -32,6 +33,27 @@ enum Asks {
 }
 
 impl Include {
+    /// For a request that takes the question, if it has a body.
+    pub fn of(
+        call: &Call,
+        headers: &HeaderMap,
+        request_id: Option<&str>,
+        allowed: bool,
+        end_of_stream: bool,
+    ) -> Option<Include> {
+        let asking = call.asking();
+        let takes = !end_of_stream && asking.is_known();
+        // Envoy says so where it has followed a redirect; a client may say so too.
+        let asked_before = headers.get("x-envoy-original-url").is_some()
+            && vm::with(|vm| vm.redirected.take(request_id)).unwrap_or(false);
+        let nulls = asking.says_null();
+        match (takes, asked_before) {
+            (false, _) => None,
+            (true, true) => Some(Include::again(nulls)),
+            (true, false) => Some(Include::begin(headers, call.may_be_asked(), nulls, allowed)),
+        }
+    }
+
     /// Announces the longer body, if the request may be changed; `here`: the provider is known to take the option, for some
     /// requests at least; `allowed`: the configuration lets it.
     pub fn begin(headers: &HeaderMap, here: bool, nulls: bool, allowed: bool) -> Include {
@@ -70,6 +92,11 @@ impl Include {
             Asks::Before => true,
             Asks::Not(_) => false,
         }
+    }
+
+    /// Whether the call asks for its usage, whoever wrote that.
+    pub fn is_asked(&self) -> bool {
+        self.asks() || matches!(&self.asks, Asks::Here(ask) if ask.asking() == Asking::Client)
     }
 
     /// Why the call is not asked for its usage, if it streams.

@@ -225,7 +225,8 @@ impl RootContext for Plugin {
                  calls with an API key are charged to nobody (tenant `invalid`, reason no_hash_key)"
             );
         }
-        for shared in [process::NAME, failures::SAID, refusals::KNOWN, unmapped::SAID, waiting::NOTES] {
+        for shared in [process::NAME, failures::SAID, refusals::KNOWN, refusals::TAKEN, unmapped::SAID, waiting::NOTES]
+        {
             shared.prepare();
         }
         let tick_ms = vm::configure(&config, self.context_id, self.authorization.is_some());

@@ -1,8 +1,10 @@
-//! Refusals of the question for usage, known to all workers.
+//! Refusals of the question for usage, known to all workers, and who has taken it.
+
+use std::hash::{BuildHasher, RandomState};
 
 use meter::call::Call;
 use meter::provider::Destination;
-use meter::rewrite::refusals::{Name, is_refused, learn};
+use meter::rewrite::refusals::{Name, forget, is_refused, is_taken, learn, take};
 use wire::record::NotAsked;
 
 use crate::destination::EnvoyDestination;
@@ -12,6 +14,38 @@ use crate::vm;
 
 /// What they know. Those that learn something at the same time are few.
 pub const KNOWN: Shared = Shared::new("meshmeter: asking refused", 8);
+/// Who takes the question.
+pub const TAKEN: Shared = Shared::new("meshmeter: asking taken", 8);
+
+/// So long a worker relies on having told the others, s.
+const TOLD_S: u64 = 60;
+/// Of so many it knows that.
+const MAX_TOLD: usize = 64;
+
+/// Where the question was taken, as this worker has told the others not long ago.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Digests of cluster, host and model, and until when; the last told is the last.
+    known: Vec<(u64, u64)>,
+    random: RandomState,
+}
+
+impl Told {
+    /// Whether the others are to be told.
+    fn is_due(&mut self, cluster: &str, host: &[u8], model: &str, now_s: u64) -> bool {
+        let digest = self.random.hash_one((cluster, host, model));
+        let is_fresh = |until_s: u64| until_s.checked_sub(now_s).is_some_and(|left| (1..=TOLD_S).contains(&left));
+        if self.known.iter().any(|(known, until_s)| *known == digest && is_fresh(*until_s)) {
+            return false;
+        }
+        self.known.retain(|(known, until_s)| *known != digest && is_fresh(*until_s));
+        if self.known.len() >= MAX_TOLD {
+            self.known.remove(0);
+        }
+        self.known.push((digest, now_s.saturating_add(TOLD_S)));
+        true
+    }
+}
 
 /// Why a call that streams is not to be asked for its usage, by all that is known of it now.
 pub fn bar(call: &Call) -> Option<NotAsked> {
@@ -23,14 +57,32 @@ pub fn bar(call: &Call) -> Option<NotAsked> {
     is_refused(&known, &name(call), now_s()).then_some(NotAsked::RefusedBefore)
 }
 
-/// A provider has refused the question in a call; whether that was news.
+/// A provider has refused the question in a call; whether that was news. Where it has taken it before, it is none: an error can
+/// be provoked, and a count cannot.
 pub fn refused(call: &Call) -> bool {
     let (name, now_s) = (name(call), now_s());
+    if TAKEN.get().is_some_and(|taken| is_taken(&taken, &name, now_s)) {
+        return false;
+    }
     let learned = KNOWN.change(|known| match learn(known, &name, now_s) {
         None => Change::Keep(false),
         Some(known) => Change::Set(known, true),
     });
     learned.unwrap_or(false)
+}
+
+/// A provider has counted a call that asked for it, whoever wrote the question: it takes it for that model, and what was thought
+/// to be a refusal was none.
+pub fn taken(told: &mut Told, cluster: &str, host: &[u8], model: &str) {
+    let now_s = now_s();
+    if !told.is_due(cluster, host, model, now_s) {
+        return;
+    }
+    let name = Name::new(cluster, host, model);
+    let set = |text: Option<String>| text.map_or(Change::Keep(()), |text| Change::Set(text, ()));
+    // If it does not come about, the next call tells it.
+    let _ = TAKEN.change(|taken| set(take(taken, &name, now_s)));
+    let _ = KNOWN.change(|known| set(forget(known, &name)));
 }
 
 fn name(call: &Call) -> Name {
@@ -40,4 +92,22 @@ fn name(call: &Call) -> Name {
 
 fn now_s() -> u64 {
     vm::millis(host::now_ns()) / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contract_the_others_are_told_once_a_minute_and_of_each_model() {
+        let mut told = Told::default();
+        assert!(told.is_due("c", b"h", "m", 10) && told.is_due("c", b"h", "n", 10) && told.is_due("d", b"h", "m", 10));
+        assert!(!told.is_due("c", b"h", "m", 69));
+        assert!(told.is_due("c", b"h", "m", 70));
+        assert!(told.is_due("c", b"h", "m", 0), "the clock was set back");
+        for number in 0..1000 {
+            told.is_due("c", b"h", &number.to_string(), 10);
+        }
+        assert_eq!(told.known.len(), MAX_TOLD);
+    }
 }

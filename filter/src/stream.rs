@@ -21,7 +21,7 @@ use wire::record::{Flag, Outcome, ProviderSource};
 use crate::alias;
 use crate::budgets::{self, Arriving};
 use crate::caller::EnvoyCaller;
-use crate::destination::EnvoyDestination;
+use crate::destination::{self, EnvoyDestination};
 use crate::host::{self, Buffer, Failure, Headers};
 use crate::include::Include;
 use crate::mark::Mark;
@@ -29,7 +29,7 @@ use crate::publish::Published;
 use crate::refusals;
 use crate::response_flags;
 use crate::vm::{self, Vm};
-use refusing::Refused;
+use refusing::{Asked, Refused};
 
 /// So much of a body is fetched at once, bytes. Envoy hands over up to a megabyte; in pieces it takes less of the VM's memory,
 /// and a piece is read while it is in the processor's caches.
@@ -56,6 +56,8 @@ struct Metered {
     unasked: bool,
     /// The single values that are in the filter state.
     published: Published,
+    /// A header of Envoy's that comes to it is Envoy's.
+    is_clean: bool,
     /// By which other instances of the plugin leave it to this one.
     mark: Mark,
 }
@@ -83,7 +85,8 @@ impl Stream {
             path: header(":path")?,
             content_encoding: header("content-encoding"),
         };
-        let call = Call::begin_to(&head, &EnvoyDestination::default(), &config.detect, host::now_ns())?;
+        let mut call = Call::begin_to(&head, &EnvoyDestination::default(), &config.detect, host::now_ns())?;
+        header("content-type").into_iter().for_each(|kind| call.request_type(kind));
         let mark = Mark::of(config, &call);
         if mark.is_left_to_another() {
             vm::with(Vm::count_already_metered);
@@ -97,19 +100,10 @@ impl Stream {
         let mut published = Published::default();
         published.so_far(config, &call, &identity, told.session_id.as_deref(), When::Head);
         let request_id = header("x-request-id").and_then(text);
-        let asking = call.asking();
-        let takes = !end_of_stream && asking.is_known();
-        // Envoy says so where it has followed a redirect; a client may say so too.
-        let asked_before = header("x-envoy-original-url").is_some()
-            && vm::with(|vm| vm.redirected.take(request_id.as_deref())).unwrap_or(false);
-        let nulls = asking.says_null();
-        let include = match (takes, asked_before) {
-            (false, _) => None,
-            (true, true) => Some(Include::again(nulls)),
-            (true, false) => Some(Include::begin(&headers, call.may_be_asked(), nulls, config.include_usage)),
-        };
+        let include = Include::of(&call, &headers, request_id.as_deref(), config.include_usage, end_of_stream);
         Some(Box::new(Metered {
             include,
+            is_clean: call.needs_proof() && destination::cleaned(&headers),
             call,
             identity,
             refused: None,
@@ -131,6 +125,7 @@ impl Stream {
         if let Some(metered) = &mut self.metered {
             metered.call.response_end();
         }
+        self.hear_refusal();
         self.publish(When::Response);
     }
 
@@ -162,6 +157,7 @@ impl Stream {
             told,
             provider_request_id,
             mut published,
+            is_clean,
             mark,
             ..
         } = metered;
@@ -175,7 +171,7 @@ impl Stream {
         let now_ns = host::now_ns();
         // The dearest question of all (2.7 µs), asked only where the response does not say itself how the call ended.
         let flags = if call.is_completed() { None } else { known(host::number("response\0flags")) };
-        let to = EnvoyDestination::default();
+        let to = EnvoyDestination::at_end(is_clean);
         if let Some(config) = &self.config {
             call.settle(&to, &config.detect);
         }
@@ -194,15 +190,20 @@ impl Stream {
             route,
             cluster,
             node: vm::with(|vm| vm.node().map(str::to_owned)).flatten(),
+            node_cluster: vm::with(|vm| vm.node_cluster().map(str::to_owned)).flatten(),
             not_asked: include.as_ref().and_then(Include::not_asked),
             refused_by: refused.map(Refused::into_text),
         };
+        let asked = Asked::of(include.as_ref(), &call);
         let Some(records) = vm::with(|vm| call.finish(ended, &mut vm.ratios)) else { return vm::unrecorded() };
         let Some(record) = records.first() else { return };
         let Some(config) = self.config.as_deref() else { return };
         if mark.is_taken_over() {
             vm::with(Vm::count_already_metered);
             return;
+        }
+        if let Some(asked) = asked {
+            asked.hear(record);
         }
         if record.flags.contains(Flag::HostUnproven) && record.outcome != Outcome::NotSent {
             vm::with(|vm| vm.warn_of_unproven(record));
@@ -321,7 +322,6 @@ impl HttpContext for Stream {
                 }
             }
         }
-        self.hear_refusal();
         if end_of_stream {
             self.responded();
         }

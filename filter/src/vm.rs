@@ -24,6 +24,7 @@ use crate::host::{self, Failure};
 use crate::metrics::Metrics;
 use crate::process;
 use crate::redirected::Redirected;
+use crate::refusals;
 use crate::responders::Responders;
 use crate::running::Running;
 use crate::unmapped::Unmapped;
@@ -50,6 +51,8 @@ pub struct Vm {
     pub metrics: Metrics,
     /// What calls without counts are estimated by.
     pub ratios: Ratios,
+    /// Where usage was asked for and given.
+    pub taken: refusals::Told,
     /// What must be known of requests that Envoy sends elsewhere.
     pub redirected: Redirected,
     /// The collector's cluster, where routes name it.
@@ -60,6 +63,8 @@ pub struct Vm {
     running: Running,
     /// Envoy's node id, once it was asked for.
     node: Option<Option<String>>,
+    /// Envoy's service cluster, once it was asked for.
+    node_cluster: Option<Option<String>>,
     /// The Envoy process, once it was asked for.
     proxy: Option<String>,
     /// Of which clusters it has been said that no provider is known there.
@@ -112,11 +117,13 @@ impl Vm {
             telemetry: Telemetry::new(config.max_series),
             metrics: Metrics::default(),
             ratios: Ratios::default(),
+            taken: refusals::Told::default(),
             redirected: Redirected::default(),
             aliased: Aliased::default(),
             report: Report::default(),
             running: Running::default(),
             node: None,
+            node_cluster: None,
             proxy: None,
             unmapped: Unmapped::default(),
             warned_of_unproven: false,
@@ -344,9 +351,14 @@ impl Vm {
     pub fn node(&mut self) -> Option<&str> {
         let ask = || {
             envoy_version::warn_if_untested();
-            host::property("xds\0node\0id").ok().flatten().and_then(|id| String::from_utf8(id).ok())
+            of_node("xds\0node\0id")
         };
         self.node.get_or_insert_with(ask).as_deref()
+    }
+
+    /// Envoy's service cluster, asked for once.
+    pub fn node_cluster(&mut self) -> Option<&str> {
+        self.node_cluster.get_or_insert_with(|| of_node("xds\0node\0cluster")).as_deref()
     }
 
     /// The Envoy process: random, drawn by the first of its VMs that has something to record, and the same for all of them.
@@ -363,6 +375,12 @@ impl Vm {
     pub fn is_istio(&mut self) -> bool {
         self.node().is_some_and(|id| id.split('~').count() == 4)
     }
+}
+
+/// What Envoy's node says of itself, if it says anything.
+fn of_node(path: &str) -> Option<String> {
+    let text = host::property(path).ok().flatten().and_then(|text| String::from_utf8(text).ok());
+    text.filter(|text| !text.is_empty())
 }
 
 /// Milliseconds of a time in nanoseconds.

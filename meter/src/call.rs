@@ -110,6 +110,11 @@ impl Call {
         Some(Call { target, started_ns: now_ns, first_byte_ns: None, asked, response: None })
     }
 
+    /// The request's content type: given before its body.
+    pub fn request_type(&mut self, content_type: &[u8]) {
+        self.asked.set_type(content_type);
+    }
+
     /// What makes it a call, by all that is known now.
     pub fn certainty(&self) -> Certainty {
         self.target.certainty
@@ -158,6 +163,11 @@ impl Call {
     /// The host that the client asked for; empty if it is too long for one.
     pub fn claimed_host(&self) -> &[u8] {
         self.target.claimed_host()
+    }
+
+    /// Whether the client asked for a provider's host: then it takes a proof that the call went there.
+    pub fn needs_proof(&self) -> bool {
+        self.target.claimed().is_some()
     }
 
     /// The call has gone where it goes: decides which provider it was, before [`Call::finish`]. Returns whether that is somebody else
@@ -224,9 +234,10 @@ impl Call {
         }
     }
 
-    /// Whether the provider refuses the question.
+    /// Whether the provider refuses the question, once its response has arrived whole.
     pub fn is_asking_refused(&self) -> bool {
-        self.response.as_ref().and_then(|response| response.mention.as_ref()).is_some_and(Mention::is_found)
+        let whole = self.response.as_ref().filter(|response| response.ending.is_some());
+        whole.and_then(|response| response.mention.as_ref()).is_some_and(Mention::is_found)
     }
 
     /// Whether headers of the response may say something of its usage.

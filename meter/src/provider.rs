@@ -34,6 +34,7 @@ pub use destination::Destination;
 pub use detect::{Certainty, Target, detect};
 pub(crate) use facts::{Fact, Facts, HEADERS, Made, Number, response_paths};
 pub use paths::Endpoint;
+pub(crate) use paths::percent_decoded;
 pub use rules::{Detect, Rule};
 pub(crate) use shape::{has_counts, shape};
 pub(crate) use unknown::unknown_usage;

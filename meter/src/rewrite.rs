@@ -6,6 +6,7 @@
 mod ask;
 mod bar;
 mod edit;
+mod fault;
 mod mention;
 pub mod refusals;
 mod withhold;

@@ -198,6 +198,17 @@ impl Bootstrap {
         Ok(())
     }
 
+    /// Gives a cluster another name, and its routes that name.
+    pub fn rename_with_routes(&mut self, cluster: &str, name: &str) -> Result<()> {
+        self.rename(cluster, name)?;
+        visit(&mut self.0, &mut |value| {
+            if value.get("cluster").is_some_and(|known| known == cluster) {
+                value["cluster"] = name.into();
+            }
+        });
+        Ok(())
+    }
+
     /// Lets in every client whose certificate the authority has signed, whatever names stand in it.
     pub fn any_client_name(&mut self) {
         visit(&mut self.0, &mut |value| {
@@ -256,6 +267,11 @@ impl Bootstrap {
         let clusters = self.0["static_resources"]["clusters"].as_array_mut().ok_or("no clusters")?;
         clusters.push(json!({"name": "behind", "type": "STATIC", "load_assignment": assignment}));
         Ok(())
+    }
+
+    /// Makes it a replica of this workload.
+    pub fn workload(&mut self, name: &str) {
+        self.0["node"]["cluster"] = name.into();
     }
 
     /// What the proxy's node says of itself.

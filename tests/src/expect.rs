@@ -34,6 +34,7 @@ pub async fn faithful(stack: &Stack, fixture: &Fixture, id: &str) -> Result<()> 
         ("cluster", cluster),
         ("route", cluster),
         ("node", "meshmeter-standalone"),
+        ("node_cluster", "meshmeter"),
         ("provider_request_id", request.as_str()),
         ("tenant", "unknown"),
         ("tenant_source", "unknown"),

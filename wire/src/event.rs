@@ -111,6 +111,7 @@ fields! {
     Route "route" TEXT, "", "Envoy's route name";
     Cluster "cluster" TEXT, "", "Envoy's upstream cluster";
     Node "node" TEXT, "", "Envoy's node id";
+    NodeCluster "node_cluster" TEXT, "", "Envoy's service cluster (`node.cluster`), which the replicas of one workload share";
     ServiceTier "service_tier" TEXT, "", "the service tier that the provider says it used";
     ServiceTierAsked "service_tier_asked" TEXT, "", "the service tier that the request asked for, in its body or a header";
     Speed "speed" TEXT, "", "the speed that the provider says it used, such as `fast`";
@@ -131,7 +132,7 @@ fields! {
     MissingReason "missing_reason" Kind::Word(Missing::WORDS), "", "why there are no counts";
     UsageNotAsked "usage_not_asked" Kind::Word(NotAsked::WORDS), "", "why a stream that gave no counts was not asked for them, or was refused";
     RefusedBy "refused_by" TEXT, "", "why the plugin refused the call (`outcome` is `refused`): `usage_not_asked`, or `budget:` and the budget's name; `budget:` alone where the collector has never been heard";
-    Flags "flags" Kind::Words, "", "what a consumer of the counts should know; `implausible_count`: a count that the bytes of the call cannot explain; `not_billed`: the provider counts it and charges nothing, as for a refusal before any output; `model_assumed`: neither request nor response names a model, and `request_model` is what the provider documents as its default; `unknown_usage`: see there";
+    Flags "flags" Kind::Words, "", "what a consumer of the counts should know; `implausible_count`: a count that the bytes of the call cannot explain; `not_billed`: the provider counts it and charges nothing, as for a refusal before any output; `model_assumed`: neither request nor response names a model, and `request_model` is what the provider documents as its default; `request_unclear`: servers can read the request in several ways, or the meter cannot read it, and what it asks for decides the charge; `unknown_usage`: see there";
     Duration "duration_us" MICROSECONDS, "µs", "from the request's start to the end of the stream";
     TimeToFirstToken "time_to_first_token_us" MICROSECONDS, "µs", "from the request's start to the first byte of the response's body";
     TimePerOutputToken "time_per_output_token_us" MICROSECONDS, "µs", "from the first byte of a streamed response to its end, per output token after the first";

@@ -87,6 +87,8 @@ words! {
         /// The provider takes the option, but is not known to take it here: on this path, in this version of its API, for this
         /// model, or with what else the request asks for.
         NotKnown "not_known",
+        /// Who responded was known only when the request had left: by the host that Envoy put in the place of the client's.
+        KnownLate "known_late",
         /// It has refused the option for this model, not long ago.
         RefusedBefore "refused_before",
         /// Envoy did not let it be changed.
@@ -157,6 +159,8 @@ words! {
         NotBilled "not_billed",
         /// Neither side names a model: the requested one is what the provider documents as its default.
         ModelAssumed "model_assumed",
+        /// What the request asks for, and is charged by, can be read in several ways, or not at all.
+        RequestUnclear "request_unclear",
     }
 }
 
@@ -278,6 +282,8 @@ pub struct Record {
     pub cluster: Option<String>,
     /// Envoy's node id.
     pub node: Option<String>,
+    /// Envoy's service cluster, which the replicas of one workload share.
+    pub node_cluster: Option<String>,
     /// The service tier that the provider says it used.
     pub service_tier: Option<String>,
     /// The service tier that was asked for.

@@ -7,7 +7,7 @@ use crate::store::entry::{Entry, EntryId, Kind};
 use crate::store::forgetting::Pending;
 use crate::store::months::Closed;
 use crate::store::ranges::Ranges;
-use crate::store::responses::{Place, PossibleCopy, PossibleKey, ResponseKey, without_counts};
+use crate::store::responses::{Place, PossibleCopy, PossibleKey, ResponseKey, to_compare};
 use crate::store::sums::{Counted, Group, GroupSums, Sum};
 use crate::store::{Changes, Content, Head, Keys, Known, QuarantinedEvent, Store, StoreError};
 
@@ -79,7 +79,7 @@ impl Memory {
         }
         let held = keys.responses.iter().filter_map(|key| Some((*key, self.responses.get(key)?.clone())));
         known.responses = held.collect();
-        let wanted = without_counts(known.responses.values());
+        let wanted = to_compare(known.responses.values());
         if !wanted.is_empty() {
             let references = self.references();
             known.held = wanted.iter().filter_map(|id| Some((*id, self.stands_for(*id, &references)?))).collect();

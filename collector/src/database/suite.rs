@@ -6,7 +6,7 @@ use std::sync::Barrier;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use wire::identity::Source;
-use wire::record::{Evidence, Record};
+use wire::record::{Evidence, Flag, Record};
 use wire::statement::{DroppedRange, Reason, Statement};
 use wire::usage::{Class, Usage};
 

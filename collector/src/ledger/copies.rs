@@ -1,6 +1,10 @@
 //! Which records are of one call, and which may be: decided within a transaction.
 
+use wire::event::Event;
+
+use super::correct::event_of;
 use super::decide::Decision;
+use super::owed;
 use crate::store::entry::EntryId;
 use crate::store::responses::{Holder, Place, PossibleCopy, PossibleKey, ResponseKey, SLOTS, days};
 
@@ -10,9 +14,17 @@ impl Decision<'_> {
     }
 
     /// Whose call `new` is a record of, if that is proven.
-    pub(super) fn same_call(&self, places: &[ResponseKey], new: &Holder) -> Option<Holder> {
+    pub(super) fn same_call(&self, places: &[ResponseKey], new: &Holder, event: &Event) -> Option<Holder> {
         let holders = places.iter().filter_map(|key| self.place(key)).map(|place| &place.holder);
-        holders.into_iter().find(|holder| holder.is_same_call(new)).cloned()
+        let mut proven = holders.filter(|holder| holder.is_same_call(new));
+        proven.find(|holder| self.owes_as(holder.entry, event)).cloned()
+    }
+
+    /// Whether an event owes what an entry does. Of an entry that nobody is charged for any more, or that is in an archive
+    /// alone, that cannot be said, and no sender brings it there.
+    fn owes_as(&self, entry: EntryId, event: &Event) -> bool {
+        let standing = self.standing(entry).and_then(|entry| event_of(&entry).ok());
+        standing.is_none_or(|standing| owed::is_same(self.prices, &standing.record, &event.record))
     }
 
     /// `new` is another record of a call: whoever comes next must have passed another proxy again.

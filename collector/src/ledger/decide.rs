@@ -30,7 +30,7 @@ const MAX_LEAP: i64 = 1_000_000;
 /// What is known so far, and what has changed.
 pub struct Decision<'a> {
     pub(super) known: Known,
-    prices: Option<&'a PriceBook>,
+    pub(super) prices: Option<&'a PriceBook>,
     now_ns: i64,
     head: Head,
     sums: Sums,
@@ -226,7 +226,7 @@ impl<'a> Decision<'a> {
         let id = self.next_id();
         let new = Holder::of(event, id);
         let places = responses::keys(&event.record);
-        let first = if RECOGNISES { self.same_call(&places, &new) } else { None };
+        let first = if RECOGNISES { self.same_call(&places, &new, event) } else { None };
         // The other meter saw the call without its counts, or less of it: what is known now is charged instead.
         let worse = first.as_ref().filter(|first| first.is_worse_than(&new));
         let worse = worse.and_then(|first| self.standing(first.entry));
@@ -277,7 +277,7 @@ impl<'a> Decision<'a> {
     }
 
     /// An entry of this transaction, or what stands now of one that was loaded.
-    fn standing(&self, id: EntryId) -> Option<Entry> {
+    pub(super) fn standing(&self, id: EntryId) -> Option<Entry> {
         let fresh = self.entries.iter().find(|entry| entry.id == id);
         let entry = fresh.or_else(|| self.known.held.get(&id))?;
         (!self.known.reversed.contains(&entry.id)).then(|| entry.clone())

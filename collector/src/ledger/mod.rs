@@ -30,6 +30,7 @@ mod failure;
 pub mod forget;
 pub mod leases;
 pub mod limits;
+pub mod owed;
 mod pruning;
 pub mod reason;
 pub mod release;

@@ -2,11 +2,11 @@
 //!
 //! A response id proves nothing: servers repeat theirs, and clients choose some. Two records are of one call only if all of
 //! this holds: provider, response id and part are the same; the mesh gave both the same request id, or the same trace and
-//! span; both name the Envoy process they were made in, these differ, and no other record of the call was made in it; the
-//! same model was asked for; they were under way at the same time; the same tenant is to be charged, or one of them knows none;
-//! and where both were reported the same model responded, and every count agrees; where one was estimated, not far above what the
-//! other reports. So a forged record frees nobody: what it is
-//! taken for is charged to the same tenant, at the same price.
+//! span; both name the Envoy process they were made in, these differ, and no other record of the call was made in it, nor in
+//! another replica of the same workload, for no call passes two of them; the same model was asked for; one was under way
+//! within the time of the other; the same tenant is to be charged, or one of them knows none; where both were reported the
+//! same model responded, and every count agrees; where one was estimated, not far above what the other reports; and both
+//! owe the same. So a forged record frees nobody: what it is taken for is charged to the same tenant, at the same price.
 
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
@@ -16,7 +16,7 @@ use wire::record::{Evidence, Record};
 
 use crate::store::days::day_begins_ns;
 use crate::store::entry::EntryId;
-use crate::store::responses::{Holder, Place, ResponseKey, days};
+use crate::store::responses::{Holder, Place, Proxy, ResponseKey, days};
 
 /// How far the clocks of two hosts may be apart.
 const CLOCK_SKEW_NS: i64 = 2_000_000_000;
@@ -24,9 +24,9 @@ const CLOCK_SKEW_NS: i64 = 2_000_000_000;
 const MAX_PROXIES: usize = 4;
 
 /// An estimate is far above a report if it has more than so many times its tokens, and so many more: estimates are read off the
-/// visible text, and a provider that counts an eighth of them is none.
-const FAR_TIMES: i64 = 8;
-const FAR_TOKENS: i64 = 1000;
+/// visible text, at some 4 bytes a token, and no tokenizer takes 16 bytes of text for one.
+const FAR_TIMES: i64 = 4;
+pub(super) const FAR_TOKENS: u64 = 100;
 
 impl Holder {
     /// What an event says of the call it saw; `entry` is where it will stand.
@@ -39,7 +39,7 @@ impl Holder {
         Holder {
             entry,
             emitter: hash(&[Some(&event.emitter)]),
-            proxies: given(&record.proxy).map(|proxy| hash(&[Some(proxy)])).into_iter().collect(),
+            proxies: proxy(record).into_iter().collect(),
             request,
             trace,
             started_ns,
@@ -53,17 +53,33 @@ impl Holder {
 
     /// Whether it is proven that `new` is another meter's record of this call.
     pub fn is_same_call(&self, new: &Holder) -> bool {
-        let same = |a: Option<i64>, b: Option<i64>| a.is_some() && a == b;
         let passed_another = match new.proxies.as_slice() {
-            [proxy] => !self.proxies.is_empty() && self.proxies.len() < MAX_PROXIES && !self.proxies.contains(proxy),
+            [proxy] => {
+                let mut passed = self.proxies.iter();
+                (1..MAX_PROXIES).contains(&self.proxies.len())
+                    && !passed.any(|passed| passed.is(proxy) || passed.is_beside(proxy))
+            }
             _ => false,
         };
         passed_another
             && self.emitter != new.emitter
-            && (same(self.request, new.request) || same(self.trace, new.trace))
+            && self.has_ids_of(new)
+            && (self.is_around(new) || new.is_around(self))
             && (self.tenant.is_none() || new.tenant.is_none() || self.tenant == new.tenant)
             && !self.is_far_from(new)
             && self.may_be(new)
+    }
+
+    /// Whether the mesh gave both the same ids.
+    fn has_ids_of(&self, other: &Holder) -> bool {
+        let same = |a: Option<i64>, b: Option<i64>| a.is_some() && a == b;
+        same(self.request, other.request) || same(self.trace, other.trace)
+    }
+
+    /// Whether `inner` was under way within the time of this one: a proxy waits for the next one's response.
+    fn is_around(&self, inner: &Holder) -> bool {
+        self.started_ns <= inner.started_ns.saturating_add(CLOCK_SKEW_NS)
+            && inner.ended_ns <= self.ended_ns.saturating_add(CLOCK_SKEW_NS)
     }
 
     /// Whether the estimate of one is so far above what the other one reports that the report may be forged to take the
@@ -71,17 +87,19 @@ impl Holder {
     fn is_far_from(&self, other: &Holder) -> bool {
         let sum = |holder: &Holder| holder.counts.iter().fold(0_i64, |sum, count| sum.saturating_add(*count));
         let far = |estimate: &Holder, reported: &Holder| {
-            let most = sum(reported).saturating_mul(FAR_TIMES).saturating_add(FAR_TOKENS);
+            let most = sum(reported).saturating_mul(FAR_TIMES).saturating_add_unsigned(FAR_TOKENS);
             !estimate.reported && reported.reported && sum(estimate) > most
         };
         far(self, other) || far(other, self)
     }
 
     /// Whether `new` may be another meter's record of this call, although nothing proves it. Two workers of one process
-    /// never see the same call.
+    /// never see the same call, nor do two replicas of one workload; but who has given two workloads one name is to learn of
+    /// it.
     pub fn is_possible_copy(&self, new: &Holder) -> bool {
-        let one_process = self.proxies.iter().any(|proxy| new.proxies.contains(proxy));
-        !one_process && self.emitter != new.emitter && self.may_be(new)
+        let any = |is: fn(&Proxy, &Proxy) -> bool| self.proxies.iter().any(|a| new.proxies.iter().any(|b| is(a, b)));
+        let is_apart = !any(Proxy::is) && (!any(Proxy::is_beside) || self.has_ids_of(new));
+        is_apart && self.emitter != new.emitter && self.may_be(new)
     }
 
     fn may_be(&self, other: &Holder) -> bool {
@@ -163,8 +181,28 @@ pub fn are_far_apart(one: &Event, other: &Event) -> bool {
     of(one).is_far_from(&of(other))
 }
 
+/// Whether both were made in replicas of one workload.
+pub fn are_of_one_workload(one: &Record, other: &Record) -> bool {
+    proxy(one).zip(proxy(other)).is_some_and(|(one, other)| one.is_beside(&other))
+}
+
+/// Whether neither was under way within the time of the other.
+pub fn are_beside_in_time(one: &Event, other: &Event) -> bool {
+    let [one, other] = [one, other].map(|event| Holder::of(event, EntryId::default()));
+    !one.is_around(&other) && !other.is_around(&one)
+}
+
+/// The proxy in which a record was made, if it says so.
+fn proxy(record: &Record) -> Option<Proxy> {
+    let process = hash(&[Some(given(&record.proxy)?)]);
+    Some(match given(&record.node_cluster) {
+        Some(service) => Proxy::Replica(process, hash(&[Some("service"), Some(service)])),
+        None => Proxy::Process(process),
+    })
+}
+
 /// Whether a source of identity told who is to be charged.
-fn is_known(record: &Record) -> bool {
+pub(super) fn is_known(record: &Record) -> bool {
     !matches!(record.identity.source, Source::Unknown | Source::Invalid)
 }
 

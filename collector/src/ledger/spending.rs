@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wire::record::Record;
+use wire::record::{Outcome, Record};
 use wire::usage::Class;
 
 use crate::budget;
@@ -17,7 +17,7 @@ pub struct Owner {
     pub tenant: String,
     /// The provider.
     pub provider: String,
-    /// The model that responded, else the one that was asked for, else empty.
+    /// The model that responded, else the one that was asked for, else empty; [`NO_RESPONSE`] if none is known to have worked.
     pub model: String,
 }
 
@@ -43,13 +43,19 @@ pub struct Spending {
     refused: BTreeMap<String, u64>,
 }
 
+/// The model of calls that failed before a model responded, whatever name the request had: as in the plugin's metrics.
+pub const NO_RESPONSE: &str = "no_response";
+
 /// What stands before a budget's name in `refused_by`.
 const BUDGET: &str = "budget:";
 
 impl Spending {
     /// Adds a record that is charged.
     pub(super) fn add(&mut self, group: &Group, record: &Record, rating: &Rating) {
-        let Group { tenant, provider, model, .. } = group.clone();
+        let Group { tenant, provider, mut model, .. } = group.clone();
+        if record.response_model.is_none() && record.outcome != Outcome::Completed && record.usage.is_empty() {
+            NO_RESPONSE.clone_into(&mut model);
+        }
         let spent = self.owners.entry(Owner { tenant, provider, model }).or_default();
         // A part is another model's share of a call, no call of its own.
         spent.calls = spent.calls.saturating_add(u64::from(record.part.is_none()));

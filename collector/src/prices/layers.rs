@@ -4,10 +4,14 @@ use std::path::{Path, PathBuf};
 
 use super::read::{self, Read};
 use super::{Layer, PriceBook, day};
+use crate::files;
 use crate::terminal::{self, printable};
 
 /// The book that holds where no other has an entry, made from public lists.
 const BUILT_IN: &str = include_str!("../../prices/builtin.toml");
+
+/// The largest file of a book, bytes: ten times the built-in one.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// Which price books hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,7 +75,8 @@ impl PriceBook {
 /// have a price, or another one.
 fn read_file(path: &Path) -> Result<Read, String> {
     let name = terminal::file(path);
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
+    let bytes = files::read(path, MAX_BYTES, |_| Ok(())).map_err(|problem| format!("{name}: {problem}"))?;
+    let text = String::from_utf8(bytes).map_err(|error| format!("{name}: {error}"))?;
     let line = |problem: &str| format!("{name}: {}", printable(problem));
     let read = read::parse(&text)
         .map_err(|problems| problems.iter().map(|problem| line(problem)).collect::<Vec<_>>().join("\n"))?;

@@ -117,7 +117,8 @@ fn wrapped(line: &[u8], depth: u8) -> Found<'_> {
 
 /// The record in a line of Envoy's own log, in any of its formats: `… source/extensions/common/wasm/… wasm log NAMES:
 /// meshmeter: record {…}`. The record is all that the plugin said, and nothing stands between its names and it: what
-/// another plugin repeats of a client's words is not taken for it.
+/// another plugin repeats of a client's words is not taken for it. Nor is what a client wrote into a line of another kind:
+/// where a JSON object or a text in quotes has begun, Envoy does not speak itself.
 fn logged(line: &[u8]) -> Option<&[u8]> {
     const PLUGIN: &[u8] = b"wasm log ";
     let place = |part: &[u8]| line.windows(part.len()).position(|window| window == part);
@@ -125,7 +126,8 @@ fn logged(line: &[u8]) -> Option<&[u8]> {
     let is_envoys = place(b"source/extensions/common/wasm/").is_some_and(|at| at < plugin && plugin < start);
     let names = line.get(plugin.saturating_add(PLUGIN.len())..start)?.strip_suffix(b": ")?;
     let is_plain = names.iter().all(|byte| byte.is_ascii_alphanumeric() || b" ._-/".contains(byte));
-    if is_envoys && is_plain { line.get(start.saturating_add(LOGGED.len())..) } else { None }
+    let is_own = line.iter().take(plugin).all(|byte| !b"{\"".contains(byte));
+    if is_envoys && is_plain && is_own { line.get(start.saturating_add(LOGGED.len())..) } else { None }
 }
 
 /// A line that breaks off, perhaps with a whole one behind it: Envoy died in the middle of writing, and its successor

@@ -1,9 +1,10 @@
 //! Files that are read again when they change: tokens and certificates.
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use crate::files;
 
 /// The largest file, bytes: a thousand times what one holds.
 const MAX_BYTES: u64 = 1 << 20;
@@ -64,28 +65,17 @@ impl Watched {
 /// Reads a small file. A secret one must not be readable for everybody, unless that is allowed.
 pub fn read(path: &Path, secret: bool, allow_readable: bool) -> Result<Vec<u8>, String> {
     let failed = |problem: String| format!("{}: {problem}", path.display());
-    // Asked of its name first: to open a pipe would be to wait for whoever writes to it.
-    let named = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?;
-    if !named.is_file() {
-        return Err(failed("must be a regular file".to_owned()));
-    }
-    let mut file = File::open(path).map_err(|error| failed(error.to_string()))?;
-    let mode = file.metadata().map_err(|error| failed(error.to_string()))?.mode() & 0o7777;
-    if secret && !allow_readable && mode & OTHERS_READ != 0 {
-        return Err(failed(format!(
-            "must not be readable for everybody, and its mode is {mode:04o}: chmod 640 it, or 600; for a Secret of \
-             Kubernetes set defaultMode: 0440 on the volume, or give --allow-readable-token-files"
-        )));
-    }
-    let mut bytes = Vec::new();
-    Read::by_ref(&mut file)
-        .take(MAX_BYTES.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|error| failed(error.to_string()))?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_BYTES {
-        return Err(failed(format!("must have at most {MAX_BYTES} bytes")));
-    }
-    Ok(bytes)
+    let may_read = |metadata: &Metadata| {
+        let mode = metadata.mode() & 0o7777;
+        if secret && !allow_readable && mode & OTHERS_READ != 0 {
+            return Err(format!(
+                "must not be readable for everybody, and its mode is {mode:04o}: chmod 640 it, or 600; for a Secret of \
+                 Kubernetes set defaultMode: 0440 on the volume, or give --allow-readable-token-files"
+            ));
+        }
+        Ok(())
+    };
+    files::read(path, MAX_BYTES, may_read).map_err(failed)
 }
 
 #[cfg(test)]

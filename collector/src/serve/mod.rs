@@ -163,6 +163,7 @@ pub fn run(options: Options) -> Result<(), String> {
     let accepts = tls.as_ref().map(|(_, tls)| tls.clone());
     let (watches, weak) = (condition.clone(), jobs.downgrade());
     Watch { tokens: (reread, tokens.clone()), tls, disk, condition: watches, jobs: weak }.start()?;
+    let prices = prices.start()?;
     let (gone, writer_ends) = oneshot::channel::<()>();
     let writer = std::thread::Builder::new().name("writer".to_owned()).spawn({
         let (metrics, condition) = (metrics.clone(), condition.clone());

@@ -2,47 +2,72 @@
 //! no restart.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::files::Watched;
 use super::log;
 use crate::prices::{Books, PriceBook};
 use crate::terminal;
 
-/// How often to look at most: a little less than the watch's second, so that none of its looks comes too early.
-const INTERVAL: Duration = Duration::from_millis(800);
+/// How often to look.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// A book that was read since it was last asked for, if there is one.
+#[derive(Default)]
+pub struct Fresh(Arc<Mutex<Option<Arc<PriceBook>>>>);
+
+impl Fresh {
+    /// Takes it.
+    pub fn take(&self) -> Option<Arc<PriceBook>> {
+        held(&self.0).take()
+    }
+}
+
+fn held(slot: &Mutex<Option<Arc<PriceBook>>>) -> MutexGuard<'_, Option<Arc<PriceBook>>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The price books and their files.
 pub struct Pricing {
     books: Books,
-    looked: Instant,
     watched: Watched,
     fresh: Option<Arc<PriceBook>>,
 }
 
 impl Pricing {
-    /// No prices: everything is unpriced until it is re-rated.
-    #[cfg(test)]
-    pub fn none() -> Pricing {
-        Pricing { books: Books::default(), looked: Instant::now(), watched: Watched::new(Vec::new()), fresh: None }
-    }
-
     /// Reads the books, if there are any; one that cannot be used is an error now, and only now.
     pub fn load(books: Books) -> Result<Pricing, String> {
         // Before they are read: what is written meanwhile is seen at the next look.
         let watched = Watched::new(books.files.clone());
         let fresh = books.load()?.map(Arc::new);
-        Ok(Pricing { books, looked: Instant::now(), watched, fresh })
+        Ok(Pricing { books, watched, fresh })
     }
 
-    /// The book, if it is another than the last time. One that cannot be used is said, and the last one stays.
+    /// The book that was read last, if it is another than the last time.
     pub fn changed(&mut self) -> Option<Arc<PriceBook>> {
-        if self.fresh.is_none() && self.looked.elapsed() >= INTERVAL {
-            self.looked = Instant::now();
-            self.look();
-        }
         self.fresh.take()
+    }
+
+    /// Looks every second until nobody wants a book any more: a thread of its own, so that nobody waits for a file.
+    pub fn start(mut self) -> Result<Fresh, String> {
+        let fresh = Fresh::default();
+        if self.books.files.is_empty() {
+            return Ok(fresh);
+        }
+        let wanted = Arc::downgrade(&fresh.0);
+        let thread = std::thread::Builder::new().name("prices".to_owned());
+        let started = thread.spawn(move || {
+            while let Some(fresh) = wanted.upgrade() {
+                self.look();
+                if let Some(book) = self.changed() {
+                    *held(&fresh) = Some(book);
+                }
+                drop(fresh);
+                std::thread::sleep(INTERVAL);
+            }
+        });
+        started.map(|_| fresh).map_err(|error| format!("no thread to watch price books: {error}"))
     }
 
     /// Reads the books if one of their files is another one, but not while it is being written: only as it was at two looks.
@@ -148,5 +173,33 @@ mod tests {
         assert_eq!(summary(&mut pricing), None);
         fs::write(&files[0], entry("d")).unwrap();
         assert_eq!(summary(&mut pricing).as_deref(), Some("3 entries, 1 provider, 3 models and patterns"));
+    }
+
+    #[test]
+    fn race_a_book_that_cannot_be_read_keeps_nobody_waiting_and_the_next_one_holds() {
+        let dir = Dir(std::env::temp_dir().join(format!("meshmeter-pipe-{}", std::process::id())));
+        fs::create_dir_all(&dir.0).unwrap();
+        let (file, pipe) = (dir.0.join("prices.toml"), dir.0.join("pipe"));
+        fs::write(&file, entry("a")).unwrap();
+        let mut pricing = Pricing::load(Books { files: vec![file.clone()], with_built_in: false }).unwrap();
+        assert!(pricing.changed().is_some());
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
+        fs::rename(&pipe, &file).unwrap();
+        let fresh = pricing.start().unwrap();
+        std::thread::sleep(3 * INTERVAL);
+        assert!(fresh.take().is_none());
+        let other = dir.0.join("other.toml");
+        fs::write(&other, [entry("a"), entry("b")].concat()).unwrap();
+        fs::rename(&other, &file).unwrap();
+        let until = std::time::Instant::now() + Duration::from_secs(60);
+        let book = loop {
+            if let Some(book) = fresh.take() {
+                break book;
+            }
+            assert!(std::time::Instant::now() < until, "it is not read");
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        assert_eq!(book.summary(), "2 entries, 1 provider, 2 models and patterns");
     }
 }

@@ -5,11 +5,14 @@
 //! asks the database for them, and whoever writes never waits for a scrape: it takes a copy of the list, and then one set after
 //! the other.
 //!
+//! Names are chosen by clients, so one tenant may make only a share of the sets, calls without a response of a model share one
+//! of each provider, and a set that nobody uses makes room.
+//!
 //! A new set stands at zero for its first minute. Prometheus cannot know that a series which appears with a value has grown to it,
 //! and `increase()` would miss the first call of each tenant.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,9 +24,12 @@ use prometheus_client::registry::Registry;
 use wire::identity::{OVERFLOW, UNKNOWN};
 use wire::usage::Class;
 
-use crate::ledger::spending::{Owner, Spending, Spent};
+use crate::ledger::spending::{NO_RESPONSE, Owner, Spending, Spent};
 use crate::money::Charge;
 use crate::terminal::printable;
+use room::{Room, Share};
+
+mod room;
 
 /// How long a new set stands at zero: whoever scrapes once a minute sees that.
 const HOLD: Duration = Duration::from_secs(60);
@@ -40,8 +46,18 @@ pub struct Bounds {
     pub sets: usize,
     /// Of one tenant.
     pub of_tenant: usize,
-    /// Of a provider and a model.
+    /// Of a provider and a model; a tenant may make an eighth of them.
     pub models: usize,
+}
+
+impl Bounds {
+    fn owners(self) -> Share {
+        Share { all: self.sets, of_owner: self.of_tenant, reserved: 0 }
+    }
+
+    fn models(self) -> Share {
+        Share { all: self.models, of_owner: (self.models / 8).max(1), reserved: self.models / 2 }
+    }
 }
 
 impl Default for Bounds {
@@ -54,33 +70,32 @@ impl Default for Bounds {
 #[derive(Clone, Debug)]
 pub struct Spend {
     bounds: Bounds,
-    owners: Arc<Mutex<Owners>>,
-    models: Arc<Mutex<Models>>,
+    owners: Arc<Mutex<Room<Owner, Set>>>,
+    models: Arc<Mutex<Room<Name, Model>>>,
 }
 
 /// By tenant, provider and model.
-#[derive(Debug, Default)]
-struct Owners {
-    sets: HashMap<Arc<Owner>, Arc<Set>>,
-    of_tenants: HashMap<String, usize>,
-    /// All of them again, to be copied at once.
-    list: Vec<Arc<Set>>,
-}
-
 #[derive(Debug)]
 struct Set {
-    owner: Arc<Owner>,
+    owner: Owner,
     since: Instant,
     /// Charge and cost.
     amounts: Mutex<(Charge, Charge)>,
 }
 
-/// By provider and model.
-type Models = BTreeMap<(String, String), Model>;
+/// Provider and model.
+type Name = (String, String);
 
-#[derive(Clone, Debug)]
+/// By provider and model.
+#[derive(Debug)]
 struct Model {
+    name: Name,
     since: Instant,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Counts {
     calls: u64,
     unpriced: u64,
     /// Each class with the time since when there is a count of it.
@@ -114,61 +129,45 @@ impl Spend {
     pub fn add(&self, spending: &Spending, now: Instant) {
         for (owner, spent) in spending.iter() {
             let owner = shown(owner);
-            let set = held(&self.owners).get(&owner, self.bounds, now);
+            let set = self.set(&owner, now);
             let mut amounts = held(&set.amounts);
             *amounts = (grown(amounts.0, spent.charge), grown(amounts.1, spent.cost));
             drop(amounts);
-            let mut models = held(&self.models);
-            let mut key = (owner.provider.clone(), owner.model.clone());
-            if !models.contains_key(&key) && models.len() >= self.bounds.models {
-                key = (OVERFLOW.to_owned(), OVERFLOW.to_owned());
-            }
-            models.entry(key).or_insert_with(|| Model::new(now)).add(spent, now);
+            let model = self.model(&owner, now);
+            held(&model.counts).add(spent, now);
         }
     }
-}
 
-impl Owners {
     /// The set of an owner. A tenant that has too many shares one for the others, and tenants that come when all are taken
     /// share one.
-    fn get(&mut self, owner: &Owner, bounds: Bounds, now: Instant) -> Arc<Set> {
-        if let Some(set) = self.sets.get(owner) {
-            return set.clone();
-        }
-        let rest = |tenant: &str| Owner {
-            tenant: tenant.to_owned(),
-            provider: OVERFLOW.to_owned(),
-            model: OVERFLOW.to_owned(),
-        };
-        let of_tenant = self.of_tenants.get(&owner.tenant).copied().unwrap_or(0);
-        let is_free = self.list.len() < bounds.sets;
-        if is_free && of_tenant < bounds.of_tenant {
-            return self.make(owner.clone(), now);
+    fn set(&self, owner: &Owner, now: Instant) -> Arc<Set> {
+        let mut sets = held(&self.owners);
+        let of = |owner: &Owner| Set { owner: owner.clone(), since: now, amounts: Mutex::default() };
+        if let Some(set) = sets.get(owner, &owner.tenant, self.bounds.owners(), now, || (owner.clone(), of(owner))) {
+            return set;
         }
         // One more for each tenant that has any: at most twice the bound in all.
-        let rest = rest(if of_tenant > 0 { &owner.tenant } else { OVERFLOW });
-        match self.sets.get(&rest) {
-            Some(set) => set.clone(),
-            None => self.make(rest, now),
-        }
+        let tenant = if sets.of(&owner.tenant) > 0 { &owner.tenant } else { OVERFLOW };
+        let rest = Owner { tenant: tenant.to_owned(), provider: OVERFLOW.to_owned(), model: OVERFLOW.to_owned() };
+        sets.rest(&rest, tenant, now, || (rest.clone(), of(&rest)))
     }
 
-    fn make(&mut self, owner: Owner, now: Instant) -> Arc<Set> {
-        let count = self.of_tenants.entry(owner.tenant.clone()).or_default();
-        *count = count.saturating_add(1);
-        let owner = Arc::new(owner);
-        let set = Arc::new(Set { owner: owner.clone(), since: now, amounts: Mutex::default() });
-        self.sets.insert(owner, set.clone());
-        self.list.push(set.clone());
-        set
+    /// The set of a provider and a model; one for all that find no room.
+    fn model(&self, owner: &Owner, now: Instant) -> Arc<Model> {
+        let mut models = held(&self.models);
+        let of = |name: &Name| Model { name: name.clone(), since: now, counts: Mutex::default() };
+        let name = (owner.provider.clone(), owner.model.clone());
+        // All tenants share what has no model, so it takes no one's room.
+        let whose = if owner.model == NO_RESPONSE { NO_RESPONSE } else { &owner.tenant };
+        if let Some(model) = models.get(&name, whose, self.bounds.models(), now, || (name.clone(), of(&name))) {
+            return model;
+        }
+        let rest = (OVERFLOW.to_owned(), OVERFLOW.to_owned());
+        models.rest(&rest, OVERFLOW, now, || (rest.clone(), of(&rest)))
     }
 }
 
-impl Model {
-    fn new(now: Instant) -> Model {
-        Model { since: now, calls: 0, unpriced: 0, usage: BTreeMap::new() }
-    }
-
+impl Counts {
     fn add(&mut self, spent: &Spent, now: Instant) {
         self.calls = self.calls.saturating_add(spent.calls);
         self.unpriced = self.unpriced.saturating_add(spent.unpriced);
@@ -201,7 +200,7 @@ impl Collector for ByTenant {
         for (name, help, amount) in families {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for set in &sets {
-                let Owner { tenant, provider, model } = &*set.owner;
+                let Owner { tenant, provider, model } = &set.owner;
                 let labels = [(TENANT, tenant.as_str()), (PROVIDER, provider), (MODEL, model)];
                 let usd = if is_new(set.since, now) { 0.0 } else { usd(amount(set)) };
                 counter(&mut family, &labels, usd)?;
@@ -214,30 +213,33 @@ impl Collector for ByTenant {
 impl Collector for ByModel {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let ByModel(spend) = self;
-        let models = held(&spend.models).clone();
+        let mut models = held(&spend.models).list.clone();
+        models.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         let now = Instant::now();
-        let families: [Family<Model, u64>; 2] = [
-            ("ledger_calls", "Calls that this collector entered into the ledger, before corrections.", |model| {
-                model.calls
+        let families: [Family<Counts, u64>; 2] = [
+            ("ledger_calls", "Calls that this collector entered into the ledger, before corrections.", |counts| {
+                counts.calls
             }),
             (
                 "unpriced_calls",
                 "Records that this collector entered into the ledger and of which something has no price.",
-                |model| model.unpriced,
+                |counts| counts.unpriced,
             ),
         ];
         for (name, help, count) in families {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            for ((provider, model), counts) in &models {
-                let labels = [(PROVIDER, provider.as_str()), (MODEL, model)];
-                let count = if is_new(counts.since, now) { 0 } else { count(counts) };
+            for model in &models {
+                let labels = [(PROVIDER, model.name.0.as_str()), (MODEL, &model.name.1)];
+                let count = if is_new(model.since, now) { 0 } else { count(&held(&model.counts)) };
                 counter(&mut family, &labels, count)?;
             }
         }
         let help = "What this collector entered into the ledger, in disjoint classes, before corrections.";
         let mut family = encoder.encode_descriptor("ledger_usage", help, None, MetricType::Counter)?;
-        for ((provider, model), counts) in &models {
+        for model in &models {
+            let counts = held(&model.counts).clone();
             for (class, (since, count)) in &counts.usage {
+                let (provider, model) = &model.name;
                 let labels = [(PROVIDER, provider.as_str()), (MODEL, model), (TOKEN_TYPE, class.token_type())];
                 counter(&mut family, &labels, if is_new(*since, now) { 0 } else { *count })?;
             }

@@ -8,7 +8,7 @@ use wire::lease;
 use super::health::Condition;
 use super::log;
 use super::metrics::Metrics;
-use super::pricing::Pricing;
+use super::pricing::Fresh;
 use crate::ingest::refusal::Refusal;
 use crate::ingest::writer::{Action, GONE, Job, LeaseJob, Writer};
 use crate::ledger::Taken;
@@ -35,7 +35,7 @@ pub enum Work {
 /// The writer's thread.
 pub struct WriterThread<'a, S> {
     pub writer: Writer<S, Waiter, Lessee>,
-    pub prices: Pricing,
+    pub prices: Fresh,
     pub condition: &'a Condition,
     pub metrics: &'a Metrics,
 }
@@ -86,7 +86,7 @@ impl<S: Store> WriterThread<'_, S> {
 
     /// Takes a new price book, if there is one.
     fn reprice(&mut self) {
-        if let Some(book) = self.prices.changed() {
+        if let Some(book) = self.prices.take() {
             self.writer.set_prices(book);
         }
     }
@@ -181,7 +181,7 @@ mod tests {
         jobs.try_send(Work::Probe(done)).ok().unwrap();
         drop(jobs);
         let condition = Condition::new();
-        let (writer, prices) = (Writer::new(Ledger::new(Memory::new())), Pricing::none());
+        let (writer, prices) = (Writer::new(Ledger::new(Memory::new())), Fresh::default());
         WriterThread { writer, prices, condition: &condition, metrics: &metrics }.run(waiting).unwrap();
         for mut response in responses {
             assert_eq!(response.try_recv().unwrap().unwrap().dead_letters, 1);

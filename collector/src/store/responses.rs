@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::entry::EntryId;
 
 const NS_PER_HOUR: i64 = 3_600_000_000_000;
@@ -38,8 +40,8 @@ pub struct Holder {
     pub entry: EntryId,
     /// Who counted it.
     pub emitter: i64,
-    /// The processes in which records of this call were made; none if it does not say.
-    pub proxies: Vec<i64>,
+    /// The proxies in which records of this call were made; none if it does not say.
+    pub proxies: Vec<Proxy>,
     /// The mesh's request id, with the model that was asked for.
     pub request: Option<i64>,
     /// Trace and span, with the model that was asked for.
@@ -56,6 +58,37 @@ pub struct Holder {
     pub tenant: Option<i64>,
     /// The model that responded, and every count.
     pub usage: i64,
+}
+
+/// A process in which a record was made, and whose replica it is, if it says so. A list of numbers is what was written before
+/// records said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Proxy {
+    /// The process alone.
+    Process(i64),
+    /// The process, and the service cluster of its Envoy.
+    Replica(i64, i64),
+}
+
+impl Proxy {
+    /// Whether both are one process.
+    pub fn is(&self, other: &Proxy) -> bool {
+        self.parts().0 == other.parts().0
+    }
+
+    /// Whether both are replicas of one workload.
+    pub fn is_beside(&self, other: &Proxy) -> bool {
+        let service = self.parts().1;
+        service.is_some() && service == other.parts().1
+    }
+
+    fn parts(&self) -> (i64, Option<i64>) {
+        match *self {
+            Proxy::Process(process) => (process, None),
+            Proxy::Replica(process, service) => (process, Some(service)),
+        }
+    }
 }
 
 /// A record that was charged although it may be of the same call as another: a person decides.
@@ -102,7 +135,8 @@ impl Holder {
     }
 }
 
-type HolderTuple = ((i64, i64), i64, Vec<i64>, Option<i64>, Option<i64>, (i64, i64), bool, [i64; 2], Option<i64>, i64);
+type HolderTuple =
+    ((i64, i64), i64, Vec<Proxy>, Option<i64>, Option<i64>, (i64, i64), bool, [i64; 2], Option<i64>, i64);
 
 impl Place {
     /// A place that nobody held.
@@ -133,10 +167,9 @@ impl Place {
     }
 }
 
-/// The entries that may be taken back when another meter brings more.
-pub fn without_counts<'a>(places: impl Iterator<Item = &'a Place>) -> BTreeSet<EntryId> {
-    let may_go = |holder: &&Holder| !holder.reported || holder.tenant.is_none();
-    places.map(|place| &place.holder).filter(may_go).map(|holder| holder.entry).collect()
+/// The entries of which another meter's record may be a copy: what it owes is compared with theirs, and some may be taken back.
+pub fn to_compare<'a>(places: impl Iterator<Item = &'a Place>) -> BTreeSet<EntryId> {
+    places.map(|place| place.holder.entry).collect()
 }
 
 /// The days on which the record of a call may be, its own first. Around midnight the other meter may have begun on the

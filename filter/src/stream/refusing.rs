@@ -1,10 +1,12 @@
 //! Calls that the plugin responds to itself, and what it learns of those that the provider refuses.
 
+use meter::call::Call;
 use proxy_wasm::types::Action;
-use wire::record::{BUDGET, USAGE_NOT_ASKED};
+use wire::record::{BUDGET, Evidence, Record, USAGE_NOT_ASKED};
 
 use super::{Metered, Stream, known};
 use crate::budgets;
+use crate::include::Include;
 use crate::refusals;
 use crate::refuse;
 use crate::vm;
@@ -23,6 +25,28 @@ impl Refused {
         match self {
             Refused::Unasked => USAGE_NOT_ASKED.to_owned(),
             Refused::Budget(name) => [BUDGET, &name].concat(),
+        }
+    }
+}
+
+/// A call that asks for its usage: where, and of which model.
+pub(super) struct Asked {
+    host: Box<[u8]>,
+    model: String,
+}
+
+impl Asked {
+    pub(super) fn of(include: Option<&Include>, call: &Call) -> Option<Asked> {
+        include.filter(|include| include.is_asked())?;
+        Some(Asked { host: call.claimed_host().into(), model: call.model_asked().unwrap_or_default().to_owned() })
+    }
+
+    /// Learns that the provider takes the question, if it has given the counts of a stream.
+    pub(super) fn hear(self, record: &Record) {
+        let is_good = record.status.is_some_and(|status| status < 400);
+        if record.stream && is_good && record.evidence == Evidence::Reported {
+            let cluster = record.cluster.as_deref().unwrap_or_default();
+            vm::with(|vm| refusals::taken(&mut vm.taken, cluster, &self.host, &self.model));
         }
     }
 }

@@ -41,6 +41,8 @@ pub struct Ended {
     pub cluster: Option<String>,
     /// Envoy's node.
     pub node: Option<String>,
+    /// Envoy's service cluster.
+    pub node_cluster: Option<String>,
     /// Why the call was not asked for its usage, if it streams and takes the option.
     pub not_asked: Option<NotAsked>,
     /// Why it was refused, if it was: as in [`Record::refused_by`].
@@ -113,6 +115,7 @@ impl Call {
             route: ended.route,
             cluster: ended.cluster,
             node: ended.node,
+            node_cluster: ended.node_cluster,
             service_tier_asked: wishes.service_tier.take().or(service_tier),
             region: self.target.region().map(str::to_owned),
             path_model: self.target.path_model().map(str::to_owned),
@@ -161,7 +164,12 @@ impl Call {
             estimate::no_response(&mut record, &self.asked, ratios);
         }
         let unknown_path = self.target.may_take_include_usage && api == Api::OpenAiChat;
-        let not_asked = ended.not_asked.or(unknown_path.then_some(NotAsked::UnknownPath));
+        let unasked = match () {
+            _ if unknown_path => Some(NotAsked::UnknownPath),
+            _ if self.target.is_known_late => Some(NotAsked::KnownLate),
+            _ => None,
+        };
+        let not_asked = ended.not_asked.or(unasked);
         let counted = record.evidence == Evidence::Reported || self.asked.includes_usage();
         let is_why = match record.refused_by.as_deref() {
             Some(why) => why == USAGE_NOT_ASKED,

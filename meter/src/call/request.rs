@@ -7,14 +7,13 @@ mod wishes;
 
 use form::Form;
 use places::{Field, paths};
-use wishes::WISHES;
 pub(super) use wishes::Wishes;
 
 use crate::encoding::Decoder;
 use crate::estimate::{Characters, Text};
-use crate::framing::{Body, Format, Values};
+use crate::framing::{Body, Format};
 use crate::provider::{Api, Endpoint};
-use crate::scan::{Count, Scalar, Sink, count};
+use crate::scan::{Count, Scalar, count};
 
 /// The most responses that one request can ask for: vLLM's limit; the providers' are lower.
 const MAX_CHOICES: u64 = 16_384;
@@ -34,10 +33,25 @@ const NO_LIMIT: u32 = u32::MAX;
 pub(super) struct Asked {
     decoder: Decoder,
     body: Body<Field>,
-    /// Instead of the body, where that is a form.
+    /// The body, where it is a form.
     form: Option<Box<Form>>,
+    /// It may be JSON.
+    is_json: bool,
+    /// Its content type, as far as that matters.
+    kind: Kind,
     bytes: u64,
     found: Found,
+}
+
+/// What a content type says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// There is none.
+    Unsaid,
+    /// That the body is sound, an image or the like, which says nothing of a call.
+    Media,
+    /// Something else.
+    Said,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +68,10 @@ struct Found {
     barring: u8,
     /// How long the body is, decoded.
     bytes: u64,
+    /// How many characters it has, where they may be paid for.
+    sent_characters: u64,
+    /// It is in UTF-16, by its first bytes.
+    is_wide: bool,
     /// How long images, files and the like are in the body.
     item_bytes: u64,
     /// How many images there are: by their places, by their kinds, and at least.
@@ -78,34 +96,63 @@ struct Found {
     wishes: Option<Box<Wishes>>,
     /// The body's value is over.
     whole: bool,
+    /// The fields of a form that matter, and whether each is one to every server.
+    fields: Vec<(String, String, bool)>,
+    /// Servers may differ in what the request says.
+    unclear: bool,
 }
 
 impl Asked {
     pub(super) fn new(content_encoding: Option<&[u8]>, endpoint: Endpoint) -> Self {
         let characters = matches!(endpoint, Endpoint::Speech | Endpoint::AnyModel).then(Box::default);
         let found = Found { characters, ..Found::default() };
-        Asked { decoder: Decoder::new(content_encoding), body: Body::new(None), form: None, bytes: 0, found }
+        let (decoder, body) = (Decoder::new(content_encoding), Body::new(None));
+        Asked { decoder, body, form: None, is_json: true, kind: Kind::Unsaid, bytes: 0, found }
+    }
+
+    /// The request's content type, before its body.
+    pub(super) fn set_type(&mut self, content_type: &[u8]) {
+        let kind = content_type.trim_ascii_start().to_ascii_lowercase();
+        let media: &[&[u8]] = &[b"audio/", b"image/", b"video/", b"application/octet-stream"];
+        self.kind = if media.iter().any(|media| kind.starts_with(media)) { Kind::Media } else { Kind::Said };
+        if kind.starts_with(b"multipart/form-data") {
+            self.form = Some(Box::new(Form::new(Some(content_type))));
+        }
     }
 
     pub(super) fn reads(&self) -> bool {
         let is_json = matches!(self.body.format(), Format::Empty | Format::Json);
-        let wants = self.form.as_ref().map_or(is_json && !self.found.whole, |form| form.reads());
-        wants && self.decoder.reads()
+        let reads_form = self.form.as_ref().is_some_and(|form| form.reads());
+        // Where characters may be paid for, those of a body that is no JSON are counted, too.
+        let is_wanted = is_json || self.found.characters.is_some();
+        (reads_form || self.is_json && is_wanted && !self.found.whole) && self.decoder.reads()
     }
 
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         self.bytes = self.bytes.saturating_add(bytes.len() as u64);
         if self.reads() {
-            let Asked { decoder, body, form, found, .. } = self;
+            let Asked { decoder, body, form, is_json, kind, found, .. } = self;
             decoder.feed(bytes, &mut |plain| {
-                found.bytes = found.bytes.saturating_add(plain.len() as u64);
-                if form.is_none() && body.format() == Format::Empty && plain.first() == Some(&b'-') {
-                    *form = Some(Box::new(Form::new()));
+                found.is_wide |= found.bytes == 0
+                    && matches!(plain, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, b'{', ..] | [b'{', 0, ..]);
+                if found.characters.is_some() {
+                    let begins = plain.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+                    found.sent_characters = found.sent_characters.saturating_add(begins as u64);
                 }
-                match form {
-                    Some(form) => form.feed(plain, &mut |name, value| found.field(name, value)),
-                    None if !found.whole => body.feed(paths(), plain, found),
-                    None => {}
+                found.bytes = found.bytes.saturating_add(plain.len() as u64);
+                let begun = plain.trim_ascii_start();
+                if *is_json && body.format() == Format::Empty && begun.first() == Some(&b'-') {
+                    *is_json = false;
+                    // A server that goes by the content type takes it for no form.
+                    found.unclear |= form.is_none() && *kind != Kind::Unsaid;
+                    form.get_or_insert_with(|| Box::new(Form::new(None)));
+                }
+                // What stands before a form may be JSON, and to a server that takes no forms it is all there is.
+                if *is_json && !found.whole && matches!(body.format(), Format::Empty | Format::Json) {
+                    body.feed(paths(), plain, found);
+                }
+                if let Some(form) = form {
+                    form.feed(plain, found);
                 }
             });
             if !self.reads() {
@@ -117,8 +164,8 @@ impl Asked {
 
     /// Whether nobody can tell what the body says: it is no JSON, or in a coding that cannot be undone, or not to its end.
     pub(super) fn is_unread(&self) -> bool {
-        let is_json =
-            self.form.is_none() && matches!(self.body.format(), Format::Empty | Format::Json) && !self.body.is_broken();
+        let is_form = !self.is_json || self.form.as_ref().is_some_and(|form| form.has_begun());
+        let is_json = !is_form && matches!(self.body.format(), Format::Empty | Format::Json) && !self.body.is_broken();
         !(self.found.whole || self.decoder.reads() && is_json)
     }
 
@@ -204,6 +251,22 @@ impl Asked {
         self.found.wishes.as_ref().is_some_and(|wishes| wishes.background)
     }
 
+    /// Whether what it says, of what is charged by that, is in doubt: servers may differ in it, or it cannot be read.
+    pub(super) fn is_unclear(&self) -> bool {
+        let has_body = self.bytes > 0 || !self.decoder.is_identity();
+        let is_unread = self.form.is_none() && has_body && self.kind != Kind::Media && !self.found.whole;
+        self.found.unclear || is_unread || self.form.as_ref().is_some_and(|form| form.is_odd())
+    }
+
+    /// How many characters a text that may be paid for by them has about, where the request was not read to its end: those that
+    /// were read, unless there may be more in the rest; or else as many as were sent.
+    pub(super) fn characters_about(&self) -> Option<u64> {
+        let read = self.found.characters.as_ref().filter(|_| !self.found.whole)?.count();
+        let sent = if self.found.is_wide { self.found.bytes.div_euclid(2) } else { self.found.sent_characters };
+        let rest = sent.saturating_sub(read);
+        Some(if read >= rest { read } else { sent.max(read) }).filter(|&count| count > 0)
+    }
+
     /// How many characters have been read of a text that may be paid for by them, if all of it was.
     pub(super) fn characters(&self) -> Option<u64> {
         let characters = self.found.characters.as_ref().filter(|_| self.found.whole)?;
@@ -265,25 +328,6 @@ impl Found {
         }
     }
 
-    /// A field of a form, as a scalar of its name.
-    fn field(&mut self, name: &str, value: &str) {
-        let value = match value {
-            "true" => Scalar::Bool(true),
-            "false" => Scalar::Bool(false),
-            value => Scalar::Text(value),
-        };
-        match name {
-            "model" => self.scalar(Field::Model, value),
-            "stream" => self.scalar(Field::Stream, value),
-            "n" => self.scalar(Field::Choices, value),
-            name => {
-                if let Some((_, wish)) = WISHES.iter().find(|(path, _)| *path == name) {
-                    self.scalar(Field::Wish(*wish), value);
-                }
-            }
-        }
-    }
-
     /// What limits the output can be read in several ways.
     fn no_limit(&mut self, apis: &[Api]) {
         for &api in apis {
@@ -313,11 +357,5 @@ impl Found {
                 *known = if limit == 0 && *known > 0 { NO_LIMIT } else { limit.max(*known) };
             }
         }
-    }
-}
-
-impl Values<Field> for Found {
-    fn value_end(&mut self) {
-        self.whole = true;
     }
 }

@@ -50,7 +50,7 @@ impl Sides<'_> {
                 }
             }
             Endpoint::Speech if !counted && self.is_paid_by_character() => {
-                add(reading, Class::Characters, self.asked.characters())
+                add(reading, Class::Characters, self.asked.characters().or(self.asked.characters_about()))
             }
             Endpoint::Transcription if !counted && reading.usage.get(Class::AudioSeconds).is_none() => {
                 add(reading, Class::AudioSeconds, self.made.duration);
@@ -124,8 +124,20 @@ impl Sides<'_> {
         }
     }
 
+    /// Whether what is charged depends on a request of which it is in doubt what it says.
+    fn is_unclear(&self, record: &Record) -> bool {
+        let depends = self.target.endpoint != Endpoint::Model || record.response_model.is_none();
+        self.is_taken && depends && self.asked.is_unclear()
+    }
+
     /// Fills what else prices depend on: what the response says was made, else what was asked for.
     pub(super) fn describe(self, record: &mut Record) {
+        if self.is_unclear(record) {
+            record.flags.insert(Flag::RequestUnclear);
+            if record.usage.get(Class::Characters).is_some() && self.asked.characters().is_none() {
+                record.evidence = Evidence::Estimated;
+            }
+        }
         let Sides { target, asked, mut wishes, mut made, .. } = self;
         record.size = made.size.take().or_else(|| wishes.size());
         record.quality = made.quality.take().or_else(|| wishes.quality());

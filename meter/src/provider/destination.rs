@@ -5,9 +5,9 @@ use std::cell::OnceCell;
 
 use wire::record::ProviderSource;
 
-use super::detect::{Certainty, Spelled, Target};
-use super::rules::Detect;
-use super::{catalogue, hosts, paths};
+use super::detect::{Certainty, Spelled, Target, asking};
+use super::rules::{Detect, Rule};
+use super::{Api, catalogue, hosts, paths};
 
 /// Where a call goes, as the proxy knows it. A question may cost a hostcall, so each is asked only where its response decides.
 pub trait Destination {
@@ -21,6 +21,10 @@ pub trait Destination {
     fn path(&self) -> Option<String>;
     /// The first name of the upstream's certificate.
     fn certificate(&self) -> Option<String>;
+    /// Whether the proxy has put a host in the place of the client's, be it the same.
+    fn is_rewritten(&self) -> bool {
+        false
+    }
 }
 
 /// Nothing is known.
@@ -80,6 +84,7 @@ impl Target {
         };
         self.decide(rule, provider);
         self.source = Some(source);
+        self.is_known_late = self.could_be_asked(rule, to, host);
         if self.known_path.is_none() && self.provider.is_some() {
             self.read_path(to.path());
         }
@@ -126,7 +131,29 @@ impl Target {
         if to.certificate().is_some_and(|name| hosts::covers(&name, &self.claimed_host)) {
             return Shown::by(claimed, ProviderSource::Certificate);
         }
+        // The host is the one that was claimed, and the operator's word all the same.
+        if to.is_rewritten() {
+            return Shown::by(claimed, ProviderSource::Rewritten);
+        }
         Shown::nobody(true)
+    }
+
+    /// Whether a call that was not asked could have been, had it been known to whom it goes.
+    fn could_be_asked<'h>(
+        &self,
+        rule: Option<&Rule>,
+        to: &dyn Destination,
+        host: impl FnOnce() -> Option<&'h [u8]>,
+    ) -> bool {
+        let known = asking(rule, self.provider.as_deref());
+        // What is asked for has to be known; the path costs a hostcall.
+        let asks = self.api == Some(Api::OpenAiChat) && matches!(self.operation, Some("chat" | "text_completion"));
+        if self.asking.is_known() || !asks || !known.is_known() {
+            return false;
+        }
+        let path = to.path().unwrap_or_default();
+        let path = Spelled::of(path.as_bytes());
+        known.at(host(), self.operation, &path.normal, path.query).is_here()
     }
 
     /// The provider by the path that the upstream was asked for, where a host has several services.

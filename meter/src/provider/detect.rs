@@ -47,6 +47,8 @@ pub struct Target {
     pub asking: Asking,
     /// The provider takes the option somewhere, but the path that the client asked for is not known, so the call could not be asked.
     pub may_take_include_usage: bool,
+    /// The provider takes the option there, but who it is was known only when the request had left.
+    pub is_known_late: bool,
     /// How sure that is.
     pub certainty: Certainty,
     /// The path is known for responses without usage of their own.
@@ -168,6 +170,7 @@ impl Target {
             service: if catalogue::is_router(host) { paths::service_of(path) } else { None },
             asking: Asking::default(),
             may_take_include_usage: false,
+            is_known_late: false,
             certainty: Certainty::Shape,
             is_not_own: false,
             endpoint: known_path.map(|known_path| known_path.endpoint).unwrap_or_default(),
@@ -262,7 +265,7 @@ fn whom_to_ask(target: &Target, rule: Option<&Rule>, path: &Spelled<'_>, to: &dy
 }
 
 /// Whether a provider may be asked, as a rule says or else as is known of it.
-fn asking(rule: Option<&Rule>, provider: Option<&str>) -> Asking {
+pub(super) fn asking(rule: Option<&Rule>, provider: Option<&str>) -> Asking {
     Asking::of(provider, rule.and_then(|rule| rule.include_usage))
 }
 
@@ -271,9 +274,9 @@ pub(super) struct Spelled<'a> {
     /// As it was sent.
     pub sent: &'a [u8],
     /// What was sent behind the question mark.
-    query: &'a [u8],
+    pub query: &'a [u8],
     /// As most servers read it.
-    normal: Cow<'a, [u8]>,
+    pub normal: Cow<'a, [u8]>,
     /// As those read it that decode slashes before they split, where that makes a difference.
     with_slashes: Option<Vec<u8>>,
 }

@@ -199,7 +199,8 @@ pub(super) fn ends_with(path: &[u8], pattern: &str) -> bool {
     })
 }
 
-fn percent_decoded(text: &[u8]) -> String {
+/// Percent-decoded, as a text.
+pub(crate) fn percent_decoded(text: &[u8]) -> String {
     String::from_utf8_lossy(&decoded(text, 0)).into_owned()
 }
 

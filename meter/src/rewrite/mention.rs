@@ -2,6 +2,8 @@
 
 use memchr::memmem;
 
+use super::fault;
+
 /// What a refusal names.
 const WORDS: [&[u8]; 2] = [b"stream_options", b"include_usage"];
 /// How the escape of a byte of ASCII begins; behind it, these are letters and the underscore, for which no writer of JSON has a
@@ -48,11 +50,10 @@ fn has_escape(bytes: &[u8]) -> bool {
     memmem::find_iter(bytes, ESCAPE).any(behind)
 }
 
-/// Whether an error names the option.
+/// The beginning of an error, which may name the option as its fault.
 #[derive(Clone, Debug, Default)]
 pub struct Mention {
-    search: Search,
-    seen: usize,
+    error: Vec<u8>,
 }
 
 impl Mention {
@@ -61,21 +62,20 @@ impl Mention {
         matches!(status, Some(400 | 422))
     }
 
-    /// Whether there is something to search for, still.
+    /// Whether more of it is wanted.
     pub fn reads(&self) -> bool {
-        !self.search.found && self.seen < MAX_ERROR
+        self.error.len() < MAX_ERROR
     }
 
     /// A chunk of the error.
     pub fn feed(&mut self, bytes: &[u8]) {
-        let bytes = bytes.get(..MAX_ERROR.saturating_sub(self.seen).min(bytes.len())).unwrap_or_default();
-        self.seen = self.seen.saturating_add(bytes.len());
-        self.search.feed(bytes, has_word);
+        let room = MAX_ERROR.saturating_sub(self.error.len());
+        self.error.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
     }
 
-    /// Whether the option was named.
+    /// Whether the option is named as its fault: to be asked when all of it is there, for what follows a name says whether it is.
     pub fn is_found(&self) -> bool {
-        self.search.found
+        fault::is_named(&self.error)
     }
 }
 
@@ -115,7 +115,8 @@ mod tests {
         fn contract_words_are_found_in_any_split() {
             for (text, mentions, echoes) in [
                 ("{\"message\":\"stream_options: extraneous key [include_usage] is not permitted\"}", true, true),
-                ("{\"loc\":[\"body\",\"include_usage\"]}", true, true),
+                ("{\"loc\":[\"body\",\"stream_options\",\"include_usage\"]}", true, true),
+                ("{\"input\":{\"stream_options\":{\"include_usage\":true}}}", false, true),
                 ("{\"message\":\"stream_option is unknown, include usage\"}", false, false),
                 ("{\"a\":\"stre\\u0061m_options\"}", false, true),
                 ("{\"a\":\"stream\\u005foptions\"}", false, true),

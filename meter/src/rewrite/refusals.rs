@@ -1,4 +1,5 @@
-//! Which providers have refused the option, of late: a text that all workers share, a line for each.
+//! Which providers have refused the option, of late, and which have taken it: a text for each that all workers share, with a
+//! line for each of them.
 //!
 //! A line is for one place (cluster and host) and one model there. There are few lines of one place and few in all: whoever
 //! makes a provider refuse for invented models displaces the oldest of that place, and costs nobody more than one call.
@@ -7,6 +8,8 @@ use sha2::{Digest, Sha256};
 
 /// So long a refusal holds, s.
 pub const HOLDS_S: u64 = 3600;
+/// So long it is remembered that the option was taken, s; while calls are counted, that is renewed when half of it is over.
+pub const TAKEN_HOLDS_S: u64 = 24 * 3600;
 /// Lines of one place.
 const MAX_OF_PLACE: usize = 16;
 /// Lines in all; each takes 45 bytes at most.
@@ -46,21 +49,51 @@ fn lines(shared: &str) -> impl Iterator<Item = Line<'_>> {
 }
 
 /// Whether it holds at a time; a clock that was set back makes none hold for ever.
-fn holds(until_s: u64, now_s: u64) -> bool {
-    until_s.checked_sub(now_s).is_some_and(|left| (1..=HOLDS_S).contains(&left))
+fn holds(until_s: u64, now_s: u64, longest_s: u64) -> bool {
+    until_s.checked_sub(now_s).is_some_and(|left| (1..=longest_s).contains(&left))
+}
+
+/// Whether a text has a line for it that holds.
+fn has(shared: &str, name: &Name, now_s: u64, longest_s: u64) -> bool {
+    let is_name = |place: &str, model: &str| place == name.place && model == name.model;
+    lines(shared).any(|(place, model, until_s)| is_name(place, model) && holds(until_s, now_s, longest_s))
 }
 
 /// Whether the option was refused there.
 pub fn is_refused(shared: &str, name: &Name, now_s: u64) -> bool {
-    lines(shared).any(|(place, model, until_s)| place == name.place && model == name.model && holds(until_s, now_s))
+    has(shared, name, now_s, HOLDS_S)
 }
 
-/// What the workers share becomes this, if the refusal is news.
+/// Whether the option was taken there: what an error says then is no refusal of it.
+pub fn is_taken(shared: &str, name: &Name, now_s: u64) -> bool {
+    has(shared, name, now_s, TAKEN_HOLDS_S)
+}
+
+/// What the workers share of refusals becomes this, if the refusal is news.
 pub fn learn(shared: &str, name: &Name, now_s: u64) -> Option<String> {
-    if is_refused(shared, name, now_s) {
-        return None;
-    }
-    let mut kept: Vec<Line<'_>> = lines(shared).filter(|(.., until_s)| holds(*until_s, now_s)).collect();
+    (!is_refused(shared, name, now_s)).then(|| with(shared, name, now_s, HOLDS_S))
+}
+
+/// What the workers share of places that take the option becomes this, if that is not known, or not for long any more.
+pub fn take(shared: &str, name: &Name, now_s: u64) -> Option<String> {
+    let half_s = TAKEN_HOLDS_S.div_euclid(2);
+    // A line that was made less than half of the time ago still holds then.
+    let is_fresh = has(shared, name, now_s.saturating_add(half_s), half_s);
+    (!is_fresh).then(|| with(shared, name, now_s, TAKEN_HOLDS_S))
+}
+
+/// What the workers share of refusals becomes this where the option was taken after all, if that is news.
+pub fn forget(shared: &str, name: &Name) -> Option<String> {
+    let is_other = |(place, model, _): &Line<'_>| !(*place == name.place && *model == name.model);
+    let kept: Vec<_> = lines(shared).filter(is_other).collect();
+    (kept.len() < lines(shared).count()).then(|| text(&kept))
+}
+
+/// With a line for it as the last.
+fn with(shared: &str, name: &Name, now_s: u64, longest_s: u64) -> String {
+    let is_other = |place: &str, model: &str| !(place == name.place && model == name.model);
+    let keeps = |(place, model, until_s): &Line<'_>| holds(*until_s, now_s, longest_s) && is_other(place, model);
+    let mut kept: Vec<Line<'_>> = lines(shared).filter(keeps).collect();
     let oldest =
         |of_place: bool, kept: &[Line<'_>]| kept.iter().position(|(place, ..)| !of_place || *place == name.place);
     let of_place = kept.iter().filter(|(place, ..)| *place == name.place).count();
@@ -74,9 +107,13 @@ pub fn learn(shared: &str, name: &Name, now_s: u64) -> Option<String> {
     if let Some(place) = too_many {
         kept.remove(place);
     }
-    kept.push((&name.place, &name.model, now_s.saturating_add(HOLDS_S)));
+    kept.push((&name.place, &name.model, now_s.saturating_add(longest_s)));
+    text(&kept)
+}
+
+fn text(lines: &[Line<'_>]) -> String {
     let line = |(place, model, until_s): &Line<'_>| format!("{place} {model} {until_s}");
-    Some(kept.iter().map(line).collect::<Vec<_>>().join("\n"))
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -113,6 +150,20 @@ mod tests {
             }
             assert_eq!(shared.lines().count(), MAX);
             assert!(shared.len() < 46 * MAX);
+        }
+
+        fn contract_what_was_taken_is_remembered_for_half_a_day_at_least_and_takes_a_refusal_back() {
+            let taken = take("", &name("h", "m"), 1000).unwrap();
+            assert!(is_taken(&taken, &name("H", "M"), 1000 + TAKEN_HOLDS_S - 1));
+            assert!(!is_taken(&taken, &name("h", "m"), 1000 + TAKEN_HOLDS_S) && !is_taken(&taken, &name("h", "n"), 1000));
+            assert_eq!(take(&taken, &name("h", "m"), 1000 + TAKEN_HOLDS_S / 2 - 1), None, "no news");
+            let again = take(&taken, &name("h", "m"), 1000 + TAKEN_HOLDS_S / 2).unwrap();
+            assert_eq!(again.lines().count(), 1);
+            assert!(is_taken(&again, &name("h", "m"), 1000 + TAKEN_HOLDS_S));
+            let refused = learn(&learn("", &name("h", "m"), 10).unwrap(), &name("h", "n"), 10).unwrap();
+            let left = forget(&refused, &name("h", "m")).unwrap();
+            assert!(!is_refused(&left, &name("h", "m"), 10) && is_refused(&left, &name("h", "n"), 10));
+            assert_eq!(forget(&left, &name("h", "m")), None, "no news");
         }
 
         fn contract_what_is_no_line_is_nothing() {

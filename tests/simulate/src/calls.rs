@@ -211,7 +211,7 @@ pub fn draw(random: &mut Random, mix: &Mix, now_ns: u64, number: u64) -> Call {
 pub fn seen_again(random: &mut Random, call: &Call) -> Call {
     let mut again = call.clone();
     let record = &mut again.record;
-    match random.below(8) {
+    match random.below(12) {
         0 => record.request_id = Some("another".to_owned()),
         1 => (record.trace_id, record.span_id) = (None, None),
         2 => record.span_id = Some("another".to_owned()),
@@ -220,6 +220,12 @@ pub fn seen_again(random: &mut Random, call: &Call) -> Call {
         5 => {
             again.counts.reported = false;
             again.counts.tokens = [0; 3];
+        }
+        // Somebody says that it began at yesterday's prices.
+        6..=9 if record.started_ns >= MIDNIGHT_NS => {
+            record.duration_us += (record.started_ns - MIDNIGHT_NS) / 1000 + 1000;
+            record.started_ns = MIDNIGHT_NS - 1_000_000;
+            again.counts.second_day = false;
         }
         _ => {}
     }

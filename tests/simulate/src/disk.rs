@@ -11,6 +11,7 @@ use collector::store::entry::EntryId;
 use collector::store::names::Secret;
 use collector::store::ranges::{Range, Ranges};
 use collector::store::{Changes, Head, Keys, Known, Store, StoreError};
+use wire::record::Evidence;
 
 use crate::mutation::Mutation;
 
@@ -95,6 +96,9 @@ impl Disk {
         }
         if self.mutation == Some(Mutation::ForgetClosings) {
             known.closed = Default::default();
+        }
+        if self.mutation == Some(Mutation::CompareNoCharges) {
+            known.held.retain(|_, entry| entry.evidence != Evidence::Reported);
         }
         if self.mutation == Some(Mutation::ForgetTheResponses) {
             known.responses.clear();

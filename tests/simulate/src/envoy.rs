@@ -11,7 +11,7 @@ use crate::disk::{Connection, Fault};
 use crate::journal::Journal;
 use crate::mutation::Mutation;
 use crate::nature::{Happening, Request};
-use crate::plan;
+use crate::plan::{self, Workloads};
 use crate::shared::Shared;
 use crate::trace::Step;
 use crate::truth::{Kept, Life};
@@ -149,7 +149,13 @@ impl World {
     fn emit(&mut self, vm: usize, call: &[Call], number: u64, writes: bool) {
         let mut call = call.to_vec();
         for seen in &mut call {
-            seen.record.proxy = Some(self.hosts[self.vms[vm].host].process.clone());
+            let host = self.vms[vm].host;
+            seen.record.proxy = Some(self.hosts[host].process.clone());
+            seen.record.node_cluster = match self.nature.plan.workloads {
+                Workloads::Unnamed => None,
+                Workloads::One => Some("edge".to_owned()),
+                Workloads::Each => Some(format!("edge-{host}")),
+            };
         }
         let (told, lines) = self.vms[vm].emit(&mut self.nature, &mut self.truth, &call);
         let plan = &self.nature.plan;

@@ -36,6 +36,8 @@ mutations! {
     AskForNoProof "ask-for-no-proof" "a response id and overlapping times prove that two records are of one call";
     AllowTheSameProxy "allow-the-same-proxy" "two workers of one process can see the same call";
     CompareNoModels "compare-no-models" "calls that asked for different models can be the same";
+    CompareNoCharges "compare-no-charges" "a record can be the copy of one that owes something else";
+    AllowReplicas "allow-replicas" "two replicas of one workload can see the same call";
     AllowAnything "allow-anything" "every credential may charge every tenant, and any number of tokens";
     ForgetReleases "forget-releases" "the store loses what was released";
     ForgetClosings "forget-closings" "the store loses which months are closed";

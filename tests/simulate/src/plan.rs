@@ -21,11 +21,24 @@ pub enum Journal {
     None,
 }
 
+/// What the Envoys say of the workloads whose replicas they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workloads {
+    /// Nothing.
+    Unnamed,
+    /// All are replicas of one: no call passes two of them.
+    One,
+    /// Each is of another.
+    Each,
+}
+
 /// A schedule's world.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Envoys.
     pub hosts: usize,
+    /// Whose replicas they are.
+    pub workloads: Workloads,
     /// Plugin VMs that count, of each Envoy.
     pub workers: usize,
     /// In front of one store.
@@ -125,6 +138,7 @@ impl Plan {
         let journal = random.pick(&[Journal::Flushed, Journal::Flushed, Journal::Buffered, Journal::None]);
         Plan {
             hosts,
+            workloads: random.pick(&[Workloads::Unnamed, Workloads::Each, Workloads::Each, Workloads::One]),
             workers: random.within(1, 2) as usize,
             collectors: random.within(1, 3) as usize,
             active_us,

@@ -291,6 +291,7 @@ fn disguise(arrivals: &mut [Arrival], mutation: Option<Mutation>) {
             Some(Mutation::AllowTheSameProxy) => {
                 event.record.proxy = Some(format!("{}-{}", event.emitter, event.sequence));
             }
+            Some(Mutation::AllowReplicas) => event.record.node_cluster = None,
             Some(Mutation::CompareNoModels) => event.record.request_model = None,
             _ => {}
         }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::plan::MIDNIGHT_NS;
+
 const SKEW_NS: i64 = 2_000_000_000;
 const DAY_NS: i64 = 86_400_000_000_000;
 const HOUR_NS: i64 = 3_600_000_000_000;
@@ -22,7 +24,7 @@ struct Charged {
     /// By what it is found otherwise.
     proof: Option<Proof>,
     emitter: String,
-    proxies: Vec<String>,
+    proxies: Vec<(String, Option<String>)>,
     request: Option<Proof>,
     trace: Option<Proof>,
     started_ns: i64,
@@ -31,6 +33,8 @@ struct Charged {
     reported: Option<(Option<String>, BTreeMap<String, u64>)>,
     /// Who is charged, if that is known.
     tenant: Option<String>,
+    /// By which prices.
+    prices: (String, bool),
 }
 
 /// What the mesh says of a call, with the model that was asked for.
@@ -77,6 +81,7 @@ struct Data {
     #[serde(default)]
     span_id: String,
     proxy: Option<String>,
+    node_cluster: Option<String>,
     request_model: Option<String>,
     duration_us: u64,
     evidence: String,
@@ -108,11 +113,12 @@ impl Twins {
             first: false,
             proof: request.clone().or(trace.clone()),
             emitter: data.emitter,
-            proxies: data.proxy.into_iter().collect(),
+            proxies: data.proxy.into_iter().map(|proxy| (proxy, data.node_cluster.clone())).collect(),
             request,
             trace,
             started_ns,
             ended_ns: started_ns + data.duration_us as i64 * 1000,
+            prices: prices(data.response_model.as_deref(), started_ns),
             reported: (data.evidence == "reported").then(|| (data.response_model, counts(data.rest))),
             tenant: Some(data.tenant).filter(|_| !matches!(data.tenant_source.as_str(), "unknown" | "invalid")),
         };
@@ -134,7 +140,7 @@ impl Twins {
             old.request = new.request.or(old.request.take());
             old.trace = new.trace.or(old.trace.take());
             (old.emitter, old.reported, old.tenant) = (new.emitter, new.reported, new.tenant);
-            (old.started_ns, old.ended_ns) = (new.started_ns, new.ended_ns);
+            (old.started_ns, old.ended_ns, old.prices) = (new.started_ns, new.ended_ns, new.prices);
             return Twin::Instead(replaced);
         }
         self.possible += u64::from(self.is_possible(&new));
@@ -170,19 +176,47 @@ impl Twins {
 }
 
 fn is_proven(one: &Charged, new: &Charged) -> bool {
-    let same = |a: &Option<Proof>, b: &Option<Proof>| a.is_some() && a == b;
-    let passed_another =
-        new.proxies.iter().any(|proxy| !one.proxies.contains(proxy)) && (1..4).contains(&one.proxies.len());
+    let passes = |proxy| !one.proxies.iter().any(|passed| is_process(passed, proxy) || is_replica(passed, proxy));
+    let passed_another = new.proxies.iter().any(passes) && (1..4).contains(&one.proxies.len());
+    let around = |outer: &Charged, inner: &Charged| {
+        outer.started_ns <= inner.started_ns + SKEW_NS && inner.ended_ns <= outer.ended_ns + SKEW_NS
+    };
     passed_another
+        && (around(one, new) || around(new, one))
+        && (one.prices == new.prices || one.reported.is_none() || new.reported.is_none())
         && one.emitter != new.emitter
-        && (same(&one.request, &new.request) || same(&one.trace, &new.trace))
+        && has_ids_of(one, new)
         && (one.tenant.is_none() || new.tenant.is_none() || one.tenant == new.tenant)
         && overlap(one, new)
 }
 
 fn may_be(one: &Charged, new: &Charged) -> bool {
-    let one_process = one.proxies.iter().any(|proxy| new.proxies.contains(proxy));
-    !one_process && one.emitter != new.emitter && overlap(one, new)
+    let any = |is: fn(&(String, Option<String>), &(String, Option<String>)) -> bool| {
+        one.proxies.iter().any(|proxy| new.proxies.iter().any(|other| is(proxy, other)))
+    };
+    let apart = !any(is_process) && (!any(is_replica) || has_ids_of(one, new));
+    apart && one.emitter != new.emitter && overlap(one, new)
+}
+
+fn is_process(one: &(String, Option<String>), other: &(String, Option<String>)) -> bool {
+    one.0 == other.0
+}
+
+/// No call passes two replicas of one workload.
+fn is_replica(one: &(String, Option<String>), other: &(String, Option<String>)) -> bool {
+    one.1.is_some() && one.1 == other.1
+}
+
+fn has_ids_of(one: &Charged, other: &Charged) -> bool {
+    let same = |a: &Option<Proof>, b: &Option<Proof>| a.is_some() && a == b;
+    same(&one.request, &other.request) || same(&one.trace, &other.trace)
+}
+
+/// What prices hold for a call: those of one model change at midnight.
+fn prices(model: Option<&str>, started_ns: i64) -> (String, bool) {
+    let model = model.unwrap_or_default().to_owned();
+    let is_late = model == "alpha" && started_ns >= MIDNIGHT_NS as i64;
+    (model, is_late)
 }
 
 /// Under way at the same time, and counted alike.

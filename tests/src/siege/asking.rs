@@ -1,5 +1,6 @@
 //! Requests that avoid being asked for their usage.
 
+mod provoked;
 mod refused;
 
 use std::io::Write;
@@ -42,6 +43,12 @@ pub const ATTACKS: &[Attack] = &[
         keeps: "what may not pass unasked: no such request reaches the provider whole, and no other is refused",
         short: true,
         run: || Box::pin(refused::refused()),
+    },
+    Attack {
+        name: "provoked-refusals",
+        keeps: "the question for usage: an error that repeats its input or lists names is no refusal, nor is any where calls were counted",
+        short: true,
+        run: || Box::pin(provoked::provoked()),
     },
     Attack {
         name: "redirected-requests",

@@ -1,6 +1,6 @@
 //! Records that make other records free, and stolen tokens.
 
-use std::{net::SocketAddr, time::SystemTime};
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -11,12 +11,12 @@ use crate::{
     Result,
     client::{Call, Route},
     collector::{Collector, INGEST_TOKEN, Report},
-    envoy::Envoy,
-    identity::Identity,
-    provider::{Pace, Provider, SERIAL},
-    stack::{self, Options, Stack, TENANT_HEADER, with_request_id},
+    provider::{Pace, SERIAL},
+    stack::{Options, Stack, TENANT_HEADER, with_request_id},
     wait,
 };
+
+mod chain;
 
 /// The attacks.
 pub const ATTACKS: &[Attack] = &[
@@ -39,10 +39,22 @@ pub const ATTACKS: &[Attack] = &[
         run: || Box::pin(cheap_call_erases_dear_one()),
     },
     Attack {
+        name: "twin-that-owes-nothing",
+        keeps: "a forged record with the ids and counts of another that owes less leaves the other one charged, and is listed",
+        short: true,
+        run: || Box::pin(twin_that_owes_nothing()),
+    },
+    Attack {
+        name: "chosen-ids-at-replicas",
+        keeps: "equal calls with one request id and one response id through two replicas of a gateway are charged each",
+        short: true,
+        run: || Box::pin(chain::chosen_ids_at_replicas()),
+    },
+    Attack {
         name: "sidecar-and-gateway",
         keeps: "a call through two Envoys in a row is charged once, even where every response has the same id",
         short: true,
-        run: || Box::pin(sidecar_and_gateway()),
+        run: || Box::pin(chain::sidecar_and_gateway()),
     },
     Attack {
         name: "eleven-million-dollars",
@@ -135,6 +147,16 @@ impl Thief {
         Route::plain(self.collector.address()).send(&call).await?.json()
     }
 
+    /// What is charged for a call, whatever once was; `-` if nothing is.
+    fn charges(&self, emitter: &str, sequence: u64) -> Result<String> {
+        let sql = "SELECT charge FROM ledger l WHERE emitter = ?1 AND sequence = ?2 AND kind IN ('call', 'correction')
+                   AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.refers = l.entry AND r.kind = 'reversal')";
+        let database = rusqlite::Connection::open(self.collector.database())?;
+        let mut select = database.prepare(sql)?;
+        let mut rows = select.query(rusqlite::params![emitter.repeat(32), sequence])?;
+        Ok(rows.next()?.map(|row| row.get(0)).transpose()?.unwrap_or_else(|| "-".to_owned()))
+    }
+
     fn finish(mut self) -> Result<()> {
         self.collector.about("verify", &[])?;
         self.collector.stop()?;
@@ -217,68 +239,39 @@ async fn cheap_call_erases_dear_one() -> Result<()> {
     Ok(())
 }
 
-/// An Envoy in front of the provider, and what it takes.
-struct Gateway {
-    envoy: Envoy,
-    address: SocketAddr,
-    dir: TempDir,
-}
-
-impl Gateway {
-    async fn start(provider: SocketAddr, collector: SocketAddr) -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("meshmeter-gateway-").tempdir()?;
-        let identity = Identity::create(dir.path())?;
-        let bootstrap = stack::bootstrap(dir.path(), &identity, provider, collector)?;
-        let mut envoy = Envoy::with_workers(dir.path(), &bootstrap, Some(INGEST_TOKEN), 2)?;
-        envoy.ready().await?;
-        Ok(Self { address: envoy.listener("llm").await?, envoy, dir })
+/// Whoever may charge a tenant posts a twin of another meter's record that nobody would have to pay, or not as much.
+async fn twin_that_owes_nothing() -> Result<()> {
+    let ids = json!({"response_id": "real", "request_id": "known", "proxy": "a".repeat(32)});
+    let real = with(counts(1_000_000, 100_000), &ids);
+    let forged = [
+        ("not billed", json!({"flags": ["not_billed"]}), "flags differs"),
+        ("prepaid", json!({"service_tier": "provisioned_throughput"}), "service_tier differs"),
+    ];
+    for (name, change, lacks) in forged {
+        for estimated in [false, true] {
+            for twin_first in [true, false] {
+                let thief = Thief::new().await?;
+                let evidence = if estimated { "estimated" } else { "reported" };
+                let real = event('2', 1, &with(real.clone(), &json!({"evidence": evidence})))?;
+                let twin = with(with(counts(1_000_000, 100_000), &ids), &json!({"proxy": "b".repeat(32)}));
+                let mut both = [event('1', 1, &with(twin, &change))?, real];
+                if !twin_first {
+                    both.reverse();
+                }
+                for event in both {
+                    let taken = thief.send(&[event]).await?;
+                    wait::ensure(taken["accepted"] == 1, || format!("{name}: {taken}"))?;
+                }
+                let stands = thief.charges("2", 1)?;
+                wait::ensure(stands == "2.80", || format!("{name}, {evidence}: the real one costs {stands}"))?;
+                if !estimated {
+                    let listed = thief.collector.about("copies", &["--format", "json"])?;
+                    wait::ensure(listed.contains(lacks), || format!("{name}: {listed}"))?;
+                }
+                thief.finish()?;
+            }
+        }
     }
-
-    fn records(&self) -> Result<usize> {
-        Ok(std::fs::read_to_string(self.dir.path().join("journal"))?.lines().count())
-    }
-}
-
-async fn sidecar_and_gateway() -> Result<()> {
-    const CALLS: usize = 60;
-    let dir = tempfile::tempdir()?;
-    let mut collector = Collector::start(dir.path()).await?;
-    let provider = Provider::start(Pace::none()).await?;
-    let mut gateway = Gateway::start(provider.address(), collector.address()).await?;
-    let (ingest, upstream) = (Some(collector.address()), Some(gateway.address));
-    let mut sidecar = Stack::with(Options { ingest, upstream, workers: 2, ..Options::default() }).await?;
-    at_once(&sidecar, CALLS, |number| format!("call-{number}")).await?;
-    wait::until("both journals", || async {
-        let found = (sidecar.journal()?.len(), gateway.records()?);
-        wait::ensure(found == (CALLS, CALLS), || format!("they have {found:?}"))
-    })
-    .await?;
-    let database = collector.database().to_owned();
-    let count = |kind: &str| -> Result<i64> {
-        let sql = "SELECT count(*) FROM ledger WHERE kind = ?1";
-        Ok(rusqlite::Connection::open(&database)?.query_row(sql, [kind], |row| row.get(0))?)
-    };
-    wait::until("the records of both", || async {
-        let found = count("call")? + count("copy")?;
-        wait::ensure(found == 2 * CALLS as i64, || format!("it has {found}"))
-    })
-    .await?;
-    // The gateway does not know the tenant: where its record came first, it is reversed for the sidecar's.
-    let (report, reversed) = (collector.report()?, count("reversal")?);
-    let found = (count("call")? - reversed, count("copy")? + reversed, report.calls());
-    wait::ensure(found == (CALLS as i64, CALLS as i64, CALLS as u64), || format!("calls, copies, charged: {found:?}"))?;
-    let unknown = report.lines.iter().filter(|line| line.tenant == "unknown").map(|line| line.calls).sum::<u64>();
-    wait::ensure(unknown == 0, || format!("{unknown} calls are charged to nobody known"))?;
-    // Calls of others were under way under the same response id, and nothing proves that they are others: few are told.
-    let possible: Vec<Value> = serde_json::from_str(&collector.about("copies", &["--format", "json"])?)?;
-    wait::ensure(possible.len() <= 16, || format!("{possible:?}"))?;
-    collector.about("verify", &[])?;
-    sidecar.envoy.stop()?;
-    gateway.envoy.stop()?;
-    collector.stop()?;
-    sidecar.finish_stopped()?;
-    gateway.envoy.quiet();
-    collector.quiet();
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::Attack;
 use crate::{
     Result,
+    bootstrap::Bootstrap,
     client::{Call, Route},
     event::Event,
     expect, include_usage,
@@ -35,6 +36,12 @@ pub const ATTACKS: &[Attack] = &[
         run: || Box::pin(spoofed_host_at_the_gateway()),
     },
     Attack {
+        name: "spoofed-rewritten-host",
+        keeps: "the host that Envoy asks for decides, also if the client asks for the same; why a stream was not asked is said",
+        short: true,
+        run: || Box::pin(spoofed_rewritten_host()),
+    },
+    Attack {
         name: "spoofed-host-against-rules",
         keeps: "rules by cluster come first, then by route, then by prefix, then by host",
         short: false,
@@ -55,6 +62,8 @@ async fn send(stack: &Stack, route: &Route, fixture: &str, to: (&str, &str), id:
         path: to.1.to_owned(),
         ..stack.provider.catalogue().get(fixture)?.call().header(FIXTURE, fixture)
     };
+    // What only Envoy may say, of a host that it has rewritten.
+    let call = call.header("x-envoy-original-host", "gateway.internal");
     let (response, event) = metered(stack, route, call, id).await?;
     ensure(response.status == 200, || format!("{id}: HTTP {}", response.status))?;
     Ok(event)
@@ -173,6 +182,26 @@ async fn spoofed_host_at_the_gateway() -> Result<()> {
     })?;
     who(&event, "openai_compatible", "shape", &json!(["host_unproven"]))?;
     stack.settled(cases.len() as u64 + 1).await?;
+    stack.finish()
+}
+
+/// The cluster's name says nothing, as those of Envoy Gateway.
+async fn spoofed_rewritten_host() -> Result<()> {
+    let change = |bootstrap: &mut Bootstrap| bootstrap.rename_with_routes("openai", "httproute/llm/openai/rule/0");
+    let stack = Stack::with(Options { change, ..Options::default() }).await?;
+    let hosts = ["localhost", "api.openai.com", "API.OPENAI.COM:443", "api.groq.com"];
+    for host in hosts {
+        let to = (host, "/openai/v1/chat/completions");
+        let event = send(&stack, &stack.gateway(), "chat_tools.json", to, host).await?;
+        who(&event, "openai", "rewritten", &Value::Null)?;
+        let event = send(&stack, &stack.gateway(), "chat_stream_unasked.sse", to, &format!("stream-{host}")).await?;
+        who(&event, "openai", "rewritten", event.get("flags"))?;
+        // Whoever names OpenAI's host, or Groq's, is asked as they are; nobody else can be, and that is said.
+        let why = if host == "localhost" { "known_late" } else { "" };
+        ensure(event.text("usage_not_asked") == why, || format!("{host}: {}", event.raw))?;
+    }
+    let report = stack.settled(2 * hosts.len() as u64).await?;
+    ensure(!costs(&report, "openai").is_empty(), || format!("{:?}", report.lines))?;
     stack.finish()
 }
 

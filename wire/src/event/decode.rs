@@ -115,6 +115,7 @@ impl Data<'_> {
             route: self.text(Field::Route)?,
             cluster: self.text(Field::Cluster)?,
             node: self.text(Field::Node)?,
+            node_cluster: self.text(Field::NodeCluster)?,
             service_tier: self.text(Field::ServiceTier)?,
             service_tier_asked: self.text(Field::ServiceTierAsked)?,
             speed: self.text(Field::Speed)?,

@@ -74,6 +74,7 @@ fn fields(data: &mut Object<'_>, record: &Record, emitter: &str, sequence: u64) 
         Route record.route;
         Cluster record.cluster;
         Node record.node;
+        NodeCluster record.node_cluster;
         ServiceTier record.service_tier;
         ServiceTierAsked record.service_tier_asked;
         Speed record.speed;

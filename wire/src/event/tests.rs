@@ -40,6 +40,7 @@ fn full() -> Record {
         route: text("chat"),
         cluster: text("openai"),
         node: text("node-1"),
+        node_cluster: text("egress"),
         service_tier: text("default"),
         service_tier_asked: text("auto"),
         speed: text("fast"),

@@ -15,7 +15,7 @@ use crate::store::entry::{Entry, EntryId, Hash, Kind};
 use crate::store::months::Closed;
 use crate::store::names::Secret;
 use crate::store::ranges::{Range, Ranges};
-use crate::store::responses::{Place, ResponseKey, without_counts};
+use crate::store::responses::{Place, ResponseKey, to_compare};
 use crate::store::sums::{Counted, Group, GroupSums, Sum};
 use crate::store::{Content, Head, Keys, Known, Quarantined, QuarantinedEvent, StoreError};
 
@@ -181,7 +181,7 @@ async fn responses(session: &Session, keys: &Keys) -> Result<HashMap<ResponseKey
 }
 
 async fn held(session: &Session, responses: &HashMap<ResponseKey, Place>) -> Result<BTreeMap<EntryId, Entry>, Failure> {
-    let wanted = without_counts(responses.values());
+    let wanted = to_compare(responses.values());
     if wanted.is_empty() {
         return Ok(BTreeMap::new());
     }

@@ -8,7 +8,7 @@ use super::read::{closed, emitter, entry, head, heads, known_word, ranges, refer
 use super::{budgets, forget, place, sealing};
 use crate::store::entry::{EntryId, Kind};
 use crate::store::ranges::{Range, Ranges};
-use crate::store::responses::{Place, without_counts};
+use crate::store::responses::{Place, to_compare};
 use crate::store::sums::{Counted, Group, GroupSums};
 use crate::store::{Content, Keys, Known, Quarantined, QuarantinedEvent, StoreError};
 
@@ -52,7 +52,7 @@ pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {
             None => {}
         }
     }
-    for id in without_counts(known.responses.values()) {
+    for id in to_compare(known.responses.values()) {
         let held = tx.prepare_cached(&standing(NOW))?.query_row([place::key(id)], entry).optional()?;
         known.held.extend(held.map(|held| (id, held)));
     }

@@ -51,6 +51,85 @@ pub fn run(fresh: Fresh<'_>) {
     a_server_that_repeats_its_ids_hides_no_pair(fresh);
     a_request_id_that_is_repeated_is_one_call_per_proxy(fresh);
     a_report_far_below_an_estimate_takes_no_place(fresh);
+    no_call_passes_two_replicas_of_one_workload(fresh);
+    what_both_owe_is_compared(fresh);
+}
+
+/// However alike they are; who gave two workloads one name is told.
+fn no_call_passes_two_replicas_of_one_workload(fresh: Fresh<'_>) {
+    let of = |record: Record, cluster: &str| Record { node_cluster: Some(cluster.to_owned()), ..record };
+    let third = Record { proxy: Some(emitter(3)), ..seen() };
+    for (clusters, due, told) in [
+        (["edge", "edge", "edge"], (3, 0), 2),
+        (["edge", "inner", "edge"], (2, 1), 1),
+        (["a", "b", "c"], (1, 2), 0),
+        (["", "", ""], (1, 2), 0),
+    ] {
+        let (store, reader) = fresh();
+        let mut ledger = Ledger::new(store);
+        for (meter, record) in [seen(), seen_behind(), third.clone()].into_iter().enumerate() {
+            send(&mut ledger, 1 + meter as u8, 1, &of(record, clusters[meter]));
+        }
+        let noted: Vec<_> = pairs(&*reader).into_iter().map(|pair| pair.missing).collect();
+        assert_eq!((kinds(&*reader), noted.len()), (due, told), "{clusters:?}: {noted:?}");
+        assert!(noted.iter().all(|missing| *missing == ["node_cluster is the same"]), "{noted:?}");
+    }
+    // With other ids nobody would take them for one call, and they are not told.
+    let (store, reader) = fresh();
+    let mut ledger = Ledger::new(store);
+    let other = Record { request_id: Some("request-2".to_owned()), trace_id: None, ..seen_behind() };
+    send(&mut ledger, 1, 1, &of(seen(), "edge"));
+    send(&mut ledger, 2, 1, &of(other, "edge"));
+    assert_eq!((kinds(&*reader), pairs(&*reader).len()), ((2, 0), 0));
+}
+
+/// A record whose facts make it cheaper is not of the call of a dearer one, whichever comes first; a fact that changes no price
+/// is no matter.
+fn what_both_owe_is_compared(fresh: Fresh<'_>) {
+    const BOOK: &str = "
+[[price]]
+provider = 'openai'
+model = '*'
+valid_from = 1970-01-01
+input_text = '1'
+output_text = '2'
+[[price]]
+provider = 'openai'
+model = '*'
+valid_from = 1970-01-01
+service_tier = 'batch'
+input_text = '0.5'
+output_text = '1'
+";
+    let prices = std::sync::Arc::new(crate::prices::PriceBook::parse(BOOK).unwrap());
+    type Fact = (&'static str, fn(&mut Record), bool);
+    let facts: [Fact; 5] = [
+        ("the same", |_| {}, true),
+        ("a region without prices of its own", |record| record.region = Some("eu".to_owned()), true),
+        ("not billed", |record| record.flags.insert(Flag::NotBilled), false),
+        ("prepaid", |record| record.service_tier = Some("provisioned_throughput".to_owned()), false),
+        ("half the price", |record| record.service_tier = Some("batch".to_owned()), false),
+    ];
+    for (name, change, is_copy) in facts {
+        for forged_first in [false, true] {
+            for estimated in [false, true] {
+                let (store, reader) = fresh();
+                let mut ledger = Ledger::new(store);
+                ledger.set_prices(Some(prices.clone()));
+                let evidence = if estimated { Evidence::Estimated } else { Evidence::Reported };
+                let (real, mut forged) = (Record { evidence, ..seen() }, seen_behind());
+                change(&mut forged);
+                let both = if forged_first { [&forged, &real] } else { [&real, &forged] };
+                send(&mut ledger, 1, 1, both[0]);
+                send(&mut ledger, 2, 1, both[1]);
+                let standing = all(|each| reader.standing(&Selection::default(), each));
+                let real = standing.iter().filter(|entry| entry.charge.to_string() == "0.00012").count();
+                let due = if is_copy { (1, 1, 0) } else { (2, 1, 1) };
+                let found = (standing.len(), real, pairs(&*reader).len());
+                assert_eq!(found, due, "{name}, forged first: {forged_first}, estimated: {estimated}");
+            }
+        }
+    }
 }
 
 /// Whoever may charge a tenant could forge a small report in the place of a large estimate, before it or behind it: both are
@@ -62,8 +141,7 @@ fn a_report_far_below_an_estimate_takes_no_place(fresh: Fresh<'_>) {
         record.usage.set(Class::OutputText, Some(tokens));
         record
     };
-    for (estimate, report, is_far) in [(9_001, 1_000, true), (9_000, 1_000, false), (1_000, 0, false), (1_001, 0, true)]
-    {
+    for (estimate, report, is_far) in [(4_101, 1_000, true), (4_100, 1_000, false), (100, 0, false), (101, 0, true)] {
         for report_first in [false, true] {
             let (store, reader) = fresh();
             let mut ledger = Ledger::new(store);
@@ -122,6 +200,24 @@ fn only_what_is_proven_is_a_copy(fresh: Fresh<'_>) {
         ("no model", |second| second.request_model = None, false, &["request_model is missing"]),
         ("other counts", |second| second.usage.set(Class::InputText, Some(1_000_000)), false, none),
         ("another time", |second| second.started_ns += 4_000_000_000, false, none),
+        (
+            "overlapping times, neither within the other",
+            |second| (second.started_ns, second.duration_us) = (DAY_NS + 2_500_000_000, 10_000_000),
+            false,
+            &["neither was under way within the other's time"],
+        ),
+        (
+            "around the first",
+            |second| (second.started_ns, second.duration_us) = (DAY_NS - 5_000_000_000, 7_000_000),
+            true,
+            none,
+        ),
+        ("a workload, where the first names none", |second| second.node_cluster = Some("edge".to_owned()), true, none),
+        ("not billed", |second| second.flags.insert(Flag::NotBilled), false, &["flags differs"]),
+        ("another tier", |second| second.service_tier = Some("batch".to_owned()), false, &["service_tier differs"]),
+        ("another region", |second| second.region = Some("eu-west-1".to_owned()), false, &["region differs"]),
+        ("a failure", |second| second.status = Some(200), false, &["status differs"]),
+        ("another cost", |second| second.provider_cost_nano_usd = Some(0), false, &["provider_cost_nano_usd differs"]),
         ("another provider", |second| second.provider = "azure".to_owned(), false, none),
         ("another part", |second| second.part = Some("advisor".to_owned()), false, none),
         ("another response", |second| second.response_id = Some("chatcmpl-2".to_owned()), false, none),

@@ -232,9 +232,38 @@ fn contract_records_in_envoys_own_log_are_found_and_nothing_that_only_looks_so()
         ),
         format!("[2026-11-20 19:51:59.135][19989][info][http] [source/common/http.cc:1] {names}: {LOGGED}{}", event(1)),
         format!("{LOGGED}{}", event(1)),
+        format!("[2026-11-20T19:51:59.135Z] \"GET /{place} {names}: {LOGGED}{}", event(1)),
         format!("[2026-11-20 19:51:59.135][19989][info][wasm] [{place}] {names}: something else"),
     ];
     for line in others {
         assert!(look(&line).0.is_empty(), "{line}");
     }
+}
+
+/// A client may write the words of Envoy's own log into each of a record's texts: its line stays what it is.
+#[test]
+fn contract_no_client_hides_its_record_behind_the_words_of_envoys_own_log() {
+    let words = "source/extensions/common/wasm/ wasm log a: meshmeter: record {\"";
+    let mut record = wire::event::decode(event(1).as_bytes()).unwrap().record;
+    let place = |record: &mut Record, at: usize| {
+        let texts: [&mut Option<String>; 3] =
+            [&mut record.request_id, &mut record.session_id, &mut record.request_model];
+        *texts.into_iter().nth(at).unwrap() = Some(words.to_owned());
+    };
+    for at in 0..3 {
+        place(&mut record, at);
+        let event = String::from_utf8(wire::event::encode(&record, EMITTER, 1)).unwrap();
+        let held = (vec![(id(1), event.clone())], "");
+        let mut call: serde_json::Value = serde_json::from_str(&access(&serde_json::json!(event))).unwrap();
+        call["path"] = words.into();
+        for line in [event.clone(), access(&serde_json::json!(event)), call.to_string()] {
+            assert_eq!(look(&line), held, "{line}");
+            let wrapped = serde_json::json!({"log": format!("{line}\n"), "stream": "stdout"}).to_string();
+            assert_eq!(look(&wrapped), held, "{wrapped}");
+        }
+        assert_eq!(look(&event[..event.len() - 9]), (vec![], "torn 1"));
+    }
+    // What is left of a line whose beginning was never written.
+    let event = String::from_utf8(wire::event::encode(&record, EMITTER, 1)).unwrap();
+    assert_eq!(look(&event[40..]), (vec![], "torn"));
 }

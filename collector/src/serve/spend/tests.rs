@@ -1,6 +1,7 @@
 use prometheus_client::encoding::text;
 use wire::identity::{Identity, Source};
 use wire::record::{Evidence, Outcome, Record};
+use wire::usage::Usage;
 
 use super::*;
 use crate::database::memory::Memory;
@@ -137,7 +138,7 @@ fn contract_names_that_anybody_chose_stay_in_their_label() {
 
 #[test]
 fn contract_sets_are_bounded_and_no_tenant_crowds_out_another() {
-    let spend = small(100, 10, 20);
+    let spend = small(100, 10, 80);
     let noisy: Vec<Record> = (0..500).map(|number| record("noisy", &format!("m{number}"))).collect();
     spend.add(&taken(&noisy).spending, long_ago());
     for tenant in 0..200 {
@@ -159,7 +160,58 @@ fn contract_sets_are_bounded_and_no_tenant_crowds_out_another() {
     );
     assert_eq!(sum(&by_model, "ledger_calls_total"), 700.0);
     assert_eq!(sum(&by_model, "ledger_usage_total"), 7000.0);
-    assert_eq!(by_model.lines().filter(|line| line.starts_with("ledger_calls_total")).count(), 21);
+    // Ten of the noisy one, one for its others, and "gpt", which all use.
+    assert_eq!(by_model.lines().filter(|line| line.starts_with("ledger_calls_total")).count(), 12);
+}
+
+#[test]
+fn contract_names_of_refused_calls_fill_no_room() {
+    let spend = small(1000, 100, 16);
+    let refused = |number: usize| {
+        let mut refused = record("attacker", "");
+        (refused.response_model, refused.request_model) = (None, Some(format!("invented-{number}")));
+        (refused.outcome, refused.evidence, refused.usage) =
+            (Outcome::ErrorStatus, Evidence::Missing, Usage::default());
+        refused
+    };
+    let mut all: Vec<Record> = (0..2100).map(refused).collect();
+    // A server of its own repeats what names it likes.
+    all.extend((0..100).map(|number| record("attacker", &format!("echoed-{number}"))));
+    spend.add(&taken(&all).spending, long_ago());
+    for tenant in 0..9 {
+        spend.add(&taken(&[record(&format!("t{tenant}"), &format!("m{tenant}"))]).spending, long_ago());
+    }
+    let (_, by_model) = lines(&spend);
+    let calls = |model: &str| {
+        let end = format!("gen_ai_response_model=\"{model}\"}} ");
+        let line = by_model.lines().find(|line| line.starts_with("ledger_calls_total") && line.contains(&end))?;
+        line.rsplit_once(' ')?.1.parse::<u64>().ok()
+    };
+    // An eighth of the room is the attacker's.
+    assert_eq!((calls("no_response"), calls("overflow")), (Some(2100), Some(98)), "{by_model}");
+    assert!((0..9).all(|tenant| calls(&format!("m{tenant}")) == Some(1)), "{by_model}");
+}
+
+#[test]
+fn contract_a_set_that_nobody_uses_makes_room() {
+    let spend = small(4, 4, 32);
+    let begin = Instant::now();
+    let add = |model: &str, seconds| {
+        let now = begin + std::time::Duration::from_secs(seconds);
+        spend.add(&taken(&[record("acme", model)]).spending, now);
+        let list = held(&spend.models).list.iter().map(|model| model.name.1.clone()).collect::<Vec<_>>();
+        let (sets, named) = (held(&spend.owners).list.len(), list.contains(&model.to_owned()));
+        (sets, named)
+    };
+    for (at, model) in ["a", "b", "c", "d"].iter().enumerate() {
+        assert_eq!(add(model, at as u64), (at + 1, true));
+    }
+    assert_eq!(add("a", 3000), (4, true));
+    // Of models acme has an eighth of the room, which is full; of sets, too.
+    assert_eq!(add("e", 3500), (5, false));
+    // "b", "c" and "d" were not used for an hour; "a" and the one for the rest were.
+    assert_eq!(add("f", 3700), (3, true));
+    assert_eq!(add("a", 3701), (3, true));
 }
 
 #[test]

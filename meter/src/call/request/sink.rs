@@ -1,7 +1,10 @@
 //! What is found in a request, as the scanner tells it.
 
+use super::form::Fields;
 use super::places::Field;
+use super::wishes::WISHES;
 use super::{Found, MAX_CHOICES};
+use crate::framing::Values;
 use crate::scan::{Count, Piece, Scalar, Sink, count};
 
 impl Sink<Field> for Found {
@@ -43,7 +46,8 @@ impl Sink<Field> for Found {
             return;
         }
         match (field, value) {
-            (Field::Model, Scalar::Text(text)) if !text.is_empty() => self.model = Some(text.to_owned()),
+            // Servers that take a name with spaces around it take it without them.
+            (Field::Model, Scalar::Text(text)) if !text.trim().is_empty() => self.model = Some(text.trim().to_owned()),
             // Of a repeated name the last holds, as most readers have it.
             (Field::Stream, value) => self.stream = value == Scalar::Bool(true),
             (Field::IncludeUsage, value) => self.include_usage = value == Scalar::Bool(true),
@@ -134,5 +138,53 @@ impl Sink<Field> for Found {
             }
             _ => self.text.feed(piece, false),
         }
+    }
+}
+
+impl Fields for Found {
+    fn matters(&self, name: &str) -> bool {
+        matches!(name, "model" | "stream" | "n") || WISHES.iter().any(|(path, _)| *path == name)
+    }
+
+    /// A field, as a scalar of its name. Of several the last holds, as most servers have it.
+    fn field(&mut self, name: &str, value: &str, is_plain: bool) {
+        let text = value.trim();
+        let before = self.fields.iter().position(|(known, ..)| known == name);
+        if let Some((_, known, was_plain)) = before.and_then(|at| self.fields.get_mut(at)) {
+            self.unclear |= known != text;
+            if *was_plain && !is_plain {
+                return;
+            }
+            (*known, *was_plain) = (text.to_owned(), is_plain);
+        } else {
+            self.fields.push((name.to_owned(), text.to_owned(), is_plain));
+        }
+        let value = match text {
+            "true" => Scalar::Bool(true),
+            "false" => Scalar::Bool(false),
+            text => Scalar::Text(text),
+        };
+        // JSON before it was none of the request.
+        self.unclear |= std::mem::take(&mut self.whole);
+        match name {
+            "model" => self.scalar(Field::Model, value),
+            "stream" => self.scalar(Field::Stream, value),
+            "n" => self.scalar(Field::Choices, value),
+            name => {
+                if let Some((_, wish)) = WISHES.iter().find(|(path, _)| *path == name) {
+                    self.scalar(Field::Wish(*wish), value);
+                }
+            }
+        }
+    }
+
+    fn unclear(&mut self) {
+        self.unclear = true;
+    }
+}
+
+impl Values<Field> for Found {
+    fn value_end(&mut self) {
+        self.whole = true;
     }
 }

@@ -14,6 +14,7 @@ struct Way {
     host: Option<&'static str>,
     path: Option<&'static str>,
     certificate: Option<&'static str>,
+    rewritten: bool,
     asked: RefCell<Vec<&'static str>>,
 }
 
@@ -39,6 +40,9 @@ impl Destination for Way {
     }
     fn certificate(&self) -> Option<String> {
         self.response("certificate", self.certificate).map(str::to_owned)
+    }
+    fn is_rewritten(&self) -> bool {
+        self.response("rewritten", self.rewritten.then_some("")).is_some()
     }
 }
 
@@ -143,6 +147,39 @@ cases! {
         assert_eq!(verdict(&target), (None, Shape, false), "a host that was replaced is not where the call went");
     }
 
+    fn contract_a_host_that_the_proxy_has_rewritten_to_the_same_name_is_the_proxys_word() {
+        let groq = "api.groq.com";
+        let way = |host, rewritten| Way { cluster: Some("httproute/llm/groq/rule/0"), host: Some(host), rewritten, ..Way::default() };
+        let rules = config("{}");
+        for claimed in [groq, "API.GROQ.COM:443"] {
+            assert_eq!(verdict(&settled(claimed, CHAT, &way(groq, true), &rules)), (Some("groq"), Rewritten, false), "{claimed}");
+            assert_eq!(verdict(&settled(claimed, CHAT, &way(groq, false), &rules)), (None, Shape, true), "{claimed}");
+        }
+        // Where the host differs, or is nobody's, nothing more is asked for.
+        for (claimed, host, expected) in [("gw", groq, Some("groq")), (groq, "api.openai.com", Some("openai")), ("gw", "gw", None)] {
+            let way = way(host, true);
+            assert_eq!(settled(claimed, CHAT, &way, &rules).provider.as_deref(), expected, "{claimed} {host}");
+            assert!(!way.asked.borrow().contains(&"rewritten"), "{claimed} {host}");
+        }
+    }
+
+    fn contract_a_provider_that_is_known_too_late_to_be_asked_is_said_to_be() {
+        let way = |host| Way { cluster: Some("egress1"), host: Some(host), path: Some(CHAT), ..Way::default() };
+        let (none, by_host) = (config("{}"), config(r#"{"providers": [{"host": "api.openai.com", "provider": "openai"}]}"#));
+        let by_prefix = config(r#"{"providers": [{"prefix": "/v1", "provider": "openai"}]}"#);
+        let cases = [
+            ("gw", CHAT, "api.openai.com", &none, true), ("gw", CHAT, "api.openai.com", &by_host, true), ("api.mistral.ai", CHAT, "api.openai.com", &none, true),
+            // Asked in time.
+            ("gw", CHAT, "api.openai.com", &by_prefix, false), ("api.openai.com", CHAT, "api.openai.com", &none, false),
+            // Nobody to ask, or nothing to ask for.
+            ("gw", CHAT, "api.mistral.ai", &none, false), ("gw", CHAT, "gw", &none, false), ("gw", "/v1/embeddings", "api.openai.com", &none, false),
+            ("gw", "/v1/responses", "api.openai.com", &none, false),
+        ];
+        for (claimed, path, host, rules, late) in cases {
+            assert_eq!(settled(claimed, path, &way(host), rules).is_known_late, late, "{claimed}{path} to {host}");
+        }
+    }
+
     fn contract_no_spelling_of_a_host_proves_it() {
         let rules = config("{}");
         let long = "x".repeat(250);
@@ -193,11 +230,11 @@ cases! {
             ("api.openai.com", CHAT, way("openai", "api.openai.com"), &none, vec![], vec!["cluster", "host"]),
             ("gateway", CHAT, way("openai", "api.openai.com"), &none, vec!["cluster"], vec!["cluster", "host"]),
             ("gateway", "/v1/messages", way("a", "api.anthropic.com"), &none, vec![], vec!["cluster", "host"]),
-            ("api.groq.com", CHAT, way("x", "api.groq.com"), &none, vec![], vec!["cluster", "host", "certificate"]),
+            ("api.groq.com", CHAT, way("x", "api.groq.com"), &none, vec![], vec!["cluster", "host", "certificate", "rewritten"]),
             ("api.groq.com", CHAT, way("c", "x"), &by_cluster, vec!["cluster"], vec!["cluster", "host"]),
             ("vllm", CHAT, way("c", "x"), &by_cluster, vec!["cluster"], vec!["cluster", "host"]),
             ("api.openai.com", "/v1/embeddings", way("openai", "api.openai.com"), &none, vec![], vec!["cluster", "host"]),
-            ("api.mistral.ai", "/v1/embeddings", way("x", "api.mistral.ai"), &none, vec![], vec!["cluster", "host", "certificate"]),
+            ("api.mistral.ai", "/v1/embeddings", way("x", "api.mistral.ai"), &none, vec![], vec!["cluster", "host", "certificate", "rewritten"]),
             // What Envoy makes of a path that says nothing may say something.
             ("gateway", "/ask", way("x", "api.openai.com"), &none, vec![], vec!["cluster", "host", "path"]),
         ];
