@@ -21,9 +21,11 @@ pub fn unasked(reason: NotAsked) -> Result<(), Failure> {
         NotAsked::Ambiguous => {
             "`stream` or `stream_options` is there twice, in another case, or neither true, false nor an object"
         }
-        NotAsked::UnknownPath | NotAsked::NotKnown | NotAsked::RefusedBefore | NotAsked::Failed => {
-            "this proxy cannot change the request"
-        }
+        NotAsked::UnknownPath
+        | NotAsked::NotKnown
+        | NotAsked::KnownLate
+        | NotAsked::RefusedBefore
+        | NotAsked::Failed => "this proxy cannot change the request",
     };
     let body = format!(
         "{{\"error\":{{\"message\":\"This stream would not report its usage, and it cannot be asked to: {why}. Set \
