@@ -46,7 +46,7 @@ cases! {
     fn race_an_event_that_somebody_on_the_way_refuses_holds_up_no_others() {
         let mut outbox = idle(5, ours(200));
         more(&mut outbox, 8);
-        let bad = outbox.queue.iter().nth(2).unwrap().sequence;
+        let bad = outbox.queue.get(2).unwrap().sequence;
         let mut now_ms = 1_000_000;
         let (mut acknowledged, mut rejected, mut asked) = (0, Vec::new(), 0);
         while !outbox.is_empty() {
