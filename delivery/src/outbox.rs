@@ -1,11 +1,13 @@
 //! The queue of events that the collector has not acknowledged: a state machine that takes `now` and does no I/O.
 //!
 //! Bounded in bytes, first in first out, one dispatch in flight. What the collector cannot take now is sent again, without end;
-//! only what it refuses as unreadable is given up, and only when it stands alone in its batch. Every dispatch states how
+//! only what it refuses as unreadable is given up, and only when it stands alone in its batch. Where it has once said who it is,
+//! nobody else acknowledges or refuses anything in its place. Every dispatch states how
 //! far the emitter has counted and what it dropped; if there is nothing to send, that alone is said from time to time.
 
 mod drops;
 mod handoff;
+mod stranger;
 
 use std::collections::VecDeque;
 
@@ -16,6 +18,7 @@ use wire::statement::{Reason, Statement};
 use crate::batch::{Batch, Settled};
 use crate::response::Response;
 use drops::Drops;
+use stranger::Doubt;
 
 /// The first bound of the delay between two tries, ms; it doubles with every failure.
 const BACKOFF_BASE_MS: u64 = 500;
@@ -47,8 +50,10 @@ pub struct Outbox {
     spoke_ms: u64,
     /// When a dispatch was last made beside another.
     beside_ms: u64,
-    /// The collector reads statements.
+    /// The collector reads statements: it has said who it is.
     listens: bool,
+    /// What somebody else has refused in its place.
+    doubt: Doubt,
     /// The collector has given this emitter leases, which its end returns.
     holds_leases: bool,
     /// No number will be given out any more.
@@ -105,6 +110,7 @@ impl Outbox {
             spoke_ms: 0,
             beside_ms: 0,
             listens: false,
+            doubt: Doubt::default(),
             holds_leases: false,
             ending: false,
             ended_at: None,
@@ -180,6 +186,8 @@ impl Outbox {
     pub fn poll(&mut self, now_ms: u64, patience_ms: u64) -> Option<Batch> {
         if self.in_flight.is_some() || now_ms < self.not_before_ms {
             None
+        } else if self.doubt.asks() {
+            Some(self.dispatch(now_ms, patience_ms, b"[]".to_vec(), 0))
         } else if self.is_due(now_ms) {
             Some(self.take(now_ms, patience_ms))
         } else if self.is_silent(now_ms) || self.has_final_flush() {
@@ -228,6 +236,10 @@ impl Outbox {
     /// bound (full jitter), so that many proxies do not come back at once.
     pub fn settle(&mut self, now_ms: u64, response: Response, random: u64) -> Settled {
         let Some(InFlight { events, told, ended_at, .. }) = self.in_flight.take() else { return Settled::default() };
+        if self.is_stranger(&response) {
+            return self.settle_stranger(now_ms, &response, events, random);
+        }
+        self.doubt.ask_no_more(response.reads_statements);
         let taken = response.is_taken();
         let failure = (!taken).then(|| response.failure());
         if taken || response.reads_statements {
@@ -254,21 +266,24 @@ impl Outbox {
                 self.suspects = events;
                 Settled { retried: events, failure, ..Settled::default() }
             }
-            Some(400 | 413 | 422) => {
-                self.suspects = 0;
-                let sequence = self.queue.front().map(|entry| entry.sequence);
-                if let Some(sequence) = sequence {
-                    self.drops.insert(sequence, Reason::Refused);
-                }
-                let rejected = sequence.map(|sequence| format!("{}-{sequence}", self.emitter));
-                let freed = self.drop_head(1);
-                Settled { rejected, freed, failure, ..Settled::default() }
-            }
+            Some(400 | 413 | 422) => Settled { failure, ..self.give_up() },
             _ => {
                 self.back_off(now_ms, response.retry_after_ms, random);
                 Settled { retried: events, failure, ..Settled::default() }
             }
         }
+    }
+
+    /// Gives up the event at the head, which cannot be taken.
+    fn give_up(&mut self) -> Settled {
+        self.suspects = 0;
+        let sequence = self.queue.front().map(|entry| entry.sequence);
+        if let Some(sequence) = sequence {
+            self.drops.insert(sequence, Reason::Refused);
+        }
+        let rejected = sequence.map(|sequence| format!("{}-{sequence}", self.emitter));
+        let freed = self.drop_head(1);
+        Settled { rejected, freed, ..Settled::default() }
     }
 
     fn back_off(&mut self, now_ms: u64, retry_after_ms: Option<u64>, random: u64) {

@@ -194,9 +194,15 @@ impl Stream {
             not_asked: include.as_ref().and_then(Include::not_asked),
             refused_by: refused.map(Refused::into_text),
         };
+        let unknown_path = call.took_unknown_path();
         let asked = Asked::of(include.as_ref(), &call);
         let Some(records) = vm::with(|vm| call.finish(ended, &mut vm.ratios)) else { return vm::unrecorded() };
-        let Some(record) = records.first() else { return };
+        let Some(record) = records.first() else {
+            if let Some(provider) = unknown_path {
+                vm::with(|vm| vm.count_unknown_path(&provider));
+            }
+            return;
+        };
         let Some(config) = self.config.as_deref() else { return };
         if mark.is_taken_over() {
             vm::with(Vm::count_already_metered);

@@ -222,6 +222,11 @@ impl Vm {
         }
     }
 
+    /// Counts what a provider took at a path that is not known, and of which there is no record.
+    pub fn count_unknown_path(&mut self, provider: &str) {
+        self.telemetry.of_provider(&mut self.metrics, Metric::UnknownPath, provider);
+    }
+
     /// Counts an identity that was not taken.
     pub fn count_refusal(&mut self, refusal: Refusal) {
         self.telemetry.count_reason(&mut self.metrics, Metric::IdentityRefused, refusal.as_str());

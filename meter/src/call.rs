@@ -302,6 +302,14 @@ impl Call {
             .is_some_and(|response| response.ending.is_some() && response.status.is_some_and(|status| status < 400))
     }
 
+    /// Who took it, if that is known and the path is not: if there is no record of it, that is worth a word.
+    pub fn took_unknown_path(&self) -> Option<String> {
+        let is_taken = |response: &Response| !response.own && response.status.is_some_and(|status| status < 400);
+        let is_unknown = self.target.certainty == Certainty::Shape && !self.target.is_not_own;
+        let taken = is_unknown && self.response.as_ref().is_some_and(is_taken);
+        taken.then(|| self.target.provider.as_deref().map(str::to_owned)).flatten()
+    }
+
     /// The counts so far; final after [`Call::response_end`].
     #[inline(never)] // The reading of all APIs is in it.
     pub fn usage(&self) -> Option<Usage> {

@@ -29,7 +29,7 @@ words! {
         NoCluster "no_cluster",
         /// Envoy could not send: no host in the cluster, or its limits are reached.
         NotSent "not_sent",
-        /// The response is an HTML page: nothing has been taken.
+        /// The response is an HTML page, or not the collector's where that has responded before: nothing has been taken.
         NotACollector "not_a_collector",
         /// Any other status.
         UnexpectedStatus "unexpected_status",
@@ -64,7 +64,7 @@ impl CollectorFailure {
             CollectorFailure::Reset => "its response broke off",
             CollectorFailure::NoCluster => "Envoy has no such cluster",
             CollectorFailure::NotSent => "the cluster has no host, or its circuit breaker is open",
-            CollectorFailure::NotACollector => "the response is an HTML page, so no collector is there",
+            CollectorFailure::NotACollector => "the response is not the collector's, so nothing is taken",
             CollectorFailure::UnexpectedStatus => "unexpected status",
         }
     }

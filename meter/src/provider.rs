@@ -22,6 +22,7 @@ mod paths;
 mod plain;
 mod region;
 mod rules;
+mod sellers;
 mod settle;
 mod shape;
 mod unknown;
@@ -32,7 +33,7 @@ pub(crate) use catalogue::provider_named;
 pub use catalogue::{known, provider_of, provider_of_cluster};
 pub use destination::Destination;
 pub use detect::{Certainty, Target, detect};
-pub(crate) use facts::{Fact, Facts, HEADERS, Made, Number, response_paths};
+pub(crate) use facts::{ENTERPRISE_SEARCH, Fact, Facts, HEADERS, Made, Number, response_paths, search_tool};
 pub use paths::Endpoint;
 pub(crate) use paths::percent_decoded;
 pub use rules::{Detect, Rule};
@@ -136,6 +137,9 @@ pub(crate) fn read(api: Api, facts: &Facts, target: &Target) -> Reading {
     reading.is_reported = !reading.usage.is_empty();
     bedrock::guardrails(facts, &mut reading);
     fees::add(facts, target, &mut reading);
+    if facts.is_from_cache {
+        reading.flag(Flag::NotBilled);
+    }
     reading
 }
 

@@ -96,7 +96,7 @@ fields! {
     ProviderSource "provider_source" Kind::Word(ProviderSource::WORDS), "", "what shows which provider responded: a rule of `providers` by cluster, route, prefix or host; the cluster's name; the host as Envoy rewrote it; the upstream's certificate; the client's host, trusted by `detect.trust_host`; `shape`: only the API is known";
     UpstreamHost "upstream_host" TEXT, "", "the host that the upstream was asked for, after rewriting";
     Api "api" TEXT, "", "the API";
-    Operation "operation" TEXT, "", "in the terms of `gen_ai.operation.name`, and also `rerank`, `cache_content`, `guardrail` and `batch`";
+    Operation "operation" TEXT, "", "in the terms of `gen_ai.operation.name`, and also `rerank`, `decide`, `cache_content`, `guardrail` and `batch`";
     RequestModel "request_model" TEXT, "", "the requested model";
     ResponseModel "response_model" TEXT, "", "the model that responded";
     Stream "stream" Kind::Bool, "", "whether the response was a stream of events or, if none came, was asked to be one";
@@ -112,7 +112,7 @@ fields! {
     Cluster "cluster" TEXT, "", "Envoy's upstream cluster";
     Node "node" TEXT, "", "Envoy's node id";
     NodeCluster "node_cluster" TEXT, "", "Envoy's service cluster (`node.cluster`), which the replicas of one workload share";
-    ServiceTier "service_tier" TEXT, "", "the service tier that the provider says it used";
+    ServiceTier "service_tier" TEXT, "", "the service tier that the provider says it used; of Fireworks, which says nothing and refuses what it cannot serve so, the one that was asked for";
     ServiceTierAsked "service_tier_asked" TEXT, "", "the service tier that the request asked for, in its body or a header";
     Speed "speed" TEXT, "", "the speed that the provider says it used, such as `fast`";
     InferenceGeo "inference_geo" TEXT, "", "where inference ran, in the provider's words";
@@ -121,6 +121,7 @@ fields! {
     Size "size" TEXT, "", "the size of the image or video that was made";
     Quality "quality" TEXT, "", "the quality of the image or video that was made; if the request names a number of steps instead, as `30-steps`";
     SearchContext "search_context" TEXT, "", "how much a search was to put into the prompt: `low`, `medium`, `high`";
+    SearchTool "search_tool" TEXT, "", "which of the provider's tools searched the web, where these have different prices: `web_search`, `web_search_preview`, `enterprise_web_search`";
     SessionId "session_id" TEXT, "", "the session, by the client's word alone (`session.headers`)";
     AgentId "agent_id" TEXT, "", "the agent, by the client's word alone (`agent.headers`)";
     Tags "tags" Kind::Tags(MAX_TAGS), "", "facts that the configuration takes from verified claims (`jwt`) and trusted headers (`header`)";

@@ -302,6 +302,8 @@ pub struct Record {
     pub quality: Option<String>,
     /// How much a search puts into the prompt, as the request says.
     pub search_context: Option<String>,
+    /// Which of the provider's tools searched the web, where it has several.
+    pub search_tool: Option<String>,
     /// The client's name of its session; its word alone.
     pub session_id: Option<String>,
     /// The client's name of its agent; its word alone.

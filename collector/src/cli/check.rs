@@ -1,5 +1,7 @@
 //! `meshmeter check`.
 
+mod doubts;
+
 use std::ffi::OsStr;
 use std::io::Read;
 use std::path::PathBuf;
@@ -8,8 +10,10 @@ use clap::Args;
 use collector::terminal::{self, printable};
 
 use super::{Failure, print};
+use doubts::{Doubts, doubts};
 
-/// Checks a plugin configuration (JSON), with the code that the plugin itself uses.
+/// Checks a plugin configuration (JSON), with the code that the plugin itself uses, and for what it takes and is hardly meant: a
+/// key that is there twice, a client's header that is trusted, a provider's name that is none. A rule for every call is a warning.
 #[derive(Args)]
 pub struct Check {
     /// The file, or - for standard input.
@@ -26,17 +30,26 @@ pub fn run(args: Check) -> Result<(), Failure> {
     };
     let bytes = bytes.map_err(|error| Failure::Failed(format!("{name}: {error}")))?;
     match meter::config::parse(&bytes) {
-        Ok(_) => print(&format!("{name}: ok\n")),
+        Ok(_) => {
+            let Doubts { problems, warnings } = doubts(&bytes);
+            for warning in warnings {
+                eprintln!("{name}: warning: {}", printable(&warning));
+            }
+            if problems.is_empty() { print(&format!("{name}: ok\n")) } else { Err(lines(&name, &problems)) }
+        }
         Err(_) if other(&bytes).is_some() => {
             Err(Failure::Problems(format!("{name}: {}", other(&bytes).unwrap_or_default())))
         }
         Err(problems) => {
             let problems = problems.to_string();
-            let lines: Vec<String> =
-                problems.lines().map(|problem| format!("{name}: {}", printable(problem))).collect();
-            Err(Failure::Problems(lines.join("\n")))
+            Err(lines(&name, &problems.lines().collect::<Vec<_>>()))
         }
     }
+}
+
+fn lines(name: &str, problems: &[impl AsRef<str>]) -> Failure {
+    let lines = problems.iter().map(|problem| format!("{name}: {}", printable(problem.as_ref())));
+    Failure::Problems(lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// What a file is, if it is one that has the plugin's configuration in it: the places are told apart by names that the plugin's

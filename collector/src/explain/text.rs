@@ -141,6 +141,7 @@ fn call(record: &Record) -> Vec<String> {
         named("size", &record.size),
         named("quality", &record.quality),
         named("search context", &record.search_context),
+        named("search tool", &record.search_tool),
     ];
     line("price facts", &facts);
     let own = record.provider_cost_nano_usd.map(|nano| format!("{} USD", Charge::from_nano_usd(nano)));

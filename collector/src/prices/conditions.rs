@@ -13,10 +13,12 @@ pub(super) enum Fact {
     Size,
     Quality,
     SearchContext,
+    SearchTool,
+    Operation,
 }
 
 impl Fact {
-    pub const ALL: [Fact; 7] = [
+    pub const ALL: [Fact; 9] = [
         Fact::ServiceTier,
         Fact::Speed,
         Fact::Region,
@@ -24,6 +26,8 @@ impl Fact {
         Fact::Size,
         Fact::Quality,
         Fact::SearchContext,
+        Fact::SearchTool,
+        Fact::Operation,
     ];
 
     pub const fn key(self) -> &'static str {
@@ -35,6 +39,8 @@ impl Fact {
             Fact::Size => keys::SIZE,
             Fact::Quality => keys::QUALITY,
             Fact::SearchContext => keys::SEARCH_CONTEXT,
+            Fact::SearchTool => keys::SEARCH_TOOL,
+            Fact::Operation => keys::OPERATION,
         }
     }
 

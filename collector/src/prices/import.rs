@@ -129,6 +129,8 @@ struct Fee {
     provider: String,
     /// Patterns; none for all models.
     models: Vec<String>,
+    /// When it is taken; none: always.
+    conditions: draft::Conditions,
     prices: draft::Prices,
 }
 

@@ -25,6 +25,8 @@ pub struct RatingInput<'a> {
     pub tenant: &'a str,
     /// The service tier that the provider says it used.
     pub service_tier: Option<&'a str>,
+    /// The service tier that was asked for.
+    pub service_tier_asked: Option<&'a str>,
     /// The speed that the provider says it served with.
     pub speed: Option<&'a str>,
     /// The provider's region.
@@ -37,6 +39,10 @@ pub struct RatingInput<'a> {
     pub quality: Option<&'a str>,
     /// How much a search was to put into the prompt.
     pub search_context: Option<&'a str>,
+    /// Which of the provider's tools searched the web.
+    pub search_tool: Option<&'a str>,
+    /// What the call did, in the event's words.
+    pub operation: Option<&'a str>,
     /// The counts.
     pub usage: &'a Usage,
     /// Whether it is a call of its own to which the provider responded: it has the fee of a request, if there is one.
@@ -95,6 +101,10 @@ const SERVICES: &[Service] = &[
     service("zai-org", "zai"),
 ];
 
+/// What requests ask for that is no tier with a price: the standard one in all its names, or a way to reach it.
+const TIERS_OF_NO_PRICE: [&str; 7] =
+    ["auto", "default", "on_demand", "standard", "standard_only", "shared", "dedicated"];
+
 /// Vertex calls the tiers of calls that are paid one by one so.
 const ON_DEMAND: &str = "on_demand_";
 
@@ -109,12 +119,15 @@ impl<'a> RatingInput<'a> {
             began,
             tenant: "",
             service_tier: None,
+            service_tier_asked: None,
             speed: None,
             region: None,
             inference_geo: None,
             size: None,
             quality: None,
             search_context: None,
+            search_tool: None,
+            operation: None,
             usage,
             has_response: false,
             is_not_billed: false,
@@ -137,12 +150,15 @@ impl<'a> RatingInput<'a> {
             began,
             tenant,
             service_tier: record.service_tier.as_deref(),
+            service_tier_asked: record.service_tier_asked.as_deref(),
             speed: record.speed.as_deref(),
             region: record.region.as_deref(),
             inference_geo: record.inference_geo.as_deref(),
             size: record.size.as_deref(),
             quality: record.quality.as_deref(),
             search_context: record.search_context.as_deref(),
+            search_tool: record.search_tool.as_deref(),
+            operation: Some(&record.operation),
             usage: &record.usage,
             // A client that hangs up in the middle of a response has had one.
             has_response: record.part.is_none() && has_status,
@@ -174,6 +190,18 @@ impl<'a> RatingInput<'a> {
         self.path_model.and_then(named).or_else(|| asked.and_then(named))
     }
 
+    /// Whether it went to provisioned throughput on Bedrock, by the ARN in its path: paid for by the hour.
+    pub(super) fn is_provisioned(&self) -> bool {
+        let is = |name: &str| name.starts_with("arn:") && name.contains(":provisioned-model/");
+        self.provider == "aws.bedrock" && self.path_model.or(self.request_model).is_some_and(is)
+    }
+
+    /// Whether another service tier than the standard one was asked for, and nothing says which one it got.
+    pub(super) fn is_tier_unsure(&self) -> bool {
+        let is_known = |tier: &str| TIERS_OF_NO_PRICE.iter().any(|known| known.eq_ignore_ascii_case(tier));
+        self.service_tier.is_none() && self.service_tier_asked.is_some_and(|tier| !tier.is_empty() && !is_known(tier))
+    }
+
     pub(super) fn facts(&self) -> Facts {
         let time = self.began.time();
         let minute = i16::from(time.hour()).saturating_mul(60).saturating_add(time.minute().into());
@@ -195,6 +223,8 @@ impl<'a> RatingInput<'a> {
             (Fact::Size, self.size),
             (Fact::Quality, self.quality),
             (Fact::SearchContext, self.search_context),
+            (Fact::SearchTool, self.search_tool),
+            (Fact::Operation, self.operation),
         ] {
             facts.set(fact, value);
         }

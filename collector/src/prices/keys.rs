@@ -18,6 +18,8 @@ pub(super) const INFERENCE_GEO: &str = "inference_geo";
 pub(super) const SIZE: &str = "size";
 pub(super) const QUALITY: &str = "quality";
 pub(super) const SEARCH_CONTEXT: &str = "search_context";
+pub(super) const SEARCH_TOOL: &str = "search_tool";
+pub(super) const OPERATION: &str = "operation";
 pub(super) const HOURS_UTC: &str = "hours_utc";
 pub(super) const WEEKDAYS: &str = "weekdays";
 pub(super) const CONTEXT: &str = "context";
@@ -81,6 +83,12 @@ pub const CONDITIONS: &[Key] = &[
     key(SIZE, NAMES, "the size of the image or video"),
     key(QUALITY, NAMES, "the quality of the image or video"),
     key(SEARCH_CONTEXT, NAMES, "how much a search was to put into the prompt: `low`, `medium`, `high`"),
+    key(
+        SEARCH_TOOL,
+        NAMES,
+        "which of the provider's tools searched the web: `web_search`, `web_search_preview`, `enterprise_web_search`",
+    ),
+    key(OPERATION, NAMES, "what the call did, as in the [event](events.md#fields): `chat`, `embeddings`, `decide`"),
     key(
         HOURS_UTC,
         "string or array of strings such as `\"16:30-00:30\"`",

@@ -15,6 +15,9 @@ use crate::money::{Charge, Factor, Per, Price};
 /// The service tiers that are paid for by time, whatever is used of them.
 const PREPAID: [&str; 3] = ["provisioned", "provisioned_throughput", "provisioned-throughput"];
 
+/// The tools whose searches cost what an entry says of searches, unless it tells tools apart.
+const USUAL_SEARCHES: [&str; 2] = ["web_search", "web_search_preview"];
+
 /// The factors of a call's amounts.
 #[derive(Default)]
 struct Factors {
@@ -155,6 +158,9 @@ impl<'p> Priced<'p> {
         if self.call.is_not_billed {
             return Some(By::NotBilled);
         }
+        if self.found.is_none() && self.call.is_provisioned() {
+            return Some(By::Prepaid);
+        }
         let is_prepaid = self.facts.get(Fact::ServiceTier).is_some_and(|tier| PREPAID.contains(&tier));
         let is_named =
             self.found.and_then(Found::entry).is_some_and(|entry| Found::names(entry, Fact::ServiceTier, self.facts));
@@ -199,6 +205,11 @@ impl<'p> Priced<'p> {
         // Without a count of the input nobody knows which context's prices hold.
         let is_unsure = self.call.usage.input_total().is_none() && entry.is_by_context(class);
         let is_named = |fact: &Fact| self.facts.get(*fact).is_none() || Found::names(entry, *fact, self.facts);
+        // A search by a tool that has a price of its own, and not here.
+        let is_other = class == Class::WebSearches
+            && self.facts.get(Fact::SearchTool).is_some_and(|tool| !USUAL_SEARCHES.contains(&tool))
+            && !Found::names(entry, Fact::SearchTool, self.facts);
+        let is_unsure = is_unsure || is_other || is_token(class) && self.call.is_tier_unsure();
         let is_own = by == class && !is_unsure && Fact::ALL.iter().filter(|fact| fact.is_strict()).all(is_named);
         Some((price, is_own))
     }

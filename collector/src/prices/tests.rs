@@ -191,7 +191,7 @@ fn contract_a_wrong_price_book_names_entry_field_and_what_is_allowed() {
             format!("{entry}input_tokens = \"1\"\ninput_text = \"1\""),
             format!(
                 "price[0] (p m).input_tokens: is not known; did you mean input_text? allowed are provider, model, valid_from, valid_to, currency, context, factor, service_tier, speed, region, \
-                 inference_geo, size, quality, search_context, hours_utc, weekdays and the prices {classes}"
+                 inference_geo, size, quality, search_context, search_tool, operation, hours_utc, weekdays and the prices {classes}"
             ),
         ),
         (

@@ -93,12 +93,14 @@ impl Call {
         let first_byte_ns = self.first_byte_ns;
         let Told { session_id, agent_id, tags, service_tier } = ended.told;
         let mut wishes = self.asked.wishes();
+        let behind = self.asked.model().and_then(|model| self.target.by_model(model));
+        let provider = behind.or(self.target.provider.as_deref()).unwrap_or(api.compatible()).to_owned();
         let mut record = Record {
             started_ns: self.started_ns,
             duration_us: micros(self.started_ns, ended.now_ns),
             time_to_first_token_us: first_byte_ns.map(|first| micros(self.started_ns, first)),
             identity: ended.identity,
-            provider: self.target.provider.as_deref().unwrap_or(api.compatible()).to_owned(),
+            provider,
             provider_source: self.target.source,
             upstream_host: self.target.upstream_host.take(),
             api: api.as_str().to_owned(),
@@ -138,6 +140,7 @@ impl Call {
                 asked: &self.asked,
                 wishes,
                 made: response.facts.take_made(),
+                search_tool: response.facts.search_tool,
                 model: record.request_model.clone(),
                 is_taken: status.is_some_and(|status| status < 400),
             };
@@ -150,6 +153,9 @@ impl Call {
                 record.flags.insert(Flag::UnknownUsage);
             }
             let read = response.fill(reading, &self.asked, &mut record);
+            if record.service_tier.is_none() && sides.is_taken && self.target.serves_tier_asked() {
+                record.service_tier = record.service_tier_asked.clone();
+            }
             record.deferred = sides.deferred(&record);
             sides.describe(&mut record);
             let Response { facts, bytes, .. } = response;

@@ -69,6 +69,8 @@ enum Kind {
 #[derive(Debug, Default)]
 struct Found {
     model: Option<String>,
+    /// It is what `model` says.
+    has_model: bool,
     stream: bool,
     include_usage: bool,
     text: Text,
@@ -76,6 +78,8 @@ struct Found {
     limits: [u32; Api::ALL.len()],
     choices: u64,
     prompts: u64,
+    /// How many documents there are to rank.
+    documents: u64,
     /// Which of [`BARRING`](crate::provider::BARRING) are there, a bit each.
     barring: u8,
     /// How long the body is, decoded.
@@ -314,6 +318,11 @@ impl Asked {
     /// How many prompts it has, each of which gets responses of its own.
     pub(super) fn prompts(&self) -> u64 {
         self.found.prompts.max(1)
+    }
+
+    /// How many documents are to be ranked, as far as the request was read.
+    pub(super) fn documents(&self) -> u64 {
+        self.found.documents
     }
 
     /// How many tokens may be written in all, if the request says so in the words of its API.

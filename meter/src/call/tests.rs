@@ -3,6 +3,7 @@ mod cut;
 mod echo;
 mod forms;
 mod prompts;
+mod requests;
 mod told;
 mod units;
 

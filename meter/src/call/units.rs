@@ -20,6 +20,8 @@ pub(super) struct Sides<'a> {
     pub asked: &'a Asked,
     pub wishes: Wishes,
     pub made: Made,
+    /// Which tool could search the web, as the response says.
+    pub search_tool: Option<&'static str>,
     /// The model asked for.
     pub model: Option<String>,
     /// Whether the status is one below 400.
@@ -50,16 +52,25 @@ impl Sides<'_> {
                 }
             }
             Endpoint::Speech if !counted && self.is_paid_by_character() => {
-                add(reading, Class::Characters, self.asked.characters().or(self.asked.characters_about()))
+                let characters = self.made.characters.or(self.asked.characters()).or(self.asked.characters_about());
+                add(reading, Class::Characters, characters)
             }
             Endpoint::Transcription if !counted && reading.usage.get(Class::AudioSeconds).is_none() => {
                 add(reading, Class::AudioSeconds, self.made.duration);
             }
-            Endpoint::Image if !counted => add(reading, Class::ImagesOut, Some(self.made.images())),
+            // Who says how many it made is paid by the image, whatever else it counts.
+            Endpoint::Image if !counted || self.made.images_made.is_some() => {
+                add(reading, Class::ImagesOut, Some(self.made.images()))
+            }
             Endpoint::AnyModel if reading.usage.output_total().unwrap_or(0) == 0 => self.any_model(counted, reading),
             Endpoint::Video if !counted => add(reading, Class::VideoSeconds, self.video(api)),
             _ => {}
         }
+        if let (Endpoint::Transcription, Some(seconds)) = (self.target.endpoint, reading.usage.get(Class::AudioSeconds))
+        {
+            reading.usage.set(Class::AudioSeconds, Some(seconds.max(self.target.least_audio_s())));
+        }
+        self.rerank(counted, reading);
         if reading.usage.get(Class::InputImage).is_none() {
             add(reading, Class::ImagesIn, self.made.images_read);
         }
@@ -75,6 +86,18 @@ impl Sides<'_> {
         if images == 0 && embeds {
             add(reading, Class::ImagesIn, Some(self.wishes.images));
             add(reading, Class::Characters, self.asked.characters().filter(|_| !counted));
+        }
+    }
+
+    /// Search units of a rerank that nobody counts, by the documents that were to be ranked. A long one counts as several there,
+    /// which its length does not tell.
+    fn rerank(&self, counted: bool, reading: &mut Reading) {
+        let Some(documents) = self.target.documents_per_search() else { return };
+        let ranks = self.target.operation == Some("rerank")
+            || self.target.endpoint == Endpoint::AnyModel
+                && self.model.as_deref().is_some_and(|model| model.contains("rerank"));
+        if ranks && !counted && reading.usage.get(Class::SearchUnits).is_none() {
+            add(reading, Class::SearchUnits, Some(self.asked.documents().div_ceil(documents.max(1)).max(1)));
         }
     }
 
@@ -103,8 +126,8 @@ impl Sides<'_> {
         }
         let default = if api == Api::Plain { VEO_S } else { VIDEO_S };
         let each = self.made.seconds.or(self.wishes.seconds).unwrap_or(default);
-        // Only Veo makes several in one call.
-        let videos = if api == Api::Plain { self.asked.choices() } else { 1 };
+        // Only Veo and Azure's jobs make several in one call.
+        let videos = if api == Api::Plain { self.asked.choices() } else { self.wishes.variants.unwrap_or(1).max(1) };
         each.checked_mul(videos)
     }
 
@@ -117,6 +140,7 @@ impl Sides<'_> {
             Endpoint::Batch => Some(Deferred::Batch),
             Endpoint::Video | Endpoint::Job => Some(Deferred::Job),
             _ if record.usage.input_total().or(record.usage.output_total()).is_some() => None,
+            _ if self.wishes.deferred => Some(Deferred::Job),
             _ if self.asked.is_in_background() || is_waiting(&["queued"]) => Some(Deferred::Background),
             // Replicate's words, and those of others.
             _ if is_waiting(&["starting", "processing", "pending", "created"]) => Some(Deferred::Job),
@@ -138,9 +162,15 @@ impl Sides<'_> {
                 record.evidence = Evidence::Estimated;
             }
         }
-        let Sides { target, asked, mut wishes, mut made, .. } = self;
+        let Sides { target, asked, mut wishes, mut made, search_tool, .. } = self;
         record.size = made.size.take().or_else(|| wishes.size());
         record.quality = made.quality.take().or_else(|| wishes.quality());
+        if record.usage.get(Class::WebSearches).is_some_and(|count| count > 0) {
+            record.search_tool = search_tool.or(wishes.search_tool).map(str::to_owned);
+        }
+        if record.usage.get(Class::SearchUnits).is_some() && target.endpoint == Endpoint::AnyModel {
+            record.operation = "rerank".to_owned();
+        }
         if let Some(model) = target.default_model().filter(|model| is_served_by_default(model, asked, record)) {
             record.request_model = Some(model.to_owned());
             record.flags.insert(Flag::ModelAssumed);

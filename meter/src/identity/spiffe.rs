@@ -90,11 +90,12 @@ impl Id {
         match part {
             SpiffePart::TrustDomain => Some(self.trust_domain()),
             SpiffePart::Path => self.path(),
-            // Istio's ids are spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT.
+            // Istio's ids are spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT, and nothing else is: whoever may choose a part of
+            // another path must not choose a namespace by it.
             SpiffePart::Namespace => {
-                let mut segments = self.path()?.split('/');
-                segments.find(|segment| *segment == "ns")?;
-                segments.next()
+                let (namespace, account) = self.path()?.strip_prefix("ns/")?.split_once("/sa/")?;
+                let is_one = |part: &str| !part.is_empty() && !part.contains('/');
+                (is_one(namespace) && is_one(account)).then_some(namespace)
             }
         }
     }
@@ -115,6 +116,14 @@ mod tests {
                 ("spiffe://cluster.local/x", SpiffePart::Namespace, None),
                 ("spiffe://cluster.local/x/ns", SpiffePart::Namespace, None),
                 ("spiffe://cluster.local/ns/ns/sa/x", SpiffePart::Namespace, Some("ns")),
+                ("spiffe://cluster.local/ns/sa/sa/sa", SpiffePart::Namespace, Some("sa")),
+                ("spiffe://cluster.local/x/ns/victim/sa/y", SpiffePart::Namespace, None),
+                ("spiffe://cluster.local/sa/ns/ns/victim", SpiffePart::Namespace, None),
+                ("spiffe://cluster.local/ns/victim", SpiffePart::Namespace, None),
+                ("spiffe://cluster.local/ns/victim/sa", SpiffePart::Namespace, None),
+                ("spiffe://cluster.local/ns/victim/sa/x/y", SpiffePart::Namespace, None),
+                ("spiffe://cluster.local/ns/a/b/sa/x", SpiffePart::Namespace, None),
+                ("spiffe://cluster.local/ns/a/SA/x", SpiffePart::Namespace, None),
                 ("spiffe://cluster.local", SpiffePart::TrustDomain, Some("cluster.local")),
                 ("spiffe://cluster.local", SpiffePart::Path, None),
                 ("spiffe://project:domain.svc.id.goog/ns/a/sa/b", SpiffePart::TrustDomain, Some("project:domain.svc.id.goog")),

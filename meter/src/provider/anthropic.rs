@@ -20,7 +20,8 @@ pub(super) const ANTHROPIC: Provider = Provider {
         path("messages/batches", Api::AnthropicMessages, "batch").at(Endpoint::Batch),
     ],
     not_own: &["count_tokens", "count-tokens"],
-    ..Provider::of("anthropic", &["api.anthropic.com"])
+    // Claude Platform on AWS: Anthropic's own service, at its prices, paid through AWS.
+    ..Provider::of("anthropic", &["api.anthropic.com", "aws-external-anthropic.*.api.aws"])
 };
 
 /// Messages: `usage`, or `message.usage` overlaid by the later `usage`.

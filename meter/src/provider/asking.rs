@@ -2,7 +2,7 @@
 //! it responds with 400, and the client would have had a response.
 //!
 //! [`IncludeUsage`] is for providers that give no counts in a stream of chat completions unless asked. Others give them anyway
-//! (Mistral, Perplexity, Together, Cerebras, OpenRouter, Z.ai, MiniMax, watsonx) or may refuse the option: Mistral's API does
+//! (Mistral, Perplexity, Cerebras, OpenRouter, Z.ai, MiniMax, watsonx) or may refuse the option: Mistral's API does
 //! (openai-agents-python#442), and whatever is only compatible may (an old vLLM: higress#3041).
 
 use super::{catalogue, hosts, paths};
@@ -263,7 +263,7 @@ mod tests {
         }
 
         fn contract_members_that_bar_the_question_are_all_looked_for() {
-            let all = catalogue::PROVIDERS.iter().filter_map(|provider| provider.include_usage);
+            let all = catalogue::all().filter_map(|provider| provider.include_usage);
             for known in all {
                 assert!(known.not_with.iter().all(|member| BARRING.contains(member)), "{known:?}");
             }

@@ -4,11 +4,14 @@ use super::Api;
 use super::asking::{AZURE_DATA, IncludeUsage, Where};
 use super::catalogue::Provider;
 use super::paths::{Endpoint, path};
-use super::region::{InHost, in_host};
+use super::region::{InHost, all_in, in_host};
 
 pub(super) const OPENAI: Provider = Provider {
     regions: REGIONS,
-    paths: &[path("openai/batches", Api::OpenAiChat, "batch").at(Endpoint::Batch)],
+    paths: &[
+        path("openai/batches", Api::OpenAiChat, "batch").at(Endpoint::Batch),
+        path("video/generations/jobs", Api::OpenAiResponses, "generate_content").at(Endpoint::Video),
+    ],
     // The option came with 2024-09-01-preview and stayed in 2024-10-21 (azure-rest-api-specs#29157, #30810, griptape#1640);
     // 2023-05-15 responds with 400 (openai-python#1469). "On your data" does not take it in any version (openai-python#2296), and
     // its requests had other names once (`dataSources`). Foundry serves other makers' models under the same path.
@@ -45,4 +48,10 @@ pub(super) const INFERENCE: Provider = Provider {
     )
 };
 
-const REGIONS: &[InHost] = &[in_host("", ".api.cognitive.microsoft.com")];
+const REGIONS: &[InHost] = &[
+    in_host("", ".api.cognitive.microsoft.com"),
+    // Azure Government has prices of its own.
+    all_in("us-gov", ".openai.azure.us"),
+    all_in("us-gov", ".cognitiveservices.azure.us"),
+    all_in("us-gov", ".azure-api.us"),
+];

@@ -30,6 +30,8 @@ pub(super) const BEDROCK: Provider = Provider {
         path("model/*/*/invoke", Api::BedrockInvoke, "chat").at(Endpoint::AnyModel),
         path("model/*/*/invoke-with-response-stream", Api::BedrockInvoke, "chat"),
         path("model-invocation-job", Api::BedrockInvoke, "batch").at(Endpoint::Batch),
+        // The Rerank API of bedrock-agent-runtime; and that of servers that people run themselves.
+        path("rerank", Api::OpenAiChat, "rerank"),
         path("async-invoke", Api::BedrockInvoke, "generate_content").at(Endpoint::Job),
         path("guardrail/*/version/*/apply", Api::BedrockConverse, "guardrail"),
         path("agents/*/agentAliases/*/sessions/*/text", Api::BedrockAgent, "invoke_agent"),
@@ -46,6 +48,9 @@ pub(super) const BEDROCK: Provider = Provider {
         ..IncludeUsage::ANY
     }),
     counts_in_headers: true,
+    // "A query can contain up to 100 document chunks. If a query contains more […], it is counted as multiple queries",
+    // <https://aws.amazon.com/bedrock/pricing/>.
+    documents_per_search: Some(100),
     ..Provider::of(
         "aws.bedrock",
         &[

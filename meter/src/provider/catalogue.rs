@@ -5,6 +5,7 @@ use super::asking::IncludeUsage;
 use super::paths::{self, Path};
 use super::plain::Plain;
 use super::region::InHost;
+use super::sellers::SELLERS;
 use super::{anthropic, azure, bedrock, cohere, gemini, hosts, openai, others};
 
 /// All that is known of a provider by its name.
@@ -32,6 +33,8 @@ pub(super) struct Provider {
     pub region_in_header: bool,
     /// Its hosts have services of another provider, below this segment of the path.
     pub below: Option<(&'static str, &'static str)>,
+    /// It is a gateway to the services of others.
+    pub gateway: Option<&'static Gateway>,
     /// This host of its is a router: the path names the service behind it.
     pub router: Option<&'static str>,
     /// Its OpenAI-style counts have reasoning in the total only, and not in the output.
@@ -42,6 +45,37 @@ pub(super) struct Provider {
     pub research_beside: bool,
     /// What is written into a cache by a call of its own is charged as input, and not the storage alone.
     pub charges_cache_writes: bool,
+    /// It serves the service tier that a request asks for, or refuses the request, and says nothing of it in its response.
+    pub serves_tier_asked: bool,
+    /// Its reranks have no counts, and cost by so many documents.
+    pub documents_per_search: Option<u64>,
+    /// The shortest sound that it charges for, seconds.
+    pub least_audio_s: u64,
+}
+
+/// A gateway: the service that a call is for stands in its path behind so many segments, or in front of the name of its model.
+#[derive(Debug)]
+pub(super) struct Gateway {
+    /// The first segment of such paths.
+    pub first: &'static [u8],
+    /// How many segments stand before the service.
+    pub before: usize,
+    /// Services by the gateway's names for them, and whose they are.
+    pub services: &'static [(&'static str, &'static str)],
+}
+
+impl Gateway {
+    fn service(&self, name: &[u8]) -> Option<&'static str> {
+        let is = |(known, _): &&(&str, &str)| known.as_bytes().eq_ignore_ascii_case(name);
+        self.services.iter().find(is).map(|(_, provider)| *provider)
+    }
+
+    /// By a path without its query.
+    fn by_path(&self, path: &[u8]) -> Option<&'static str> {
+        let mut segments = path.split(|&byte| byte == b'/').filter(|segment| !segment.is_empty());
+        let mut rest = segments.clone().skip(self.before);
+        (segments.next() == Some(self.first)).then(|| self.service(rest.next()?)).flatten()
+    }
 }
 
 impl Provider {
@@ -58,24 +92,33 @@ impl Provider {
             counts_in_headers: false,
             region_in_header: false,
             below: None,
+            gateway: None,
             router: None,
             reasoning_in_total_only: false,
             reasoning_in_no_total: false,
             research_beside: false,
             charges_cache_writes: false,
+            serves_tier_asked: false,
+            documents_per_search: None,
+            least_audio_s: 0,
         }
     }
 
     /// The provider by a path, where its hosts have services of another one, too.
-    fn by_path(&self, path: &[u8]) -> &str {
+    pub(super) fn by_path(&'static self, path: &[u8]) -> &'static str {
         match self.below {
             Some((segment, other)) if paths::has(path, &[segment.as_bytes()]) => other,
-            _ => self.name,
+            _ => self.gateway.and_then(|gateway| gateway.by_path(path)).unwrap_or(self.name),
         }
+    }
+
+    /// The provider by the name of the model that a gateway is asked for: `openai/gpt-5`.
+    pub(super) fn by_model(&self, model: &str) -> Option<&'static str> {
+        self.gateway?.service(model.split_once('/')?.0.as_bytes())
     }
 }
 
-/// Every provider. Of several that a host fits the first has it.
+/// Every provider of which more is known than its hosts, before [`SELLERS`]. Of several that a host fits the first has it.
 #[rustfmt::skip]
 pub(super) const PROVIDERS: &[&Provider] = &[
     &openai::OPENAI,
@@ -89,17 +132,22 @@ pub(super) const PROVIDERS: &[&Provider] = &[
     &others::NVIDIA, &others::SAMBANOVA, &others::NOVITA, &others::HUGGING_FACE, &others::ZAI, &others::MINIMAX,
     &others::ALIBABA, &others::BAIDU, &others::VOLCENGINE, &others::TENCENT, &others::CLOUDFLARE, &others::DATABRICKS,
     &others::SNOWFLAKE, &others::REPLICATE, &others::AI21, &others::VOYAGE, &others::JINA, &others::WRITER, &others::OLLAMA,
-    &others::ALEPH_ALPHA, &others::GITHUB, &others::CRUSOE, &others::HEROKU,
+    &others::ALEPH_ALPHA, &others::GITHUB, &others::CRUSOE, &others::HEROKU, &others::OCI, &others::ELEVENLABS, &others::DEEPGRAM,
 ];
+
+/// Every provider.
+pub(super) fn all() -> impl Iterator<Item = &'static Provider> {
+    PROVIDERS.iter().copied().chain(SELLERS)
+}
 
 /// The providers with their hosts, for the documentation and for what checks names.
 pub fn known() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
-    PROVIDERS.iter().map(|provider| (provider.name, provider.hosts))
+    all().map(|provider| (provider.name, provider.hosts))
 }
 
 /// The provider of this very name.
 pub(super) fn named(name: &str) -> Option<&'static Provider> {
-    PROVIDERS.iter().find(|provider| provider.name == name).copied()
+    all().find(|provider| provider.name == name)
 }
 
 /// The name of the provider that a cluster is named after, by its own name.
@@ -114,7 +162,7 @@ pub fn provider_of(host: &[u8]) -> Option<&'static str> {
         return None;
     }
     let is = |pattern: &&str| hosts::is_host(pattern, host);
-    PROVIDERS.iter().find(|provider| provider.hosts.iter().any(is)).map(|provider| provider.name)
+    all().find(|provider| provider.hosts.iter().any(is)).map(|provider| provider.name)
 }
 
 /// The provider of a cluster that is named after its host.
@@ -129,7 +177,7 @@ pub(super) fn by_path(provider: &'static str, path: &[u8]) -> &'static str {
 
 /// Whether a provider's hosts have services of another one under other paths.
 pub(super) fn depends_on_path(provider: &str) -> bool {
-    named(provider).is_some_and(|provider| provider.below.is_some())
+    named(provider).is_some_and(|provider| provider.below.is_some() || provider.gateway.is_some())
 }
 
 /// Whether a host is a router, whose paths name the service that responds.
@@ -154,9 +202,11 @@ mod tests {
 
     cases! {
         fn contract_a_name_is_one_providers_and_what_it_refers_to_is_there() {
-            for (index, provider) in PROVIDERS.iter().enumerate() {
-                assert!(PROVIDERS[..index].iter().all(|other| other.name != provider.name), "{}", provider.name);
+            for (index, provider) in all().enumerate() {
+                assert!(all().take(index).all(|other| other.name != provider.name), "{}", provider.name);
                 assert!(provider.below.is_none_or(|(_, other)| named(other).is_some()), "{}", provider.name);
+                let behind = provider.gateway.map_or(&[][..], |gateway| gateway.services);
+                assert!(behind.iter().all(|(_, other)| named(other).is_some()), "{}", provider.name);
                 assert!(provider.router.is_none_or(|router| provider.hosts.contains(&router)), "{}", provider.name);
                 // A host that one provider has before another, it has alone: none is without a host of its own.
                 let own = |host: &&str| provider_of(host.replace('*', "x").as_bytes()) == Some(provider.name);
@@ -165,7 +215,7 @@ mod tests {
         }
 
         fn contract_hosts_that_are_asked_are_the_providers_own() {
-            for provider in PROVIDERS {
+            for provider in all() {
                 for host in provider.include_usage.map_or(&[][..], |asking| asking.hosts) {
                     assert_eq!(provider_of(host.replace('*', "x").as_bytes()), Some(provider.name), "{host}");
                 }

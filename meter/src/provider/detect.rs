@@ -63,6 +63,8 @@ pub struct Target {
     pub(super) claimed_host: Box<[u8]>,
     /// The provider of that host.
     pub(super) claimed: Option<&'static str>,
+    /// That host is a gateway's.
+    is_gateway: bool,
     /// What is known of the path.
     pub(super) known_path: Option<&'static Path>,
     /// The rules whose conditions on the path are met, a bit each.
@@ -86,9 +88,9 @@ impl Target {
         path.default_model.filter(|_| self.model.is_none())
     }
 
-    /// Whether headers of the response may have counts, by who the provider is.
+    /// Whether headers of the response may have counts, or say that there is nothing to charge, by who the provider is.
     pub fn counts_in_headers(&self) -> bool {
-        self.known().is_some_and(|provider| provider.counts_in_headers)
+        self.is_gateway || self.known().is_some_and(|provider| provider.counts_in_headers)
     }
 
     /// Whether a header of the response may say the region.
@@ -99,6 +101,26 @@ impl Target {
     /// Whether what a call writes into a cache is charged as input.
     pub fn charges_cache_writes(&self) -> bool {
         self.known().is_some_and(|provider| provider.charges_cache_writes)
+    }
+
+    /// The provider behind a gateway, by the name of the model that was asked for.
+    pub fn by_model(&self, model: &str) -> Option<&'static str> {
+        self.known()?.by_model(model)
+    }
+
+    /// Whether the service tier that is asked for is the one that a taken call gets, though its response says nothing.
+    pub fn serves_tier_asked(&self) -> bool {
+        self.known().is_some_and(|provider| provider.serves_tier_asked)
+    }
+
+    /// How many documents a search unit of a rerank has, where no response counts these.
+    pub fn documents_per_search(&self) -> Option<u64> {
+        self.known()?.documents_per_search
+    }
+
+    /// The shortest sound that is charged for, seconds.
+    pub fn least_audio_s(&self) -> u64 {
+        self.known().map_or(0, |provider| provider.least_audio_s)
     }
 
     /// What the path names: a model, or else the service behind Hugging Face's router.
@@ -159,6 +181,7 @@ impl Target {
 
     /// A host and a path, before anything is decided.
     fn at(host: &[u8], path: &[u8], known_path: Option<&'static Path>, rules: u64) -> Target {
+        let of_host = catalogue::provider_of(host).and_then(catalogue::named);
         Target {
             provider: None,
             source: None,
@@ -176,7 +199,8 @@ impl Target {
             endpoint: known_path.map(|known_path| known_path.endpoint).unwrap_or_default(),
             region: None,
             path_region: None,
-            claimed: catalogue::provider_of(host).map(|provider| catalogue::by_path(provider, path)),
+            claimed: of_host.map(|provider| provider.by_path(path)),
+            is_gateway: of_host.is_some_and(|provider| provider.gateway.is_some()),
             claimed_host: if host.len() <= MAX_HOST_AND_PORT { host.into() } else { Box::default() },
             known_path,
             rules,
@@ -230,6 +254,9 @@ pub fn detect(method: &[u8], host: &[u8], path: &[u8], detect: &Detect, to: &dyn
         }
     }
     target.name_model(path.sent);
+    if matches!(target.endpoint, Endpoint::Speech | Endpoint::Transcription) {
+        target.model = target.model.take().or_else(|| paths::model_in(path.query));
+    }
     target.region = target.claimed.and_then(|_| region::of_host(host)).or_else(|| target.path_region.clone());
     if target.api == Some(Api::OpenAiChat) {
         target.asking = whom_to_ask(&target, rule, &path, to);

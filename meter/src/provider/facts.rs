@@ -2,6 +2,7 @@
 
 mod costs;
 mod counts;
+mod distinct;
 mod made;
 mod numbers;
 mod places;
@@ -16,6 +17,7 @@ pub(super) use numbers::{GUARDED, PLACED};
 pub use numbers::{HEADERS, Header, Number};
 pub use places::{Fact, Raw, Switch, response_paths};
 pub use texts::Text;
+pub(crate) use texts::{ENTERPRISE_SEARCH, search_tool};
 pub use tools::ItemText;
 
 use wire::record::{Flag, Flags};
@@ -26,7 +28,7 @@ use crate::framing::{Format, Values};
 use crate::scan::{Count, MAX_SCALAR, Piece, Scalar, Sink, count};
 use costs::Costs;
 use counts::Counts;
-use numbers::Merge;
+use numbers::{Merge, round_up};
 use strays::Strays;
 use tools::Tools;
 use visible::{AGAIN, Again};
@@ -55,6 +57,8 @@ pub struct Facts {
     pub search_context: Option<String>,
     /// The model of a tool that is a model itself.
     pub tool_model: Option<String>,
+    /// Which tool could search the web.
+    pub search_tool: Option<&'static str>,
     /// What the cache served is from one that the request set up.
     pub has_explicit_cache: bool,
     /// The service that a router handed the call on to.
@@ -63,6 +67,8 @@ pub struct Facts {
     pub shows_sources: bool,
     /// The model refused.
     pub is_refused: bool,
+    /// A gateway had the response in its own cache.
+    pub is_from_cache: bool,
     /// Why the model stopped, several separated by commas.
     pub finish_reasons: Option<String>,
     /// What the endpoint makes, where an event says so.
@@ -133,6 +139,7 @@ impl Facts {
         let value = value.trim_ascii();
         match header {
             Header::Count(number) => self.number(number, Scalar::Number(value)),
+            Header::Cached => self.is_from_cache |= value.eq_ignore_ascii_case(b"hit"),
             Header::Text(text) => {
                 if let Ok(value) = std::str::from_utf8(value.get(..MAX_SCALAR).unwrap_or(value)) {
                     self.text(text, value);
@@ -231,12 +238,6 @@ impl Facts {
             self.counts.set(number, count);
         }
     }
-}
-
-/// A measure that is no whole number, such as seconds, counts as the next one.
-fn round_up(value: Scalar<'_>) -> Option<u64> {
-    let Scalar::Number(digits) = value else { return None };
-    crate::scan::scaled(digits, 3).map(|thousandths| thousandths.div_ceil(1000))
 }
 
 impl Sink<Fact> for Facts {

@@ -25,6 +25,7 @@ pub(super) const OPENAI: Provider = Provider {
         path("responses", Api::OpenAiResponses, "chat"),
         path("responses/compact", Api::OpenAiResponses, "chat"),
         path("embeddings", Api::OpenAiChat, "embeddings"),
+        path("v1/decisions", Api::OpenAiResponses, "decide"),
         // "Defaults to `dall-e-2` unless a parameter specific to the GPT image models is used" (API reference, Create image).
         path("images/generations", Api::OpenAiResponses, "generate_content").at(Endpoint::Image).by_default(DALL_E_2),
         path("images/edits", Api::OpenAiResponses, "generate_content").at(Endpoint::Image),

@@ -2,7 +2,7 @@
 
 use super::Api;
 use super::asking::{IncludeUsage, Where};
-use super::catalogue::Provider;
+use super::catalogue::{Gateway, Provider};
 use super::facts::Number::*;
 use super::paths::{Endpoint, path};
 use super::plain::plain;
@@ -21,6 +21,8 @@ pub(super) const MISTRAL: Provider = Provider {
 pub(super) const GROQ: Provider = Provider {
     // Its own counts (`x_groq`) are not complete (celeste-python#351).
     include_usage: Some(&IncludeUsage::ANY),
+    // "Minimum billed length: 10 seconds", <https://console.groq.com/docs/speech-to-text>.
+    least_audio_s: 10,
     ..Provider::of("groq", &["api.groq.com"])
 };
 
@@ -30,6 +32,7 @@ pub(super) const DEEPSEEK: Provider =
 pub(super) const XAI: Provider = Provider {
     regions: &[in_host("", ".api.x.ai")],
     paths: &[
+        path("v1/stt", Api::OpenAiResponses, "generate_content").at(Endpoint::Transcription),
         path("v1/tts", Api::OpenAiResponses, "generate_content").at(Endpoint::Speech),
         path("videos/generations", Api::OpenAiResponses, "generate_content").at(Endpoint::Video),
         path("videos/edits", Api::OpenAiResponses, "generate_content").at(Endpoint::Video),
@@ -69,11 +72,17 @@ pub(super) const OPENROUTER: Provider = Provider::of("openrouter", &["openrouter
 pub(super) const VERCEL: Provider =
     Provider { reasoning_in_no_total: true, ..Provider::of("vercel", &["ai-gateway.vercel.sh"]) };
 
-pub(super) const TOGETHER: Provider = Provider::of("together", &["api.together.xyz", "api.together.ai"]);
+pub(super) const TOGETHER: Provider = Provider {
+    // Most of its models give counts unasked, Kimi K3 does not (vercel/ai#17986, which asks for completions, too).
+    include_usage: Some(&IncludeUsage::AND_COMPLETIONS),
+    ..Provider::of("together", &["api.together.xyz", "api.together.ai"])
+};
 
 pub(super) const FIREWORKS: Provider = Provider {
     // Its newer models give counts only if asked (vercel/ai#16087, langchain#36977).
     include_usage: Some(&IncludeUsage::AND_COMPLETIONS),
+    // "Priority tier": what it cannot serve so, it answers with 503, <https://docs.fireworks.ai/serverless/serverless-modes>.
+    serves_tier_asked: true,
     ..Provider::of("fireworks", &["api.fireworks.ai"])
 };
 
@@ -115,11 +124,18 @@ const ROUTER: &str = "router.huggingface.co";
 
 pub(super) const ZAI: Provider = Provider::of("zai", &["api.z.ai", "open.bigmodel.cn"]);
 
-pub(super) const MINIMAX: Provider =
-    Provider::of("minimax", &["api.minimax.io", "api.minimaxi.com", "api.minimax.chat"]);
+pub(super) const MINIMAX: Provider = Provider {
+    paths: &[path("v1/t2a_v2", Api::OpenAiResponses, "generate_content").at(Endpoint::Speech)],
+    ..Provider::of("minimax", &["api.minimax.io", "api.minimaxi.com", "api.minimax.chat"])
+};
 
 pub(super) const ALIBABA: Provider = Provider {
     regions: &[in_host("*", ".maas.aliyuncs.com"), in_host("dashscope-", ".aliyuncs.com")],
+    // DashScope's own API: models that make images, and those that write.
+    paths: &[
+        path("multimodal-generation/generation", Api::OpenAiResponses, "chat").at(Endpoint::AnyModel),
+        path("image-generation/generation", Api::OpenAiResponses, "chat").at(Endpoint::AnyModel),
+    ],
     include_usage: Some(&IncludeUsage::AND_COMPLETIONS),
     ..Provider::of(
         "alibaba",
@@ -142,8 +158,36 @@ pub(super) const TENCENT: Provider = Provider {
     ..Provider::of("tencent", &["hunyuan.tencentcloudapi.com", "api.hunyuan.cloud.tencent.com"])
 };
 
-pub(super) const CLOUDFLARE: Provider =
-    Provider::of("cloudflare", &["api.cloudflare.com", "gateway.ai.cloudflare.com"]);
+pub(super) const CLOUDFLARE: Provider = Provider {
+    // Workers AI: the model is in the path alone.
+    paths: &[path("ai/run/*/*/*", Api::OpenAiChat, "chat"), path("workers-ai/*/*/*", Api::OpenAiChat, "chat")],
+    // Its AI gateway passes calls on at the price of who responds, whoever's key it is that pays:
+    // `/v1/ACCOUNT/GATEWAY/anthropic/v1/messages`, or `…/compat/chat/completions` with `anthropic/…` as the model.
+    gateway: Some(&Gateway {
+        first: b"v1",
+        before: 3,
+        services: &[
+            ("openai", "openai"),
+            ("anthropic", "anthropic"),
+            ("google-ai-studio", "gcp.gemini"),
+            ("google-vertex-ai", "gcp.vertex_ai"),
+            ("aws-bedrock", "aws.bedrock"),
+            ("azure-openai", "azure.ai.openai"),
+            ("baseten", "baseten"),
+            ("cerebras", "cerebras"),
+            ("cohere", "cohere"),
+            ("deepseek", "deepseek"),
+            ("grok", "x_ai"),
+            ("groq", "groq"),
+            ("huggingface", "huggingface"),
+            ("mistral", "mistral_ai"),
+            ("openrouter", "openrouter"),
+            ("perplexity-ai", "perplexity"),
+            ("replicate", "replicate"),
+        ],
+    }),
+    ..Provider::of("cloudflare", &["api.cloudflare.com", "gateway.ai.cloudflare.com"])
+};
 
 pub(super) const DATABRICKS: Provider = Provider {
     paths: &[path("serving-endpoints/*/invocations", Api::OpenAiChat, "chat")],
@@ -214,5 +258,33 @@ pub(super) const GITHUB: Provider = Provider {
 
 pub(super) const CRUSOE: Provider =
     Provider { include_usage: Some(&IncludeUsage::ANY), ..Provider::of("crusoe", &["*.crusoecloud.com"]) };
+
+pub(super) const ELEVENLABS: Provider = Provider {
+    paths: &[
+        path("v1/text-to-speech/*", Api::OpenAiResponses, "generate_content").at(Endpoint::Speech),
+        path("v1/text-to-speech/*/stream", Api::OpenAiResponses, "generate_content").at(Endpoint::Speech),
+        path("v1/text-to-speech/*/with-timestamps", Api::OpenAiResponses, "generate_content").at(Endpoint::Speech),
+        path("v1/text-to-speech/*/stream/with-timestamps", Api::OpenAiResponses, "generate_content")
+            .at(Endpoint::Speech),
+        path("v1/speech-to-text", Api::OpenAiResponses, "generate_content").at(Endpoint::Transcription),
+    ],
+    ..Provider::of("elevenlabs", &["api.elevenlabs.io", "api.us.elevenlabs.io", "api.*.residency.elevenlabs.io"])
+};
+
+/// The model is in the query.
+pub(super) const DEEPGRAM: Provider = Provider {
+    paths: &[
+        path("v1/listen", Api::OpenAiResponses, "generate_content").at(Endpoint::Transcription),
+        path("v1/speak", Api::OpenAiResponses, "generate_content").at(Endpoint::Speech),
+    ],
+    ..Provider::of("deepgram", &["api.deepgram.com"])
+};
+
+pub(super) const OCI: Provider = Provider {
+    regions: &[in_host("inference.generativeai.", ".oci.oraclecloud.com")],
+    paths: &[path("actions/chat", Api::Plain, "chat")],
+    plain: &[plain(&[OciPrompt], &[OciCompletion], &[])],
+    ..Provider::of("oci", &["inference.generativeai.*.oci.oraclecloud.com"])
+};
 
 pub(super) const HEROKU: Provider = Provider::of("heroku", &["*.inference.heroku.com"]);

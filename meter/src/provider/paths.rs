@@ -121,8 +121,14 @@ const MAX_SERVICE: usize = 64;
 const NO_MODELS: &[&[u8]] =
     &[b"chat", b"completions", b"embeddings", b"images", b"responses", b"audio", b"rerank", b"info"];
 
+/// How names of models begin that are three segments, which Cloudflare's Workers AI has at the end of its paths.
+const OWN_NAMES: [&[u8]; 2] = [b"/@cf/", b"/@hf/"];
+
 /// The model that a path names: the segment behind `models`, `model`, `deployments` or `serving-endpoints`.
 pub(super) fn model_of(path: &[u8]) -> Option<String> {
+    if let Some(at) = OWN_NAMES.iter().find_map(|begin| memchr::memmem::find(path, begin)) {
+        return name(path.get(at.saturating_add(1)..)?);
+    }
     let mut segments = path.split(|&byte| byte == b'/');
     let mut is_account = false;
     let place = segments.find(|segment| {
@@ -140,8 +146,16 @@ pub(super) fn model_of(path: &[u8]) -> Option<String> {
     };
     let both = next.filter(|next| has_two && !matches!(*next, b"" | b"predictions" | b"pipeline" | b"v1"));
     let both = both.map(|next| [first, next].join(&b'/'));
-    let segment = without_verb(both.as_deref().unwrap_or(first))?;
-    let name = percent_decoded(segment);
+    name(without_verb(both.as_deref().unwrap_or(first))?)
+}
+
+/// The model that a query names.
+pub(super) fn model_in(query: &[u8]) -> Option<String> {
+    query.split(|&byte| byte == b'&').find_map(|pair| name(pair.strip_prefix(b"model=")?))
+}
+
+fn name(text: &[u8]) -> Option<String> {
+    let name = percent_decoded(text);
     let clean =
         !name.is_empty() && name.len() <= wire::event::MAX_TEXT && name.bytes().all(|byte| byte.is_ascii_graphic());
     clean.then_some(name)
@@ -256,6 +270,8 @@ mod tests {
                 ("/hf-inference/models/a/b/v1/chat/completions", Some("a/b")),
                 ("/v1/models/meta/llama-2-70b-chat/predictions", Some("meta/llama-2-70b-chat")),
                 ("/inference/v1/workflows/accounts/fireworks/models/flux/text_to_image", Some("flux")),
+                ("/client/v4/accounts/a/ai/run/@cf/meta/llama-3.1-8b-instruct", Some("@cf/meta/llama-3.1-8b-instruct")),
+                ("/v1/a/g/workers-ai/@hf/nousresearch/hermes", Some("@hf/nousresearch/hermes")),
                 // Paths for all models.
                 ("/models/chat/completions", None), ("/serving-endpoints/chat/completions", None), ("/models/embeddings", None),
                 ("/v1/chat/completions", None), ("/models/", None), ("/models", None), ("/deployments/a%20b/chat/completions", None),

@@ -8,10 +8,17 @@ pub(super) struct InHost {
     /// What stands before the region; a star is any number of labels, and the region the last one behind them.
     before: &'static str,
     after: &'static str,
+    /// What hosts that end so are in, whatever stands before; empty: what stands there.
+    is: &'static str,
 }
 
 pub(super) const fn in_host(before: &'static str, after: &'static str) -> InHost {
-    InHost { before, after }
+    InHost { before, after, is: "" }
+}
+
+/// Hosts that end so are all in one region.
+pub(super) const fn all_in(region: &'static str, after: &'static str) -> InHost {
+    InHost { before: "*", after, is: region }
 }
 
 /// The areas that Bedrock's inference profiles are for: <https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html>.
@@ -31,6 +38,9 @@ pub(super) fn of_host(host: &[u8]) -> Option<String> {
     let host = std::str::from_utf8(host).ok().filter(|host| host.len() <= hosts::MAX_HOST)?.to_ascii_lowercase();
     catalogue::PROVIDERS.iter().flat_map(|provider| provider.regions).find_map(|known| {
         let rest = host.strip_suffix(known.after)?;
+        if !known.is.is_empty() {
+            return Some(known.is.to_owned());
+        }
         clean(match known.before {
             "*" => rest.rsplit_once('.')?.1,
             before => rest.strip_prefix(before)?,
@@ -38,10 +48,13 @@ pub(super) fn of_host(host: &[u8]) -> Option<String> {
     })
 }
 
-/// Vertex names the place in the path: `projects/P/locations/us-central1/…`.
+/// Vertex names the place in the path: `projects/P/locations/us-central1/…`; Cloudflare's gateway that of Bedrock:
+/// `aws-bedrock/bedrock-runtime/us-east-1/…`.
 pub(super) fn of_path(path: &[u8]) -> Option<String> {
     let mut segments = path.split(|&byte| byte == b'/');
-    segments.find(|segment| *segment == b"projects")?;
+    if segments.find(|segment| matches!(*segment, b"projects" | b"bedrock-runtime"))? == b"bedrock-runtime" {
+        return clean(std::str::from_utf8(segments.next()?).ok()?);
+    }
     let (_, locations) = (segments.next()?, segments.next()?);
     let place = segments.next().filter(|_| locations == b"locations")?;
     clean(std::str::from_utf8(place).ok()?)
@@ -102,6 +115,11 @@ mod tests {
                 ("dashscope-intl.aliyuncs.com", "/", None, Some("intl")),
                 ("w.ap-southeast-1.maas.aliyuncs.com", "/", None, Some("ap-southeast-1")),
                 ("us-south.ml.cloud.ibm.com", "/", None, Some("us-south")),
+                ("acme.openai.azure.us", "/openai/v1/responses", None, Some("us-gov")),
+                ("acme.cognitiveservices.azure.us:443", "/", None, Some("us-gov")),
+                ("acme.openai.azure.com", "/", None, None),
+                ("inference.generativeai.us-chicago-1.oci.oraclecloud.com", "/", None, Some("us-chicago-1")),
+                ("gateway.ai.cloudflare.com", "/v1/a/g/aws-bedrock/bedrock-runtime/us-east-1/model/m/invoke", None, Some("us-east-1")),
             ];
             for (host, path, model, region) in cases {
                 let found = of_host(host.as_bytes()).or_else(|| of_path(path.as_bytes()));

@@ -60,7 +60,7 @@ const HARMLESS: &[&str] = &[
     "server_tool_use.web_fetch_requests", "server_tool_use_details.tool_calls_requested",
     "server_tool_use_details.tool_calls_executed", "server_side_tool_usage_details.mcp_calls", "request_count",
     // Measures of a cached content, whose tokens are counted; images that are counted by what the endpoint does.
-    "textCount", "imageCount", "videoDurationSeconds", "audioDurationSeconds", "billed_units.images",
+    "image_count", "generated_images", "width", "height", "textCount", "imageCount", "videoDurationSeconds", "audioDurationSeconds", "billed_units.images",
     // Times and speeds.
     "queue_time", "prompt_time", "completion_time", "total_time", "start_time", "end_time", "time_to_first_token",
     "total_latency", "invocationLatency", "firstByteLatency", "total_tokens_per_sec", "completion_tokens_per_sec",

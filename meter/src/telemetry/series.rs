@@ -81,7 +81,7 @@ pub struct Telemetry {
     /// Of metrics with one label, whose values are few.
     words: Vec<(Metric, &'static str, Id)>,
     /// By provider: there are as many as the configuration and the meter name.
-    unknown_usage: Vec<(Box<str>, Id)>,
+    by_provider: Vec<(Metric, Box<str>, Id)>,
     key: String,
 }
 
@@ -94,7 +94,7 @@ impl Telemetry {
             plain: [Id::default(); Metric::ALL.len()],
             budgets: Vec::new(),
             words: Vec::new(),
-            unknown_usage: Vec::new(),
+            by_provider: Vec::new(),
             key: String::new(),
         }
     }
@@ -162,14 +162,15 @@ impl Telemetry {
         self.words.get_mut(index).map(|(_, _, id)| id)
     }
 
-    fn unknown_usage(&mut self, registry: &mut impl Registry, provider: &str) {
-        let known = self.unknown_usage.iter().position(|(known, _)| **known == *provider);
+    /// Counts one more of a provider.
+    pub fn of_provider(&mut self, registry: &mut impl Registry, metric: Metric, provider: &str) {
+        let known = self.by_provider.iter().position(|(known, other, _)| *known == metric && **other == *provider);
         let index = known.unwrap_or_else(|| {
-            self.unknown_usage.push((provider.into(), Id::default()));
-            self.unknown_usage.len().saturating_sub(1)
+            self.by_provider.push((metric, provider.into(), Id::default()));
+            self.by_provider.len().saturating_sub(1)
         });
-        if let Some((_, id)) = self.unknown_usage.get_mut(index) {
-            id.add(registry, Metric::UnknownUsage, &[provider], 1);
+        if let Some((_, _, id)) = self.by_provider.get_mut(index) {
+            id.add(registry, metric, &[provider], 1);
         }
     }
 
@@ -188,7 +189,7 @@ impl Telemetry {
             self.count_reason(registry, Metric::UsageMissing, reason.as_str());
         }
         if record.flags.contains(Flag::UnknownUsage) {
-            self.unknown_usage(registry, &record.provider);
+            self.of_provider(registry, Metric::UnknownUsage, &record.provider);
         }
         if let Some(reason) = record.usage_not_asked {
             self.count_reason(registry, Metric::NotAsked, reason.as_str());

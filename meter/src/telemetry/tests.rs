@@ -129,6 +129,10 @@ cases! {
         unknown.flags.insert(wire::record::Flag::UnknownUsage);
         (0..2).for_each(|_| telemetry.record(&mut book, &unknown));
         assert_eq!(book.count(&name(Metric::UnknownUsage, &["openai"])), 2);
+        (0..3).for_each(|_| telemetry.of_provider(&mut book, Metric::UnknownPath, "openai"));
+        telemetry.of_provider(&mut book, Metric::UnknownPath, "groq");
+        let paths = |provider: &str| book.count(&name(Metric::UnknownPath, &[provider]));
+        assert_eq!((paths("openai"), paths("groq"), book.count(&name(Metric::UnknownUsage, &["openai"]))), (3, 1, 2));
     }
 
     fn contract_failures_are_told_apart_by_their_status() {

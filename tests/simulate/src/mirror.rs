@@ -47,7 +47,11 @@ impl Mirror {
         let Outcome { settled, response, .. } = outcome;
         let in_flight = std::mem::take(&mut self.in_flight);
         let emitter = &mut truth.emitters[self.emitter];
+        // Somebody else in the collector's place says nothing for it.
+        let decides = matches!(response.status, Some(200..=299 | 400 | 413 | 422));
+        let is_stranger = emitter.listens && !response.reads_statements && decides;
         match response.status {
+            _ if is_stranger => {}
             Some(200..=299) => (emitter.deaf, emitter.listens) = (false, response.reads_statements),
             Some(400 | 413 | 422) if in_flight == 0 => emitter.deaf = true,
             _ => emitter.listens |= response.reads_statements,

@@ -125,6 +125,7 @@ impl Data<'_> {
             size: self.text(Field::Size)?,
             quality: self.text(Field::Quality)?,
             search_context: self.text(Field::SearchContext)?,
+            search_tool: self.text(Field::SearchTool)?,
             session_id: self.text(Field::SessionId)?,
             agent_id: self.text(Field::AgentId)?,
             tags: self.tags()?,

@@ -84,6 +84,7 @@ fn fields(data: &mut Object<'_>, record: &Record, emitter: &str, sequence: u64) 
         Size record.size;
         Quality record.quality;
         SearchContext record.search_context;
+        SearchTool record.search_tool;
         SessionId record.session_id;
         AgentId record.agent_id;
         ErrorType record.error_type;

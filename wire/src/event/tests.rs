@@ -50,6 +50,7 @@ fn full() -> Record {
         size: text("1024x1024"),
         quality: text("hd"),
         search_context: text("medium"),
+        search_tool: text("web_search_preview"),
         session_id: text("session-1"),
         agent_id: text("agent-1"),
         tags: vec![

@@ -69,6 +69,12 @@ pub struct Explain {
     /// How much a search was to put into the prompt.
     #[arg(long, value_name = "NAME")]
     search_context: Option<String>,
+    /// Which of the provider's tools searched the web.
+    #[arg(long, value_name = "NAME")]
+    search_tool: Option<String>,
+    /// What the call did, as in the event, such as `chat`.
+    #[arg(long, value_name = "NAME")]
+    operation: Option<String>,
     /// Who pays.
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
@@ -114,6 +120,8 @@ fn of_words(args: &mut Explain) -> Result<Record, Failure> {
         size: args.size.take(),
         quality: args.quality.take(),
         search_context: args.search_context.take(),
+        search_tool: args.search_tool.take(),
+        operation: args.operation.take().unwrap_or_default(),
         ..Record::default()
     };
     record.identity.tenant = args.tenant.take().unwrap_or_default();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wire::usage::Class;
 
-use super::draft::{self, Draft, Prices};
+use super::draft::{self, Conditions, Draft, Prices, Rates};
 use super::{Alias, Fee, Import, List, Notes, Surcharge, ties};
 use crate::prices::pattern::Pattern;
 
@@ -134,10 +134,21 @@ fn add_fees(drafts: &mut Vec<Draft>, fees: &[Fee]) {
                 })
                 .collect();
             holding.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
+            let mut under: BTreeMap<Conditions, Prices> = BTreeMap::new();
             for (_, fee) in holding {
+                let prices = if fee.conditions.is_empty() {
+                    &mut one.rates.prices
+                } else {
+                    under.entry(fee.conditions.clone()).or_default()
+                };
                 for (paid, price) in &fee.prices {
-                    one.rates.prices.entry(*paid).or_insert(*price);
+                    prices.entry(*paid).or_insert(*price);
                 }
+            }
+            // What depends on more has an entry of its own, which names nothing else.
+            for (conditions, prices) in under {
+                let conditions = one.conditions.clone().into_iter().chain(conditions).collect();
+                split.push(Draft { conditions, rates: Rates { prices, ..Rates::default() }, ..one.clone() });
             }
             split.push(one);
         }

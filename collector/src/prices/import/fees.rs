@@ -9,7 +9,7 @@ use super::draft::{Conditions, Draft, Prices, Rates, only};
 use super::history::paid;
 use super::{Fee, Import, Surcharge};
 use crate::money::Price;
-use crate::prices::keys::{MODEL, PRICE, PROVIDER, QUALITY, SIZE, SURCHARGE, VALID_FROM};
+use crate::prices::keys::{MODEL, PRICE, PROVIDER, QUALITY, SEARCH_TOOL, SIZE, SURCHARGE, VALID_FROM};
 
 const FEE: &str = "fee";
 /// Where a price is from, and the day on which it was written down.
@@ -74,6 +74,10 @@ impl Row {
                     let key = if key == SIZE { SIZE } else { QUALITY };
                     read.conditions.extend(only(key, [value.to_owned()]));
                 }
+                SEARCH_TOOL if kind == FEE => {
+                    let value = value.as_str().ok_or(".search_tool: must be a text")?;
+                    read.conditions.extend(only(SEARCH_TOOL, [value.to_owned()]));
+                }
                 _ => {
                     let paid =
                         paid(key).ok_or_else(|| format!(".{key}: is not known; allowed are {}", allowed(kind)))?;
@@ -88,7 +92,7 @@ impl Row {
 
 fn allowed(kind: &str) -> &'static str {
     match kind {
-        FEE => "provider, model, source, date and prices",
+        FEE => "provider, model, source, date, search_tool and prices",
         PRICE => "provider, model, source, date, valid_from, size, quality and prices",
         _ => "provider, model, source, date, valid_from and prices",
     }
@@ -102,7 +106,7 @@ fn take(name: &str, kind: &str, row: Row, import: &mut Import<'_>) {
         return;
     }
     match kind {
-        FEE => import.fees.push(Fee { provider, models, prices }),
+        FEE => import.fees.push(Fee { provider, models, conditions, prices }),
         SURCHARGE => import.surcharges.push(Surcharge { provider, models, from, prices }),
         _ => {
             import.drafts.push(Draft {

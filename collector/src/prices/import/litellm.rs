@@ -10,6 +10,7 @@ use wire::usage::Class;
 
 use super::draft::{Conditions, Draft, Rates, SERVICE_TIER, only};
 use super::{Alias, Fee, Import, names};
+use crate::prices::keys::{OPERATION, REGION};
 
 mod factors;
 pub(super) mod hours;
@@ -68,7 +69,27 @@ pub(super) fn read(text: &str, import: &mut Import<'_>) -> Result<(), String> {
         let Some(name) = name::of(key, &provider, import) else { continue };
         read_model(key, &provider, &meters, &name, model, import);
     }
+    date_places(&mut import.drafts);
     Ok(())
+}
+
+/// The prices of a place hold for a model's dated names, too, which the list has without that place: responses name these.
+fn date_places(drafts: &mut [Draft]) {
+    let names: Vec<(String, String)> = drafts
+        .iter()
+        .flat_map(|draft| draft.models.iter().map(|model| (draft.provider.clone(), model.clone())))
+        .collect();
+    let of_place =
+        |draft: &&mut Draft| draft.conditions.get(REGION).is_some_and(|regions| regions.contains(name::US_GOV));
+    for draft in drafts.iter_mut().filter(of_place) {
+        let is_dated = |model: &str| {
+            let is_date = |rest: &str| rest.len() == 11 && rest.starts_with("-20") && rest.matches('-').count() == 3;
+            draft.models.iter().any(|undated| model.strip_prefix(undated.as_str()).is_some_and(is_date))
+        };
+        let dated = names.iter().filter(|(provider, model)| *provider == draft.provider && is_dated(model));
+        let dated: Vec<String> = dated.map(|(_, model)| model.clone()).collect();
+        draft.models.extend(dated);
+    }
 }
 
 fn read_model(
@@ -91,6 +112,10 @@ fn read_model(
                 continue;
             }
             let mut conditions = conditions.clone();
+            if conditions.get(SERVICE_TIER).is_some_and(|tiers| tiers.contains(keys::DECISIONS)) {
+                conditions.remove(SERVICE_TIER);
+                conditions.extend(only(OPERATION, [keys::DECIDE.to_owned()]));
+            }
             if let Some(tiers) = conditions.remove(SERVICE_TIER) {
                 let names = tiers.iter().flat_map(|tier| keys::tier_names(tier, meter));
                 conditions.extend(only(SERVICE_TIER, names));
@@ -159,7 +184,12 @@ fn read_container(key: &str, model: &Model<'_>, meters: &[String], import: &mut 
     let paid = Class::ContainerSessions;
     let price = import.price(model.get(CONTAINER)?.get(), super::decimal::Unit::One, paid, CONTAINER, key)?;
     for meter in meters {
-        import.fees.push(Fee { provider: meter.clone(), models: Vec::new(), prices: [(paid, price)].into() });
+        import.fees.push(Fee {
+            provider: meter.clone(),
+            models: Vec::new(),
+            conditions: Conditions::new(),
+            prices: [(paid, price)].into(),
+        });
     }
     import.taken.insert(key.to_owned());
     Some(())

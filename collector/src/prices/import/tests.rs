@@ -1,6 +1,7 @@
 //! Small lists in the form of the two real ones, with prices as they were published in them.
 
 mod caches;
+mod names;
 
 use wire::usage::{Class, Usage};
 
@@ -317,7 +318,7 @@ fn contract_of_several_lists_the_first_ones_price_is_taken_and_fees_are_added() 
         ),
         (
             "[[fee]]\nprovider=\"p\"\nsource=\"s\"\ndate=\"d\"\nwebs=\"1\"",
-            "fee[0].webs: is not known; allowed are provider, model, source, date and prices",
+            "fee[0].webs: is not known; allowed are provider, model, source, date, search_tool and prices",
         ),
     ] {
         assert_eq!(import(List::Fees, text, &options()).unwrap_err(), expected);

@@ -6,15 +6,27 @@ use super::Notes;
 use super::draft::{Conditions, Draft};
 use super::litellm::hours::range;
 use crate::prices::keys::{
-    HOURS_UTC, INFERENCE_GEO, QUALITY, REGION, SEARCH_CONTEXT, SERVICE_TIER, SIZE, SPEED, WEEKDAYS,
+    HOURS_UTC, INFERENCE_GEO, OPERATION, QUALITY, REGION, SEARCH_CONTEXT, SEARCH_TOOL, SERVICE_TIER, SIZE, SPEED,
+    WEEKDAYS,
 };
 use crate::prices::read::NOT;
 
 /// The conditions that decide before the others.
 const STRICT: [&str; 2] = [SERVICE_TIER, SPEED];
 /// Of two that tie, the one with the earlier condition stays.
-const ORDER: [&str; 9] =
-    [SERVICE_TIER, SPEED, REGION, INFERENCE_GEO, SIZE, QUALITY, SEARCH_CONTEXT, HOURS_UTC, WEEKDAYS];
+const ORDER: [&str; 11] = [
+    SERVICE_TIER,
+    SPEED,
+    REGION,
+    INFERENCE_GEO,
+    SIZE,
+    QUALITY,
+    SEARCH_CONTEXT,
+    SEARCH_TOOL,
+    OPERATION,
+    HOURS_UTC,
+    WEEKDAYS,
+];
 
 /// Takes the later one's models out of each such pair.
 pub(super) fn cut(drafts: &mut [Draft], notes: &mut Notes) {

@@ -179,3 +179,76 @@ proptest! {
         prop_assert_eq!(lines(&rating), expected.unwrap_or("unpriced".to_owned()));
     }
 }
+
+#[test]
+fn deterministic_the_tool_that_searched_and_what_the_call_did_are_conditions() {
+    let text = [
+        entry_of_m("input_text = \"1\"\nweb_searches = \"25\""),
+        entry_of_m("search_tool = \"web_search\"\nweb_searches = \"10\""),
+    ];
+    let book = PriceBook::parse(&text.concat()).unwrap();
+    let searches = &[(Class::WebSearches, 1000)];
+    for (tool, expected) in [
+        (None, "25.00"),
+        (Some("web_search"), "10.00"),
+        (Some("web_search_preview"), "25.00"),
+        // Nothing is known of what this one costs.
+        (Some("enterprise_web_search"), "25.00 fallback"),
+    ] {
+        assert_eq!(lines(&rate(&book, NOON, searches, |call| call.search_tool = tool)), expected, "{tool:?}");
+    }
+    let tokens = rate(&book, NOON, MILLION, |call| call.search_tool = Some("enterprise_web_search"));
+    assert_eq!(lines(&tokens), "1.00", "its tokens cost what they do");
+    let decides = [entry_of_m("input_text = \"1\""), entry_of_m("operation = \"decide\"\ninput_text = \"0.5\"")];
+    let book = PriceBook::parse(&decides.concat()).unwrap();
+    assert_eq!(lines(&rate(&book, NOON, MILLION, |call| call.operation = Some("decide"))), "0.50");
+    assert_eq!(lines(&rate(&book, NOON, MILLION, |call| call.operation = Some("chat"))), "1.00");
+    // One's own book can have its price.
+    let own = PriceBook::parse(&entry_of_m("search_tool = \"enterprise_web_search\"\nweb_searches = \"45\"")).unwrap();
+    let named = rate(&own, NOON, searches, |call| call.search_tool = Some("enterprise_web_search"));
+    assert_eq!(lines(&named), "45.00");
+}
+
+#[test]
+fn deterministic_a_tier_that_was_asked_for_and_never_told_marks_the_tokens() {
+    let book = PriceBook::parse(&entry_of_m("input_text = \"1\"\nweb_searches = \"10\"")).unwrap();
+    let counts = &[(Class::InputText, 1_000_000), (Class::WebSearches, 1000)];
+    for (asked, told, expected) in [
+        (Some("priority"), None, "1.00 fallback + 10.00"),
+        (Some("priority"), Some("default"), "1.00 + 10.00"),
+        (Some("AUTO"), None, "1.00 + 10.00"),
+        (Some("standard_only"), None, "1.00 + 10.00"),
+        (Some(""), None, "1.00 + 10.00"),
+        (None, None, "1.00 + 10.00"),
+    ] {
+        let rating = rate(&book, NOON, counts, |call| (call.service_tier_asked, call.service_tier) = (asked, told));
+        assert_eq!(lines(&rating), expected, "{asked:?} {told:?}");
+    }
+}
+
+#[test]
+fn deterministic_a_provisioned_model_is_prepaid_unless_a_book_names_it() {
+    let arn = "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/ab12";
+    let entry = |model: &str| {
+        format!(
+            "[[price]]\nprovider = \"aws.bedrock\"\nmodel = \"{model}\"\nvalid_from = 2026-01-01\ninput_text = \"1\"\n"
+        )
+    };
+    let usage = usage(MILLION);
+    let rated = |book: &str, path: Option<&str>, provider: &str| {
+        let book = PriceBook::parse(book).unwrap();
+        let call = RatingInput {
+            response_model: None,
+            path_model: path,
+            ..RatingInput::new(provider, "", NOON.parse().unwrap(), &usage)
+        };
+        let rating = book.rate(&call);
+        (lines(&rating), rating.by)
+    };
+    let prepaid = ("0.00".to_owned(), Some(By::Prepaid));
+    assert_eq!(rated(&entry("m"), Some(arn), "aws.bedrock"), prepaid);
+    assert_eq!(rated(&entry("ab12"), Some(arn), "aws.bedrock"), ("1.00".to_owned(), None));
+    let imported = "arn:aws:bedrock:us-east-1:123456789012:imported-model/ab12";
+    assert_eq!(rated(&entry("m"), Some(imported), "aws.bedrock"), ("unpriced".to_owned(), None));
+    assert_eq!(rated(&entry("m").replace("aws.bedrock", "p"), Some(arn), "p"), ("unpriced".to_owned(), None));
+}

@@ -10,6 +10,8 @@ use crate::scan::{Paths, Rest};
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Field {
     Model,
+    /// A model in the words of one provider: `model`, wherever it stands, is what all others read.
+    OtherModel,
     Stream,
     StreamOptions,
     IncludeUsage,
@@ -38,6 +40,10 @@ pub(super) enum Field {
     Tools,
     /// A tool that the provider runs.
     OtherTool,
+    /// Google's search of the web for enterprises, which is such a tool.
+    EnterpriseSearch,
+    /// One of the documents that are to be ranked.
+    Document,
     /// The kind of a tool.
     ToolKind,
     /// The name of a tool: one of the client's own, if it has no kind, or that of a function.
@@ -188,9 +194,11 @@ const OTHER_TOOLS: &[&str] = &[
     "tools[].googleSearch", "tools[].google_search", "tools[].googleSearchRetrieval", "tools[].google_search_retrieval",
     "tools[].codeExecution", "tools[].code_execution", "tools[].urlContext", "tools[].url_context", "tools[].googleMaps",
     "tools[].google_maps", "tools[].fileSearch", "tools[].file_search", "tools[].retrieval",
-    "tools[].enterpriseWebSearch", "tools[].enterprise_web_search", "tools[].mcpServers", "tools[].mcp_servers",
+    "tools[].mcpServers", "tools[].mcp_servers",
     "tools[].computerUse", "tools[].computer_use",
 ];
+
+const ENTERPRISE_SEARCHES: &[&str] = &["tools[].enterpriseWebSearch", "tools[].enterprise_web_search"];
 
 /// Where something stands that the provider puts into the prompt in words of its own.
 const SHOWN: &[&str] = &["documents", "response_format", "text.format.schema", "generationConfig.responseSchema"];
@@ -264,6 +272,11 @@ pub(super) fn paths() -> &'static Paths<Field> {
             // A call within a call, as Perplexity takes it for later.
             ("request.model", Field::Model),
             ("modelId", Field::Model),
+            ("model_id", Field::OtherModel),
+            ("servingMode.modelId", Field::OtherModel),
+            ("rerankingConfiguration.bedrockRerankingConfiguration.modelConfiguration.modelArn", Field::OtherModel),
+            ("documents[]", Field::Document),
+            ("sources[].type", Field::Document),
             ("input[]", Field::Item),
             ("input[].id", Field::ItemId),
             ("input[].type", Field::ItemKind),
@@ -291,6 +304,8 @@ pub(super) fn paths() -> &'static Paths<Field> {
             all(TEXT_OBJECTS, Field::Text),
             all(TOOLS, Field::Tools),
             all(OTHER_TOOLS, Field::OtherTool),
+            all(ENTERPRISE_SEARCHES, Field::EnterpriseSearch),
+            vec![("documents[]", Field::Document)],
         ]
         .concat();
         Paths::new(&leaves, &objects, &texts).with_rest(&rest())

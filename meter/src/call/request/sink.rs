@@ -5,6 +5,7 @@ use super::places::Field;
 use super::wishes::WISHES;
 use super::{DataText, Found, MAX_CHOICES};
 use crate::framing::Values;
+use crate::provider::{ENTERPRISE_SEARCH, search_tool};
 use crate::scan::{Count, Piece, Scalar, Sink, count};
 
 impl Sink<Field> for Found {
@@ -24,7 +25,13 @@ impl Sink<Field> for Found {
         match field {
             Field::Limit(apis) | Field::Limits(apis) => self.no_limit(apis),
             Field::Choices => self.choices = MAX_CHOICES,
-            Field::Model | Field::Stream | Field::StreamOptions | Field::IncludeUsage | Field::Wish(_) => {}
+            Field::Model
+            | Field::OtherModel
+            | Field::Stream
+            | Field::StreamOptions
+            | Field::IncludeUsage
+            | Field::Wish(_) => {}
+            Field::Document => {}
             _ => self.has_more(),
         }
     }
@@ -47,7 +54,13 @@ impl Sink<Field> for Found {
         }
         match (field, value) {
             // Servers that take a name with spaces around it take it without them.
-            (Field::Model, Scalar::Text(text)) if !text.trim().is_empty() => self.model = Some(text.trim().to_owned()),
+            (Field::Model, Scalar::Text(text)) if !text.trim().is_empty() => {
+                self.model = Some(text.trim().to_owned());
+                self.has_model = true;
+            }
+            (Field::OtherModel, Scalar::Text(text)) if !text.trim().is_empty() && !self.has_model => {
+                self.model = Some(text.trim().to_owned());
+            }
             // Of a repeated name the last holds, as most readers have it.
             (Field::Stream, value) => self.stream = value == Scalar::Bool(true),
             (Field::IncludeUsage, value) => self.include_usage = value == Scalar::Bool(true),
@@ -73,7 +86,13 @@ impl Sink<Field> for Found {
             (Field::ToolKind, Scalar::Text("function" | "custom" | "direct")) | (Field::ToolName, _) => {
                 self.own_tools = true
             }
-            (Field::ToolKind, Scalar::Text(_)) => self.other_tools = true,
+            (Field::ToolKind, Scalar::Text(kind)) => {
+                self.other_tools = true;
+                if let Some(tool) = search_tool(kind) {
+                    self.wishes.get_or_insert_default().search_tool.get_or_insert(tool);
+                }
+            }
+            (Field::Document, Scalar::Text(_)) => self.documents = self.documents.saturating_add(1),
             (Field::Prompt, Scalar::Text(_)) => self.prompts = self.prompts.saturating_add(1),
             (Field::Limit(apis), value) => self.limit(apis, value),
             (Field::Choices, value) => {
@@ -114,8 +133,17 @@ impl Sink<Field> for Found {
         }
     }
     fn nested(&mut self, field: Field) {
-        // Within the definitions of tools.
-        self.other_tools |= matches!(field, Field::OtherTool);
+        match field {
+            // Within the definitions of tools.
+            Field::OtherTool => self.other_tools = true,
+            Field::EnterpriseSearch => {
+                self.other_tools = true;
+                self.wishes.get_or_insert_default().search_tool = Some(ENTERPRISE_SEARCH);
+            }
+            // Within the list of them.
+            Field::Document => self.documents = self.documents.saturating_add(1),
+            _ => {}
+        }
     }
     fn raw(&mut self, field: Field, bytes: &[u8]) {
         if !matches!(field, Field::StreamOptions | Field::Prompt) {
@@ -141,7 +169,7 @@ impl Sink<Field> for Found {
                 self.an_image |= matches!(field, Field::Image);
                 self.item_bytes = self.item_bytes.saturating_add(piece.bytes.len() as u64);
             }
-            Field::OtherTool => {}
+            Field::OtherTool | Field::EnterpriseSearch => {}
             Field::Data => self.data.0 = self.data.0.saturating_add(piece.bytes.len() as u64),
             Field::Sealed => self.text.set_has_more(),
             Field::Shown => {

@@ -23,6 +23,10 @@ pub(super) enum Wish {
     Expiry,
     /// An image that is to be read.
     Image,
+    /// How many videos are to be made.
+    Variants,
+    /// Whether the response is to be fetched later.
+    Deferred,
 }
 
 /// Where it stands.
@@ -40,6 +44,9 @@ pub(super) const WISHES: &[(&str, Wish)] = &[
     ("seconds", Wish::Seconds), ("duration", Wish::Seconds), ("duration_seconds", Wish::Seconds),
     ("parameters.durationSeconds", Wish::Seconds), ("modelInput.duration", Wish::Seconds),
     ("modelInput.videoGenerationConfig.durationSeconds", Wish::Seconds),
+    ("n_seconds", Wish::Seconds), ("n_variants", Wish::Variants), ("deferred", Wish::Deferred),
+    ("images[]", Wish::Image), ("singleEmbeddingParams.image.source.bytes", Wish::Image),
+    ("singleEmbeddingParams.image.source.s3Location.uri", Wish::Image),
     ("inputImage", Wish::Image), ("instances[].image.bytesBase64Encoded", Wish::Image),
     ("instances[].image.gcsUri", Wish::Image),
     ("ttl", Wish::Lifetime), ("expireTime", Wish::Expiry), ("expire_time", Wish::Expiry),
@@ -60,6 +67,10 @@ pub(in crate::call) struct Wishes {
     pub lifetime_s: Option<u64>,
     pub expiry: Option<String>,
     pub images: u64,
+    pub variants: Option<u64>,
+    pub deferred: bool,
+    /// Which of the provider's tools is to search the web.
+    pub search_tool: Option<&'static str>,
 }
 
 impl Wishes {
@@ -75,6 +86,8 @@ impl Wishes {
             (Wish::SearchContext, Scalar::Text(text)) => self.search_context = word(text),
             (Wish::Expiry, Scalar::Text(text)) => self.expiry = word(text),
             (Wish::Image, Scalar::Text(_)) => self.images = self.images.saturating_add(1),
+            (Wish::Variants, _) => self.variants = number(),
+            (Wish::Deferred, value) => self.deferred = value == Scalar::Bool(true),
             (Wish::Background, value) => self.background = value == Scalar::Bool(true),
             (Wish::Width, _) => self.width = number(),
             (Wish::Height, _) => self.height = number(),

@@ -9,6 +9,10 @@ use crate::scan::{Scalar, scaled};
 pub enum Thing {
     /// An image, in one of the ways in which a response holds it.
     Image(Held),
+    /// How many images were made, in the provider's own words.
+    ImagesMade,
+    /// How many characters were spoken.
+    Characters,
     /// How many images were read, where that is what is paid for.
     ImagesRead,
     /// Pages that were read.
@@ -56,9 +60,12 @@ pub(super) const THINGS: &[(&str, Thing)] = &[
     ("predictions[].bytesBase64Encoded", Thing::Image(Held::Prediction)),
     ("predictions[].gcsUri", Thing::Image(Held::Stored)),
     ("images[]", Thing::Image(Held::Bare)), ("artifacts[].base64", Thing::Image(Held::Artifact)),
+    ("usage.generated_images", Thing::ImagesMade), ("usage.image_count", Thing::ImagesMade),
+    ("extra_info.usage_characters", Thing::Characters),
     ("usage.billed_units.images", Thing::ImagesRead), ("meta.billed_units.images", Thing::ImagesRead),
     ("usage_info.pages_processed", Thing::Pages), ("usage_info.pages_processed_annotation", Thing::AnnotatedPages),
-    ("seconds", Thing::Seconds), ("duration", Thing::Duration), ("size", Thing::Size), ("quality", Thing::Quality),
+    ("seconds", Thing::Seconds), ("n_seconds", Thing::Seconds), ("duration", Thing::Duration), ("size", Thing::Size), ("quality", Thing::Quality),
+    ("metadata.duration", Thing::Duration),
     ("createTime", Thing::Created), ("expireTime", Thing::Expires),
     ("status", Thing::Status), ("response.status", Thing::Status), ("output.task_status", Thing::Status),
 ];
@@ -67,6 +74,10 @@ pub(super) const THINGS: &[(&str, Thing)] = &[
 #[derive(Clone, Debug, Default)]
 pub struct Made {
     images: [u64; WAYS],
+    /// How many images were made, in the provider's own words.
+    pub images_made: Option<u64>,
+    /// How many characters were spoken.
+    pub characters: Option<u64>,
     /// How many images were read.
     pub images_read: Option<u64>,
     /// Pages that were read.
@@ -101,6 +112,8 @@ impl Made {
                     *images = images.saturating_add(1);
                 }
             }
+            (Thing::ImagesMade, _) => self.images_made = count().or(self.images_made),
+            (Thing::Characters, _) => self.characters = count().or(self.characters),
             (Thing::ImagesRead, _) => self.images_read = count().or(self.images_read),
             (Thing::Pages, _) => self.pages = count().or(self.pages),
             (Thing::AnnotatedPages, _) => self.annotated_pages = count().or(self.annotated_pages),
@@ -115,9 +128,9 @@ impl Made {
         }
     }
 
-    /// How many images the response holds.
+    /// How many images were made: as the response says, or else as many as it holds.
     pub fn images(&self) -> u64 {
-        self.images.iter().copied().max().unwrap_or(0)
+        self.images_made.unwrap_or_else(|| self.images.iter().copied().max().unwrap_or(0))
     }
 
     /// Seconds as a number or a text, with or without their unit: `8`, `"8"`, `"3600s"`. A fraction counts as a whole one.

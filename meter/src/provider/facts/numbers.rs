@@ -1,6 +1,7 @@
 //! The counts by their paths.
 
 use super::Text;
+use crate::scan::Scalar;
 
 /// How several of one count go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,6 +181,8 @@ numbers! {
         LlamaGeneration "generation_token_count",
         TitanInput "inputTextTokenCount",
         TitanTotalOutput "totalOutputTextTokenCount",
+        OciPrompt "chatResponse.usage.promptTokens",
+        OciCompletion "chatResponse.usage.completionTokens",
         WatsonxInput "results[].input_token_count",
         WatsonxGenerated "results[].generated_token_count",
         ReplicateInput "metrics.input_token_count",
@@ -263,6 +266,8 @@ pub enum Header {
     Count(Number),
     /// A text.
     Text(Text),
+    /// Whether a gateway had the response in its own cache.
+    Cached,
 }
 
 /// The headers of a response that say something: counts of Bedrock and of Text Generation Inference, the service tiers of
@@ -276,6 +281,8 @@ pub const HEADERS: &[(&str, Header)] = &[
     ("x-generated-tokens", Header::Count(Number::HeaderOutput)),
     ("x-gemini-service-tier", Header::Text(Text::ServiceTier)),
     ("x-amzn-bedrock-service-tier", Header::Text(Text::ServiceTier)),
+    // Cloudflare's AI gateway: what it has in its cache, nobody is asked for.
+    ("cf-aig-cache-status", Header::Cached),
     ("x-amzn-bedrock-performanceconfig-latency", Header::Text(Text::Speed)),
     ("x-inference-provider", Header::Text(Text::Service)),
 ];
@@ -301,4 +308,10 @@ impl Number {
     pub(super) fn is_measure(self) -> bool {
         matches!(self, Number::Seconds | Number::PromptAudioSeconds | Number::BilledSearch)
     }
+}
+
+/// A measure that is no whole number, such as seconds, counts as the next one.
+pub(super) fn round_up(value: Scalar<'_>) -> Option<u64> {
+    let Scalar::Number(digits) = value else { return None };
+    crate::scan::scaled(digits, 3).map(|thousandths| thousandths.div_ceil(1000))
 }

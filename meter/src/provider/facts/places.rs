@@ -218,6 +218,8 @@ enum Metadata {
     Converse,
     /// The counts of PaLM on Vertex AI.
     Palm,
+    /// How long the sound was that Deepgram wrote down. Such requests are sound or forms: no words of theirs are repeated.
+    Sound,
 }
 
 impl Metadata {
@@ -225,6 +227,7 @@ impl Metadata {
         match (api, endpoint) {
             (Some(Api::BedrockConverse | Api::BedrockInvoke), _) => Metadata::Converse,
             (Some(Api::Plain), Endpoint::AnyModel) => Metadata::Palm,
+            (_, Endpoint::Transcription) => Metadata::Sound,
             _ => Metadata::Client,
         }
     }
@@ -233,6 +236,7 @@ impl Metadata {
         let owner = match path.strip_prefix("metadata.") {
             None => return true,
             Some(below) if below.starts_with("tokenMetadata.") => Metadata::Palm,
+            Some("duration") => Metadata::Sound,
             Some(_) => Metadata::Converse,
         };
         self == owner
@@ -242,13 +246,14 @@ impl Metadata {
 /// The paths of every API, as one tree: it also finds what an unknown host speaks. Only of `metadata` it depends on the API of
 /// the path what it means.
 pub fn response_paths(api: Option<Api>, endpoint: Endpoint) -> &'static Paths<Fact> {
-    static PATHS: [OnceLock<Paths<Fact>>; 3] = [const { OnceLock::new() }; 3];
+    static PATHS: [OnceLock<Paths<Fact>>; 4] = [const { OnceLock::new() }; 4];
     let metadata = Metadata::of(api, endpoint);
-    let [client, converse, palm] = &PATHS;
+    let [client, converse, palm, sound] = &PATHS;
     let paths = match metadata {
         Metadata::Client => client,
         Metadata::Converse => converse,
         Metadata::Palm => palm,
+        Metadata::Sound => sound,
     };
     paths.get_or_init(|| build(metadata))
 }

@@ -28,6 +28,8 @@ pub enum Text {
     InferenceGeo,
     /// The model of a tool that is a model itself.
     ToolModel,
+    /// The kind of a tool that the model could call.
+    ToolKind,
     /// Why the model stopped, in Anthropic's places: there it can be a refusal that is not charged.
     StopReason,
     /// The same elsewhere.
@@ -55,6 +57,7 @@ pub(super) const TEXTS: &[(&str, Text)] = &[
     ("request_id", Text::Id),
     ("model", Text::Model),
     ("modelVersion", Text::Model),
+    ("modelId", Text::Model),
     ("model_id", Text::Model),
     ("model_version", Text::Model),
     ("service_tier", Text::ServiceTier),
@@ -99,6 +102,8 @@ pub(super) const TEXTS: &[(&str, Text)] = &[
     ("metadata.trace.promptRouter.invokedModelId", Text::Model),
     ("tools[].model", Text::ToolModel),
     ("response.tools[].model", Text::ToolModel),
+    ("tools[].type", Text::ToolKind),
+    ("response.tools[].type", Text::ToolKind),
     ("stop_reason", Text::StopReason),
     ("delta.stop_reason", Text::StopReason),
     ("message.stop_reason", Text::StopReason),
@@ -132,6 +137,7 @@ impl Facts {
             Text::Speed => keep_last(&mut self.speed, value),
             Text::InferenceGeo => keep_last(&mut self.inference_geo, value),
             Text::ToolModel => keep_last(&mut self.tool_model, value),
+            Text::ToolKind => self.search_tool = self.search_tool.or_else(|| search_tool(value)),
             Text::SearchContext => keep_last(&mut self.search_context, value),
             Text::CacheType => self.has_explicit_cache = value == "ephemeral",
             Text::Service => keep_last(&mut self.service, value),
@@ -183,6 +189,18 @@ impl Facts {
             "speech.audio.done" => self.makes = Some(Class::OutputAudio),
             _ => {}
         }
+    }
+}
+
+/// Google's search of the web for enterprises, which has no kind.
+pub(crate) const ENTERPRISE_SEARCH: &str = "enterprise_web_search";
+
+/// Which tool that searches the web a kind of tool is, without its date; prices tell these apart.
+pub(crate) fn search_tool(kind: &str) -> Option<&'static str> {
+    if kind.starts_with("web_search_preview") {
+        Some("web_search_preview")
+    } else {
+        kind.starts_with("web_search").then_some("web_search")
     }
 }
 

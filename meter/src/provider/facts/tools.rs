@@ -6,14 +6,10 @@
 
 mod fee;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use wire::usage::Class;
 
+use super::distinct::{Distinct, hash_of};
 use fee::{Fee, executed};
-
-/// More items, containers or queries are not told apart: no response has so many.
-const MAX_DISTINCT: usize = 1024;
 
 /// Where an item stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,34 +103,6 @@ struct Item {
     is_named: bool,
     /// A search that searched nothing: it opened a page, or looked into one.
     is_free: bool,
-}
-
-/// Things told apart by a hash.
-#[derive(Clone, Debug, Default)]
-struct Distinct(Vec<u64>);
-
-impl Distinct {
-    /// Whether one is new; `None`: there is no room to tell.
-    fn add(&mut self, hash: u64) -> Option<bool> {
-        match self.0.binary_search(&hash) {
-            Ok(_) => Some(false),
-            Err(_) if self.0.len() >= MAX_DISTINCT => None,
-            Err(at) => {
-                self.0.insert(at, hash);
-                Some(true)
-            }
-        }
-    }
-
-    fn count(&self) -> u64 {
-        self.0.len() as u64
-    }
-}
-
-fn hash_of(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// The classes that items count.
@@ -268,7 +236,7 @@ impl Tools {
                 found.keep_unknown(item);
             }
             Place::Step if item.is_google_search => {
-                for query in item.queries.0 {
+                for query in item.queries.into_hashes() {
                     found.overflowed |= found.queries.add(query).is_none();
                 }
             }

@@ -17,8 +17,10 @@ fn input(usage: &str) -> String {
     format!(r#"{{"object":"response","usage":{{"input_tokens":1000,"output_tokens":10,"total_tokens":1010{usage}}}}}"#)
 }
 
-/// The parts, each with its model and its only count.
-fn parts(reading: &Reading) -> Vec<(&str, Option<&str>, Vec<(Class, u64)>)> {
+/// The name of a part, its model and its counts.
+type Told<'a> = (&'a str, Option<&'a str>, Vec<(Class, u64)>);
+
+fn parts(reading: &Reading) -> Vec<Told<'_>> {
     let of = |part: &'_ Part| part.usage.iter().collect();
     reading.parts.iter().map(|part| (part.name.as_str(), part.model.as_deref(), of(part))).collect()
 }

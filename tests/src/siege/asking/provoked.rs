@@ -64,7 +64,7 @@ pub(super) async fn provoked() -> Result<()> {
     }
     // What was learned of another model is taken back by the first count of a client that asks itself.
     send(&wire, "learned", &honest("n"), refuses(400, REFUSAL), true).await?;
-    send(&wire, "not-asked", &honest("n"), counted(), false).await?;
+    send(&wire, "not-asked", &honest("n"), Script::sse("data: [DONE]\n\n"), false).await?;
     let mut asks = honest("n");
     asks.body = json!({"model": "n", "stream": true, "stream_options": {"include_usage": true}}).to_string().into();
     send(&wire, "asks", &asks, counted(), true).await?;

@@ -22,8 +22,11 @@ pub(super) struct Key<'a> {
 /// Its presence says that a cache has one of two lifetimes, 30 minutes or 12 hours.
 pub(super) const CACHE_WRITE_12H: &str = "cache_creation_input_token_cost_above_12hr";
 const SEARCH: &str = "search_context_cost_per_query";
-/// The service tiers, which end a name.
-const TIERS: [&str; 5] = ["balanced", "batches", "flex", "priority", "ultrafast"];
+/// The service tiers, which end a name, and what is no tier but stands in the same place.
+const TIERS: [&str; 6] = ["balanced", "batches", DECISIONS, "flex", "priority", "ultrafast"];
+/// Prices of another endpoint, and what its calls are called.
+pub(super) const DECISIONS: &str = "decisions";
+pub(super) const DECIDE: &str = "decide";
 /// Names that a size ends.
 const SIZED: [&str; 2] = ["output_cost_per_image_", "output_cost_per_second_"];
 const SIZES: [&str; 12] = ["0.5K", "1K", "2K", "4K", "512", "1024", "1536", "480p", "720p", "768p", "1080p", "2k"];
@@ -66,6 +69,9 @@ pub(super) fn parse<'a>(key: &'a str, nature: Nature<'_>) -> Option<Key<'a>> {
     let Nature { mode, provider, name, sells_images } = nature;
     let paid: &'static [Class] = match rest {
         "input_cost_per_token" => paid![InputText],
+        // The list has the price of a song where that of an image stands; each call makes one.
+        "output_cost_per_image" if name.contains("lyria-3") => &[Class::Requests],
+        "output_cost_per_token" if name.contains("lyria-3") => paid![OutputText OutputAudio],
         "output_cost_per_token" => paid![OutputText],
         "cache_read_input_token_cost" | "input_cost_per_token_cache_hit" => paid![CacheRead],
         "cache_creation_input_token_cost" => paid![CacheWrite5m CacheWriteOther],
@@ -171,7 +177,6 @@ pub(super) fn why(key: &str) -> &'static str {
     let has = |part: &str| key.contains(part);
     match key {
         _ if has("cache_creation_input_audio") => "for which usage has no class",
-        _ if has("_decisions") => "which depends on the endpoint",
         _ if has("_credit") || has("_unit") => "which is in the provider's own units",
         _ if has("_pixel") => "as no call says how many pixels there are",
         _ if has("video_per_second") => "as seconds of video that is read are not counted",
@@ -215,7 +220,11 @@ mod tests {
                 Some((Class::CacheWrite12h, Some(272_000), None)),
             ),
             ("explicit_cache_read_input_token_cost", Some((Class::CacheReadExplicit, None, None))),
-            ("input_cost_per_token_decisions", None),
+            ("input_cost_per_token_decisions", Some((Class::InputText, None, Some("decisions")))),
+            (
+                "input_cost_per_token_above_272k_tokens_decisions",
+                Some((Class::InputText, Some(272_000), Some("decisions"))),
+            ),
             ("input_cost_per_pixel", None),
             ("input_cost_per_token_above_xk_tokens", None),
         ];
@@ -249,6 +258,8 @@ mod tests {
         assert_eq!(parse(SEARCH, sonar).unwrap().paid, [Class::Requests]);
         let research = Nature { name: "perplexity/sonar-deep-research", ..sonar };
         assert_eq!(parse(SEARCH, research).unwrap().paid, [WebSearches]);
+        let song = Nature { name: "gemini/lyria-3-clip-preview", ..nature("chat") };
+        assert_eq!(parse("output_cost_per_image", song).unwrap().paid, [Class::Requests]);
         assert_eq!(sizes("1080p"), ["1080p", "1920x1080", "1080x1920"]);
     }
 }

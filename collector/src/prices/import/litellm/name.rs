@@ -26,6 +26,11 @@ const QUALITIES: [&str; 4] = ["hd", "high", "low", "medium"];
 const USUAL: [&str; 2] = ["standard", "50-steps"];
 const DEFAULT_SIZE: &str = "1024-x-1024";
 const MORE_STEPS: &str = "max-steps";
+/// Azure Government, as hosts name it and as its responses do.
+pub(super) const US_GOV: &str = "us-gov";
+const GOVERNMENT: [&str; 2] = [US_GOV, "usgov*"];
+/// What ends the name of a model of OpenAI's videos in its larger sizes: <https://developers.openai.com/api/docs/pricing>.
+const HIGH_RES: (&str, [&str; 2]) = ("-high-res", ["1024x1792", "1792x1024"]);
 /// Every size but the small one, which has a price of its own.
 const ANY_SIZE: &str = "max-x-max";
 const NOT_SMALL: &str = "!512x512";
@@ -57,6 +62,8 @@ pub(super) fn of(key: &str, provider: &str, import: &mut Import<'_>) -> Option<N
             is_usual = true;
         } else if head == ANY_SIZE {
             name.conditions.extend(only(SIZE, [NOT_SMALL.to_owned()]));
+        } else if head == US_GOV && family == "azure" {
+            name.conditions.extend(only(REGION, GOVERNMENT.map(str::to_owned)));
         } else if head == "invoke" && is_bedrock {
             // One of two ways to call the same model.
         } else if is_bedrock && is_region(head) {
@@ -69,6 +76,10 @@ pub(super) fn of(key: &str, provider: &str, import: &mut Import<'_>) -> Option<N
         rest = own(tail).unwrap_or_else(|| tail.to_owned());
     }
     name.is_default = is_usual && is_usual_size;
+    if let Some(model) = rest.strip_suffix(HIGH_RES.0).filter(|model| model.starts_with("sora-")) {
+        name.conditions.extend(only(SIZE, HIGH_RES.1.map(str::to_owned)));
+        rest = model.to_owned();
+    }
     if rest.is_empty() || rest.contains(['*', '#']) || rest.starts_with('!') {
         import.notes.add("left out, its name cannot stand in a price book", key);
         return None;
@@ -125,6 +136,8 @@ mod tests {
             ("azure/standard/1024-x-1024/dall-e-3", "azure", "dall-e-3", "size=1024x1024"),
             ("azure/hd/1024-x-1792/dall-e-3", "azure", "dall-e-3", "quality=hd size=1024x1792"),
             ("azure/eu/gpt-5", "azure", "eu/gpt-5", ""),
+            ("azure/us-gov/gpt-5.1", "azure", "gpt-5.1", "region=us-gov"),
+            ("openai/sora-2-pro-high-res", "openai", "sora-2-pro", "size=1024x1792"),
             (
                 "1024-x-1024/50-steps/bedrock/amazon.nova-canvas-v1:0",
                 "bedrock",
