@@ -247,6 +247,7 @@ impl HttpContext for Stream {
             let bytes = if whole { known(host::buffer(Buffer::RequestBody, 0..size)) } else { None };
             match &bytes {
                 Some(bytes) => call.request_body(bytes),
+                None if !call.reads_request() => call.request_passed(size),
                 None => read(Buffer::RequestBody, size, call, Call::reads_request, Call::request_body),
             }
             if let Some(include) = include {

@@ -221,9 +221,14 @@ impl Call {
         self.asked.feed(bytes);
     }
 
+    /// So many bytes of the request's body went by unread.
+    pub fn request_passed(&mut self, bytes: usize) {
+        self.asked.passed(bytes);
+    }
+
     /// The response begins. A second head (Envoy's own response in place of the provider's) replaces the first.
     pub fn response_head(&mut self, head: &ResponseHead<'_>) {
-        self.response = Some(Response::new(head));
+        self.response = Some(Response::new(head, &self.target));
     }
 
     /// The response is one to a question of the filter's, and nothing in the request explains it if it names that: given after

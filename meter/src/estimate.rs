@@ -73,6 +73,42 @@ impl Text {
         self.bytes
     }
 
+    /// There is so much text besides, bytes of UTF-8.
+    pub fn add_bytes(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.bytes_only = true;
+    }
+
+    /// There is a token besides, as a number.
+    pub fn add_token(&mut self) {
+        self.add_bytes(BYTES_A_TOKEN);
+    }
+
+    /// It is no shorter than this.
+    pub fn set_at_least(&mut self, bytes: u64) {
+        let more = bytes.saturating_sub(self.bytes);
+        self.has_more |= more > 0;
+        self.add_bytes(more);
+    }
+
+    /// Takes this text in the place of its own, if it is longer: both say the same.
+    pub fn take_longer(&mut self, other: &Text) {
+        if other.bytes > self.bytes {
+            let shows_thoughts = self.shows_thoughts || other.shows_thoughts;
+            *self = Text { shows_thoughts, has_more: self.has_more || other.has_more, ..other.clone() };
+        }
+    }
+
+    /// Takes thoughts besides, unless it shows them already.
+    pub fn take_thoughts(&mut self, thoughts: &Text) {
+        if !self.shows_thoughts {
+            self.bytes = self.bytes.saturating_add(thoughts.bytes);
+            self.words.join(&thoughts.words);
+            self.bytes_only |= thoughts.bytes_only;
+            self.shows_thoughts = true;
+        }
+    }
+
     /// Whether so many tokens can be this text and nothing else.
     fn can_be(&self, tokens: u64) -> bool {
         (self.least()..=self.bytes).contains(&tokens)

@@ -97,6 +97,8 @@ pub(crate) struct Reading {
     pub complete: bool,
     /// Whether they are counts that the provider reported, and not only calls of tools that the response shows.
     pub is_reported: bool,
+    /// Whether all that is counted are units that the request names or the response holds: the provider said no count.
+    pub by_units: bool,
     /// What other models were used for in the same call, with what for.
     pub parts: Vec<Part>,
 }

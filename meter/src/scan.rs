@@ -13,7 +13,7 @@ mod word;
 
 pub use machine::Scanner;
 pub use number::{Count, count, scaled};
-pub use paths::{MAX_DEPTH, Paths};
+pub use paths::{MAX_DEPTH, Paths, Rest};
 pub use skip::is_same;
 pub(crate) use skip::{inside, run};
 pub(crate) use text::{Short, Unescape};

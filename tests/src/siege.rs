@@ -35,6 +35,7 @@ pub fn attacks() -> impl Iterator<Item = Attack> {
         ledger::ATTACKS,
         tokens::ATTACKS,
         estimates::ATTACKS,
+        estimates::cut::ATTACKS,
         asking::ATTACKS,
         routing::ATTACKS,
         identity::ATTACKS,

@@ -159,15 +159,22 @@ impl Call {
             record.deferred = sides.deferred(&record);
             sides.describe(&mut record);
             let Response { facts, bytes, .. } = response;
-            let seen = Seen { request: &self.asked, api, text: &facts.visible, response_bytes: *bytes };
+            let seen = Seen {
+                request: &self.asked,
+                api,
+                endpoint: self.target.endpoint,
+                text: &facts.written(),
+                response_bytes: *bytes,
+            };
             estimate::settle(&mut record, &seen, ratios);
+            estimate::name_unseen(&mut record, facts.binaries());
             let flagged = |part: Part| {
                 let flags = seen.flags(&part.usage);
                 (part, flags)
             };
             parts = read.into_iter().map(flagged).collect();
         } else if sent {
-            estimate::no_response(&mut record, &self.asked, ratios);
+            estimate::no_response(&mut record, &self.asked, api, self.target.endpoint, ratios);
         }
         let unknown_path = self.target.may_take_include_usage && api == Api::OpenAiChat;
         let unasked = match () {

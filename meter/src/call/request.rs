@@ -43,6 +43,18 @@ pub(super) struct Asked {
     found: Found,
 }
 
+/// What of a thing's data is text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum DataText {
+    /// Nothing, as far as it says.
+    #[default]
+    No,
+    /// All of it.
+    Plain,
+    /// It is in base64.
+    Encoded,
+}
+
 /// What a content type says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -85,6 +97,8 @@ struct Found {
     /// How many things there are that may be images, and how many of them are by their kind.
     media: u64,
     media_images: u64,
+    /// How long the data is of the thing that may be an image, and what text it is of that.
+    data: (u64, DataText),
     /// There is something that the provider puts into words of its own.
     forms: bool,
     /// There are definitions of tools; tools of the client's own; and of the provider's.
@@ -166,6 +180,11 @@ impl Asked {
         }
     }
 
+    /// Bytes that were not fetched.
+    pub(super) fn passed(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+    }
+
     /// Whether nobody can tell what the body says: it is no JSON, or in a coding that cannot be undone, or not to its end.
     pub(super) fn is_unread(&self) -> bool {
         let is_form = !self.is_json || self.form.as_ref().is_some_and(|form| form.has_begun());
@@ -240,7 +259,21 @@ impl Asked {
         &self.found.text
     }
 
-    /// How long the body is so far, as far as it was fetched.
+    /// How long a form is so far: nearly all of it is the file that is uploaded.
+    pub(super) fn form_bytes(&self) -> Option<u64> {
+        self.form.as_ref().map(|_| self.bytes)
+    }
+
+    /// The same, or what it can be where nobody can tell what the body says. Text in UTF-16 takes two bytes for one.
+    pub(super) fn text_or_bound(&self) -> Text {
+        let mut text = self.found.text.clone();
+        if self.is_unread() && self.form.is_none() {
+            text.set_at_least(self.bytes / 2);
+        }
+        text
+    }
+
+    /// How long the body is so far.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }

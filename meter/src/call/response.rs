@@ -6,8 +6,9 @@ use super::ResponseHead;
 use super::request::Asked;
 use crate::encoding::{self, Decoder};
 use crate::framing::{Body, Ending, Format};
-use crate::provider::{Api, Fact, Facts, Part, Reading, response_paths};
+use crate::provider::{Api, Fact, Facts, Part, Reading, Target, response_paths};
 use crate::rewrite::Mention;
+use crate::scan::Paths;
 
 /// A response that has begun.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) struct Response {
     pub own: bool,
     decoder: Decoder,
     body: Body<Fact>,
+    /// Where what is said stands, in the API of the path.
+    paths: &'static Paths<Fact>,
     pub facts: Facts,
     /// Whether it names the option that was added, where it can be a refusal.
     pub mention: Option<Mention>,
@@ -26,12 +29,13 @@ pub(super) struct Response {
 }
 
 impl Response {
-    pub fn new(head: &ResponseHead<'_>) -> Response {
+    pub fn new(head: &ResponseHead<'_>, target: &Target) -> Response {
         Response {
             status: head.status,
             own: false,
             decoder: Decoder::new(head.content_encoding),
             body: Body::new(head.content_type),
+            paths: response_paths(target.api, target.endpoint),
             facts: Facts::default(),
             mention: None,
             bytes: 0,
@@ -46,10 +50,10 @@ impl Response {
 
     /// A chunk of its body.
     pub fn feed(&mut self, bytes: &[u8]) {
-        let Response { decoder, body, facts, mention, bytes: length, .. } = self;
+        let Response { decoder, body, paths, facts, mention, bytes: length, .. } = self;
         decoder.feed(bytes, &mut |plain| {
             *length = length.saturating_add(plain.len() as u64);
-            body.feed(response_paths(), plain, facts);
+            body.feed(paths, plain, facts);
             if let Some(mention) = mention {
                 mention.feed(plain);
             }
@@ -67,8 +71,8 @@ impl Response {
 
     /// Ends the body, once: how its coding ended, and how what it says.
     pub fn end(&mut self) -> (encoding::Ending, Ending) {
-        let Response { decoder, body, facts, ending, .. } = self;
-        *ending.get_or_insert_with(|| (decoder.end(), body.end(response_paths(), facts)))
+        let Response { decoder, body, paths, facts, ending, .. } = self;
+        *ending.get_or_insert_with(|| (decoder.end(), body.end(paths, facts)))
     }
 
     /// Writes into the record what it says; returns what other models were used for.
@@ -92,13 +96,15 @@ impl Response {
             record.search_context = Some(context);
         }
         record.error_type = self.facts.error_type.take();
+        let incomplete = !whole || ending != Ending::Whole || coding != encoding::Ending::Whole;
         record.evidence = match (reading.is_reported, reading.complete) {
             (false, _) => Evidence::Missing,
+            // What was delivered so far, or what was asked for: nobody has reported that.
+            (true, _) if reading.by_units && incomplete => Evidence::Estimated,
             (true, true) => Evidence::Reported,
             (true, false) => Evidence::Partial,
         };
         record.usage = reading.usage;
-        let incomplete = !whole || ending != Ending::Whole || coding != encoding::Ending::Whole;
         record.missing_reason = None;
         if record.evidence == Evidence::Missing {
             record.missing_reason = Some(self.missing(asked, format, (coding, ending), incomplete));

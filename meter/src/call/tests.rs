@@ -1,5 +1,8 @@
 mod bound;
+mod cut;
+mod echo;
 mod forms;
+mod prompts;
 mod requests;
 mod told;
 mod units;
@@ -250,9 +253,13 @@ cases! {
         let item = "data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":\"web_search_call\",\"id\":\"ws\",\"action\":{\"type\":\"search\"}}}\n\n";
         let text = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"Two words\"}\n\n";
         let play = Play { path: "/v1/responses", cut: Some(Cut::Client), ..Play::default() };
-        let searched = Play { body: item, ..play }.run().unwrap();
+        let searched = Play { body: item, cut: None, ..play }.run().unwrap();
         assert_eq!((searched.evidence, searched.usage.get(Class::WebSearches), searched.usage.output_total()), (Evidence::Missing, Some(1), None));
         assert!(searched.missing_reason.is_some());
+        // One that breaks off owes its input.
+        let cut = Play { body: item, ..play }.run().unwrap();
+        assert_eq!((cut.evidence, cut.usage.get(Class::WebSearches), cut.usage.output_total()), (Evidence::Estimated, Some(1), None));
+        assert!(cut.usage.input_total() > Some(0));
         let spoken = Play { body: &format!("{item}{text}"), ..play }.run().unwrap();
         assert_eq!((spoken.evidence, spoken.usage.get(Class::WebSearches)), (Evidence::Estimated, Some(1)));
         assert!(spoken.usage.output_total() > Some(0));
@@ -301,9 +308,9 @@ cases! {
             (record.evidence, record.usage.input_total(), record.usage.output_total())
         };
         assert_eq!(run(&stream(""), Some(Cut::Client)), (Evidence::Estimated, Some(125), Some(120)));
-        let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":50,\"completion_tokens\":300,\"total_tokens\":350}}\n\n";
-        assert_eq!(run(&stream(usage), None), (Evidence::Reported, Some(50), Some(300)));
-        assert_eq!(run(&stream(""), Some(Cut::Client)), (Evidence::Estimated, Some(50), Some(300)));
+        let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":110,\"completion_tokens\":300,\"total_tokens\":410}}\n\n";
+        assert_eq!(run(&stream(usage), None), (Evidence::Reported, Some(110), Some(300)));
+        assert_eq!(run(&stream(""), Some(Cut::Client)), (Evidence::Estimated, Some(110), Some(300)));
     }
 
     fn contract_a_record_says_why_a_stream_was_not_asked() {

@@ -187,6 +187,8 @@ impl Sides<'_> {
 fn add(reading: &mut Reading, class: Class, count: Option<u64>) {
     if let Some(count) = count.filter(|&count| count > 0) {
         reading.complete |= !reading.is_reported;
+        // Pages are in the provider's words.
+        reading.by_units |= !reading.is_reported && !matches!(class, Class::Pages | Class::AnnotatedPages);
         reading.is_reported = true;
         reading.usage.set(class, Some(count.min(MAX_COUNT)));
     }

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use super::{MAX_HIDDEN, Output, Text};
+use super::{BYTES_A_TOKEN, MAX_HIDDEN, Output, Text};
 
 /// Entries are kept in sets by their hash; in a full set the one goes that was not taught for the longest time.
 const SETS: usize = 256;
@@ -56,6 +56,19 @@ struct Learned {
     hidden: Ratio,
 }
 
+/// One call lowers what is known by a quarter at most: a text that few tokens make up, such as a long run of the same character,
+/// would else teach for a few hundred tokens what makes every later estimate of its tenant cheap. To raise it no such bound is
+/// needed: it costs whoever does it.
+const fn lowered(before: u64) -> u64 {
+    before.saturating_sub(before / 4)
+}
+
+/// What is learned lies no lower than half of what would be estimated without: the vocabularies of today's models differ by
+/// less than that on the same text, in nearly every script.
+const fn least_of(default: u64) -> u64 {
+    default.div_ceil(2)
+}
+
 /// Tokens to bytes, or to calls.
 #[derive(Clone, Copy, Debug, Default)]
 struct Ratio {
@@ -64,6 +77,12 @@ struct Ratio {
 }
 
 impl Ratio {
+    /// So many tokens were a text of so many bytes.
+    fn learn_text(&mut self, tokens: u64, bytes: u64) {
+        let before = self.apply(bytes, ENOUGH_BYTES).unwrap_or(bytes / BYTES_A_TOKEN);
+        self.learn(tokens.max(lowered(before)), bytes, HALVING_BYTES);
+    }
+
     fn learn(&mut self, tokens: u64, of: u64, halve_at: u64) {
         self.tokens = self.tokens.saturating_add(tokens);
         self.of = self.of.saturating_add(of);
@@ -87,7 +106,7 @@ impl Ratios {
     /// A call has ended with counts: so many tokens for the text it read.
     pub fn learn_input(&mut self, key: &Key<'_>, text: &Text, tokens: u64) {
         if text.bytes > 0 && !text.has_more && text.can_be(tokens) {
-            self.teach(key, |learned| learned.input.learn(tokens, text.bytes, HALVING_BYTES));
+            self.teach(key, |learned| learned.input.learn_text(tokens, text.bytes));
         }
     }
 
@@ -103,7 +122,7 @@ impl Ratios {
         let hidden = if shown > text.bytes { tokens.saturating_sub(text.tokens_by_words()) } else { hidden };
         self.teach(key, |learned| {
             if is_text {
-                learned.output.learn(shown, text.bytes, HALVING_BYTES);
+                learned.output.learn_text(shown, text.bytes);
             }
             learned.hidden.learn(hidden.min(MAX_HIDDEN), 1, HALVING_CALLS);
         });
@@ -113,7 +132,8 @@ impl Ratios {
     pub fn input(&self, key: Option<&Key<'_>>, text: &Text) -> u64 {
         let known = key.and_then(|key| self.find(key));
         let learned = known.and_then(|known| known.input.apply(text.bytes, ENOUGH_BYTES));
-        learned.map_or_else(|| text.tokens_by_words(), |tokens| tokens.clamp(text.least(), text.bytes))
+        let by_words = text.tokens_by_words();
+        learned.map_or(by_words, |tokens| tokens.clamp(least_of(by_words), text.bytes))
     }
 
     /// The best guess of what a model took to write a text, where the request allowed `limit` tokens.
@@ -122,7 +142,7 @@ impl Ratios {
         let learned = known.and_then(|known| known.output.apply(text.bytes, ENOUGH_BYTES));
         let by_words = text.tokens_by_words();
         let limit = limit.filter(|&limit| by_words <= limit.saturating_mul(OVER_LIMIT)).unwrap_or(u64::MAX);
-        let shown = learned.map_or(by_words, |tokens| tokens.clamp(text.least(), text.bytes)).min(limit);
+        let shown = learned.map_or(by_words, |tokens| tokens.clamp(least_of(by_words), text.bytes)).min(limit);
         let hidden = known.and_then(|known| known.hidden.apply(1, 1)).filter(|_| !text.shows_thoughts);
         let hidden = hidden.map(|hidden| hidden.min(limit.saturating_sub(shown)));
         Output { text: shown, hidden: hidden.filter(|&hidden| hidden > 0) }

@@ -47,6 +47,11 @@ impl Words {
         self.hundredths.div_ceil(TOKEN)
     }
 
+    /// Those of another text besides.
+    pub fn join(&mut self, other: &Words) {
+        self.hundredths = self.hundredths.saturating_add(other.hundredths);
+    }
+
     fn byte(&mut self, byte: u8) {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' => self.letter(),

@@ -6,6 +6,7 @@ mod distinct;
 mod made;
 mod numbers;
 mod places;
+mod raw;
 mod strays;
 mod texts;
 mod tools;
@@ -19,7 +20,6 @@ pub use texts::Text;
 pub(crate) use texts::{ENTERPRISE_SEARCH, search_tool};
 pub use tools::ItemText;
 
-use wire::event::MAX_RAW_USAGE;
 use wire::record::{Flag, Flags};
 use wire::usage::Class;
 
@@ -31,6 +31,7 @@ use counts::Counts;
 use numbers::{Merge, round_up};
 use strays::Strays;
 use tools::Tools;
+use visible::{AGAIN, Again};
 
 /// The cap of the usage objects that are held for their lists, bytes in all.
 const MAX_RAW: usize = 16 * 1024;
@@ -86,7 +87,11 @@ pub struct Facts {
     /// The response itself says that it is over.
     pub terminal: bool,
     /// Text that the model wrote.
-    pub visible: crate::estimate::Text,
+    visible: crate::estimate::Text,
+    /// The same where it was said again: few responses have that.
+    again: Option<Box<[crate::estimate::Text; AGAIN]>>,
+    /// What it made that is no text: images, sound, one of them.
+    binaries: [bool; 3],
     is_stream: bool,
     closed: u32,
     /// The usage objects that arrived whole.
@@ -193,60 +198,23 @@ impl Facts {
         self.made.as_deref_mut()
     }
 
-    /// Whether a usage object arrived whole.
-    pub fn closed(&self, raw: Raw) -> bool {
-        self.closed & bit(raw) != 0
-    }
-
-    /// Whether any usage object arrived whole.
-    pub fn any_closed(&self) -> bool {
-        self.closed != 0
-    }
-
-    /// A usage object as it came, if it arrived whole and was not too long to be held.
-    pub fn raw(&self, raw: Raw) -> Option<&[u8]> {
-        let whole = self.closed(raw) && !self.flags.contains(Flag::RawUsageCapped);
-        whole.then(|| self.raw.iter().find(|(known, _)| *known == raw).map(|(_, bytes)| bytes.as_slice())).flatten()
-    }
-
-    /// The usage objects that are held whole.
-    pub fn usage_objects(&self) -> impl Iterator<Item = (Raw, &[u8])> {
-        let whole = !self.flags.contains(Flag::RawUsageCapped);
-        self.raw.iter().filter(move |_| whole).map(|(raw, bytes)| (*raw, bytes.as_slice()))
-    }
-
-    /// The usage objects as they came, a JSON text of path and object, cut at [`MAX_RAW_USAGE`]. Most tools were not used: those
-    /// that say nothing are left out.
-    pub fn raw_usage(&mut self) -> Option<String> {
-        let says_something = |bytes: &[u8]| bytes.iter().any(|byte| matches!(byte, b'1'..=b'9'));
-        self.raw.retain(|(raw, bytes)| !raw.is_beside() || says_something(bytes));
-        if self.raw.is_empty() {
-            return None;
+    /// What the model wrote, as far as any place of the response has shown it.
+    pub fn written(&self) -> crate::estimate::Text {
+        let mut written = self.visible.clone();
+        for text in self.again.iter().flat_map(|texts| texts.iter().take(Again::Thoughts as usize)) {
+            written.take_longer(text);
         }
-        let mut text = String::with_capacity(MAX_RAW_USAGE.saturating_add(4));
-        let mut whole = true;
-        for (index, (raw, bytes)) in self.raw.iter().enumerate() {
-            text.push_str(if index == 0 { "{\"" } else { ",\"" });
-            text.push_str(raw.path());
-            text.push_str("\":");
-            let room = MAX_RAW_USAGE.saturating_sub(text.len()).saturating_sub(1);
-            whole &= bytes.len() <= room;
-            // What is no UTF-8 becomes longer: cut once more below.
-            text.push_str(&String::from_utf8_lossy(bytes.get(..room).unwrap_or(bytes)));
-            if text.len() >= MAX_RAW_USAGE {
-                break;
-            }
+        let thoughts = self.again.as_ref().and_then(|texts| texts.get(Again::Thoughts as usize));
+        if let Some(thoughts) = thoughts.filter(|thoughts| thoughts.bytes() > 0) {
+            written.take_thoughts(thoughts);
         }
-        text.push('}');
-        if !whole || text.len() > MAX_RAW_USAGE {
-            self.flags.insert(Flag::RawUsageCapped);
-            let mut end = text.len().min(MAX_RAW_USAGE);
-            while !text.is_char_boundary(end) {
-                end = end.saturating_sub(1);
-            }
-            text.truncate(end);
-        }
-        Some(text)
+        written
+    }
+
+    /// What the response holds that is no text, in the words of `unknown_usage`.
+    pub fn binaries(&self) -> impl Iterator<Item = &'static str> {
+        let names = ["output.image", "output.audio", "output.media"];
+        names.into_iter().zip(self.binaries).filter(|(_, is_there)| *is_there).map(|(name, _)| name)
     }
 
     fn number(&mut self, number: Number, value: Scalar<'_>) {
@@ -270,10 +238,6 @@ impl Facts {
             self.counts.set(number, count);
         }
     }
-}
-
-fn bit(raw: Raw) -> u32 {
-    1u32.checked_shl(raw as u32).unwrap_or(0)
 }
 
 impl Sink<Fact> for Facts {
@@ -351,7 +315,7 @@ impl Sink<Fact> for Facts {
             _ => return,
         };
         if !raw.is_beside() {
-            self.closed |= bit(raw);
+            self.closed |= raw::bit(raw);
         }
         if std::mem::take(&mut self.overlong) {
             self.flags.insert(Flag::RawUsageCapped);
@@ -369,6 +333,19 @@ impl Sink<Fact> for Facts {
             Fact::Thought => {
                 self.visible.feed(piece, self.is_stream);
                 self.visible.set_shows_thoughts();
+            }
+            // Of a response that comes whole, other places tell.
+            Fact::Again(Again::Text) if !self.is_stream => {}
+            Fact::Again(again) => {
+                let texts = self.again.get_or_insert_default();
+                if let Some(text) = texts.get_mut(again as usize) {
+                    text.feed(piece, self.is_stream);
+                }
+            }
+            Fact::Binary(binary) if !piece.bytes.is_empty() => {
+                if let Some(is_there) = self.binaries.get_mut(binary as usize) {
+                    *is_there = true;
+                }
             }
             _ => {}
         }

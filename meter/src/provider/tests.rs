@@ -16,8 +16,8 @@ const DETECT: Detect = Detect { by_shape: true, trust_host: false, rules: Vec::n
 fn facts(body: &str) -> Facts {
     let mut facts = Facts::default();
     let mut reader = Body::new(None);
-    reader.feed(response_paths(), body.as_bytes(), &mut facts);
-    reader.end(response_paths(), &mut facts);
+    reader.feed(response_paths(None, Endpoint::Model), body.as_bytes(), &mut facts);
+    reader.end(response_paths(None, Endpoint::Model), &mut facts);
     facts
 }
 
@@ -188,16 +188,16 @@ cases! {
 
     fn contract_raw_usage_is_kept_and_capped() {
         let mut facts = Facts::default();
-        let padding = "x".repeat(10_000);
-        let body = format!(r#"{{"usage":{{"prompt_tokens":1,"pad":"{padding}","completion_tokens":2}}}}"#);
+        let padding = "1,".repeat(5_000);
+        let body = format!(r#"{{"usage":{{"prompt_tokens":1,"pad":[{padding}1],"completion_tokens":2}}}}"#);
         let mut reader = Body::new(None);
-        reader.feed(response_paths(), body.as_bytes(), &mut facts);
+        reader.feed(response_paths(None, Endpoint::Model), body.as_bytes(), &mut facts);
         assert!(facts.raw_usage().unwrap().len() <= wire::event::MAX_RAW_USAGE);
         assert!(facts.flags.contains(Flag::RawUsageCapped));
         assert_eq!(read(Api::OpenAiChat, &facts, &Target::of(Api::OpenAiChat)).usage.get(OutputText), Some(2));
         let mut facts = Facts::default();
         let mut reader = Body::new(None);
-        reader.feed(response_paths(), br#"{"usage": {"prompt_tokens" : 1}}"#, &mut facts);
+        reader.feed(response_paths(None, Endpoint::Model), br#"{"usage": {"prompt_tokens" : 1}}"#, &mut facts);
         assert_eq!(facts.raw_usage().as_deref(), Some(r#"{"usage":{"prompt_tokens" : 1}}"#));
     }
 }

@@ -211,6 +211,13 @@ impl<L: Copy> Scanner<L> {
             (Some(_), Some(leaf)) => sink.nested(leaf),
             (_, None) => {}
         }
+        // Deeper than can be told apart: all of it flows, names and brackets too.
+        if let (None, true, Some(leaf)) =
+            (self.raw, self.depth >= MAX_DEPTH, self.node.and_then(|node| paths.flow(node)))
+        {
+            self.raw = Some((leaf, self.depth));
+            sink.raw_begin(leaf);
+        }
         let wanted =
             self.node.filter(|&node| if object { paths.has_names(node) } else { paths.element(node).is_some() });
         match (wanted, self.levels.get_mut(self.depth)) {
@@ -258,13 +265,15 @@ impl<L: Copy> Scanner<L> {
 
     /// Finds the place of a name.
     fn named<S: Sink<L>>(paths: &Paths<L>, parent: Node, name: &[u8], sink: &mut S) -> Option<Node> {
-        let node = paths.named(parent, name).or_else(|| {
+        let (node, is_known) = paths.named(parent, name);
+        let like = || {
             let (leaf, node) = paths.like(parent, name)?;
             sink.like(leaf, name);
             Some(node)
-        });
+        };
+        let node = if is_known { node } else { node.or_else(like) };
         if S::MINDS_SHAPES
-            && node.is_none()
+            && !is_known
             && let Some(leaf) = paths.alike(parent, name)
         {
             sink.alike(leaf);

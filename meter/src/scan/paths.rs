@@ -31,6 +31,26 @@ fn bucket(name: &[u8]) -> usize {
     mixed % BUCKETS
 }
 
+/// Stands for no place: a name that leads nowhere, where any other would.
+const NOWHERE: Node = Node::MAX;
+
+/// What is wanted of all that has no place of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Rest<L: 'static> {
+    /// The places below which it lies, and all texts are wanted.
+    pub below: &'static [&'static str],
+    /// What these texts are.
+    pub leaf: L,
+    /// Names, at any depth, of what is not wanted.
+    pub but: &'static [&'static str],
+    /// Names, at any depth, of objects and arrays that are wanted whole.
+    pub whole: &'static [&'static str],
+    /// Paths of what is not wanted.
+    pub nowhere: &'static [&'static str],
+    /// Whether a place that is wanted whole as this has nothing else in it.
+    pub ends: fn(L) -> bool,
+}
+
 /// The wanted paths: names joined by dots, `[]` behind the name of an array for any of its elements, `*` for any name that the
 /// place does not have itself.
 #[derive(Debug)]
@@ -98,6 +118,24 @@ impl<L: Copy> Paths<L> {
         paths
     }
 
+    /// Makes every text below the places flow, at any depth and whatever its name is, where nothing else is wanted.
+    #[must_use]
+    pub fn with_rest(mut self, rest: &Rest<L>) -> Self {
+        let Some(deep) = self.deep(rest) else { return self };
+        for path in rest.nowhere {
+            let (above, name) = path.rsplit_once('.').unwrap_or(("", path));
+            if let Some(node) = self.node(above) {
+                self.name(node, name, NOWHERE);
+            }
+        }
+        for path in rest.below {
+            if let Some(node) = self.node(path) {
+                self.fill(node, deep, rest);
+            }
+        }
+        self
+    }
+
     /// The same with what is wanted, scalar or not, of every name that is like something and has no place of its own: in the
     /// object at each of these paths, and, for the empty one, at the root.
     pub fn and_like(mut self, parents: &[&'static str], is_like: fn(&[u8]) -> bool, leaf: L) -> Self {
@@ -113,7 +151,52 @@ impl<L: Copy> Paths<L> {
         self
     }
 
+    /// The place of what has no place of its own: it leads to itself.
+    fn deep(&mut self, rest: &Rest<L>) -> Option<Node> {
+        let deep = self.grow()?;
+        for name in rest.but {
+            self.name(deep, name, NOWHERE);
+        }
+        for name in rest.whole {
+            let node = self.child(deep, name)?;
+            let place = self.nodes.get_mut(usize::from(node))?;
+            (place.flow, place.raw) = (Some(rest.leaf), Some(rest.leaf));
+        }
+        let place = self.nodes.get_mut(usize::from(deep))?;
+        (place.flow, place.any, place.element) = (Some(rest.leaf), Some(deep), Some(deep));
+        Some(deep)
+    }
+
+    /// Leads to the rest from a place and all below it.
+    fn fill(&mut self, node: Node, deep: Node, rest: &Rest<L>) {
+        let Some(place) = self.nodes.get_mut(usize::from(node)) else { return };
+        let is_plain = place.leaf.is_none() && place.raw.is_none();
+        // A place that leads to itself or to here has been reached before.
+        if place.raw.is_some_and(rest.ends) || place.any.is_some_and(|any| any == node || any == deep) {
+            return;
+        }
+        if is_plain && place.flow.is_none() {
+            place.flow = Some(rest.leaf);
+        }
+        // A scalar that is wanted is nothing else.
+        let is_scalar = place.leaf.is_some() && place.names.is_empty() && place.element.is_none();
+        if is_scalar && place.flow.is_none() {
+            return;
+        }
+        let below: Vec<Node> = place.names.iter().map(|name| name.node).chain(place.element).chain(place.any).collect();
+        place.any.get_or_insert(deep);
+        place.element.get_or_insert(deep);
+        for node in below {
+            self.fill(node, deep, rest);
+        }
+    }
+
     fn reach(&mut self, path: &'static str) -> Option<&mut Place<L>> {
+        let node = self.node(path)?;
+        self.nodes.get_mut(usize::from(node))
+    }
+
+    fn node(&mut self, path: &'static str) -> Option<Node> {
         let mut node = Self::ROOT;
         let mut depth = 0usize;
         for segment in path.split('.') {
@@ -130,10 +213,7 @@ impl<L: Copy> Paths<L> {
                 depth = depth.saturating_add(1);
             }
         }
-        if depth > MAX_DEPTH {
-            return None;
-        }
-        self.nodes.get_mut(usize::from(node))
+        (depth <= MAX_DEPTH).then_some(node)
     }
 
     fn child(&mut self, node: Node, name: &'static str) -> Option<Node> {
@@ -144,14 +224,23 @@ impl<L: Copy> Paths<L> {
             Some(child) => Some(child),
             None => {
                 let child = self.grow()?;
-                let place = self.nodes.get_mut(usize::from(node))?;
-                let number = u16::try_from(place.names.len()).ok()?;
-                let buckets = place.buckets.get_or_insert_with(|| Box::new([None; BUCKETS]));
-                let slot = buckets.get_mut(bucket(name.as_bytes()))?;
-                place.names.push(Name { name, node: child, next: slot.replace(number) });
+                self.name(node, name, child)?;
                 Some(child)
             }
         }
+    }
+
+    /// Gives a place a name that it does not have yet.
+    fn name(&mut self, node: Node, name: &'static str, child: Node) -> Option<()> {
+        if self.known(node, name.as_bytes()).is_some() {
+            return None;
+        }
+        let place = self.nodes.get_mut(usize::from(node))?;
+        let number = u16::try_from(place.names.len()).ok()?;
+        let buckets = place.buckets.get_or_insert_with(|| Box::new([None; BUCKETS]));
+        let slot = buckets.get_mut(bucket(name.as_bytes()))?;
+        place.names.push(Name { name, node: child, next: slot.replace(number) });
+        Some(())
     }
 
     fn any_of(&mut self, node: Node) -> Option<Node> {
@@ -182,9 +271,19 @@ impl<L: Copy> Paths<L> {
         Some(node)
     }
 
-    /// The place of a name.
-    pub(super) fn named(&self, node: Node, name: &[u8]) -> Option<Node> {
-        self.known(node, name).or_else(|| self.nodes.get(usize::from(node))?.any)
+    /// The place of a name, and whether the name is one of those that are wanted.
+    pub(super) fn named(&self, node: Node, name: &[u8]) -> (Option<Node>, bool) {
+        if let Some(known) = self.known(node, name) {
+            return (Some(known).filter(|&known| known != NOWHERE), true);
+        }
+        let any = self.nodes.get(usize::from(node)).and_then(|place| place.any);
+        // The names of the rest hold in every place that leads to it.
+        let named = any.and_then(|any| self.known(any, name).filter(|_| self.is_deep(any)).or(Some(any)));
+        (named.filter(|&named| named != NOWHERE), false)
+    }
+
+    fn is_deep(&self, node: Node) -> bool {
+        self.nodes.get(usize::from(node)).is_some_and(|place| place.any == Some(node))
     }
 
     /// Where a name leads that has no place of its own, if it is like what is wanted there.

@@ -1,5 +1,7 @@
 //! Calls that poison the estimates of others, and bodies that ask for more work than they are worth.
 
+pub mod cut;
+
 use std::{io::Write, net::Ipv4Addr};
 
 use bytes::Bytes;

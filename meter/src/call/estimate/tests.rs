@@ -76,12 +76,12 @@ fn asking(parts: &str, members: &str) -> String {
 cases! {
     fn deterministic_a_call_teaches_its_like_and_nobody_else() {
         let mut ratios = Ratios::default();
-        let (told, cut) = (stream(&WORDS.repeat(30), Some((90, 300))), stream(&WORDS.repeat(30), None));
+        let (told, cut) = (stream(&WORDS.repeat(30), Some((140, 300))), stream(&WORDS.repeat(30), None));
         let request = asking("", "");
         let like = Play { request: &request, body: &cut, ..CHAT };
         assert_eq!(like.estimate(&mut ratios), (158, 120));
         Play { body: &told, ..like }.run(&mut ratios);
-        assert_eq!(like.estimate(&mut ratios), (90, 300));
+        assert_eq!(like.estimate(&mut ratios), (140, 300));
         assert_eq!(Play { tenant: "b", ..like }.estimate(&mut ratios), (158, 120));
         assert_eq!(Play { cluster: "mine", ..like }.estimate(&mut ratios), (158, 120));
     }
@@ -190,9 +190,44 @@ cases! {
             assert_eq!(made(request, ended_by, sent, refused, &mut ratios), input, "{request} {ended_by:?} {sent} {refused}");
         }
         // By what the tenant's calls took, as any other estimate.
-        let told = stream(&WORDS.repeat(30), Some((90, 300)));
+        let told = stream(&WORDS.repeat(30), Some((140, 300)));
         Play { request: &whole, body: &told, ..CHAT }.run(&mut ratios);
-        assert_eq!(made(&whole, Some(Cut::Client), true, false, &mut ratios), Some(90));
+        assert_eq!(made(&whole, Some(Cut::Client), true, false, &mut ratios), Some(140));
+    }
+
+    fn contract_a_tenant_does_not_make_its_own_estimates_cheap() {
+        // One call, 400 tokens, and cheap ones for as long as it likes; then a stream that it leaves before the counts.
+        let text = "The quick brown fox said something of use to all, and then left. ".repeat(200);
+        let cut = stream(&text, None);
+        let honest = Play { body: &cut, ..CHAT }.estimate(&mut Ratios::default()).1;
+        let cheap = stream(&"=".repeat(6400), Some((20, 400)));
+        let mut ratios = Ratios::default();
+        let mut before = 6400 / 4;
+        for calls in 1..100 {
+            Play { body: &cheap, ..CHAT }.run(&mut ratios);
+            let now = Play { body: &cut, ..CHAT }.estimate(&mut ratios).1;
+            assert!(now >= honest / 2, "{calls}: {now} of {honest}");
+            assert!(calls > 1 || now >= text.len() as u64 / 4 * 3 / 4, "{now}");
+            before = now.min(before);
+        }
+        // What a text really takes is believed again.
+        let real = stream(&text, Some((20, honest)));
+        (0..100).for_each(|_| drop(Play { body: &real, ..CHAT }.run(&mut ratios)));
+        assert!(Play { body: &cut, ..CHAT }.estimate(&mut ratios).1 > before.max(honest / 2));
+    }
+
+    fn contract_an_estimate_beyond_what_models_write_is_flagged() {
+        let long = "word ".repeat(140_000);
+        for (body, flagged) in [(stream(&long, None), true), (stream(&long[..500_000], None), false)] {
+            let record = Play { body: &body, cut: true, ..CHAT }.run(&mut Ratios::default());
+            assert_eq!(record.evidence, Evidence::Estimated);
+            assert_eq!(record.flags.contains(Flag::ImplausibleCount), flagged, "{:?}", record.usage.output_total());
+            let several = Play { request: r#"{"model":"m","n":8}"#, body: &body, cut: true, ..CHAT }.run(&mut Ratios::default());
+            assert!(!several.flags.contains(Flag::ImplausibleCount));
+        }
+        let whole = format!(r#"{{"object":"chat.completion","choices":[{{"message":{{"content":"{}"}}}}]}}"#, "x".repeat(600_000));
+        let record = Play { body: &whole, ..CHAT }.run(&mut Ratios::default());
+        assert_eq!((record.evidence, record.flags.contains(Flag::ImplausibleCount)), (Evidence::Estimated, true));
     }
 
     fn contract_escapes_are_characters() {
@@ -209,11 +244,11 @@ cases! {
         assert_eq!((output(&escaped), output(&plain)), (100, 100));
         // A teacher's prompt of escapes: 2,400 bytes, of which the model reads 400.
         let mut ratios = Ratios::default();
-        let told = stream("Hi", Some((50, 1)));
+        let told = stream("Hi", Some((90, 1)));
         let request = format!(r#"{{"model":"m","messages":[{{"content":"{}"}}]}}"#, r"\u0020".repeat(400));
         Play { request: &request, body: &told, ..CHAT }.run(&mut ratios);
         let request = format!(r#"{{"model":"m","messages":[{{"content":"{}"}}]}}"#, "x".repeat(4000));
-        assert_eq!(Play { request: &request, body: &cut, ..CHAT }.estimate(&mut ratios).0, 500);
+        assert_eq!(Play { request: &request, body: &cut, ..CHAT }.estimate(&mut ratios).0, 900);
     }
 
     fn contract_the_limit_of_the_api_bounds_an_estimate() {

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use super::wishes::{WISHES, Wish};
 use crate::provider::{Api, BARRING, barring_bits};
-use crate::scan::Paths;
+use crate::scan::{Paths, Rest};
 
 /// What stands in a place.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,14 @@ pub(super) enum Field {
     MediaType,
     /// The same, but no longer than it is here.
     Shown,
+    /// The same, and no text.
+    Sealed,
+    /// What [`Field::Media`] holds: no text, unless its kind says so.
+    Data,
+    /// The kind of that.
+    DataKind,
+    /// A token, as a number.
+    Token,
     /// Like [`Field::Other`], and some providers refuse to be asked for usage beside it: its bit of [`BARRING`].
     Barring(u8),
     /// The definitions of tools.
@@ -65,21 +73,61 @@ pub(super) enum Field {
 /// The texts whose characters may be paid for: those that are to be spoken, and some that are to be embedded.
 const SPOKEN: &[&str] = &["input", "text", "instances[].text"];
 
-/// Where the text stands that the model reads.
+/// Where the text stands that the model reads, in places that have something else, too. Every other text is read, unless it is
+/// known not to be: see [`rest`].
 #[rustfmt::skip]
 const TEXTS: &[&str] = &[
-    "messages[].content", "messages[].content[].text", "messages[].tool_calls[].function.arguments",
-    // The results of tools.
-    "messages[].content[].content", "messages[].content[].content[].text",
-    "messages[].content[].toolResult.content[].text",
-    "system", "system[].text", "prompt", "prompt[]",
-    "input[]", "input[].content", "input[].content[].text", "input[].arguments", "input[].output", "instructions",
-    "contents[].parts[].text", "systemInstruction.parts[].text", "system_instruction.parts[].text",
-    "content.parts[].text", "requests[].content.parts[].text",
-    "message", "texts[]", "inputs", "inputs[]", "inputText", "query", "documents[]",
+    "messages[].content", "messages[].content[].content", "system", "prompt", "prompt[]",
+    "input[]", "input[].content", "input[].output", "inputs", "inputs[]",
+    // Documents that are text.
+    "messages[].content[].source.content", "messages[].content[].source.content[].text",
+    "messages[].content[].content[].source.content[].text", "messages[].content[].document.source.text",
+    "messages[].content[].document.source.content[].text",
 ];
 
-/// The same as objects, which the model reads as text.
+/// Where data stands that is text or something else, and its kind.
+const DATA: &[&str] = &[
+    "messages[].content[].source.data",
+    "messages[].content[].content[].source.data",
+    "contents[].parts[].inlineData.data",
+    "contents[].parts[].inline_data.data",
+];
+const DATA_KINDS: &[&str] = &["messages[].content[].source.type", "messages[].content[].content[].source.type"];
+
+/// Prompts of tokens.
+const TOKENS: &[&str] = &["input[].[]", "prompt[].[]"];
+
+/// Names of what no model reads as text: ids and kinds, and what is binary.
+#[rustfmt::skip]
+const NOT_READ: &[&str] = &[
+    "type", "role", "id", "status", "object", "index", "call_id", "item_id", "tool_call_id", "tool_use_id", "toolUseId",
+    "mimeType", "mime_type", "media_type", "mediaType", "detail", "cache_control", "cachePoint", "filename", "file_id",
+    "fileUri", "file_uri", "url", "uri", "s3Location", "data", "b64_json", "bytes", "file_data",
+    "signature", "thoughtSignature", "thought_signature", "encrypted_content", "redactedContent",
+];
+
+/// Members of a request that say what is to be done, and nothing to the model.
+#[rustfmt::skip]
+const OPTIONS: &[&str] = &[
+    "user", "metadata", "requestMetadata", "safety_identifier", "prompt_cache_key", "service_tier", "serviceTier",
+    "modalities", "voice", "stop", "stop_sequences", "include", "reasoning_effort", "encoding_format", "truncation",
+    "tool_choice", "anthropic_version", "anthropic_beta", "extra_headers", "logit_bias", "response_modalities",
+];
+
+/// All text that has no place of its own: prompts come in members that nobody here has heard of.
+const fn rest() -> Rest<Field> {
+    Rest {
+        below: &[""],
+        leaf: Field::Text,
+        but: NOT_READ,
+        // What tools were called with, of any names.
+        whole: &["arguments", "args", "variables", "chat_template_kwargs"],
+        nowhere: OPTIONS,
+        ends: |_| true,
+    }
+}
+
+/// Objects that the model reads as text.
 #[rustfmt::skip]
 const TEXT_OBJECTS: &[&str] = &[
     "messages[].content[].input", "messages[].content[].toolUse.input", "messages[].content[].toolResult.content[].json",
@@ -153,13 +201,10 @@ const OTHER_TOOLS: &[&str] = &[
 const ENTERPRISE_SEARCHES: &[&str] = &["tools[].enterpriseWebSearch", "tools[].enterprise_web_search"];
 
 /// Where something stands that the provider puts into the prompt in words of its own.
-const SHOWN: &[&str] = &[
-    "documents",
-    "response_format",
-    "text.format.schema",
-    "generationConfig.responseSchema",
-    "input[].encrypted_content",
-];
+const SHOWN: &[&str] = &["documents", "response_format", "text.format.schema", "generationConfig.responseSchema"];
+
+/// What the model wrote and only the provider can read.
+const SEALED: &[&str] = &["input[].encrypted_content"];
 
 /// Definitions of tools: the model reads them in words of the provider's own, and its own tools say nothing of what they add.
 const TOOLS: &[&str] = &["tools", "functions", "toolConfig.tools", "tool_config.tools"];
@@ -247,8 +292,12 @@ pub(super) fn paths() -> &'static Paths<Field> {
         let barring: Vec<_> =
             BARRING.iter().zip(barring_bits()).map(|(name, bit)| (*name, Field::Barring(bit))).collect();
         let media = [all(IMAGES, Field::Image), all(MEDIA, Field::Media)].concat();
-        let others = [all(OTHERS, Field::Other), media, all(SHOWN, Field::Shown), barring].concat();
-        let texts = [others.clone(), all(TEXTS, Field::Text), all(SPOKEN, Field::Spoken)].concat();
+        leaves.extend(all(DATA_KINDS, Field::DataKind));
+        leaves.extend(all(TOKENS, Field::Token));
+        let shown = [all(SHOWN, Field::Shown), all(SEALED, Field::Sealed)].concat();
+        let others = [all(OTHERS, Field::Other), media, shown, barring].concat();
+        let data = all(DATA, Field::Data);
+        let texts = [others.clone(), all(TEXTS, Field::Text), all(SPOKEN, Field::Spoken), data].concat();
         let objects = [
             vec![options, prompt],
             others,
@@ -259,6 +308,6 @@ pub(super) fn paths() -> &'static Paths<Field> {
             vec![("documents[]", Field::Document)],
         ]
         .concat();
-        Paths::new(&leaves, &objects, &texts)
+        Paths::new(&leaves, &objects, &texts).with_rest(&rest())
     })
 }

@@ -3,7 +3,7 @@
 use super::form::Fields;
 use super::places::Field;
 use super::wishes::WISHES;
-use super::{Found, MAX_CHOICES};
+use super::{DataText, Found, MAX_CHOICES};
 use crate::framing::Values;
 use crate::provider::{ENTERPRISE_SEARCH, search_tool};
 use crate::scan::{Count, Piece, Scalar, Sink, count};
@@ -76,6 +76,10 @@ impl Sink<Field> for Found {
                 self.item = (true, has_kind);
             }
             (Field::Limits(apis), _) => self.limits_again(apis),
+            // A prompt of numbers is one of tokens.
+            (Field::Token | Field::Item | Field::Prompt, Scalar::Number(_)) => self.text.add_token(),
+            (Field::DataKind, Scalar::Text("text")) => self.data.1 = DataText::Plain,
+            (Field::MediaType, Scalar::Text(kind)) if kind.starts_with("text/") => self.data.1 = DataText::Encoded,
             (Field::MediaType, Scalar::Text(kind)) if kind.starts_with("image/") => {
                 self.media_images = self.media_images.saturating_add(1);
             }
@@ -116,8 +120,9 @@ impl Sink<Field> for Found {
             Field::Media => {
                 self.text.set_has_more();
                 self.media = self.media.saturating_add(1);
+                self.data = Default::default();
             }
-            Field::Shown | Field::Tools => {
+            Field::Shown | Field::Sealed | Field::Tools => {
                 self.text.set_has_more();
                 self.tools |= matches!(field, Field::Tools);
                 self.forms = true;
@@ -145,7 +150,16 @@ impl Sink<Field> for Found {
             self.flow(field, Piece::of(bytes));
         }
     }
-    fn raw_end(&mut self, _: Field) {}
+    fn raw_end(&mut self, field: Field) {
+        if let Field::Media = field {
+            let (length, text) = std::mem::take(&mut self.data);
+            match text {
+                DataText::No => {}
+                DataText::Plain => self.text.add_bytes(length),
+                DataText::Encoded => self.text.add_bytes(length.saturating_mul(3) / 4),
+            }
+        }
+    }
     fn flow(&mut self, field: Field, piece: Piece<'_>) {
         match field {
             Field::Other | Field::Image | Field::Media => {
@@ -156,7 +170,12 @@ impl Sink<Field> for Found {
                 self.item_bytes = self.item_bytes.saturating_add(piece.bytes.len() as u64);
             }
             Field::OtherTool | Field::EnterpriseSearch => {}
-            Field::Shown => self.text.set_has_more(),
+            Field::Data => self.data.0 = self.data.0.saturating_add(piece.bytes.len() as u64),
+            Field::Sealed => self.text.set_has_more(),
+            Field::Shown => {
+                self.text.set_has_more();
+                self.text.feed(piece, false);
+            }
             Field::Barring(bit) => self.bar(bit),
             Field::Spoken => {
                 if let Some(characters) = self.characters.as_mut().filter(|_| !self.whole) {

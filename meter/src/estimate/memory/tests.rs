@@ -76,7 +76,7 @@ cases! {
             let hidden = ratios.output(Some(&A), &sample, None).hidden;
             assert!(hidden.is_none_or(|hidden| hidden <= MAX_HIDDEN), "{tokens}: {hidden:?}");
         }
-        for tokens in [100, 1600] {
+        for tokens in [300, 1600] {
             let mut ratios = Ratios::default();
             ratios.learn_input(&A, &sample, tokens);
             assert_eq!(ratios.input(Some(&A), &sample), tokens);
@@ -88,6 +88,24 @@ cases! {
         ratios.learn_output(&A, &more, 1000, 10);
         assert_eq!((ratios.input(Some(&A), &sample), shown(&ratios, &A, &sample)), (400, 400));
         assert_eq!(ratios.output(Some(&A), &sample, None).hidden, None);
+    }
+
+    fn contract_one_call_lowers_by_a_quarter_and_all_of_them_by_half() {
+        let mut ratios = Ratios::default();
+        let sample = text(&"x".repeat(1600), false);
+        for least in [300, 262, 200] {
+            ratios.learn_input(&A, &sample, 100);
+            ratios.learn_output(&A, &sample, 100, 0);
+            let now = (ratios.input(Some(&A), &sample), shown(&ratios, &A, &sample));
+            assert!(now.0 >= least && now.1 >= least, "{now:?}, {least}");
+        }
+        for _ in 0..100 {
+            ratios.learn_input(&A, &sample, 100);
+            ratios.learn_output(&A, &sample, 100, 0);
+        }
+        assert_eq!((ratios.input(Some(&A), &sample), shown(&ratios, &A, &sample)), (200, 200));
+        ratios.learn_input(&B, &sample, 1600);
+        assert_eq!(ratios.input(Some(&B), &sample), 1600, "nothing bounds what is learned to cost more but the text");
     }
 
     fn contract_no_estimate_exceeds_text_and_limit() {

@@ -7,7 +7,8 @@ use super::made::{THINGS, Thing};
 use super::numbers::{DIRECT, GUARDED, Number, PLACED};
 use super::texts::{TEXTS, Text};
 use super::tools::{ITEM_TEXTS, ITEMS, ItemText, MAPS, Place, QUERIES};
-use super::visible::{THOUGHTS, VISIBLE, VISIBLE_OBJECTS};
+use super::visible::{AGAIN_TEXTS, Again, BINARIES, Binary, THOUGHTS, VISIBLE, VISIBLE_OBJECTS, WRITTEN};
+use crate::provider::{Api, Endpoint};
 use crate::scan::Paths;
 
 /// Something a response can say.
@@ -49,6 +50,10 @@ pub enum Fact {
     Visible,
     /// Thoughts that the model shows.
     Thought,
+    /// Text that the model wrote, in a place that says again what others said.
+    Again(Again),
+    /// What it made that is no text.
+    Binary(Binary),
 }
 
 /// A truth value that matters.
@@ -203,49 +208,94 @@ fn is_like_usage(name: &[u8]) -> bool {
     name.array_windows::<4>().any(|four| WORDS.contains(&four.map(|byte| byte | 0x20)))
 }
 
-/// The paths of every API, as one tree: it also finds what an unknown host speaks.
-pub fn response_paths() -> &'static Paths<Fact> {
-    static PATHS: OnceLock<Paths<Fact>> = OnceLock::new();
-    PATHS.get_or_init(|| {
-        let mut leaves: Vec<(&'static str, Fact)> =
-            TEXTS.iter().map(|(path, text)| (*path, Fact::Text(*text))).collect();
-        let named = DIRECT.iter().filter(|(path, _)| !path.is_empty());
-        leaves.extend(named.map(|(path, number)| (*path, Fact::Count(*number))));
-        leaves.extend(COSTS.iter().map(|(path, cost)| (*path, Fact::Cost(*cost))));
-        leaves.extend(THINGS.iter().map(|(path, thing)| (*path, Fact::Made(*thing))));
-        leaves.extend(SWITCHES.iter().map(|(path, switch)| (*path, Fact::Switch(*switch))));
-        leaves.extend(QUERIES.iter().map(|path| (*path, Fact::Query)));
-        leaves.extend(MAPS.iter().map(|path| (*path, Fact::Maps)));
-        leaves.extend(SIGNS.iter().map(|(path, sign)| (*path, Fact::Sign(*sign))));
-        leaves.extend(FOUND.iter().map(|path| (*path, Fact::Found)));
-        // Built once per VM; the table needs names that live as long as it does.
-        let leak = |place: &str, below: &str| -> &'static str { String::leak(format!("{place}.{below}")) };
-        for place in METRICS {
-            leaves.push((leak(place, "metric"), Fact::MetricName));
-            leaves.push((leak(place, "value"), Fact::MetricValue));
+/// What the response of an API has in its `metadata`. Elsewhere that is the client's own, which the response repeats: whoever
+/// writes a usage there must not choose what is charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Metadata {
+    /// Nothing.
+    Client,
+    /// What ends a stream of Bedrock's Converse, and of the models that speak like it.
+    Converse,
+    /// The counts of PaLM on Vertex AI.
+    Palm,
+}
+
+impl Metadata {
+    fn of(api: Option<Api>, endpoint: Endpoint) -> Metadata {
+        match (api, endpoint) {
+            (Some(Api::BedrockConverse | Api::BedrockInvoke), _) => Metadata::Converse,
+            (Some(Api::Plain), Endpoint::AnyModel) => Metadata::Palm,
+            _ => Metadata::Client,
         }
-        for place in GUARDRAILS {
-            for number in GUARDED {
-                let name = number.path().rsplit('.').next().unwrap_or_default();
-                leaves.push((leak(place.path(), name), Fact::Count(number)));
-            }
+    }
+
+    fn has(self, path: &str) -> bool {
+        let owner = match path.strip_prefix("metadata.") {
+            None => return true,
+            Some(below) if below.starts_with("tokenMetadata.") => Metadata::Palm,
+            Some(_) => Metadata::Converse,
+        };
+        self == owner
+    }
+}
+
+/// The paths of every API, as one tree: it also finds what an unknown host speaks. Only of `metadata` it depends on the API of
+/// the path what it means.
+pub fn response_paths(api: Option<Api>, endpoint: Endpoint) -> &'static Paths<Fact> {
+    static PATHS: [OnceLock<Paths<Fact>>; 3] = [const { OnceLock::new() }; 3];
+    let metadata = Metadata::of(api, endpoint);
+    let [client, converse, palm] = &PATHS;
+    let paths = match metadata {
+        Metadata::Client => client,
+        Metadata::Converse => converse,
+        Metadata::Palm => palm,
+    };
+    paths.get_or_init(|| build(metadata))
+}
+
+fn build(metadata: Metadata) -> Paths<Fact> {
+    let mut leaves: Vec<(&'static str, Fact)> = TEXTS.iter().map(|(path, text)| (*path, Fact::Text(*text))).collect();
+    let named = DIRECT.iter().filter(|(path, _)| !path.is_empty());
+    leaves.extend(named.map(|(path, number)| (*path, Fact::Count(*number))));
+    leaves.extend(COSTS.iter().map(|(path, cost)| (*path, Fact::Cost(*cost))));
+    leaves.extend(THINGS.iter().map(|(path, thing)| (*path, Fact::Made(*thing))));
+    leaves.extend(SWITCHES.iter().map(|(path, switch)| (*path, Fact::Switch(*switch))));
+    leaves.extend(QUERIES.iter().map(|path| (*path, Fact::Query)));
+    leaves.extend(MAPS.iter().map(|path| (*path, Fact::Maps)));
+    leaves.extend(SIGNS.iter().map(|(path, sign)| (*path, Fact::Sign(*sign))));
+    leaves.extend(FOUND.iter().map(|path| (*path, Fact::Found)));
+    // Built once per VM; the table needs names that live as long as it does.
+    let leak = |place: &str, below: &str| -> &'static str { String::leak(format!("{place}.{below}")) };
+    for place in METRICS {
+        leaves.push((leak(place, "metric"), Fact::MetricName));
+        leaves.push((leak(place, "value"), Fact::MetricValue));
+    }
+    for place in GUARDRAILS {
+        for number in GUARDED {
+            let name = number.path().rsplit('.').next().unwrap_or_default();
+            leaves.push((leak(place.path(), name), Fact::Count(number)));
         }
-        for (place, _) in ITEMS {
-            for (path, text) in ITEM_TEXTS {
-                leaves.push((leak(place, path), Fact::ItemText(*text)));
-            }
+    }
+    for (place, _) in ITEMS {
+        for (path, text) in ITEM_TEXTS {
+            leaves.push((leak(place, path), Fact::ItemText(*text)));
         }
-        for place in USAGE_PLACES {
-            for (path, number) in PLACED {
-                leaves.push((leak(place, path), Fact::Count(*number)));
-            }
+    }
+    for place in USAGE_PLACES {
+        for (path, number) in PLACED {
+            leaves.push((leak(place, path), Fact::Count(*number)));
         }
-        let mut raws: Vec<(&'static str, Fact)> = Raw::ALL.iter().map(|(path, raw)| (*path, Fact::Raw(*raw))).collect();
-        raws.extend(ITEMS.iter().map(|(path, place)| (*path, Fact::Item(*place))));
-        raws.extend(VISIBLE_OBJECTS.iter().map(|path| (*path, Fact::Visible)));
-        let mut flows = vec![("bytes", Fact::Wrapped)];
-        flows.extend(VISIBLE.iter().map(|path| (*path, Fact::Visible)));
-        flows.extend(THOUGHTS.iter().map(|path| (*path, Fact::Thought)));
-        Paths::new(&leaves, &raws, &flows).and_like(STRAYS, is_like_usage, Fact::Stray)
-    })
+    }
+    let mut raws: Vec<(&'static str, Fact)> = Raw::ALL.iter().map(|(path, raw)| (*path, Fact::Raw(*raw))).collect();
+    raws.extend(ITEMS.iter().map(|(path, place)| (*path, Fact::Item(*place))));
+    raws.extend(VISIBLE_OBJECTS.iter().map(|path| (*path, Fact::Visible)));
+    leaves.retain(|(path, _)| metadata.has(path));
+    raws.retain(|(path, _)| metadata.has(path));
+    let mut flows = vec![("bytes", Fact::Wrapped)];
+    flows.extend(VISIBLE.iter().map(|path| (*path, Fact::Visible)));
+    flows.extend(THOUGHTS.iter().map(|path| (*path, Fact::Thought)));
+    flows.extend(AGAIN_TEXTS.iter().map(|(path, again)| (*path, Fact::Again(*again))));
+    flows.extend(BINARIES.iter().map(|(path, binary)| (*path, Fact::Binary(*binary))));
+    let paths = WRITTEN.iter().fold(Paths::new(&leaves, &raws, &flows), Paths::with_rest);
+    paths.and_like(STRAYS, is_like_usage, Fact::Stray)
 }

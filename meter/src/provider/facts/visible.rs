@@ -1,26 +1,29 @@
 //! The texts by their paths that show what a model wrote: what estimates go by.
+//!
+//! What was written can stand in members that nobody has heard of yet. So in what a model writes every text counts but
+//! those that are known to be something else: ids, the envelope, what the provider's own tools found, and what is no text.
+
+use super::places::Fact;
+use super::tools::Place;
+use crate::scan::Rest;
 
 /// Where the text stands that the model wrote, whole or in pieces. A stream's closing event repeats it elsewhere.
 #[rustfmt::skip]
 pub(super) const VISIBLE: &[&str] = &[
-    "choices[].delta.content", "choices[].delta.refusal", "choices[].text",
-    "choices[].delta.tool_calls[].function.name", "choices[].delta.tool_calls[].function.arguments",
-    "choices[].delta.function_call.arguments",
-    "choices[].message.content", "choices[].message.refusal",
-    "choices[].message.tool_calls[].function.name", "choices[].message.tool_calls[].function.arguments",
+    "choices[].text", "choices[].delta.tool_calls[].function.name", "choices[].message.tool_calls[].function.name",
     // OpenAI Responses and Anthropic.
-    "delta", "delta.text", "delta.partial_json", "output[].content[].text", "output[].name", "output[].arguments",
-    "content[].text", "content[].name", "content_block.name",
+    "delta", "output[].arguments", "content_block.name",
     // Gemini, Bedrock, Cohere, Ollama, Hugging Face.
-    "candidates[].content.parts[].text", "candidates[].content.parts[].functionCall.name",
-    "delta.toolUse.input", "contentBlockDelta.delta.text", "output.message.content[].text",
-    "output.message.content[].toolUse.name", "delta.message.content.text", "message.content[].text",
-    "message.content", "response", "generation", "outputText", "token.text", "generated_text",
+    "message.content", "message.tool_plan",
+    "content", "response", "generation", "outputText", "token.text", "generated_text", "completion", "results[].outputText",
+    "results[].generated_text", "completions[].data.text", "generations[].text",
 ];
 
 /// Objects that the model wrote: the arguments of its tool calls.
-pub(super) const VISIBLE_OBJECTS: &[&str] =
-    &["content[].input", "candidates[].content.parts[].functionCall.args", "output.message.content[].toolUse.input"];
+#[rustfmt::skip]
+pub(super) const VISIBLE_OBJECTS: &[&str] = &[
+    "content[].input", "candidates[].content.parts[].functionCall.args", "output.message.content[].toolUse.input",
+];
 
 /// Where thoughts stand that the model shows.
 pub(super) const THOUGHTS: &[&str] = &[
@@ -33,4 +36,108 @@ pub(super) const THOUGHTS: &[&str] = &[
     "delta.reasoningContent.text",
     "output.message.content[].reasoningContent.reasoningText.text",
     "message.thinking",
+];
+
+/// A place that says again what was written, or says it alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// A text that is over, and Cohere's pieces.
+    Text,
+    /// A part of an item that is over.
+    Part,
+    /// An item that is over.
+    Item,
+    /// The list of all items.
+    List,
+    /// The tokens one by one.
+    Tokens,
+    /// Thoughts; beside them they may stand as a text.
+    Thoughts,
+}
+
+/// How many such places there are.
+pub(super) const AGAIN: usize = 6;
+
+/// Those that are texts.
+pub(super) const AGAIN_TEXTS: &[(&str, Again)] = &[
+    ("text", Again::Text),
+    ("choices[].logprobs.content[].token", Again::Tokens),
+    ("choices[].logprobs.tokens[]", Again::Tokens),
+];
+
+/// What a model made that is no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binary {
+    /// An image.
+    Image,
+    /// Sound.
+    Audio,
+    /// One of them.
+    Media,
+}
+
+#[rustfmt::skip]
+pub(super) const BINARIES: &[(&str, Binary)] = &[
+    ("b64_json", Binary::Image), ("partial_image_b64", Binary::Image), ("item.result", Binary::Image),
+    ("choices[].delta.images[].image_url.url", Binary::Image), ("choices[].message.images[].image_url.url", Binary::Image),
+    ("audio", Binary::Audio), ("choices[].delta.audio.data", Binary::Audio), ("choices[].message.audio.data", Binary::Audio),
+    ("candidates[].content.parts[].inlineData.data", Binary::Media),
+    ("candidates[].content.parts[].inline_data.data", Binary::Media),
+];
+
+/// Names of what the model did not write as text.
+#[rustfmt::skip]
+const NOT_WRITTEN: &[&str] = &[
+    // The envelope, ids and kinds.
+    "type", "role", "object", "id", "index", "status", "model", "format", "phase", "finish_reason", "stop_reason",
+    "stop_sequence", "call_id", "item_id", "tool_call_id", "tool_use_id", "toolUseId", "container_id", "response_id",
+    "server_label", "mimeType", "mime_type", "media_type", "language", "usage", "system_fingerprint",
+    // What seals thoughts.
+    "signature", "thoughtSignature", "thought_signature", "encrypted_content", "redactedContent",
+    // What is no text.
+    "data", "b64_json", "image_url", "images", "url", "inlineData", "inline_data", "fileData", "file_data",
+    // What the provider found or ran, and where it found it.
+    "annotations", "citations", "citation", "results", "result", "outputs", "output", "search_results",
+    "codeExecutionResult", "code_execution_result", "executed_tools",
+    // The same once more.
+    "logprobs", "provider_specific_fields", "thinking_blocks",
+];
+
+const fn again(below: &'static [&'static str], again: Again) -> Rest<Fact> {
+    Rest { below, leaf: Fact::Again(again), but: NOT_WRITTEN, whole: &[], nowhere: &[], ends }
+}
+
+/// Whether nothing in an object that is wanted whole was written.
+fn ends(fact: Fact) -> bool {
+    !matches!(fact, Fact::Item(Place::Listed | Place::Streamed | Place::Step))
+}
+
+/// Where all texts were written. Those of items are in objects that are read whole for something else.
+#[rustfmt::skip]
+pub(super) const WRITTEN: &[Rest<Fact>] = &[
+    again(&["part"], Again::Part),
+    again(&["item"], Again::Item),
+    again(&["response.output[]"], Again::List),
+    again(&["choices[].delta.reasoning_details", "choices[].message.reasoning_details"], Again::Thoughts),
+    Rest {
+        below: &["output[]", "outputs[]"],
+        leaf: Fact::Visible,
+        but: NOT_WRITTEN,
+        whole: &[],
+        nowhere: &[],
+        ends,
+    },
+    Rest {
+        below: &[
+            "choices[].delta", "choices[].message", "delta", "content[]", "content_block",
+            "candidates[].content.parts[]", "response.candidates[].content.parts[]", "contentBlockDelta.delta",
+            "contentBlockStart.start", "output.message.content[]", "message.content", "message.tool_calls",
+        ],
+        leaf: Fact::Visible,
+        but: NOT_WRITTEN,
+        whole: &["arguments", "args", "input"],
+        // What Anthropic's own tools found.
+        nowhere: &["content_block.content", "content[].content"],
+        ends,
+    },
 ];

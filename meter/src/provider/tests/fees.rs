@@ -11,8 +11,10 @@ pub(super) fn met(host: &str, path: &str, body: &str) -> (Facts, Reading, Target
     let read_in = |piece: usize| {
         let mut facts = Facts::default();
         let mut reader = Body::new(None);
-        body.as_bytes().chunks(piece).for_each(|piece| reader.feed(response_paths(), piece, &mut facts));
-        reader.end(response_paths(), &mut facts);
+        body.as_bytes()
+            .chunks(piece)
+            .for_each(|piece| reader.feed(response_paths(target.api, target.endpoint), piece, &mut facts));
+        reader.end(response_paths(target.api, target.endpoint), &mut facts);
         let api = target.api.filter(|&api| has_counts(api, &facts)).or_else(|| shape(&facts)).or(target.api).unwrap();
         let reading = read(api, &facts, &target);
         (facts, reading)
@@ -369,8 +371,8 @@ cases! {
         let read_all = |body: &str| {
             let mut facts = Facts::default();
             let mut reader = Body::new(None);
-            body.as_bytes().chunks(4096).for_each(|piece| reader.feed(response_paths(), piece, &mut facts));
-            reader.end(response_paths(), &mut facts);
+            body.as_bytes().chunks(4096).for_each(|piece| reader.feed(response_paths(None, Endpoint::Model), piece, &mut facts));
+            reader.end(response_paths(None, Endpoint::Model), &mut facts);
             read(Api::OpenAiResponses, &facts, &Target::of(Api::OpenAiResponses))
         };
         let reading = read_all(&body);

@@ -14,8 +14,8 @@ fn golden(host: &str, path: &str, body: &str, classes: &[(Class, u64)]) -> Readi
 fn golden_of(target: &Target, body: &str, classes: &[(Class, u64)]) -> Reading {
     let mut facts = Facts::default();
     let mut reader = Body::new(None);
-    reader.feed(response_paths(), body.as_bytes(), &mut facts);
-    reader.end(response_paths(), &mut facts);
+    reader.feed(response_paths(target.api, target.endpoint), body.as_bytes(), &mut facts);
+    reader.end(response_paths(target.api, target.endpoint), &mut facts);
     let api = target.api.filter(|&api| has_counts(api, &facts)).or_else(|| shape(&facts)).or(target.api).unwrap();
     let reading = read(api, &facts, target);
     let mut expected: Vec<(Class, u64)> = classes.to_vec();
@@ -102,7 +102,7 @@ cases! {
     fn deterministic_costs_that_providers_report() {
         let cost = |host: &str, path: &str, body: &str| {
             let mut facts = Facts::default();
-            Body::new(None).feed(response_paths(), body.as_bytes(), &mut facts);
+            Body::new(None).feed(response_paths(None, Endpoint::Model), body.as_bytes(), &mut facts);
             assert!(detect(b"POST", host.as_bytes(), path.as_bytes(), &DETECT, &()).is_some());
             facts.cost()
         };
