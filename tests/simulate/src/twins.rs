@@ -24,7 +24,7 @@ struct Charged {
     /// By what it is found otherwise.
     proof: Option<Proof>,
     emitter: String,
-    proxies: Vec<(String, Option<String>)>,
+    proxies: Vec<Proxy>,
     request: Option<Proof>,
     trace: Option<Proof>,
     started_ns: i64,
@@ -36,6 +36,9 @@ struct Charged {
     /// By which prices.
     prices: (String, bool),
 }
+
+/// A process, and the workload whose replica it is.
+type Proxy = (String, Option<String>);
 
 /// What the mesh says of a call, with the model that was asked for.
 type Proof = (Vec<String>, Option<String>);
@@ -191,19 +194,19 @@ fn is_proven(one: &Charged, new: &Charged) -> bool {
 }
 
 fn may_be(one: &Charged, new: &Charged) -> bool {
-    let any = |is: fn(&(String, Option<String>), &(String, Option<String>)) -> bool| {
+    let any = |is: fn(&Proxy, &Proxy) -> bool| {
         one.proxies.iter().any(|proxy| new.proxies.iter().any(|other| is(proxy, other)))
     };
     let apart = !any(is_process) && (!any(is_replica) || has_ids_of(one, new));
     apart && one.emitter != new.emitter && overlap(one, new)
 }
 
-fn is_process(one: &(String, Option<String>), other: &(String, Option<String>)) -> bool {
+fn is_process(one: &Proxy, other: &Proxy) -> bool {
     one.0 == other.0
 }
 
 /// No call passes two replicas of one workload.
-fn is_replica(one: &(String, Option<String>), other: &(String, Option<String>)) -> bool {
+fn is_replica(one: &Proxy, other: &Proxy) -> bool {
     one.1.is_some() && one.1 == other.1
 }
 
