@@ -148,7 +148,7 @@ impl Thief {
     }
 
     /// What is charged for a call, whatever once was; `-` if nothing is.
-    fn charges(&self, emitter: &str, sequence: u64) -> Result<String> {
+    fn charges(&self, emitter: &str, sequence: i64) -> Result<String> {
         let sql = "SELECT charge FROM ledger l WHERE emitter = ?1 AND sequence = ?2 AND kind IN ('call', 'correction')
                    AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.refers = l.entry AND r.kind = 'reversal')";
         let database = rusqlite::Connection::open(self.collector.database())?;
