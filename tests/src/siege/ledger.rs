@@ -153,7 +153,7 @@ impl Thief {
                    AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.refers = l.entry AND r.kind = 'reversal')";
         let database = rusqlite::Connection::open(self.collector.database())?;
         let mut select = database.prepare(sql)?;
-        let mut rows = select.query(rusqlite::params![emitter.repeat(32), i64::try_from(sequence)?])?;
+        let mut rows = select.query(rusqlite::params![emitter.repeat(32), sequence])?;
         Ok(rows.next()?.map(|row| row.get(0)).transpose()?.unwrap_or_else(|| "-".to_owned()))
     }
 
