@@ -33,7 +33,7 @@ pub fn run(args: Check) -> Result<(), Failure> {
         Ok(_) => {
             let Doubts { problems, warnings } = doubts(&bytes);
             for warning in warnings {
-                eprintln!("{name}: warning: {}", printable(&warning));
+                terminal::complain(&format!("{name}: warning: {}", printable(&warning)));
             }
             if problems.is_empty() { print(&format!("{name}: ok\n")) } else { Err(lines(&name, &problems)) }
         }

@@ -48,14 +48,14 @@ fn rate(prices: &PriceBook, record: &Record, counted: &Record, tenant: &str) -> 
     call.map(|call| prices.rate(&call)).unwrap_or_default()
 }
 
-/// A field of a record.
-type ReadText = fn(&Record) -> Option<&str>;
+/// A text that decides a price: its field's name, and where a record has it.
+type Text = (&'static str, fn(&Record) -> Option<&str>);
 
 /// What decides a price and differs between two records, beside counts and time, by the names of the event's fields. What a
 /// meter that saw less does not know is no difference.
 pub fn differing(one: &Record, other: &Record) -> Vec<&'static str> {
     let is_whole = is_reported(one) && is_reported(other);
-    let texts: [(_, ReadText); 9] = [
+    let texts: [Text; 9] = [
         ("response_model", |record| record.response_model.as_deref()),
         ("path_model", |record| record.path_model.as_deref()),
         ("service_tier", |record| record.service_tier.as_deref()),

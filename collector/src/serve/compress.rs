@@ -1,10 +1,12 @@
 //! Long texts in gzip, for whoever takes it: a report of many lines is a tenth of its length then.
 
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 
-use axum::body::{Body, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY};
+use axum::http::response::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -18,6 +20,26 @@ use super::responses::blocking;
 const LEAST: u64 = 1 << 10;
 /// A quick level: higher ones take several times as long for a few percent.
 const LEVEL: Compression = Compression::new(3);
+
+/// A response that is always this text: it is compressed once, for anybody may ask for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Same(pub &'static [u8]);
+
+/// What was compressed of these texts.
+static PACKED: Mutex<Vec<(Same, Bytes)>> = Mutex::new(Vec::new());
+
+impl Same {
+    fn packed(self) -> Option<Bytes> {
+        let all = PACKED.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().find(|(same, _)| std::ptr::eq(same.0, self.0)).map(|(_, packed)| packed.clone())
+    }
+
+    fn keep(self, packed: &Bytes) {
+        if self.packed().is_none() {
+            PACKED.lock().unwrap_or_else(PoisonError::into_inner).push((self, packed.clone()));
+        }
+    }
+}
 
 /// Compresses what a handler has made, if it is a text in memory.
 pub async fn compress(request: Request, next: Next) -> Response {
@@ -33,7 +55,11 @@ pub async fn compress(request: Request, next: Next) -> Response {
     if !is_wanted {
         return response;
     }
-    let (mut parts, body) = response.into_parts();
+    let same = response.extensions().get::<Same>().copied();
+    let (parts, body) = response.into_parts();
+    if let Some(packed) = same.and_then(Same::packed) {
+        return packed_response(parts, packed);
+    }
     // It is in memory: nothing is waited for.
     let Ok(bytes) = body.collect().await.map(|all| all.to_bytes()) else {
         return Response::from_parts(parts, Body::empty());
@@ -44,6 +70,14 @@ pub async fn compress(request: Request, next: Next) -> Response {
         encoder.write_all(&plain).and_then(|()| encoder.finish()).map_err(|error| error.to_string())
     });
     let Ok(packed) = packed.await else { return Response::from_parts(parts, Body::from(bytes)) };
+    let packed = Bytes::from(packed);
+    if let Some(same) = same {
+        same.keep(&packed);
+    }
+    packed_response(parts, packed)
+}
+
+fn packed_response(mut parts: Parts, packed: Bytes) -> Response {
     parts.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     parts.headers.remove(CONTENT_LENGTH);
     Response::from_parts(parts, Body::from(packed))
@@ -78,5 +112,15 @@ mod tests {
             assert!(!takes(list), "{list}");
         }
         assert!(!takes_gzip(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn deterministic_a_text_that_never_changes_is_compressed_once() {
+        let (text, other): (&'static [u8], &'static [u8]) = (b"always this", b"always that");
+        assert!(Same(text).packed().is_none());
+        Same(text).keep(&Bytes::from_static(b"packed"));
+        Same(text).keep(&Bytes::from_static(b"again"));
+        assert_eq!(Same(text).packed().as_deref(), Some(b"packed".as_slice()));
+        assert!(Same(other).packed().is_none());
     }
 }

@@ -37,7 +37,7 @@ struct Charged {
     prices: (String, bool),
 }
 
-/// The process of an Envoy, and the workload that it is a replica of.
+/// A process, and the workload whose replica it is.
 type Proxy = (String, Option<String>);
 
 /// What the mesh says of a call, with the model that was asked for.

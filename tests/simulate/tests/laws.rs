@@ -7,7 +7,7 @@ use simulate::{Counted, Delivering, Guard, Mutation, World, run};
 /// Enough that every fault happens with every other.
 const SCHEDULES: u64 = 80;
 /// Without a guard a law must break within so many schedules; the slowest is noticed in half of them.
-const BOUND: u64 = 60;
+const BOUND: u64 = 100;
 /// The same with budgets, where a worker that ends while calls run seldom has what others then get.
 const BUDGETS_BOUND: u64 = 400;
 

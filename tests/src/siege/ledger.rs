@@ -148,12 +148,12 @@ impl Thief {
     }
 
     /// What is charged for a call, whatever once was; `-` if nothing is.
-    fn charges(&self, emitter: &str, sequence: u64) -> Result<String> {
+    fn charges(&self, emitter: &str, sequence: i64) -> Result<String> {
         let sql = "SELECT charge FROM ledger l WHERE emitter = ?1 AND sequence = ?2 AND kind IN ('call', 'correction')
                    AND NOT EXISTS (SELECT 1 FROM ledger r WHERE r.refers = l.entry AND r.kind = 'reversal')";
         let database = rusqlite::Connection::open(self.collector.database())?;
         let mut select = database.prepare(sql)?;
-        let mut rows = select.query(rusqlite::params![emitter.repeat(32), i64::try_from(sequence)?])?;
+        let mut rows = select.query(rusqlite::params![emitter.repeat(32), sequence])?;
         Ok(rows.next()?.map(|row| row.get(0)).transpose()?.unwrap_or_else(|| "-".to_owned()))
     }
 

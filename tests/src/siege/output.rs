@@ -50,7 +50,7 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "empty-price-book",
-        keeps: "no collector starts without prices, nor takes a book that is empty or cut off for a new one",
+        keeps: "no collector starts without prices or takes a book that is empty or cut off, and none waits for a pipe or a device in its place",
         short: false,
         run: || Box::pin(empty_price_book()),
     },
@@ -247,6 +247,22 @@ async fn empty_price_book() -> Result<()> {
             let log = process.stderr();
             let told = log.matches("the new prices are not used").count();
             ensure(told == expected.len() && log.contains(expected[told - 1]), || log)
+        })
+        .await?;
+    }
+    // What would keep a reader waiting, or has no end: batches are taken meanwhile.
+    let pipe = dir.path().join("pipe");
+    ensure(Command::new("mkfifo").arg(&pipe).status()?.success(), || "no pipe could be made".to_owned())?;
+    let endless = dir.path().join("endless");
+    std::os::unix::fs::symlink("/dev/zero", &endless)?;
+    for other in [pipe, endless] {
+        fs::rename(&other, &prices)?;
+        expected.push("must be a regular file");
+        wait::until("what is no file to be refused", || async {
+            let response = Route::plain(address).send(&batch).await?;
+            let log = process.stderr();
+            let told = log.matches("the new prices are not used").count();
+            ensure(response.status == 200 && told == expected.len() && log.contains("must be a regular file"), || log)
         })
         .await?;
     }

@@ -3,12 +3,14 @@
 
 use std::sync::LazyLock;
 
+use axum::Extension;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use wire::statement::COLLECTOR_HEADER;
 
 use super::auth::Scope;
+use super::compress::Same;
 use super::routes::{Access, ROUTES, Route};
 
 pub mod about;
@@ -42,7 +44,8 @@ static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
 
 /// `GET /v1/openapi.json`.
 pub async fn handle() -> Response {
-    ([(CONTENT_TYPE, "application/json")], DOCUMENT.as_str()).into_response()
+    let same = Extension(Same(DOCUMENT.as_bytes()));
+    (same, [(CONTENT_TYPE, "application/json")], DOCUMENT.as_str()).into_response()
 }
 
 fn document() -> Value {

@@ -7,6 +7,7 @@ use axum::http::header::{
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use crate::serve::compress::Same;
 use crate::serve::refusal;
 
 include!(concat!(env!("OUT_DIR"), "/web.rs"));
@@ -48,6 +49,7 @@ fn file(name: &str) -> Option<&'static [u8]> {
 
 fn shown(bytes: &'static [u8], kind: &'static str, kept: &'static str) -> Response {
     let mut response = bytes.into_response();
+    response.extensions_mut().insert(Same(bytes));
     let headers = [
         (CONTENT_TYPE, kind),
         (CACHE_CONTROL, kept),
