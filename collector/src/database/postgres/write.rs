@@ -59,26 +59,30 @@ pub async fn changes(session: &Session, before: &Before, changes: &Changes) -> R
     } = changes;
     let (known, new): (Vec<_>, Vec<_>) = emitters.iter().partition(|(name, _)| before.emitters.contains(*name));
     let (held, free) = claims(before, responses);
-    tokio::try_join!(
-        biased;
-        // What it asks for has come when the others have been sent.
-        coarse::changed(session, &before.sums, sums),
-        put_emitters(session, &new, true),
-        put_emitters(session, &known, false),
-        put_responses(session, &free, true),
-        put_responses(session, &held, false),
-        put_possible(session, possible),
-        put_ranges(session, emitters),
-        put_notes(session, notes),
-        put_entries(session, &session.statements.entries, entries),
-        put_chain(session, head, *written_ns, !entries.is_empty()),
-        put_sums(session, sums),
-        quarantine(session, quarantined),
-        release(session, released),
-        budgets::change(session, change.as_ref()),
-        budgets::spend(session, spent),
-        budgets::lend(session, leases),
-    )?;
+    let rest = async {
+        tokio::try_join!(
+            biased;
+            put_emitters(session, &new, true),
+            put_emitters(session, &known, false),
+            put_responses(session, &free, true),
+            put_responses(session, &held, false),
+            put_possible(session, possible),
+            put_ranges(session, emitters),
+            put_notes(session, notes),
+            put_entries(session, &session.statements.entries, entries),
+            put_chain(session, head, *written_ns, !entries.is_empty()),
+            put_sums(session, sums),
+            quarantine(session, quarantined),
+            release(session, released),
+            budgets::change(session, change.as_ref()),
+            budgets::spend(session, spent),
+            budgets::lend(session, leases),
+        )
+    };
+    // What it asks for has come when the others have been sent. Where one of those fails, its own is only a consequence.
+    let (levels, rest) = tokio::join!(biased; coarse::changed(session, &before.sums, sums), rest);
+    rest?;
+    levels?;
     forget::changes(session, forget).await?;
     sealing::changes(session, seal).await?;
     super::prune::changes(session, prune).await
