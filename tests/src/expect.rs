@@ -83,10 +83,12 @@ pub fn reported(event: &Event, served: &Served, expected: &Expected) -> Result<(
     let guessed = event.classes();
     differences.extend(classes(event, if reported { &expected.usage } else { &guessed }));
     if !reported {
-        differences.extend(guess(event));
+        differences.extend(guess(event, &IN_AND_OUT));
     }
     agree(event, &differences)
 }
+
+const IN_AND_OUT: [&str; 2] = ["input_text_tokens", "output_text_tokens"];
 
 /// Fails unless `event` says how the call ended and why there is no usage.
 pub fn missing(event: &Event, outcome: &str, reason: &str) -> Result<()> {
@@ -100,8 +102,17 @@ pub fn missing(event: &Event, outcome: &str, reason: &str) -> Result<()> {
     agree(event, &differences)
 }
 
-/// Fails unless `event` says how the call ended and why there is no usage, and has a guess in its place.
+/// Fails unless `event` says how the call ended and why there is no usage, and has a guess of text in and text out in its place.
 pub fn estimated(event: &Event, outcome: &str, reason: &str) -> Result<()> {
+    guessed_as(event, outcome, reason, &IN_AND_OUT)
+}
+
+/// The same of a call whose response began, and broke off before the model had written anything: it owes its input.
+pub fn input_estimated(event: &Event, outcome: &str, reason: &str) -> Result<()> {
+    guessed_as(event, outcome, reason, &["input_text_tokens"])
+}
+
+fn guessed_as(event: &Event, outcome: &str, reason: &str, want: &[&str]) -> Result<()> {
     let mut differences = envelope(event);
     for (name, want) in [("outcome", outcome), ("evidence", "estimated"), ("missing_reason", reason)] {
         if event.text(name) != want {
@@ -109,7 +120,7 @@ pub fn estimated(event: &Event, outcome: &str, reason: &str) -> Result<()> {
         }
     }
     differences.extend(classes(event, &event.classes()));
-    differences.extend(guess(event));
+    differences.extend(guess(event, want));
     agree(event, &differences)
 }
 
@@ -204,12 +215,12 @@ fn classes(event: &Event, want: &Classes) -> Vec<String> {
     differences
 }
 
-/// A guess has text in and text out, and no more of it than the words of these tests can make.
-fn guess(event: &Event) -> Option<String> {
+/// A guess has no more of its classes than the words of these tests can make.
+fn guess(event: &Event, want: &[&str]) -> Option<String> {
     let have = event.classes();
     let names: Vec<&str> = have.keys().map(String::as_str).collect();
-    let fits = names == ["input_text_tokens", "output_text_tokens"] && have.values().all(|n| (1..1000).contains(n));
-    (!fits).then(|| format!("classes: {have:?}, expected a guess of text in and text out"))
+    let fits = names == want && have.values().all(|n| (1..1000).contains(n));
+    (!fits).then(|| format!("classes: {have:?}, expected a guess of {want:?}"))
 }
 
 fn sum(classes: &Classes, of: impl Fn(&str) -> bool) -> Option<u64> {

@@ -77,10 +77,11 @@ fn add(owed: &mut BTreeMap<Key, Owed>, stack: &Stack, prices: &Table, planned: &
     let served = stack.provider.served_to(&planned.id)?;
     let expected = &planned.fixture.expected;
     let failed = matches!(planned.fault, Some(Fault::Status(_)));
-    let wrote = matches!(planned.fault, Some(Fault::ResetAfter(events) | Fault::StallAfter(events)) if events >= expected.text_from);
+    // What began and broke off owes at least its input.
+    let began = matches!(planned.fault, Some(Fault::ResetAfter(_) | Fault::StallAfter(_)));
     let evidence = match (served.usage.is_empty(), planned.fault) {
         (true, None) => "estimated",
-        (true, Some(_)) if wrote => "estimated",
+        (true, Some(_)) if began => "estimated",
         (true, _) => "missing",
         (false, Some(_)) => "partial",
         (false, None) => "reported",
