@@ -22,18 +22,37 @@ const TOLD_S: u64 = 60;
 /// Of so many it knows that.
 const MAX_TOLD: usize = 64;
 
+/// What a call asked for, beside its cluster.
+#[derive(Debug, Hash)]
+pub struct At {
+    host: Box<[u8]>,
+    model: String,
+    kind: &'static str,
+}
+
+impl At {
+    pub fn of(call: &Call) -> At {
+        let model = call.model_asked().unwrap_or_default().to_owned();
+        At { host: call.claimed_host().into(), model, kind: call.kind_asked() }
+    }
+
+    fn name(&self, cluster: &str) -> Name {
+        Name::new(cluster, &self.host, &self.model, self.kind)
+    }
+}
+
 /// Where the question was taken, as this worker has told the others not long ago.
 #[derive(Debug, Default)]
 pub struct Told {
-    /// Digests of cluster, host and model, and until when; the last told is the last.
+    /// Digests of cluster, host, model and kind of request, and until when; the last told is the last.
     known: Vec<(u64, u64)>,
     random: RandomState,
 }
 
 impl Told {
     /// Whether the others are to be told.
-    fn is_due(&mut self, cluster: &str, host: &[u8], model: &str, now_s: u64) -> bool {
-        let digest = self.random.hash_one((cluster, host, model));
+    fn is_due(&mut self, cluster: &str, at: &At, now_s: u64) -> bool {
+        let digest = self.random.hash_one((cluster, at));
         let is_fresh = |until_s: u64| until_s.checked_sub(now_s).is_some_and(|left| (1..=TOLD_S).contains(&left));
         if self.known.iter().any(|(known, until_s)| *known == digest && is_fresh(*until_s)) {
             return false;
@@ -73,12 +92,12 @@ pub fn refused(call: &Call) -> bool {
 
 /// A provider has counted a call that asked for it, whoever wrote the question: it takes it for that model, and what was thought
 /// to be a refusal was none.
-pub fn taken(told: &mut Told, cluster: &str, host: &[u8], model: &str) {
+pub fn taken(told: &mut Told, cluster: &str, at: &At) {
     let now_s = now_s();
-    if !told.is_due(cluster, host, model, now_s) {
+    if !told.is_due(cluster, at, now_s) {
         return;
     }
-    let name = Name::new(cluster, host, model);
+    let name = at.name(cluster);
     let set = |text: Option<String>| text.map_or(Change::Keep(()), |text| Change::Set(text, ()));
     // If it does not come about, the next call tells it.
     let _ = TAKEN.change(|taken| set(take(taken, &name, now_s)));
@@ -86,8 +105,7 @@ pub fn taken(told: &mut Told, cluster: &str, host: &[u8], model: &str) {
 }
 
 fn name(call: &Call) -> Name {
-    let to = EnvoyDestination::default();
-    Name::new(to.cluster().unwrap_or_default(), call.claimed_host(), call.model_asked().unwrap_or_default())
+    At::of(call).name(EnvoyDestination::default().cluster().unwrap_or_default())
 }
 
 fn now_s() -> u64 {
@@ -101,13 +119,18 @@ mod tests {
     #[test]
     fn contract_the_others_are_told_once_a_minute_and_of_each_model() {
         let mut told = Told::default();
-        assert!(told.is_due("c", b"h", "m", 10) && told.is_due("c", b"h", "n", 10) && told.is_due("d", b"h", "m", 10));
-        assert!(!told.is_due("c", b"h", "m", 69));
-        assert!(told.is_due("c", b"h", "m", 70));
-        assert!(told.is_due("c", b"h", "m", 0), "the clock was set back");
+        let at = |host: &str, model: &str, kind| At { host: host.as_bytes().into(), model: model.to_owned(), kind };
+        let mut is_due = |cluster: &str, host, model, now_s| told.is_due(cluster, &at(host, model, "chat"), now_s);
+        assert!(is_due("c", "h", "m", 10) && is_due("c", "h", "n", 10) && is_due("d", "h", "m", 10));
+        assert!(!is_due("c", "h", "m", 69));
+        assert!(is_due("c", "h", "m", 70));
+        assert!(is_due("c", "h", "m", 0), "the clock was set back");
         for number in 0..1000 {
-            told.is_due("c", b"h", &number.to_string(), 10);
+            told.is_due("c", &at("h", &number.to_string(), "chat"), 10);
         }
+        assert!(
+            told.is_due("c", &at("h", "999", "chat with tools"), 10) && !told.is_due("c", &at("h", "999", "chat"), 10)
+        );
         assert_eq!(told.known.len(), MAX_TOLD);
     }
 }

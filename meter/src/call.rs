@@ -145,6 +145,14 @@ impl Call {
         self.target.model.as_deref().or(self.asked.model())
     }
 
+    /// Which kind of request it is, as servers may tell them apart that take an option or refuse it.
+    pub fn kind_asked(&self) -> &'static str {
+        match self.target.operation {
+            Some("chat") if self.asked.weight().has_tools => "chat with tools",
+            operation => operation.unwrap_or_default(),
+        }
+    }
+
     /// The model that the record will have as the one that was asked for: the body's, or else the one that the path names.
     pub fn request_model(&self) -> Option<&str> {
         self.asked.model().or(self.target.model.as_deref())

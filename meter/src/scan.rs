@@ -4,6 +4,7 @@
 //! place it stands at can still lead to a wanted value, and skips what cannot in blocks. Objects and arrays off every
 //! path are skipped by counting brackets: the scanner finds values, it does not validate what nobody asked for.
 
+mod fold;
 mod machine;
 mod number;
 mod paths;
@@ -11,6 +12,7 @@ mod skip;
 mod text;
 mod word;
 
+pub(crate) use fold::is_alike;
 pub use machine::Scanner;
 pub use number::{Count, count, scaled};
 pub use paths::{MAX_DEPTH, Paths, Rest};

@@ -48,15 +48,21 @@ impl Doubt {
 impl Outbox {
     /// Whether a response that would acknowledge or refuse events is not the collector's.
     pub(super) fn is_stranger(&self, response: &Response) -> bool {
-        let decides = matches!(response.status, Some(200..=299 | 400 | 413 | 422));
+        // What the collector would say that does not take a token is said by firewalls of a body that they do not like.
+        let decides = matches!(response.status, Some(200..=299 | 400 | 403 | 406 | 413 | 422));
         self.listens && !response.reads_statements && decides
     }
 
     /// Takes such a response: nothing has come of the dispatch.
     pub(super) fn settle_stranger(&mut self, now_ms: u64, response: &Response, events: usize, random: u64) -> Settled {
-        let failure = Some(CollectorFailure::NotACollector);
+        // A proxy on the way that lets nobody in is told apart.
+        let is_denied = response.status == Some(403);
+        let failure = Some(if is_denied { response.failure() } else { CollectorFailure::NotACollector });
         let is_refusal = !matches!(response.status, Some(200..=299));
-        self.back_off(now_ms, response.retry_after_ms, random);
+        // Halves follow at once: they end, and whatever is behind waits for them.
+        if !(is_refusal && events > 1) {
+            self.back_off(now_ms, response.retry_after_ms, random);
+        }
         match self.queue.front().map(|entry| entry.sequence) {
             // Where it is too long for somebody on the way, or one of them is not liked.
             Some(_) if is_refusal && events > 1 => self.suspects = events,

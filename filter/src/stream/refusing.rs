@@ -7,7 +7,7 @@ use wire::record::{BUDGET, Evidence, Record, USAGE_NOT_ASKED};
 use super::{Metered, Stream, known};
 use crate::budgets;
 use crate::include::Include;
-use crate::refusals;
+use crate::refusals::{self, At};
 use crate::refuse;
 use crate::vm;
 
@@ -29,16 +29,13 @@ impl Refused {
     }
 }
 
-/// A call that asks for its usage: where, and of which model.
-pub(super) struct Asked {
-    host: Box<[u8]>,
-    model: String,
-}
+/// A call that asks for its usage: where, and for what.
+pub(super) struct Asked(At);
 
 impl Asked {
     pub(super) fn of(include: Option<&Include>, call: &Call) -> Option<Asked> {
         include.filter(|include| include.is_asked())?;
-        Some(Asked { host: call.claimed_host().into(), model: call.model_asked().unwrap_or_default().to_owned() })
+        Some(Asked(At::of(call)))
     }
 
     /// Learns that the provider takes the question, if it has given the counts of a stream.
@@ -46,7 +43,7 @@ impl Asked {
         let is_good = record.status.is_some_and(|status| status < 400);
         if record.stream && is_good && record.evidence == Evidence::Reported {
             let cluster = record.cluster.as_deref().unwrap_or_default();
-            vm::with(|vm| refusals::taken(&mut vm.taken, cluster, &self.host, &self.model));
+            vm::with(|vm| refusals::taken(&mut vm.taken, cluster, &self.0));
         }
     }
 }

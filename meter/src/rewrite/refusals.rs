@@ -1,8 +1,10 @@
 //! Which providers have refused the option, of late, and which have taken it: a text for each that all workers share, with a
 //! line for each of them.
 //!
-//! A line is for one place (cluster and host) and one model there. There are few lines of one place and few in all: whoever
-//! makes a provider refuse for invented models displaces the oldest of that place, and costs nobody more than one call.
+//! A line is for one place (cluster and host) and one model there, and for one kind of request: a server may take the option in
+//! chats and refuse it elsewhere, or beside tools. There are few lines of one place and few in all: whoever makes a provider refuse
+//! for invented models displaces the oldest of that place, and costs nobody more than one call. What was taken is not
+//! displaced: where there is no room, what is new is not remembered.
 
 use sha2::{Digest, Sha256};
 
@@ -10,8 +12,9 @@ use sha2::{Digest, Sha256};
 pub const HOLDS_S: u64 = 3600;
 /// So long it is remembered that the option was taken, s; while calls are counted, that is renewed when half of it is over.
 pub const TAKEN_HOLDS_S: u64 = 24 * 3600;
-/// Lines of one place.
+/// Lines of one place: refused, and taken.
 const MAX_OF_PLACE: usize = 16;
+const MAX_TAKEN_OF_PLACE: usize = 64;
 /// Lines in all; each takes 45 bytes at most.
 const MAX: usize = 256;
 
@@ -23,8 +26,8 @@ pub struct Name {
 }
 
 impl Name {
-    /// Of the cluster, the host that the client asked for, and the model.
-    pub fn new(cluster: &str, host: &[u8], model: &str) -> Name {
+    /// Of the cluster, the host that the client asked for, the model, and the kind of the request.
+    pub fn new(cluster: &str, host: &[u8], model: &str, kind: &str) -> Name {
         let digest = |parts: [&[u8]; 2]| {
             let mut hash = Sha256::new();
             for part in parts {
@@ -34,7 +37,7 @@ impl Name {
             let digest = hash.finalize();
             digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>()
         };
-        Name { place: digest([cluster.as_bytes(), host]), model: digest([model.as_bytes(), b""]) }
+        Name { place: digest([cluster.as_bytes(), host]), model: digest([model.as_bytes(), kind.as_bytes()]) }
     }
 }
 
@@ -71,7 +74,17 @@ pub fn is_taken(shared: &str, name: &Name, now_s: u64) -> bool {
 
 /// What the workers share of refusals becomes this, if the refusal is news.
 pub fn learn(shared: &str, name: &Name, now_s: u64) -> Option<String> {
-    (!is_refused(shared, name, now_s)).then(|| with(shared, name, now_s, HOLDS_S))
+    let displaced = |kept: &mut Vec<Line<'_>>| {
+        let of_place = kept.iter().filter(|(place, ..)| *place == name.place).count();
+        let oldest = match (of_place >= MAX_OF_PLACE, kept.len() >= MAX) {
+            (true, _) => kept.iter().position(|(place, ..)| *place == name.place),
+            (false, true) => Some(0),
+            (false, false) => None,
+        };
+        oldest.map(|oldest| kept.remove(oldest));
+        true
+    };
+    if is_refused(shared, name, now_s) { None } else { with(shared, name, now_s, HOLDS_S, displaced) }
 }
 
 /// What the workers share of places that take the option becomes this, if that is not known, or not for long any more.
@@ -79,7 +92,11 @@ pub fn take(shared: &str, name: &Name, now_s: u64) -> Option<String> {
     let half_s = TAKEN_HOLDS_S.div_euclid(2);
     // A line that was made less than half of the time ago still holds then.
     let is_fresh = has(shared, name, now_s.saturating_add(half_s), half_s);
-    (!is_fresh).then(|| with(shared, name, now_s, TAKEN_HOLDS_S))
+    let has_room = |kept: &mut Vec<Line<'_>>| {
+        let of_place = kept.iter().filter(|(place, ..)| *place == name.place).count();
+        of_place < MAX_TAKEN_OF_PLACE && kept.len() < MAX
+    };
+    if is_fresh { None } else { with(shared, name, now_s, TAKEN_HOLDS_S, has_room) }
 }
 
 /// What the workers share of refusals becomes this where the option was taken after all, if that is news.
@@ -89,26 +106,21 @@ pub fn forget(shared: &str, name: &Name) -> Option<String> {
     (kept.len() < lines(shared).count()).then(|| text(&kept))
 }
 
-/// With a line for it as the last.
-fn with(shared: &str, name: &Name, now_s: u64, longest_s: u64) -> String {
+/// With a line for it as the last, if room is made for it.
+fn with(
+    shared: &str,
+    name: &Name,
+    now_s: u64,
+    longest_s: u64,
+    make_room: impl FnOnce(&mut Vec<Line<'_>>) -> bool,
+) -> Option<String> {
     let is_other = |place: &str, model: &str| !(place == name.place && model == name.model);
     let keeps = |(place, model, until_s): &Line<'_>| holds(*until_s, now_s, longest_s) && is_other(place, model);
     let mut kept: Vec<Line<'_>> = lines(shared).filter(keeps).collect();
-    let oldest =
-        |of_place: bool, kept: &[Line<'_>]| kept.iter().position(|(place, ..)| !of_place || *place == name.place);
-    let of_place = kept.iter().filter(|(place, ..)| *place == name.place).count();
-    let too_many = if of_place >= MAX_OF_PLACE {
-        oldest(true, &kept)
-    } else if kept.len() >= MAX {
-        oldest(false, &kept)
-    } else {
-        None
-    };
-    if let Some(place) = too_many {
-        kept.remove(place);
-    }
-    kept.push((&name.place, &name.model, now_s.saturating_add(longest_s)));
-    text(&kept)
+    make_room(&mut kept).then(|| {
+        kept.push((&name.place, &name.model, now_s.saturating_add(longest_s)));
+        text(&kept)
+    })
 }
 
 fn text(lines: &[Line<'_>]) -> String {
@@ -121,7 +133,7 @@ mod tests {
     use super::*;
 
     fn name(host: &str, model: &str) -> Name {
-        Name::new("c", host.as_bytes(), model)
+        Name::new("c", host.as_bytes(), model, "chat")
     }
 
     cases! {
@@ -131,8 +143,9 @@ mod tests {
             assert!(!is_refused(&shared, &name("h", "m"), 4600), "an hour later");
             assert!(!is_refused(&shared, &name("h", "m"), 0), "the clock was set back");
             assert!(!is_refused(&shared, &name("h", "n"), 1000) && !is_refused(&shared, &name("g", "m"), 1000));
-            assert!(!is_refused(&shared, &Name::new("d", b"h", "m"), 1000));
-            assert_ne!(Name::new("ab", b"c", "m"), Name::new("a", b"bc", "m"));
+            assert!(!is_refused(&shared, &Name::new("d", b"h", "m", "chat"), 1000));
+            assert!(!is_refused(&shared, &Name::new("c", b"h", "m", "tools"), 1000));
+            assert_ne!(Name::new("ab", b"c", "m", ""), Name::new("a", b"bc", "m", ""));
             assert_eq!(learn(&shared, &name("h", "m"), 2000), None, "no news");
             let again = learn(&shared, &name("h", "m"), 5000).unwrap();
             assert_eq!(again.lines().count(), 1, "what is over goes");
@@ -164,6 +177,22 @@ mod tests {
             let left = forget(&refused, &name("h", "m")).unwrap();
             assert!(!is_refused(&left, &name("h", "m"), 10) && is_refused(&left, &name("h", "n"), 10));
             assert_eq!(forget(&left, &name("h", "m")), None, "no news");
+        }
+
+        fn contract_invented_models_displace_nothing_that_was_taken() {
+            let mut taken = take("", &name("h", "m"), 10).unwrap();
+            for number in 0..1000 {
+                for host in ["h".to_owned(), format!("h{number}")] {
+                    taken = take(&taken, &name(&host, &format!("m{number}")), 10).unwrap_or(taken);
+                }
+            }
+            assert!(is_taken(&taken, &name("h", "m"), 10) && is_taken(&taken, &name("h", "m62"), 10));
+            assert!(!is_taken(&taken, &name("h", "m63"), 10));
+            assert_eq!(taken.lines().count(), MAX);
+            // It is renewed all the same.
+            let half_s = TAKEN_HOLDS_S / 2;
+            let renewed = take(&taken, &name("h", "m"), 10 + half_s).unwrap();
+            assert!(is_taken(&renewed, &name("h", "m"), 10 + TAKEN_HOLDS_S));
         }
 
         fn contract_what_is_no_line_is_nothing() {

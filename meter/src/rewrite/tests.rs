@@ -92,6 +92,11 @@ cases! {
         assert_eq!(barred(r#"{"stream":true,"stream_options":{"include_usage":true}}"#).1, Asking::Client);
         assert_eq!(barred(r#"{"stream":false}"#).1, Asking::No);
         assert_eq!(barred(r#"{"stream":true,"Stream":true}"#).1, Asking::Not(NotAsked::Ambiguous));
+        // Go's reader folds the case as Unicode does: this is `stream` again.
+        for again in ["\u{17f}tream", "\\u017ftream", "\\u017FTREAM"] {
+            let body = format!(r#"{{"stream":true,"{again}":true}}"#);
+            assert_eq!(barred(&body).1, Asking::Not(NotAsked::Ambiguous), "{body}");
+        }
     }
 
     fn contract_a_question_is_alone_where_the_client_has_no_word_of_it() {
@@ -100,6 +105,7 @@ cases! {
             (r#"{"model":"m","stream":true,"x":{"stream_options":1}}"#, true),
             (r#"{"stream":false,"stream":true}"#, false),
             (r#"{"stream":true,"Stream":false}"#, false),
+            (r#"{"stream":true,"\u017ftream":false}"#, false),
             (r#"{"stream":true,"stream_options":null}"#, false),
             (r#"{"stream":true,"stream_options":{"x":1}}"#, false),
             (r#"{"stream":true,"stream_options":{"include_usage":false}}"#, false),
@@ -190,6 +196,8 @@ cases! {
             (r#"{"stream":true,"stream_options":{"a":1},"stream_options":{"b":1}}"#, NotAsked::Ambiguous),
             (r#"{"stream":false,"stream_options":{"a":1},"stream":true}"#, NotAsked::Ambiguous),
             (r#"{"STREAM":true}"#, NotAsked::Ambiguous),
+            (r#"{"\u017ftream":true}"#, NotAsked::Ambiguous),
+            ("{\"stream\":true,\"\u{17f}tream_option\u{17f}\":{\"include_usage\":false}}", NotAsked::Ambiguous),
             (r#"{"stream":true,"Stream_Options":{"include_usage":false}}"#, NotAsked::Ambiguous),
             (&format!(r#"{{"stream_options":{long}null,"stream":true}}"#), NotAsked::Ambiguous),
             (&format!(r#"{{"stream_options":null{long},"stream":true}}"#), NotAsked::Ambiguous),

@@ -1,5 +1,7 @@
 //! The table of wanted paths, as a tree that a scanner walks along.
 
+use super::fold::is_alike;
+
 /// How deep a wanted value may lie.
 pub const MAX_DEPTH: usize = 12;
 
@@ -307,7 +309,7 @@ impl<L: Copy> Paths<L> {
     /// What is wanted at the place of a name that is like this one, but for the case of its letters.
     pub(super) fn alike(&self, node: Node, name: &[u8]) -> Option<L> {
         let names = &self.nodes.get(usize::from(node))?.names;
-        let known = names.iter().find(|known| known.name.as_bytes().eq_ignore_ascii_case(name))?;
+        let known = names.iter().find(|known| is_alike(known.name, name))?;
         let place = self.nodes.get(usize::from(known.node))?;
         place.leaf.or(place.raw).or(place.flow)
     }

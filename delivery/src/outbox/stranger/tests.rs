@@ -19,7 +19,7 @@ fn tries(outbox: &mut Outbox, most: usize, mut answers: impl FnMut(usize) -> Res
 
 cases! {
     fn contract_where_the_collector_has_responded_nobody_else_acknowledges_or_refuses() {
-        for foreign in [200, 204, 400, 413, 422] {
+        for foreign in [200, 204, 400, 403, 413, 422] {
             let mut outbox = idle(5, ours(200));
             more(&mut outbox, 12);
             let (sent, settled) = tries(&mut outbox, 200, |_| status(foreign));
@@ -43,23 +43,41 @@ cases! {
         assert!(tries(&mut outbox, 9, |_| status(400)).1.rejected.is_some());
     }
 
-    fn race_an_event_that_somebody_on_the_way_refuses_holds_up_no_others() {
+    fn race_a_body_that_is_too_long_for_somebody_on_the_way_is_halved_at_once() {
         let mut outbox = idle(5, ours(200));
-        more(&mut outbox, 8);
-        let bad = outbox.queue.get(2).unwrap().sequence;
-        let mut now_ms = 1_000_000;
-        let (mut acknowledged, mut rejected, mut asked) = (0, Vec::new(), 0);
-        while !outbox.is_empty() {
-            now_ms += 60_000;
-            let Some(batch) = outbox.poll(now_ms, 10) else { panic!("it has stopped") };
-            let body = String::from_utf8(batch.body).unwrap();
-            asked += usize::from(batch.events == 0);
-            let response = if body.contains(&format!("\"n\":{bad}}}")) { status(400) } else { ours(200) };
-            let settled = outbox.settle(now_ms, response, 0);
-            acknowledged += settled.acknowledged;
-            rejected.extend(settled.rejected);
+        more(&mut outbox, 64);
+        let now_ms = outbox.not_before_ms.max(1_000_000);
+        let mut sent = Vec::new();
+        while let Some(batch) = outbox.poll(now_ms, 10) {
+            sent.push(batch.events);
+            outbox.settle(now_ms, if batch.events > 8 { status(413) } else { ours(200) }, 0);
         }
-        assert_eq!((acknowledged, rejected.len()), (7, 1));
-        assert!(rejected[0].ends_with(&format!("-{bad}")) && asked >= 7, "{rejected:?} {asked}");
+        assert!(outbox.is_empty(), "{sent:?}");
     }
+
+    fn race_an_event_that_somebody_on_the_way_refuses_holds_up_no_others() {
+        for refused in [400, 403] {
+            refuses(refused);
+        }
+    }
+}
+
+fn refuses(refused: u64) {
+    let mut outbox = idle(5, ours(200));
+    more(&mut outbox, 8);
+    let bad = outbox.queue.get(2).unwrap().sequence;
+    let mut now_ms = 1_000_000;
+    let (mut acknowledged, mut rejected, mut asked) = (0, Vec::new(), 0);
+    while !outbox.is_empty() {
+        now_ms += 60_000;
+        let Some(batch) = outbox.poll(now_ms, 10) else { panic!("it has stopped") };
+        let body = String::from_utf8(batch.body).unwrap();
+        asked += usize::from(batch.events == 0);
+        let response = if body.contains(&format!("\"n\":{bad}}}")) { status(refused) } else { ours(200) };
+        let settled = outbox.settle(now_ms, response, 0);
+        acknowledged += settled.acknowledged;
+        rejected.extend(settled.rejected);
+    }
+    assert_eq!((acknowledged, rejected.len()), (7, 1));
+    assert!(rejected[0].ends_with(&format!("-{bad}")) && asked >= 7, "{rejected:?} {asked}");
 }

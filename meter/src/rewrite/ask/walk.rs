@@ -2,7 +2,7 @@
 
 use super::{Ask, Edit, Key, Said, State, Who};
 use crate::rewrite::run_of_text;
-use crate::scan::{Unescape, inside};
+use crate::scan::{Unescape, inside, is_alike};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -77,13 +77,13 @@ impl Ask {
     }
 
     fn named(&self) -> Key {
-        let known: &[(&[u8], Key)] = match self.level {
-            1 => &[(b"stream", Key::Stream), (b"stream_options", Key::Options)],
-            _ => &[(b"include_usage", Key::IncludeUsage)],
+        let known: &[(&str, Key)] = match self.level {
+            1 => &[("stream", Key::Stream), ("stream_options", Key::Options)],
+            _ => &[("include_usage", Key::IncludeUsage)],
         };
         let name = self.name.bytes();
-        match known.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-            Some((known, key)) if *known == name && !self.name.overflowed() => *key,
+        match known.iter().find(|(known, _)| is_alike(known, name)) {
+            Some((known, key)) if known.as_bytes() == name && !self.name.overflowed() => *key,
             Some(_) if !self.name.overflowed() => Key::Lookalike,
             _ => Key::Other,
         }
