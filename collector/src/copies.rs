@@ -89,7 +89,7 @@ fn pair(reader: &dyn Reader, noted: &PossibleCopy) -> Result<Option<Pair>, Store
     }
     Ok(Some(Pair {
         provider: second.provider.clone(),
-        response_id: other.response_id.clone().unwrap_or_default(),
+        response_id: responses::name(&other).unwrap_or_default().to_owned(),
         first: side(reader, first, &one)?,
         second: side(reader, second, &other)?,
         missing,

@@ -142,10 +142,17 @@ impl Place {
     }
 }
 
-/// Where a call is to be looked for, its own day first, and there first without a proof; empty if the provider gave the
-/// response no id.
+/// The provider's name for a response: its id, or where there is none, the provider's own id of the request. One that repeats
+/// the id that the request came with is none.
+pub fn name(record: &Record) -> Option<&str> {
+    let of_request = || given(&record.provider_request_id).filter(|id| given(&record.request_id) != Some(id));
+    given(&record.response_id).or_else(of_request)
+}
+
+/// Where a call is to be looked for, its own day first, and there first without a proof; empty if the provider gave it no
+/// name.
 pub fn keys(record: &Record) -> Vec<ResponseKey> {
-    let Some(id) = given(&record.response_id) else { return Vec::new() };
+    let Some(id) = name(record) else { return Vec::new() };
     let Ok(started_ns) = i64::try_from(record.started_ns) else { return Vec::new() };
     let response = hash(&[Some(&record.provider), Some(id), record.part.as_deref()]);
     let (request, trace) = proofs(record);

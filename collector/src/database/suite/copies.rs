@@ -53,6 +53,36 @@ pub fn run(fresh: Fresh<'_>) {
     a_report_far_below_an_estimate_takes_no_place(fresh);
     no_call_passes_two_replicas_of_one_workload(fresh);
     what_both_owe_is_compared(fresh);
+    responses_without_an_id_are_known_by_the_providers_id_of_the_request(fresh);
+}
+
+/// Embeddings, images, speech, Bedrock's Converse. A server that repeats the mesh's id has given none of its own.
+fn responses_without_an_id_are_known_by_the_providers_id_of_the_request(fresh: Fresh<'_>) {
+    let without = |record: Record, id: Option<&str>| Record {
+        response_id: None,
+        provider_request_id: id.map(str::to_owned),
+        ..record
+    };
+    for (first, second, is_copy, noted) in [
+        (Some("req-1"), Some("req-1"), true, 0),
+        (Some("req-1"), Some("req-2"), false, 0),
+        (Some("request-1"), Some("request-1"), false, 0),
+        (None, None, false, 0),
+    ] {
+        let (store, reader) = fresh();
+        let mut ledger = Ledger::new(store);
+        send(&mut ledger, 1, 1, &without(seen(), first));
+        send(&mut ledger, 2, 1, &without(seen_behind(), second));
+        assert_eq!(kinds(&*reader), if is_copy { (1, 1) } else { (2, 0) }, "{first:?} {second:?}");
+        assert_eq!(pairs(&*reader).len(), noted, "{first:?} {second:?}");
+    }
+    // Where the proof is missing, the pair is told.
+    let (store, reader) = fresh();
+    let mut ledger = Ledger::new(store);
+    send(&mut ledger, 1, 1, &without(seen(), Some("req-1")));
+    send(&mut ledger, 2, 1, &without(Record { request_id: None, trace_id: None, ..seen_behind() }, Some("req-1")));
+    let pairs = pairs(&*reader);
+    assert_eq!((pairs.len(), pairs[0].response_id.as_str(), pairs[0].missing.len()), (1, "req-1", 2));
 }
 
 /// However alike they are; who gave two workloads one name is told.
