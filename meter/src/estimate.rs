@@ -102,11 +102,16 @@ impl Text {
     /// Takes thoughts besides, unless it shows them already.
     pub fn take_thoughts(&mut self, thoughts: &Text) {
         if !self.shows_thoughts {
-            self.bytes = self.bytes.saturating_add(thoughts.bytes);
-            self.words.join(&thoughts.words);
-            self.bytes_only |= thoughts.bytes_only;
+            self.join(thoughts);
             self.shows_thoughts = true;
         }
+    }
+
+    /// Takes a text besides.
+    pub fn join(&mut self, other: &Text) {
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.words.join(&other.words);
+        self.bytes_only |= other.bytes_only;
     }
 
     /// Whether so many tokens can be this text and nothing else.

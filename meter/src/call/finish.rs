@@ -163,7 +163,7 @@ impl Call {
                 request: &self.asked,
                 api,
                 endpoint: self.target.endpoint,
-                text: &facts.written(),
+                text: &facts.written(api),
                 response_bytes: *bytes,
             };
             estimate::settle(&mut record, &seen, ratios);

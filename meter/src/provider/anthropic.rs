@@ -47,7 +47,10 @@ pub(super) fn messages(facts: &Facts, target: &Target) -> Reading {
     cache_writes(facts, &mut reading);
     reading.complete = facts.closed(Raw::Usage);
     iterations::apply(facts, &mut reading);
-    if facts.is_refused && facts.is_zero_last(Number::OutputTokens) && facts.written().bytes() == 0 {
+    if facts.is_refused
+        && facts.is_zero_last(Number::OutputTokens)
+        && facts.written(Api::AnthropicMessages).bytes() == 0
+    {
         // Anthropic: a refusal before any output is not billed. A stream's first count of the output is taken back.
         reading.set(Class::OutputText, Some(0));
         reading.set(Class::OutputReasoning, None);

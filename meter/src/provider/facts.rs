@@ -31,7 +31,7 @@ use counts::Counts;
 use numbers::{Merge, round_up};
 use strays::Strays;
 use tools::Tools;
-use visible::{AGAIN, Again};
+use visible::AGAIN;
 
 /// The cap of the usage objects that are held for their lists, bytes in all.
 const MAX_RAW: usize = 16 * 1024;
@@ -199,13 +199,21 @@ impl Facts {
     }
 
     /// What the model wrote, as far as any place of the response has shown it.
-    pub fn written(&self) -> crate::estimate::Text {
+    pub fn written(&self, api: Api) -> crate::estimate::Text {
         let mut written = self.visible.clone();
-        for text in self.again.iter().flat_map(|texts| texts.iter().take(Again::Thoughts as usize)) {
+        let Some(texts) = &self.again else { return written };
+        let [text, part, item, list, tokens, thoughts, calls] = &**texts;
+        for again in [part, item, list, tokens, calls] {
+            written.take_longer(again);
+        }
+        if api == Api::Cohere {
+            // Its text stands nowhere else, and beside the calls of tools.
+            written.join(text);
+        } else if self.is_stream {
+            // Of a response that comes whole, other places tell.
             written.take_longer(text);
         }
-        let thoughts = self.again.as_ref().and_then(|texts| texts.get(Again::Thoughts as usize));
-        if let Some(thoughts) = thoughts.filter(|thoughts| thoughts.bytes() > 0) {
+        if thoughts.bytes() > 0 {
             written.take_thoughts(thoughts);
         }
         written
@@ -334,8 +342,6 @@ impl Sink<Fact> for Facts {
                 self.visible.feed(piece, self.is_stream);
                 self.visible.set_shows_thoughts();
             }
-            // Of a response that comes whole, other places tell.
-            Fact::Again(Again::Text) if !self.is_stream => {}
             Fact::Again(again) => {
                 let texts = self.again.get_or_insert_default();
                 if let Some(text) = texts.get_mut(again as usize) {

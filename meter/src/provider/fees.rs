@@ -5,7 +5,7 @@ use wire::record::Flag;
 use wire::usage::{Class, MAX_COUNT};
 
 use super::facts::{Facts, Number, Number::*};
-use super::{Reading, Target};
+use super::{Api, Reading, Target};
 
 /// Classes by the counts that usage objects give of them.
 #[rustfmt::skip]
@@ -60,7 +60,7 @@ pub(super) fn add(facts: &Facts, target: &Target, reading: &mut Reading) {
         reading.set(Class::WebSearches, Some(1));
     }
     if is_search_model(facts, target) && reading.usage.get(Class::WebSearches).unwrap_or(0) == 0 {
-        let has_output = reading.is_reported || facts.written().bytes() > 0;
+        let has_output = reading.is_reported || facts.written(Api::OpenAiChat).bytes() > 0;
         reading.set(Class::WebSearches, has_output.then_some(1));
     }
     if facts.has_too_many_items() {

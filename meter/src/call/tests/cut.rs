@@ -98,6 +98,100 @@ cases! {
         }
     }
 
+    fn contract_what_the_providers_tools_have_and_found_is_not_estimated() {
+        for item in [
+            r#"{"type":"mcp_list_tools","server_label":"s","tools":[{"name":"TEXT","description":"TEXT","input_schema":{"type":"object","properties":{"q":{"description":"TEXT"}}}}]}"#,
+            r#"{"type":"mcp_list_tools","server_label":"s","tools":[],"error":"TEXT"}"#,
+            r#"{"type":"tool_search_output","execution":"server","tools":[{"type":"function","name":"f","description":"TEXT","parameters":{"type":"object","description":"TEXT"}}]}"#,
+            r#"{"type":"mcp_call","name":"f","arguments":"","error":{"type":"mcp_tool_execution_error","content":[{"type":"text","text":"TEXT"}]}}"#,
+            r#"{"type":"mcp_call","name":"f","arguments":"","output":"TEXT","error":null}"#,
+            r#"{"type":"function_call_output","call_id":"c","output":"TEXT"}"#,
+            r#"{"type":"custom_tool_call_output","call_id":"c","output":[{"type":"input_text","text":"TEXT"}]}"#,
+            r#"{"type":"local_shell_call_output","id":"c","output":"TEXT"}"#,
+            r#"{"type":"shell_call_output","call_id":"c","output":[{"stdout":"TEXT","stderr":"TEXT","outcome":{"type":"exit","exit_code":0}}]}"#,
+            r#"{"type":"apply_patch_call_output","call_id":"c","output":"TEXT"}"#,
+            r#"{"type":"computer_call_output","call_id":"c","acknowledged_safety_checks":[{"code":"c","message":"TEXT"}],"output":{"type":"computer_screenshot","image_url":"BASE64"}}"#,
+            r#"{"type":"computer_call","call_id":"c","pending_safety_checks":[{"code":"c","message":"TEXT"}]}"#,
+            r#"{"type":"web_search_call","action":{"type":"search","sources":[{"type":"url","title":"TEXT"}]}}"#,
+            r#"{"type":"fetch_url_results","contents":[{"title":"TEXT","snippet":"TEXT"}]}"#,
+            r#"{"type":"shell_call","action":{"commands":["ls"]},"environment":{"type":"local","skills":[{"name":"s","description":"TEXT"}]}}"#,
+        ] {
+            let written = event(r#"{"type":"response.output_text.delta","delta":"Hi."}"#);
+            for body in [
+                event(&format!(r#"{{"type":"response.output_item.done","item":{item}}}"#)) + &written,
+                event(&format!(r#"{{"type":"response.incomplete","response":{{"object":"response","output":[{item}]}}}}"#)) + &written,
+                format!(r#"{{"object":"response","output":[{item},{{"type":"message","content":[{{"type":"output_text","text":"Hi."}}]}}]"#),
+            ] {
+                let output = cut(OPENAI, "/v1/responses", &body).usage.output_total();
+                assert!((Some(1)..=Some(8)).contains(&output), "{body}: {output:?}");
+            }
+        }
+        for part in [
+            r#""toolResponse":{"id":"t","response":{"r":"TEXT"}}"#,
+            r#""tool_response":{"id":"t","response":{"r":"TEXT"}}"#,
+            r#""functionResponse":{"name":"f","response":{"r":"TEXT"}}"#,
+            r#""codeExecutionResult":{"outcome":"OUTCOME_OK","output":"TEXT"}"#,
+        ] {
+            let body = event(&format!(r#"{{"candidates":[{{"content":{{"parts":[{{"text":"Hi."}},{{{part}}}]}}}}]}}"#));
+            let output = cut("generativelanguage.googleapis.com", GEMINI_PATH, &body).usage.output_total();
+            assert!((Some(1)..=Some(3)).contains(&output), "{body}: {output:?}");
+        }
+        let body = r#"{"output":{"message":{"content":[{"text":"Hi."},{"toolResult":{"toolUseId":"t","content":[{"text":"TEXT"}]}}]}}"#;
+        let output = cut("bedrock-runtime.us-east-1.amazonaws.com", "/model/m/converse", body).usage.output_total();
+        assert!((Some(1)..=Some(3)).contains(&output), "{output:?}");
+    }
+
+    fn contract_the_model_asks_for_tools_in_words_of_its_own() {
+        for item in [
+            r#"{"type":"mcp_call","name":"f","arguments":"TEXT","error":{"content":[{"text":"TEXT"}]}}"#,
+            r#"{"type":"mcp_approval_request","name":"f","arguments":"TEXT"}"#,
+            r#"{"type":"tool_search_call","execution":"client","arguments":{"goal":"TEXT"}}"#,
+            r#"{"type":"local_shell_call","action":{"type":"exec","command":["bash","TEXT"]}}"#,
+            r#"{"type":"computer_call","action":{"type":"type","text":"TEXT"},"pending_safety_checks":[{"message":"TEXT"}]}"#,
+        ] {
+            let body = event(&format!(r#"{{"type":"response.output_item.done","item":{item}}}"#));
+            let output = cut(OPENAI, "/v1/responses", &body).usage.output_total();
+            assert!((Some(990)..Some(1400)).contains(&output), "{body}: {output:?}");
+        }
+        // Whoever names a member of the arguments so has it written all the same.
+        let body = event(r#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{"toolResponse":"TEXT"}}},{"toolCall":{"id":"t","toolType":"X","args":{"tools":"TEXT"}}}]}}]}"#);
+        let output = cut("generativelanguage.googleapis.com", GEMINI_PATH, &body).usage.output_total();
+        assert!((Some(1990)..Some(2800)).contains(&output), "{output:?}");
+    }
+
+    fn contract_cohere_s_first_api_is_estimated_in_each_of_its_formats() {
+        let pieces = |head: &str, tail: &str| {
+            let piece = format!(r#"{{"is_finished":false,"event_type":"text-generation","text":"{}"}}"#, "word ".repeat(10));
+            vec![format!("{head}{piece}{tail}"); 100].concat()
+        };
+        let calls = r#""tool_calls":[{"name":"f","parameters":{"a":"TEXT"}}]"#;
+        let chunk = r#"{"is_finished":false,"event_type":"tool-calls-chunk","tool_call_delta":{"index":0,"parameters":"TEXT"}}"#;
+        let found = r#"{"event_type":"search-results","documents":[{"id":"d","snippet":"TEXT"}]}"#;
+        // How many times 1,000 words it has.
+        for (path, body, times) in [
+            ("/v1/chat", pieces("", "\n"), 1),
+            ("/v1/chat", pieces("data: ", "\n\n"), 1),
+            ("/v1/generate", pieces("", "\n"), 1),
+            ("/v1/chat", format!("{found}\n{}", pieces("", "\n")), 1),
+            ("/v1/chat", r#"{"response_id":"r","text":"TEXT","generation_id":"g""#.to_owned(), 1),
+            ("/v1/chat", r#"{"response_id":"r","text":"TEXT","chat_history":[{"role":"CHATBOT","message":"TEXT"}]"#.to_owned(), 1),
+            ("/v1/chat", format!(r#"{{"response_id":"r","text":"",{calls}"#), 1),
+            ("/v1/chat", format!(r#"{{"response_id":"r","text":"TEXT",{calls}"#), 2),
+            ("/v1/chat", format!("{chunk}\n"), 1),
+            ("/v1/chat", format!("{chunk}\n{{\"event_type\":\"tool-calls-generation\",{calls}}}\n"), 1),
+            ("/v1/chat", format!("{}{chunk}\n{{\"event_type\":\"tool-calls-generation\",{calls}}}\n", pieces("", "\n")), 2),
+            ("/v1/generate", r#"{"id":"g","generations":[{"id":"h","text":"TEXT"}]"#.to_owned(), 1),
+        ] {
+            let record = cut("api.cohere.com", path, &body);
+            let output = record.usage.output_total();
+            assert_eq!((record.evidence, record.api.as_str()), (Evidence::Estimated, "cohere"), "{body:.90}");
+            assert!((Some(990 * times)..Some(1400 * times)).contains(&output), "{path} {body:.90}: {output:?}");
+        }
+        // What was heard is sold by the second: its text is no output.
+        let record = cut(OPENAI, "/v1/audio/transcriptions", r#"{"text":"TEXT""#);
+        assert_eq!(record.usage.output_total(), None);
+    }
+
     fn contract_a_call_whose_response_began_owes_its_input() {
         for (host, path, body) in [
             (OPENAI, CHAT_PATH, ": waiting\n\n"), (OPENAI, CHAT_PATH, ""),

@@ -7,7 +7,9 @@ use super::made::{THINGS, Thing};
 use super::numbers::{DIRECT, GUARDED, Number, PLACED};
 use super::texts::{TEXTS, Text};
 use super::tools::{ITEM_TEXTS, ITEMS, ItemText, MAPS, Place, QUERIES};
-use super::visible::{AGAIN_TEXTS, Again, BINARIES, Binary, THOUGHTS, VISIBLE, VISIBLE_OBJECTS, WRITTEN};
+use super::visible::{
+    AGAIN_OBJECTS, AGAIN_TEXTS, Again, BINARIES, Binary, THOUGHTS, VISIBLE, VISIBLE_OBJECTS, WRITTEN,
+};
 use crate::provider::{Api, Endpoint};
 use crate::scan::Paths;
 
@@ -294,6 +296,7 @@ fn build(metadata: Metadata) -> Paths<Fact> {
     let mut raws: Vec<(&'static str, Fact)> = Raw::ALL.iter().map(|(path, raw)| (*path, Fact::Raw(*raw))).collect();
     raws.extend(ITEMS.iter().map(|(path, place)| (*path, Fact::Item(*place))));
     raws.extend(VISIBLE_OBJECTS.iter().map(|path| (*path, Fact::Visible)));
+    raws.extend(AGAIN_OBJECTS.iter().map(|(path, again)| (*path, Fact::Again(*again))));
     leaves.retain(|(path, _)| metadata.has(path));
     raws.retain(|(path, _)| metadata.has(path));
     let mut flows = vec![("bytes", Fact::Wrapped)];

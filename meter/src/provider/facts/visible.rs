@@ -16,7 +16,8 @@ pub(super) const VISIBLE: &[&str] = &[
     // Gemini, Bedrock, Cohere, Ollama, Hugging Face.
     "message.content", "message.tool_plan",
     "content", "response", "generation", "outputText", "token.text", "generated_text", "completion", "results[].outputText",
-    "results[].generated_text", "completions[].data.text", "generations[].text",
+    "results[].generated_text", "completions[].data.text", "generations[].text", "tool_call_delta.name",
+    "tool_call_delta.parameters",
 ];
 
 /// Objects that the model wrote: the arguments of its tool calls.
@@ -24,6 +25,9 @@ pub(super) const VISIBLE: &[&str] = &[
 pub(super) const VISIBLE_OBJECTS: &[&str] = &[
     "content[].input", "candidates[].content.parts[].functionCall.args", "output.message.content[].toolUse.input",
 ];
+
+/// Such objects in a place that says again what others said.
+pub(super) const AGAIN_OBJECTS: &[(&str, Again)] = &[("tool_calls[].parameters", Again::Calls)];
 
 /// Where thoughts stand that the model shows.
 pub(super) const THOUGHTS: &[&str] = &[
@@ -41,7 +45,7 @@ pub(super) const THOUGHTS: &[&str] = &[
 /// A place that says again what was written, or says it alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
-    /// A text that is over, and Cohere's pieces.
+    /// A text that is over, and what Cohere's first API writes, in pieces or whole.
     Text,
     /// A part of an item that is over.
     Part,
@@ -53,14 +57,17 @@ pub enum Again {
     Tokens,
     /// Thoughts; beside them they may stand as a text.
     Thoughts,
+    /// Calls of tools that are over, of Cohere's first API.
+    Calls,
 }
 
 /// How many such places there are.
-pub(super) const AGAIN: usize = 6;
+pub(super) const AGAIN: usize = 7;
 
 /// Those that are texts.
 pub(super) const AGAIN_TEXTS: &[(&str, Again)] = &[
     ("text", Again::Text),
+    ("tool_calls[].name", Again::Calls),
     ("choices[].logprobs.content[].token", Again::Tokens),
     ("choices[].logprobs.tokens[]", Again::Tokens),
 ];
@@ -98,13 +105,26 @@ const NOT_WRITTEN: &[&str] = &[
     "data", "b64_json", "image_url", "images", "url", "inlineData", "inline_data", "fileData", "file_data",
     // What the provider found or ran, and where it found it.
     "annotations", "citations", "citation", "results", "result", "outputs", "output", "search_results",
-    "codeExecutionResult", "code_execution_result", "executed_tools",
+    "codeExecutionResult", "code_execution_result", "executed_tools", "toolResponse", "tool_response", "functionResponse",
+    "function_response", "toolResult", "stdout", "stderr", "fetch_url_content", "all_retrieved_documents",
     // The same once more.
     "logprobs", "provider_specific_fields", "thinking_blocks",
 ];
 
-const fn again(below: &'static [&'static str], again: Again) -> Rest<Fact> {
-    Rest { below, leaf: Fact::Again(again), but: NOT_WRITTEN, whole: &[], nowhere: &[], ends }
+/// Members of an item that the model did not write: the tools that a server has, what they found and how they failed, what
+/// OpenAI checks, and what the caller had said of a shell. Deeper down the same names can be the model's.
+macro_rules! items {
+    ($($place:literal),+) => {
+        &[$(
+            concat!($place, ".tools"), concat!($place, ".error"), concat!($place, ".contents"), concat!($place, ".info"),
+            concat!($place, ".action.sources"), concat!($place, ".pending_safety_checks"),
+            concat!($place, ".acknowledged_safety_checks"), concat!($place, ".environment.skills"),
+        )+]
+    };
+}
+
+const fn again(below: &'static [&'static str], again: Again, nowhere: &'static [&'static str]) -> Rest<Fact> {
+    Rest { below, leaf: Fact::Again(again), but: NOT_WRITTEN, whole: &[], nowhere, ends }
 }
 
 /// Whether nothing in an object that is wanted whole was written.
@@ -115,16 +135,16 @@ fn ends(fact: Fact) -> bool {
 /// Where all texts were written. Those of items are in objects that are read whole for something else.
 #[rustfmt::skip]
 pub(super) const WRITTEN: &[Rest<Fact>] = &[
-    again(&["part"], Again::Part),
-    again(&["item"], Again::Item),
-    again(&["response.output[]"], Again::List),
-    again(&["choices[].delta.reasoning_details", "choices[].message.reasoning_details"], Again::Thoughts),
+    again(&["part"], Again::Part, &[]),
+    again(&["item"], Again::Item, items!("item")),
+    again(&["response.output[]"], Again::List, items!("response.output[]")),
+    again(&["choices[].delta.reasoning_details", "choices[].message.reasoning_details"], Again::Thoughts, &[]),
     Rest {
         below: &["output[]", "outputs[]"],
         leaf: Fact::Visible,
         but: NOT_WRITTEN,
         whole: &[],
-        nowhere: &[],
+        nowhere: items!("output[]", "outputs[]"),
         ends,
     },
     Rest {
