@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use wire::record::Evidence;
 
+use super::plan::{Days, Part, plan};
 use super::{Amounts, Packed, add_to, unpack};
 use crate::money::Charge;
 use crate::store::sums::Counted;
-use crate::store::{Each, StoreError, Total};
+use crate::store::{Dimension, Each, Selection, StoreError, Total};
 
 /// Ends each text of a key: no UTF-8 has it.
 const END: u8 = 0xff;
@@ -31,6 +32,29 @@ pub enum Counts<'a> {
     One(&'a str, Amounts),
     /// All classes.
     All(&'a [u8]),
+}
+
+/// The totals of a selection, from the tables that answer with the fewest rows. `read` adds a part of a table; `days` counts the
+/// days that have sums.
+pub fn totals(
+    selection: &Selection,
+    by: &[Dimension],
+    days: Days<'_>,
+    each: Each<'_, Total>,
+    mut read: impl FnMut(&Part, &mut Adding, Each<'_, Total>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let parts = plan(selection, by, days)?;
+    let mut adding = Adding::new(by.len(), parts.iter().any(|part| part.is_less));
+    for part in &parts {
+        read(part, &mut adding, &mut *each)?;
+        if adding.is_too_much {
+            // What is subtracted must find what it is subtracted from: then the days themselves are read.
+            adding = Adding::new(by.len(), false);
+            read(&Part::of_rollup(selection), &mut adding, &mut *each)?;
+            break;
+        }
+    }
+    adding.end(each)
 }
 
 /// What is added up.

@@ -10,9 +10,9 @@ use tokio_postgres::types::ToSql;
 use super::connection::Connection;
 use super::known::sum;
 use super::reader::{PostgresReader, each_of};
-use crate::database::coarse::adding::{Adding, Counts, SumRow};
+use crate::database::coarse::adding::{self, Adding, Counts, SumRow};
 use crate::database::coarse::amounts;
-use crate::database::coarse::plan::{Part, Table, plan};
+use crate::database::coarse::plan::{Part, Table};
 use crate::store::{Dimension, Each, Selection, StoreError, Total};
 
 /// Rows of the rollup that are asked for: `selected` has the values.
@@ -98,18 +98,9 @@ pub fn totals(
             let [first, last] = [first, last].map(|day| day.to_string());
             connection.wait(async { Ok(connection.client.query_one(sql, &[&first, &last]).await?.try_get(0)?) })
         };
-        let parts = plan(selection, by, &mut days)?;
-        let mut adding = Adding::new(by.len(), parts.iter().any(|part| part.is_less));
-        for of in &parts {
-            part(connection, selection, by, of, &mut adding, &mut *each)?;
-            if adding.is_too_much {
-                // What is subtracted must find what it is subtracted from: then the days themselves are read.
-                adding = Adding::new(by.len(), false);
-                part(connection, selection, by, &Part::of_rollup(selection), &mut adding, &mut *each)?;
-                break;
-            }
-        }
-        adding.end(each)
+        adding::totals(selection, by, &mut days, each, |of, adding, each| {
+            part(connection, selection, by, of, adding, each)
+        })
     })
 }
 

@@ -8,9 +8,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::open::at_one_moment;
 use super::read::sum;
-use crate::database::coarse::adding::{Adding, Counts, SumRow};
+use crate::database::coarse::adding::{self, Adding, Counts, SumRow};
 use crate::database::coarse::amounts;
-use crate::database::coarse::plan::{Part, Table, plan};
+use crate::database::coarse::plan::{Part, Table};
 use crate::store::{Dimension, Each, Selection, StoreError, Total};
 
 /// The columns that the rows of a table are in the order of, before the tenant: what tells its parts apart.
@@ -58,18 +58,7 @@ fn from_tables(
         connection.prepare_cached("SELECT count(DISTINCT day) FROM rollup_days WHERE day >= ?1 AND day <= ?2")?;
     let mut days =
         |first: Date, last: Date| Ok(count.query_row([first.to_string(), last.to_string()], |row| row.get(0))?);
-    let parts = plan(selection, by, &mut days)?;
-    let mut adding = Adding::new(by.len(), parts.iter().any(|part| part.is_less));
-    for of in &parts {
-        part(connection, selection, by, of, &mut adding, &mut *each)?;
-        if adding.is_too_much {
-            // What is subtracted must find what it is subtracted from: then the days themselves are read.
-            adding = Adding::new(by.len(), false);
-            part(connection, selection, by, &Part::of_rollup(selection), &mut adding, &mut *each)?;
-            break;
-        }
-    }
-    adding.end(each)
+    adding::totals(selection, by, &mut days, each, |of, adding, each| part(connection, selection, by, of, adding, each))
 }
 
 /// The first part of a table that has rows, from a day or month on, or behind a part.

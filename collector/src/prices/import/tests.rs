@@ -216,24 +216,30 @@ left out, it names no provider (1): nobody
     assert_eq!(notes.to_string(), expected);
 }
 
+/// What makes a call another one.
+type Change<'c> = &'c dyn Fn(&mut RatingInput<'_>);
+
+/// The price that holds for one of a class; `~` before a price that another one stands in for.
+fn priced(book: &PriceBook, provider: &str, model: &str, class: Class, with: Change<'_>) -> String {
+    let mut usage = Usage::default();
+    usage.set(class, (class != Class::Requests).then_some(1));
+    let mut call = RatingInput::new(provider, model, day("2026-01-01").unwrap().at(12, 0, 0, 0), &usage);
+    with(&mut call);
+    let rating = book.rate(&call);
+    let line = rating.lines.iter().find(|line| line.class == class);
+    match line.map(|line| line.rated) {
+        Some(Rated::Priced { price, .. }) => price.to_string(),
+        Some(Rated::Fallback { price, .. }) => format!("~{price}"),
+        _ => "none".to_owned(),
+    }
+}
+
 #[test]
 fn contract_what_prices_depend_on_becomes_conditions_and_factors() {
     use Class::*;
     let toml = import(List::Litellm, LITELLM, &options()).unwrap().toml;
     let book = PriceBook::parse(&toml).unwrap();
-    let price = |provider, model, class, with: &dyn Fn(&mut RatingInput<'_>)| {
-        let mut usage = Usage::default();
-        usage.set(class, (class != Requests).then_some(1));
-        let mut call = RatingInput::new(provider, model, day("2026-01-01").unwrap().at(12, 0, 0, 0), &usage);
-        with(&mut call);
-        let rating = book.rate(&call);
-        let line = rating.lines.iter().find(|line| line.class == class);
-        match line.map(|line| line.rated) {
-            Some(Rated::Priced { price, .. }) => price.to_string(),
-            Some(Rated::Fallback { price, .. }) => format!("~{price}"),
-            _ => "none".to_owned(),
-        }
-    };
+    let price = |provider, model, class, with: Change<'_>| priced(&book, provider, model, class, with);
     assert_eq!(price("openai", "gpt-5", InputText, &|call| call.region = Some("eu")), "1.375");
     assert_eq!(price("openai", "gpt-5", InputText, &|call| call.region = Some("us")), "1.25");
     assert_eq!(

@@ -30,19 +30,7 @@ fn deterministic_names_of_a_list_become_conditions() {
     use Class::*;
     let toml = import_all(&[(List::Litellm, LIST), (List::Fees, TOOLS)], &options()).unwrap().toml;
     let book = PriceBook::parse(&toml).unwrap();
-    let price = |provider, model, class, with: &dyn Fn(&mut RatingInput<'_>)| {
-        let mut usage = Usage::default();
-        usage.set(class, (class != Requests).then_some(1));
-        let mut call = RatingInput::new(provider, model, day("2026-01-01").unwrap().at(12, 0, 0, 0), &usage);
-        with(&mut call);
-        let rating = book.rate(&call);
-        let line = rating.lines.iter().find(|line| line.class == class);
-        match line.map(|line| line.rated) {
-            Some(Rated::Priced { price, .. }) => price.to_string(),
-            Some(Rated::Fallback { price, .. }) => format!("~{price}"),
-            _ => "none".to_owned(),
-        }
-    };
+    let price = |provider, model, class, with: Change<'_>| priced(&book, provider, model, class, with);
     for region in ["us-gov", "usgovvirginia"] {
         let of = |model| price("azure.ai.openai", model, InputText, &|call| call.region = Some(region));
         assert_eq!(["gpt-5.1", "gpt-5.1-2025-11-13", "gpt-5.1-codex"].map(of), ["2.00", "2.00", "3.00"], "{region}");
