@@ -75,8 +75,7 @@ pub fn is_taken(shared: &str, name: &Name, now_s: u64) -> bool {
 /// What the workers share of refusals becomes this, if the refusal is news.
 pub fn learn(shared: &str, name: &Name, now_s: u64) -> Option<String> {
     let displaced = |kept: &mut Vec<Line<'_>>| {
-        let of_place = kept.iter().filter(|(place, ..)| *place == name.place).count();
-        let oldest = match (of_place >= MAX_OF_PLACE, kept.len() >= MAX) {
+        let oldest = match (of_place(kept, name) >= MAX_OF_PLACE, kept.len() >= MAX) {
             (true, _) => kept.iter().position(|(place, ..)| *place == name.place),
             (false, true) => Some(0),
             (false, false) => None,
@@ -92,10 +91,7 @@ pub fn take(shared: &str, name: &Name, now_s: u64) -> Option<String> {
     let half_s = TAKEN_HOLDS_S.div_euclid(2);
     // A line that was made less than half of the time ago still holds then.
     let is_fresh = has(shared, name, now_s.saturating_add(half_s), half_s);
-    let has_room = |kept: &mut Vec<Line<'_>>| {
-        let of_place = kept.iter().filter(|(place, ..)| *place == name.place).count();
-        of_place < MAX_TAKEN_OF_PLACE && kept.len() < MAX
-    };
+    let has_room = |kept: &mut Vec<Line<'_>>| of_place(kept, name) < MAX_TAKEN_OF_PLACE && kept.len() < MAX;
     if is_fresh { None } else { with(shared, name, now_s, TAKEN_HOLDS_S, has_room) }
 }
 
@@ -104,6 +100,11 @@ pub fn forget(shared: &str, name: &Name) -> Option<String> {
     let is_other = |(place, model, _): &Line<'_>| !(*place == name.place && *model == name.model);
     let kept: Vec<_> = lines(shared).filter(is_other).collect();
     (kept.len() < lines(shared).count()).then(|| text(&kept))
+}
+
+/// How many lines there are of a place.
+fn of_place(lines: &[Line<'_>], name: &Name) -> usize {
+    lines.iter().filter(|(place, ..)| *place == name.place).count()
 }
 
 /// With a line for it as the last, if room is made for it.
