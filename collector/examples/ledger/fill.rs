@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use wire::emitter::EmitterKey;
 
 use super::calls::{Dice, NS_PER_DAY, call};
+use super::months::Months;
 use super::{Outcome, today_ns};
 
 /// Events of an emitter in one delivery, and deliveries in one transaction.
@@ -18,7 +19,14 @@ const BATCH: u64 = 100;
 const BATCHES: u64 = 40;
 const EMITTERS: u64 = 200;
 
-pub fn fill(database: &Path, prices: &Path, entries: u64, tenants: u64, days: u64) -> Outcome<Value> {
+pub fn fill(
+    database: &Path,
+    prices: &Path,
+    entries: u64,
+    tenants: u64,
+    days: u64,
+    months: &mut Option<Months>,
+) -> Outcome<Value> {
     let mut ledger = Ledger::new(Sqlite::open(database)?);
     let book = PriceBook::parse(&std::fs::read_to_string(prices)?).map_err(|problems| format!("{problems:?}"))?;
     ledger.set_prices(Some(Arc::new(book)));
@@ -51,6 +59,9 @@ pub fn fill(database: &Path, prices: &Path, entries: u64, tenants: u64, days: u6
         let refused: u64 = taken.iter().map(|taken| taken.alarms + taken.dead_letters).sum();
         if refused > 0 {
             return Err(format!("{refused} events were refused: {taken:?}").into());
+        }
+        if let Some(months) = months {
+            months.filled_to(now)?;
         }
         if done % step < BATCH * BATCHES {
             println!("  {done} events, {:.0} a second", done as f64 / begun.elapsed().as_secs_f64());

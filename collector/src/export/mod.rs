@@ -30,7 +30,7 @@ impl Source for Ledger<'_> {
     fn rows(&self, behind: &End, until: i64, each: &mut dyn FnMut(Row) -> Result<(), Error>) -> Result<(), Error> {
         let mut before = (id(behind.position), Hash(behind.hash));
         let mut stopped = None;
-        let read = self.0.written(before.0, until, &mut |written| {
+        let read = self.0.written_in_parts(before.0, until, &mut |written| {
             let expected = EntryId { number: before.0.number.saturating_add(1), ..before.0 };
             let entry = &written.entry;
             // An export is of the ledger that was written, or it ends here.

@@ -15,6 +15,9 @@ use crate::store::months::Month;
 use crate::store::sums::Counted;
 use crate::store::{self, CountedEntry, Reader, Selection, Span, StoreError, Total};
 
+/// Lines that are made at once where the first are asked for: of more it is looked first which those are. Each may take a kilobyte.
+const FEW: usize = if cfg!(test) { 4 } else { 1 << 13 };
+
 /// What is added up.
 pub struct Gathered<'q> {
     question: &'q Question,
@@ -24,6 +27,8 @@ pub struct Gathered<'q> {
     /// Calls that were read, if it was not the sums.
     pub read: u64,
     key: LineKey,
+    /// How many lines are made at most; one more ends the reading.
+    most: Option<usize>,
     /// Which lines there are alone, if that is known.
     largest: Option<Largest>,
     /// All others, by what they adjust and their evidence.
@@ -34,10 +39,10 @@ impl<'q> Gathered<'q> {
     pub fn new(question: &'q Question) -> Gathered<'q> {
         let (lines, invoices, models) = Default::default();
         let (key, others) = Default::default();
-        Gathered { question, lines, invoices, models, read: 0, key, largest: None, others }
+        Gathered { question, lines, invoices, models, read: 0, key, most: None, largest: None, others }
     }
 
-    /// Reads all periods. If but the first lines are asked for, and the sums tell which these are, no others are made.
+    /// Reads all periods. If but the first of many lines are asked for, and the sums tell which these are, no others are made.
     pub fn all(&mut self, reader: &dyn Reader, bounds: &mut Bounds<'_>) -> Result<(), ReportError> {
         let question = self.question;
         let periods: &[Which] = if question.compare { &[Which::Now, Which::Before] } else { &[Which::Now] };
@@ -46,6 +51,12 @@ impl<'q> Gathered<'q> {
                 |which: &Which| Ok(question.period_of(*which)?.selection().map(|selection| (*which, selection)));
             let selections: Result<Option<Vec<_>>, ReportError> = periods.iter().map(selection).collect();
             if let Some(selections) = selections? {
+                self.most = Some(FEW);
+                let few = periods.iter().try_for_each(|which| self.read(reader, *which, bounds));
+                if self.lines.len() <= FEW {
+                    return few;
+                }
+                *self = Gathered::new(question);
                 self.largest = Largest::of(reader, question, top, &selections, &columns)?;
             }
         }
@@ -155,6 +166,9 @@ impl<'q> Gathered<'q> {
             }
         }
         self.lines.line(&self.key, which)?.add(total)?;
+        if self.most.is_some_and(|most| self.lines.len() > most) {
+            return Err(ReportError::Stopped("there are more lines".to_owned()));
+        }
         if matches!(total.counted, Counted::Unknown(_)) {
             self.lines.named();
         }

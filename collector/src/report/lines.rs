@@ -113,6 +113,11 @@ impl Lines {
         Ok(self.sums.of(key)?.of(which))
     }
 
+    /// How many there are; one of which a part is in the file may count twice.
+    pub fn len(&self) -> usize {
+        self.sums.len()
+    }
+
     /// A name was counted that may be new.
     pub fn named(&mut self) {
         self.sums.grown();

@@ -53,6 +53,11 @@ impl<V: Stored> Spill<V> {
         self.memory.get_mut(key).ok_or_else(|| ReportError::Stopped(LOST.to_owned()))
     }
 
+    /// How many keys there are; one that is in memory and in the file counts for each.
+    pub fn len(&self) -> usize {
+        self.memory.len().saturating_add(self.file.as_ref().map_or(0, |file| file.lines))
+    }
+
     /// A value has grown by as much as a key takes.
     pub fn grown(&mut self) {
         self.grown = self.grown.saturating_add(1);

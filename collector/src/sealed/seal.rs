@@ -154,7 +154,7 @@ pub fn check(
         let mut before = plan.checked(end.writer, request);
         let mut problem = None;
         let from = before.entry;
-        let ask = |each: Each<'_, WrittenEntry>| reader.written(from, end.number, each);
+        let ask = |each: Each<'_, WrittenEntry>| reader.written_in_parts(from, end.number, each);
         beside(&ask, |next| {
             archived.entries(from, end.number, None, None, &mut |entry| {
                 each();

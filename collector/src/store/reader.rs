@@ -18,6 +18,7 @@ use super::totals::{Dimension, RollupRow, Total};
 use super::transaction::{Head, QuarantinedEvent};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
+use crate::pause;
 use crate::tenant::is_within;
 
 /// Which calls.
@@ -204,4 +205,29 @@ pub trait Reader: Send + Sync {
     fn quarantined(&self, whose: Whose<'_>, each: Each<'_, Quarantined>) -> Result<(), StoreError>;
     /// How many events are quarantined, and how many calls may have no price.
     fn tally(&self) -> Result<Tally, StoreError>;
+}
+
+/// Entries of one question of many.
+const AT_ONCE: i64 = if cfg!(test) { 3 } else { 100_000 };
+
+impl dyn Reader + '_ {
+    /// As [`Reader::written`], by many questions, with pauses: while one is answered SQLite cannot empty its log, which grows with
+    /// all that is written meanwhile. Entries never change, so it makes no difference that each is of another moment.
+    pub fn written_in_parts(
+        &self,
+        behind: EntryId,
+        until: i64,
+        each: Each<'_, WrittenEntry>,
+    ) -> Result<(), StoreError> {
+        let mut behind = behind;
+        while behind.number < until {
+            let last = behind.number.saturating_add(AT_ONCE);
+            if last >= until {
+                return self.written(behind, until, each);
+            }
+            pause::after(|| self.written(behind, last, &mut *each))?;
+            behind.number = last;
+        }
+        Ok(())
+    }
 }

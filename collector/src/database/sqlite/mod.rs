@@ -42,7 +42,9 @@ const STATEMENTS: usize = 80;
 /// Pages kept in memory, KiB: those that a minute of events touches, so that they are not read and written in between.
 const CACHE_KIB: i64 = 64 << 10;
 /// Pages of the log before it is copied into the file (128 MiB): a page that many commits change is copied once.
-const WAL_PAGES: i64 = 32768;
+const WAL_PAGES: i64 = if cfg!(test) { 64 } else { 32768 };
+/// What the log takes of the disk, bytes, once whoever read long and kept it from being emptied has ended.
+const WAL_BYTES: i64 = 2 * WAL_PAGES * 4096;
 /// The chain that grows: a file that was restored from PostgreSQL may have others.
 const WRITER: i64 = 1;
 
@@ -65,6 +67,7 @@ impl Sqlite {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+        connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let version = version(&tx, path)?;
         if version < VERSION {

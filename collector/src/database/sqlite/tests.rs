@@ -85,6 +85,23 @@ fn contract_a_commit_is_on_the_disk_before_it_is_acknowledged() {
 }
 
 #[test]
+fn race_the_log_is_short_again_when_whoever_read_long_has_ended() {
+    let file = File::new();
+    let store = Sqlite::open(&file.0).unwrap();
+    store.connection.execute_batch("CREATE TABLE filler (bytes)").unwrap();
+    let log = || i64::try_from(std::fs::metadata(format!("{}-wal", file.0.display())).unwrap().len()).unwrap();
+    let write = |times| {
+        (0..times).for_each(|_| store.connection.execute_batch("INSERT INTO filler VALUES (zeroblob(100000))").unwrap())
+    };
+    let reader = SqliteReader::new(&file.0).at_one_moment().unwrap();
+    write(30);
+    assert!(log() > 2 * WAL_BYTES, "a reader keeps the log: {} bytes", log());
+    drop(reader);
+    write(2);
+    assert!(log() <= WAL_BYTES, "{} bytes", log());
+}
+
+#[test]
 fn contract_a_backup_has_every_table_and_column() {
     let file = File::new();
     let store = Sqlite::open(&file.0).unwrap();

@@ -10,7 +10,10 @@ pub fn written(reader: &dyn Reader) -> Vec<WrittenEntry> {
     let heads = reader.heads().unwrap();
     let of = |head: &crate::store::Head| {
         let (begin, until) = (EntryId { number: 0, ..head.entry }, head.entry.number);
-        all(|each| reader.written(begin, until, each))
+        let written = all(|each| reader.written(begin, until, each));
+        let in_parts = all(|each| reader.written_in_parts(begin, until, each));
+        assert_eq!(written, in_parts, "by one question or by many");
+        written
     };
     heads.iter().flat_map(of).collect()
 }
