@@ -55,9 +55,10 @@ impl TenantPattern {
             && self.text.strip_prefix(path).map_or(path.starts_with(&self.text), |rest| matches!(rest, "" | "/"))
     }
 
-    /// The path that all tenants that are meant are, or are below of: `acme` of `acme/*`. None if there is no such path.
+    /// The path that all tenants that are meant are, or are below of: `acme` of `acme/*` and `acme/m*`. None if there is no such
+    /// path.
     pub fn path(&self) -> Option<&str> {
-        if self.is_prefix { self.text.strip_suffix('/') } else { Some(&self.text) }
+        if self.is_prefix { self.text.rsplit_once('/').map(|(above, _)| above) } else { Some(&self.text) }
     }
 }
 

@@ -35,7 +35,7 @@ mod reports;
 pub mod sealing;
 mod senders;
 mod statements;
-mod totals;
+pub mod totals;
 mod writers;
 
 pub use budgets::spends;

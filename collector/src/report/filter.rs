@@ -158,9 +158,14 @@ impl Restriction {
         self.0.as_ref().map(|patterns| patterns.iter().map(TenantPattern::to_string).collect())
     }
 
+    /// Paths that each of them is within, if all are.
+    fn paths(&self) -> Option<Vec<&str>> {
+        self.0.as_ref()?.iter().map(TenantPattern::path).collect()
+    }
+
     /// A path that all of them are within, if there is one.
     fn path(&self) -> Option<&str> {
-        let paths = self.0.as_ref()?.iter().map(TenantPattern::path).collect::<Option<Vec<&str>>>()?;
+        let paths = self.paths()?;
         let shortest = paths.iter().copied().min_by_key(|path| path.len())?;
         paths.iter().all(|path| is_within(path, shortest)).then_some(shortest)
     }
@@ -184,21 +189,19 @@ impl Chosen<'_> {
         Some(path.to_owned())
     }
 
-    /// Paths that all tenants are within, none of them within another, for one question of the sums each; none: one for all.
-    pub fn paths(&self) -> Vec<String> {
+    /// Where the database is to look, with one question each: paths that all tenants are within, none of them within another; or
+    /// everywhere.
+    pub fn places(&self) -> Vec<Option<String>> {
         if let Some(path) = self.path() {
-            return vec![path];
+            return vec![Some(path)];
         }
-        let asked = self.filters.tenants().unwrap_or_default();
-        if asked.iter().any(|pattern| pattern.is_prefix) {
-            return Vec::new();
-        }
-        let is_within_other = |text: &str| asked.iter().any(|other| other.text != text && is_within(text, &other.text));
-        let mut paths: Vec<String> =
-            asked.iter().map(|pattern| pattern.text.clone()).filter(|text| !is_within_other(text)).collect();
-        paths.sort();
+        let asked = self.filters.tenants().filter(|asked| !asked.iter().any(|pattern| pattern.is_prefix));
+        let asked = asked.map(|asked| asked.iter().map(|pattern| pattern.text.as_str()).collect());
+        let Some(mut paths): Option<Vec<&str>> = asked.or_else(|| self.restriction.paths()) else { return vec![None] };
+        paths.sort_unstable();
         paths.dedup();
-        paths
+        let is_within_other = |path: &str| paths.iter().any(|other| *other != path && is_within(path, other));
+        paths.iter().filter(|path| !is_within_other(path)).map(|path| Some((*path).to_owned())).collect()
     }
 
     /// Whether the sums of calls are among them.
@@ -227,6 +230,7 @@ mod tests {
             (&["acme/*", "acme"], None, Some("acme")),
             (&["acme/ml", "acme/hr/*"], None, None),
             (&["acme*"], None, None),
+            (&["acme/m*", "acme/ml"], None, Some("acme")),
             (&["*"], Some("acme"), Some("acme")),
             (&["acme/*", "beta"], None, None),
             (&["acme/*"], Some("acme/ml"), Some("acme/ml")),
@@ -239,6 +243,18 @@ mod tests {
             let chosen = Chosen { filters: &filters, restriction: &restriction(allowed), zone: &Zone::default() };
             assert_eq!(chosen.path().as_deref(), expected, "{allowed:?} {asked:?}");
         }
+        let places = |allowed: &[&str], asked: &[&str]| {
+            let mut filters = Filters::default();
+            asked.iter().for_each(|tenant| filters.add(Dimension::Tenant(None), tenant).unwrap());
+            let chosen = Chosen { filters: &filters, restriction: &restriction(allowed), zone: &Zone::default() };
+            chosen.places().into_iter().map(|place| place.unwrap_or("everywhere".to_owned())).collect::<Vec<_>>()
+        };
+        assert_eq!(places(&["acme/ml/*", "beta", "acme/ml", "acme/ml/x"], &[]), ["acme/ml", "beta"]);
+        assert_eq!(places(&["acme*", "beta"], &[]), ["everywhere"]);
+        assert_eq!(places(&["*"], &["b/c", "acme", "b", "acme"]), ["acme", "b"]);
+        assert_eq!(places(&["*"], &["b/*", "acme"]), ["everywhere"]);
+        assert_eq!(places(&["acme", "beta"], &["b/*"]), ["acme", "beta"]);
+        assert!(places(&[], &[]).is_empty());
         let acme = restriction(&["acme/*"]);
         let allowed = ["acme", "acme/ml", "acme2/ml", "rival", ""].map(|tenant| acme.allows(tenant));
         assert_eq!(allowed, [false, true, false, false, false]);

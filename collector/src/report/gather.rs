@@ -185,8 +185,7 @@ pub fn totals(
     each: &mut dyn FnMut(&Facts<'_>, &Total) -> Result<(), ReportError>,
 ) -> Result<(), ReportError> {
     let chosen = question.chosen();
-    let paths: Vec<Option<String>> = chosen.paths().into_iter().map(Some).collect();
-    for tenant in if paths.is_empty() { vec![None] } else { paths } {
+    for tenant in chosen.places() {
         let selection = Selection { tenant, ..selection.clone() };
         let mut failed = None;
         let read = reader.totals(&selection, columns, &mut |total| {
@@ -236,7 +235,7 @@ pub struct Counting<'a> {
     pub is_back: bool,
 }
 
-/// Reads every call that is asked for and counts in a period; returns how many were read.
+/// Reads every call that is asked for and counts in a period; returns how many were read, of those of which whoever asks may know.
 pub fn counting(
     reader: &dyn Reader,
     question: &Question,
@@ -244,16 +243,19 @@ pub fn counting(
     bounds: &mut Bounds<'_>,
     each: &mut dyn FnMut(Counting<'_>) -> Result<(), ReportError>,
 ) -> Result<u64, ReportError> {
-    let span = Span { from_ns: period.from_ns(), until_ns: period.until_ns(), tenant: question.chosen().path() };
-    let mut calls = 0_u64;
-    let mut failed = None;
-    let read = reader.counted(&span, &mut |counted| {
-        calls = calls.saturating_add(1);
-        let done = bounds.read(calls).and_then(|()| entry(counted, question, &span, each));
-        done.map_err(|error| stop(&mut failed, error))
-    });
-    ended(read, failed)?;
-    Ok(calls)
+    let (mut read, mut known) = (0_u64, 0_u64);
+    for tenant in question.chosen().places() {
+        let span = Span { from_ns: period.from_ns(), until_ns: period.until_ns(), tenant };
+        let mut failed = None;
+        let answered = reader.counted(&span, &mut |counted| {
+            read = read.saturating_add(1);
+            known = known.saturating_add(question.restriction.allows(&counted.entry.tenant).into());
+            let done = bounds.read(read).and_then(|()| entry(counted, question, &span, each));
+            done.map_err(|error| stop(&mut failed, error))
+        });
+        ended(answered, failed)?;
+    }
+    Ok(known)
 }
 
 /// An entry where it counts, and if its month was closed before it was taken back, its opposite where that counts.

@@ -232,8 +232,10 @@ impl Report {
         Report::within(reader, question, &mut Bounds { calls: u64::MAX, each: &mut |_| Ok(()) })
     }
 
-    /// The same, if it takes no more than is allowed.
+    /// The same, if it takes no more than is allowed. However many questions it takes, all of it is of one moment.
     pub fn within(reader: &dyn Reader, question: Question, bounds: &mut Bounds<'_>) -> Result<Report, ReportError> {
+        let moment = reader.moment()?;
+        let reader = moment.as_deref().unwrap_or(reader);
         let mut gathered = Gathered::new(&question);
         gathered.all(reader, bounds)?;
         let others = gathered.others();

@@ -37,21 +37,25 @@ pub struct Whole {
     database: Arc<dyn Reader>,
     /// One who reads as of one moment.
     moment: Moment,
-    archives: Archives,
+    archives: Arc<Archives>,
 }
 
 impl Whole {
     /// The ledger there.
     pub fn of(location: &Location, settings: Settings) -> Whole {
         let (database, location) = (location.reader(), location.clone());
-        Whole { database, moment: Box::new(move || location.reader_at_one_moment()), archives: Archives::new(settings) }
+        let archives = Arc::new(Archives::new(settings));
+        Whole { database, moment: Box::new(move || location.reader_at_one_moment()), archives }
     }
 
     /// The same as of now, whatever is written meanwhile: one question after the other.
     pub fn at_one_moment(location: &Location, settings: Settings) -> Result<Whole, StoreError> {
-        let database = location.reader_at_one_moment()?;
+        Ok(Whole::of_moment(location.reader_at_one_moment()?, Arc::new(Archives::new(settings))))
+    }
+
+    fn of_moment(database: Arc<dyn Reader>, archives: Arc<Archives>) -> Whole {
         let moment = database.clone();
-        Ok(Whole { database, moment: Box::new(move || Ok(moment.clone())), archives: Archives::new(settings) })
+        Whole { database, moment: Box::new(move || Ok(moment.clone())), archives }
     }
 
     /// What is sealed of which entries are asked for.
@@ -320,5 +324,13 @@ impl Reader for Whole {
 
     fn tally(&self) -> Result<Tally, StoreError> {
         self.database.tally()
+    }
+
+    fn moment(&self) -> Result<Option<Arc<dyn Reader>>, StoreError> {
+        Ok(Some(Arc::new(Whole::of_moment((self.moment)()?, self.archives.clone()))))
+    }
+
+    fn make_way(&self) {
+        self.database.make_way();
     }
 }

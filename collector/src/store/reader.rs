@@ -1,5 +1,7 @@
 //! The port to what is kept, for those who read: questions, and what comes back.
 
+use std::sync::Arc;
+
 use jiff::civil::Date;
 
 use super::booked::Booked;
@@ -18,7 +20,6 @@ use super::totals::{Dimension, RollupRow, Total};
 use super::transaction::{Head, QuarantinedEvent};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
-use crate::pause;
 use crate::tenant::is_within;
 
 /// Which calls.
@@ -205,14 +206,21 @@ pub trait Reader: Send + Sync {
     fn quarantined(&self, whose: Whose<'_>, each: Each<'_, Quarantined>) -> Result<(), StoreError>;
     /// How many events are quarantined, and how many calls may have no price.
     fn tally(&self) -> Result<Tally, StoreError>;
+    /// The same, for whom all questions are of this moment; nothing if they are anyway. No question is asked while another is
+    /// answered.
+    fn moment(&self) -> Result<Option<Arc<dyn Reader>>, StoreError> {
+        Ok(None)
+    }
+    /// Between two questions of many: waits, if whoever writes needs it, until nobody reads. Not long.
+    fn make_way(&self) {}
 }
 
 /// Entries of one question of many.
 const AT_ONCE: i64 = if cfg!(test) { 3 } else { 100_000 };
 
 impl dyn Reader + '_ {
-    /// As [`Reader::written`], by many questions, with pauses: while one is answered SQLite cannot empty its log, which grows with
-    /// all that is written meanwhile. Entries never change, so it makes no difference that each is of another moment.
+    /// As [`Reader::written`], by many questions: while one is answered SQLite cannot empty its log, which grows with all that is
+    /// written meanwhile. Entries never change, so it makes no difference that each is of another moment.
     pub fn written_in_parts(
         &self,
         behind: EntryId,
@@ -225,7 +233,8 @@ impl dyn Reader + '_ {
             if last >= until {
                 return self.written(behind, until, each);
             }
-            pause::after(|| self.written(behind, last, &mut *each))?;
+            self.written(behind, last, &mut *each)?;
+            self.make_way();
             behind.number = last;
         }
         Ok(())

@@ -71,6 +71,13 @@ fn race_what_another_committed_meanwhile_is_decided_anew() {
 }
 
 #[test]
+fn race_a_report_that_asks_more_than_once_is_of_one_moment() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    suite::totals::a_report_is_of_one_moment(&crate::database::Location::Postgres(address(&database)));
+}
+
+#[test]
 fn race_what_is_written_while_the_ledger_is_verified_is_for_the_next_time() {
     let Some(server) = Server::shared() else { return };
     let database = server.database();

@@ -6,13 +6,18 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::{Access, access};
 
-use super::{BUSY_TIMEOUT, VERSION, unusable, version};
+use super::{BUSY_TIMEOUT, VERSION, WAL_BYTES, unusable, version};
 use crate::store::StoreError;
+
+/// How long is waited for the log at most, and for whoever writes to begin.
+const LOG_PATIENCE: Duration = Duration::from_secs(5);
+const WRITER_PATIENCE: Duration = Duration::from_millis(300);
 
 /// Connections that read, one per question, or one for all as of one moment: they never wait for the writer.
 #[derive(Clone, Debug)]
@@ -48,6 +53,26 @@ impl SqliteReader {
         match &self.held {
             None => self.open()?.ask(&self.path, question),
             Some(held) => held.lock().unwrap_or_else(PoisonError::into_inner).ask(&self.path, question),
+        }
+    }
+
+    /// Waits while the log is long and somebody writes: whoever does empties it once nobody reads.
+    pub(super) fn let_the_log_be_emptied(&self) {
+        let Ok(real) = fs::canonicalize(&self.path) else { return };
+        let log = log_of(&real);
+        let look =
+            || [&real, &log].map(|file| fs::metadata(file).ok().map(|about| (about.len(), about.modified().ok())));
+        let is_long =
+            || fs::metadata(&log).is_ok_and(|log| i64::try_from(log.len()).is_ok_and(|bytes| bytes > WAL_BYTES));
+        let (begun, mut seen) = (Instant::now(), (look(), Instant::now()));
+        while self.held.is_none() && is_long() && begun.elapsed() < LOG_PATIENCE {
+            thread::sleep(Duration::from_millis(10));
+            let now = look();
+            if now != seen.0 {
+                seen = (now, Instant::now());
+            } else if seen.1.elapsed() > WRITER_PATIENCE {
+                return;
+            }
         }
     }
 
@@ -141,6 +166,13 @@ fn open_still(path: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)
 }
 
+/// The log of a file.
+fn log_of(path: &Path) -> PathBuf {
+    let mut log = OsString::from(path);
+    log.push("-wal");
+    log.into()
+}
+
 /// What changes when somebody writes.
 #[derive(Debug, PartialEq, Eq)]
 struct Still {
@@ -151,11 +183,9 @@ struct Still {
 
 impl Still {
     fn of(path: &Path) -> io::Result<Still> {
-        let mut log = OsString::from(path);
-        log.push("-wal");
         let about = fs::metadata(path)?;
         Ok(Still {
-            has_log: fs::metadata(log).is_ok_and(|log| log.len() > 0),
+            has_log: fs::metadata(log_of(path)).is_ok_and(|log| log.len() > 0),
             length: about.len(),
             modified: about.modified().ok(),
         })

@@ -394,4 +394,8 @@ impl Reader for SqliteReader {
             |row: &Row<'_>| Ok(Tally { alarms: row.get(0)?, dead_letters: row.get(1)?, unpriced_calls: row.get(2)? });
         self.ask(|connection| Ok(connection.query_row(totals::TALLY, [], read)?))
     }
+
+    fn make_way(&self) {
+        self.let_the_log_be_emptied();
+    }
 }

@@ -84,21 +84,65 @@ fn contract_a_commit_is_on_the_disk_before_it_is_acknowledged() {
     assert_eq!(pragma("journal_mode").unwrap(), rusqlite::types::Value::Text("wal".to_owned()));
 }
 
+/// A ledger whose log somebody fills.
+struct Log(Sqlite, File);
+
+impl Log {
+    fn new() -> Log {
+        let file = File::new();
+        let store = Sqlite::open(&file.0).unwrap();
+        store.connection.execute_batch("CREATE TABLE filler (bytes)").unwrap();
+        Log(store, file)
+    }
+
+    fn fill(&self, times: u32) {
+        (0..times).for_each(|_| {
+            self.0.connection.execute_batch("INSERT INTO filler VALUES (zeroblob(100000))").unwrap();
+        });
+    }
+
+    fn bytes(&self) -> i64 {
+        let log = format!("{}-wal", self.1.0.display());
+        i64::try_from(std::fs::metadata(log).unwrap().len()).unwrap()
+    }
+}
+
 #[test]
 fn race_the_log_is_short_again_when_whoever_read_long_has_ended() {
-    let file = File::new();
-    let store = Sqlite::open(&file.0).unwrap();
-    store.connection.execute_batch("CREATE TABLE filler (bytes)").unwrap();
-    let log = || i64::try_from(std::fs::metadata(format!("{}-wal", file.0.display())).unwrap().len()).unwrap();
-    let write = |times| {
-        (0..times).for_each(|_| store.connection.execute_batch("INSERT INTO filler VALUES (zeroblob(100000))").unwrap())
-    };
-    let reader = SqliteReader::new(&file.0).at_one_moment().unwrap();
-    write(30);
-    assert!(log() > 2 * WAL_BYTES, "a reader keeps the log: {} bytes", log());
+    let log = Log::new();
+    let reader = SqliteReader::new(&log.1.0).at_one_moment().unwrap();
+    log.fill(30);
+    assert!(log.bytes() > 2 * WAL_BYTES, "a reader keeps the log: {} bytes", log.bytes());
     drop(reader);
-    write(2);
-    assert!(log() <= WAL_BYTES, "{} bytes", log());
+    log.fill(2);
+    assert!(log.bytes() <= WAL_BYTES, "{} bytes", log.bytes());
+}
+
+#[test]
+fn race_whoever_reads_in_parts_lets_the_log_be_emptied_and_waits_for_no_one_who_does_not_write() {
+    let log = Log::new();
+    let reader = SqliteReader::new(&log.1.0);
+    let moment = reader.at_one_moment().unwrap();
+    log.fill(30);
+    drop(moment);
+    // Nobody writes: the log stays as it is.
+    let begun = Instant::now();
+    reader.make_way();
+    assert!(begun.elapsed() < Duration::from_secs(3) && log.bytes() > WAL_BYTES, "{:?}", begun.elapsed());
+    let path = log.1.0.clone();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            (0..100).for_each(|_| {
+                log.fill(1);
+                std::thread::sleep(Duration::from_millis(10));
+            })
+        });
+        while !writer.is_finished() {
+            reader.make_way();
+            let log = std::fs::metadata(format!("{}-wal", path.display())).map_or(0, |log| log.len());
+            assert!(i64::try_from(log).unwrap() <= WAL_BYTES || writer.is_finished(), "{log} bytes");
+        }
+    });
 }
 
 #[test]
@@ -177,6 +221,12 @@ const BACK_TO_2: &str = "
     CREATE UNIQUE INDEX ledger_numbers ON ledger (emitter, sequence) WHERE kind IN ('call', 'copy');
     ALTER TABLE set_aside DROP COLUMN released; ALTER TABLE chain DROP COLUMN written_ns;
     PRAGMA user_version = 2;";
+
+#[test]
+fn race_a_report_that_asks_more_than_once_is_of_one_moment() {
+    let file = File::new();
+    suite::totals::a_report_is_of_one_moment(&crate::database::Location::Sqlite(file.0.clone()));
+}
 
 #[test]
 fn race_what_is_written_while_the_ledger_is_verified_is_for_the_next_time() {

@@ -1,13 +1,16 @@
 //! Totals: a report's lines, of which each adds up many rows.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use wire::record::Evidence;
 use wire::usage::Class;
 
 use super::{Fresh, all, reports};
+use crate::database::Location;
 use crate::money::Charge;
 use crate::report::{Dimension as Column, Filters, Format, Period, Question, Report, dimensions};
+use crate::sealed::{Settings, Whole};
 use crate::store::sums::{Counted, Group, Sum};
 use crate::store::{Changes, Dimension, Keys, Known, Reader, Selection, Total};
 
@@ -169,4 +172,43 @@ fn invoices_have_one_total(fresh: Fresh<'_>) {
             assert_eq!(total(by, tenant), due, "{tenant:?} {by:?}");
         }
     }
+}
+
+/// Two tenants have the same in every transaction: in a report of both, which asks for one after the other, too.
+pub fn a_report_is_of_one_moment(location: &Location) {
+    const TRANSACTIONS: i64 = 400;
+    let mut store = location.open().unwrap();
+    let group = |tenant: &str| Group {
+        day: "2026-01-31".to_owned(),
+        adjusts: String::new(),
+        tenant: tenant.to_owned(),
+        provider: String::new(),
+        model: String::new(),
+        evidence: Evidence::Reported.as_str(),
+    };
+    let mut write = move |quantity| {
+        let sum = Sum { quantity, ..Sum::default() };
+        let sums = ["acme", "globex"].map(|tenant| (group(tenant), Counted::Calls, sum)).to_vec();
+        let mut keep = |known: Known| Changes { head: known.head, sums: sums.clone(), ..Default::default() };
+        store.transact(&Keys::default(), &mut keep).unwrap();
+    };
+    write(1);
+    let reader = Whole::of(location, Settings::default());
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            (2..TRANSACTIONS).for_each(&mut write);
+            is_done.store(true, Ordering::Relaxed);
+        });
+        while !is_done.load(Ordering::Relaxed) {
+            let mut question = Question { by: dimensions("tenant").unwrap(), ..Question::default() };
+            for tenant in ["acme", "globex"] {
+                question.filters.add(Column::Tenant(None), tenant).unwrap();
+            }
+            let mut calls = Vec::new();
+            let report = Report::of(&reader, question).unwrap();
+            report.each(&mut |line| Ok(calls.push(line.sum.calls))).unwrap();
+            assert!(matches!(calls[..], [one, other] if one == other), "{calls:?}");
+        }
+    });
 }
