@@ -207,7 +207,12 @@ pub fn a_report_is_of_one_moment(location: &Location) {
             }
             let mut calls = Vec::new();
             let report = Report::of(&reader, question).unwrap();
-            report.each(&mut |line| Ok(calls.push(line.sum.calls))).unwrap();
+            report
+                .each(&mut |line| {
+                    calls.push(line.sum.calls);
+                    Ok(())
+                })
+                .unwrap();
             assert!(matches!(calls[..], [one, other] if one == other), "{calls:?}");
         }
     });
