@@ -47,12 +47,16 @@ impl FromStr for Location {
 }
 
 impl Location {
-    /// Opens the database for the one who writes; creates what is missing.
+    /// Opens the database for a command that writes, beside a collector or without; creates what is missing.
     pub fn open(&self) -> Result<Box<dyn Store + Send>, StoreError> {
-        self.open_telling(&mut |_| {})
+        match self {
+            Location::Sqlite(path) => Ok(Box::new(sqlite::Sqlite::open_patiently(path)?)),
+            Location::Postgres(_) => self.open_telling(&mut |_| {}),
+        }
     }
 
-    /// The same. A ledger of an earlier version is brought up to date: what takes long says how far it is.
+    /// Opens it for a collector, whose senders wait. A ledger of an earlier version is brought up to date: what takes long says
+    /// how far it is.
     pub fn open_telling(&self, tell: Tell<'_>) -> Result<Box<dyn Store + Send>, StoreError> {
         match self {
             Location::Sqlite(path) => Ok(Box::new(sqlite::Sqlite::open(path)?)),

@@ -37,6 +37,8 @@ const VERSION: usize = 9;
 const SCHEMA: &str = include_str!("schema.sql");
 /// How long to wait for someone else's lock. Shorter than the senders' timeout, so that they hear of it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a command tries to get someone else's lock, each millisecond: half a minute.
+const TRIES: i32 = 30_000;
 /// Statements kept prepared: all that a transaction uses.
 const STATEMENTS: usize = 80;
 /// Pages kept in memory, KiB: those that a minute of events touches, so that they are not read and written in between.
@@ -58,8 +60,25 @@ pub struct Sqlite {
 impl Sqlite {
     /// Opens the database, creates it if there is none, brings its schema up to date.
     pub fn open(path: &Path) -> Result<Sqlite, StoreError> {
+        Sqlite::open_waiting(path, |connection| connection.busy_timeout(BUSY_TIMEOUT))
+    }
+
+    /// The same, for a command beside a collector. SQLite itself tries ever more rarely, and then hardly ever finds the moment
+    /// between two transactions of one who writes all the time.
+    pub fn open_patiently(path: &Path) -> Result<Sqlite, StoreError> {
+        let again = |tries| {
+            std::thread::sleep(Duration::from_millis(1));
+            tries < TRIES
+        };
+        Sqlite::open_waiting(path, |connection| connection.busy_handler(Some(again)))
+    }
+
+    fn open_waiting(
+        path: &Path,
+        wait: impl FnOnce(&mut Connection) -> rusqlite::Result<()>,
+    ) -> Result<Sqlite, StoreError> {
         let mut connection = Connection::open(path)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
+        wait(&mut connection)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         version(&connection, path)?;
         // An acknowledged event must survive a power cut: WAL syncs at every commit only with FULL.

@@ -84,6 +84,32 @@ fn contract_a_commit_is_on_the_disk_before_it_is_acknowledged() {
     assert_eq!(pragma("journal_mode").unwrap(), rusqlite::types::Value::Text("wal".to_owned()));
 }
 
+#[test]
+fn race_a_command_finds_the_moment_between_the_transactions_of_one_who_writes_all_the_time() {
+    let file = File::new();
+    let busy = Sqlite::open(&file.0).unwrap();
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let busy = busy;
+            while !is_done.load(Ordering::Relaxed) {
+                busy.connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+                std::thread::sleep(Duration::from_millis(200));
+                busy.connection.execute_batch("COMMIT").unwrap();
+                // What a collector does between two.
+                std::thread::sleep(Duration::from_millis(3));
+            }
+        });
+        for number in 0..10 {
+            let mut command = crate::database::Location::Sqlite(file.0.clone()).open().unwrap();
+            let done =
+                command.transact(&Keys::default(), &mut |known| Changes { head: known.head, ..Changes::default() });
+            is_done.fetch_or(done.is_err() || number == 9, Ordering::Relaxed);
+            done.unwrap();
+        }
+    });
+}
+
 /// A ledger whose log somebody fills.
 struct Log(Sqlite, File);
 
