@@ -58,6 +58,7 @@ pub struct Sqlite {
 impl Sqlite {
     /// Opens the database, creates it if there is none, brings its schema up to date.
     pub fn open(path: &Path) -> Result<Sqlite, StoreError> {
+        files::begin(path);
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
