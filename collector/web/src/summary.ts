@@ -20,8 +20,11 @@ export function summary(report: Report): HTMLElement {
   const period =
     report.before?.since && report.before.until ? `${report.before.since} to ${report.before.until}` : undefined;
   const changed = percent(sum.charge, former.charge);
+  // What is not known is not less than before, and nothing is more than what was not known.
+  const known = [sum, former].every((of) => of.priced || of.calls === 0);
   const change =
     period !== undefined &&
+    known &&
     h(
       "span",
       { class: "quiet" },

@@ -11,8 +11,10 @@ const day = (date: Date): string => date.toISOString().slice(0, 10);
 /** A day in the middle of the month before this one, which is closed, and some minutes ago. */
 const THEN = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - 1, 15, 12));
 const CLOSED = day(THEN).slice(0, 7);
-const MINUTES_AGO = new Date(now.getTime() - 5 * 60_000);
-const PERIOD = [day(MINUTES_AGO) < day(now) ? day(MINUTES_AGO) : day(now), day(now)] as const;
+const MINUTES_AGO = new Date(
+  Math.max(now.getTime() - 5 * 60_000, Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1)),
+);
+const PERIOD = [day(MINUTES_AGO), day(now)] as const;
 const RANGE = `since=${PERIOD[0]}&until=${PERIOD[1]}`;
 
 const call = (at: Date, tenant: string, model: string, tokens: number): Call => ({
@@ -29,6 +31,7 @@ describe("amounts of the page", { timeout: 1_200_000 }, () => {
     collector = await Collector.start(`all ${READ}\n`);
     await collector.send([
       call(THEN, "acme", "gpt-4.1", 1000),
+      call(THEN, "beta", "gpt-4.1", 1000),
       call(MINUTES_AGO, "acme", "gpt-4.1", 500),
       call(MINUTES_AGO, "acme", "no-such-model", 40),
       call(MINUTES_AGO, "beta", "no-such-model", 41),
@@ -71,6 +74,17 @@ describe("amounts of the page", { timeout: 1_200_000 }, () => {
     assert.match(title ?? "", /unknown is not free/);
     await visitor.page.locator(".chart .u-over").hover();
     await visitor.page.getByText(/^[0-9-]+: all unpriced$/).waitFor();
+    await visitor.leave();
+  });
+
+  it("contract_what_has_no_price_is_not_less_than_before", async () => {
+    const since = day(new Date(THEN.getTime() + 86_400_000));
+    const visitor = await visit(`?since=${since}&until=${PERIOD[1]}`);
+    assert.match(await visitor.text("#totals dl"), /% compared with/);
+    await visitor.go(collector, `?since=${since}&until=${PERIOD[1]}&tenant=beta`);
+    await visitor.shown();
+    assert.equal(await visitor.text("#total-charge"), "unpriced");
+    assert.doesNotMatch(await visitor.text("#totals dl"), /compared with|no charge from/);
     await visitor.leave();
   });
 
