@@ -49,11 +49,18 @@ def duckdb_finds(asked):
     if place.startswith("s3://"):
         package = duckdb.__file__.rsplit("/duckdb/", 1)[0] + "/duckdb_extension_httpfs"
         (extension,) = glob.glob(f"{package}/extensions/*/httpfs.duckdb_extension")
-        connection.execute(f"LOAD '{extension}'")
-        connection.execute(
-            f"CREATE SECRET (TYPE s3, KEY_ID '{asked['key']}', SECRET '{asked['secret']}', REGION 'us-east-1', "
-            f"ENDPOINT '{asked['endpoint'].removeprefix('http://')}', URL_STYLE 'path', USE_SSL false)"
-        )
+        (block,) = blocks(asked["docs"], "sql s3", place)
+        for said, here in {
+            "INSTALL httpfs;": "",
+            "LOAD httpfs;": f"LOAD '{extension}';",
+            "'KEY'": f"'{asked['key']}'",
+            "'SECRET'": f"'{asked['secret']}'",
+            "'minio.example:9000'": f"'{asked['endpoint'].removeprefix('http://')}'",
+            "USE_SSL true": "USE_SSL false",
+        }.items():
+            assert block.count(said) == 1, f"{said} in {block}"
+            block = block.replace(said, here)
+        connection.execute(block)
     answers = []
     for block in blocks(asked["docs"], "sql", place):
         for statement in filter(None, map(str.strip, block.split(";\n"))):
@@ -61,6 +68,10 @@ def duckdb_finds(asked):
                 # Whole, and without this client's notion of a time zone.
                 connection.execute(f"CREATE OR REPLACE TABLE asked AS {statement.rstrip(';')}")
                 answers += connection.execute("SELECT count(*) FROM asked").fetchone()
+                columns = [column for column, *_ in connection.execute("DESCRIBE asked").fetchall()]
+                if "tenant" in columns:
+                    nobody = connection.execute("SELECT count(*) FROM asked WHERE tenant = ''").fetchone()
+                    assert nobody == (0,), f"a row of nobody: {statement}"
             else:
                 connection.execute(statement)
     rows = lambda sql: [list(row) for row in connection.execute(sql).fetchall()]
@@ -94,6 +105,7 @@ def spark_finds(asked):
     for block in blocks(asked["docs"], "python", asked["place"]):
         exec(block, names)  # pylint: disable=exec-used
     ledger, bill = names["ledger"], names["bill"]
+    assert bill.where("tenant = ''").count() == 0, "a row of nobody"
     ledger.createOrReplaceTempView("ledger")
     rows = lambda sql: [list(row) for row in spark.sql(sql).collect()]
     keys = KEYS.replace("VARCHAR(10)", "STRING")

@@ -125,6 +125,10 @@ fn fidelity_a_ledger_is_the_same_on_each_database_that_it_is_restored_to() {
     for on_file in [true, true, false, false, true] {
         let next = if on_file { Dir::of_file() } else { Dir::new() };
         restore(&next, &from);
+        if on_file {
+            let mode = |file: &str| fs::metadata(file).unwrap().permissions().mode() & 0o777;
+            assert_eq!((mode(&next.database()), mode(&from)), (0o600, 0o600));
+        }
         for ((command, was), (_, is)) in expected.iter().zip(told(&next)) {
             assert_eq!(*was, is, "{command}");
         }

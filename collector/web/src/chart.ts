@@ -1,7 +1,9 @@
 // Stacked bars. What they show stands in a table beside them, so they are a picture for whoever sees it.
 
 import uPlot from "uplot";
+import { adjustments } from "./amounts.ts";
 import { fill, h } from "./dom.ts";
+import { nothing, type Sum } from "./lines.ts";
 import type { Stack } from "./questions.ts";
 
 const HEIGHT = 260;
@@ -11,9 +13,13 @@ export interface Shown {
   /** The names of the series. */
   names: string[];
   /** The height of a value; exact values are in the readout. */
-  pixels(of: bigint): number;
+  pixels(of: Sum): number;
   /** A value in full. */
-  text(of: bigint): string;
+  text(of: Sum): string;
+  /** Whether there is anything to say of a value. */
+  says(of: Sum): boolean;
+  /** Whether something has no height because what it costs is not known. */
+  unpriced: boolean;
   /** What the picture is of. */
   label: string;
 }
@@ -110,14 +116,18 @@ export class Chart {
   private read(index: number | undefined): void {
     const tick = index === undefined ? undefined : this.shown?.stack.ticks[index];
     if (!this.shown || !tick || index === undefined) {
-      fill(this.readout, "Point at a bar to see its values. The table below has all of them.");
+      const unpriced = this.shown?.unpriced && " What is unpriced has no height: what it costs is not known.";
+      fill(this.readout, "Point at a bar to see its values. The table below has all of them.", unpriced);
       return;
     }
-    const { stack, names, text } = this.shown;
-    const parts = stack.series.map((series, of) => ({ name: names[of] ?? "", value: series.values[index] ?? 0n }));
-    const children = parts
-      .filter((part) => part.value !== 0n)
+    const { stack, names, text, says } = this.shown;
+    const value = (of: Sum | undefined): Sum => of ?? nothing();
+    const children = stack.series
+      .map((series, of) => ({ name: names[of] ?? "", value: value(series.values[index]) }))
+      .filter((part) => says(part.value))
       .flatMap((part) => ["; ", h("bdi", {}, part.name), ` ${text(part.value)}`]);
+    const adjusting = adjustments(value(stack.totals[index]), text);
+    if (adjusting.length > 0) children.push("; of it ", ...adjusting);
     fill(this.readout, `${tick.label}: `, ...(children.length > 0 ? children.slice(1) : ["nothing"]));
   }
 }

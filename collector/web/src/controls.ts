@@ -11,7 +11,7 @@ export type Change = (change: Partial<State>) => void;
 
 export function controls(state: State, range: Range, change: Change): HTMLElement {
   const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const zones = [...new Set(["UTC", own, state.zone])];
+  const zones = [...new Set(["UTC", own, state.zone, ...Intl.supportedValuesOf("timeZone")])];
   const isPreset = typeof state.range === "string";
   const ranges = [
     ...PRESETS.map((name): [string, string] => [name, PRESET_NAMES[name]]),

@@ -2,15 +2,18 @@
 // what share of them is reported stays beside.
 
 import { amount, type Amount } from "./decimal.ts";
-import type { Figures, Line } from "./api.ts";
+import type { Figures, Line, Report } from "./api.ts";
 
 export const EVIDENCE = ["reported", "partial", "estimated", "missing"] as const;
 export type Evidence = (typeof EVIDENCE)[number];
 
 /** What lines add up to. */
 export interface Sum {
+  /** Of what has a price. */
   charge: Amount;
   cost: Amount;
+  /** Whether anything in it has a price: without one the amounts are not 0, but unknown. */
+  priced: boolean;
   /** Tokens. Counts are integers that the collector keeps below what a double holds exactly. */
   input: number;
   output: number;
@@ -18,13 +21,16 @@ export interface Sum {
   cached: number;
   calls: number;
   evidence: Record<Evidence, number>;
-  /** Whether something in it has no price, so that the amounts leave it out. */
-  unpriced: boolean;
+  /** Counts without a price, by class: the amounts leave them out. What was taken back is negative. */
+  unpriced: Map<string, number>;
+  /** What of it adjusts months that were closed before, by month. */
+  adjusts: Map<string, Sum>;
 }
 
 export function nothing(): Sum {
   const evidence = { reported: 0, partial: 0, estimated: 0, missing: 0 };
-  return { charge: 0n, cost: 0n, input: 0, output: 0, cached: 0, calls: 0, evidence, unpriced: false };
+  const [unpriced, adjusts] = [new Map<string, number>(), new Map<string, Sum>()];
+  return { charge: 0n, cost: 0n, priced: false, input: 0, output: 0, cached: 0, calls: 0, evidence, unpriced, adjusts };
 }
 
 /** The input classes; what is read from a cache is among them. */
@@ -35,10 +41,14 @@ const CACHED = /^cache_read_([a-z]+_)?tokens$/;
 const INFORMATION = "cache_read_unbilled_tokens";
 
 /** What a line of a report has beside its columns. */
-type Counted = Figures & { evidence?: string; unpriced?: Record<string, number> };
+type Counted = Figures & { evidence?: string; adjusts?: string; unpriced?: Record<string, number> };
 
-export function add(sum: Sum, line: Counted): void {
-  if (line.charge !== undefined) sum.charge += amount(line.charge);
+/** Adds a line of a report that begins in a month, if it begins at all. */
+export function add(sum: Sum, line: Counted, begins = ""): void {
+  if (line.charge !== undefined) {
+    sum.charge += amount(line.charge);
+    sum.priced = true;
+  }
   if (line.cost !== undefined) sum.cost += amount(line.cost);
   for (const [name, count] of Object.entries(line.usage ?? {})) {
     if (name === INFORMATION) continue;
@@ -49,12 +59,52 @@ export function add(sum: Sum, line: Counted): void {
   sum.calls += line.calls;
   const evidence = EVIDENCE.find((known) => known === line.evidence);
   if (evidence) sum.evidence[evidence] += line.calls;
-  if (Object.keys(line.unpriced ?? {}).length > 0) sum.unpriced = true;
+  for (const [name, count] of Object.entries(line.unpriced ?? {})) {
+    // A price that came for a month before this report takes back nothing of what is in it.
+    if (count < 0 && line.adjusts !== undefined && line.adjusts < begins) continue;
+    sum.unpriced.set(name, (sum.unpriced.get(name) ?? 0) + count);
+  }
+  if (line.adjusts === undefined) return;
+  const adjusts = sum.adjusts.get(line.adjusts) ?? nothing();
+  const { adjusts: _, ...own } = line;
+  add(adjusts, own);
+  sum.adjusts.set(line.adjusts, adjusts);
 }
 
-export function total(lines: Iterable<Line>): Sum {
+/** What is left of a sum without a part of it. */
+export function without(whole: Sum, part: Sum): Sum {
+  const rest = nothing();
+  for (const name of ["charge", "cost"] as const) rest[name] = whole[name] - part[name];
+  for (const name of ["input", "output", "cached", "calls"] as const) rest[name] = whole[name] - part[name];
+  for (const name of EVIDENCE) rest.evidence[name] = whole.evidence[name] - part.evidence[name];
+  for (const name of new Set([...whole.unpriced.keys(), ...part.unpriced.keys()]))
+    rest.unpriced.set(name, (whole.unpriced.get(name) ?? 0) - (part.unpriced.get(name) ?? 0));
+  for (const [month, sum] of whole.adjusts) rest.adjusts.set(month, without(sum, part.adjusts.get(month) ?? nothing()));
+  const counted = rest.input + rest.output !== 0;
+  rest.priced = rest.charge !== 0n || (whole.priced && counted && !lacks(rest));
+  return rest;
+}
+
+/** Whether something in it has no price. */
+export function lacks(sum: Sum): boolean {
+  return [...sum.unpriced.values()].some((count) => count > 0);
+}
+
+/** Months that it adjusts, in their order. */
+export function adjusted(sum: Sum): [string, Sum][] {
+  return [...sum.adjusts].sort(([one], [other]) => (one < other ? -1 : 1));
+}
+
+/** Lines of a report, and from when on it is. */
+export type Lines = Pick<Report, "since" | "lines">;
+
+function begins(report: Lines): string {
+  return report.since?.slice(0, 7) ?? "";
+}
+
+export function total(report: Lines): Sum {
   const sum = nothing();
-  for (const line of lines) add(sum, line);
+  for (const line of report.lines) add(sum, line, begins(report));
   return sum;
 }
 
@@ -74,14 +124,14 @@ export interface Grouped {
 }
 
 /** Adds up lines of the same columns, in the order in which they come. */
-export function grouped(lines: Iterable<Line>, columns: readonly string[]): Grouped[] {
+export function grouped(report: Lines, columns: readonly string[]): Grouped[] {
   const groups = new Map<string, Grouped>();
-  for (const line of lines) {
+  for (const line of report.lines) {
     const key = line.others === undefined ? columns.map((column) => value(line, column)) : undefined;
     const id = key ? JSON.stringify(key) : "";
     let group = groups.get(id);
     if (!group) groups.set(id, (group = { key, others: line.others ?? 0, sum: nothing() }));
-    add(group.sum, line);
+    add(group.sum, line, begins(report));
   }
   return [...groups.values()];
 }

@@ -1,7 +1,7 @@
 // The questions that a state asks of the collector: one for the table, one for the bars of the largest, one for whole steps.
 
 import { address, type Parameters, type Report } from "./api.ts";
-import { grouped, nothing, value, type Grouped, type Sum } from "./lines.ts";
+import { grouped, lacks, nothing, value, without, type Grouped, type Sum } from "./lines.ts";
 import { step, type Column, type State } from "./state.ts";
 import { place, ticks, type Range, type Tick } from "./time.ts";
 
@@ -131,7 +131,7 @@ export interface Series {
   /** `undefined`: all that has no colour of its own. */
   key: string[] | undefined;
   /** By step. */
-  values: bigint[];
+  values: Sum[];
 }
 
 export interface Stack {
@@ -154,23 +154,24 @@ export function stack(
   const all = ticks(of, range, state.zone, keys);
   const places = new Map(all.map((tick, index) => [tick.at, index]));
   const totals = all.map(nothing);
-  for (const { key, sum } of grouped(whole.lines, [of])) {
+  for (const { key, sum } of grouped(whole, [of])) {
     const index = places.get(place(key?.[0] ?? ""));
     if (index !== undefined) totals[index] = sum;
   }
-  const rest = totals.map(metric);
-  const byKey = new Map(groups.map((group) => [JSON.stringify(group.key), all.map(() => 0n)]));
-  for (const { key, sum } of grouped(parts?.lines ?? [], [of, ...columns(state)])) {
+  const rest = [...totals];
+  const byKey = new Map(groups.map((group) => [JSON.stringify(group.key), all.map(nothing)]));
+  for (const { key, sum } of parts ? grouped(parts, [of, ...columns(state)]) : []) {
     const values = byKey.get(JSON.stringify(key?.slice(1)));
     const index = places.get(place(key?.[0] ?? ""));
     if (!values || index === undefined) continue;
-    values[index] = metric(sum);
-    rest[index] = (rest[index] ?? 0n) - metric(sum);
+    values[index] = sum;
+    rest[index] = without(rest[index] ?? nothing(), sum);
   }
   const series: Series[] = groups.map((group) => ({
     key: group.key,
     values: byKey.get(JSON.stringify(group.key)) ?? [],
   }));
-  if (rest.some((value) => value !== 0n)) series.push({ key: undefined, values: rest });
+  const shows = (sum: Sum): boolean => metric(sum) !== 0n || (state.metric === "charge" && lacks(sum));
+  if (rest.some(shows)) series.push({ key: undefined, values: rest });
   return { ticks: all, series, totals };
 }

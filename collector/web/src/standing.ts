@@ -8,9 +8,8 @@ import { count, counted, foreign, usd } from "./names.ts";
 export function budgets(all: readonly Budget[]): HTMLElement {
   if (all.length === 0)
     return h("p", { class: "quiet" }, "There are no budgets. ", h("code", {}, "meshmeter budgets set"), " sets one.");
-  const head = ["budget", "of", "mode", "until", "limit", "spent", "leased", "left"].map((name) =>
-    h("th", { scope: "col" }, name),
-  );
+  const texts = ["budget", "of", "mode", "until"].map((name) => h("th", { scope: "col", class: "text" }, name));
+  const amounts = ["limit", "spent", "leased", "left"].map((name) => h("th", { scope: "col" }, name));
   const rows = all.map((budget) => {
     const value = (text: string): Node | string =>
       budget.unit === "usd" ? usd(amount(text)) : `${count(Number(text))} ${budget.unit}`;
@@ -23,17 +22,17 @@ export function budgets(all: readonly Budget[]): HTMLElement {
     const spent =
       budget.spent_by === undefined
         ? value(budget.spent)
-        : h("span", {}, value(budget.spent), " by ", foreign(budget.spent_by));
+        : h("span", { class: "wraps" }, value(budget.spent), " by ", foreign(budget.spent_by));
     const isOut = budget.exhausted > 0;
     const exhausted = `; ${counted(budget.exhausted, "tenant")} of ${count(budget.tenants)} with nothing left`;
-    const left = h("span", {}, value(budget.left), budget.per_tenant && isOut && exhausted);
+    const left = h("span", { class: "wraps" }, value(budget.left), budget.per_tenant && isOut && exhausted);
     return h(
       "tr",
       isOut ? { class: "out" } : {},
       h("th", { scope: "row" }, foreign(budget.name)),
       h("td", { class: "text" }, scope(budget)),
       h("td", { class: "text" }, budget.mode),
-      h("td", { class: "text" }, `${until} ${budget.zone}`),
+      h("td", { class: "text" }, h("span", { class: "together" }, until), ` ${budget.zone}`),
       h("td", {}, value(budget.limit)),
       h("td", {}, spent, fullness(budget)),
       h("td", {}, value(budget.leased)),
@@ -47,7 +46,7 @@ export function budgets(all: readonly Budget[]): HTMLElement {
       "table",
       { id: "budget-lines" },
       h("caption", {}, "Current windows"),
-      h("thead", {}, h("tr", {}, ...head)),
+      h("thead", {}, h("tr", {}, ...texts, ...amounts)),
       h("tbody", {}, ...rows),
     ),
   );

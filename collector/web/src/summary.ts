@@ -1,10 +1,11 @@
 // The totals: what was charged and used, how much came from caches, how good the counts are.
 
+import { ADJUSTS, adjustments, owed } from "./amounts.ts";
 import type { Report } from "./api.ts";
 import { percent, share, type Amount } from "./decimal.ts";
 import { h } from "./dom.ts";
 import { before, EVIDENCE, total, type Evidence, type Sum } from "./lines.ts";
-import { count, counted, foreign, usd } from "./names.ts";
+import { count, counted, foreign } from "./names.ts";
 
 const MEANING: Record<Evidence, string> = {
   reported: "counts from the provider",
@@ -14,13 +15,16 @@ const MEANING: Record<Evidence, string> = {
 };
 
 export function summary(report: Report): HTMLElement {
-  const sum = total(report.totals);
+  const sum = total(report);
   const former = before(report.totals);
   const period =
     report.before?.since && report.before.until ? `${report.before.since} to ${report.before.until}` : undefined;
   const changed = percent(sum.charge, former.charge);
+  // What is not known is not less than before, and nothing is more than what was not known.
+  const known = [sum, former].every((of) => of.priced || of.calls === 0);
   const change =
     period !== undefined &&
+    known &&
     h(
       "span",
       { class: "quiet" },
@@ -29,11 +33,11 @@ export function summary(report: Report): HTMLElement {
         : `${changed.startsWith("-") ? "" : "+"}${changed} % compared with ${period}`,
     );
   const cached = share(BigInt(sum.cached), BigInt(sum.input));
-  return h(
+  const figures = h(
     "dl",
     { class: "figures" },
-    figure("Charge", "total-charge", usd(sum.charge), change),
-    figure("Cost", "total-cost", usd(sum.cost), h("span", { class: "quiet" }, "what providers charge")),
+    figure("Charge", "total-charge", owed(sum, sum.charge), change),
+    figure("Cost", "total-cost", owed(sum, sum.cost), h("span", { class: "quiet" }, "what providers charge")),
     figure(
       "Input tokens",
       "total-input",
@@ -43,6 +47,11 @@ export function summary(report: Report): HTMLElement {
     figure("Output tokens", "total-output", count(sum.output)),
     figure("Calls", "total-calls", count(sum.calls)),
   );
+  if (sum.adjusts.size === 0) return figures;
+  const adjusting = adjustments(sum, (of) =>
+    h("span", {}, owed(of, of.charge), ` of the charge in ${counted(of.calls, "call")}`),
+  );
+  return h("div", {}, figures, h("p", { id: "adjusts" }, ...adjusting, h("span", { class: "quiet" }, `: ${ADJUSTS}.`)));
 }
 
 function figure(name: string, id: string, value: Node | string, more?: Node | false): HTMLElement {
@@ -51,7 +60,7 @@ function figure(name: string, id: string, value: Node | string, more?: Node | fa
 
 /** How good the counts are: a bar, and the numbers of it. */
 export function quality(report: Report): HTMLElement {
-  const sum = total(report.totals);
+  const sum = total(report);
   const unpriced = (report.notes.unpriced ?? []).reduce((calls, model) => calls + model.calls, 0);
   const bar = h("div", { class: "bar", "aria-hidden": "true" });
   for (const evidence of EVIDENCE) {

@@ -1,9 +1,10 @@
 // The tables: one of groups, which can be sorted and gone down in, and one of what the bars show.
 
+import { ADJUSTS, owed } from "./amounts.ts";
 import { share } from "./decimal.ts";
 import { h } from "./dom.ts";
-import { EVIDENCE, type Grouped, type Sum } from "./lines.ts";
-import { count, foreign, usd } from "./names.ts";
+import { adjusted, EVIDENCE, nothing, type Grouped, type Sum } from "./lines.ts";
+import { count, foreign } from "./names.ts";
 import { link, type Go } from "./path.ts";
 import type { Stack } from "./questions.ts";
 import type { Column, State } from "./state.ts";
@@ -70,13 +71,12 @@ export function groupTable(state: State, groups: readonly Grouped[], going: Goin
     );
     return h("th", { scope: "col", "aria-sort": order }, button);
   });
-  const rows = sorted(groups, state.sort).map((group) => {
-    const { sum } = group;
+  const row = (name: Node | string, sum: Sum): HTMLElement[] => {
     const cached = share(BigInt(sum.cached), BigInt(sum.input));
     const reported = share(BigInt(sum.evidence.reported), BigInt(sum.calls));
     const cells = [
-      usd(sum.charge),
-      usd(sum.cost),
+      owed(sum, sum.charge),
+      owed(sum, sum.cost),
       count(sum.input),
       count(sum.output),
       cached === undefined ? "–" : `${cached} %`,
@@ -84,19 +84,31 @@ export function groupTable(state: State, groups: readonly Grouped[], going: Goin
       reported === undefined ? "–" : `${reported} %`,
     ];
     const about = EVIDENCE.map((evidence) => `${evidence} ${count(sum.evidence[evidence])}`).join(", ");
-    return h(
+    const line = h(
       "tr",
       {},
-      h("th", { scope: "row" }, named(state, group, going)),
+      h("th", { scope: "row" }, name),
       ...cells.map((cell, index) => h("td", index === cells.length - 1 ? { title: about } : {}, cell)),
     );
-  });
+    return [line, ...adjusted(sum).flatMap(([month, of]) => adjusting(row(adjusts(month), of)))];
+  };
+  const rows = sorted(groups, state.sort).flatMap((group) => row(named(state, group, going), group.sum));
   const caption = h("caption", {}, `By ${state.by}`, h("span", { class: "quiet" }, ", USD and tokens"));
   return h(
     "div",
     { class: "scroll", tabindex: 0, role: "region", "aria-label": `Table by ${state.by}` },
     h("table", { id: "groups" }, caption, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows)),
   );
+}
+
+/** The name of a row that says what of the row above adjusts a closed month. */
+function adjusts(month: string): HTMLElement {
+  return h("span", { title: ADJUSTS }, `of it adjusts ${month}`);
+}
+
+function adjusting(rows: HTMLElement[]): HTMLElement[] {
+  for (const row of rows) row.className = "adjusts";
+  return rows;
 }
 
 function named(state: State, group: Grouped, going: Going): Node | string {
@@ -126,18 +138,25 @@ export function stepTable(
   names: Node[],
   step: string,
   metric: string,
-  show: (of: bigint) => Node | string,
-  whole: (sum: Sum) => bigint,
+  show: (of: Sum) => Node | string,
 ): HTMLElement {
   const head = [
     h("th", { scope: "col" }, step),
     h("th", { scope: "col" }, "all"),
     ...names.map((name) => h("th", { scope: "col" }, name)),
   ];
-  const rows = stack.ticks.map((tick, index) => {
-    const sum = stack.totals[index];
-    const cells = stack.series.map((series) => h("td", {}, show(series.values[index] ?? 0n)));
-    return h("tr", {}, h("th", { scope: "row" }, tick.label), h("td", {}, sum ? show(whole(sum)) : "–"), ...cells);
+  const row = (name: Node | string, sums: Sum[]): HTMLElement =>
+    h("tr", {}, h("th", { scope: "row" }, name), ...sums.map((sum) => h("td", {}, show(sum))));
+  const rows = stack.ticks.flatMap((tick, index) => {
+    const total = stack.totals[index] ?? nothing();
+    const sums = [total, ...stack.series.map((series) => series.values[index] ?? nothing())];
+    const parts = adjusted(total).map(([month]) =>
+      row(
+        adjusts(month),
+        sums.map((sum) => sum.adjusts.get(month) ?? nothing()),
+      ),
+    );
+    return [row(tick.label, sums), ...adjusting(parts)];
   });
   return h(
     "div",

@@ -1,13 +1,14 @@
 // One view: from a state to what is on the page. Every change of the state is an address, so that the way back is the browser's.
 
+import { ADJUSTS, adjustments, owed, owedText } from "./amounts.ts";
 import { address, get, Refused, type Budget, type Gaps, type Latency, type Report } from "./api.ts";
 import { Chart } from "./chart.ts";
 import { controls, grouping, METRIC_NAMES } from "./controls.ts";
 import { forPixels } from "./decimal.ts";
 import { fill, h, refill, section } from "./dom.ts";
 import { latency } from "./latency.ts";
-import { grouped, total, type Grouped } from "./lines.ts";
-import { count, counted, usd, usdText, visible } from "./names.ts";
+import { grouped, lacks, total, type Grouped, type Sum } from "./lines.ts";
+import { count, counted, visible } from "./names.ts";
 import { path } from "./path.ts";
 import * as questions from "./questions.ts";
 import { budgets, gaps } from "./standing.ts";
@@ -198,7 +199,7 @@ export class View {
       this.sums(whole);
     }
     const report = await table;
-    const groups = grouped(report.lines, questions.columns(state));
+    const groups = grouped(report, questions.columns(state));
     const chosen = questions.chosen(state, groups, metric(state.metric));
     const series = chosen.length > 0 ? await ask(questions.stepsOf(state, range, chosen)) : undefined;
     if (signal.aborted) return;
@@ -219,9 +220,9 @@ export class View {
         `, with one row per ${step(state, range)}.`,
       ),
     );
-    const sum = total(report.totals);
+    const sum = total(report);
     const time = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" }).format(new Date());
-    fill(this.status, `Read at ${time}: ${counted(sum.calls, "call")}, ${usdText(sum.charge)}.`);
+    fill(this.status, `Read at ${time}: ${counted(sum.calls, "call")}, ${owedText(sum, sum.charge)}.`);
   }
 
   /** The bars, and the same as a table. */
@@ -237,11 +238,13 @@ export class View {
     this.chart.show({
       stack,
       names,
-      pixels: (value) => (money ? forPixels(value) : Number(value)),
-      text: (value) => (money ? usdText(value) : count(Number(value))),
+      pixels: (sum) => (money ? forPixels(of(sum)) : Number(of(sum))),
+      text: (sum) => (money ? owedText(sum, of(sum)) : count(Number(of(sum)))),
+      says: (sum) => of(sum) !== 0n || (money && lacks(sum)),
+      unpriced: money && stack.totals.some(lacks),
       label: `Stacked bars: ${METRIC_NAMES[state.metric]} by ${stepName} and ${state.by}, ${range.since} to ${range.until}. The table has the same numbers.`,
     });
-    const show = (value: bigint): Node | string => (money ? usd(value) : count(Number(value)));
+    const show = (sum: Sum): Node | string => (money ? owed(sum, of(sum)) : count(Number(of(sum))));
     const open = parts.steps.querySelector("details")?.open ?? false;
     const table = stepTable(
       stack,
@@ -249,7 +252,6 @@ export class View {
       stepName,
       METRIC_NAMES[state.metric],
       show,
-      of,
     );
     refill(parts.steps, h("details", { open }, h("summary", {}, "Show as table"), table));
   }
@@ -340,7 +342,9 @@ export class View {
     if (!this.state.live) return fill(this.parts.newest);
     const report = await get<Report>(address("v1/report", questions.newest(this.state, new Date())), signal);
     if (signal.aborted) return;
-    const sum = total(report.totals);
+    // What adjusts closed months was booked now, and is of calls of then.
+    const sum = total({ ...report, lines: report.lines.filter((line) => line.adjusts === undefined) });
+    const adjusting = adjustments(total(report), (of) => owed(of, of.charge));
     fill(
       this.parts.newest,
       h(
@@ -349,10 +353,11 @@ export class View {
         "The last 15 minutes: ",
         counted(sum.calls, "call"),
         ", ",
-        usd(sum.charge),
+        owed(sum, sum.charge),
         ", ",
         counted(sum.input + sum.output, "token"),
         ".",
+        adjusting.length > 0 && h("span", { id: "newest-adjusts", title: ADJUSTS }, " Besides, ", ...adjusting, "."),
       ),
     );
   }

@@ -4,6 +4,8 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
 use super::StoreError;
 
 /// Behind the name of the database: the log of what is not in it yet, and its index.
@@ -12,6 +14,14 @@ const ENDS: [&str; 3] = ["", "-wal", "-shm"];
 /// Path, device and inode of each.
 #[derive(Debug)]
 pub struct Files([(PathBuf, (u64, u64)); ENDS.len()]);
+
+/// Makes the file of a new ledger, which only its owner may read: who called what, and what it cost. SQLite gives its log and its
+/// index the same mode. One that exists keeps its own. Without a descriptor: to close one would take away the locks of others
+/// in this process.
+pub fn begin(path: &Path) {
+    // What is wrong with the path SQLite says.
+    let _ = mknodat(CWD, path, FileType::RegularFile, Mode::RUSR | Mode::WUSR, 0);
+}
 
 impl Files {
     /// Those of an open database, whose log has been begun.

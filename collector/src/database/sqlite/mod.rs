@@ -77,6 +77,7 @@ impl Sqlite {
         path: &Path,
         wait: impl FnOnce(&mut Connection) -> rusqlite::Result<()>,
     ) -> Result<Sqlite, StoreError> {
+        files::begin(path);
         let mut connection = Connection::open(path)?;
         wait(&mut connection)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);

@@ -62,6 +62,22 @@ fn race_every_level_of_the_sums_says_the_same_while_two_write() {
 }
 
 #[test]
+fn contract_only_its_owner_reads_a_new_ledger_and_one_that_exists_keeps_its_mode() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = File::new();
+    let mode = |end: &str| {
+        let metadata = std::fs::metadata(format!("{}{end}", file.0.display())).unwrap();
+        metadata.permissions().mode() & 0o777
+    };
+    let store = Sqlite::open(&file.0).unwrap();
+    assert_eq!(["", "-wal", "-shm"].map(mode), [0o600; 3]);
+    drop(store);
+    std::fs::set_permissions(&file.0, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let _store = Sqlite::open(&file.0).unwrap();
+    assert_eq!(["", "-wal", "-shm"].map(mode), [0o640; 3]);
+}
+
+#[test]
 fn race_collectors_that_start_together_make_one_database() {
     for _ in 0..20 {
         let file = File::new();

@@ -147,7 +147,7 @@ codes! {
         "see the reason; `meshmeter budgets explain NAME` says what was spent, and who holds the rest",
         "budgets.md#what-a-client-sees";
     BudgetSpent "budget_spent" Note
-        "Nothing is left of a budget in its window of now: a hard one refuses calls",
+        "Nothing is left of a budget in its window of now: a hard one refuses calls where the plugin's configuration has `budgets`",
         "`meshmeter budgets` says until when; `meshmeter budgets set NAME --limit AMOUNT --why TEXT` raises it",
         "budgets.md#setting-budgets";
 

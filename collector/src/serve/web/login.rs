@@ -55,7 +55,7 @@ pub async fn login(
     shown.insert(AUTHORIZATION, bearer);
     app.admit(&connection, &shown, &[Scope::Read]).await?;
     if app.tokens.is_open() {
-        return Err(Refusal::BadRequest("nobody logs in here: the collector is open (--open)".to_owned()));
+        return Err(Refusal::BadRequest("nobody logs in here: the collector is open (--insecure-no-auth)".to_owned()));
     }
     let begun = app.sessions.begin(token.as_bytes(), Instant::now()).map_err(Refusal::Internal)?;
     // Whoever logs in again has one session.

@@ -14,7 +14,12 @@ function calls(): Call[] {
     at: new Date(Date.now() - 3_600_000 - (index % 6) * 86_400_000),
     tenant: tenants[index % 5] ?? "",
     model: index % 7 === 0 ? "no-such-model-with-a-name-that-is-longer-than-a-phone-is-wide" : "gpt-4.1",
-    usage: { input_text_tokens: 123_456 + index, cache_read_tokens: 100 * index, output_text_tokens: 789 },
+    // The one with the long name spends most.
+    usage: {
+      input_text_tokens: (index % 5 === 4 ? 923_456 : 123_456) + index,
+      cache_read_tokens: 100 * index,
+      output_text_tokens: 789,
+    },
   }));
 }
 
@@ -24,9 +29,10 @@ describe("the look of the page", { timeout: 1_200_000 }, () => {
   before(async () => {
     collector = await Collector.start(`all ${READ}\n`);
     await collector.send(calls());
-    for (const [name, limit, tenant] of [
-      ["small", "0.01", "acme"],
-      ["large", "1000", "beta"],
+    for (const [name, limit, ...scope] of [
+      ["small", "0.01", "--tenant", "acme"],
+      ["large", "1000", "--tenant", "beta"],
+      ["for-each-tenant-of-this-mesh", "0.02", "--per-tenant"],
     ] as const) {
       collector.command(
         "budgets",
@@ -38,8 +44,7 @@ describe("the look of the page", { timeout: 1_200_000 }, () => {
         "usd",
         "--window",
         "month",
-        "--tenant",
-        tenant,
+        ...scope,
         "--why",
         "a test",
         "--who",
@@ -135,6 +140,49 @@ describe("the look of the page", { timeout: 1_200_000 }, () => {
       assert.ok(wide.page <= NARROW.width, `${query}: ${JSON.stringify(wide)}`);
       await visitor.leave();
     }
+  });
+
+  it("contract_a_table_of_budgets_fits_the_window_and_its_headings_stand_as_the_values_do", async () => {
+    const visitor = await visit("?range=week");
+    const found = await visitor.page.evaluate(() => {
+      const table = document.querySelector("#budget-lines");
+      const align = (cell: Element | undefined): string => (cell ? getComputedStyle(cell).textAlign : "none");
+      const [head, row] = ["thead tr", "tbody tr"].map((of) => [...(table?.querySelector(of)?.children ?? [])]);
+      return {
+        wide: table?.scrollWidth ?? Infinity,
+        room: table?.parentElement?.clientWidth ?? 0,
+        text: table?.textContent ?? "",
+        heads: (head ?? []).map(align),
+        values: (row ?? []).map(align),
+      };
+    });
+    assert.ok(found.text.includes(LONG) && found.text.includes("by "), found.text);
+    assert.ok(found.wide <= found.room, `${found.wide} in ${found.room}`);
+    assert.deepEqual(found.heads, found.values);
+    assert.deepEqual([found.heads.length, new Set(found.heads).size], [8, 2]);
+    await visitor.leave();
+  });
+
+  it("contract_every_time_zone_that_the_browser_knows_is_offered_and_the_collector_knows_it", async () => {
+    const visitor = await visit("?range=week");
+    const { page } = visitor;
+    const offered = await page.locator("#zone option").evaluateAll((all) => all.map((of) => of.getAttribute("value")));
+    assert.ok(offered.length > 300 && new Set(offered).size === offered.length);
+    assert.equal(offered[0], "UTC");
+    const refused = await page.evaluate(async (zones) => {
+      const out: string[] = [];
+      for (const zone of zones) {
+        const query = new URLSearchParams({ since: "2026-01-01", until: "2026-01-01", time_zone: zone ?? "" });
+        const response = await fetch(`v1/report?${query}`);
+        if (!response.ok) out.push(`${zone}: ${await response.text()}`);
+      }
+      return out;
+    }, offered);
+    assert.deepEqual(refused, []);
+    await page.locator("#zone").selectOption("Asia/Tokyo");
+    await visitor.shown();
+    assert.match(await visitor.text("#when"), /Asia\/Tokyo/);
+    await visitor.leave();
   });
 
   it("contract_everything_is_reached_and_done_by_keyboard", async () => {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Browser } from "playwright-core";
 import { browse, Collector, READ, Visitor, type Call } from "./harness.ts";
-import { by, plain, report, sum, whole } from "./truth.ts";
+import { by, owed, plain, report, shownOwed, sum, whole } from "./truth.ts";
 
 const DAY = 86_400_000;
 const now = new Date();
@@ -103,8 +103,8 @@ describe("the page", { timeout: 1_200_000 }, () => {
     const visitor = await visit(`?${RANGE}`);
     const printed = report(collector, ...PERIOD, "--by", "tenant:1");
     const truth = sum(printed.totals);
-    assert.equal(plain(await visitor.text("#total-charge")), truth.charge);
-    assert.equal(plain(await visitor.text("#total-cost")), truth.cost);
+    assert.equal(shownOwed(await visitor.text("#total-charge")), `${truth.charge} + unpriced`);
+    assert.equal(shownOwed(await visitor.text("#total-cost")), `${truth.cost} + unpriced`);
     assert.equal(whole(await visitor.text("#total-input")), truth.input);
     assert.equal(whole(await visitor.text("#total-output")), truth.output);
     assert.equal(whole(await visitor.text("#total-calls")), truth.calls);
@@ -129,11 +129,21 @@ describe("the page", { timeout: 1_200_000 }, () => {
       const rows = await visitor.table("#groups");
       assert.equal(rows.length, lines.size, group);
       const found = rows.map(([, charge, cost, input, output, , calls]) =>
-        [plain(charge ?? ""), plain(cost ?? ""), whole(input ?? ""), whole(output ?? ""), whole(calls ?? "")].join(" "),
+        [
+          shownOwed(charge ?? ""),
+          shownOwed(cost ?? ""),
+          whole(input ?? ""),
+          whole(output ?? ""),
+          whole(calls ?? ""),
+        ].join(" "),
       );
       const expected = [...lines.values()]
-        .map((of) => sum(of))
+        .map((of) => ({ ...sum(of), charge: owed(of), cost: owed(of, "cost") }))
         .map((of) => [of.charge, of.cost, of.input, of.output, of.calls].join(" "));
+      assert.ok(
+        expected.some((row) => row.includes("unpriced")),
+        group,
+      );
       assert.deepEqual(found.sort(), expected.sort(), group);
       await visitor.leave();
     }
@@ -146,7 +156,7 @@ describe("the page", { timeout: 1_200_000 }, () => {
       const lines = by(report(collector, ...PERIOD, "--by", step).lines, step);
       for (const [label, all, ...parts] of await visitor.table("#steps")) {
         const truth = sum(lines.get(label ?? "") ?? []);
-        assert.equal(plain(all ?? ""), truth.charge, label);
+        assert.equal(shownOwed(all ?? ""), owed(lines.get(label ?? "") ?? []), label);
         assert.equal(plus(parts), truth.charge, label);
         lines.delete(label ?? "");
       }
@@ -161,11 +171,9 @@ describe("the page", { timeout: 1_200_000 }, () => {
       const visitor = await visit(`?${RANGE}&time_zone=${encodeURIComponent(zone)}&step=${step}`);
       await visitor.page.locator("#time summary").click();
       const printed = report(collector, ...PERIOD, "--time-zone", zone, "--by", step);
-      assert.equal(plain(await visitor.text("#total-charge")), sum(printed.totals).charge);
-      const shown = (await visitor.table("#steps")).map(([, all]) => plain(all ?? "")).filter((all) => all !== "0");
-      const lines = [...by(printed.lines, step).values()]
-        .map((of) => sum(of).charge)
-        .filter((charge) => charge !== "0");
+      assert.equal(shownOwed(await visitor.text("#total-charge")), owed(printed.totals));
+      const shown = (await visitor.table("#steps")).map(([, all]) => shownOwed(all ?? "")).filter((all) => all !== "0");
+      const lines = [...by(printed.lines, step).values()].map((of) => owed(of)).filter((charge) => charge !== "0");
       assert.deepEqual(shown, lines, step);
       assert.match(await visitor.text("#when"), /America\/St_Johns/);
       await visitor.leave();
@@ -179,7 +187,7 @@ describe("the page", { timeout: 1_200_000 }, () => {
     await visitor.shown();
     assert.match(page.url(), /tenant=acme/);
     const printed = report(collector, ...PERIOD, "--by", "tenant:2", "--tenant", "acme");
-    assert.equal(plain(await visitor.text("#total-charge")), sum(printed.totals).charge);
+    assert.equal(shownOwed(await visitor.text("#total-charge")), owed(printed.totals));
     const names = (await visitor.table("#groups")).map(([name]) => name);
     assert.deepEqual(names.sort(), ["acme itself", "hr", "ml"]);
     const other = await context(visitor, page.url());
@@ -312,7 +320,8 @@ describe("the page", { timeout: 1_200_000 }, () => {
 });
 
 function plus(cells: string[]): string {
-  return sum(cells.map((cell) => ({ evidence: "", calls: 0, charge: plain(cell) }))).charge;
+  const known = cells.map((cell) => shownOwed(cell).split(" + ")[0] ?? "").filter((cell) => /[0-9]/.test(cell));
+  return sum(known.map((charge) => ({ evidence: "", calls: 0, charge }))).charge;
 }
 
 /** Another page of the same browser, so logged in. */

@@ -9,6 +9,7 @@ export interface Line {
   charge?: string;
   cost?: string;
   usage?: Record<string, number>;
+  unpriced?: Record<string, number>;
   others?: number;
 }
 
@@ -40,6 +41,20 @@ export function plus(texts: (string | undefined)[]): string {
 export function plain(shown: string): string {
   const text = shown.replaceAll(/[$,\s]/g, "");
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+}
+
+/** An amount as it is to be shown beside one without a price, with the amount as in `plain`. */
+export function owed(lines: Line[], of: "charge" | "cost" = "charge"): string {
+  const amounts = lines.map((line) => line[of]).filter((amount) => amount !== undefined);
+  const unpriced = lines.some((line) => Object.values(line.unpriced ?? {}).some((count) => count > 0));
+  if (amounts.length > 0) return plus(amounts) + (unpriced ? " + unpriced" : "");
+  return unpriced ? "unpriced" : lines.every((line) => line.calls === 0) ? "0" : "–";
+}
+
+/** What is shown of an amount, in the form of `owed`. */
+export function shownOwed(shown: string): string {
+  const [amount = "", ...more] = shown.split(" + ");
+  return [/[0-9]/.test(amount) ? plain(amount) : amount, ...more].join(" + ");
 }
 
 /** A shown count. */

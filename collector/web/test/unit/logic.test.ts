@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import type { Line, Report } from "../../src/api.ts";
 import { amount, exact, percent, share } from "../../src/decimal.ts";
-import { grouped, total } from "../../src/lines.ts";
+import { owedText } from "../../src/amounts.ts";
+import { grouped, lacks, total } from "../../src/lines.ts";
 import { chosen, csv, stack, stepsOf, table } from "../../src/questions.ts";
 import { days, DEFAULT, read, write, type State } from "../../src/state.ts";
 import { dayOf, daysBetween, isDay, place, preset, ticks } from "../../src/time.ts";
@@ -117,14 +118,65 @@ it("contract_lines_of_one_group_are_added_up_and_what_is_in_no_total_is_left_out
     line({ model: "m", charge: "0.2", evidence: "estimated", unpriced: { pages: 1 } }),
     line({ others: 8, charge: "1" }),
   ];
-  const [group, others] = grouped(lines, ["model"]);
+  const [group, others] = grouped({ lines }, ["model"]);
   assert.deepEqual(
     [group?.key, exact(group?.sum.charge ?? 0n), group?.sum.input, group?.sum.cached, group?.sum.output],
     [["m"], "0.3", 7, 4, 5],
   );
-  assert.deepEqual([group?.sum.evidence.estimated, group?.sum.unpriced], [1, true]);
+  assert.deepEqual([group?.sum.evidence.estimated, group && lacks(group.sum)], [1, true]);
   assert.deepEqual([others?.key, others?.others], [undefined, 8]);
-  assert.equal(exact(total(lines).charge), "1.3");
+  assert.equal(exact(total({ lines }).charge), "1.3");
+});
+
+it("contract_what_has_no_price_is_never_an_amount_of_nothing", () => {
+  const text = (since: string | undefined, ...lines: Line[]): string => {
+    const sum = total({ ...(since !== undefined && { since }), lines });
+    return owedText(sum, sum.charge);
+  };
+  const lacking = line({ unpriced: { input_text_tokens: 40 } });
+  assert.equal(text(undefined), "$0.00");
+  assert.equal(text(undefined, line({ charge: "0" })), "$0.00");
+  assert.equal(text(undefined, lacking), "unpriced");
+  assert.equal(text(undefined, lacking, line({ charge: "0.5" })), "$0.50 + unpriced");
+  assert.equal(text(undefined, line({ evidence: "missing" })), "–");
+  // The price came when the month was closed: what it takes back is of October alone.
+  const later = line({ calls: 0, adjusts: "2026-10", charge: "0.1", unpriced: { input_text_tokens: -40 } });
+  assert.equal(text("2026-10-01", lacking, later), "$0.10");
+  assert.equal(text("2026-11-01", lacking, later), "$0.10 + unpriced");
+  assert.equal(text("2026-11-01", later), "$0.10");
+});
+
+it("contract_what_adjusts_a_closed_month_is_told_apart_and_in_the_sum", () => {
+  const lines = [
+    line({ charge: "3" }),
+    line({ charge: "-1", adjusts: "2026-09" }),
+    line({ charge: "0.5", adjusts: "2026-09" }),
+  ];
+  const sum = total({ since: "2026-11-01", lines });
+  const parts = [...sum.adjusts].map(([month, of]) => [month, exact(of.charge), of.calls]);
+  assert.deepEqual([exact(sum.charge), sum.calls, parts], ["2.5", 3, [["2026-09", "-0.5", 2]]]);
+});
+
+it("contract_bars_of_what_has_no_price_say_so", () => {
+  const range = { since: "2026-11-01", until: "2026-11-02" };
+  const state: State = { ...DEFAULT, range };
+  const unpriced = { input_text_tokens: 5 };
+  const whole = report([
+    line({ day: "2026-11-01", charge: "1", unpriced, calls: 2 }),
+    line({ day: "2026-11-02", unpriced }),
+  ]);
+  const parts = report([line({ day: "2026-11-01", "tenant:1": "a", charge: "1" })]);
+  const groups = grouped({ lines: [line({ "tenant:1": "a", charge: "1" })] }, ["tenant:1"]);
+  const bars = stack(state, range, whole, parts, groups, (sum) => sum.charge);
+  const shown = bars.series.map((series) => series.values.map((of) => owedText(of, of.charge)));
+  assert.deepEqual(shown, [
+    ["$1.00", "$0.00"],
+    ["unpriced", "unpriced"],
+  ]);
+  assert.deepEqual(
+    bars.totals.map((of) => owedText(of, of.charge)),
+    ["$1.00 + unpriced", "unpriced"],
+  );
 });
 
 it("contract_bars_add_up_to_the_whole_whatever_lines_come_for_the_groups", () => {
@@ -132,7 +184,7 @@ it("contract_bars_add_up_to_the_whole_whatever_lines_come_for_the_groups", () =>
   const state: State = { ...DEFAULT, tenant: "acme", range };
   const of = (tenant: string, charge: string, day?: string): Line =>
     line({ "tenant:2": tenant, charge, ...(day !== undefined && { day }) });
-  const groups = grouped([of("acme", "9"), of("acme/a", "5"), of("acme/b", "0")], ["tenant:2"]);
+  const groups = grouped({ lines: [of("acme", "9"), of("acme/a", "5"), of("acme/b", "0")] }, ["tenant:2"]);
   const own = chosen(state, groups, (sum) => sum.charge);
   assert.deepEqual(
     own.map((group) => group.key),
@@ -142,7 +194,7 @@ it("contract_bars_add_up_to_the_whole_whatever_lines_come_for_the_groups", () =>
   const whole = report([line({ day: "2026-11-01", charge: "10" }), line({ day: "2026-11-02", charge: "4" })]);
   const parts = report([of("acme/a", "5", "2026-11-01"), of("acme/ab", "1", "2026-11-01")]);
   const bars = stack(state, range, whole, parts, own, (sum) => sum.charge);
-  const shown = bars.series.map((series) => [series.key?.[0], series.values.map(exact)]);
+  const shown = bars.series.map((series) => [series.key?.[0], series.values.map((of) => exact(of.charge))]);
   assert.deepEqual(shown, [
     ["acme/a", ["5", "0"]],
     [undefined, ["5", "4"]],
@@ -160,7 +212,9 @@ it("contract_questions_filter_by_where_one_is", () => {
     /by=provider,model&.*provider=openai&model=gpt\*$/,
   );
   const named = new URLSearchParams(
-    stepsOf({ ...DEFAULT, by: "model", provider: "p" }, range, [{ key: ["p", "m*"], others: 0, sum: total([]) }]),
+    stepsOf({ ...DEFAULT, by: "model", provider: "p" }, range, [
+      { key: ["p", "m*"], others: 0, sum: total({ lines: [] }) },
+    ]),
   );
   assert.deepEqual(
     [named.getAll("model"), named.get("provider"), named.get("by")],
