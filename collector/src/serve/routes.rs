@@ -191,9 +191,9 @@ mod tests {
                 let said = row.split(" | ").next().unwrap().replace(" token", "").replace(',', "");
                 let expected = match access {
                     Access::Open => "none",
-                    Access::Send(&[Scope::Ingest, Scope::Journal]) => "ingest or journal",
-                    Access::Send(&[Scope::Ingest]) => "ingest",
-                    Access::Send(&[Scope::Journal]) => "journal",
+                    Access::Send([Scope::Ingest, Scope::Journal]) => "ingest or journal",
+                    Access::Send([Scope::Ingest]) => "ingest",
+                    Access::Send([Scope::Journal]) => "journal",
                     Access::Send(other) => panic!("{named}: {other:?}"),
                     Access::Read(Knowing::ItsTenants) => "read",
                     Access::Read(Knowing::AllTenants) => "read without `tenants=`",
