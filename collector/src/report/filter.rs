@@ -26,9 +26,11 @@ impl Pattern {
         if text.len() > 1 && text.starts_with('*') {
             return Err("may have a * at its end only, for what begins so".to_owned());
         }
-        // As values are kept: no database has a NUL.
-        let text = crate::store::sums::storable(prefix.unwrap_or(text));
-        Ok(Pattern { text, is_prefix: prefix.is_some() })
+        // No value has one, as values are kept.
+        if text.contains('\0') {
+            return Err("must be without NUL".to_owned());
+        }
+        Ok(Pattern { text: prefix.unwrap_or(text).to_owned(), is_prefix: prefix.is_some() })
     }
 
     fn matches(&self, value: &str) -> bool {

@@ -8,7 +8,7 @@ use super::kind::Kind;
 use super::lines::Which;
 use super::period::{self, Period, Zone};
 use super::{ReportError, round};
-use crate::store;
+use crate::store::{self, months::Month};
 
 /// The columns of a report nobody chose columns for.
 pub const DEFAULT_BY: &str = "tenant,model";
@@ -216,6 +216,12 @@ impl Question {
     /// Whether the sums cannot tell: then every call of the period is read.
     pub fn reads_entries(&self) -> bool {
         self.kind.reads_calls() || self.columns().is_none() || self.period.selection().is_none()
+    }
+
+    /// The first month of which calls are read; without one from the first on.
+    pub fn first_month(&self) -> Option<Month> {
+        let before = self.compare.then(|| self.period.before().ok()).flatten();
+        Month::of(before.as_ref().unwrap_or(&self.period).from_ns())
     }
 
     /// One of the two periods.

@@ -19,6 +19,6 @@ pub use seal::{Checked, Plan, Request, check, plan, run};
 #[cfg(test)]
 pub(crate) use unseal::bring_back_by;
 pub use unseal::{Back, bring_back, come_back};
-pub use watch::{Seen, Watcher};
+pub use watch::{Months, Seen, Watcher};
 
 pub use crate::ledger::Failure;

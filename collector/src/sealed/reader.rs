@@ -162,7 +162,7 @@ impl Reader for Whole {
         // What counts later than on its own day counts in a later month.
         let since = selection.since.and_then(|day| Month::of_day(&day.to_string()));
         let months = (since, None);
-        let asks = |sealed: &Sealed| selection.call.is_none() && since.is_none_or(|since| since < sealed.before);
+        let asks = |sealed: &Sealed| selection.call.is_none() && sealed.counts_from(since);
         let Some(Both { moment, sealed, archived }) = self.both(&asks)? else {
             self.database.standing(selection, each)?;
             return self.was_alone(&asks);
@@ -175,7 +175,7 @@ impl Reader for Whole {
 
     fn counted(&self, span: &Span, each: Each<'_, CountedEntry>) -> Result<(), StoreError> {
         let months = (Month::of(span.from_ns), Month::of(span.until_ns.saturating_sub(1)));
-        let asks = |sealed: &Sealed| months.0.is_none_or(|first| first < sealed.before);
+        let asks = |sealed: &Sealed| sealed.counts_from(months.0);
         let Some(Both { moment, sealed, archived }) = self.both(&asks)? else {
             self.database.counted(span, each)?;
             return self.was_alone(&asks);

@@ -1,14 +1,12 @@
-//! Looks whether the archive is still there: its manifests as the ledger has them pinned, and each file with its length. What is in
-//! the files is checked where they are read, and by `verify`.
+//! How many months are sealed, and whether the archive is still there: its manifests as the ledger has them pinned, and each file
+//! with its length. What is in the files is checked where they are read, and by `verify`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use warehouse::Written;
 
 use super::archive::Archived;
 use super::archives::{Archives, Settings};
-use crate::database::Location;
 use crate::store::sealing::Sealed;
 use crate::store::{Dimension, Reader, Selection, StoreError};
 
@@ -28,12 +26,34 @@ pub struct Seen {
     pub problems: Vec<String>,
 }
 
+/// Counts the months that are sealed, again and again.
+#[derive(Debug, Default)]
+pub struct Months(Option<(Vec<Sealed>, usize)>);
+
+impl Months {
+    /// What is sealed, if anything is, and how many months that are. Only when that has changed, the sums are read.
+    pub fn sealed(&mut self, reader: &dyn Reader) -> Result<Option<(Vec<Sealed>, usize)>, StoreError> {
+        let sealed = reader.sealed()?;
+        let Some(before) = sealed.iter().map(|sealed| sealed.before).max() else {
+            self.0 = None;
+            return Ok(None);
+        };
+        if self.0.as_ref().is_none_or(|(known, _)| *known != sealed) {
+            let mut months = BTreeSet::new();
+            let until = before.first_day().yesterday().ok();
+            reader.totals(&Selection { until, ..Selection::default() }, &[Dimension::Month], &mut |total| {
+                months.extend(total.key);
+                Ok(())
+            })?;
+            self.0 = Some((sealed, months.len().max(1)));
+        }
+        Ok(self.0.clone())
+    }
+}
+
 /// Looks at the archive of a ledger again and again.
 pub struct Watcher {
-    database: Arc<dyn Reader>,
     archives: Archives,
-    /// How many months are sealed, as long as so much is.
-    months: Option<(Vec<Sealed>, usize)>,
     /// Files that were not there, by their paths: their months, and why.
     broken: BTreeMap<String, (String, String)>,
     /// Where the next look begins.
@@ -42,28 +62,8 @@ pub struct Watcher {
 
 impl Watcher {
     /// Nothing was looked at yet.
-    pub fn of(location: &Location, settings: Settings) -> Watcher {
-        let (database, archives) = (location.reader(), Archives::new(settings));
-        Watcher { database, archives, months: None, broken: BTreeMap::new(), next: 0 }
-    }
-
-    /// What is sealed, if anything is, and how many months that are.
-    pub fn sealed(&mut self) -> Result<Option<(Vec<Sealed>, usize)>, StoreError> {
-        let sealed = self.database.sealed()?;
-        let Some(before) = sealed.iter().map(|sealed| sealed.before).max() else {
-            self.broken.clear();
-            return Ok(None);
-        };
-        if self.months.as_ref().is_none_or(|(known, _)| *known != sealed) {
-            let mut months = BTreeSet::new();
-            let until = before.first_day().yesterday().ok();
-            self.database.totals(&Selection { until, ..Selection::default() }, &[Dimension::Month], &mut |total| {
-                months.extend(total.key);
-                Ok(())
-            })?;
-            self.months = Some((sealed, months.len().max(1)));
-        }
-        Ok(self.months.clone())
+    pub fn of(settings: Settings) -> Watcher {
+        Watcher { archives: Archives::new(settings), broken: BTreeMap::new(), next: 0 }
     }
 
     /// Looks at the manifests, at the files that were not there before, and at some of the others: at all, one look after the other.

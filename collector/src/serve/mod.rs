@@ -48,6 +48,7 @@ mod metrics;
 mod missing;
 mod openapi;
 mod pricing;
+mod query;
 mod readers;
 mod refusal;
 mod reports;
@@ -177,12 +178,12 @@ pub fn run(options: Options) -> Result<(), String> {
     let writer = writer.map_err(|error| format!("no writer thread: {error}"))?;
     // Whoever asks over HTTP waits for the response.
     let archive = sealed::Settings { patience: Patience::Short, ..options.archive };
-    metrics.archive.watch(&options.database, archive.clone())?;
+    metrics.archive.watch(options.database.reader(), archive.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
     let elsewhere = if options.metrics_listen.is_some() { scrape::CONNECTIONS } else { 0 };
     let bounds = Bounds::of(available.saturating_sub(elsewhere).max(1));
-    let app = App {
+    let app = Arc::new(App {
         tokens,
         wrong: admit::Wrong::default(),
         sessions: web::Sessions::default(),
@@ -198,18 +199,21 @@ pub fn run(options: Options) -> Result<(), String> {
         reader: Arc::new(Whole::of(&options.database, archive)),
         condition,
         ready: health::Said::default(),
-    };
+    });
     let listen = (options.listen, options.metrics_listen);
-    let ended = runtime.block_on(serve(app, listen, bounds, accepts, writer_ends));
-    // Connections that did not end in time go now, and with them the last sender: the writer commits what waits.
+    let ended = runtime.block_on(serve(app.clone(), listen, bounds, accepts, writer_ends));
+    // Connections that did not end in time go now.
     runtime.shutdown_timeout(Duration::from_secs(1));
+    // The last one is dropped here, where a thread may wait: what is in it may close files and connections. With it goes the
+    // last sender, and the writer commits what waits.
+    drop(app);
     let joined = writer.join().unwrap_or_else(|_| Err("the writer did not end as it should".to_owned()));
     // Why the writer ended says more than that it did.
     joined.and(ended)
 }
 
 async fn serve(
-    app: App,
+    app: Arc<App>,
     (listen, metrics_listen): (SocketAddr, Option<SocketAddr>),
     bounds: Bounds,
     tls: Option<Arc<Tls>>,
@@ -224,7 +228,6 @@ async fn serve(
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (registry, metrics) = (app.registry.clone(), app.metrics.clone());
     let places = Arc::new(Semaphore::new(bounds.all));
-    let app = Arc::new(app);
     let scrape = match metrics_listen {
         Some(address) => Some(scrape::bind(address, app.clone()).await?),
         None => None,

@@ -5,21 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Extension, Query, State};
+use axum::extract::{Extension, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::App;
+use super::query::Parameters;
 use super::readers::Reader;
 use super::responses::{NotRead, blocking};
+use super::scans::{Own, Place};
 use crate::ingest::refusal::{Busy, Refusal};
 use crate::report::latency::Latency;
 use crate::report::{
     BadParameter, Bounds, Figures, Format, Kind, MAX_TOP, Position, Question, Report, ReportError, Top, focus,
 };
 use crate::store::Head;
+use crate::store::months::Month;
 
 /// Calls that a report may read, if the sums cannot tell: some seconds for a million. The command has no such bound.
 pub const MAX_CALLS: u64 = 5_000_000;
@@ -53,8 +55,6 @@ fn forms(figures: Figures) -> Vec<(&'static str, Form, &'static str)> {
     let focus = (figures != Figures::Usage).then_some((focus::NAME, Form::Focus, CSV));
     tables.into_iter().chain(focus).collect()
 }
-
-type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 pub async fn report(
     State(app): State<Arc<App>>,
@@ -101,7 +101,9 @@ pub async fn latency(
     let question = reader.question(Kind::Latency, parameters, now_ns());
     let question = question.map_err(|bad| Refusal::BadRequest(bad.to_string()))?;
     let store = app.reader.clone();
-    let text = app.within(&reader, true, move |bounds| Latency::within(&*store, question, bounds)?.render(format));
+    let text = app.within(&reader, Reads::of(&question), move |bounds| {
+        Latency::within(&*store, question, bounds)?.render(format)
+    });
     Ok(([(CONTENT_TYPE, content_type)], text.await?).into_response())
 }
 
@@ -165,7 +167,7 @@ type Chosen<F> = ((F, &'static str), Vec<(String, String)>);
 
 /// The form of these that is asked for, the first one if none is, and the other parameters.
 fn chosen<F: Copy>(forms: &[(&str, F, &'static str)], parameters: Parameters) -> Result<Chosen<F>, Refusal> {
-    let Query(parameters) = parameters.map_err(|rejection| Refusal::BadRequest(rejection.body_text()))?;
+    let Parameters(parameters) = parameters;
     let (formats, parameters): (Vec<_>, Vec<_>) = parameters.into_iter().partition(|(name, _)| name == "format");
     let form = match formats.as_slice() {
         [] => forms.first(),
@@ -189,6 +191,21 @@ async fn render(report: Report, format: Format, content_type: &'static str) -> R
     Ok(([(CONTENT_TYPE, content_type)], text).into_response())
 }
 
+/// What a question reads.
+#[derive(Clone, Copy, Debug)]
+enum Reads {
+    /// The sums, which the database has.
+    Sums,
+    /// The calls from this month on; from the first one on without it.
+    Calls { since: Option<Month> },
+}
+
+impl Reads {
+    fn of(question: &Question) -> Reads {
+        if question.reads_entries() { Reads::Calls { since: question.first_month() } } else { Reads::Sums }
+    }
+}
+
 /// Tells whoever works for a request that nobody waits for its end any more.
 #[derive(Default)]
 struct Waiting(Arc<AtomicBool>);
@@ -203,8 +220,8 @@ impl App {
     /// Makes a report.
     async fn report(&self, who: &Reader, question: Question) -> Result<Report, Refusal> {
         let reader = self.reader.clone();
-        let reads_entries = question.reads_entries();
-        self.within(who, reads_entries, move |bounds| Report::within(&*reader, question, bounds)).await
+        let reads = Reads::of(&question);
+        self.within(who, reads, move |bounds| Report::within(&*reader, question, bounds)).await
     }
 
     /// Makes the rows of FOCUS.
@@ -212,7 +229,7 @@ impl App {
         let Asked { question, focus: options, content_type, .. } = asked;
         let reader = self.reader.clone();
         let most = u64::try_from(MAX_LINES).unwrap_or(u64::MAX);
-        let rows = self.within(who, true, move |bounds| {
+        let rows = self.within(who, Reads::of(&question), move |bounds| {
             let mut text = Vec::new();
             focus::write(&*reader, &question, &options, bounds, Some(most), &mut text).map(|_| text)
         });
@@ -223,15 +240,21 @@ impl App {
     async fn within<T: Send + 'static>(
         &self,
         who: &Reader,
-        reads_entries: bool,
+        reads: Reads,
         make: impl FnOnce(&mut Bounds<'_>) -> Result<T, ReportError> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let stopping = |_| Refusal::Busy(Busy::Stopping);
-        let _alone =
-            if reads_entries { Some(self.scans.acquire(who.credential()).await.map_err(stopping)?) } else { None };
+        let (_own, place) = match reads {
+            Reads::Sums => (None, None),
+            Reads::Calls { since } => {
+                let (own, place) = self.turn(who, since).await?;
+                (Some(own), Some(place))
+            }
+        };
         let waiting = Waiting::default();
         let gone = waiting.0.clone();
         let made = self.reading(move || {
+            // An archive can hold the work longer than anybody waits for it.
+            let _place = place;
             let mut each =
                 |_| if gone.load(Ordering::Relaxed) { Err("nobody waits for it".to_owned()) } else { Ok(()) };
             match make(&mut Bounds { calls: MAX_CALLS, each: &mut each }) {
@@ -240,6 +263,16 @@ impl App {
             }
         });
         made.await?.map_err(Refusal::BadRequest)
+    }
+
+    /// Waits for the turn of a question that reads calls, from this month on.
+    async fn turn(&self, who: &Reader, since: Option<Month>) -> Result<(Own, Place), Refusal> {
+        let stopping = |_| Refusal::Busy(Busy::Stopping);
+        let own = self.scans.own(who.credential()).await.map_err(stopping)?;
+        let reader = self.reader.clone();
+        let sealed = self.reading(move || reader.sealed().map_err(NotRead::from)).await?;
+        let of_archive = sealed.iter().any(|sealed| sealed.counts_from(since));
+        Ok((own, self.scans.place(of_archive).await.map_err(stopping)?))
     }
 
     /// Where the ledger's chains end.

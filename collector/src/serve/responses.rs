@@ -33,6 +33,7 @@ async fn scraped(app: Arc<App>, tenants: Tenants) -> Result<Response, Refusal> {
     let place = app.scrapes.clone().acquire_owned().await.map_err(|_| Refusal::Busy(Busy::Stopping))?;
     app.metrics.wanting.refresh(app.reader.clone()).await;
     app.metrics.budgets.refresh(app.reader.clone()).await;
+    app.metrics.archive.refresh(app.reader.clone()).await;
     let (strangers, known) = app.registry.count();
     let now = metrics::Now { queued: app.room.waiting(), strangers, known };
     let metrics = app.metrics.clone();

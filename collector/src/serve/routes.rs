@@ -170,3 +170,45 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), super::count_refusals))
         .with_state(app)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENTS: [(&str, &str); 2] = [
+        ("docs/http-api.md", include_str!("../../../docs/http-api.md")),
+        ("docs/operations.md", include_str!("../../../docs/operations.md")),
+    ];
+
+    #[test]
+    fn contract_the_documents_say_of_every_path_who_may_ask() {
+        for (name, text) in DOCUMENTS {
+            for Route { method, path, access, .. } in &ROUTES {
+                let named = format!("`{} {path}`", method.name().to_uppercase());
+                let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+                let rows: Vec<&str> = rows.filter(|(paths, _)| paths.contains(&named)).map(|(_, rest)| rest).collect();
+                let [row] = rows.as_slice() else { panic!("{name}: {named}: {rows:?}") };
+                let said = row.split(" | ").next().unwrap().replace(" token", "").replace(',', "");
+                let expected = match access {
+                    Access::Open => "none",
+                    Access::Send([Scope::Ingest, Scope::Journal]) => "ingest or journal",
+                    Access::Send([Scope::Ingest]) => "ingest",
+                    Access::Send([Scope::Journal]) => "journal",
+                    Access::Send(other) => panic!("{named}: {other:?}"),
+                    Access::Read(Knowing::ItsTenants) => "read",
+                    Access::Read(Knowing::AllTenants) => "read without `tenants=`",
+                };
+                assert_eq!(said, expected, "{name}: {named}");
+            }
+        }
+    }
+
+    #[test]
+    fn contract_the_reference_names_every_path_that_a_reader_of_some_tenants_cannot_ask() {
+        let refused = ROUTES.iter().filter(|route| route.access == Access::Read(Knowing::AllTenants));
+        let refused: Vec<String> = refused.map(|route| format!("`{}`", route.path)).collect();
+        let said = format!("{}, which tell of all tenants, are 403", refused.join(" and "));
+        let (name, text) = DOCUMENTS[0];
+        assert!(text.contains(&said), "{name} does not say: {said}");
+    }
+}

@@ -38,6 +38,11 @@ pub struct Pin {
 }
 
 impl Sealed {
+    /// Whether something of it may count in a month or a later one; without a month in any.
+    pub fn counts_from(&self, month: Option<Month>) -> bool {
+        month.is_none_or(|month| month < self.before)
+    }
+
     /// Whether an entry is sealed.
     pub fn covers(&self, id: EntryId) -> bool {
         id.writer == self.end.entry.writer && id.number <= self.end.entry.number

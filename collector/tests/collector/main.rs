@@ -3,6 +3,8 @@
 mod asking;
 mod auditing;
 mod backups;
+#[cfg(target_os = "linux")]
+mod bucket;
 mod budgets;
 mod closing;
 mod command;

@@ -223,8 +223,13 @@ impl Server {
     }
 
     /// SIGTERM; returns how the process ended.
-    pub fn terminate(mut self) -> ExitStatus {
-        let kill = format!("kill -TERM {}", self.process.id());
+    pub fn terminate(self) -> ExitStatus {
+        self.end("TERM")
+    }
+
+    /// The same by a signal of that name.
+    pub fn end(mut self, signal: &str) -> ExitStatus {
+        let kill = format!("kill -{signal} {}", self.process.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         self.process.wait().unwrap()
     }

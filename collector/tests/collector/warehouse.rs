@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use collector::money::Charge;
@@ -14,22 +12,9 @@ use warehouse::place::{Bucket, Settings};
 use wire::usage::{Class, Kind};
 
 use crate::auditing::run;
+use crate::bucket::{KEY, SECRET, Store, said, tool, workspace};
 use crate::exporting::{manifests, varied};
 use crate::support::*;
-
-const KEY: &str = "key-of-the-tests";
-const SECRET: &str = "secret-of-the-tests";
-
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
-/// What tools/setup brings.
-fn tool(variable: &str, usual: &str) -> PathBuf {
-    let path = std::env::var_os(variable).map_or_else(|| workspace().join(".tools").join(usual), PathBuf::from);
-    assert!(path.is_file(), "no file at {}: tools/setup unit brings it, or set {variable}", path.display());
-    path
-}
 
 /// What engines find in a place.
 fn ask(engines: &[&str], place: &str, store: Option<&Store>) -> Value {
@@ -149,79 +134,6 @@ fn is_the_ledger(dir: &Dir, answer: &Value) {
         assert_eq!((&fact[1], &fact[3]), (&json!("chat"), &json!(200)), "{fact}");
         assert!(matches!(fact[2].as_str(), Some("true" | "false")) && text(&fact[5]).starts_with('t'), "{fact}");
     }
-}
-
-/// An object store on a directory.
-struct Store {
-    process: Child,
-    directory: PathBuf,
-    endpoint: String,
-}
-
-impl Store {
-    fn start(directory: PathBuf) -> Store {
-        std::fs::create_dir_all(directory.join("data/billing")).unwrap();
-        std::fs::create_dir_all(directory.join("meta")).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Store::spawn(&directory, port);
-        Store { process, directory, endpoint: format!("http://127.0.0.1:{port}") }
-    }
-
-    fn spawn(directory: &Path, port: u16) -> Child {
-        let log = std::fs::File::options().create(true).append(true).open(directory.join("log")).unwrap();
-        let mut command = Command::new(tool("MESHMETER_VERSITYGW", "bin/versitygw"));
-        command.args(["--access", KEY, "--secret", SECRET, "--port", &format!("127.0.0.1:{port}")]);
-        // Without extended attributes, which not every file system has.
-        command.args(["posix", "--sidecar"]).arg(directory.join("meta")).arg(directory.join("data"));
-        let log_too = log.try_clone().unwrap();
-        let process = command.stdin(Stdio::null()).stdout(log).stderr(log_too).spawn().unwrap();
-        until("the object store listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        process
-    }
-
-    fn port(&self) -> u16 {
-        self.endpoint.rsplit(':').next().unwrap().parse().unwrap()
-    }
-
-    fn kill(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-
-    fn again(&mut self) {
-        self.process = Store::spawn(&self.directory, self.port());
-    }
-
-    /// `meshmeter export` to it.
-    fn export(&self, dir: &Dir, more: &[&str]) -> Command {
-        let to = ["export", "--to", "s3://billing/mesh/meter", "--endpoint", &self.endpoint];
-        self.command(dir, &[&to, more].concat())
-    }
-
-    /// A command that may read it and write to it.
-    fn command(&self, dir: &Dir, args: &[&str]) -> Command {
-        let mut command = meshmeter(args);
-        command.args(["--database", &dir.database()]);
-        command.env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", SECRET).env("AWS_REGION", "us-east-1");
-        // What the killed ones leave behind is gone with the test.
-        command.env("TMPDIR", &self.directory);
-        command
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        self.kill();
-        if std::thread::panicking() {
-            eprintln!("--- log of the object store\n{}", std::fs::read_to_string(self.directory.join("log")).unwrap());
-        }
-    }
-}
-
-fn said(mut command: Command) -> (Option<i32>, String, String) {
-    let output = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::future::Future;
-use std::io::{Read, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum};
 use object_store::path::Path as Key;
@@ -18,6 +19,10 @@ use crate::files::empty;
 
 /// A longer file is sent in parts of this length, bytes.
 const PART: usize = 16 << 20;
+
+/// One for all buckets, and it is never dropped: a bucket may be dropped where a thread must not wait, as in a task of another
+/// runtime, and to drop a runtime there is a panic.
+static RUNTIME: LazyLock<io::Result<Runtime>> = LazyLock::new(|| Builder::new_current_thread().enable_time().build());
 
 /// What a command line says of an object store, beside the environment.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +41,7 @@ pub struct Bucket {
     name: String,
     prefix: Key,
     staging: PathBuf,
-    runtime: Runtime,
+    runtime: &'static Runtime,
 }
 
 impl Bucket {
@@ -63,7 +68,7 @@ impl Bucket {
             builder = builder.with_config(AmazonS3ConfigKey::S3Endpoint, endpoint);
         }
         let store = builder.build().map_err(failed)?;
-        let runtime = Builder::new_current_thread().enable_time().build().map_err(|error| Error::of(&name, error))?;
+        let runtime = RUNTIME.as_ref().map_err(|error| Error::of(&name, error))?;
         let staging = std::env::temp_dir().join(format!("meshmeter-export-{}", std::process::id()));
         Ok(Bucket { store, name, prefix, staging, runtime })
     }
@@ -147,7 +152,7 @@ impl Place for Bucket {
         let key = self.key(path);
         let Some(bytes) = self.size(path)? else { return Ok(None) };
         let copy = copy()?;
-        let cannot_write = |error: std::io::Error| Error::of(copy.display(), error);
+        let cannot_write = |error: io::Error| Error::of(copy.display(), error);
         let mut file = fs::File::create_new(&copy).map_err(cannot_write)?;
         let mut begin = 0;
         while begin < bytes {
@@ -200,7 +205,7 @@ impl Place for Bucket {
     }
 
     fn publish(&self, staged: &Path, path: &str) -> Result<(), Error> {
-        let cannot_read = |error: std::io::Error| Error::of(staged.display(), error);
+        let cannot_read = |error: io::Error| Error::of(staged.display(), error);
         let mut file = fs::File::open(staged).map_err(cannot_read)?;
         let mut next = || {
             let mut part = Vec::new();
@@ -253,7 +258,17 @@ fn without_body(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_body;
+    use super::*;
+
+    #[test]
+    fn contract_a_bucket_can_be_dropped_where_a_thread_must_not_wait() {
+        let settings = Settings { endpoint: Some("http://127.0.0.1:1".to_owned()), ..Settings::default() };
+        let bucket = Bucket::open("billing/p", &settings).unwrap();
+        // As long as another one is there, and as the last one.
+        for bucket in [Bucket::open("billing/q", &settings).unwrap(), bucket] {
+            Builder::new_current_thread().build().unwrap().block_on(async { drop(bucket) });
+        }
+    }
 
     #[test]
     fn contract_what_a_store_repeats_of_a_request_is_not_shown() {

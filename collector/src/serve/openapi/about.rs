@@ -33,7 +33,7 @@ pub fn metrics() -> Operation {
     Operation {
         id: "metrics",
         summary: "Metrics of the collector and the ledger",
-        description: "They name all tenants: a read token with `tenants=` gets 403.".to_owned(),
+        description: "They name all tenants.".to_owned(),
         parameters: Vec::new(),
         body: None,
         response: text(metrics::CONTENT_TYPE, "the text format of OpenMetrics"),

@@ -11,6 +11,7 @@ use wire::statement::COLLECTOR_HEADER;
 
 use super::auth::Scope;
 use super::compress::Same;
+use super::readers::Knowing;
 use super::routes::{Access, ROUTES, Route};
 
 pub mod about;
@@ -90,7 +91,10 @@ fn scheme(description: &str) -> Value {
 }
 
 fn operation(route: &Route) -> Value {
-    let Operation { id, summary, description, parameters, body, response, others } = (route.describe)();
+    let Operation { id, summary, mut description, parameters, body, response, others } = (route.describe)();
+    if route.access == Access::Read(Knowing::AllTenants) {
+        description.push_str(" A read token with `tenants=` gets 403.");
+    }
     let mut responses = Map::new();
     let with_header = |mut response: Value| {
         let headers = response.as_object_mut().map(|response| response.entry("headers").or_insert_with(|| json!({})));

@@ -154,6 +154,22 @@ fn contract_a_collector_tells_of_an_archive_that_is_not_there_before_a_report_do
     is_whole(&["--archive", dir.file("moved").to_str().unwrap()]);
 }
 
+#[test]
+fn contract_how_many_months_are_sealed_is_known_at_once() {
+    let dir = Dir::new();
+    let server = closed(&dir);
+    let is_said = || server.get("/metrics", Some(READ)).body.contains(MONTHS);
+    assert!(!is_said());
+    sealed(&dir, "2026-02");
+    assert_eq!(server.metric(MONTHS), 1);
+    sealed(&dir, "2026-03");
+    assert_eq!(server.metric(MONTHS), 2);
+    unsealed(&dir, &["--from", "2026-02"]);
+    assert_eq!(server.metric(MONTHS), 1);
+    unsealed(&dir, &[]);
+    assert!(!is_said(), "nothing is sealed");
+}
+
 /// An object store that takes connections and never says a word.
 fn silent() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -171,10 +187,12 @@ fn silent() -> String {
 #[test]
 fn race_an_archive_that_hangs_holds_nobody_for_long_and_only_who_needs_it() {
     const OTHER: &str = "read-token-of-another-one";
+    const SECOND: &str = "read-token-of-a-second-one";
+    const THIRD: &str = "read-token-of-a-third-one";
     let dir = Dir::new();
     drop(closed(&dir));
     sealed(&dir, "2026-02");
-    let readers = dir.write_secret("readers", format!("one {READ}\nother {OTHER}\n"));
+    let readers = dir.write_secret("readers", format!("one {READ}\ntwo {SECOND}\nthree {THIRD}\nother {OTHER}\n"));
     let endpoint = silent();
     let archive = ["--archive", "s3://billing/mesh", "--archive-endpoint", &endpoint];
     let aws = [("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret"), ("AWS_REGION", "us-east-1")];
@@ -186,10 +204,11 @@ fn race_an_archive_that_hangs_holds_nobody_for_long_and_only_who_needs_it() {
         assert!(response.body.contains("the archive of sealed months does not respond"), "{response:?}");
         assert!(!response.body.contains("billing"), "where it is, is not for every reader: {response:?}");
     };
-    let begun = Instant::now();
+    let (begun, server) = (Instant::now(), &server);
     std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| is_away(server.get(&needs("2026-01"), Some(READ))));
+        // More than there are places.
+        for token in [READ, READ, READ, SECOND, THIRD] {
+            scope.spawn(move || is_away(server.get(&needs("2026-01"), Some(token))));
         }
         std::thread::sleep(Duration::from_millis(500));
         // Another one gets what needs no archive meanwhile.
