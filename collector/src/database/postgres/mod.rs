@@ -44,6 +44,7 @@ mod tests;
 
 pub use address::Address;
 pub(super) use backup::{read as read_all, restore};
+pub use forget::rewriting;
 pub use reader::PostgresReader;
 
 /// "mesh" in ASCII: the class of our advisory locks. 0 is the schema, -1 who may have a transaction, from 1 on writers.
