@@ -321,4 +321,8 @@ impl Reader for Whole {
     fn tally(&self) -> Result<Tally, StoreError> {
         self.database.tally()
     }
+
+    fn contradiction(&self) -> Result<Option<String>, StoreError> {
+        self.database.contradiction()
+    }
 }

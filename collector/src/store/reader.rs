@@ -205,6 +205,9 @@ pub trait Reader: Send + Sync {
     fn quarantined(&self, whose: Whose<'_>, each: Each<'_, Quarantined>) -> Result<(), StoreError>;
     /// How many events are quarantined, and how many calls may have no price.
     fn tally(&self) -> Result<Tally, StoreError>;
+    /// The first that is wrong, for a person, in what the database keeps for its own use and no other question tells: every number of
+    /// every sum of sums must be what the rollup adds up to, and each row must be of something that is there.
+    fn contradiction(&self) -> Result<Option<String>, StoreError>;
 }
 
 /// Entries of one question of many.

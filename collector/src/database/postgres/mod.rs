@@ -18,6 +18,7 @@ mod amount;
 mod backup;
 mod booked;
 mod budgets;
+mod checks;
 mod coarse;
 mod connection;
 mod counted;

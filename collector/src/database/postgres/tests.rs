@@ -5,6 +5,7 @@ use crate::ledger::decide::Decision;
 use crate::ledger::{self, Ledger};
 use crate::store::Reader;
 
+mod checks;
 mod forgetting;
 mod sums;
 

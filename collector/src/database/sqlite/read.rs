@@ -6,7 +6,9 @@ use wire::record::Evidence;
 
 use super::open::at_one_moment;
 use super::totals::{SELECTED, selected};
-use super::{SqliteReader, WRITER, booked, budgets, counted, forget, place, prune, quarantine, sealing, totals};
+use super::{
+    SqliteReader, WRITER, booked, budgets, checks, counted, forget, place, prune, quarantine, sealing, totals,
+};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
 use crate::money::Charge;
@@ -393,5 +395,9 @@ impl Reader for SqliteReader {
         let read =
             |row: &Row<'_>| Ok(Tally { alarms: row.get(0)?, dead_letters: row.get(1)?, unpriced_calls: row.get(2)? });
         self.ask(|connection| Ok(connection.query_row(totals::TALLY, [], read)?))
+    }
+
+    fn contradiction(&self) -> Result<Option<String>, StoreError> {
+        self.ask(|connection| at_one_moment(connection, checks::contradiction))
     }
 }
