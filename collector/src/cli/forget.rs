@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use collector::database::Location;
+use collector::database::{Location, postgres};
 use collector::forget::{self, Plan, Request};
 use collector::ledger::Ledger;
 use collector::ledger::forget::{Of, Target, pseudonym};
@@ -166,11 +166,12 @@ fn scrub(
 ) -> Result<(), Failure> {
     match database {
         Location::Postgres(_) => {
-            complain(
-                "note: PostgreSQL keeps what was replaced until it is vacuumed, and on the disk until the space is used again: \
-                 VACUUM FULL meshmeter.ledger, meshmeter.rollup, meshmeter.quarantined; its log, replicas and archives keep it \
-                 for as long as you keep them",
-            );
+            complain(&format!(
+                "note: PostgreSQL keeps what was replaced until it is vacuumed, and on the disk until the space is used again. When \
+                 nobody reads, the owner of the database does this: {}. Its log, replicas and archives keep it for as long as \
+                 you keep them",
+                postgres::rewriting()
+            ));
         }
         Location::Sqlite(_) if no_vacuum => {
             complain("note: free space of the file and its log (-wal) may still have the name, until VACUUM");

@@ -8,6 +8,7 @@ use crate::secret;
 use crate::store::tables::{EachItem, NextItem};
 use crate::store::{Reader, Store, StoreError};
 
+mod checks;
 mod coarse;
 pub mod memory;
 pub mod postgres;

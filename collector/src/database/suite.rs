@@ -22,6 +22,7 @@ use crate::store::{Each, Reader, Selection, Store, StoreError, Whose};
 
 mod again;
 pub mod budgets;
+pub mod checks;
 mod closing;
 mod copies;
 mod corrections;
@@ -204,6 +205,8 @@ fn any_deliveries_leave_what_memory_has(fresh: Fresh<'_>) {
             prop_assert_eq!(taken.iter().map(|taken| taken.accepted).sum::<u64>(), naive.accepted);
         }
         prop_assert_eq!(seen(&*reader), seen(memory.store()));
+        let verified = crate::verify::verify(&*reader, &[], || ());
+        prop_assert!(verified.is_ok(), "{:?}", verified);
         let entries = entries(&*reader);
         prop_assert_eq!(entries.len(), numbers.len(), "an event is in the ledger twice, or not");
         let mut before = Hash::default();

@@ -333,4 +333,8 @@ impl Reader for Whole {
     fn make_way(&self) {
         self.database.make_way();
     }
+
+    fn contradiction(&self) -> Result<Option<String>, StoreError> {
+        self.database.contradiction()
+    }
 }

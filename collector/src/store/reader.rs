@@ -213,6 +213,9 @@ pub trait Reader: Send + Sync {
     }
     /// Between two questions of many: waits, if whoever writes needs it, until nobody reads. Not long.
     fn make_way(&self) {}
+    /// The first that is wrong, for a person, in what the database keeps for its own use and no other question tells: every number of
+    /// every sum of sums must be what the rollup adds up to, and each row must be of something that is there.
+    fn contradiction(&self) -> Result<Option<String>, StoreError>;
 }
 
 /// Entries of one question of many.

@@ -10,6 +10,7 @@ use crate::store::StoreError;
 use crate::store::sums::{Counted, Group, GroupSums, Sum};
 
 pub mod adding;
+pub mod comparing;
 pub mod plan;
 
 /// Quantity, charge, cost less charge, unpriced, fallback, and how many rows of the rollup these are of: without any it is absent,

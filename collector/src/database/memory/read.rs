@@ -233,6 +233,11 @@ impl Reader for Memory {
         kept.into_iter().try_for_each(each)
     }
 
+    fn contradiction(&self) -> Result<Option<String>, StoreError> {
+        // Nothing is kept twice.
+        Ok(None)
+    }
+
     fn tally(&self) -> Result<Tally, StoreError> {
         let apart = |alarm: bool| {
             let of_kind = self.quarantined.iter().filter(|event| event.alarm == alarm);

@@ -42,6 +42,27 @@ pub fn sealed(row: &Row, column: usize) -> Result<Names, StoreError> {
     Names::from_bytes(bytes).ok_or_else(|| StoreError::Unusable("salt: cannot be read".to_owned()))
 }
 
+/// The tables with names in them, or with digests of names without a salt: what is replaced or removed there stays in free space. And
+/// the server's statistics, which have values of their columns.
+pub const NAMED: [&str; 10] = [
+    "meshmeter.ledger",
+    "meshmeter.rollup",
+    "meshmeter.rollup_months",
+    "meshmeter.quarantined",
+    "meshmeter.responses",
+    "meshmeter.budgets",
+    "meshmeter.budget_balances",
+    "meshmeter.budget_leases",
+    "meshmeter.forgetting",
+    // Last, after the statistics of the others are made anew.
+    "pg_statistic",
+];
+
+/// What writes them anew, without what was free in them.
+pub fn rewriting() -> String {
+    format!("VACUUM (FULL, ANALYZE) {}", NAMED.join(", "))
+}
+
 /// What a transaction does about names.
 pub async fn changes(session: &Session, changes: &ForgetChanges) -> Result<(), Failure> {
     let ForgetChanges { begun, replaced, quarantined, ended } = changes;

@@ -18,6 +18,7 @@ mod amount;
 mod backup;
 mod booked;
 mod budgets;
+mod checks;
 mod coarse;
 mod connection;
 mod counted;
@@ -44,6 +45,7 @@ mod tests;
 
 pub use address::Address;
 pub(super) use backup::{read as read_all, restore};
+pub use forget::rewriting;
 pub use reader::PostgresReader;
 
 /// "mesh" in ASCII: the class of our advisory locks. 0 is the schema, -1 who may have a transaction, from 1 on writers.

@@ -11,7 +11,7 @@ use super::connection::{Connection, within};
 use super::known::{ENTRY, emitter, entry, entry_id, hash, standing, sum, word};
 use super::reader::PostgresReader;
 use super::totals::{SELECTED, TALLY, selected};
-use super::{booked, budgets, counted, forget, prune, quarantine, sealing, totals};
+use super::{booked, budgets, checks, counted, forget, prune, quarantine, sealing, totals};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
 use crate::store::budgets::Lease;
@@ -289,5 +289,9 @@ impl Reader for PostgresReader {
             Ok(Tally { alarms: row.try_get(0)?, dead_letters: row.try_get(1)?, unpriced_calls: row.try_get(2)? })
         };
         Ok(self.all(TALLY, &[], read)?.into_iter().next().unwrap_or_default())
+    }
+
+    fn contradiction(&self) -> Result<Option<String>, StoreError> {
+        checks::contradiction(self)
     }
 }

@@ -100,6 +100,18 @@ impl PostgresReader {
         Ok(())
     }
 
+    /// Hears of every row before it is read.
+    pub(super) fn each_as_it_is(
+        &self,
+        sql: &str,
+        each: &mut dyn FnMut(&Row) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let (connection, rows) = self.ask(sql, &[])?;
+        each_of(&connection, rows, each)?;
+        self.keep(connection);
+        Ok(())
+    }
+
     /// Asks several questions, as of one moment.
     pub(super) fn together<T>(
         &self,

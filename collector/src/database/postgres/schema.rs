@@ -97,6 +97,11 @@ async fn sums_of_sums(client: &Client, name: &str, step: &str, tell: Tell<'_>) -
     Ok(client.batch_execute("DROP TABLE rollup_filled; ANALYZE rollup_days, rollup_months").await?)
 }
 
+/// Whether these are all the versions that this one's schema has had.
+pub fn are_all(versions: &[i32]) -> bool {
+    (1..).take(STEPS.len()).eq(versions.iter().copied())
+}
+
 /// Whether there is a ledger to read.
 pub async fn check(client: &Client, name: &str) -> Result<(), StoreError> {
     match found(client, name).await? {

@@ -5,6 +5,8 @@ use crate::ledger::decide::Decision;
 use crate::ledger::{self, Ledger};
 use crate::store::Reader;
 
+mod checks;
+mod forgetting;
 mod sums;
 
 const NOW_NS: i64 = 10 * 86_400_000_000_000;

@@ -2,15 +2,23 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::read::{closed, emitter, entry, head, heads, known_word, ranges, referring, standing, sum};
+use super::read::{emitter, entry, head, heads, known_word, ranges, referring, standing, sum};
 use super::{budgets, forget, place, sealing};
 use crate::store::entry::{EntryId, Kind};
+use crate::store::months::Closed;
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{Place, to_compare};
 use crate::store::sums::{Counted, Group, GroupSums};
 use crate::store::{Content, Keys, Known, Quarantined, QuarantinedEvent, StoreError};
+
+/// The months that are closed.
+fn closed(connection: &Connection) -> Result<Closed, StoreError> {
+    let mut select = connection.prepare_cached("SELECT started_ns FROM ledger WHERE kind = 'month_closed'")?;
+    let begins = select.query_map([], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+    Ok(Closed::from_begins(begins))
+}
 
 /// What the rules ask for.
 pub fn known(tx: &Transaction<'_>, keys: &Keys) -> Result<Known, StoreError> {

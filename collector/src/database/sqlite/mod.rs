@@ -12,6 +12,7 @@ use files::Files;
 mod backup;
 mod booked;
 mod budgets;
+mod checks;
 mod coarse;
 mod counted;
 mod files;

@@ -6,7 +6,9 @@ use wire::record::Evidence;
 
 use super::open::at_one_moment;
 use super::totals::{SELECTED, selected};
-use super::{SqliteReader, WRITER, booked, budgets, counted, forget, place, prune, quarantine, sealing, totals};
+use super::{
+    SqliteReader, WRITER, booked, budgets, checks, counted, forget, place, prune, quarantine, sealing, totals,
+};
 use crate::budget::balance::WindowKey;
 use crate::budget::{Amount, Budgets};
 use crate::money::Charge;
@@ -15,7 +17,7 @@ use crate::store::days::day_begins_ns;
 use crate::store::emitters::{Emitter, Ended, Note, What};
 use crate::store::entry::{Entry, EntryId, Hash, Kind};
 use crate::store::forgetting::Pending;
-use crate::store::months::{Closed, Month};
+use crate::store::months::Month;
 use crate::store::pruning::{Held, Page};
 use crate::store::ranges::{Range, Ranges};
 use crate::store::responses::{PossibleCopy, PossibleKey};
@@ -90,13 +92,6 @@ pub fn sum(row: &Row<'_>, first: usize) -> rusqlite::Result<Sum> {
     let [quantity, charge, cost, unpriced, fallback] = [0, 1, 2, 3, 4].map(|more| first.saturating_add(more));
     let (charge, cost) = amounts(row, charge, cost)?;
     Ok(Sum { quantity: row.get(quantity)?, charge, cost, unpriced: row.get(unpriced)?, fallback: row.get(fallback)? })
-}
-
-/// The months that are closed.
-pub(super) fn closed(connection: &Connection) -> Result<Closed, StoreError> {
-    let mut select = connection.prepare_cached("SELECT started_ns FROM ledger WHERE kind = 'month_closed'")?;
-    let begins = select.query_map([], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
-    Ok(Closed::from_begins(begins))
 }
 
 /// The entry of a kind that refers to an entry. Which index there is depends on the word.
@@ -397,5 +392,9 @@ impl Reader for SqliteReader {
 
     fn make_way(&self) {
         self.let_the_log_be_emptied();
+    }
+
+    fn contradiction(&self) -> Result<Option<String>, StoreError> {
+        self.ask(|connection| at_one_moment(connection, checks::contradiction))
     }
 }

@@ -5,6 +5,7 @@ use super::*;
 use crate::database::suite;
 use crate::store::Reader;
 
+mod checks;
 mod forgetting;
 
 /// A file of a test, gone at its end.

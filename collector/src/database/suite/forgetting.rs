@@ -115,6 +115,27 @@ pub fn forget_all<S: Store>(reader: &dyn Reader, ledger: &mut Ledger<S>, request
     Ok(plan.pseudonym().to_owned())
 }
 
+/// The person's name is replaced wherever it is known as one.
+pub fn forget_person<S: Store>(reader: &dyn Reader, ledger: &mut Ledger<S>) {
+    let path = format!("acme/{NAME}");
+    for below in ["", "/laptop"] {
+        for (of, name) in [
+            (Of::Principal, format!("spiffe://mesh/{path}{below}")),
+            (Of::Tag("user".to_owned()), format!("{path}{below}")),
+        ] {
+            forget_all(reader, ledger, request(Target::new(of, &name).unwrap())).unwrap();
+        }
+    }
+    forget_all(reader, ledger, request(tenant(&path))).unwrap();
+}
+
+/// How often the name is in a file's bytes, but not the other one that begins so.
+pub fn count_name(bytes: &[u8]) -> usize {
+    let name = NAME.as_bytes();
+    let is_it = |at: usize| bytes.get(at + name.len()) != Some(&b'y');
+    bytes.windows(name.len()).enumerate().filter(|(at, part)| *part == name && is_it(*at)).count()
+}
+
 /// Sums, entries that stand, and balances: as text.
 fn counted(reader: &dyn Reader, budget: i64) -> Vec<String> {
     let every = Selection::default();

@@ -8,6 +8,7 @@ use wire::usage::Class;
 
 use super::{Fresh, all, reports};
 use crate::database::Location;
+use crate::database::coarse::{Packed, pack, unpack};
 use crate::money::Charge;
 use crate::report::{Dimension as Column, Filters, Format, Period, Question, Report, dimensions};
 use crate::sealed::{Settings, Whole};
@@ -34,6 +35,37 @@ pub fn run(fresh: Fresh<'_>) {
     are_more_than_64_bits_hold(fresh);
     invoices_have_one_total(fresh);
     every_level_says_what_its_days_and_tenants_add_up_to(fresh);
+}
+
+/// The row of a sum of sums as it must not be, each with what was done to it: every number of every class one more, a class more or
+/// less, one that counts nothing, none at all. In hex digits, as the row is.
+pub fn wrong_sums(row: &str) -> Vec<(String, String)> {
+    let byte = |at: usize| u8::from_str_radix(&row[at..at + 2], 16).unwrap();
+    let bytes: Vec<u8> = (0..row.len()).step_by(2).map(byte).collect();
+    let mut counts = Packed::new();
+    unpack(&bytes, |word, amounts| {
+        counts.push((word.to_owned(), amounts));
+        Ok(())
+    })
+    .unwrap();
+    let hex = |counts: &Packed| pack(counts).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(hex(&counts), row);
+    let mut wrong = vec![("nothing".to_owned(), String::new())];
+    for class in 0..counts.len() {
+        for amount in 0..counts[class].1.len() {
+            let mut counts = counts.clone();
+            counts[class].1[amount] += 1;
+            wrong.push((format!("{}, amount {amount}", counts[class].0), hex(&counts)));
+        }
+        let mut without = counts.clone();
+        without.remove(class);
+        wrong.push((format!("without {}", counts[class].0), hex(&without)));
+        let zero = (counts[class].0.clone(), Default::default());
+        wrong.push((format!("{} twice", counts[class].0), hex(&[counts.clone(), vec![zero]].concat())));
+    }
+    let zero = ("pages".to_owned(), [0, 0, 0, 0, 0, 1]);
+    wrong.push(("pages of nothing".to_owned(), hex(&[counts, vec![zero]].concat())));
+    wrong
 }
 
 /// Quantity, charge, cost, unpriced and fallback of each total, by its values, evidence and word.

@@ -1,7 +1,6 @@
 //! The sums of sums.
 
 use super::*;
-use crate::database::coarse::{Packed, pack, unpack};
 use crate::database::postgres::coarse;
 use crate::database::postgres::connection::Connection;
 use crate::database::suite::budgets::NOON_NS;
@@ -93,7 +92,7 @@ fn contract_a_collector_of_the_version_before_does_not_write_beside_this_one() {
     assert_eq!(database.sql("SELECT count(*) FROM ledger").unwrap(), [["0"]]);
 }
 
-/// Whatever number of whichever sum of sums is another one, `verify` says which sum.
+/// Whatever number of whichever sum of sums is another one, and whatever row is more or less, `verify` says which.
 #[test]
 fn contract_no_sum_of_sums_is_changed_unnoticed() {
     let Some(server) = Server::shared() else { return };
@@ -101,39 +100,60 @@ fn contract_no_sum_of_sums_is_changed_unnoticed() {
     filled(&database);
     let reader = PostgresReader::new(address(&database));
     verify(&reader, &[], || ()).unwrap();
+    let found = |what: &str| {
+        let found = verify(&reader, &[], || ()).err().unwrap_or_else(|| panic!("{what}: was not found"));
+        found.to_string()
+    };
     let mut changed = 0;
-    for table in ["rollup_days", "rollup_months"] {
-        for row in database.sql(&format!("SELECT encode(counts, 'hex') FROM {table} WHERE writer = 1")).unwrap() {
-            let bytes: Vec<u8> =
-                (0..row[0].len()).step_by(2).map(|at| u8::from_str_radix(&row[0][at..at + 2], 16).unwrap()).collect();
-            let mut counts = Packed::new();
-            unpack(&bytes, |word, amounts| {
-                counts.push((word.to_owned(), amounts));
-                Ok(())
-            })
-            .unwrap();
-            for at in 0..counts.len() * 5 {
-                let mut wrong = counts.clone();
-                wrong[at / 5].1[at % 5] += 1;
-                let wrong: String = pack(&wrong).iter().map(|byte| format!("{byte:02x}")).collect();
-                let right = &row[0];
-                // By its content: where a row is changes with each update.
-                let set = |to: &str, from: &str| {
-                    let sql = format!(
-                        "UPDATE {table} SET counts = decode('{to}', 'hex') WHERE ctid = (SELECT ctid FROM {table}
-                         WHERE writer = 1 AND counts = decode('{from}', 'hex') LIMIT 1)"
-                    );
-                    database.sql(&sql).unwrap();
-                };
+    for (table, keys) in [("rollup_days", "day, adjusts"), ("rollup_months", "month, tenant, adjusts")] {
+        let rows = format!("SELECT encode(counts, 'hex') FROM {table} WHERE writer = 1 ORDER BY {keys} LIMIT 2");
+        for row in database.sql(&rows).unwrap() {
+            let right = &row[0];
+            // By its content: where a row is changes with each update.
+            let set = |to: &str, from: &str| {
+                let sql = format!(
+                    "UPDATE {table} SET counts = decode('{to}', 'hex') WHERE ctid = (SELECT ctid FROM {table}
+                     WHERE writer = 1 AND counts = decode('{from}', 'hex') LIMIT 1)"
+                );
+                database.sql(&sql).unwrap();
+            };
+            for (what, wrong) in suite::totals::wrong_sums(right) {
                 set(&wrong, right);
-                let found = verify(&reader, &[], || ()).unwrap_err().to_string();
-                assert!(found.ends_with("is not that of its days and tenants"), "{table}: {found}");
-                assert!(found.contains(&counts[at / 5].0), "{table}: {found}");
+                let found = found(&format!("{table}: {what}"));
+                assert!(found.ends_with("is not that of its days and tenants"), "{table}: {what}: {found}");
                 set(right, &wrong);
                 changed += 1;
             }
         }
+        // Sums of another writer, of another model, of nothing; and a row that was taken out.
+        let columns = format!("{keys}, provider, model, evidence, writer");
+        let insert = |more: &str| format!("INSERT INTO {table} ({columns}, counts) SELECT {keys}, {more} FROM {table}");
+        for (change, back) in [
+            (
+                format!("UPDATE {table} SET writer = 9 WHERE writer = 1"),
+                format!("UPDATE {table} SET writer = 1 WHERE writer = 9"),
+            ),
+            (insert("provider, 'ghost', evidence, writer, ''"), format!("DELETE FROM {table} WHERE model = 'ghost'")),
+            (
+                insert("provider, model, evidence, 9, counts") + " WHERE writer = 1",
+                format!("DELETE FROM {table} WHERE writer = 9"),
+            ),
+            (
+                format!(
+                    "CREATE TABLE gone AS SELECT * FROM {table} WHERE writer = 2; DELETE FROM {table} WHERE writer = 2"
+                ),
+                format!("INSERT INTO {table} SELECT * FROM gone; DROP TABLE gone"),
+            ),
+        ] {
+            database.sql(&change).unwrap();
+            found(&change);
+            database.sql(&back).unwrap();
+        }
     }
-    assert!(changed > 20, "{changed}");
+    assert!(changed > 40, "{changed}");
+    // What is moved to another writer is no other sum, but not what the other's sums of sums are of.
+    database.sql("UPDATE rollup SET writer = 9 WHERE writer = 1").unwrap();
+    found("the rollup of another writer");
+    database.sql("UPDATE rollup SET writer = 1 WHERE writer = 9").unwrap();
     verify(&reader, &[], || ()).unwrap();
 }

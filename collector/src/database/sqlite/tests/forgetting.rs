@@ -1,20 +1,18 @@
 //! Names that are replaced: in the file itself.
 
 use super::*;
-use crate::database::suite::forgetting::{filled, forget_all, request, tenant, while_others_write};
+use crate::database::suite::forgetting::{
+    count_name, filled, forget_all, forget_person, request, tenant, while_others_write,
+};
 use crate::ledger::Ledger;
-use crate::ledger::forget::{Of, Target};
 use crate::verify::verify;
 
-const NAME: &[u8] = b"zoe.quux";
 const PATH: &str = "acme/zoe.quux";
 
 /// How often the name is in the files, but not the other one that begins so.
 fn bytes_with_name(file: &File) -> usize {
     let all = ["", "-wal"].map(|end| std::fs::read(format!("{}{end}", file.0.display())).unwrap_or_default());
-    let bytes = all.concat();
-    let at = |at: usize| bytes.get(at + NAME.len()) != Some(&b'y');
-    bytes.windows(NAME.len()).enumerate().filter(|(begin, part)| *part == NAME && at(*begin)).count()
+    count_name(&all.concat())
 }
 
 #[test]
@@ -24,12 +22,7 @@ fn contract_no_byte_of_a_name_that_was_replaced_is_left_in_the_files() {
     let reader = SqliteReader::new(&file.0);
     filled(&mut ledger, &reader);
     assert!(bytes_with_name(&file) > 20);
-    let of = |of, name: &str| Target::new(of, name).unwrap();
-    for below in ["", "/laptop"] {
-        forget_all(&reader, &mut ledger, request(of(Of::Principal, &format!("spiffe://mesh/{PATH}{below}")))).unwrap();
-        forget_all(&reader, &mut ledger, request(of(Of::Tag("user".to_owned()), &format!("{PATH}{below}")))).unwrap();
-    }
-    forget_all(&reader, &mut ledger, request(tenant(PATH))).unwrap();
+    forget_person(&reader, &mut ledger);
     assert!(bytes_with_name(&file) > 0, "free space has it still");
     assert!(ledger.scrub().unwrap());
     assert_eq!(bytes_with_name(&file), 0);

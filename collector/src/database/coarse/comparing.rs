@@ -1,0 +1,77 @@
+//! Whether the sums of sums are what the rollup adds up to: every number of every row, and no row more or less.
+
+use super::adding::{Counts, SumRow};
+use super::{Packed, add_to, unpack};
+use crate::store::StoreError;
+use crate::terminal::printable;
+
+/// Compares them key by key: only one key's sums are in memory.
+pub struct Comparing {
+    /// Columns that tell keys apart.
+    width: usize,
+    key: Vec<String>,
+    /// What the key's rows of the rollup add up to.
+    added: Packed,
+    /// What is kept of it, as it is there.
+    kept: Option<Packed>,
+    problem: Option<String>,
+}
+
+impl Comparing {
+    /// Nothing yet, of keys of so many columns.
+    pub fn new(width: usize) -> Comparing {
+        Comparing { width, key: Vec::new(), added: Packed::new(), kept: None, problem: None }
+    }
+
+    /// A row of either: the columns of its key, then what it counts. Those of a key come one after the other.
+    pub fn row(&mut self, row: &impl SumRow) -> Result<(), StoreError> {
+        let mut is_same = self.key.len() == self.width;
+        for (column, text) in self.key.iter().enumerate() {
+            is_same &= row.text(column)? == text;
+        }
+        if !is_same {
+            self.compare();
+            let texts = (0..self.width).map(|column| Ok::<_, StoreError>(row.text(column)?.to_owned()));
+            self.key = texts.collect::<Result<_, _>>()?;
+        }
+        match row.counts(self.width)? {
+            Counts::One(word, amounts) => add_to(&mut self.added, word, &amounts),
+            Counts::All(packed) => {
+                let kept = self.kept.get_or_insert_default();
+                unpack(packed, |word, amounts| {
+                    kept.push((word.to_owned(), amounts));
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first that is not what it must be.
+    pub fn problem(mut self) -> Option<String> {
+        self.compare();
+        self.problem
+    }
+
+    fn compare(&mut self) {
+        let (mut added, kept) = (std::mem::take(&mut self.added), self.kept.take());
+        let is_kept = kept.is_some();
+        let mut kept = kept.unwrap_or_default();
+        added.sort_unstable();
+        kept.sort_unstable();
+        if self.problem.is_some() || added == kept && is_kept != added.is_empty() {
+            return;
+        }
+        let whose = printable(self.key.join(", "));
+        let differs = |all: &Packed, others: &Packed| all.iter().find(|sum| !others.contains(sum)).map(first);
+        let word = differs(&kept, &added).or_else(|| differs(&added, &kept)).or_else(|| kept.first().map(first));
+        self.problem = Some(match word {
+            Some(word) => format!("the sum of {} of {whose} is not that of its days and tenants", printable(word)),
+            None => format!("a sum of {whose} is kept, and there is nothing that it is of"),
+        });
+    }
+}
+
+fn first<A: Clone, B>((word, _): &(A, B)) -> A {
+    word.clone()
+}
