@@ -140,7 +140,10 @@ pub fn run(fresh: Fresh<'_>) {
 fn are_of_one_price(row: &Row) {
     for (price, amount) in [("ListUnitPrice", "ListCost"), ("ContractedUnitPrice", "ContractedCost")] {
         if row[price].is_empty() {
-            assert!(["unpriced", "uncounted", "stated"].contains(&row["x_PricingBasis"].as_str()), "{row:?}");
+            assert!(
+                ["unpriced", "was_unpriced", "uncounted", "stated"].contains(&row["x_PricingBasis"].as_str()),
+                "{row:?}"
+            );
             assert_eq!(row[amount], row["BilledCost"], "{row:?}");
             continue;
         }
