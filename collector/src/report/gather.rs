@@ -1,5 +1,6 @@
 //! What a question is about, read from the sums or from the entries, and added up. For the same question both give the same.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::dimension::{Dimension, Facts};
@@ -107,7 +108,7 @@ impl<'q> Gathered<'q> {
             totals(reader, question, &selection, &of_models, &mut |facts, total| {
                 self.lack(facts, &began(facts, total), which, total).map(|_| ())
             })?;
-            is_apart = self.open(which).is_adjusted();
+            is_apart = self.open(which).is_adjusted() || self.hides(reader, which, &selection, &of_models)?;
             if is_apart {
                 *self.open(which) = Open::default();
             }
@@ -155,16 +156,38 @@ impl<'q> Gathered<'q> {
     fn lack(
         &mut self,
         facts: &Facts<'_>,
-        (began, is_closed): &(String, bool),
+        began: &(String, bool),
         which: Which,
         total: &Total,
     ) -> Result<Option<usize>, ReportError> {
+        let names = self.names(facts);
+        self.open(which).add(origin(&names, began), total)
+    }
+
+    /// Tenant, provider and model.
+    fn names<'f>(&self, facts: &Facts<'f>) -> [Cow<'f, str>; 3] {
         let zone = &self.question.period.zone;
-        let [tenant, provider, model] =
-            [Dimension::Tenant(None), Dimension::Provider, Dimension::Model].map(|of| facts.value(&of, zone));
-        let (tenant, provider, model) = (&*tenant, &*provider, &*model);
-        let origin = Origin { began, is_closed: *is_closed, tenant, provider, model };
-        self.open(which).add(origin, total)
+        [Dimension::Tenant(None), Dimension::Provider, Dimension::Model].map(|of| facts.value(&of, zone))
+    }
+
+    /// Whether what adds up to nothing may be what one tenant takes back and another one has: only what had no price before can be.
+    fn hides(
+        &mut self,
+        reader: &dyn Reader,
+        which: Which,
+        selection: &Selection,
+        columns: &[store::Dimension],
+    ) -> Result<bool, ReportError> {
+        let since = self.open(which).silent_since().and_then(|month| month.parse::<Month>().ok());
+        let Some(since) = since.map(Month::first_day) else { return Ok(false) };
+        let mut may_hide = false;
+        let selection = Selection { since: Some(since), ..selection.clone() };
+        totals(reader, self.question, &selection, columns, &mut |facts, total| {
+            let names = self.names(facts);
+            may_hide |= self.open(which).may_hide(origin(&names, &began(facts, total)), total);
+            Ok(())
+        })?;
+        Ok(may_hide)
     }
 
     fn add(&mut self, facts: &Facts<'_>, which: Which, total: &Total, place: Option<usize>) -> Result<(), ReportError> {
@@ -223,6 +246,10 @@ pub fn totals(
         ended(read, failed)?;
     }
     Ok(())
+}
+
+fn origin<'a>([tenant, provider, model]: &'a [Cow<'_, str>; 3], (began, is_closed): &'a (String, bool)) -> Origin<'a> {
+    Origin { began, is_closed: *is_closed, tenant, provider, model }
 }
 
 /// The month in which the calls of a total began, and whether it was closed before.

@@ -4,7 +4,7 @@
 //! no price is what a period's rows add up to for each month in which calls began, tenant, model and evidence, if that is
 //! above zero. To take back what is counted in another period is no lack of a price.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wire::usage::{Class, Kind};
 
@@ -24,6 +24,12 @@ pub struct Origin<'a> {
     pub tenant: &'a str,
     pub provider: &'a str,
     pub model: &'a str,
+}
+
+impl Origin<'_> {
+    fn group(&self, total: &Total) -> Group {
+        (self.provider.to_owned(), self.model.to_owned(), self.began.to_owned(), total.evidence.as_str())
+    }
 }
 
 /// What has no price of a model.
@@ -58,6 +64,8 @@ pub struct Open {
     /// Those of closed months by tenant: what one takes back is nothing of another one's calls.
     calls: BTreeMap<(Group, Option<String>), Calls>,
     is_adjusted: bool,
+    /// Of closed months, what adds up to nothing without a price: one tenant may have taken back what another one has now.
+    silent: BTreeSet<(Group, Class)>,
 }
 
 impl Open {
@@ -66,10 +74,14 @@ impl Open {
         let class = match &total.counted {
             Counted::Calls => None,
             Counted::Usage(class) if total.unpriced != 0 => Some(*class),
+            Counted::Usage(class) if origin.is_closed => {
+                self.silent.insert((origin.group(total), *class));
+                return Ok(None);
+            }
             _ => return Ok(None),
         };
-        let Origin { began, is_closed, tenant, provider, model } = origin;
-        let group = (provider.to_owned(), model.to_owned(), began.to_owned(), total.evidence.as_str());
+        let Origin { is_closed, tenant, .. } = origin;
+        let group = origin.group(total);
         let whose = is_closed.then(|| tenant.to_owned());
         let Some(class) = class else {
             add(&mut self.calls.entry((group, whose)).or_default().calls, total.quantity)?;
@@ -90,6 +102,17 @@ impl Open {
     /// The place of all that has no price of a class, where nothing is taken back.
     pub fn all_of(class: Class) -> usize {
         Class::ALL.iter().position(|known| *known == class).unwrap_or_default()
+    }
+
+    /// The first month that something silent is of.
+    pub fn silent_since(&self) -> Option<&str> {
+        self.silent.iter().map(|((_, _, began, _), _)| began.as_str()).min()
+    }
+
+    /// Whether a total of a longer time has calls without a price of what is silent here: then it may have been taken back.
+    pub fn may_hide(&self, origin: Origin<'_>, total: &Total) -> bool {
+        let Counted::Usage(class) = total.counted else { return false };
+        total.unpriced != 0 && self.silent.contains(&(origin.group(total), class))
     }
 
     /// Whether anything of a closed month is added or taken back.

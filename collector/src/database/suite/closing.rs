@@ -14,6 +14,7 @@ pub fn run(fresh: Fresh<'_>) {
     the_report_of_a_closed_month_never_changes(fresh);
     a_call_that_is_priced_after_its_month_was_closed_is_unpriced_no_more(fresh);
     what_later_months_take_back_is_no_lack_of_a_price(fresh);
+    who_is_charged_instead_lacks_a_price_too(fresh);
     an_emitter_that_a_person_closed_lacks_nothing(fresh);
     a_number_far_beyond_is_quarantined(fresh);
     what_cannot_be_read_is_dismissed_once(fresh);
@@ -147,6 +148,25 @@ fn what_later_months_take_back_is_no_lack_of_a_price(fresh: Fresh<'_>) {
             for text in [table, markdown] {
                 assert!(text.contains("1 calls, 70 tokens without a price") && text.contains("+ unpriced"), "{text}");
             }
+        }
+    }
+}
+
+/// What one tenant takes back and another one has adds up to nothing, and has no price all the same.
+fn who_is_charged_instead_lacks_a_price_too(fresh: Fresh<'_>) {
+    let (store, reader) = fresh();
+    let mut ledger = Ledger::new(store);
+    ledger.append(&[&deliver(1, &record(1000))], OCTOBER_NS as i64).unwrap();
+    assert!(ledger.close_month(month("2026-10"), "", NOVEMBER_NS).unwrap().is_ok());
+    let entry = standing(&*reader).remove(0);
+    let rating = crate::ledger::correct::rating_of(&entry).unwrap();
+    let instead = Some(Instead { tenant: "acme".to_owned(), rating });
+    ledger.correct(&[Correction { entry, instead, reason: "theirs".to_owned() }], NOVEMBER_NS).unwrap();
+    for by in ["provider", "evidence", "tenant", "tenant,model", "day", "session"] {
+        for since in ["2026-10", "2026-11"] {
+            let (json, _) = written(&*reader, since, "2026-11", by);
+            assert_eq!(json["notes"]["unpriced"][0]["tokens"], 1000, "{by} {json}");
+            assert_eq!(json["totals"][0]["unpriced"]["input_text_tokens"], 1000, "{by} {json}");
         }
     }
 }
