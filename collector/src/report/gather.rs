@@ -182,7 +182,10 @@ impl<'q> Gathered<'q> {
         let Some(since) = since.map(Month::first_day) else { return Ok(false) };
         let mut may_hide = false;
         let selection = Selection { since: Some(since), ..selection.clone() };
-        totals(reader, self.question, &selection, columns, &mut |facts, total| {
+        // By day: what came without a price may have been taken back on a later one.
+        let columns: Vec<store::Dimension> =
+            [store::Dimension::Day].into_iter().chain(columns.iter().copied()).collect();
+        totals(reader, self.question, &selection, &columns, &mut |facts, total| {
             let names = self.names(facts);
             may_hide |= self.open(which).may_hide(origin(&names, &began(facts, total)), total);
             Ok(())

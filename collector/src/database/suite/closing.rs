@@ -169,6 +169,18 @@ fn who_is_charged_instead_lacks_a_price_too(fresh: Fresh<'_>) {
             assert_eq!(json["totals"][0]["unpriced"]["input_text_tokens"], 1000, "{by} {json}");
         }
     }
+    // Another one comes late and is void on a later day: of all these days nothing lacks a price.
+    let entry = standing(&*reader).remove(0);
+    ledger.correct(&[Correction { entry, instead: None, reason: "not theirs".to_owned() }], NOVEMBER_NS).unwrap();
+    let mute = Record { response_model: Some("mute".to_owned()), ..record(16) };
+    ledger.append(&[&deliver(2, &mute)], NOVEMBER_NS + DAY_NS as i64).unwrap();
+    let late = Correction { entry: standing(&*reader).remove(0), instead: None, reason: "a test".to_owned() };
+    assert!(written(&*reader, "2026-11", "2026-11", "day").0.to_string().contains("unpriced"));
+    ledger.correct(&[late], NOVEMBER_NS + 5 * DAY_NS as i64).unwrap();
+    for by in ["provider", "day", "tenant", "session", "hour"] {
+        let (json, _) = written(&*reader, "2026-11", "2026-11", by);
+        assert!(!json.to_string().contains("unpriced"), "{by} {json}");
+    }
 }
 
 /// Late calls, voids, other tenants, new prices, a charge again and its end: all of them count in the month that is open.
