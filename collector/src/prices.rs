@@ -31,7 +31,7 @@ mod warnings;
 
 pub(crate) use nearest::nearest;
 
-pub use basis::{Basis, Free};
+pub use basis::{Basis, Free, WAS_UNPRICED};
 pub use explain::Explained;
 pub use input::RatingInput;
 pub use layers::Books;

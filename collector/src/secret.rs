@@ -22,9 +22,9 @@ pub fn is_connection(text: &str) -> bool {
     };
     let begins_with_scheme = || {
         let (scheme, rest) = lower.split_at(lower.bytes().take_while(u8::is_ascii_alphanumeric).count());
-        // Reports are asked by `tag:NAME` and `tenant:N`.
+        // Reports are asked by `tag:NAME` and `tenant:N`. A position of the ledger, `1:42`, begins with a digit, and no scheme does.
         let is_dimension = matches!(scheme, "tag" | "tenant");
-        rest.starts_with(':') && !scheme.is_empty() && !is_dimension
+        rest.starts_with(':') && scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && !is_dimension
             || scheme.starts_with("postgres") && rest.starts_with("//")
     };
     text.contains("://") || has_keyword() || !is_path && (text.contains('@') || begins_with_scheme())
@@ -64,6 +64,8 @@ mod tests {
             "u:p@h/b",
             "p@h",
             "mysql://u:p@h/b",
+            "1u:p@h/b",
+            "1://u:p",
             "sqlite:ledger.db",
             "file:ledger.db?mode=ro",
             "jdbc:postgresql://h/b",
@@ -92,6 +94,10 @@ mod tests {
             "hosts=2.db",
             "tag:task",
             "tag:task=a",
+            "1:42",
+            "1:12000:00",
+            "1:42,2:17",
+            "12:00",
             "",
         ] {
             assert!(!is_connection(text), "{text}");

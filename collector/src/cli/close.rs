@@ -15,7 +15,7 @@ use super::{Failure, print};
 ///
 /// What comes later about its calls, a late call, a correction, a new price, counts on the day on which it comes, as a credit or
 /// a debit that names the month. Only a month that is over can be closed. While something of it is missing, quarantined or
-/// unpriced, or may be, it names that and closes only with --anyway. Calls whose counts are not known (deferred, missing,
+/// unpriced, or may be, it names that, and closes only with --anyway. Calls whose counts are not known (deferred, missing,
 /// unknown_usage) are said in a note and do not keep it open.
 #[derive(Args)]
 #[command(
@@ -52,10 +52,13 @@ pub fn close(args: Close) -> Result<bool, Failure> {
     let open = open::find(&*reader, month, gaps::Question { now_ns, silent_after_ns }).map_err(Failure::failed)?;
     let unknown = open::unknown(&*reader, month).map_err(Failure::failed)?;
     let is_left = !open.is_empty() && !args.anyway;
-    if is_left {
+    if !open.is_empty() {
         let counts: Vec<String> = open.iter().map(|open| format!("{} {}", open.count, open.what)).collect();
-        complain(&format!("{month} was not closed, for the ledger has: {}", counts.join(", ")));
+        let what = if is_left { "was not closed, for" } else { "is closed although" };
+        complain(&format!("{month} {what} the ledger has: {}", counts.join(", ")));
         open.iter().flat_map(Open::lines).for_each(|line| complain(&line));
+    }
+    if is_left {
         complain("look at it with meshmeter gaps, alarms and report; --anyway closes the month all the same");
     }
     note(month, &unknown);

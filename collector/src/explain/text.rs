@@ -6,7 +6,7 @@ use wire::record::Record;
 use super::{Chain, Counts, Explanation, Step};
 use crate::gaps::time;
 use crate::money::Charge;
-use crate::prices::{Rating, amounts};
+use crate::prices::{Line, Rated, Rating, amounts};
 use crate::store::entry::{Entry, Kind};
 use crate::terminal::printable;
 
@@ -43,8 +43,9 @@ impl Explanation {
         };
         let call = event.as_ref().map_or_else(|_| "the call".to_owned(), |event| format!("call {}", event.id));
         match &self.charged {
-            Some(Entry { id, tenant, charge, cost, .. }) => {
-                format!("{call}: {} is charged {}, entry {id}\n", printable(tenant), amounts(*charge, *cost))
+            Some(entry) => {
+                let step = self.steps.iter().find(|step| step.entry.id == entry.id);
+                format!("{call}: {}, entry {}\n", charged(entry, step.map(|step| &step.rating)), entry.id)
             }
             None => format!("{call}: nobody is charged\n"),
         }
@@ -55,11 +56,11 @@ impl Explanation {
         let refers = refers.map(|id| id.to_string()).unwrap_or_default();
         let tenant = printable(tenant);
         let mut lines = vec![match kind {
-            Kind::Call | Kind::Release => format!("{tenant} is charged {}", amounts(*charge, *cost)),
+            Kind::Call | Kind::Release => charged(&step.entry, Some(&step.rating)),
             Kind::Copy => format!("another meter's record of the call that entry {refers} charges: not charged"),
             Kind::Reversal => format!("takes entry {refers} back: {tenant}, {}", amounts(*charge, *cost)),
             Kind::Correction => {
-                format!("stands instead, behind entry {refers}: {tenant} is charged {}", amounts(*charge, *cost))
+                format!("stands instead, behind entry {refers}: {}", charged(&step.entry, Some(&step.rating)))
             }
             Kind::MonthClosed | Kind::EmitterClosed | Kind::Dismissal => "about no call".to_owned(),
             Kind::BudgetSet | Kind::BudgetRemoved => "about a budget".to_owned(),
@@ -87,6 +88,23 @@ impl Explanation {
         lines.push(format!("hash {}", step.entry.hash));
         lines.push(chain.to_owned());
         lines
+    }
+}
+
+/// Who is charged what. What has no price costs nobody knows what: that it is charged with nothing is no price of zero.
+fn charged(entry: &Entry, rating: Option<&Option<Result<Rating, String>>>) -> String {
+    let Entry { tenant, charge, cost, .. } = entry;
+    let (tenant, amounts) = (printable(tenant), amounts(*charge, *cost));
+    let lines = match rating {
+        Some(Some(Ok(rating))) => rating.lines.as_slice(),
+        Some(None) => return format!("{tenant} is charged nothing, for it has no price"),
+        Some(Some(Err(_))) | None => &[],
+    };
+    let is_unpriced = |line: &Line| line.rated == Rated::Unpriced;
+    match (lines.iter().any(is_unpriced), lines.iter().all(is_unpriced)) {
+        (true, true) => format!("{tenant} is charged nothing, for it has no price"),
+        (true, false) => format!("{tenant} is charged {amounts}, without what has no price"),
+        (false, _) => format!("{tenant} is charged {amounts}"),
     }
 }
 

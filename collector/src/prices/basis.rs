@@ -5,6 +5,9 @@ use wire::usage::Class;
 use super::rating::{By, Line, Rated};
 use crate::money::Price;
 
+/// What stands in place of [`Basis::Unpriced`] where that is no lack of a price: it was taken back, or takes back what had none.
+pub const WAS_UNPRICED: &str = "was_unpriced";
+
 /// By what a quantity is charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Basis {

@@ -7,29 +7,38 @@ use crate::money::Charge;
 /// The difference of a charge, and what part of the former one that is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// What it was.
-    pub before: Charge,
-    /// What is added.
-    pub by: Charge,
+    /// What it was, if anything had a price.
+    pub before: Option<Charge>,
+    /// What is added, if it was something or is now, and none of both is unknown.
+    pub by: Option<Charge>,
     /// In percent, if that says something.
     pub percent: Option<String>,
+    /// Whether something has no price in one of both: then the change is none of what it costs.
+    pub is_unpriced: bool,
 }
 
 impl Change {
-    /// From a former sum to this one. What has no price counts nothing.
+    /// From a former sum to this one. What has no price counts nothing, and is told.
     pub fn of(sum: &Sum, before: &Sum) -> Result<Change, ReportError> {
-        let charge = |sum: &Sum| Ok::<_, ReportError>(sum.total()?.unwrap_or_default().charge);
-        let (now, before) = (charge(sum)?, charge(before)?);
-        let by = now.checked_sub(before).ok_or(TOO_LARGE)?;
-        Ok(Change { before, by, percent: percent(by.yocto_usd(), before.yocto_usd()) })
+        let charge = |sum: &Sum| Ok::<_, ReportError>(sum.total()?.map(|amounts| amounts.charge));
+        let (now, former) = (charge(sum)?, charge(before)?);
+        let is_unknown = |sum: &Sum, charge: Option<Charge>| charge.is_none() && !sum.unpriced.is_empty();
+        let none = is_unknown(sum, now) || is_unknown(before, former) || now.or(former).is_none();
+        let by = now.unwrap_or_default().checked_sub(former.unwrap_or_default()).ok_or(TOO_LARGE)?;
+        let by = (!none).then_some(by);
+        let was_nothing = before.is_nothing();
+        let part = |by: Charge| percent(by.yocto_usd(), former.unwrap_or_default().yocto_usd(), was_nothing);
+        let is_unpriced = !sum.unpriced.is_empty() || !before.unpriced.is_empty();
+        Ok(Change { before: former, by, percent: by.and_then(part), is_unpriced })
     }
 }
 
-/// One decimal, a half away from zero: `+12.5%`. Of nothing there is no part: `new`; of a credit neither.
-fn percent(by: i128, before: i128) -> Option<String> {
+/// One decimal, a half away from zero: `+12.5%`. Where nothing was it is `new`; of calls that cost nothing, or of a credit, there is
+/// no part.
+fn percent(by: i128, before: i128, was_nothing: bool) -> Option<String> {
     match (by, before) {
         (0, 0) => return Some("0.0%".to_owned()),
-        (_, 0) => return Some("new".to_owned()),
+        (_, 0) => return was_nothing.then(|| "new".to_owned()),
         (_, before) if before < 0 => return None,
         _ => {}
     }
@@ -61,7 +70,8 @@ mod tests {
             (i128::MAX, 1, None),
         ];
         for (by, before, expected) in cases {
-            assert_eq!(percent(by, before).as_deref(), expected, "{by} of {before}");
+            assert_eq!(percent(by, before, true).as_deref(), expected, "{by} of {before}");
         }
+        assert_eq!(percent(3, 0, false), None, "calls that cost nothing are not new");
     }
 }

@@ -17,7 +17,8 @@ const TEXT: char = '\'';
 
 const BEFORE: &str = "before_calls";
 /// Columns of the period before; all but the first are of amounts.
-const COMPARED: [&str; 5] = [BEFORE, "before_charge_usd", "before_cost_usd", "change_charge_usd", "change_percent"];
+const COMPARED: [&str; 6] =
+    [BEFORE, "before_charge_usd", "before_cost_usd", "before_unpriced", "change_charge_usd", "change_percent"];
 
 pub fn write(report: &Report, out: &mut dyn Write) -> Result<(), ReportError> {
     let question = &report.question;
@@ -74,7 +75,8 @@ fn fields(report: &Report, Line { key, grade, sum, before }: &Line) -> Result<Ve
         if has_costs {
             let change = Change::of(sum, before)?;
             fields.extend(amounts(before)?);
-            fields.push(change.by.to_string());
+            fields.push(names(before.unpriced.keys()));
+            fields.push(change.by.map(|by| by.to_string()).unwrap_or_default());
             // A number: the sign and the unit are for the eye.
             let percent = change.percent.unwrap_or_default();
             fields.push(percent.trim_start_matches('+').trim_end_matches('%').to_owned());

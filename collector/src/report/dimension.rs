@@ -154,17 +154,21 @@ pub fn dimensions(text: &str) -> Result<Vec<Dimension>, String> {
     Kind::Report.columns(text)
 }
 
-/// The same with all that are named. A model's name says nothing without who serves it.
+/// The same with all that are named, in their order. A model's name says nothing without who serves it: that stands before it, unless
+/// it is named itself.
 pub(super) fn all_dimensions(text: &str) -> Result<Vec<Dimension>, String> {
+    let named: Vec<Dimension> =
+        text.split(',').map(|name| Dimension::parse(name.trim())).collect::<Result<_, String>>()?;
+    let has_provider = named.contains(&Dimension::Provider);
     let mut by = Vec::new();
-    for name in text.split(',') {
-        match Dimension::parse(name.trim())? {
-            Dimension::Model => by.extend([Dimension::Provider, Dimension::Model]),
-            dimension => by.push(dimension),
+    for dimension in named {
+        if dimension == Dimension::Model && !has_provider && !by.contains(&dimension) {
+            by.push(Dimension::Provider);
+        }
+        if !by.contains(&dimension) {
+            by.push(dimension);
         }
     }
-    by.sort();
-    by.dedup();
     if by.len() > MAX_COLUMNS { Err(format!("must be at most {MAX_COLUMNS} columns")) } else { Ok(by) }
 }
 

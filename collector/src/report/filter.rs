@@ -3,10 +3,13 @@
 use super::dimension::{Dimension, Facts};
 use super::period::Zone;
 use crate::tenant::{TenantPattern, is_within};
+use crate::terminal::printable;
 
 /// The most values that one filter may have, and the longest of them, bytes.
 pub const MAX_VALUES: usize = 100;
 const MAX_VALUE: usize = 512;
+/// Values of one filter that are said below a report.
+const NAMED: usize = 20;
 
 /// A value, or with a `*` behind it the beginning of values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,10 +58,7 @@ impl Filters {
     /// Also asks for a value. Of one dimension any of the values will do.
     pub fn add(&mut self, dimension: Dimension, value: &str) -> Result<(), String> {
         if dimension.is_time() || matches!(dimension, Dimension::Tenant(Some(_))) {
-            return Err(
-                "cannot be filtered by; use --since, --until and --tenant, or `since`, `until` and `tenant` over HTTP"
-                    .to_owned(),
-            );
+            return Err("cannot be filtered by; use since, until and tenant".to_owned());
         }
         let pattern = Pattern::parse(value)?;
         let words = match dimension {
@@ -97,6 +97,18 @@ impl Filters {
     pub fn shown(&self) -> Vec<(String, Vec<String>)> {
         let values = |patterns: &[Pattern]| patterns.iter().map(Pattern::shown).collect();
         self.0.iter().map(|(dimension, patterns)| (dimension.name().into_owned(), values(patterns))).collect()
+    }
+
+    /// All of them in a line, if there are any: `tenant=acme or beta, model=gpt-4*`. Nothing in it steers a terminal.
+    pub fn said(&self) -> Option<String> {
+        let one = |(name, values): (String, Vec<String>)| {
+            let more = values.len().saturating_sub(NAMED);
+            let more = (more > 0).then(|| format!("{more} more"));
+            let named: Vec<String> = values.iter().take(NAMED).map(printable).chain(more).collect();
+            format!("{}={}", printable(name), named.join(" or "))
+        };
+        let all: Vec<String> = self.shown().into_iter().map(one).collect();
+        (!all.is_empty()).then(|| all.join(", "))
     }
 
     /// The tenant that alone is asked for, with what is below it.

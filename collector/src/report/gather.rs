@@ -1,13 +1,14 @@
 //! What a question is about, read from the sums or from the entries, and added up. For the same question both give the same.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::dimension::{Dimension, Facts};
 use super::largest::Largest;
 use super::lines::{LineKey, Lines, Sums, Which};
-use super::notes::Models;
 use super::period::Period;
 use super::round::Invoices;
+use super::unpriced::{Open, Origin};
 use super::{Bounds, Grade, Key, Line, Question, ReportError};
 use crate::ledger::correct::Called;
 use crate::store::days::counts_ns;
@@ -23,7 +24,8 @@ pub struct Gathered<'q> {
     question: &'q Question,
     pub lines: Lines,
     pub invoices: [Invoices; 2],
-    pub models: Models,
+    /// What has no price, in both periods.
+    pub open: [Open; 2],
     /// Calls that were read, if it was not the sums.
     pub read: u64,
     key: LineKey,
@@ -37,9 +39,9 @@ pub struct Gathered<'q> {
 
 impl<'q> Gathered<'q> {
     pub fn new(question: &'q Question) -> Gathered<'q> {
-        let (lines, invoices, models) = Default::default();
+        let (lines, invoices, open) = Default::default();
         let (key, others) = Default::default();
-        Gathered { question, lines, invoices, models, read: 0, key, most: None, largest: None, others }
+        Gathered { question, lines, invoices, open, read: 0, key, most: None, largest: None, others }
     }
 
     /// Reads all periods. If but the first of many lines are asked for, and the sums tell which these are, no others are made.
@@ -66,15 +68,16 @@ impl<'q> Gathered<'q> {
     /// The others of the first lines, as one line for each evidence.
     pub fn others(&mut self) -> Vec<Line> {
         let count = self.largest.as_ref().map(|largest| largest.others);
+        let [open, open_before] = &self.open;
         let others = std::mem::take(&mut self.others).into_iter().map(|((adjusts, grade), sums)| {
             let Sums { now: mut sum, before } = sums;
-            sum.settle();
+            sum.settle(open);
             let before = self.question.compare.then(|| {
                 let mut before = before.map(|before| *before).unwrap_or_default();
-                before.settle();
+                before.settle(open_before);
                 before
             });
-            Line { key: Key { columns: Vec::new(), adjusts, others: count }, grade, sum, before }
+            Line { key: Key { columns: Vec::new(), adjusts, others: count }, grade, sum, before }.settled()
         });
         others.collect()
     }
@@ -88,7 +91,8 @@ impl<'q> Gathered<'q> {
         }
     }
 
-    /// The sums. What has no price is told by model, which the lines may not be: that is another question, unless it is the same.
+    /// The sums. What has no price is told by model, which the lines may not be: that is another question, which is asked first.
+    /// If something of a closed month is among it, the lines are read by what tells who takes it back, too.
     fn sums(
         &mut self,
         reader: &dyn Reader,
@@ -96,20 +100,25 @@ impl<'q> Gathered<'q> {
         selection: Selection,
         columns: &[store::Dimension],
     ) -> Result<(), ReportError> {
+        use store::Dimension::{Model, Provider, Tenant};
         let question = self.question;
-        let of_models = question.columns_of_models().unwrap_or_default();
-        let is_one = of_models.iter().all(|column| columns.contains(column));
-        totals(reader, question, &selection, columns, &mut |facts, total| {
-            key(&mut self.key, question, facts, columns, total);
-            if is_one {
-                self.model(facts, which, total)?;
+        let mut is_apart = [Tenant, Provider, Model].iter().all(|column| columns.contains(column));
+        if !is_apart {
+            let of_models = question.columns_of_models().unwrap_or_default();
+            totals(reader, question, &selection, &of_models, &mut |facts, total| {
+                self.lack(facts, &began(facts, total), which, total).map(|_| ())
+            })?;
+            is_apart = self.open(which).is_adjusted() || self.hides(reader, which, &selection, &of_models)?;
+            if is_apart {
+                *self.open(which) = Open::default();
             }
-            self.add(facts, which, total)
-        })?;
-        if is_one || which == Which::Before {
-            return Ok(());
         }
-        totals(reader, question, &selection, &of_models, &mut |facts, total| self.model(facts, which, total))
+        let columns = if is_apart { question.columns_apart().unwrap_or_default() } else { columns.to_vec() };
+        totals(reader, question, &selection, &columns, &mut |facts, total| {
+            key(&mut self.key, question, facts, &columns, total);
+            let place = if is_apart { self.lack(facts, &began(facts, total), which, total)? } else { None };
+            self.add(facts, which, total, place)
+        })
     }
 
     /// Every call that counts in the period.
@@ -126,27 +135,65 @@ impl<'q> Gathered<'q> {
             let facts = Facts::Call { called, at_ns };
             begin(&mut self.key, question, &facts, adjusts, Grade(called.entry.evidence));
             let share = if is_back { called.share().reversed() } else { called.share() };
+            let month = Month::of(called.entry.started_ns).map(|month| month.to_string()).unwrap_or_default();
+            let began = (month, !adjusts.is_empty());
             share.iter().try_for_each(|(counted, sum)| {
                 let total = Total::of(Vec::new(), called.entry.evidence, counted.clone(), sum);
-                self.model(&facts, which, &total)?;
-                self.add(&facts, which, &total)
+                let place = self.lack(&facts, &began, which, &total)?;
+                self.add(&facts, which, &total, place)
             })
         })?;
         self.read = self.read.saturating_add(read);
         Ok(())
     }
 
-    /// Notes what has no price.
-    fn model(&mut self, facts: &Facts<'_>, which: Which, total: &Total) -> Result<(), ReportError> {
-        if which == Which::Before {
-            return Ok(());
-        }
-        let value = |dimension: &Dimension| facts.value(dimension, &self.question.period.zone);
-        let (provider, model) = (value(&Dimension::Provider), value(&Dimension::Model));
-        self.models.add(&provider, &model, total)
+    fn open(&mut self, which: Which) -> &mut Open {
+        let [now, before] = &mut self.open;
+        if which == Which::Now { now } else { before }
     }
 
-    fn add(&mut self, facts: &Facts<'_>, which: Which, total: &Total) -> Result<(), ReportError> {
+    /// Notes what has no price, and where. `began`: in which month, and whether that was closed before.
+    fn lack(
+        &mut self,
+        facts: &Facts<'_>,
+        began: &(String, bool),
+        which: Which,
+        total: &Total,
+    ) -> Result<Option<usize>, ReportError> {
+        let names = self.names(facts);
+        self.open(which).add(origin(&names, began), total)
+    }
+
+    /// Tenant, provider and model.
+    fn names<'f>(&self, facts: &Facts<'f>) -> [Cow<'f, str>; 3] {
+        let zone = &self.question.period.zone;
+        [Dimension::Tenant(None), Dimension::Provider, Dimension::Model].map(|of| facts.value(&of, zone))
+    }
+
+    /// Whether what adds up to nothing may be what one tenant takes back and another one has: only what had no price before can be.
+    fn hides(
+        &mut self,
+        reader: &dyn Reader,
+        which: Which,
+        selection: &Selection,
+        columns: &[store::Dimension],
+    ) -> Result<bool, ReportError> {
+        let since = self.open(which).silent_since().and_then(|month| month.parse::<Month>().ok());
+        let Some(since) = since.map(Month::first_day) else { return Ok(false) };
+        let mut may_hide = false;
+        let selection = Selection { since: Some(since), ..selection.clone() };
+        // By day: what came without a price may have been taken back on a later one.
+        let columns: Vec<store::Dimension> =
+            [store::Dimension::Day].into_iter().chain(columns.iter().copied()).collect();
+        totals(reader, self.question, &selection, &columns, &mut |facts, total| {
+            let names = self.names(facts);
+            may_hide |= self.open(which).may_hide(origin(&names, &began(facts, total)), total);
+            Ok(())
+        })?;
+        Ok(may_hide)
+    }
+
+    fn add(&mut self, facts: &Facts<'_>, which: Which, total: &Total, place: Option<usize>) -> Result<(), ReportError> {
         let zone = &self.question.period.zone;
         let invoice = self.question.invoice();
         if !invoice.is_empty() {
@@ -161,15 +208,18 @@ impl<'q> Gathered<'q> {
                 Some(true) => {}
                 Some(false) => {
                     let Some((Key { adjusts, .. }, grade)) = self.key.read() else { return Ok(()) };
-                    return self.others.entry((adjusts, grade)).or_default().of(which).add(total);
+                    return self.others.entry((adjusts, grade)).or_default().of(which).add(total, place);
                 }
             }
         }
-        self.lines.line(&self.key, which)?.add(total)?;
+        let line = self.lines.line(&self.key, which)?;
+        let places = line.open.len();
+        line.add(total, place)?;
+        let is_more = line.open.len() > places;
         if self.most.is_some_and(|most| self.lines.len() > most) {
             return Err(ReportError::Stopped("there are more lines".to_owned()));
         }
-        if matches!(total.counted, Counted::Unknown(_)) {
+        if is_more || matches!(total.counted, Counted::Unknown(_)) {
             self.lines.named();
         }
         Ok(())
@@ -198,6 +248,20 @@ pub fn totals(
         ended(read, failed)?;
     }
     Ok(())
+}
+
+fn origin<'a>([tenant, provider, model]: &'a [Cow<'_, str>; 3], (began, is_closed): &'a (String, bool)) -> Origin<'a> {
+    Origin { began, is_closed: *is_closed, tenant, provider, model }
+}
+
+/// The month in which the calls of a total began, and whether it was closed before.
+fn began(facts: &Facts<'_>, total: &Total) -> (String, bool) {
+    let Facts::Sums { columns, .. } = facts else { return (String::new(), false) };
+    let value = |of| columns.iter().position(|column| *column == of).and_then(|place| total.key.get(place));
+    match value(store::Dimension::Adjusts).filter(|month| !month.is_empty()) {
+        Some(month) => (month.clone(), true),
+        None => (value(store::Dimension::Month).cloned().unwrap_or_default(), false),
+    }
 }
 
 /// Sets the key of a total's line; returns whether it adjusts a closed month.

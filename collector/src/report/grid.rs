@@ -10,6 +10,8 @@ use crate::money::Charge;
 use crate::terminal::{grouped, printable};
 
 const UNPRICED: &str = "unpriced";
+/// Behind a number that leaves something out.
+const AND_UNPRICED: &str = "+ unpriced";
 /// Names in a footnote.
 const NAMED: usize = 20;
 /// Lines that anybody looks at: their widths are not known before all are there.
@@ -77,7 +79,7 @@ fn amounts(line: &Line) -> Result<[Option<Charge>; 4], ReportError> {
     let total = line.sum.total()?;
     let change = line.before.as_ref().map(|before| Change::of(&line.sum, before)).transpose()?;
     let amount = |of: fn(Amounts) -> Charge| total.map(of);
-    let (before, by) = change.map(|change| (change.before, change.by)).unzip();
+    let (before, by) = change.map_or((None, None), |change| (change.before, change.by));
     Ok([amount(|total| total.charge), amount(|total| total.cost), before, by])
 }
 
@@ -169,27 +171,34 @@ fn cells(
     };
     let [charge, cost, before, change] = amounts(line)?;
     let [charges, costs, befores, changes] = decimals.0;
-    cells.push(amount_of(sum, charge, charges));
-    cells.push(amount_of(sum, cost, costs));
+    cells.push(amount_of(!sum.unpriced.is_empty(), charge, charges));
+    cells.push(amount_of(!sum.unpriced.is_empty(), cost, costs));
     if let Some(former) = &line.before {
-        cells.push(amount_of(former, before, befores));
-        cells.push(amount_of(sum, change, changes));
-        cells.push(Change::of(sum, former)?.percent.unwrap_or("-".to_owned()));
+        let Change { by, percent, is_unpriced, .. } = Change::of(sum, former)?;
+        cells.push(amount_of(!former.unpriced.is_empty(), before, befores));
+        cells.push(amount_of(is_unpriced, change, changes));
+        cells.push(match percent {
+            Some(percent) if is_unpriced => format!("{percent} {AND_UNPRICED}"),
+            Some(percent) => percent,
+            None if is_unpriced && by.is_some() => AND_UNPRICED.to_owned(),
+            None if is_unpriced => UNPRICED.to_owned(),
+            None => "-".to_owned(),
+        });
     }
     cells.push(mark(sum).to_owned());
     Ok(cells)
 }
 
 /// An amount, with room for `decimals`, so that the points stand below each other.
-fn amount_of(sum: &Sum, amount: Option<Charge>, decimals: usize) -> String {
+fn amount_of(is_unpriced: bool, amount: Option<Charge>, decimals: usize) -> String {
     match amount {
         Some(amount) => {
             let text = amount.to_string();
             let missing = decimals.saturating_sub(self::decimals(&text));
             format!("{text}{:missing$}", "")
         }
-        None if sum.unpriced.is_empty() => "-".to_owned(),
-        None => UNPRICED.to_owned(),
+        None if is_unpriced => UNPRICED.to_owned(),
+        None => "-".to_owned(),
     }
 }
 
@@ -198,7 +207,7 @@ fn mark(sum: &Sum) -> &'static str {
     match (sum.fallback.is_empty(), sum.unpriced.is_empty() || sum.amounts.is_empty()) {
         (true, true) => "",
         (false, true) => "*",
-        (true, false) => "+ unpriced",
+        (true, false) => AND_UNPRICED,
         (false, false) => "* + unpriced",
     }
 }
@@ -217,7 +226,7 @@ pub fn notes(report: &Report) -> Vec<(String, Vec<String>)> {
         note("adjusts: credits and debits for calls of a month that was closed before", Vec::new());
     }
     if marks.fallback && has_costs {
-        note("* in part charged by the price of another class; --format json says which", Vec::new());
+        note("* in part charged by the price of another class; JSON says which", Vec::new());
     }
     if marks.uncharged && has_costs {
         note(
@@ -251,7 +260,7 @@ pub fn notes(report: &Report) -> Vec<(String, Vec<String>)> {
         note(&format!("before: {}", before.said()), Vec::new());
     }
     let read = report.read.map(|calls| format!("; {} calls were read", grouped(calls.into()))).unwrap_or_default();
-    note(&format!("{}{read}", question.period.said()), Vec::new());
+    note(&format!("{}{read}", question.said()), Vec::new());
     if let Some(Position { heads, exact }) = &report.position {
         let ends: Vec<String> = heads.iter().map(|head| format!("{}:{}", head.entry, head.hash)).collect();
         let meanwhile = if *exact { "" } else { "; entries came while it was read" };
@@ -266,6 +275,6 @@ pub fn notes(report: &Report) -> Vec<(String, Vec<String>)> {
 /// The first of them, and how many more there are.
 fn first(lines: impl ExactSizeIterator<Item = String>) -> Vec<String> {
     let more = lines.len().saturating_sub(NAMED);
-    let more = (more > 0).then(|| format!("and {more} more: --format json"));
+    let more = (more > 0).then(|| format!("and {more} more: JSON has all"));
     lines.take(NAMED).chain(more).collect()
 }

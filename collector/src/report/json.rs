@@ -9,8 +9,9 @@ use serde::{Serialize, Serializer};
 use wire::usage::Class;
 
 use super::change::Change;
-use super::notes::{Notes, Unpriced};
+use super::notes::Notes;
 use super::sum::{Amounts, Sum};
+use super::unpriced::Unpriced;
 use super::{Position, Report, ReportError};
 use crate::money::Charge;
 use crate::store::Head;
@@ -165,6 +166,8 @@ struct Before {
     charge: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<String>,
+    #[serde(skip_serializing_if = "ByClass::is_empty")]
+    unpriced: ByClass<i128>,
 }
 
 /// What is more now.
@@ -173,9 +176,12 @@ struct Changed {
     calls: i128,
     #[serde(skip_serializing_if = "Option::is_none")]
     charge: Option<String>,
-    /// Of the charge; `new` where there was none.
+    /// Of the charge; `new` where there was nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     percent: Option<String>,
+    /// Whether something has no price in one of both periods: it is in neither number.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unpriced: bool,
 }
 
 /// The values of the columns, in their order; one that is empty is unknown.
@@ -284,20 +290,23 @@ fn usage(report: &Report, sum: &Sum) -> Option<ByClass<i128>> {
 }
 
 fn former(report: &Report, sum: &Sum) -> Result<Before, ReportError> {
-    let total = sum.total()?.filter(|_| report.figures.has_costs());
+    let has_costs = report.figures.has_costs();
+    let total = sum.total()?.filter(|_| has_costs);
+    let unpriced = sum.unpriced.iter().filter(|_| has_costs).map(|(class, count)| (*class, *count));
     Ok(Before {
         calls: sum.calls,
         usage: usage(report, sum),
         charge: total.map(|total| total.charge.to_string()),
         cost: total.map(|total| total.cost.to_string()),
+        unpriced: ByClass(unpriced.collect()),
     })
 }
 
 fn changed(report: &Report, sum: &Sum, before: &Sum) -> Result<Changed, ReportError> {
     let calls = sum.calls.checked_sub(before.calls).ok_or(super::TOO_LARGE)?;
     if !report.figures.has_costs() {
-        return Ok(Changed { calls, charge: None, percent: None });
+        return Ok(Changed { calls, charge: None, percent: None, unpriced: false });
     }
-    let change = Change::of(sum, before)?;
-    Ok(Changed { calls, charge: Some(change.by.to_string()), percent: change.percent })
+    let Change { by, percent, is_unpriced, .. } = Change::of(sum, before)?;
+    Ok(Changed { calls, charge: by.map(|by| by.to_string()), percent, unpriced: is_unpriced })
 }

@@ -6,6 +6,7 @@ use wire::record::Evidence;
 
 use super::spill::{LOST, Spill, Stored};
 use super::sum::{self, Amounts, Sum};
+use super::unpriced::Open;
 use super::{Grade, Key, Line, ReportError};
 
 /// Ends each text of a key. No text has it, and it comes before all others: keys are in the order of their texts.
@@ -105,6 +106,8 @@ pub type Rounded = [BTreeMap<LineKey, Amounts>; 2];
 pub struct Lines {
     sums: Spill<Sums>,
     rounded: Rounded,
+    /// What has no price in the periods.
+    open: [Open; 2],
 }
 
 impl Lines {
@@ -123,9 +126,23 @@ impl Lines {
         self.sums.grown();
     }
 
+    /// Settles the sum of several lines.
+    pub fn settle(&self, line: &mut Line) {
+        let [now, before] = &self.open;
+        line.sum.settle(now);
+        if let Some(sum) = &mut line.before {
+            sum.settle(before);
+        }
+    }
+
     /// From now on amounts are shown so.
     pub fn round(&mut self, rounded: Rounded) {
         self.rounded = rounded;
+    }
+
+    /// What both periods have no price for, when all of it is known.
+    pub fn lack(&mut self, open: [Open; 2]) {
+        self.open = open;
     }
 
     /// All lines in their order, added up. `compared`: whether each has its period before.
@@ -136,16 +153,18 @@ impl Lines {
     ) -> Result<(), ReportError> {
         self.sums.each(&mut |key, sums| {
             let Some((named, grade)) = key.read() else { return Err(ReportError::Stopped(LOST.to_owned())) };
-            let settled = |mut sum: Sum, rounded: &BTreeMap<LineKey, Amounts>| {
-                sum.settle();
+            let settled = |mut sum: Sum, rounded: &BTreeMap<LineKey, Amounts>, open: &Open| {
+                sum.settle(open);
                 if !sum.amounts.is_empty() {
                     sum.rounded = rounded.get(key).copied();
                 }
                 sum
             };
             let [now, before] = &self.rounded;
-            let before = compared.then(|| settled(sums.before.map(|sum| *sum).unwrap_or_default(), before));
-            let line = Line { key: named, grade, sum: settled(sums.now, now), before };
+            let [open, open_before] = &self.open;
+            let former = |sum: Option<Box<Sum>>| settled(sum.map(|sum| *sum).unwrap_or_default(), before, open_before);
+            let before = compared.then(|| former(sums.before));
+            let line = Line { key: named, grade, sum: settled(sums.now, now, open), before };
             // Credits and debits that are nothing together were made all the same.
             let is_nothing = line.sum.is_nothing() && line.before.as_ref().is_none_or(Sum::is_nothing);
             if is_nothing && line.key.adjusts.is_empty() {
@@ -189,8 +208,8 @@ mod tests {
                 key.end(Grade(Evidence::ALL[rank]));
                 let which = if before { Which::Before } else { Which::Now };
                 let total = total((!unknown).then_some(Class::InputText), quantity, charge / 256);
-                lines.line(&key, which).unwrap().add(&total).unwrap();
-                expected.entry((name, rank)).or_default()[usize::from(before)].add(&total).unwrap();
+                lines.line(&key, which).unwrap().add(&total, None).unwrap();
+                expected.entry((name, rank)).or_default()[usize::from(before)].add(&total, None).unwrap();
             }
             let mut found = Vec::new();
             lines.each(true, &mut |_, line| {
@@ -198,7 +217,7 @@ mod tests {
                 Ok(())
             }).unwrap();
             let mut expected: Vec<_> = expected.into_iter().collect();
-            expected.iter_mut().for_each(|(_, sums)| sums.iter_mut().for_each(Sum::settle));
+            expected.iter_mut().for_each(|(_, sums)| sums.iter_mut().for_each(|sum| sum.settle(&Open::default())));
             expected.retain(|(_, sums)| !sums.iter().all(Sum::is_nothing));
             prop_assert_eq!(found, expected);
         }

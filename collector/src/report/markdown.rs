@@ -10,7 +10,7 @@ use super::{Report, ReportError};
 const MARKUP: &[char] = &['\\', '`', '*', '_', '[', ']', '#', '|', '~', '$'];
 
 pub fn write(report: &Report, out: &mut dyn Write) -> Result<(), ReportError> {
-    let said = report.question.period.said();
+    let said = report.question.said();
     if report.is_empty() {
         return Ok(writeln!(out, "No calls {}", escaped(&said))?);
     }
@@ -45,9 +45,13 @@ pub fn aligned(
     Ok(writeln!(out)?)
 }
 
-/// A note below.
+/// A note below. The sign that it explains is code: a `-` or a `*` would begin a list in the list.
 pub fn note(out: &mut dyn Write, text: &str) -> Result<(), ReportError> {
-    Ok(writeln!(out, "- {}", escaped(text))?)
+    let sign = ["-", "*"].into_iter().find_map(|sign| Some((sign, text.strip_prefix(sign)?.strip_prefix(' ')?)));
+    match sign {
+        Some((sign, text)) => Ok(writeln!(out, "- `{sign}` {}", escaped(text))?),
+        None => Ok(writeln!(out, "- {}", escaped(text))?),
+    }
 }
 
 fn row(out: &mut dyn Write, cells: impl Iterator<Item = String>) -> Result<(), ReportError> {
@@ -76,6 +80,21 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn contract_a_note_is_one_item_of_a_list_whatever_sign_it_begins_with() {
+        let cases = [
+            ("- as charge: nothing", "- `-` as charge: nothing\n"),
+            ("* in part", "- `*` in part\n"),
+            ("-1 calls", "- -1 calls\n"),
+            ("**x", "- \\*\\*x\n"),
+        ];
+        for (text, expected) in cases {
+            let mut out = Vec::new();
+            note(&mut out, text).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
 
     #[test]
     fn contract_a_name_in_markdown_is_text_in_one_cell() {

@@ -24,6 +24,7 @@ use crate::store::{Reader, StoreError};
 use gather::Gathered;
 use lines::Lines;
 use notes::Notes;
+use unpriced::Lack;
 
 pub mod audit;
 pub mod budgets;
@@ -49,6 +50,7 @@ mod spill;
 mod sum;
 mod table;
 mod top;
+mod unpriced;
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,7 +241,9 @@ impl Report {
         let mut gathered = Gathered::new(&question);
         gathered.all(reader, bounds)?;
         let others = gathered.others();
-        let Gathered { mut lines, invoices, models, read, .. } = gathered;
+        let Gathered { mut lines, invoices, open, read, .. } = gathered;
+        let lack = Lack::of(&open)?;
+        lines.lack(open);
         if let Some(decimals) = question.round {
             let [now, before] = invoices;
             lines.round([now.rounded(decimals)?, before.rounded(decimals)?]);
@@ -256,11 +260,11 @@ impl Report {
         let (count, totals, notes, marks) = Default::default();
         let (figures, position) = Default::default();
         let mut report = Report { question, lines, count, totals, notes, marks, read, figures, position };
-        report.finish(models)?;
+        report.finish(lack)?;
         Ok(report)
     }
 
-    fn finish(&mut self, models: notes::Models) -> Result<(), ReportError> {
+    fn finish(&mut self, lack: Lack) -> Result<(), ReportError> {
         let (mut count, mut notes, mut marks) = (0_usize, Notes::default(), Marks::default());
         let mut totals: BTreeMap<Grade, Line> = BTreeMap::new();
         self.each(&mut |line| {
@@ -269,7 +273,15 @@ impl Report {
             notes.line(&line.sum)?;
             totals.entry(line.grade).or_insert_with(|| Line { grade: line.grade, ..Line::default() }).merge(line)
         })?;
-        notes.end(models)?;
+        let Lack { models, by_evidence: [now, before] } = lack;
+        for (grade, line) in &mut totals {
+            // What one line takes back of another one is no lack of the period.
+            line.sum.unpriced = now.get(grade).cloned().unwrap_or_default();
+            if let Some(sum) = &mut line.before {
+                sum.unpriced = before.get(grade).cloned().unwrap_or_default();
+            }
+        }
+        notes.end(models);
         (self.count, self.totals, self.notes, self.marks) = (count, totals, notes, marks);
         Ok(())
     }
@@ -315,7 +327,7 @@ impl Report {
     pub fn each(&self, each: &mut dyn FnMut(&Line) -> Result<(), ReportError>) -> Result<(), ReportError> {
         match &self.lines {
             Found::Top(lines) => lines.iter().try_for_each(each),
-            Found::All(lines) => lines.each(self.question.compare, &mut |_, line| each(&line)),
+            Found::All(lines) => lines.each(self.question.compare, &mut |_, line| each(&line.settled())),
         }
     }
 
@@ -343,6 +355,13 @@ impl Report {
 }
 
 impl Line {
+    /// Without what only told how it was added up.
+    fn settled(mut self) -> Line {
+        self.sum.open.clear();
+        self.before.iter_mut().for_each(|before| before.open.clear());
+        self
+    }
+
     /// Adds another one.
     fn merge(&mut self, other: &Line) -> Result<(), ReportError> {
         self.sum.merge(&other.sum)?;

@@ -232,6 +232,12 @@ impl Question {
         }
     }
 
+    /// The period and the filters, in a line: `from 2026-11-01, time zone UTC; only tenant=acme or beta, model=gpt-4*`.
+    pub(super) fn said(&self) -> String {
+        let filters = self.filters.said().map(|said| format!("; only {said}")).unwrap_or_default();
+        format!("{}{filters}", self.period.said())
+    }
+
     /// What is told apart for an invoice.
     pub(super) fn invoice(&self) -> &'static [Dimension] {
         if self.round.is_some() { &round::INVOICE } else { &[] }
@@ -243,9 +249,17 @@ impl Question {
         self.columns_of(asked, &[store::Dimension::Adjusts])
     }
 
-    /// The columns that tell what has no price, by model.
+    /// The columns that tell what has no price, by model and the month in which calls began.
     pub(super) fn columns_of_models(&self) -> Option<Vec<store::Dimension>> {
-        self.columns_of(self.filters.dimensions(), &[store::Dimension::Provider, store::Dimension::Model])
+        use store::Dimension::{Adjusts, Model, Month, Provider};
+        self.columns_of(self.filters.dimensions(), &[Month, Adjusts, Provider, Model])
+    }
+
+    /// The columns of lines, and those that tell who takes back what: a tenant's model and the month in which calls began.
+    pub(super) fn columns_apart(&self) -> Option<Vec<store::Dimension>> {
+        use store::Dimension::{Adjusts, Model, Month, Provider, Tenant};
+        let asked = self.by.iter().chain(self.filters.dimensions()).chain(self.invoice());
+        self.columns_of(asked, &[Month, Adjusts, Tenant, Provider, Model])
     }
 
     fn columns_of<'q>(

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use wire::record::Deferred;
 use wire::usage::{Class, Kind};
 
+use super::unpriced::Open;
 use super::{ReportError, TOO_LARGE};
 use crate::money::Charge;
 use crate::store::Total;
@@ -47,6 +48,8 @@ pub struct Sum {
     pub fallback: BTreeMap<Class, i128>,
     /// What has no price, and how many of it.
     pub unpriced: BTreeMap<Class, i128>,
+    /// The same as it was added up, by its place in [`Open`]: what was taken back is below zero.
+    pub open: BTreeMap<usize, i128>,
     /// Calls whose counts are to come in another one, by why.
     pub deferred: BTreeMap<&'static str, i128>,
     /// Calls whose response counts something that the meter does not know, by its name.
@@ -56,8 +59,8 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// Adds what one total counts.
-    pub fn add(&mut self, total: &Total) -> Result<(), ReportError> {
+    /// Adds what one total counts; `place`: of what has no price in it, if something of the period may be taken back.
+    pub fn add(&mut self, total: &Total, place: Option<usize>) -> Result<(), ReportError> {
         let class = match &total.counted {
             Counted::Calls => return add(&mut self.calls, total.quantity),
             Counted::Deferred(why) => {
@@ -68,7 +71,7 @@ impl Sum {
         };
         add(self.usage.entry(class).or_default(), total.quantity)?;
         if total.unpriced != 0 {
-            add(self.unpriced.entry(class).or_default(), total.unpriced)?;
+            add(self.open.entry(place.unwrap_or_else(|| Open::all_of(class))).or_default(), total.unpriced)?;
         }
         if total.fallback != 0 {
             add(self.fallback.entry(class).or_default(), total.fallback)?;
@@ -83,10 +86,17 @@ impl Sum {
     }
 
     /// When all is added: what nothing of has a price has no amount. Credits and debits may leave an amount of nothing.
-    pub fn settle(&mut self) {
-        let Sum { amounts, usage, unpriced, fallback, deferred, unknown, .. } = self;
-        // What was taken back is no more.
-        [&mut *unpriced, fallback].into_iter().for_each(|counts| counts.retain(|_, count| *count != 0));
+    /// What the period took back, or gave a price, has no lack of one.
+    pub fn settle(&mut self, period: &Open) {
+        let Sum { amounts, usage, unpriced, open, fallback, deferred, unknown, .. } = self;
+        unpriced.clear();
+        for (place, count) in open.iter().filter(|(_, count)| **count > 0) {
+            if let Some((class, left)) = period.left(*place) {
+                let sum: &mut i128 = unpriced.entry(class).or_default();
+                *sum = sum.saturating_add(left.min(*count));
+            }
+        }
+        fallback.retain(|_, count| *count != 0);
         deferred.retain(|_, calls| *calls != 0);
         unknown.retain(|_, calls| *calls != 0);
         let of = |counts: &BTreeMap<Class, i128>, class: &Class| counts.get(class).copied().unwrap_or(0);
@@ -118,6 +128,9 @@ impl Sum {
         }
         for (class, quantity) in &other.unpriced {
             add(self.unpriced.entry(*class).or_default(), *quantity)?;
+        }
+        for (place, quantity) in &other.open {
+            add(self.open.entry(*place).or_default(), *quantity)?;
         }
         for (why, calls) in &other.deferred {
             add(self.deferred.entry(why).or_default(), *calls)?;
@@ -157,6 +170,7 @@ pub type Stored = (
     Vec<(usize, i128)>,
     Vec<(String, i128)>,
     Vec<(String, i128)>,
+    Vec<(usize, i128)>,
 );
 
 fn stored(counts: &BTreeMap<Class, i128>) -> Vec<(usize, i128)> {
@@ -184,12 +198,13 @@ impl Sum {
             stored(&self.unpriced),
             self.deferred.iter().map(|(why, calls)| ((*why).to_owned(), *calls)).collect(),
             self.unknown.iter().map(|(name, calls)| (name.clone(), *calls)).collect(),
+            self.open.iter().map(|(place, count)| (*place, *count)).collect(),
         )
     }
 
     /// What was stored.
     pub fn of_stored(stored: Stored) -> Option<Sum> {
-        let (calls, usage, amounts, fallback, unpriced, deferred, unknown) = stored;
+        let (calls, usage, amounts, fallback, unpriced, deferred, unknown, open) = stored;
         let amount = |(place, charge, cost): (usize, i128, i128)| {
             let [charge, cost] = [charge, cost].map(Charge::from_yocto_usd);
             Some((*Class::ALL.get(place)?, Amounts { charge, cost }))
@@ -203,6 +218,7 @@ impl Sum {
             unpriced: counts(unpriced)?,
             deferred: deferred.into_iter().map(why).collect::<Option<_>>()?,
             unknown: unknown.into_iter().collect(),
+            open: open.into_iter().collect(),
             rounded: None,
         })
     }

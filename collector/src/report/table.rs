@@ -13,7 +13,7 @@ const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 
 pub fn write(report: &Report, out: &mut dyn Write) -> Result<(), ReportError> {
     if report.is_empty() {
-        return Ok(writeln!(out, "no calls {}", report.question.period.said())?);
+        return Ok(writeln!(out, "no calls {}", report.question.said())?);
     }
     let Grid { header, lines, totals, names } = Grid::of(report)?;
     let numbers = names..header.len().saturating_sub(1);

@@ -1,6 +1,7 @@
 use wire::usage::Class;
 
 use super::lines::Which;
+use super::unpriced::{Open, Origin};
 use super::*;
 use crate::money::Charge;
 use crate::store::Total;
@@ -18,18 +19,20 @@ fn report(model: &str, evidence: Evidence, sum: Sum) -> Report {
     let (figures, position) = Default::default();
     let lines = Found::All(Box::new(lines));
     let mut report = Report { question, lines, count, totals, notes, marks, read: None, figures, position };
-    report.finish(notes::Models::default()).unwrap();
+    report.finish(Lack::default()).unwrap();
     report
 }
 
 #[test]
-fn deterministic_a_model_brings_its_provider_and_columns_have_one_order() {
+fn deterministic_a_model_brings_its_provider_and_columns_have_the_order_that_was_asked_for() {
     let names = |text: &str| {
         dimensions(text).map(|by| by.iter().map(|of| of.name().into_owned()).collect::<Vec<_>>().join(" "))
     };
-    assert_eq!(names("model,tenant"), Ok("tenant provider model".to_owned()));
-    assert_eq!(names("provider, day,day,evidence"), Ok("day provider".to_owned()));
-    assert_eq!(names("tag:b,session,tenant:2,tenant,tag:a"), Ok("tenant tenant:2 session tag:a tag:b".to_owned()));
+    assert_eq!(names("tenant,model"), Ok("tenant provider model".to_owned()));
+    assert_eq!(names("model,tenant,model"), Ok("provider model tenant".to_owned()));
+    assert_eq!(names("model,day,provider"), Ok("model day provider".to_owned()));
+    assert_eq!(names("provider, day,day,evidence"), Ok("provider day".to_owned()));
+    assert_eq!(names("tag:b,session,tenant:2,tenant,tag:a"), Ok("tag:b session tenant:2 tenant tag:a".to_owned()));
     let allowed = "must be a list of hour, day, month, tenant, principal, provider, model, operation, route, session, agent, \
                    trace, outcome, node, emitter, evidence, tenant:DEPTH, tag:NAME, separated by commas";
     for bad in ["", "tenant,", "colour", "Tenant", "tag", "tenant\u{202e}"] {
@@ -53,12 +56,12 @@ fn deterministic_sums_beyond_128_bits_are_an_error_not_a_number() {
         unpriced: 0,
         fallback: 0,
     };
-    assert!(most.clone().add(&row).is_err());
+    assert!(most.clone().add(&row, None).is_err());
     assert!(most.clone().merge(&most).is_err());
     let mut sum = Sum::default();
     row.counted = Counted::Usage(Class::InputText);
     sum.usage.insert(Class::InputText, i128::MAX);
-    assert!(sum.add(&row).is_err());
+    assert!(sum.add(&row, None).is_err());
 }
 
 #[test]
@@ -74,7 +77,7 @@ fn contract_the_footnote_says_of_what_there_is_no_price_and_nets_what_was_priced
         fallback: 0,
     };
     let [tokens, searches] = [Class::InputText, Class::WebSearches].map(Counted::Usage);
-    let mut models = notes::Models::default();
+    let mut open = Open::default();
     for (model, total) in [
         ("mute", total(Counted::Calls, 4, 0)),
         ("mute", total(tokens.clone(), 1200, 1200)),
@@ -87,10 +90,11 @@ fn contract_the_footnote_says_of_what_there_is_no_price_and_nets_what_was_priced
         ("later", total(tokens.clone(), 0, -5)),
         ("priced", total(tokens, 7, 0)),
     ] {
-        models.add("p", model, &total).unwrap();
+        let origin = Origin { began: "2026-10", is_closed: total.unpriced < 0, tenant: "", provider: "p", model };
+        open.add(origin, &total).unwrap();
     }
     let mut report = report("mute", Evidence::Reported, Sum { calls: 4, ..Sum::default() });
-    report.notes.end(models).unwrap();
+    report.notes.end(open.models().unwrap());
     report.marks.unpriced = true;
     let table = report.render(Format::Table).unwrap();
     assert!(table.contains("p mute: 4 calls, 1,200 tokens, 3 web_searches without a price"), "{table}");
@@ -99,6 +103,110 @@ fn contract_the_footnote_says_of_what_there_is_no_price_and_nets_what_was_priced
     let json: serde_json::Value = serde_json::from_str(&report.render(Format::Json).unwrap()).unwrap();
     assert_eq!(json["notes"]["unpriced"][0]["units"], serde_json::json!({"web_searches": 3}));
     assert_eq!(json["notes"]["unpriced"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn contract_what_people_read_names_the_filters_and_nothing_in_them_steers() {
+    let mut question = Question { by: vec![Dimension::Model], ..Question::default() };
+    for (dimension, value) in [
+        (Dimension::Tenant(None), "nobody"),
+        (Dimension::Tenant(None), "a*"),
+        (Dimension::Session, "\u{202e}<b>"),
+        (Dimension::Agent, ""),
+    ] {
+        question.filters.add(dimension, value).unwrap();
+    }
+    let said = "all days, time zone UTC; only tenant=nobody or a*, session=\\u{202e}<b>, agent=";
+    let mut report = report("m", Evidence::Reported, Sum { calls: 4, ..Sum::default() });
+    report.question = question.clone();
+    let [table, markdown] = [Format::Table, Format::Markdown].map(|format| report.render(format).unwrap());
+    assert!(table.ends_with(&format!("{said}\n")), "{table}");
+    assert!(markdown.contains("only tenant=nobody or a\\*, session=\\\\u{202e}&lt;b&gt;, agent="), "{markdown}");
+    report.lines = Found::Top(Vec::new());
+    report.finish(Lack::default()).unwrap();
+    assert_eq!(report.render(Format::Table).unwrap(), format!("no calls {said}\n"));
+    assert!(report.render(Format::Markdown).unwrap().contains("tenant=nobody"));
+    for value in 0..30 {
+        question.filters.add(Dimension::Model, &value.to_string()).unwrap();
+    }
+    assert!(question.said().ends_with("model=0 or 1 or 2 or 3 or 4 or 5 or 6 or 7 or 8 or 9 or 10 or 11 or 12 or 13 or 14 or 15 or 16 or 17 or 18 or 19 or 10 more"));
+}
+
+/// A sum of so many tokens, of which so many have no price.
+fn tokens(calls: i128, tokens: i128, unpriced: i128, charge: Option<&str>) -> Sum {
+    let amounts = charge.map(|charge| Amounts { charge: charge.parse().unwrap(), cost: Charge::default() });
+    let class = Class::InputText;
+    Sum {
+        calls,
+        usage: (tokens != 0).then_some((class, tokens)).into_iter().collect(),
+        unpriced: (unpriced != 0).then_some((class, unpriced)).into_iter().collect(),
+        amounts: amounts.map(|amounts| (class, amounts)).into_iter().collect(),
+        ..Sum::default()
+    }
+}
+
+#[test]
+fn contract_a_comparison_with_what_has_no_price_has_a_mark_and_calls_are_never_new() {
+    let none = Sum::default();
+    let cases = [
+        // All of the period before had no price; a part of it; a part of this one; nothing was there.
+        (
+            tokens(2, 9, 0, Some("0.50")),
+            tokens(2, 9, 9, None),
+            ["unpriced", "unpriced", "unpriced"],
+            ["", "input_text_tokens", "", ""],
+        ),
+        (
+            tokens(2, 9, 0, Some("0.50")),
+            tokens(2, 9, 3, Some("0.40")),
+            ["0.40", "0.10", "+25.0% + unpriced"],
+            ["0.40", "input_text_tokens", "0.10", "25.0"],
+        ),
+        (
+            tokens(2, 9, 3, Some("0.50")),
+            tokens(2, 9, 0, Some("0.40")),
+            ["0.40", "0.10", "+25.0% + unpriced"],
+            ["0.40", "", "0.10", "25.0"],
+        ),
+        (tokens(2, 9, 9, None), tokens(2, 9, 0, Some("0.40")), ["0.40", "unpriced", "unpriced"], ["0.40", "", "", ""]),
+        (tokens(2, 9, 0, Some("0.50")), none.clone(), ["-", "0.50", "new"], ["", "", "0.50", "new"]),
+        // Calls that cost nothing are not new; of calls without counts nothing is compared.
+        (tokens(2, 9, 0, Some("0.50")), tokens(1, 9, 0, Some("0.00")), ["0.00", "0.50", "-"], ["0.00", "", "0.50", ""]),
+        (tokens(2, 0, 0, None), tokens(1, 0, 0, None), ["-", "-", "-"], ["", "", "", ""]),
+        (tokens(2, 0, 0, None), none, ["-", "-", "-"], ["", "", "", ""]),
+    ];
+    for (sum, before, table, csv) in cases {
+        let mut report = report("m", Evidence::Reported, Sum::default());
+        report.question.compare = true;
+        report.question.period = Period::days("2026-11-01".parse().ok(), "2026-11-30".parse().ok());
+        let line = Line {
+            key: Key { columns: vec!["m".to_owned()], ..Key::default() },
+            grade: Grade(Evidence::Reported),
+            sum: sum.clone(),
+            before: Some(before.clone()),
+        };
+        report.lines = Found::Top(vec![line]);
+        let by = |sum: &Sum| [(Grade(Evidence::Reported), sum.unpriced.clone())].into();
+        report.finish(Lack { by_evidence: [by(&sum), by(&before)], ..Lack::default() }).unwrap();
+        let text = report.render(Format::Markdown).unwrap();
+        for line in [2, 3] {
+            let cells: Vec<&str> =
+                text.lines().nth(line).unwrap().split('|').map(|cell| cell.trim().trim_matches('*')).collect();
+            let found = &cells[cells.len() - 5..cells.len() - 2];
+            assert_eq!(found, table, "{text}");
+        }
+        let fields: Vec<String> =
+            report.render(Format::Csv).unwrap().lines().nth(1).unwrap().split(',').map(str::to_owned).collect();
+        let [_, charge, _, unpriced, by, percent, _]: [String; 7] =
+            fields[fields.len() - 7..].to_vec().try_into().unwrap();
+        assert_eq!([charge, unpriced, by, percent], csv.map(str::to_owned), "{fields:?}");
+        let json: serde_json::Value = serde_json::from_str(&report.render(Format::Json).unwrap()).unwrap();
+        let change = &json["lines"][0]["change"];
+        assert_eq!(change["charge"].as_str().unwrap_or_default(), csv[2], "{json}");
+        assert_eq!(change["percent"].is_string(), !csv[3].is_empty(), "{json}");
+        assert_eq!(change["unpriced"] == true, table.iter().any(|cell| cell.contains("unpriced")), "{json}");
+        assert_eq!(json["lines"][0]["before"]["unpriced"].is_object(), !csv[1].is_empty(), "{json}");
+    }
 }
 
 #[test]
@@ -155,13 +263,13 @@ fn contract_an_adjustment_by_another_price_is_an_amount_of_nothing() {
         unpriced: 0,
         fallback: 0,
     };
-    sum.add(&total).unwrap();
-    sum.settle();
+    sum.add(&total, None).unwrap();
+    sum.settle(&Open::default());
     assert_eq!(sum.total().unwrap().map(|total| total.charge.to_string()).as_deref(), Some("-0.25"));
     (total.quantity, total.charge) = (5, Charge::default());
     let mut unpriced = Sum::default();
-    unpriced.add(&Total { unpriced: 5, ..total }).unwrap();
-    unpriced.settle();
+    unpriced.add(&Total { unpriced: 5, ..total }, None).unwrap();
+    unpriced.settle(&Open::default());
     assert!(unpriced.total().unwrap().is_none(), "what has no price costs nobody knows what");
 }
 

@@ -66,7 +66,9 @@ pub fn top(lines: &Lines, width: usize, top: Top, compared: bool) -> Result<Vec<
             _ => Ok(()),
         }
     })?;
-    Ok(chosen.into_values().chain(others.into_values()).collect())
+    // What one of the others takes back, another one of them lacks no more.
+    others.values_mut().for_each(|line| lines.settle(line));
+    Ok(chosen.into_values().chain(others.into_values()).map(Line::settled).collect())
 }
 
 fn rank(sum: &Sum, sort: Sort) -> Result<Rank, ReportError> {

@@ -4,7 +4,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::BillingStatement;
-use super::shown::{ADJUSTMENT, Shown, per_text};
+use super::shown::{MARKUP, Shown, per_text};
 use crate::terminal::{grouped, printable};
 
 /// Nothing may be loaded or run, whatever a name in the page says.
@@ -123,13 +123,13 @@ fn group(statement: &BillingStatement, Shown { key, .. }: &Shown<'_>) -> Markup 
 }
 
 fn line(shown: &Shown<'_>) -> Markup {
-    let is_usual = ["price", ADJUSTMENT].contains(&shown.basis);
+    let is_usual = ["price", MARKUP].contains(&shown.basis);
     html! {
         tr {
             td.number { (shown.number) }
             td {
                 @match &shown.base {
-                    Some(base) => { "discounts and mark-ups of " (base) }
+                    Some(base) => { (shown.item) " of " (base) }
                     None => { (shown.item) }
                 }
                 @if !is_usual { " (" (shown.basis) ")" }

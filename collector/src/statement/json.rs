@@ -75,6 +75,8 @@ struct Said<'a> {
     taken_back: u64,
     /// Calls that were refused before they were sent.
     refused: i128,
+    /// Calls that were sent, and of which nobody has counted anything.
+    missing: i128,
     deferred: &'a BTreeMap<&'static str, i128>,
     unknown_usage: &'a BTreeMap<String, i128>,
 }
@@ -102,6 +104,7 @@ pub fn render(statement: &BillingStatement) -> Result<String, String> {
             evidence: notes.evidence.iter().map(|(grade, sum)| (grade.0.as_str(), sum.to_string())).collect(),
             taken_back: notes.taken_back,
             refused: notes.refused,
+            missing: notes.missing,
             deferred: &notes.deferred,
             unknown_usage: &notes.unknown,
         },

@@ -24,6 +24,13 @@ pub(super) struct Key {
     pub evidence: Grade,
 }
 
+impl Key {
+    /// Whether it is of what had no price.
+    pub fn is_unpriced(&self) -> bool {
+        matches!(self.item, Item::Usage { basis: Basis::Unpriced, .. })
+    }
+}
+
 /// What is charged in a line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Item {

@@ -8,19 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 
-use wire::record::Outcome;
+use wire::record::{Evidence, Outcome};
 
 use crate::ledger::correct::{event_of, rating_of};
 use crate::ledger::share::Share;
 use crate::money::Charge;
-use crate::prices::Basis;
 use crate::report::{Grade, distributed};
 use crate::store::entry::{Entry, EntryId, Kind};
 use crate::store::months::Month;
 use crate::store::sums::Counted;
 use crate::store::{Booked, Reader, Selection, StoreError};
 use crate::terminal::printable;
-use line::{Item, Key, Part};
+use line::{Key, Part};
 use position::{Asked, Position};
 
 mod csv;
@@ -151,6 +150,8 @@ struct Notes {
     taken_back: u64,
     /// Calls that were refused before they were sent.
     refused: i128,
+    /// Calls that were sent, and of which nobody has counted anything.
+    missing: i128,
     /// Calls whose counts are to come in another call, by why.
     deferred: BTreeMap<&'static str, i128>,
     /// Calls whose response counts something that the meter does not know, by its name.
@@ -236,6 +237,8 @@ impl Gathered {
                     add(&mut self.accounts.entry(entry.tenant.clone()).or_default().calls, quantity)?;
                     if record.outcome == Outcome::Refused {
                         add(&mut self.notes.refused, quantity)?;
+                    } else if entry.evidence == Evidence::Missing {
+                        add(&mut self.notes.missing, quantity)?;
                     }
                 }
                 Counted::Deferred(why) => add(self.notes.deferred.entry(why.as_str()).or_default(), quantity)?,
@@ -272,8 +275,12 @@ fn rounded(lines: BTreeMap<Key, Part>, accounts: &mut BTreeMap<String, Account>,
     for (key, part) in lines.into_iter().filter(|(_, part)| !part.is_nothing()) {
         kept.push(Line { key, part, rounded: None });
     }
+    let lacking = lacking(&kept);
+    for (line, _) in kept.iter_mut().zip(lacking).filter(|(line, is_lack)| line.key.is_unpriced() && !is_lack) {
+        line.rounded = Some(Charge::default());
+    }
     for lines in kept.chunk_by_mut(|one, other| one.key.tenant == other.key.tenant) {
-        let has_amount = |line: &&mut Line| !matches!(line.key.item, Item::Usage { basis: Basis::Unpriced, .. });
+        let has_amount = |line: &&mut Line| !line.key.is_unpriced();
         let parts: Vec<Charge> = lines.iter_mut().filter(has_amount).map(|line| line.part.amount).collect();
         let amounts = distributed(&parts, decimals)?;
         let sum = |all: &[Charge]| all.iter().try_fold(Charge::default(), |sum, one| sum.checked_add(*one));
@@ -285,6 +292,24 @@ fn rounded(lines: BTreeMap<Key, Part>, accounts: &mut BTreeMap<String, Account>,
         }
     }
     Some(kept)
+}
+
+/// Of which lines the statement has no price. What corrections take back of a closed month was without a price there, and is no lack
+/// here; nor is what they put in its place, up to as much.
+fn lacking(lines: &[Line]) -> Vec<bool> {
+    let of = |key: &Key| {
+        let Key { tenant, adjusts, provider, model, item, evidence, .. } = key;
+        (tenant.clone(), adjusts.clone(), provider.clone(), model.clone(), item.clone(), *evidence)
+    };
+    let mut sums: BTreeMap<_, i128> = BTreeMap::new();
+    for line in lines.iter().filter(|line| line.key.is_unpriced()) {
+        let sum: &mut i128 = sums.entry(of(&line.key)).or_default();
+        *sum = sum.saturating_add(line.part.quantity);
+    }
+    let is_lack = |line: &Line| {
+        line.key.is_unpriced() && line.part.quantity > 0 && sums.get(&of(&line.key)).is_some_and(|sum| *sum > 0)
+    };
+    lines.iter().map(is_lack).collect()
 }
 
 /// Whether the ledger has ever had anything of the tenant.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use super::line::{Key, Part, parts};
+use super::line::{Item, Key, Part, parts};
 use super::{BillingStatement, Failure, booked};
 use crate::gaps::time;
 use crate::ledger::correct::rating_of;
@@ -40,8 +40,8 @@ impl BillingStatement {
 
 fn record(entry: &Entry, key: &Key, part: &Part, line: Option<&usize>) -> String {
     let (item, quantity) = match &key.item {
-        super::Item::Usage { class, .. } => (class.name(), part.quantity.to_string()),
-        super::Item::Adjustment { .. } => (super::shown::ADJUSTMENT, String::new()),
+        Item::Usage { class, .. } => (class.name(), part.quantity.to_string()),
+        Item::Adjustment { .. } => (super::shown::MARKUP, String::new()),
     };
     let fields = [
         line.map(|line| line.to_string()).unwrap_or_default(),

@@ -6,7 +6,10 @@ use crate::money::Charge;
 use crate::prices::{Basis, price_is_per};
 
 /// What stands for a class in lines of discounts and mark-ups.
-pub const ADJUSTMENT: &str = "adjustment";
+pub const MARKUP: &str = "discount_or_markup";
+
+/// What stands for the basis of what had no price in a closed month, and is taken back.
+pub const WAS_UNPRICED: &str = crate::prices::WAS_UNPRICED;
 
 /// A line as it is shown; names are as they were sent.
 pub struct Shown<'a> {
@@ -42,8 +45,8 @@ impl BillingStatement {
         let shown = Shown {
             number,
             key,
-            item: ADJUSTMENT,
-            basis: ADJUSTMENT,
+            item: MARKUP,
+            basis: MARKUP,
             quantity: None,
             price: None,
             per: None,
@@ -57,7 +60,7 @@ impl BillingStatement {
                 let price = basis.price();
                 Shown {
                     item: class.name(),
-                    basis: Basis::word(*basis),
+                    basis: if key.is_unpriced() && rounded.is_some() { WAS_UNPRICED } else { Basis::word(*basis) },
                     quantity: Some(part.quantity),
                     price: price.map(|price| price.to_string()),
                     per: price.map(|_| price_is_per(*class).units()),

@@ -190,18 +190,18 @@ fn deterministic_a_statement_adds_up_by_hand() {
         ("gpt-5", "output_text_tokens", "", &["3.45678", "0.00333"]),
         ("gpt-5", "web_searches", "", &["0.03"]),
         // 1.15 times 0.9 is 1.035: 0.035 of 6.6981975, and of 0.00583 what is estimated.
-        ("gpt-5", "adjustment", "", &["0.2344369125", "0.00020405"]),
+        ("gpt-5", "discount_or_markup", "", &["0.2344369125", "0.00020405"]),
         // A million that is prepaid; one at 2.00 that was taken back twice; one at 2.20.
         ("gpt-4.1", "input_text_tokens", "", &["2.20", "0.00"]),
-        ("gpt-4.1", "adjustment", "", &["0.33"]),
+        ("gpt-4.1", "discount_or_markup", "", &["0.33"]),
         ("some/model", "requests", "", &["0.01686"]),
-        ("some/model", "adjustment", "", &["0.002529"]),
+        ("some/model", "discount_or_markup", "", &["0.002529"]),
         ("some/model", "input_text_tokens", "", &["0.00"]),
         (HOSTILE, "input_text_tokens", "", &["unpriced"]),
         ("gpt-5-mini", "input_text_tokens", adjusted, &["5.00"]),
-        ("gpt-5-mini", "adjustment", adjusted, &["0.175"]),
+        ("gpt-5-mini", "discount_or_markup", adjusted, &["0.175"]),
         ("gpt-5", "input_text_tokens", adjusted, &["-2.50"]),
-        ("gpt-5", "adjustment", adjusted, &["-0.0875"]),
+        ("gpt-5", "discount_or_markup", adjusted, &["-0.0875"]),
     ] {
         let mut found = amount(model, item, adjusts);
         let mut expected = expected.to_vec();
@@ -234,6 +234,71 @@ fn contract_calls_that_a_budget_refused_are_named_among_the_calls() {
     assert_eq!(note(&book, Format::Json).as_deref(), Some("\"refused\": 2"));
     book.correct(&void, "2026-11-06", None);
     assert_eq!(note(&book, Format::Json).as_deref(), Some("\"refused\": 1"), "one was taken back");
+}
+
+#[test]
+fn contract_calls_without_counts_are_named_among_the_calls_and_refused_ones_are_not() {
+    let mut book = Book::new();
+    book.call("acme", "2026-11-04", "2026-11-04", "gpt-5", tokens(&[(Class::InputText, 5)]));
+    let missing = |record: &mut Record| record.evidence = Evidence::Missing;
+    let notes = |book: &Book| {
+        let [text, html, json] = [Format::Text, Format::Html, Format::Json]
+            .map(|format| book.statement("acme", false, "2026-11").render(format).unwrap());
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let says = "calls among these without counts (missing), charged by a price per call or not at all: ";
+        let count = |text: &str| {
+            text.split_once(says).map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect::<String>())
+        };
+        (count(&text), count(&html), json["notes"]["missing"].as_i64())
+    };
+    assert_eq!(notes(&book), (None, None, Some(0)));
+    let void = book.call("acme", "2026-11-04", "2026-11-04", "gpt-5", missing);
+    book.call("acme", "2026-11-05", "2026-11-05", "gpt-5", missing);
+    book.call("acme", "2026-11-05", "2026-11-05", "gpt-5", |record| {
+        (record.outcome, record.evidence) = (Outcome::Refused, Evidence::Missing);
+        record.refused_by = Some("budget:small".to_owned());
+    });
+    assert_eq!(notes(&book), (Some("2".to_owned()), Some("2".to_owned()), Some(2)));
+    book.correct(&void, "2026-11-06", None);
+    assert_eq!(notes(&book), (Some("1".to_owned()), Some("1".to_owned()), Some(1)), "one was taken back");
+}
+
+#[test]
+fn contract_what_a_closed_month_had_no_price_for_is_no_lack_of_the_month_that_takes_it_back() {
+    let mut book = Book::new();
+    let own = book.call("acme", "2026-10-05", "2026-10-05", "late", tokens(&[(Class::InputText, 4_843)]));
+    let void = book.call("acme", "2026-10-05", "2026-10-05", "late", tokens(&[(Class::InputText, 7)]));
+    assert!(book.ledger.close_month("2026-10".parse().unwrap(), "invoiced", ns("2026-11-02")).unwrap().is_ok());
+    let dearer = PriceBook::parse(&BOOK.replace("\"gpt-4.1\"", "\"late\"")).unwrap();
+    let rating = Correction::rated(&dearer, &own, "acme").unwrap();
+    book.correct(&own, "2026-11-03", Some(Instead { tenant: "acme".to_owned(), rating }));
+    book.correct(&void, "2026-11-03", None);
+    let render = |book: &Book, month: &str| {
+        [Format::Text, Format::Csv, Format::Html, Format::Json]
+            .map(|format| book.statement("acme", false, month).render(format).unwrap())
+    };
+    for text in render(&book, "2026-11") {
+        assert!(text.contains("was_unpriced") && text.replace(',', "").contains("-4850"), "{text}");
+        assert!(!text.replace("was_unpriced", "").contains("unpriced") && !text.contains("unknown and not"), "{text}");
+    }
+    let of = |book: &Book| {
+        let statement = book.statement("acme", false, "2026-11");
+        statement.shown().map(|line| (line.basis, line.quantity, line.amount)).collect::<Vec<_>>()
+    };
+    let amount = |text: &str| Some(text.to_owned());
+    let expected = [
+        ("was_unpriced", Some(-4_850), amount("0.00")),
+        ("price", Some(4_843), amount("0.01")),
+        ("discount_or_markup", None, amount("0.00")),
+    ];
+    assert_eq!(of(&book), expected);
+    assert!(render(&book, "2026-10")[0].contains("unpriced: no price book had a price"), "what October says stays");
+    // Its own, of the same model, is not hidden by that; nor is one of October that comes late and is more.
+    book.call("acme", "2026-11-05", "2026-11-05", "late", tokens(&[(Class::InputText, 11)]));
+    let unpriced = |book: &Book| of(book).into_iter().filter(|(basis, ..)| *basis == "unpriced").collect::<Vec<_>>();
+    assert_eq!(unpriced(&book), [("unpriced", Some(11), None)]);
+    book.call("acme", "2026-10-30", "2026-11-05", "late", tokens(&[(Class::InputText, 4_860)]));
+    assert_eq!(unpriced(&book), [("unpriced", Some(11), None), ("unpriced", Some(10), None)]);
 }
 
 #[test]

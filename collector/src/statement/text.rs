@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
 use super::BillingStatement;
-use super::shown::{Shown, per_text};
+use super::shown::{Shown, WAS_UNPRICED, per_text};
 use crate::terminal::{grouped, printable};
 
 /// One line under the head, nothing else.
@@ -60,7 +60,7 @@ fn lines(statement: &BillingStatement) -> String {
         };
         let price = price.or_else(|| factor.map(|factor| format!("x{factor}")));
         // What is usual is not said.
-        let mark = if ["price", super::shown::ADJUSTMENT].contains(&basis) { "" } else { basis };
+        let mark = if ["price", super::shown::MARKUP].contains(&basis) { "" } else { basis };
         cells.extend([
             shown(&key.provider),
             shown(&key.model),
@@ -102,6 +102,10 @@ impl BillingStatement {
             ("not_billed", "the provider bills nothing for such calls"),
             ("prepaid", "served by throughput that is paid for by time"),
             ("unpriced", "no price book had a price; what it costs is unknown and not in the total"),
+            (
+                WAS_UNPRICED,
+                "had no price in the month that is adjusted, where nothing was charged for it; it is taken back",
+            ),
         ];
         notes.extend(marks.iter().filter(|(basis, _)| of(basis)).map(|(basis, says)| format!("{basis}: {says}")));
         let evidence = &self.notes.evidence;
@@ -116,6 +120,12 @@ impl BillingStatement {
         if self.notes.refused != 0 {
             let count = grouped(self.notes.refused);
             notes.push(format!("calls among these that were refused before they were sent, and cost nothing: {count}"));
+        }
+        if self.notes.missing != 0 {
+            let count = grouped(self.notes.missing);
+            notes.push(format!(
+                "calls among these without counts (missing), charged by a price per call or not at all: {count}"
+            ));
         }
         for (why, calls) in &self.notes.deferred {
             notes.push(format!("calls whose counts are to come in another call ({why}): {calls}"));

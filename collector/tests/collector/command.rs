@@ -150,7 +150,7 @@ fn contract_the_table_shows_evidence_apart_and_ends_with_totals() {
             "total estimated 1 1,234,567 - 4 - - - 7.407432 7.407432 *",
             "total missing 1 - - - - - - - -",
             "total all 5 1,234,570 - 4 - 4 2 7.4274512 7.4274512 * + unpriced",
-            "* in part charged by the price of another class; --format json says which",
+            "* in part charged by the price of another class; JSON says which",
             "- as charge or cost: nothing was counted that could be charged; what was counted and is free has 0",
             "unpriced: the price book had no price for it; unknown is not free. A price that came later: meshmeter rerate",
             "openai \\u{1b}[2Jmodel: 1 calls, 1 tokens without a price",

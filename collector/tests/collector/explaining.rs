@@ -167,6 +167,36 @@ fn contract_what_became_of_a_call_is_told_whichever_of_its_entries_is_named() {
 }
 
 #[test]
+fn contract_a_call_without_a_price_is_not_explained_as_one_that_costs_nothing() {
+    let dir = Dir::new();
+    let book = prices(&dir);
+    let server = Server::start(&dir, &["--prices", &book]);
+    let event = |sequence, model: &str, counts: &[(Class, u64)]| {
+        let mut record = record(model, counts);
+        record.response_id = None;
+        wire::event::encode(&record, &emitter(1), sequence)
+    };
+    let tokens = (Class::InputText, 1_000_000);
+    let events = [
+        event(1, "mute", &[tokens]),
+        event(2, "gpt-4.1", &[tokens, (Class::WebSearches, 2)]),
+        event(3, "gpt-4.1", &[tokens]),
+    ];
+    assert_eq!(server.send(&events).taken(), (3, 0, 0));
+    for (number, says) in [
+        (1, "acme is charged nothing, for it has no price"),
+        (2, "acme is charged 3.00 USD, cost 2.00 USD, without what has no price"),
+        (3, "acme is charged 3.00 USD, cost 2.00 USD"),
+    ] {
+        let id = format!("{}-{number}", emitter(1));
+        let (code, out, error) = run(&dir, &["explain", &id]);
+        assert_eq!((code, error.as_str()), (0, ""));
+        assert_eq!(out.lines().next().unwrap(), format!("call {id}: {says}, entry 1:{number}"));
+        assert!(out.lines().any(|line| line == format!("  {says}")), "{out}");
+    }
+}
+
+#[test]
 fn contract_the_charges_that_are_explained_add_up_to_the_report() {
     let dir = Dir::new();
     let server = Server::start(&dir, &["--prices", &prices(&dir)]);

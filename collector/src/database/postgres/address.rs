@@ -12,6 +12,8 @@ use crate::store::StoreError;
 
 /// The variable that gives the password when the URL does not, as PostgreSQL's own programs have it.
 const PASSWORD: &str = "PGPASSWORD";
+/// PostgreSQL's own port.
+const PORT: u16 = 5432;
 /// How long a host may take to respond at first.
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long a host may leave data without a response of its network.
@@ -80,14 +82,19 @@ impl Address {
 }
 
 fn name(config: &Config) -> String {
-    let hosts: Vec<String> = config.get_hosts().iter().map(host).collect();
+    // One port for all hosts, or one for each.
+    let ports = config.get_ports();
+    let port = |place: usize| ports.get(place).or(ports.first()).copied().unwrap_or(PORT);
+    let hosts: Vec<String> = config.get_hosts().iter().enumerate().map(|(place, of)| host(of, port(place))).collect();
     format!("postgres://{}/{}", hosts.join(","), config.get_dbname().or(config.get_user()).unwrap_or(""))
 }
 
-fn host(host: &Host) -> String {
+/// A socket is a file whose name has the port in it.
+fn host(host: &Host, port: u16) -> String {
     match host {
-        Host::Tcp(name) => name.clone(),
-        Host::Unix(path) => path.display().to_string(),
+        Host::Tcp(name) if name.contains(':') => format!("[{name}]:{port}"),
+        Host::Tcp(name) => format!("{name}:{port}"),
+        Host::Unix(path) => format!("{}/.s.PGSQL.{port}", path.display()),
     }
 }
 
@@ -144,10 +151,17 @@ mod tests {
     #[test]
     fn deterministic_a_url_names_hosts_database_and_who_asks() {
         let target = read("postgresql://meter:s3%40cret@db.example:6432,two/bill?application_name=x").unwrap();
-        assert_eq!(target.name, "postgres://db.example,two/bill");
+        assert_eq!(target.name, "postgres://db.example:6432,two:5432/bill");
         assert_eq!(target.config.get_password(), Some(&b"s3@cret"[..]));
         assert_eq!((target.config.get_ports(), target.config.get_user()), (&[6432, 5432][..], Some("meter")));
-        assert_eq!(read("postgres://me@%2Frun%2Fpg").unwrap().name, "postgres:///run/pg/me");
+        for (url, name) in [
+            ("postgres://me@%2Frun%2Fpg", "postgres:///run/pg/.s.PGSQL.5432/me"),
+            ("postgres://u@127.0.0.1/billing", "postgres://127.0.0.1:5432/billing"),
+            ("postgres://u@a,b:1/c", "postgres://a:5432,b:1/c"),
+            ("postgres://u@h:7/b", "postgres://h:7/b"),
+        ] {
+            assert_eq!(read(url).unwrap().name, name, "{url}");
+        }
     }
 
     #[test]

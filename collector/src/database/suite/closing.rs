@@ -13,6 +13,8 @@ pub fn run(fresh: Fresh<'_>) {
     only_a_month_that_is_over_is_closed_and_once(fresh);
     the_report_of_a_closed_month_never_changes(fresh);
     a_call_that_is_priced_after_its_month_was_closed_is_unpriced_no_more(fresh);
+    what_later_months_take_back_is_no_lack_of_a_price(fresh);
+    who_is_charged_instead_lacks_a_price_too(fresh);
     an_emitter_that_a_person_closed_lacks_nothing(fresh);
     a_number_far_beyond_is_quarantined(fresh);
     what_cannot_be_read_is_dismissed_once(fresh);
@@ -95,6 +97,90 @@ fn a_call_that_is_priced_after_its_month_was_closed_is_unpriced_no_more(fresh: F
     ledger.append(&[&delivery], NOVEMBER_NS + DAY_NS as i64).unwrap();
     memory.append(&[&delivery], NOVEMBER_NS + DAY_NS as i64).unwrap();
     assert!(unpriced(&memory) > 0);
+}
+
+/// The texts of a report of some months: as JSON, CSV, table and Markdown.
+fn written(reader: &dyn Reader, since: &str, until: &str, by: &str) -> (serde_json::Value, [String; 3]) {
+    let period = Period::days(Some(month(since).first_day()), Some(month(until).last_day()));
+    let report = Report::of(reader, Question { period, by: dimensions(by).unwrap(), ..Question::default() }).unwrap();
+    let json = serde_json::from_str(&report.render(Format::Json).unwrap()).unwrap();
+    (json, [Format::Csv, Format::Table, Format::Markdown].map(|format| report.render(format).unwrap()))
+}
+
+/// One is priced, one is void, both after October was closed; November has one that has no price.
+fn what_later_months_take_back_is_no_lack_of_a_price(fresh: Fresh<'_>) {
+    let (store, reader) = fresh();
+    let mut ledger = Ledger::new(store);
+    let book = PriceBook::parse(BOOK).unwrap();
+    let columns = ["provider", "evidence", "tenant,model", "day", "session"];
+    (1..=2).for_each(|number| {
+        ledger.append(&[&deliver(number, &record(1000))], OCTOBER_NS as i64).unwrap();
+    });
+    assert!(ledger.close_month(month("2026-10"), "", NOVEMBER_NS).unwrap().is_ok());
+    let mut entries = standing(&*reader).into_iter();
+    let priced = Correction::by(&book, entries.next().unwrap(), "the price came late").unwrap().unwrap();
+    let void = Correction { entry: entries.next().unwrap(), instead: None, reason: "a test".to_owned() };
+    ledger.correct(&[priced], NOVEMBER_NS).unwrap();
+    ledger.correct(&[void], NOVEMBER_NS).unwrap();
+    for by in columns {
+        for [since, until] in [["2026-11", "2026-11"], ["2026-10", "2026-11"]] {
+            let (json, texts) = written(&*reader, since, until, by);
+            assert_eq!(json["notes"]["unpriced"], serde_json::Value::Null, "{by} {json}");
+            assert!(!json.to_string().contains("unpriced"), "{by} {json}");
+            for text in texts {
+                assert!(!text.replace(",unpriced,", "").contains("unpriced"), "{text}");
+            }
+            assert_eq!(json["totals"][0]["charge"], "0.0025", "{by} {json}");
+        }
+        let (json, _) = written(&*reader, "2026-10", "2026-10", by);
+        assert_eq!(json["notes"]["unpriced"][0]["tokens"], 2000, "what October says stays");
+    }
+    let late = Record { started_ns: NOVEMBER_NS as u64, ..record(70) };
+    ledger.append(&[&deliver(3, &late)], NOVEMBER_NS).unwrap();
+    for by in columns {
+        for since in ["2026-10", "2026-11"] {
+            let (json, [csv, table, markdown]) = written(&*reader, since, "2026-11", by);
+            let said = &json["notes"]["unpriced"];
+            assert_eq!((&said[0]["tokens"], &said[0]["calls"]), (&70.into(), &1.into()), "{by} {json}");
+            assert_eq!(json["totals"][0]["unpriced"], serde_json::json!({"input_text_tokens": 70}), "{by}");
+            let marked = csv.lines().filter(|line| line.contains(",input_text_tokens,,UTC")).count();
+            assert_eq!(marked, 1, "{csv}");
+            for text in [table, markdown] {
+                assert!(text.contains("1 calls, 70 tokens without a price") && text.contains("+ unpriced"), "{text}");
+            }
+        }
+    }
+}
+
+/// What one tenant takes back and another one has adds up to nothing, and has no price all the same.
+fn who_is_charged_instead_lacks_a_price_too(fresh: Fresh<'_>) {
+    let (store, reader) = fresh();
+    let mut ledger = Ledger::new(store);
+    ledger.append(&[&deliver(1, &record(1000))], OCTOBER_NS as i64).unwrap();
+    assert!(ledger.close_month(month("2026-10"), "", NOVEMBER_NS).unwrap().is_ok());
+    let entry = standing(&*reader).remove(0);
+    let rating = crate::ledger::correct::rating_of(&entry).unwrap();
+    let instead = Some(Instead { tenant: "acme".to_owned(), rating });
+    ledger.correct(&[Correction { entry, instead, reason: "theirs".to_owned() }], NOVEMBER_NS).unwrap();
+    for by in ["provider", "evidence", "tenant", "tenant,model", "day", "session"] {
+        for since in ["2026-10", "2026-11"] {
+            let (json, _) = written(&*reader, since, "2026-11", by);
+            assert_eq!(json["notes"]["unpriced"][0]["tokens"], 1000, "{by} {json}");
+            assert_eq!(json["totals"][0]["unpriced"]["input_text_tokens"], 1000, "{by} {json}");
+        }
+    }
+    // Another one comes late and is void on a later day: of all these days nothing lacks a price.
+    let entry = standing(&*reader).remove(0);
+    ledger.correct(&[Correction { entry, instead: None, reason: "not theirs".to_owned() }], NOVEMBER_NS).unwrap();
+    let mute = Record { response_model: Some("mute".to_owned()), ..record(16) };
+    ledger.append(&[&deliver(2, &mute)], NOVEMBER_NS + DAY_NS as i64).unwrap();
+    let late = Correction { entry: standing(&*reader).remove(0), instead: None, reason: "a test".to_owned() };
+    assert!(written(&*reader, "2026-11", "2026-11", "day").0.to_string().contains("unpriced"));
+    ledger.correct(&[late], NOVEMBER_NS + 5 * DAY_NS as i64).unwrap();
+    for by in ["provider", "day", "tenant", "session", "hour"] {
+        let (json, _) = written(&*reader, "2026-11", "2026-11", by);
+        assert!(!json.to_string().contains("unpriced"), "{by} {json}");
+    }
 }
 
 /// Late calls, voids, other tenants, new prices, a charge again and its end: all of them count in the month that is open.

@@ -1,5 +1,7 @@
 //! Rows of FOCUS: on every database they add up to what the report of the same question says.
 
+use std::collections::BTreeSet;
+
 use super::reports::{days, lines, tried};
 use super::*;
 use crate::money::{Charge, Price};
@@ -64,6 +66,24 @@ fn of_rows(rows: &[Row]) -> Totals {
     settled(totals)
 }
 
+/// Of which classes rows say that they lack a price, by evidence. None of them takes anything back.
+fn lacking(rows: &[Row]) -> BTreeSet<(String, String)> {
+    let is_unpriced = |row: &&Row| row["x_PricingBasis"] == "unpriced";
+    assert!(rows.iter().filter(is_unpriced).all(|row| yocto(&row["ConsumedQuantity"]) > 0));
+    rows.iter().filter(is_unpriced).map(|row| (row["x_Evidence"].clone(), row["x_UsageClass"].clone())).collect()
+}
+
+/// The same as the report says it.
+fn lacked(reader: &dyn Reader, question: &Question) -> BTreeSet<(String, String)> {
+    let question = Question { by: dimensions("tenant").unwrap(), ..question.clone() };
+    let report = crate::report::Report::of(reader, question).unwrap();
+    let of = |line: &crate::report::Line| {
+        let evidence = line.grade.0.as_str().to_owned();
+        line.sum.unpriced.keys().map(|class| (evidence.clone(), class.name().to_owned())).collect::<Vec<_>>()
+    };
+    report.totals().flat_map(of).collect()
+}
+
 fn of_report(reader: &dyn Reader, question: &Question) -> Totals {
     let question = Question { by: dimensions("tenant,session").unwrap(), ..question.clone() };
     let mut totals = Totals::new();
@@ -97,6 +117,7 @@ pub fn run(fresh: Fresh<'_>) {
             }
             let found = rows(reader, &question, ["charge", "cost"][at % 2]);
             prop_assert_eq!(of_rows(&found), of_report(reader, &question), "{:?}", question);
+            prop_assert_eq!(lacking(&found), lacked(reader, &question), "{:?}", question);
             for row in &found {
                 are_of_one_price(row);
                 is_of_its_periods(row);
@@ -119,7 +140,10 @@ pub fn run(fresh: Fresh<'_>) {
 fn are_of_one_price(row: &Row) {
     for (price, amount) in [("ListUnitPrice", "ListCost"), ("ContractedUnitPrice", "ContractedCost")] {
         if row[price].is_empty() {
-            assert!(["unpriced", "uncounted", "stated"].contains(&row["x_PricingBasis"].as_str()), "{row:?}");
+            assert!(
+                ["unpriced", "was_unpriced", "uncounted", "stated"].contains(&row["x_PricingBasis"].as_str()),
+                "{row:?}"
+            );
             assert_eq!(row[amount], row["BilledCost"], "{row:?}");
             continue;
         }

@@ -127,13 +127,18 @@ pub fn days(since: &str, until: &str) -> Period {
     Period::days(Some(since.parse().unwrap()), Some(until.parse().unwrap()))
 }
 
+/// What lines add up to. What has no price does not: one line may take back what another one has.
 fn total(lines: Vec<(Key, Evidence, Sum)>) -> BTreeMap<&'static str, Sum> {
     let mut totals: BTreeMap<&'static str, Sum> = BTreeMap::new();
     for (_, evidence, sum) in lines {
         totals.entry(evidence.as_str()).or_default().merge(&sum).unwrap();
     }
-    totals.values_mut().for_each(Sum::settle);
     totals.retain(|_, sum| {
+        sum.unpriced.clear();
+        sum.fallback.retain(|_, count| *count != 0);
+        sum.deferred.retain(|_, count| *count != 0);
+        sum.unknown.retain(|_, count| *count != 0);
+        sum.amounts.retain(|_, amounts| *amounts != Default::default());
         sum.usage.retain(|_, count| *count != 0);
         !sum.is_nothing()
     });
@@ -144,6 +149,7 @@ pub fn run(fresh: Fresh<'_>) {
     the_sums_and_the_entries_tell_the_same(fresh);
     nothing_is_lost_whatever_tells_lines_apart(fresh);
     who_is_restricted_sees_no_other_tenant(fresh);
+    what_has_no_price_is_told_alike_and_never_below_zero(fresh);
 }
 
 pub fn tried(cases: u32, fresh: Fresh<'_>, test: impl Fn(&dyn Reader) -> Result<(), TestCaseError>) {
@@ -254,6 +260,72 @@ fn who_is_restricted_sees_no_other_tenant(fresh: Fresh<'_>) {
                     expected => (lines(reader, &of(expected)), said_to_be_read(reader, &of(expected))),
                 };
                 prop_assert_eq!(&seen, &expected, "{:?}", question);
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Of each month in which calls began, tenant, model and evidence what the rows of the period add up to, above zero; by evidence.
+fn lacking(reader: &dyn Reader, period: &Period) -> BTreeMap<(String, String), i64> {
+    let mut sums: BTreeMap<_, i64> = BTreeMap::new();
+    for row in all(|each| reader.rollup(&period.selection().unwrap(), each)) {
+        let began = if row.adjusts.is_empty() { row.day.strftime("%Y-%m").to_string() } else { row.adjusts };
+        let class = row.counted.name().into_owned();
+        let of = (began, row.tenant, row.provider, row.model, row.evidence.as_str().to_owned(), class);
+        *sums.entry(of).or_default() += row.sum.unpriced;
+    }
+    let mut lacking = BTreeMap::new();
+    for ((.., evidence, class), unpriced) in sums.into_iter().filter(|(_, unpriced)| *unpriced > 0) {
+        *lacking.entry((evidence, class)).or_default() += unpriced;
+    }
+    lacking
+}
+
+fn what_has_no_price_is_told_alike_and_never_below_zero(fresh: Fresh<'_>) {
+    let periods = [
+        Period::default(),
+        days("2026-10-01", "2026-10-31"),
+        days("2026-11-01", "2026-11-30"),
+        days("2026-10-15", "2026-12-20"),
+    ];
+    let columns = ["evidence", "tenant", "month,provider", "tenant,model", "day,model", "session", "hour,tenant"];
+    tried(12, fresh, |reader| {
+        for period in &periods {
+            let expected = lacking(reader, period);
+            let mut notes: Option<serde_json::Value> = None;
+            for (by, top) in columns.iter().flat_map(|by| [(by, None), (by, Some(1)), (by, Some(2))]) {
+                let top = top.map(|lines| Top { lines, sort: Default::default() });
+                let by = dimensions(by).unwrap();
+                let question = Question { period: period.clone(), by, top, ..Question::default() };
+                let report = Report::of(reader, question.clone()).unwrap();
+                let mut found = BTreeMap::new();
+                for line in report.totals() {
+                    for (class, count) in &line.sum.unpriced {
+                        found.insert((line.grade.0.as_str().to_owned(), class.name().to_owned()), *count as i64);
+                    }
+                }
+                prop_assert_eq!(&found, &expected, "{:?}", question);
+                let mut lines: BTreeMap<(String, String), i64> = BTreeMap::new();
+                report
+                    .each(&mut |line| {
+                        for (class, count) in &line.sum.unpriced {
+                            assert!(*count > 0, "{question:?}");
+                            let of = (line.grade.0.as_str().to_owned(), class.name().to_owned());
+                            *lines.entry(of).or_default() += *count as i64;
+                        }
+                        Ok(())
+                    })
+                    .unwrap();
+                // A line does not hide what another one takes back, and shows nothing of what the period does not lack.
+                prop_assert!(lines.keys().eq(expected.keys()), "{:?} {:?}", question, lines);
+                prop_assert!(lines.iter().all(|(of, count)| *count >= expected[of]), "{:?}", question);
+                let json: serde_json::Value =
+                    serde_json::from_str(&report.render(crate::report::Format::Json).unwrap()).unwrap();
+                let said = json["notes"]["unpriced"].clone();
+                let tokens = said.as_array().map_or(0, |all| all.iter().map(|of| of["tokens"].as_i64().unwrap()).sum());
+                prop_assert_eq!(tokens, expected.values().sum::<i64>(), "{:?}", question);
+                prop_assert_eq!(notes.get_or_insert(said.clone()), &said, "{:?}", question);
             }
         }
         Ok(())

@@ -326,7 +326,7 @@ columns! {
         |of| Field::amount(of.sums.cost);
     "x_Evidence" "-" "how good the counts are: reported, partial, estimated or missing"
         |of| of.row.evidence.into();
-    "x_PricingBasis" "-" "what decided on the price: `price`; `fallback` (a price that stands in for another); `stated` (by the response; its other rows are `own`); `not_billed`; `prepaid`; `unpriced` (the cost is unknown, not nothing); `uncounted` (nothing was counted)"
+    "x_PricingBasis" "-" "what decided on the price: `price`; `fallback` (a price that stands in for another); `stated` (by the response; its other rows are `own`); `not_billed`; `prepaid`; `unpriced` (the cost is unknown, not nothing); `was_unpriced` (had no price when it was charged, and was taken back or priced since; or takes that back); `uncounted` (nothing was counted)"
         |of| Field::Word(if of.row.basis.is_empty() { UNCOUNTED.into() } else { of.row.basis.clone().into() });
     "x_UsageClass" "-" "the class of usage; empty of calls of which nothing was counted"
         |of| Field::text(&of.row.class);

@@ -15,6 +15,7 @@ use columns::{COLUMNS, Context, Field};
 use row::{Row, Sums};
 
 mod columns;
+mod lacking;
 mod row;
 
 /// The name of the form.
@@ -96,9 +97,11 @@ pub fn write(
     let mut rows: Spill<Sums> = Spill::default();
     let mut key = LineKey::default();
     let apart = row::Apart::of(question);
+    let mut lacking = lacking::Lacking::default();
     counting(reader, question, &question.period, bounds, &mut |counting| {
         row::each(&apart, options.billed, &counting, &mut |row, sums| {
             row.to_key(&mut key);
+            lacking.add(row, sums)?;
             rows.of(&key)?.add(sums)
         })
     })?;
@@ -116,7 +119,8 @@ pub fn write(
             );
             return Err(ReportError::TooMuch(problem));
         }
-        let row = Row::of_key(key).ok_or_else(|| ReportError::Stopped(LOST.to_owned()))?;
+        let mut row = Row::of_key(key).ok_or_else(|| ReportError::Stopped(LOST.to_owned()))?;
+        lacking.mark(&mut row, &sums);
         line(out, context.fields(&row, &sums)?)
     })?;
     Ok(count)

@@ -46,7 +46,7 @@ impl Grid {
         if let Some(first) = all.first_mut() {
             *first = "total".to_owned();
         }
-        let mut notes = vec![format!("milliseconds; completed calls {}", latency.question.period.said())];
+        let mut notes = vec![format!("milliseconds; completed calls {}", latency.question.said())];
         if latency.incomplete > 0 {
             notes.push(format!("{} more calls, {INCOMPLETE}", latency.incomplete));
         }

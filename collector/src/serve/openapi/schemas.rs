@@ -296,8 +296,12 @@ fn line(figures: Figures) -> Value {
         "fallback": {"type": "array", "items": {"type": "string", "enum": names()},
             "description": "classes charged by the price of another class"},
     });
-    let former = json!({"charge": amount(""), "cost": amount("")});
-    let change = json!({"charge": amount(""), "percent": {"type": "string", "description": "of the charge; `new`: there was none"}});
+    let former = json!({"charge": amount(""), "cost": amount(""), "unpriced": reference("Counts")});
+    let change = json!({
+        "charge": amount("Absent if nothing can be compared"),
+        "percent": {"type": "string", "description": "of the charge; `new`: there was nothing"},
+        "unpriced": {"type": "boolean", "description": "true: something has no price in one of both periods; the numbers leave it out"},
+    });
     let (mut before, mut changed) = (json!({"calls": {"type": "integer"}}), json!({"calls": {"type": "integer"}}));
     let mut required = vec!["evidence", "calls"];
     let merge = |into: &mut Value, more: &Value| {
