@@ -168,8 +168,8 @@ fn scrub(
         Location::Postgres(_) => {
             complain(&format!(
                 "note: PostgreSQL keeps what was replaced until it is vacuumed, and on the disk until the space is used again. When \
-                 nobody reads, the owner of the database does this: {}. Its log, replicas and archives keep it for as long as \
-                 you keep them",
+                 no older transaction is open, let the owner of the database do this: {}. Its log, replicas and archives keep it \
+                 for as long as you keep them",
                 postgres::rewriting()
             ));
         }

@@ -1,6 +1,7 @@
 //! Names that are replaced: in the files of the server itself.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::database::suite::budgets::{NOON_NS, ask};
@@ -42,14 +43,21 @@ fn contract_no_byte_of_a_name_that_was_replaced_is_left_in_the_files() {
     forget_person(&reader, &mut ledger);
     database.sql("CHECKPOINT").unwrap();
     assert!(count_name(&files(&database)) > named / 2, "free space has it still");
-    database.sql(&rewriting()).unwrap();
-    database.sql("CHECKPOINT").unwrap();
-    let (left, new) = (files(&database), places());
-    assert_eq!(count_name(&left), 0);
+    let new = places();
     let gone: Vec<&String> = old.iter().filter(|place| !new.contains(place)).collect();
     assert!(!gone.is_empty(), "her digest was replaced, too");
-    for place in gone {
-        assert!(!left.windows(place.len()).any(|part| part == place.as_bytes()), "{place}");
+    // What other tests began in their databases before, and is not over, keeps rows that it could see.
+    let begun = Instant::now();
+    loop {
+        database.sql(&rewriting()).unwrap();
+        database.sql("CHECKPOINT").unwrap();
+        let left = files(&database);
+        let digests = gone.iter().filter(|place| left.windows(place.len()).any(|part| part == place.as_bytes()));
+        let count = (count_name(&left), digests.count());
+        if count == (0, 0) {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "{count:?}");
     }
     verify(&reader, &[], || ()).unwrap_or_else(|failure| panic!("{failure}"));
 }
