@@ -52,13 +52,13 @@ pub fn close(args: Close) -> Result<bool, Failure> {
     let open = open::find(&*reader, month, gaps::Question { now_ns, silent_after_ns }).map_err(Failure::failed)?;
     let unknown = open::unknown(&*reader, month).map_err(Failure::failed)?;
     let is_left = !open.is_empty() && !args.anyway;
-    if !open.is_empty() {
+    let name = |what: &str| {
         let counts: Vec<String> = open.iter().map(|open| format!("{} {}", open.count, open.what)).collect();
-        let what = if is_left { "was not closed, for" } else { "is closed although" };
         complain(&format!("{month} {what} the ledger has: {}", counts.join(", ")));
         open.iter().flat_map(Open::lines).for_each(|line| complain(&line));
-    }
+    };
     if is_left {
+        name("was not closed, for");
         complain("look at it with meshmeter gaps, alarms and report; --anyway closes the month all the same");
     }
     note(month, &unknown);
@@ -68,6 +68,9 @@ pub fn close(args: Close) -> Result<bool, Failure> {
     let mut ledger = Ledger::new(args.database.database.open().map_err(Failure::failed)?);
     let closed = ledger.close_month(month, &args.reason, now_ns).map_err(Failure::failed)?;
     let entry = closed.map_err(Failure::Failed)?;
+    if !open.is_empty() {
+        name("was closed although");
+    }
     print(&format!("{month} is closed: entry {entry}\n"))?;
     Ok(false)
 }

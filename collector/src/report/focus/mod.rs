@@ -101,7 +101,7 @@ pub fn write(
     counting(reader, question, &question.period, bounds, &mut |counting| {
         row::each(&apart, options.billed, &counting, &mut |row, sums| {
             row.to_key(&mut key);
-            lacking.add(row, sums)?;
+            lacking.add(row, &counting.called.entry.tenant, sums)?;
             rows.of(&key)?.add(sums)
         })
     })?;
