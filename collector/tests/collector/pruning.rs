@@ -100,10 +100,10 @@ fn contract_what_was_settled_and_what_recognises_old_copies_goes_and_the_rest_st
         let (code, _, error) = run(&dir, &["release", "--digest", digest, "--void", "--reason", "looked at"]);
         assert_eq!(code, 0, "{error}");
     }
+    let before = told(&dir);
     let unknown = dir.either("released = 999999", "released_entry = 999999");
     let first = dir.either("hex(digest) = upper('", "encode(digest, 'hex') = lower('");
     dir.sql(&format!("UPDATE quarantined SET {unknown}, last_received_ns = 1 WHERE {first}{}')", settled[0])).unwrap();
-    let before = told(&dir);
     assert_eq!(run(&dir, &["explain", "chatcmpl-of-2", "--on", "2026-01-20", "--provider", "openai"]).0, 0);
     let both = ["--quarantined", "180d", "--copies", "2mo"];
     let (out, error) = prune(&dir, &[&both[..], &["--dry-run"]].concat());
