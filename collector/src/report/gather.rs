@@ -100,18 +100,14 @@ impl<'q> Gathered<'q> {
         selection: Selection,
         columns: &[store::Dimension],
     ) -> Result<(), ReportError> {
-        use store::Dimension::{Model, Provider, Tenant};
         let question = self.question;
-        let mut is_apart = [Tenant, Provider, Model].iter().all(|column| columns.contains(column));
-        if !is_apart {
-            let of_models = question.columns_of_models().unwrap_or_default();
-            totals(reader, question, &selection, &of_models, &mut |facts, total| {
-                self.lack(facts, &began(facts, total), which, total).map(|_| ())
-            })?;
-            is_apart = self.open(which).is_adjusted() || self.hides(reader, which, &selection, &of_models)?;
-            if is_apart {
-                *self.open(which) = Open::default();
-            }
+        let of_models = question.columns_of_models().unwrap_or_default();
+        totals(reader, question, &selection, &of_models, &mut |facts, total| {
+            self.lack(facts, &began(facts, total), which, total).map(|_| ())
+        })?;
+        let is_apart = self.open(which).is_adjusted() || self.hides(reader, which, &selection, &of_models)?;
+        if is_apart {
+            *self.open(which) = Open::default();
         }
         let columns = if is_apart { question.columns_apart().unwrap_or_default() } else { columns.to_vec() };
         totals(reader, question, &selection, &columns, &mut |facts, total| {
