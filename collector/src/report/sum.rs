@@ -48,7 +48,7 @@ pub struct Sum {
     pub fallback: BTreeMap<Class, i128>,
     /// What has no price, and how many of it.
     pub unpriced: BTreeMap<Class, i128>,
-    /// The same as it was added up, by its place in [`Open`]: what was taken back is below zero.
+    /// The same as it was added up, by its place in `Open`: what was taken back is below zero.
     pub open: BTreeMap<usize, i128>,
     /// Calls whose counts are to come in another one, by why.
     pub deferred: BTreeMap<&'static str, i128>,
