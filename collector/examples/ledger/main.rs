@@ -133,7 +133,14 @@ fn page(args: &Args, database: &std::path::Path) -> Outcome<Value> {
     let now = Timestamp::now().to_zoned(TimeZone::UTC).date();
     let since = now.checked_sub(jiff::Span::new().days(30))?;
     let when = format!("since={since}&until={now}&time_zone=UTC");
+    // The longest way: a month of which half is to be read by day, and half of the one before, which is compared.
+    let middle = now.first_of_month().checked_sub(jiff::Span::new().days(15))?;
+    let halves = format!("since={}&until={middle}&time_zone=UTC", middle.first_of_month());
     let questions = [
+        (
+            "page: tenants, in the middle of a month",
+            format!("/v1/report?{halves}&by=tenant&top=50&sort=charge&compare=true"),
+        ),
         ("page: totals and bars", format!("/v1/report?{when}&by=day")),
         ("page: teams", format!("/v1/report?{when}&by=tenant:1&top=50&sort=charge&compare=true")),
         ("page: tenants", format!("/v1/report?{when}&by=tenant&top=50&sort=charge&compare=true")),
