@@ -10,6 +10,7 @@ use crate::ledger::correct::rating_of;
 use crate::store::days::{day_begins_ns, day_of};
 use crate::store::months::Month;
 use crate::store::ranges::Range;
+use crate::store::sealing::counts_in;
 use crate::store::sums::Counted;
 use crate::store::{Dimension, Quarantined, Reader, Selection, StoreError, Whose};
 use crate::terminal::printable;
@@ -137,20 +138,23 @@ fn of_month(month: Month) -> Selection {
     Selection { since: Some(month.first_day()), until: Some(month.last_day()), ..Selection::default() }
 }
 
-/// The calls of which something has no price. The sums say on which days there are any: only these are read.
+/// The calls of which something has no price, late ones of closed months too. The sums say on which days, and of which closed
+/// months, there are any: only these are read.
 fn unpriced(reader: &dyn Reader, month: Month) -> Result<Open, StoreError> {
-    let mut days = BTreeSet::new();
+    let mut began = BTreeSet::new();
     reader.rollup(&of_month(month), &mut |row| {
-        if row.sum.unpriced != 0 && row.adjusts.is_empty() {
-            days.insert(row.day);
+        if row.sum.unpriced > 0 {
+            let closed = row.adjusts.parse::<Month>().map(|closed| (closed.first_day(), closed.last_day()));
+            began.insert(closed.unwrap_or((row.day, row.day)));
         }
         Ok(())
     })?;
     let mut open = Open::new("calls of which something has no price");
-    for day in days {
-        let selection = Selection { since: Some(day), until: Some(day), ..Selection::default() };
+    for (since, until) in began {
+        let selection = Selection { since: Some(since), until: Some(until), ..Selection::default() };
         reader.standing(&selection, &mut |entry| {
-            if rating_of(&entry).is_ok_and(|rating| rating.is_unpriced()) {
+            let counts_then = counts_in(&entry) == Some(month);
+            if counts_then && rating_of(&entry).is_ok_and(|rating| rating.is_unpriced()) {
                 let names = [&entry.emitter, &entry.provider, &entry.model].map(String::as_str).map(printable);
                 let [emitter, provider, model] = names;
                 let day = day_of(entry.started_ns).unwrap_or_default();

@@ -2,6 +2,7 @@
 //! What is killed goes on where it was when it is run again.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
 pub use crate::ledger::Failure;
 use crate::ledger::Ledger;
@@ -209,6 +210,19 @@ pub(crate) fn run_by<S: Store>(
             }
         }
     }
+    if let Some(heads) = follow(reader, ledger, heads, &name, now_ns)? {
+        let chains = heads.iter().map(|head| (head.writer, head.number)).collect();
+        let forgotten = attested.into_found().next().map(|(forgotten, ..)| Forgotten { heads: chains, ..forgotten });
+        attested = Attested::of(forgotten);
+        for head in &heads {
+            let mut before = Before::of(*head);
+            while let Some(entries) = before.next(reader, *head, at_once)? {
+                for written in &entries {
+                    attested.add(&written.entry);
+                }
+            }
+        }
+    }
     while let Some(events) = next_quarantined(reader, &name)? {
         ledger.replace_in_quarantine(events, now_ns)?;
     }
@@ -216,6 +230,48 @@ pub(crate) fn run_by<S: Store>(
     let (forgotten, entries, sha256) = found.ok_or_else(|| Failure::Refused("nothing was replaced".to_owned()))?;
     let forgotten = Forgotten { entries, sha256, ..forgotten };
     Ok((ledger.end_forgetting(target, pending, &forgotten, &request.reason, now_ns)?, entries))
+}
+
+/// Replaces the name in what took an entry back, or corrected it, before that was replaced, and was entered behind the heads: it
+/// must be of the same tenant. Whatever takes back an entry that is replaced has the pseudonym. Returns up to where something was
+/// replaced, if anything was.
+fn follow<S: Store>(
+    reader: &dyn Reader,
+    ledger: &mut Ledger<S>,
+    heads: &[EntryId],
+    name: Name<'_>,
+    now_ns: i64,
+) -> Result<Option<Vec<EntryId>>, Failure> {
+    let mut until = heads.to_vec();
+    let mut replaced = BTreeSet::new();
+    loop {
+        let now: Vec<EntryId> = reader.heads()?.iter().map(|head| head.entry).collect();
+        let mut changes = Vec::new();
+        for head in &now {
+            let end = heads.iter().find(|end| end.writer == head.writer).map_or(0, |end| end.number);
+            let behind = EntryId { number: end, ..*head };
+            let mut problem = None;
+            reader.written(behind, head.number, &mut |written| {
+                let is_replaced = |id: EntryId| {
+                    replaced.contains(&id) || heads.iter().any(|end| end.writer == id.writer && id.number <= end.number)
+                };
+                if written.entry.refers.is_some_and(is_replaced) && !written.entry.kind.is_record() {
+                    match change(written, name) {
+                        Ok(change) => changes.extend(change.ok()),
+                        Err(failure) => drop(problem.get_or_insert(failure)),
+                    }
+                }
+                Ok(())
+            })?;
+            problem.map_or(Ok(()), Err)?;
+        }
+        if changes.is_empty() {
+            return Ok((!replaced.is_empty()).then_some(until));
+        }
+        ledger.replace_names(&changes, now_ns)?;
+        replaced.extend(changes.iter().map(|change| change.entry().id));
+        until = now;
+    }
 }
 
 /// How far a chain was read, and the hash there.

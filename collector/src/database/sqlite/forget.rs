@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, Row, Transaction, params};
 
 use super::read::known_word;
-use super::{coarse, place};
+use super::{coarse, place, wait_patiently};
 use crate::store::StoreError;
 use crate::store::forgetting::{Ended, ForgetChanges, Pending, Replaced};
 use crate::store::names::Names;
@@ -81,7 +81,7 @@ fn end(tx: &Transaction<'_>, ended: &Ended) -> Result<(), StoreError> {
 }
 
 /// Writes the file anew, without what was free in it, and empties its log. False if somebody else does not let it.
-pub fn scrub(connection: &Connection) -> Result<bool, StoreError> {
+pub fn scrub(connection: &mut Connection) -> Result<bool, StoreError> {
     let begun = Instant::now();
     let mut is_written = false;
     loop {
@@ -94,16 +94,20 @@ pub fn scrub(connection: &Connection) -> Result<bool, StoreError> {
                 }
             }
         }
-        let is_free = || {
-            let is_busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-            Ok::<_, StoreError>(!is_busy)
-        };
-        if is_written && is_free()? {
+        if is_written && empty_log(connection)? {
             return Ok(true);
         }
         if begun.elapsed() >= PATIENCE {
             return Ok(false);
         }
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Whether nobody was in the way. It does not wait: whoever waits here for those who read keeps all others from writing.
+fn empty_log(connection: &mut Connection) -> Result<bool, StoreError> {
+    connection.busy_timeout(Duration::ZERO)?;
+    let is_busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+    wait_patiently(connection)?;
+    Ok(!is_busy?)
 }

@@ -67,11 +67,7 @@ impl Sqlite {
     /// The same, for a command beside a collector. SQLite itself tries ever more rarely, and then hardly ever finds the moment
     /// between two transactions of one who writes all the time.
     pub fn open_patiently(path: &Path) -> Result<Sqlite, StoreError> {
-        let again = |tries| {
-            std::thread::sleep(Duration::from_millis(1));
-            tries < TRIES
-        };
-        Sqlite::open_waiting(path, |connection| connection.busy_handler(Some(again)))
+        Sqlite::open_waiting(path, wait_patiently)
     }
 
     fn open_waiting(
@@ -154,7 +150,7 @@ impl Store for Sqlite {
     }
 
     fn scrub(&mut self) -> Result<bool, StoreError> {
-        let is_done = forget::scrub(&self.connection)?;
+        let is_done = forget::scrub(&mut self.connection)?;
         self.look().map(|()| is_done)
     }
 
@@ -188,6 +184,14 @@ fn to_wal(connection: &Connection) -> rusqlite::Result<()> {
             done => return done,
         }
     }
+}
+
+/// Tries for long to get a lock that somebody else has.
+fn wait_patiently(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_handler(Some(|tries| {
+        std::thread::sleep(Duration::from_millis(1));
+        tries < TRIES
+    }))
 }
 
 /// The schema's version; 0 for an empty database.

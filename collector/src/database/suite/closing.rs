@@ -13,6 +13,7 @@ pub fn run(fresh: Fresh<'_>) {
     only_a_month_that_is_over_is_closed_and_once(fresh);
     the_report_of_a_closed_month_never_changes(fresh);
     a_call_that_is_priced_after_its_month_was_closed_is_unpriced_no_more(fresh);
+    a_late_call_without_a_price_keeps_the_month_open_in_which_it_counts(fresh);
     what_later_months_take_back_is_no_lack_of_a_price(fresh);
     who_is_charged_instead_lacks_a_price_too(fresh);
     an_emitter_that_a_person_closed_lacks_nothing(fresh);
@@ -51,6 +52,24 @@ fn only_a_month_that_is_over_is_closed_and_once(fresh: Fresh<'_>) {
     let due = |text: &str| (month(text).begins_ns(), Some("the books are closed".to_owned()));
     assert_eq!(found, [due("2026-08"), due("2026-10")]);
     crate::verify::verify(&*reader, &[], || ()).unwrap();
+}
+
+fn a_late_call_without_a_price_keeps_the_month_open_in_which_it_counts(fresh: Fresh<'_>) {
+    let (store, reader) = fresh();
+    let mut ledger = Ledger::new(store);
+    ledger.append(&[&deliver(1, &record(1000))], OCTOBER_NS as i64).unwrap();
+    assert!(ledger.close_month(month("2026-10"), "", NOVEMBER_NS).unwrap().is_ok());
+    ledger.append(&[&deliver(2, &record(10))], NOVEMBER_NS).unwrap();
+    let open = |text: &str| -> Vec<String> {
+        let question = crate::gaps::Question { now_ns: NOVEMBER_NS, silent_after_ns: i64::MAX };
+        let open = crate::open::find(&*reader, month(text), question).unwrap();
+        open.iter().flat_map(crate::open::Open::lines).filter(|line| line.contains(", 2026-10-")).collect()
+    };
+    for (text, sequence) in [("2026-10", 1), ("2026-11", 2)] {
+        let open = open(text);
+        let named = format!("  {}-{sequence}, ", emitter(1));
+        assert!(open.len() == 1 && open[0].starts_with(&named), "{open:?}");
+    }
 }
 
 fn report(reader: &dyn Reader, text: &str, by: &[Dimension]) -> String {

@@ -28,6 +28,7 @@ pub fn run(fresh: Fresh<'_>) {
     principals_tags_and_paths_are_replaced_one_after_the_other(fresh);
     what_cannot_be_replaced_is_refused_and_nothing_has_changed(fresh);
     a_name_in_a_correction_does_not_come_back(fresh);
+    what_takes_back_a_call_meanwhile_is_of_the_same_name(fresh);
 }
 
 pub fn tenant(path: &str) -> Target {
@@ -348,6 +349,38 @@ fn a_name_in_a_correction_does_not_come_back(fresh: Fresh<'_>) {
     let told = ledger.correct(&[correction], NOON_NS + 10).unwrap_err().to_string();
     assert!(told.ends_with("its tenant's name was replaced meanwhile; ask again"), "{told}");
     heads(&*reader);
+}
+
+/// What takes her calls back while her name is replaced is hers; a call of then keeps the name, with what takes it back.
+fn what_takes_back_a_call_meanwhile_is_of_the_same_name(fresh: Fresh<'_>) {
+    let (store, reader) = fresh();
+    let mut ledger = Ledger::new(store);
+    filled(&mut ledger, &*reader);
+    let path = format!("acme/{NAME}");
+    let plan = forget::plan(&*reader, request(tenant(&path)), NOON_NS + 9, &mut || Ok(())).unwrap();
+    let standing = || all(|each| reader.standing(&Selection::default(), each));
+    let of = |tenant: &str| standing().into_iter().rfind(|entry| entry.tenant == tenant).unwrap();
+    let rating = |entry: &Entry| crate::ledger::correct::rating_of(entry).unwrap();
+    let mut correct = |entry: Entry, to: Option<&str>| {
+        let instead = to.map(|tenant| Instead { tenant: tenant.to_owned(), rating: rating(&entry) });
+        let correction = Correction { entry, instead, reason: "meanwhile".to_owned() };
+        assert_eq!(ledger.correct(&[correction], NOON_NS + 10).unwrap(), 1);
+    };
+    // Taken from her; given to her, and taken from her again.
+    correct(of(&path), None);
+    let other = format!("acme/{NAME}y");
+    correct(of(&other), Some(&path));
+    correct(of(&path), Some(&other));
+    let late = called(&path, NOON_NS + 20, 7000);
+    assert_eq!(ledger.append(&[&of_meter(3, 1, &late)], NOON_NS + 21).unwrap()[0].accepted, 1);
+    let late = of(&path);
+    let correction = Correction { entry: late, instead: None, reason: "meanwhile".to_owned() };
+    assert_eq!(ledger.correct(&[correction], NOON_NS + 22).unwrap(), 1);
+    forget::run(&*reader, &mut ledger, &plan, NOON_NS + 23, &mut || Ok(())).unwrap();
+    verify(&*reader, &[], || ()).unwrap_or_else(|failure| panic!("{failure}"));
+    let all = entries(&*reader);
+    let named: Vec<Kind> = all.iter().filter(|entry| entry.tenant == path).map(|entry| entry.kind).collect();
+    assert_eq!(named, [Kind::Call, Kind::Reversal]);
 }
 
 /// A collector goes on writing while the name is replaced: each call is under the one name or the other, and all adds up.
