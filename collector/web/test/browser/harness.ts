@@ -180,6 +180,20 @@ export class Visitor {
     return new Visitor(context, page, problems);
   }
 
+  /** Logged in, at an address of the page. */
+  static async at(
+    browser: Browser,
+    collector: Collector,
+    query: string,
+    options: BrowserContextOptions = {},
+  ): Promise<Visitor> {
+    const visitor = await Visitor.enter(browser, collector, options);
+    await visitor.go(collector, query);
+    await visitor.login();
+    await visitor.shown();
+    return visitor;
+  }
+
   /** Goes to an address of the page, and waits until everything is shown. */
   async go(collector: Collector, query = ""): Promise<void> {
     await this.page.goto(`${collector.base}/${query}`);

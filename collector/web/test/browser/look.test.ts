@@ -58,13 +58,8 @@ describe("the look of the page", { timeout: 1_200_000 }, () => {
     collector?.stop();
   });
 
-  async function visit(query: string, options: BrowserContextOptions = {}): Promise<Visitor> {
-    const visitor = await Visitor.enter(browser, collector, options);
-    await visitor.go(collector, query);
-    await visitor.login();
-    await visitor.shown();
-    return visitor;
-  }
+  const visit = (query: string, options: BrowserContextOptions = {}): Promise<Visitor> =>
+    Visitor.at(browser, collector, query, options);
 
   async function violations(visitor: Visitor): Promise<string[]> {
     await visitor.page.evaluate(axe());

@@ -47,13 +47,7 @@ describe("amounts of the page", { timeout: 1_200_000 }, () => {
     collector?.stop();
   });
 
-  async function visit(query: string): Promise<Visitor> {
-    const visitor = await Visitor.enter(browser, collector);
-    await visitor.go(collector, query);
-    await visitor.login();
-    await visitor.shown();
-    return visitor;
-  }
+  const visit = (query: string): Promise<Visitor> => Visitor.at(browser, collector, query);
 
   const printed = () => report(collector, "--since", PERIOD[0], "--until", PERIOD[1], "--by", "tenant:1");
 

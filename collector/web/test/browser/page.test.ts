@@ -91,13 +91,7 @@ describe("the page", { timeout: 1_200_000 }, () => {
     collector?.stop();
   });
 
-  async function visit(query: string): Promise<Visitor> {
-    const visitor = await Visitor.enter(browser, collector);
-    await visitor.go(collector, query);
-    await visitor.login();
-    await visitor.shown();
-    return visitor;
-  }
+  const visit = (query: string): Promise<Visitor> => Visitor.at(browser, collector, query);
 
   it("fidelity_every_figure_of_the_totals_is_the_ledgers", async () => {
     const visitor = await visit(`?${RANGE}`);
