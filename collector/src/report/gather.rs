@@ -17,7 +17,7 @@ use crate::store::sums::Counted;
 use crate::store::{self, CountedEntry, Reader, Selection, Span, StoreError, Total};
 
 /// Lines that are made at once where the first are asked for: of more it is looked first which those are. Each may take a kilobyte.
-const FEW: usize = if cfg!(test) { 4 } else { 1 << 13 };
+const FEW: usize = if cfg!(test) { 4 } else { 1 << 12 };
 
 /// What is added up.
 pub struct Gathered<'q> {
