@@ -67,6 +67,15 @@ impl PostgresReader {
         }
     }
 
+    /// Keeps the connection of a question that was answered. That of one moment goes on when whoever asked has heard enough: the
+    /// rows that are left are passed over before the next question's.
+    fn kept<T>(&self, connection: Connection, told: Result<T, StoreError>) -> Result<T, StoreError> {
+        if told.is_ok() || self.is_held {
+            self.keep(connection);
+        }
+        told
+    }
+
     /// Asks on a connection that is there, else on a new one.
     fn ask(&self, sql: &str, values: &Values<'_>) -> Result<(Connection, RowStream), StoreError> {
         let ask = |connection: &Connection| {
@@ -95,9 +104,8 @@ impl PostgresReader {
         each: Each<'_, T>,
     ) -> Result<(), StoreError> {
         let (connection, rows) = self.ask(sql, values)?;
-        each_of(&connection, rows, &mut |row| each(read(row)?))?;
-        self.keep(connection);
-        Ok(())
+        let told = each_of(&connection, rows, &mut |row| each(read(row)?));
+        self.kept(connection, told)
     }
 
     /// Hears of every row before it is read.
@@ -107,9 +115,8 @@ impl PostgresReader {
         each: &mut dyn FnMut(&Row) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let (connection, rows) = self.ask(sql, &[])?;
-        each_of(&connection, rows, each)?;
-        self.keep(connection);
-        Ok(())
+        let told = each_of(&connection, rows, each);
+        self.kept(connection, told)
     }
 
     /// Asks several questions, as of one moment.
@@ -120,9 +127,8 @@ impl PostgresReader {
         if self.is_held {
             let held = self.idle().pop();
             let connection = held.map_or_else(|| self.connect(), Ok)?;
-            let told = questions(&connection)?;
-            self.keep(connection);
-            return Ok(told);
+            let told = questions(&connection);
+            return self.kept(connection, told);
         }
         let (connection, begun) = self.ask("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", &[])?;
         each_of(&connection, begun, &mut |_| Ok(()))?;
