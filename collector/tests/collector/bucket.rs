@@ -54,9 +54,12 @@ impl Store {
         self.endpoint.rsplit(':').next().unwrap().parse().unwrap()
     }
 
+    /// It ends what it writes: unlike an object store, this one leaves half an object behind where it is killed within.
     pub fn kill(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        if self.process.try_wait().unwrap().is_none() {
+            let _ = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
+            let _ = self.process.wait();
+        }
     }
 
     pub fn again(&mut self) {
