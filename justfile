@@ -46,7 +46,7 @@ lint: (_setup "lint")
 
 # the crates' own tests on this machine; the plugin runs on a mock of the ABI
 [group('check')]
-unit: (_setup "unit") && (_bench-ledger "dev" "debug" "--entries" "3000" "--tenants" "300" "--seal" "--verify")
+unit: (_setup "unit") && (_bench-ledger "dev" "debug" "--entries" "3000" "--tenants" "300" "--verify")
     cargo test --quiet --no-fail-fast -p wire -p meter -p delivery -p filter -p warehouse -p relay -p collector -p corpus -p modules -p simulate
     {{ if env("MESHMETER_CORPUS", "") == "" { "" } else { "cargo test --quiet -p meter --test estimates -- --ignored" } }}
 

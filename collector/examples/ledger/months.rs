@@ -63,7 +63,8 @@ impl Months {
         self.seal.run(&["prune", "--copies", "32d"])?;
         let shrink_s = begun.elapsed().as_secs_f64().round();
         println!("  the database is written anew: {shrink_s} s");
-        let bytes = bytes(&self.seal.archive)?;
+        // Of too few events, or too few days, no month is over and may go.
+        let bytes = if self.sealed > 0 { bytes(&self.seal.archive)? } else { 0 };
         println!("  the archive: {bytes} bytes");
         Ok(
             json!({"months": self.sealed, "filling_waited_s": self.waited_s.round(), "shrink_s": shrink_s, "archive_bytes": bytes}),
