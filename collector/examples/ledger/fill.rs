@@ -36,6 +36,9 @@ pub fn fill(
     let mut sequences = [0_u64; EMITTERS as usize];
     let begun = Instant::now();
     let (mut done, mut turn) = (0, 0);
+    if let Some(months) = months {
+        months.filled_to(begin)?;
+    }
     let step = (entries / 10).max(1);
     while done < entries {
         let mut deliveries = Vec::new();
