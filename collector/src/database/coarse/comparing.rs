@@ -5,6 +5,19 @@ use super::{Packed, add_to, unpack};
 use crate::store::StoreError;
 use crate::terminal::printable;
 
+/// What asks for the rows of both, those of a key one after the other: its columns, the counts of all classes, and those of one.
+/// `month`: what the column of that name is in the rollup; `none`: what stands for no counts there. The database sorts.
+pub fn question(table: &str, columns: &[&str], month: &str, none: &str) -> String {
+    let kept = columns.join(", ");
+    let added = kept.replace("month", month);
+    let order: Vec<String> = (1..=columns.len()).map(|column| column.to_string()).collect();
+    format!(
+        "SELECT {added}, {none}, class, quantity, charge, cost, unpriced, fallback FROM rollup
+         UNION ALL SELECT {kept}, counts, NULL, NULL, NULL, NULL, NULL, NULL FROM {table} ORDER BY {}",
+        order.join(", ")
+    )
+}
+
 /// Compares them key by key: only one key's sums are in memory.
 pub struct Comparing {
     /// Columns that tell keys apart.

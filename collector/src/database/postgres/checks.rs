@@ -8,7 +8,7 @@ use super::schema;
 use crate::database::checks::{BUDGETS, STRAY, budget, stray};
 use crate::database::coarse::adding::{Counts, SumRow};
 use crate::database::coarse::amounts;
-use crate::database::coarse::comparing::Comparing;
+use crate::database::coarse::comparing::{Comparing, question};
 use crate::store::StoreError;
 
 /// Columns that tell sums of days apart; each writer has its own.
@@ -46,14 +46,7 @@ pub fn contradiction(reader: &PostgresReader) -> Result<Option<String>, StoreErr
 
 /// Compares a table of sums of sums with the rollup. The server sorts: here only one key is in memory.
 fn compared(reader: &PostgresReader, table: &str, columns: &[&str]) -> Result<Option<String>, StoreError> {
-    let kept = columns.join(", ");
-    let added = kept.replace("month", MONTH);
-    let order: Vec<String> = (1..=columns.len()).map(|column| column.to_string()).collect();
-    let sql = format!(
-        "SELECT {added}, NULL::bytea, class, quantity, charge, cost, unpriced, fallback FROM rollup
-         UNION ALL SELECT {kept}, counts, NULL, NULL, NULL, NULL, NULL, NULL FROM {table} ORDER BY {}",
-        order.join(", ")
-    );
+    let sql = question(table, columns, MONTH, "NULL::bytea");
     let mut comparing = Comparing::new(columns.len());
     reader.each_as_it_is(&sql, &mut |row| comparing.row(&Read { row, counts: columns.len() }))?;
     Ok(comparing.problem())

@@ -6,7 +6,7 @@ use super::read::sum;
 use crate::database::checks::{BUDGETS, STRAY, budget, stray};
 use crate::database::coarse::adding::{Counts, SumRow};
 use crate::database::coarse::amounts;
-use crate::database::coarse::comparing::Comparing;
+use crate::database::coarse::comparing::{Comparing, question};
 use crate::store::StoreError;
 
 /// Columns that tell sums of days apart.
@@ -39,14 +39,7 @@ pub fn contradiction(connection: &Connection) -> Result<Option<String>, StoreErr
 
 /// Compares a table of sums of sums with the rollup. SQLite sorts, in a temporary file: here only one key is in memory.
 fn compared(connection: &Connection, table: &str, columns: &[&str]) -> Result<Option<String>, StoreError> {
-    let kept = columns.join(", ");
-    let added = kept.replace("month", "substr(day, 1, 7)");
-    let order: Vec<String> = (1..=columns.len()).map(|column| column.to_string()).collect();
-    let sql = format!(
-        "SELECT {added}, NULL, class, quantity, charge, cost, unpriced, fallback FROM rollup
-         UNION ALL SELECT {kept}, counts, NULL, NULL, NULL, NULL, NULL, NULL FROM {table} ORDER BY {}",
-        order.join(", ")
-    );
+    let sql = question(table, columns, "substr(day, 1, 7)", "NULL");
     let mut comparing = Comparing::new(columns.len());
     let mut select = connection.prepare(&sql)?;
     let mut rows = select.query([])?;
